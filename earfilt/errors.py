@@ -1,0 +1,41 @@
+"""Errors a user can act on.
+
+::
+
+    EarfiltError                      exit code 1
+    ├── UsageError (ValueError)       exit code 2: wrong usage, or a refusal before any work
+    │   ├── UnknownNameError          a filter that does not exist; names the nearest ones
+    │   └── DtypeError (TypeError)    a tensor that no filter can take
+    └── AudioError (OSError)          exit code 1: a file that is missing, damaged, or cannot be written
+
+Every leaf is also a builtin exception, so that library users may catch what they are used to. Messages are one line: what was
+given, the rule, and what helps. The library raises; only ``earfilt.cli`` catches.
+"""
+
+
+class EarfiltError(Exception):
+    """Root of all errors raised on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(EarfiltError, ValueError):
+    """Wrong usage, or a refusal before any work: nothing was written."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A filter or variant that does not exist."""
+
+
+class DtypeError(UsageError, TypeError):
+    """A tensor whose dtype no filter can take (integers, complex numbers)."""
+
+
+class AudioError(EarfiltError, OSError):
+    """A file that is missing, not audio, damaged, or cannot be written."""
+
+    def __str__(self) -> str:
+        # OSError would print a tuple for two arguments; messages here are one sentence.
+        return str(self.args[0]) if self.args else ""
