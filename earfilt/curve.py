@@ -1,0 +1,131 @@
+"""The published curve of an ear, and how far a realised filter is from it.
+
+A curve is two things: the *points* that were published (table rows), and the *aim*, the interpolated
+curve through them that a design tries to meet on the whole axis from 0 Hz to fs/2. A filter is as good as
+its largest deviation at the points and between neighbouring points; what it does outside them is nobody's
+measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_GRID_PER_TAP = 16  # samples of the response per tap: a ripple's height is then read to 0.5 % of itself
+_GRID_PER_GAP = 16  # and at least this many between the two closest points, where the curve itself bends
+
+
+class Deviation(NamedTuple):
+    """Largest deviation from a curve: `db` (absolute value, dB) and `hz`, where it is."""
+
+    db: float
+    hz: float
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedCurve:
+    """What was published, at one sampling rate.
+
+    Parameters
+    ----------
+    points_hz, points_db
+        (N,) float64, N >= 1, frequencies ascending within 0 .. fs/2: the points a tolerance is held to,
+        offset by gain normalisation included.
+    aim
+        Function of frequencies in Hz (any shape, within 0 .. fs/2) that returns the linear magnitude
+        the design aims at; it passes through the points.
+    fs
+        Sampling rate in Hz.
+    """
+
+    points_hz: Floats
+    points_db: Floats
+    aim: Callable[[Floats], Floats]
+    fs: float
+
+
+def product(curves: Sequence[PublishedCurve]) -> PublishedCurve:
+    """The curve of a chain: magnitudes multiplied.
+
+    Its points are the points of all members, within the range where every member has been published.
+
+    Parameters
+    ----------
+    curves
+        One or more curves of the same fs.
+
+    Raises
+    ------
+    ValueError
+        If the rates differ, or no frequency lies within the ranges of all members.
+    """
+    rates = {curve.fs for curve in curves}
+    if len(rates) != 1:
+        raise ValueError(f"curves of one chain must share one sampling rate, got {sorted(rates)}")
+    low = max(curve.points_hz[0] for curve in curves)
+    high = min(curve.points_hz[-1] for curve in curves)
+    every = np.unique(np.concatenate([curve.points_hz for curve in curves]))
+    points_hz = every[(every >= low) & (every <= high)]
+    if not points_hz.size:
+        raise ValueError(f"the published ranges of the chain's members do not overlap ({low:g} Hz > {high:g} Hz)")
+
+    def aim(freqs: Floats) -> Floats:
+        return np.prod([curve.aim(freqs) for curve in curves], axis=0)
+
+    return PublishedCurve(points_hz, _to_db(aim(points_hz)), aim, curves[0].fs)
+
+
+def magnitude_at(taps: Floats, freqs: Floats, fs: float) -> Floats:
+    """|H| of `taps` (numtaps,) at `freqs` (K,) in Hz, by the DTFT sum itself: (K,), linear."""
+    index = np.arange(len(taps))
+    return np.array([abs(np.exp(-2j * np.pi * (f / fs) * index) @ taps) for f in freqs])
+
+
+def deviation(taps: Floats, curve: PublishedCurve) -> Deviation:
+    """Largest deviation of the effective response of `taps` (numtaps,) from the published points."""
+    return _largest(magnitude_at(taps, curve.points_hz, curve.fs), curve.points_db, curve.points_hz)
+
+
+def deviation_between(taps: Floats, curve: PublishedCurve) -> Deviation:
+    """Largest deviation of `taps` (numtaps,) from the aimed curve, first to last point, ends included."""
+    freqs, magnitude = _dense_response(taps, curve)
+    inside = (freqs > curve.points_hz[0]) & (freqs < curve.points_hz[-1])
+    dense = _largest(magnitude[inside], _to_db(curve.aim(freqs[inside])), freqs[inside])
+    at_points = _largest(
+        magnitude_at(taps, curve.points_hz, curve.fs), _to_db(curve.aim(curve.points_hz)), curve.points_hz
+    )
+    return max(dense, at_points)
+
+
+def missed_points(taps: Floats, curve: PublishedCurve, tolerance_db: float) -> tuple[float, ...]:
+    """Frequencies (Hz) of the points that `taps` misses by more than `tolerance_db`."""
+    off = abs(_to_db(magnitude_at(taps, curve.points_hz, curve.fs)) - curve.points_db)
+    return tuple(float(f) for f in curve.points_hz[off > tolerance_db])
+
+
+def _dense_response(taps: Floats, curve: PublishedCurve) -> tuple[Floats, Floats]:
+    """Response on an FFT grid fine enough for the filter's ripples and for the curve's own bends."""
+    gap = float(np.diff(curve.points_hz).min(initial=curve.fs))
+    wanted = max(_GRID_PER_TAP * len(taps), _GRID_PER_GAP * curve.fs / gap)
+    n_fft = 1 << int(np.ceil(np.log2(wanted)))
+    return np.arange(n_fft // 2 + 1) * (curve.fs / n_fft), abs(np.fft.rfft(taps, n_fft))
+
+
+def _largest(magnitude: Floats, wanted_db: Floats, freqs: Floats) -> Deviation:
+    if not freqs.size:
+        return Deviation(0.0, float("nan"))
+    off = abs(_to_db(magnitude) - wanted_db)
+    worst = int(np.argmax(off))
+    return Deviation(float(off[worst]), float(freqs[worst]))
+
+
+def _to_db(magnitude: Floats) -> Floats:
+    """20*log10, with -inf for zero."""
+    with np.errstate(divide="ignore"):
+        return 20 * np.log10(magnitude)
