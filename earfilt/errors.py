@@ -39,3 +39,12 @@ class AudioError(EarfiltError, OSError):
     def __str__(self) -> str:
         # OSError would print a tuple for two arguments; messages here are one sentence.
         return str(self.args[0]) if self.args else ""
+
+
+def printable(text: str) -> str:
+    """Text that is safe to print in a message: control characters and lone surrogates are shown as escapes.
+
+    >>> printable("a\\x1b[31mb")
+    'a\\\\x1b[31mb'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

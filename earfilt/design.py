@@ -1,0 +1,160 @@
+"""FIR design: frequency sampling, minimum phase, forward-backward taps, responses.
+
+Everything here is float64 torch and differentiable in the amplitudes.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from earfilt.errors import UsageError
+from earfilt.interp import linear
+
+# Power below which the logarithm of a spectrum is cut off, re its peak: −140 dB keeps gradients finite at spectral zeros, and moves
+# a magnitude at −60 dB by 4e-8 dB.
+_POWER_FLOOR = 1e-14
+# Largest error of a minimum-phase magnitude, in dB, and where it counts (re the peak).
+_MINIMUM_PHASE_ERROR_DB = 2e-7
+_MINIMUM_PHASE_RANGE_DB = 60.0
+_LARGEST_CEPSTRUM = 1 << 22
+
+
+def power_of_two(n: int) -> int:
+    """The smallest power of two that is ≥ n.
+
+    >>> power_of_two(513)
+    1024
+    """
+    return 1 << max(0, n - 1).bit_length()
+
+
+def firwin2(order: int, freqs: Tensor, gains: Tensor, fs: float) -> Tensor:
+    """Linear-phase FIR by frequency sampling with a Hamming window, as ``scipy.signal.firwin2(order + 1, …)``.
+
+    Parameters
+    ----------
+    order : int
+        Number of taps − 1, ≥ 2.
+    freqs : (N,) float64
+        Node frequencies in Hz, ascending from 0 to fs/2.
+    gains : (N,) float64
+        Linear amplitudes at the nodes, interpolated linearly between them.
+    fs : float
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    (order + 1,) float64
+        Symmetric taps.
+
+    Raises
+    ------
+    UsageError
+        An odd order with a gain other than zero at fs/2: such a filter is zero there by symmetry.
+    """
+    if order % 2 and float(gains[-1]) != 0.0:
+        raise UsageError(f"order {order} is odd, which forces zero gain at fs/2, but this filter has a gain there; use an even order")
+    numtaps = order + 1
+    points = 1 + power_of_two(numtaps)
+    grid = torch.linspace(0.0, fs / 2.0, points, dtype=torch.float64, device=gains.device)
+    amplitude = linear(grid, freqs, gains)
+    # Linear phase: a delay of order/2 samples.
+    phase = -math.pi * order / 2.0 * grid / (fs / 2.0)
+    taps = torch.fft.irfft(torch.polar(torch.ones_like(phase), phase) * amplitude, 2 * (points - 1))[:numtaps]
+    return taps * torch.hamming_window(numtaps, periodic=False, dtype=torch.float64, device=gains.device)
+
+
+def minimum_phase(taps: Tensor) -> Tensor:
+    """Minimum-phase FIR of the same length and magnitude, by the Hilbert transform of the log magnitude.
+
+    The transform is folding of the real cepstrum, on a grid of at least 8·numtaps points that doubles until time aliasing has moved
+    no magnitude within 60 dB of the peak by more than 2e-7 dB.
+
+    Parameters
+    ----------
+    taps : (numtaps,) float64
+        A FIR of linear phase.
+
+    Returns
+    -------
+    (numtaps,) float64
+        All zeros inside or on the unit circle.
+
+    References
+    ----------
+    Oppenheim, A. V. & Schafer, R. W. (2010). Discrete-time signal processing, 3rd ed., section 13.5.
+    """
+    n_fft = power_of_two(8 * len(taps))
+    with torch.no_grad():
+        wanted = taps.detach()
+        while True:
+            candidate = _fold_cepstrum(wanted, n_fft)
+            if n_fft >= _LARGEST_CEPSTRUM or _magnitude_error_db(candidate, wanted, n_fft) < _MINIMUM_PHASE_ERROR_DB:
+                break
+            n_fft *= 2
+    return _fold_cepstrum(taps, n_fft) if taps.requires_grad else candidate
+
+
+def _fold_cepstrum(taps: Tensor, n_fft: int) -> Tensor:
+    """Minimum-phase taps from the real cepstrum on n_fft points."""
+    power = _power(taps, n_fft)
+    cepstrum = torch.fft.irfft(0.5 * torch.log(power + _POWER_FLOOR * power.detach().max()), n_fft)
+    fold = torch.zeros_like(cepstrum)
+    fold[0] = fold[n_fft // 2] = 1.0
+    fold[1 : n_fft // 2] = 2.0
+    return torch.fft.irfft(torch.exp(torch.fft.rfft(cepstrum * fold)), n_fft)[: len(taps)]
+
+
+def _power(taps: Tensor, n_fft: int) -> Tensor:
+    """|H|² on n_fft//2 + 1 points."""
+    spectrum = torch.fft.rfft(taps, n_fft)
+    return spectrum.real.square() + spectrum.imag.square()
+
+
+def _magnitude_error_db(candidate: Tensor, wanted: Tensor, n_fft: int) -> float:
+    """Largest difference in dB where ``wanted`` is within 60 dB of its peak."""
+    reference, power = _power(wanted, n_fft), _power(candidate, n_fft)
+    counts = reference > reference.max() * 10.0 ** (-_MINIMUM_PHASE_RANGE_DB / 10.0)
+    return float((10.0 * torch.log10(power[counts] / reference[counts])).abs().max())
+
+
+def forward_backward(taps: Tensor) -> Tensor:
+    """Taps of one convolution that equals applying ``taps`` forwards and backwards: their autocorrelation.
+
+    Parameters
+    ----------
+    taps : (order + 1,) float64
+
+    Returns
+    -------
+    (2·order + 1,) float64
+        Symmetric about tap ``order``, which is time zero; its response is |H|².
+    """
+    numtaps = len(taps)
+    n_fft = power_of_two(2 * numtaps - 1)
+    correlation = torch.fft.irfft(_power(taps, n_fft), n_fft)
+    return torch.cat([correlation[1:numtaps].flip(0), correlation[:numtaps]])
+
+
+def response(taps: Tensor, n_fft: int, *, lookahead: int = 0) -> Tensor:
+    """Response on the n_fft//2 + 1 frequencies k·fs/n_fft, exact for any n_fft ≥ 1.
+
+    Taps beyond n_fft are folded onto the others (their phases repeat), not cut off.
+
+    Parameters
+    ----------
+    taps : (numtaps,) float64
+    n_fft : int
+    lookahead : int
+        Index of the tap at time zero.
+
+    Returns
+    -------
+    (n_fft//2 + 1,) complex128
+    """
+    if n_fft < 1:
+        raise UsageError(f"nfft is {n_fft}; it must be 1 or more")
+    padded = torch.nn.functional.pad(taps, (0, -len(taps) % n_fft))
+    folded = padded.reshape(-1, n_fft).sum(0)
+    return torch.fft.rfft(folded.roll(-lookahead))
