@@ -85,6 +85,12 @@ def minimum_phase(taps: Tensor) -> Tensor:
     ----------
     Oppenheim, A. V. & Schafer, R. W. (2010). Discrete-time signal processing, 3rd ed., section 13.5.
     """
+    if len(taps) % 2 == 0:
+        # A symmetric FIR of odd order is zero at fs/2. A zero on the unit circle spoils the cepstrum, and stays where it is in the
+        # minimum-phase FIR: divide 1 + 1/z out (an alternating running sum), and put it back.
+        sign = 1.0 - 2.0 * (torch.arange(len(taps), device=taps.device) % 2)
+        quotient = minimum_phase((sign * torch.cumsum(sign * taps, 0))[:-1])
+        return torch.nn.functional.pad(quotient, (0, 1)) + torch.nn.functional.pad(quotient, (1, 0))
     n_fft = power_of_two(8 * len(taps))
     with torch.no_grad():
         wanted = taps.detach()
@@ -158,3 +164,8 @@ def response(taps: Tensor, n_fft: int, *, lookahead: int = 0) -> Tensor:
     padded = torch.nn.functional.pad(taps, (0, -len(taps) % n_fft))
     folded = padded.reshape(-1, n_fft).sum(0)
     return torch.fft.rfft(folded.roll(-lookahead))
+
+
+def peak(taps: Tensor) -> Tensor:
+    """Largest |H| on a grid of 8192 points, or 16 for each tap where that is more: a scalar."""
+    return _power(taps, power_of_two(max(8192, 16 * len(taps)))).max().sqrt()
