@@ -1,6 +1,7 @@
 """What every filter ends as: the effective FIR, with where its time zero lies and how the signal's ends are extended."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -71,12 +72,20 @@ class Fir:
         """
         if self.fs is None:
             raise ValueError("the sampling rate of this FIR is unknown")
-        omega = 2.0 * np.pi * np.atleast_1d(np.asarray(freqs, dtype=np.float64)) / self.fs
-        n = np.arange(self.numtaps) - self.lookahead
-        out = np.empty(omega.shape, dtype=np.complex128)
-        # Blocks keep the table of phases at a few megabytes for long filters.
-        step = max(1, (1 << 20) // self.numtaps)
-        for start in range(0, len(omega), step):
-            part = omega[start : start + step]
-            out[start : start + step] = np.exp(-1j * np.outer(part, n)) @ self.taps
-        return out
+        cycles = np.atleast_1d(np.asarray(freqs, dtype=np.float64)) / self.fs
+        return _dtft(self.taps, cycles.reshape(-1), -self.lookahead).reshape(cycles.shape)
+
+
+def _dtft(taps: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64], first: int) -> npt.NDArray[np.complex128]:
+    """Σ_k taps[k]·exp(−2πj·cycles·(first + k)) for (M,) frequencies in cycles per sample: (M,)."""
+    # With k = row·width + column the phase is a product of one factor for each: 2·√numtaps exponentials a frequency, not numtaps.
+    width = math.isqrt(len(taps) - 1) + 1
+    table = np.pad(taps, (0, -len(taps) % width)).reshape(-1, width).T
+    at_rows = -2j * np.pi * (first + width * np.arange(table.shape[1]))
+    at_columns = -2j * np.pi * np.arange(width)
+    out = np.empty(len(cycles), dtype=np.complex128)
+    step = max(1, (1 << 18) // width)  # a few megabytes a block
+    for start in range(0, len(cycles), step):
+        part = cycles[start : start + step, None]
+        out[start : start + step] = ((np.exp(part * at_columns) @ table) * np.exp(part * at_rows)).sum(1)
+    return out

@@ -1,0 +1,243 @@
+"""What the ears share: published numbers kept in float64, redesigned when they change, applied as one convolution.
+
+``EarFilter`` is the private base of the final classes in ``filters`` and ``curvefilter``. What a filter *is* (``taps``) stands there; how
+it is applied stands in ``fftconv``, once.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from earfilt import design
+from earfilt.curve import PublishedCurve
+from earfilt.errors import DtypeError, UsageError
+from earfilt.fftconv import convolve
+
+PHASE_TYPES = ("minimum", "zero")
+# Share of fs up to which a published point can be met.
+POINTS_UP_TO = 0.45
+
+
+class _Taps(NamedTuple):
+    """One design: float64 taps of one pass, and of everything the audio gets in one convolution."""
+
+    one_pass: Tensor
+    effective: Tensor
+
+
+class EarFilter(nn.Module):
+    """Published numbers -> taps -> convolution. Private base of the three ears."""
+
+    _freqs: Tensor  # (N,) float64 Hz, the fixed grid of the stored numbers
+    _peak: float | None = None  # peak that the effective response is scaled to, where the formula fixes one
+    _dropped: int = 0  # samples that forward leaves out at the start
+
+    def __init__(self, fs: float, order: int, phase_type: str, learnable: bool) -> None:
+        super().__init__()
+        self.fs = checked_fs(fs)
+        self.order = checked_order(order)
+        self.phase_type = choice("phase_type", phase_type, PHASE_TYPES)
+        self.learnable = bool(learnable)
+        self.group_delay = self.order // 2
+        self._exact: dict[str, Tensor] = {}
+        self._cache: tuple[list[Tensor], _Taps] | None = None
+
+    # -- the numbers ------------------------------------------------------------------------------------------------------------
+
+    def _store(self, name: str, values: Tensor, dtype: torch.dtype, *, learnable: bool) -> None:
+        """Keep float64 numbers under a public name, as a parameter or a buffer of the module's dtype."""
+        if not dtype.is_floating_point:
+            raise DtypeError(f"dtype is {dtype}; allowed: floating-point dtypes")
+        shown = values.to(dtype)
+        if learnable:
+            self.register_parameter(name, nn.Parameter(shown))
+        else:
+            self.register_buffer(name, shown)
+        self._exact[name] = values
+
+    def _value(self, name: str) -> Tensor:
+        """The numbers in float64; one that still equals its rounded original stands for that original."""
+        shown: Tensor = getattr(self, name)
+        exact = self._exact[name]
+        shown = shown.to(exact.device)
+        wide = shown.double()
+        kept = shown.detach() == exact.to(shown.dtype)
+        return wide + torch.where(kept, exact - wide.detach(), 0.0)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        # Casts and moves change what is shown; grid and numbers stay float64 and follow to the device (MPS has no float64).
+        with torch.no_grad():
+            exact = {name: self._value(name) for name in self._exact}
+        super()._apply(fn, recurse)
+        device = getattr(self, next(iter(exact))).device
+        home = torch.device("cpu") if device.type == "mps" else device
+        self._exact = {name: value.to(home) for name, value in exact.items()}
+        self._freqs = self._freqs.to(home)
+        self._cache = None
+        return self
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the stored numbers and of ``fir_coeffs``."""
+        shown: Tensor = getattr(self, next(iter(self._exact)))
+        return shown.dtype
+
+    # -- the design -------------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _nodes(self) -> tuple[Tensor, Tensor]:
+        """Frequencies (Hz, 0 to fs/2) and linear amplitudes of the effective curve, float64."""
+
+    @abstractmethod
+    def _gain(self) -> Tensor | float:
+        """Linear gain beside the passes."""
+
+    def _design(self) -> _Taps:
+        freqs, amplitude = self._nodes()
+        if self.phase_type == "zero":
+            one_pass = design.firwin2(self.order, freqs, amplitude.sqrt(), self.fs)
+            if self._peak is not None:
+                one_pass = one_pass * (self._peak**0.5 / design.peak(one_pass))
+            return _Taps(one_pass, design.forward_backward(one_pass) * self._gain())
+        one_pass = design.minimum_phase(design.firwin2(self.order, freqs, amplitude, self.fs))
+        if self._peak is not None:
+            one_pass = one_pass * (self._peak / design.peak(one_pass))
+        return _Taps(one_pass, one_pass * self._gain())
+
+    @torch.compiler.disable  # a search and a cache: nothing to fuse
+    def _taps(self) -> _Taps:
+        """The current design: made anew where gradients flow, else cached until a number changes."""
+        if self.training and torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters()):
+            return self._design()
+        with torch.inference_mode(False), torch.no_grad():
+            # Compared by value: an edit through `.data` does not raise a tensor's version.
+            now = [self._value(name) for name in self._exact]
+            if self._cache is None or not all(map(torch.equal, self._cache[0], now)):
+                self._cache = (now, self._design())
+            return self._cache[1]
+
+    @property
+    def fir_coeffs(self) -> Tensor:
+        """(order + 1,) FIR of one pass, scaled, without ``gain_normalization``; the module's dtype and device."""
+        shown: Tensor = getattr(self, next(iter(self._exact)))
+        return self._taps().one_pass.to(shown)
+
+    def taps(self) -> Tensor:
+        """Taps of the one convolution that the audio gets: all passes, scaling and gain.
+
+        Returns
+        -------
+        (numtaps,) float64
+            order + 1 causal taps (minimum phase), or 2·order + 1 taps centred on time zero (zero phase).
+        """
+        return self._taps().effective
+
+    @property
+    def lookahead(self) -> int:
+        """Index of the tap at time zero in ``taps()``: 0, or order for zero phase."""
+        return self.order if self.phase_type == "zero" else 0
+
+    # -- the application --------------------------------------------------------------------------------------------------------
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Filter a signal.
+
+        Parameters
+        ----------
+        x : (..., T) floating-point tensor, T ≥ 1
+            Time last: ``(T,)``, ``(B, T)``, ``(B, F, T)`` or any other leading shape.
+
+        Returns
+        -------
+        (..., T) tensor of x's dtype and device
+            MiddleEarFilter with ``compensate_delay`` and minimum phase: (..., T − order//2) when T > order//2.
+
+        Raises
+        ------
+        DtypeError
+            Integer or complex input.
+        UsageError
+            T = 0, or a tensor without dimensions.
+        """
+        _check_signal(x)
+        work = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        y = convolve(work, self.taps().to(work), lookahead=self.lookahead, odd_ends=self.phase_type == "zero").to(x.dtype)
+        return y[..., self._dropped :] if self._dropped < x.shape[-1] else y
+
+    def get_effective_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
+        """Response of what the audio gets: all passes and gains; exact for any ``nfft``.
+
+        Parameters
+        ----------
+        nfft : int
+            FFT length, ≥ 1.
+
+        Returns
+        -------
+        freqs : (nfft//2 + 1,) float64
+            Hz.
+        H : (nfft//2 + 1,) complex128
+            The advance of ``compensate_delay`` is left out.
+        """
+        response = design.response(self.taps(), nfft, lookahead=self.lookahead)
+        return self._frequencies(nfft, response), response
+
+    def _frequencies(self, nfft: int, like: Tensor) -> Tensor:
+        return torch.arange(nfft // 2 + 1, dtype=torch.float64, device=like.device) * (self.fs / nfft)
+
+    def published_curve(self) -> PublishedCurve:
+        """The points and the curve that the design aims at, for a tolerance or a figure.
+
+        With gain normalisation both are shifted so that the highest point is 0 dB.
+        """
+        with torch.no_grad():
+            freqs, amplitude = (t.cpu().numpy() for t in self._nodes())
+        points = np.array([f for f in self._published_frequencies() if f <= POINTS_UP_TO * self.fs])
+        if not len(points):
+            raise UsageError(f"no published point lies at or below {POINTS_UP_TO} of fs {self.fs:g} Hz")
+        shape = np.interp(points, freqs, amplitude)
+        scale = self._curve_scale(float(shape.max()), float(amplitude.max()))
+
+        def aim(at: np.ndarray) -> np.ndarray:
+            return scale * np.interp(at, freqs, amplitude)
+
+        return PublishedCurve(points, 20.0 * np.log10(scale * shape), aim, float(self.fs))
+
+    @abstractmethod
+    def _published_frequencies(self) -> tuple[float, ...]:
+        """Frequencies in Hz that the source lists."""
+
+    def _curve_scale(self, highest_point: float, highest_node: float) -> float:
+        if getattr(self, "normalize_gain", False):
+            return 1.0 / highest_point
+        return 1.0 if self._peak is None else self._peak / highest_node
+
+
+def checked_fs(fs: float) -> float:
+    if isinstance(fs, bool) or not isinstance(fs, (int, float, np.integer, np.floating)) or not math.isfinite(fs) or fs <= 0:
+        raise UsageError(f"fs is {fs!r}; it must be a positive, finite sampling rate in Hz")
+    return fs
+
+
+def checked_order(order: int) -> int:
+    if isinstance(order, bool) or not isinstance(order, (int, np.integer)) or order < 2:
+        raise UsageError(f"order is {order!r}; it must be an integer of 2 or more")
+    return int(order)
+
+
+def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise UsageError(f"{name} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
+    return value
+
+
+def _check_signal(x: Tensor) -> None:
+    if not x.dtype.is_floating_point:
+        raise DtypeError(f"the signal's dtype is {x.dtype}; filters take floating-point samples: convert with x.float() and scale first")
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise UsageError(f"the signal's shape is {tuple(x.shape)}; the last dimension is time and must hold at least one sample")
