@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from earfilt import catalogue, firfile
+from earfilt import catalogue
 from earfilt.errors import UsageError, printable
 
 Settings = dict[str, Any]
@@ -101,6 +101,9 @@ def members(name: str) -> list[Member]:
 
 
 def is_path(piece: str) -> bool:
+    """Whether a piece of a name is the path of a curve or FIR: its extension says so."""
+    from earfilt import firfile  # numpy, which --help has no use for
+
     return Path(piece).suffix.lower() in firfile.SUFFIXES
 
 
@@ -114,6 +117,8 @@ def _member(piece: str) -> Member:
 
 
 def _from_path(name: str) -> Member:
+    from earfilt import firfile
+
     return Member(name, "fir" if firfile.holds_fir(name) else "curve", Path(name))
 
 

@@ -1,0 +1,124 @@
+"""The command line: ``earfilt apply | response | design | filters``.
+
+The only place that catches: an error becomes one line on stderr and an exit code. 0 all well; 1 some file failed; 2 wrong usage or a
+refusal before work; 130 and 143 interrupted. Nothing heavy is imported before a command runs.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from earfilt import __version__
+from earfilt.cli.apply import apply
+from earfilt.cli.design import design
+from earfilt.cli.filters import filters
+from earfilt.cli.response import response
+from earfilt.errors import EarfiltError, printable
+
+app = typer.Typer(
+    name="earfilt",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    help="Put audio through the human outer and middle ear: published transfer functions, exact, and time-aligned to the sample.",
+    epilog="Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before work; 130/143 interrupted.",
+)
+app.command(no_args_is_help=True)(apply)
+app.command(no_args_is_help=True)(response)
+app.command(no_args_is_help=True)(design)
+app.command()(filters)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"earfilt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (anywhere on the command line).")] = False,
+) -> None: ...
+
+
+class _Terminated(BaseException):
+    """SIGTERM: unwinds through every ``finally``, so that temporary files go."""
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the cleaning up
+    raise _Terminated
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    signal.signal(signal.SIGTERM, _terminate)
+    code = _run(arguments, debug=debug)
+    sys.exit(_flushed(code))
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
+    """Run a command; its exit code. Errors become one line."""
+    try:
+        return int(app(arguments, standalone_mode=False) or 0)
+    except KeyboardInterrupt:
+        return _said("interrupted", 130)
+    except _Terminated:
+        return _said("terminated", 143)
+    except BrokenPipeError:
+        return 0  # the reader of our output has had enough
+    except Exception as error:
+        if debug:
+            raise
+        return _explained(error)
+
+
+def _explained(error: Exception) -> int:
+    """One line for an error, and its exit code."""
+    if isinstance(error, EarfiltError):
+        return _said(str(error), error.exit_code)
+    if hasattr(error, "format_message"):  # the parser's own: wrong usage
+        return _said(f"{error.format_message()} (see 'earfilt --help')", 2)
+    if isinstance(error, MemoryError):
+        return _said("out of memory", 1)
+    if isinstance(error, OSError):
+        return _said(str(error), 1)
+    if type(error).__name__ == "Abort":
+        return _said("interrupted", 130)
+    return _said(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1)
+
+
+def _said(message: str, code: int) -> int:
+    line = " ".join(printable(part.strip()) for part in message.splitlines())
+    with contextlib.suppress(OSError, ValueError):  # stderr is closed: the exit code has to do
+        print(f"earfilt: {line}", file=sys.stderr, flush=True)
+    return code
+
+
+def _flushed(code: int) -> int:
+    """Flush stdout while a failure can still be told, and keep the interpreter from failing at it later."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _to_nowhere()
+    except (OSError, ValueError) as error:
+        _to_nowhere()
+        return code or _said(f"cannot write to stdout: {error}", 1)
+    return code
+
+
+def _to_nowhere() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)

@@ -1,0 +1,127 @@
+"""Options that several commands share, each stated once."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from earfilt.filterspec import FilterSpec
+
+_FILTER = "Filter"
+
+
+class Phase(StrEnum):
+    minimum = "minimum"
+    zero = "zero"
+
+
+class Convention(StrEnum):
+    published = "published"
+    amt = "amt"
+
+
+class Interpolation(StrEnum):
+    log = "log"
+    linear = "linear"
+
+
+class Beyond(StrEnum):
+    hold = "hold"
+    fall = "fall"
+
+
+class Precision(StrEnum):
+    auto = "auto"
+    float32 = "float32"
+    float64 = "float64"
+
+
+FILTER_HELP = (
+    "NAME[:VARIANT], joined by + into a chain, or the path of a curve (.csv: frequency_hz,gain_db) or FIR "
+    "(.wav .json .mat .csv .txt .npy). 'earfilt filters' lists the names."
+)
+
+FilterName = Annotated[str, typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP, rich_help_panel=_FILTER)]
+FilterNames = Annotated[list[str], typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP + " Repeatable.", rich_help_panel=_FILTER)]
+Order = Annotated[
+    int | None, typer.Option(metavar="N", help="Number of taps - 1 of each member (default: the filter's own).", rich_help_panel=_FILTER)
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        metavar="DB", help="Instead of --order: the fewest taps that stay within DB of the published curve.", rich_help_panel=_FILTER
+    ),
+]
+PhaseOption = Annotated[
+    Phase | None,
+    typer.Option("--phase", help="Causal minimum phase, or zero phase (default: minimum; zero for outer-middle-ear).", rich_help_panel=_FILTER),
+]
+NormalizeGain = Annotated[
+    bool | None,
+    typer.Option("--normalize-gain/--no-normalize-gain", help="Middle ear: peak at 0 dB (default), or m/s per Pa.", rich_help_panel=_FILTER),
+]
+ConventionOption = Annotated[
+    Convention | None,
+    typer.Option(
+        "--convention", help="Outer+middle ear: the published dB once (default), or four times, as the AMT does.", rich_help_panel=_FILTER
+    ),
+]
+Flow = Annotated[float | None, typer.Option(metavar="HZ", help="Outer+middle ear: lowest frequency (20).", rich_help_panel=_FILTER)]
+Fhigh = Annotated[float | None, typer.Option(metavar="HZ", help="Outer+middle ear: highest frequency (16000).", rich_help_panel=_FILTER)]
+Latency = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Tap at time zero of a FIR file that does not say (.npy, foreign files).", rich_help_panel=_FILTER),
+]
+InterpolationOption = Annotated[
+    Interpolation | None,
+    typer.Option("--interpolation", help="Frequency axis on which a curve is interpolated (log).", rich_help_panel=_FILTER),
+]
+BeyondOption = Annotated[
+    Beyond | None,
+    typer.Option("--beyond", help="A curve outside its ends: held flat (default), or falling 12 dB an octave.", rich_help_panel=_FILTER),
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No summary and no progress; errors only.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]
+
+_SPEC_OPTIONS: dict[str, Any] = {
+    "order": Order,
+    "tolerance": Tolerance,
+    "phase": PhaseOption,
+    "normalize_gain": NormalizeGain,
+    "convention": ConventionOption,
+    "flow": Flow,
+    "fhigh": Fhigh,
+    "latency": Latency,
+    "interpolation": InterpolationOption,
+    "beyond": BeyondOption,
+}
+
+SpecMaker = Callable[[str], FilterSpec]
+"""From a filter's name to its spec, with the options of the command line."""
+
+
+def takes_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a filter in place of its parameter ``make_spec``.
+
+    The command declares ``make_spec: SpecMaker`` and calls it with each name.
+    """
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "make_spec"]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        for name, option in _SPEC_OPTIONS.items()
+    ]
+
+    @functools.wraps(command)
+    def wrapper(**values: Any) -> Any:
+        options = {name: values.pop(name) for name in _SPEC_OPTIONS}
+        plain = {name: value.value if isinstance(value, StrEnum) else value for name, value in options.items()}
+        return command(make_spec=lambda name: FilterSpec(name, **plain), **values)
+
+    del wrapper.__wrapped__
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+    return wrapper

@@ -1,0 +1,45 @@
+"""What all tests share."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.tools import PACKAGES, missing_from
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers share the cores: one torch thread each."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not tested for want of a program, and how to get it."""
+    reasons = [missing_from(str(report.longrepr)) for report in terminalreporter.stats.get("skipped", [])]
+    missing = Counter(program for program in reasons if program)
+    for program, count in sorted(missing.items()):
+        package = PACKAGES.get(program, program)
+        terminalreporter.write_line(f"NOT TESTED: {count} tests need {program}; install it with 'apt-get install {package}'", yellow=True)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A seeded generator."""
+    return np.random.default_rng(20260101)
+
+
+@pytest.fixture
+def recording() -> Path:
+    """The real recording: 16 kHz, mono, 16 bit."""
+    return ROOT / "data" / "audio" / "arctic_a0007.wav"
+
+
+def reference(name: str) -> list[list[str]]:
+    """Rows of a table in tests/reference, without comments and header."""
+    lines = (Path(__file__).parent / "reference" / name).read_text().splitlines()
+    return [line.split(",") for line in lines if line and not line.startswith("#")][1:]

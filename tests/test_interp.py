@@ -1,0 +1,59 @@
+"""Interpolation, against scipy and numpy."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.interpolate import PchipInterpolator
+
+from earfilt import catalogue, interp
+
+TABLES = [
+    (catalogue.table("moore_middle_ear"), "middle_ear_1997_db"),
+    (catalogue.table("ansi2007_outer_ear"), "diffuse_field_db"),
+    (catalogue.table("pralong1996"), "gain"),
+]
+
+
+@pytest.mark.parametrize(("table", "column"), TABLES, ids=lambda value: getattr(value, "id", value))
+def test_pchip_equals_scipy(table: catalogue.Table, column: str) -> None:
+    xp, yp = np.array(table.frequencies), np.array(table.columns[column])
+    x = np.linspace(xp[0], xp[-1], 20011)
+    ours = interp.pchip(*map(torch.from_numpy, (x, xp, yp)))
+    np.testing.assert_allclose(ours.numpy(), PchipInterpolator(xp, yp)(x), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("yp", [[1.0, 5.0], [1.0, 5.0, 2.0], [0.0, 0.0, 0.0, 1.0], [3.0, 1.0, 1.0, 4.0, 9.0, 2.0], [1.0, 2.0, 30.0]])
+def test_pchip_shapes_of_few_points(yp: list[float]) -> None:
+    xp = np.cumsum([1.0, 2.0, 0.5, 3.0, 1.0, 1.0][: len(yp)])
+    x = np.linspace(xp[0], xp[-1], 501)
+    ours = interp.pchip(torch.from_numpy(x), torch.from_numpy(xp), torch.tensor(yp, dtype=torch.float64))
+    np.testing.assert_allclose(ours.numpy(), PchipInterpolator(xp, yp)(x), atol=1e-12, rtol=0)
+
+
+def test_both_hold_flat_beyond_the_ends() -> None:
+    xp, yp = torch.tensor([1.0, 2.0, 4.0]).double(), torch.tensor([5.0, 7.0, 6.0]).double()
+    x = torch.tensor([-3.0, 0.5, 4.5, 100.0]).double()
+    for function in (interp.linear, interp.pchip):
+        assert function(x, xp, yp).tolist() == [5.0, 5.0, 6.0, 6.0]
+
+
+def test_linear_equals_numpy(rng: np.random.Generator) -> None:
+    xp, yp = np.sort(rng.uniform(0, 100, 40)), rng.normal(size=40)
+    x = np.concatenate([rng.uniform(-10, 110, 1000), xp])
+    ours = interp.linear(*map(torch.from_numpy, (x, xp, yp)))
+    np.testing.assert_allclose(ours.numpy(), np.interp(x, xp, yp), atol=1e-13, rtol=0)
+
+
+@pytest.mark.parametrize("function", [interp.linear, interp.pchip])
+def test_gradients(function) -> None:
+    xp = torch.tensor([0.0, 1.0, 2.5, 3.0, 5.0, 6.0], dtype=torch.float64)
+    yp = torch.tensor([0.0, 1.0, 0.5, 0.4, 2.0, 2.1], dtype=torch.float64, requires_grad=True)
+    x = torch.linspace(0.1, 5.9, 37, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda y: function(x, xp, y), yp)
+
+
+def test_flat_data_has_finite_gradients() -> None:
+    yp = torch.ones(5, dtype=torch.float64, requires_grad=True)
+    interp.pchip(torch.linspace(0, 4, 9).double(), torch.arange(5.0).double(), yp).sum().backward()
+    assert yp.grad is not None
+    assert torch.isfinite(yp.grad).all()

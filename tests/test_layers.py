@@ -1,0 +1,86 @@
+"""The structure: imports point down only, and nothing heavy is loaded before it is needed."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import earfilt
+
+PACKAGE = Path(earfilt.__file__).parent
+# From the bottom up; a module may import from its own group or from lower ones.
+LAYERS = [
+    ["errors", "units", "fir", "catalogue", "plainfile", "curve"],
+    ["interp", "design", "equiripple", "fftconv", "pcm", "curvefile", "firformats"],
+    ["ear", "firfile", "tolerance", "filterspec", "audio"],
+    ["filters", "curvefilter", "pipeline"],
+    ["spec"],
+    ["response", "process"],
+    ["report", "plot"],
+    ["batch"],
+    ["cli"],
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Top-level parts of earfilt that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module] if node.module != "earfilt" else [f"earfilt.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("earfilt.")}
+    return found
+
+
+def test_every_module_has_a_layer_and_imports_point_down() -> None:
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if part == "__init__":
+            continue
+        assert part in LEVEL, f"{path.name} has no place in LAYERS"
+        for other in imports_of(path) & LEVEL.keys():
+            if LEVEL[other] > LEVEL[part]:
+                wrong.append(f"{path.relative_to(PACKAGE)} imports {other}")
+    assert not wrong
+
+
+def test_no_circles() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        graph.setdefault(part, set()).update((imports_of(path) & LEVEL.keys()) - {part})
+    done: set[str] = set()
+    while len(done) < len(graph):
+        free = {part for part, needs in graph.items() if part not in done and needs <= done}
+        assert free, f"a circle among {sorted(graph.keys() - done)}"
+        done |= free
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["apply", "--help"], ["response", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys; sys.argv = ['earfilt', *%r]\n"
+        "from earfilt.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'scipy', 'numpy', 'matplotlib', 'soundfile', 'distributed'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)" % arguments
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_modules_by_attribute_and_by_name() -> None:
+    from earfilt import HeadphoneFilter
+
+    assert earfilt.HeadphoneFilter is HeadphoneFilter
+    assert "MiddleEarFilter" in dir(earfilt)
+    with pytest.raises(AttributeError):
+        _ = earfilt.NoSuchFilter  # type: ignore[attr-defined]
