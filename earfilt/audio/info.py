@@ -1,0 +1,73 @@
+"""What is known of an audio file before its samples are read."""
+
+from dataclasses import dataclass, field
+
+from earfilt.audio.formats import Extensible
+from earfilt.audio.riff import Chunk
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What travels beside the samples.
+
+    Parameters
+    ----------
+    before, after : tuple of Chunk
+        Chunks of a RIFF file, before and behind its samples.
+    blocks : tuple of (int, bytes)
+        Metadata blocks of a FLAC file (type, content): Vorbis comments, pictures, cue sheets.
+    tags : tuple of (str, str)
+        Key and value of what can go into another container, keys as Vorbis comments name them (upper case).
+    """
+
+    before: tuple[Chunk, ...] = ()
+    after: tuple[Chunk, ...] = ()
+    blocks: tuple[tuple[int, bytes], ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """A source, as its content says.
+
+    Parameters
+    ----------
+    name : str
+        Path, printable.
+    container, subtype : str
+        As `earfilt.audio.formats` (or libsndfile) names them.
+    fs : int
+        Hz.
+    channels : int
+    frames : int or None
+        Frames that are there; None where only reading to the end tells.
+    missing : int
+        Frames that the header promises and the file does not have: it was cut short.
+    dtype : 'int16', 'int32', 'float32' or 'float64'
+        What `Reader.read` returns; integers left-justified.
+    bits : int
+        Significant bits, 0 for floating point.
+    extensible : Extensible, optional
+        Channel mask and codec identifier.
+    metadata : Metadata
+    warnings : tuple of str
+        What the user should know of the file.
+    """
+
+    name: str
+    container: str
+    subtype: str
+    fs: int
+    channels: int
+    frames: int | None
+    missing: int
+    dtype: str
+    bits: int
+    extensible: Extensible | None = None
+    metadata: Metadata = field(default_factory=Metadata, repr=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float | None:
+        """Duration."""
+        return None if self.frames is None else self.frames / self.fs

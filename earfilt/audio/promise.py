@@ -1,0 +1,110 @@
+"""How many frames the header of a file promises, where libsndfile silently takes what is there.
+
+FLAC needs nothing here (its decoder raises), and the RIFF family has its own reader.
+"""
+
+import os
+import struct
+
+from earfilt.audio.source import Source
+
+_MAX_CHUNKS = 4096
+_OGG_TAIL = 1 << 16
+
+
+def promised_frames(source: Source, magic: bytes, frames: int | None) -> int | None:
+    """Frames that the header promises.
+
+    Parameters
+    ----------
+    source : Source
+        A file.
+    magic : bytes
+        Its first 12 bytes.
+    frames : int or None
+        Frames that libsndfile found.
+
+    Returns
+    -------
+    int or None
+        None where the format makes no promise that can be checked. For Ogg, one frame more than is there if the last page of the
+        stream is missing.
+    """
+    if magic[:4] == b"FORM" and magic[8:] in (b"AIFF", b"AIFC"):
+        return _aiff(source)
+    if magic[:4] == b"caff":
+        return _scaled(frames, source, _caf_data(source))
+    if magic[:4] == b"riff":
+        return _scaled(frames, source, _w64_data(source))
+    if magic[:4] == b".snd":
+        offset, size = struct.unpack_from(">II", magic, 4)
+        return _scaled(frames, source, None if size >= 0x7FFFF000 else (offset, size))
+    if magic[:4] == b"OggS":
+        return None if frames is None or _ogg_ends(source) else frames + 1
+    return None
+
+
+def _pread(source: Source, count: int, offset: int) -> bytes:
+    return os.pread(source.raw.fileno(), count, offset)
+
+
+def _scaled(frames: int | None, source: Source, data: tuple[int, int] | None) -> int | None:
+    """Frames of a data chunk (offset, size) whose part that is there holds ``frames``."""
+    if frames is None or data is None:
+        return None
+    offset, size = data
+    there = (source.size or 0) - offset
+    if size <= there or there <= 0 or not frames:
+        return None
+    return max(frames + 1, frames * size // there)
+
+
+def _aiff(source: Source) -> int | None:
+    at = 12
+    for _ in range(_MAX_CHUNKS):
+        header = _pread(source, 14, at)
+        if len(header) < 14:
+            return None
+        if header[:4] == b"COMM":
+            return int(struct.unpack_from(">I", header, 10)[0])
+        size = struct.unpack_from(">I", header, 4)[0]
+        at += 8 + size + size % 2
+    return None
+
+
+def _caf_data(source: Source) -> tuple[int, int] | None:
+    at = 8
+    for _ in range(_MAX_CHUNKS):
+        header = _pread(source, 12, at)
+        if len(header) < 12:
+            return None
+        size = struct.unpack_from(">q", header, 4)[0]
+        if header[:4] == b"data":
+            # The chunk begins with an edit count of 4 bytes; −1 says that it goes on to the end.
+            return None if size < 4 else (at + 16, size - 4)
+        if size < 0:
+            return None
+        at += 12 + size
+    return None
+
+
+def _w64_data(source: Source) -> tuple[int, int] | None:
+    at = 40
+    for _ in range(_MAX_CHUNKS):
+        header = _pread(source, 24, at)
+        if len(header) < 24:
+            return None
+        size = struct.unpack_from("<Q", header, 16)[0]
+        if header[:4] == b"data":
+            return None if size < 24 else (at + 24, size - 24)
+        if size < 24:
+            return None
+        at += (size + 7) // 8 * 8
+    return None
+
+
+def _ogg_ends(source: Source) -> bool:
+    """Whether the last page carries the flag of the stream's end."""
+    tail = _pread(source, _OGG_TAIL, max(0, (source.size or 0) - _OGG_TAIL))
+    at = tail.rfind(b"OggS")
+    return 0 <= at <= len(tail) - 6 and bool(tail[at + 5] & 4)

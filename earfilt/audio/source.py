@@ -1,0 +1,146 @@
+"""Where bytes come from: a file, or a pipe that can be read forwards only.
+
+Nothing here allocates from a number that a file states: reads grow with the bytes that are there.
+"""
+
+import io
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from earfilt.errors import AudioError, printable
+
+_PIECE = 1 << 20
+
+
+class Source:
+    """Bytes of a file or a pipe, read forwards.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    size : int or None
+        Bytes of a file; None for a pipe.
+    position : int
+        Bytes read or skipped so far.
+    """
+
+    def __init__(self, raw: io.FileIO, name: str) -> None:
+        self.raw, self.name, self.position = raw, name, 0
+        status = os.fstat(raw.fileno())
+        self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
+        self._tape = bytearray() if self.size is None else None
+        if self.size is not None:
+            raw.seek(0)
+
+    @property
+    def seekable(self) -> bool:
+        """True for a file."""
+        return self.size is not None
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill ``view`` as far as there are bytes; returns how many."""
+        done = 0
+        while done < len(view):
+            count = self.raw.readinto(view[done:]) or 0
+            if not count:
+                break
+            done += count
+        if self._tape is not None:
+            self._tape += view[:done]
+        self.position += done
+        return done
+
+    def read(self, count: int) -> bytes:
+        """Up to ``count`` bytes, in pieces, so that a lying count costs nothing."""
+        out = bytearray()
+        while len(out) < count:
+            piece = bytearray(min(_PIECE, count - len(out)))
+            done = self.readinto(memoryview(piece))
+            out += piece[:done]
+            if done < len(piece):
+                break
+        return bytes(out)
+
+    def skip(self, count: int) -> int:
+        """Go forwards by ``count`` bytes, or to the end; returns by how many."""
+        if self.size is None:
+            done = 0
+            while done < count and (piece := self.read(min(_PIECE, count - done))):
+                done += len(piece)
+            return done
+        done = max(0, min(count, self.size - self.position))
+        self.position = self.raw.seek(self.position + done)
+        return done
+
+    def seek(self, position: int) -> None:
+        """Go to a byte of a file."""
+        self.position = self.raw.seek(position)
+
+    def forget(self) -> None:
+        """Stop remembering what a pipe delivered: from here on it cannot be spooled any more."""
+        self._tape = None
+
+    def spool(self, directory: str | None = None) -> None:
+        """Turn a pipe into a file without a name in ``directory`` (the destination's), so that nothing of it can be left behind.
+
+        Raises
+        ------
+        AudioError
+            No room or no permission.
+        """
+        try:
+            with tempfile.TemporaryFile(dir=directory, buffering=0) as spool:
+                rest: bytes | bytearray = self._tape or b""
+                while rest:
+                    write_all(spool.write, rest)
+                    rest = self.raw.read(_PIECE)
+                stored = io.FileIO(os.dup(spool.fileno()), "rb")
+        except OSError as error:
+            raise AudioError(f"cannot spool {self.name} to disk: {error.strerror or error}") from error
+        self.raw.close()
+        self.raw, self._tape, self.position = stored, None, stored.seek(0)
+        self.size = os.fstat(stored.fileno()).st_size
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self.raw.close()
+
+
+def write_all(write: Callable[[memoryview], int | None], data: bytes | bytearray | memoryview) -> None:
+    """Write every byte (raw files may take fewer at a time)."""
+    view = memoryview(data).cast("B")
+    while view:
+        view = view[write(view) or 0 :]
+
+
+def open_source(path: str) -> Source:
+    """Open a path, or the standard input for ``-``.
+
+    Raises
+    ------
+    AudioError
+        Missing, a directory, not permitted, or empty.
+    """
+    name = "standard input" if path == "-" else printable(path)
+    try:
+        if path == "-":
+            raw = io.FileIO(os.dup(0), "rb")
+        elif Path(path).is_dir():
+            raise AudioError(f"{name} is a directory, not an audio file")
+        else:
+            raw = io.FileIO(path, "rb")
+    except OSError as error:
+        if isinstance(error, AudioError):
+            raise
+        raise AudioError(f"cannot read {name}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise AudioError(f"cannot read {name}: {error}") from error
+    source = Source(raw, name)
+    if source.size == 0:
+        source.close()
+        raise AudioError(f"{name} is empty (0 bytes)")
+    return source

@@ -1,0 +1,107 @@
+"""Tags that cross from one container to another, and the line in a broadcast wave's coding history.
+
+Within a container metadata travel byte for byte; this is for WAV to FLAC and the like, where keys have other names.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping
+
+from earfilt.audio.formats import RIFF_FAMILY, Target
+from earfilt.audio.info import Metadata
+from earfilt.audio.riff import Chunk
+from earfilt.errors import printable
+
+_INFO = {
+    "INAM": "TITLE", "IART": "ARTIST", "IPRD": "ALBUM", "ICRD": "DATE", "IGNR": "GENRE", "ICMT": "COMMENT", "ICOP": "COPYRIGHT",
+    "ITRK": "TRACKNUMBER", "ISFT": "SOFTWARE", "IENG": "ENGINEER", "ITCH": "TECHNICIAN", "ISRC": "SOURCE", "ISBJ": "SUBJECT",
+    "IKEY": "KEYWORDS", "IMED": "MEDIUM", "ICMS": "COMMISSIONED", "IARL": "ARCHIVAL LOCATION", "ILNG": "LANGUAGE",
+}  # fmt: skip
+_TO_INFO = {key: name for name, key in _INFO.items()}
+_SOUNDFILE = {
+    "title": "TITLE", "artist": "ARTIST", "album": "ALBUM", "date": "DATE", "genre": "GENRE", "comment": "COMMENT",
+    "copyright": "COPYRIGHT", "tracknumber": "TRACKNUMBER", "license": "LICENSE",
+}  # fmt: skip
+_TO_SOUNDFILE = {key: name for name, key in _SOUNDFILE.items()}
+
+Tags = tuple[tuple[str, str], ...]
+
+
+def riff_tags(chunks: Iterable[Chunk]) -> Tags:
+    """Tags of the LIST/INFO chunks, under the names that Vorbis comments have for them (unknown keys keep their own)."""
+    pairs: list[tuple[str, str]] = []
+    for chunk in chunks:
+        if chunk.id == b"LIST" and chunk.data[:4] == b"INFO":
+            pairs += _info_entries(chunk.data[4:])
+    return tuple(pairs)
+
+
+def _info_entries(data: bytes) -> list[tuple[str, str]]:
+    pairs, at = [], 0
+    while at + 8 <= len(data):
+        name, size = data[at : at + 4].decode("latin-1"), struct.unpack_from("<I", data, at + 4)[0]
+        raw = data[at + 8 : at + 8 + size].split(b"\0")[0]
+        if name.isalnum() and raw:
+            pairs.append((_INFO.get(name.upper(), name.upper()), _text(raw)))
+        at += 8 + size + size % 2
+    return pairs
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "replace")
+
+
+def info_chunk(tags: Tags) -> Chunk | None:
+    """A LIST/INFO chunk of the tags that have a name there; None if none has."""
+    body = b""
+    for key, value in tags:
+        name = _TO_INFO.get(key) or (key if len(key) == 4 and key.startswith("I") and key.isalnum() and key.isascii() else None)
+        if name:
+            data = value.encode("utf-8", "replace") + b"\0"
+            body += name.encode("ascii") + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+    return Chunk(b"LIST", b"INFO" + body) if body else None
+
+
+def foreign_tags(strings: Mapping[str, str]) -> Tags:
+    """Tags that libsndfile found."""
+    return tuple((_SOUNDFILE[name], value) for name, value in strings.items() if name in _SOUNDFILE)
+
+
+def soundfile_strings(tags: Tags) -> dict[str, str]:
+    """Tags that libsndfile can write, by the attribute that sets them."""
+    return {_TO_SOUNDFILE[key]: value for key, value in tags if key in _TO_SOUNDFILE}
+
+
+def with_history(chunks: Iterable[Chunk], target: Target, text: str) -> tuple[Chunk, ...]:
+    """The chunks, with one line more in the coding history of a bext chunk (EBU R 98).
+
+    Parameters
+    ----------
+    text : str
+        What was done, as the line's T= entry.
+    """
+    mode = {1: "mono", 2: "stereo"}.get(target.channels, "multitrack")
+    depth = f"W={target.sample.bits}," if target.sample.bits else ""
+    line = f"A=PCM,F={target.fs},{depth}M={mode},T={text}\r\n".encode("ascii", "replace")
+    return tuple(_extended(chunk, line) if chunk.id == b"bext" and len(chunk.data) >= 602 else chunk for chunk in chunks)
+
+
+def _extended(bext: Chunk, line: bytes) -> Chunk:
+    fixed, history = bext.data[:602], bext.data[602:].rstrip(b"\0")
+    if history and not history.endswith(b"\n"):
+        history += b"\r\n"
+    return Chunk(bext.id, fixed + history + line)
+
+
+def left_behind(metadata: Metadata, target: Target) -> list[str]:
+    """What of the metadata has no place in the target's container, as a warning."""
+    names: list[str] = []
+    if target.container not in RIFF_FAMILY:
+        opaque = (chunk for chunk in (*metadata.before, *metadata.after) if chunk.data[:4] != b"INFO")
+        names += [printable(chunk.id.decode("latin-1").strip()) for chunk in opaque]
+    if target.container != "FLAC":
+        names += [{5: "cue sheet", 6: "picture"}[kind] for kind, _ in metadata.blocks if kind != 4]
+    unique = ", ".join(dict.fromkeys(names))
+    return [f"{target.container} has no place for {unique}: left behind"] if unique else []

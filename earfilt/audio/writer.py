@@ -1,0 +1,171 @@
+"""Audio files and streams from blocks of samples: `earfilt.audio.wav` for the RIFF family, libsndfile for everything else."""
+
+import errno
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+import soundfile
+
+from earfilt import __version__
+from earfilt.audio import flacmeta, ogg
+from earfilt.audio.formats import RIFF_FAMILY, Target
+from earfilt.audio.info import Metadata
+from earfilt.audio.pcmbytes import Array
+from earfilt.audio.riff import Chunk
+from earfilt.audio.source import write_all
+from earfilt.audio.tags import info_chunk, soundfile_strings
+from earfilt.audio.wav import WavWriter
+from earfilt.errors import AudioError
+
+_MAX_OGG_FRAMES = 16_384  # long writes overflow libvorbis's stack
+_SET_ADD_PEAK_CHUNK = 0x1050
+
+
+class Writer(Protocol):
+    """Takes blocks in order, and `finish` once all are there."""
+
+    def write(self, block: Array) -> None:
+        """Append a block (frames, channels) of the target's dtype, C-contiguous."""
+
+    def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
+        """Make the file whole; returns what the user should know.
+
+        ``after`` are the chunks found behind the source's samples, where they could not be known before (a pipe).
+        """
+
+
+class _Shifted:
+    """A file whose beginning is kept free: what libsndfile takes for byte 0 lies at byte ``shift``.
+
+    libsndfile writes through it, so that the reason of a failure (no space, a size limit) is not lost.
+    """
+
+    def __init__(self, file: io.RawIOBase, shift: int) -> None:
+        self._file, self._shift = file, shift
+        self.error: OSError | None = None
+        file.seek(shift)
+
+    def write(self, data: bytes) -> int:
+        if self.error is None:
+            try:
+                write_all(self._file.write, data)
+            except OSError as error:
+                self.error = error
+        return 0 if self.error else len(data)
+
+    def read(self, count: int) -> bytes:
+        return self._file.read(count) or b""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset + (self._shift if whence == io.SEEK_SET else 0), whence) - self._shift
+
+    def tell(self) -> int:
+        return self._file.tell() - self._shift
+
+
+class SoundfileWriter:
+    """Any container that libsndfile writes, made the same at every run.
+
+    Parameters
+    ----------
+    file : raw binary file
+        Empty, for reading and writing, and seekable.
+    metadata : Metadata
+        FLAC gets its blocks as they are, or comments made of its tags; other containers the tags that libsndfile knows.
+    """
+
+    def __init__(self, file: io.RawIOBase, target: Target, metadata: Metadata) -> None:
+        self.target, self._file = target, file
+        self._blocks = _flac_blocks(metadata) if target.container == "FLAC" else []
+        self._shifted = _Shifted(file, flacmeta.size_of(self._blocks))
+        with self._failures():
+            self._sound = soundfile.SoundFile(self._shifted, "w", target.fs, target.channels, target.subtype, format=target.container)
+            # The chunk holds the second of writing. There is no public call to leave it out.
+            soundfile._snd.sf_command(self._sound._file, _SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
+            if target.container != "FLAC":
+                for name, value in soundfile_strings(metadata.tags).items():
+                    setattr(self._sound, name, value)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (soundfile.SoundFileError, RuntimeError, AssertionError, TypeError) as error:
+            if self._shifted.error is not None:
+                raise self._shifted.error from error
+            raise AudioError(f"{self.target.container} cannot be written: {error}") from error
+        if self._shifted.error is not None:
+            raise self._shifted.error
+
+    def write(self, block: Array) -> None:
+        step = _MAX_OGG_FRAMES if self.target.container == "OGG" else len(block) or 1
+        with self._failures():
+            for start in range(0, len(block), step):
+                self._sound.write(block[start : start + step])
+
+    def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
+        with self._failures():
+            self._sound.close()
+        if self._blocks:
+            self._splice()
+        if self.target.container == "OGG":
+            ogg.set_serials(self._file)
+        return []
+
+    def _splice(self) -> None:
+        shift = flacmeta.size_of(self._blocks)
+        self._file.seek(shift)
+        start = self._file.read(1 << 16) or b""
+        size = flacmeta.head_size(start)
+        if not size:
+            raise AudioError("FLAC cannot be written: its head is not where libsndfile puts it")
+        self._file.seek(0)
+        write_all(self._file.write, flacmeta.splice(start[:size], self._blocks))
+
+    def close(self) -> None:
+        """Let go of the encoder, whatever state it is in."""
+        with suppress(soundfile.SoundFileError, RuntimeError, AssertionError):
+            self._sound.close()
+
+
+def _flac_blocks(metadata: Metadata) -> list[flacmeta.Block]:
+    if metadata.blocks or not metadata.tags:
+        return list(metadata.blocks)
+    return [flacmeta.comment_block(metadata.tags, f"earfilt {__version__}")]
+
+
+@contextmanager
+def open_writer(file: io.RawIOBase, target: Target, metadata: Metadata, *, frames: int | None, seekable: bool) -> Iterator[Writer]:
+    """A writer onto an open file.
+
+    Parameters
+    ----------
+    file : raw binary file
+        Empty; for reading and writing unless the target is of the RIFF family.
+    frames : int or None
+        Frames to come, if known.
+    seekable : bool
+        False for a pipe, which can take the RIFF family only.
+
+    Raises
+    ------
+    AudioError
+        libsndfile refuses.
+    OSError
+        What the file raises: no space, no permission.
+    """
+    if target.container in RIFF_FAMILY:
+        before, after = metadata.before, metadata.after
+        if not before and not after and (chunk := info_chunk(metadata.tags)):
+            before = (chunk,)
+        yield WavWriter(file, target, frames=frames, seekable=seekable, before=before, after=after)
+        return
+    if not seekable:
+        raise OSError(errno.ESPIPE, f"{target.container} cannot be written to a pipe")
+    writer = SoundfileWriter(file, target, metadata)
+    try:
+        yield writer
+    finally:
+        writer.close()

@@ -1,0 +1,113 @@
+"""The record of one file: everything that a report, a manifest or a summary says of it."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal["ok", "skipped", "failed"]
+
+
+@dataclass
+class Row:
+    """One file, JSON-able. Levels are lists by channel; None stands for digital silence (−inf dB).
+
+    Attributes
+    ----------
+    source, destination, name : str
+        Paths as given, and the path relative to the tree.
+    status : 'ok', 'skipped' or 'failed'
+    error : str or None
+        One line, of a failed file.
+    format, subtype : str
+        Of the output.
+    source_format, source_subtype : str
+        Of the input, as its content says.
+    fs, channels, frames : int
+        Hz; frames of the output.
+    filter : str
+        As it was asked for.
+    parameters : dict
+        Everything the design knows of the filter.
+    coefficients_sha256 : str
+        Hash of taps, rate, look-ahead and extension rule.
+    convention, order, phase : as the filter's parameters
+    latency : int
+        Samples of look-ahead: the delay of a real-time reader.
+    gain_1khz_db : float or None
+        Of the filter, at 1000 Hz; None where fs/2 lies below.
+    peak_in_dbfs, rms_in_dbfs, peak_out_dbfs, rms_out_dbfs : list of float or None
+        dB re full scale 1.0; the peak out is that before clipping.
+    spl_in_db, spl_out_db : list of float or None
+        RMS levels in dB SPL, where the level of full scale was given.
+    clipped : list of int
+        Samples by channel.
+    fitting_gain_db : float or None
+        Where samples were clipped: the ``--gain`` at which none is.
+    gain_db : float
+        Applied beside the filter, that of rescaling included.
+    rescaled_db : float
+        The part of it that rescaling took.
+    dithered : bool
+    repaired : int
+        NaN and infinite samples that became 0.
+    missing_frames : int
+        Frames that the source's header promised and the file did not have.
+    device, precision : str
+    seconds : float
+        Wall-clock time.
+    warnings : list of str
+    """
+
+    source: str
+    destination: str
+    name: str
+    status: Status
+    error: str | None = None
+    format: str | None = None
+    subtype: str | None = None
+    source_format: str | None = None
+    source_subtype: str | None = None
+    fs: int | None = None
+    channels: int | None = None
+    frames: int | None = None
+    filter: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    coefficients_sha256: str | None = None
+    convention: Any = None
+    order: Any = None
+    phase: Any = None
+    latency: int | None = None
+    gain_1khz_db: float | None = None
+    peak_in_dbfs: list[float | None] = field(default_factory=list)
+    rms_in_dbfs: list[float | None] = field(default_factory=list)
+    peak_out_dbfs: list[float | None] = field(default_factory=list)
+    rms_out_dbfs: list[float | None] = field(default_factory=list)
+    spl_in_db: list[float | None] = field(default_factory=list)
+    spl_out_db: list[float | None] = field(default_factory=list)
+    clipped: list[int] = field(default_factory=list)
+    fitting_gain_db: float | None = None
+    gain_db: float = 0.0
+    rescaled_db: float = 0.0
+    dithered: bool = False
+    repaired: int = 0
+    missing_frames: int = 0
+    device: str | None = None
+    precision: str | None = None
+    seconds: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """The row as one line of ASCII (lone surrogates of file names survive as escapes)."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=True, allow_nan=False, default=str)
+
+
+def decibels(values: Iterable[float], offset: float = 0.0) -> list[float | None]:
+    """Levels of linear amplitudes, rounded to 0.0001 dB.
+
+    >>> decibels([1.0, 0.0])
+    [0.0, None]
+    """
+    return [round(20.0 * math.log10(value) + offset, 4) if value > 0 else None for value in map(float, values)]
