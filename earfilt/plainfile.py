@@ -1,0 +1,103 @@
+"""Small data files, whole: read within bounds, written so that no half-written file is ever seen."""
+
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from earfilt.errors import AudioError, UsageError, printable
+
+MAX_BYTES = 64 << 20
+"""Largest file of coefficients or of a curve that is read, in bytes."""
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path as messages show it: control characters escaped."""
+    return printable(os.fspath(path))
+
+
+def read_bytes(path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> bytes:
+    """The bytes of a regular file.
+
+    Raises
+    ------
+    UsageError
+        It is missing, unreadable, no regular file, empty, or larger than ``limit`` bytes.
+    """
+    try:
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UsageError(f"{shown(path)} is not a regular file; save it as one first")
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {shown(path)}: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL in the name
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"cannot read {shown(path)}: {error}") from error
+    if len(data) > limit:
+        raise UsageError(f"{shown(path)} is larger than {limit >> 20} MiB, the largest file of coefficients or of a curve that is read")
+    if not data:
+        raise UsageError(f"{shown(path)} is empty")
+    return data
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a regular UTF-8 file, without a byte-order mark.
+
+    Raises
+    ------
+    UsageError
+        As :func:`read_bytes`, or it is not UTF-8 text.
+    """
+    data = read_bytes(path)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{shown(path)} is not a text file in UTF-8 (byte {error.start}); save it as plain CSV or text") from error
+    if "\0" in text:
+        raise UsageError(f"{shown(path)} is not a text file (it holds zero bytes); save it as plain CSV or text")
+    return text
+
+
+def refuse_existing(path: str | os.PathLike[str], *, force: bool) -> None:
+    """Raise UsageError where ``path`` exists and may not be replaced."""
+    target = Path(path)
+    if target.is_dir():
+        raise UsageError(f"{shown(path)} is a directory; name a file")
+    if target.exists() and not target.is_file():
+        raise UsageError(f"{shown(path)} is not a regular file and is not replaced")
+    if not force and os.path.lexists(target):
+        raise UsageError(f"{shown(path)} exists; --force replaces it")
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> None:
+    """Write a whole file: under a temporary name beside the destination, then renamed over it.
+
+    Raises
+    ------
+    UsageError
+        The destination exists and ``force`` is False, or is no regular file.
+    AudioError
+        It cannot be written.
+    """
+    refuse_existing(path, force=force)
+    target = Path(path)
+    temporary = target.with_name(f".{secrets.token_hex(6)}.earfilt{target.suffix}")
+    try:
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as error:
+        raise AudioError(f"cannot write {shown(path)}: {error.strerror or error}") from error
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open so that a named pipe without a writer is seen instead of waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
