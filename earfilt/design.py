@@ -53,7 +53,7 @@ def firwin2(order: int, freqs: Tensor, gains: Tensor, fs: float) -> Tensor:
     UsageError
         An odd order with a gain other than zero at fs/2: such a filter is zero there by symmetry.
     """
-    if order % 2 and float(gains[-1]) != 0.0:
+    if order % 2 and float(gains[-1].detach()) != 0.0:
         raise UsageError(f"order {order} is odd, which forces zero gain at fs/2, but this filter has a gain there; use an even order")
     numtaps = order + 1
     points = 1 + power_of_two(numtaps)
@@ -167,5 +167,5 @@ def response(taps: Tensor, n_fft: int, *, lookahead: int = 0) -> Tensor:
 
 
 def peak(taps: Tensor) -> Tensor:
-    """Largest |H| on a grid of 8192 points, or 16 for each tap where that is more: a scalar."""
-    return _power(taps, power_of_two(max(8192, 16 * len(taps)))).max().sqrt()
+    """Largest |H| on a grid of 8192 points, or 8 for each tap where that is more: a scalar."""
+    return _power(taps, power_of_two(max(8192, 8 * len(taps)))).max().sqrt()

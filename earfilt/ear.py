@@ -74,6 +74,9 @@ class EarFilter(nn.Module):
         with torch.no_grad():
             exact = {name: self._value(name) for name in self._exact}
         super()._apply(fn, recurse)
+        with torch.no_grad():
+            for name, value in exact.items():  # a wider dtype than before shows the digits that a narrower one had lost
+                getattr(self, name).copy_(value)
         device = getattr(self, next(iter(exact))).device
         home = torch.device("cpu") if device.type == "mps" else device
         self._exact = {name: value.to(home) for name, value in exact.items()}

@@ -11,6 +11,7 @@ was cut into blocks.
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -124,14 +125,11 @@ def _segments_filtered(cut: Tensor, response: Tensor, n_fft: int, hop: int) -> T
 
 
 class OverlapSave:
-    """Filter windows of one fixed shape: the step of a stream and of the file engine.
+    """Filter windows of interleaved frames: the step of a stream and of the file engine.
 
     Parameters
     ----------
     taps : Tensor (numtaps,), float64
-    channels : int >= 1
-    segments : int >= 1
-        Segments in a window.
     n_fft : int, optional
         Default: `choose_n_fft`.
     dtype : torch.float32 or torch.float64
@@ -142,52 +140,58 @@ class OverlapSave:
 
     Attributes
     ----------
-    overlap, hop, frames : int
-        Order of the FIR; output frames of a segment; output frames of a window, `segments * hop`.
+    hop, overlap : int
+        Output frames of a segment; further input frames that a window needs, `n_fft - hop`.
     """
 
     def __init__(
         self,
         taps: Tensor,
         *,
-        channels: int,
-        segments: int = 1,
         n_fft: int | None = None,
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
         packed: bool = False,
     ) -> None:
-        self.channels, self.segments, self.dtype, self.device, self.packed = channels, segments, dtype, device, packed
+        self.packed = packed
         self.n_fft = n_fft or choose_n_fft(len(taps), dtype)
         self.hop = hop_of(len(taps), self.n_fft)
         self.overlap = self.n_fft - self.hop
-        self.frames = segments * self.hop
         transform = torch.fft.fft if packed else torch.fft.rfft
         scaled = taps.to(torch.float64) / self.n_fft  # the inverse transform is then left without a scale
         self._response = transform(scaled, n=self.n_fft).to(device=device, dtype=dtype.to_complex())
 
-    @property
-    def window(self) -> int:
-        """Input frames of a window: `overlap + frames`."""
-        return self.overlap + self.frames
+    def __call__(self, window: Tensor, out: Tensor, *, whole: bool = False) -> None:
+        """Filter the frames `window` (overlap + segments * hop, channels) into `out` (segments * hop, channels).
 
-    def __call__(self, window: Tensor, out: Tensor) -> None:
-        """Filter the input frames `window` (window, channels) into `out` (frames, channels); both contiguous."""
+        Both are contiguous.  `whole`: the output is rounded to whole numbers, half to even.
+        """
+        frames, channels = window.shape
         if self.packed:
-            self._two_by_two(window, out)
+            pairs = torch.view_as_complex(window.view(frames, channels // 2, 2))
+            y = torch.fft.ifft(self._product(torch.fft.fft(pairs.unfold(0, self.n_fft, self.hop))), norm="forward")
+            y = torch.view_as_real(y[..., self.overlap :]).permute(0, 2, 1, 3)  # (segments, hop, pairs, 2)
         else:
-            self._one_by_one(window, out)
+            planes = window.new_empty(channels, frames)
+            _copy(window.T, planes)
+            spectra = self._product(torch.fft.rfft(planes.unfold(1, self.n_fft, self.hop)))
+            y = torch.fft.irfft(spectra, n=self.n_fft, norm="forward")[..., self.overlap :]
+            y = y.permute(1, 2, 0)  # (segments, hop, channels)
+        if whole:
+            torch.round(y, out=out.view(y.shape))
+        else:
+            _copy(y, out.view(y.shape))
 
-    def _one_by_one(self, window: Tensor, out: Tensor) -> None:
-        spectra = torch.fft.rfft(window.T.contiguous().unfold(1, self.n_fft, self.hop)).mul_(self._response)
-        y = torch.fft.irfft(spectra, n=self.n_fft, norm="forward")[..., self.overlap :]
-        out.unflatten(0, (self.segments, self.hop)).copy_(y.permute(1, 2, 0))
+    def _product(self, spectra: Tensor) -> Tensor:
+        return spectra.mul_(self._response)
 
-    def _two_by_two(self, window: Tensor, out: Tensor) -> None:
-        pairs = torch.view_as_complex(window.unflatten(-1, (-1, 2)))
-        spectra = torch.fft.fft(pairs.unfold(0, self.n_fft, self.hop)).mul_(self._response)
-        y = torch.fft.ifft(spectra, norm="forward")[..., self.overlap :]
-        torch.view_as_complex(out.view(self.segments, self.hop, -1, 2)).copy_(y.permute(0, 2, 1))
+
+def _copy(source: Tensor, out: Tensor) -> None:
+    """Copy between memory orders; on the CPU by numpy, whose transposing copies are several times faster than torch's."""
+    if out.device.type == "cpu":
+        np.copyto(out.numpy(), source.numpy())
+    else:
+        out.copy_(source)
 
 
 def extend_ends(window: Tensor, at: int, total: int | None, lookahead: int) -> None:
@@ -253,39 +257,35 @@ class Stream:
         device: str | torch.device = "cpu",
     ) -> None:
         padded = reach(taps.detach(), lookahead, odd_ends)
-        self._step = OverlapSave(padded, channels=channels, n_fft=n_fft, dtype=dtype, device=device)
+        self._step = OverlapSave(padded, n_fft=n_fft, dtype=dtype, device=device)
         self._lookahead, self._mirrored = lookahead, lookahead if odd_ends else 0
-        self._begin(torch.empty(0, dtype=dtype, device=device))
+        self._start = lookahead - self._step.overlap
+        self._before = torch.zeros(-self._start, channels, dtype=dtype, device=device)
+        self._pending, self._at = self._before, self._start  # frames still needed, from the absolute frame `at` on
 
     def push(self, block: Tensor) -> Tensor:
         """Take frames (frames, channels), none or more; give all output that is ready, (frames', channels)."""
         self._pending = torch.cat([self._pending, block.detach().to(self._pending)])
-        ready = (len(self._pending) - self._step.overlap) // self._step.frames
-        return self._windows(max(0, ready), None)
+        ready = (len(self._pending) - self._step.overlap) // self._step.hop
+        return self._segments(max(0, ready), None)
 
     def flush(self) -> Tensor:
         """End the signal: the rest of the output, (frames', channels).  After it, a new signal may begin."""
-        total = self._at + len(self._pending)
-        rest = len(self._pending) - self._step.overlap + self._lookahead
-        out = self._windows(-(-rest // self._step.frames), total)[:rest]
-        self._begin(self._pending)
+        rest = len(self._pending) + self._start
+        out = self._segments(-(-rest // self._step.hop), self._at + len(self._pending))[:rest]
+        self._pending, self._at = self._before, self._start
         return out
 
-    def _begin(self, like: Tensor) -> None:
-        """Nothing pending but the zeros before the signal."""
-        self._at = self._lookahead - self._step.overlap  # absolute frame of the first pending one
-        self._pending = like.new_zeros(-self._at, self._step.channels)
-
-    def _windows(self, count: int, total: int | None) -> Tensor:
-        """Filter the next `count` windows: (count * frames, channels)."""
-        step = self._step
-        out = self._pending.new_empty(count * step.frames, step.channels)
-        for part in out.unflatten(0, (count, -1)) if count else ():
-            window = self._pending.new_zeros(step.window, step.channels)
-            head = self._pending[: step.window]
+    def _segments(self, count: int, total: int | None) -> Tensor:
+        """Filter the next `count` segments, one by one as the FFT's shape is fixed: (count * hop, channels)."""
+        hop, n_fft = self._step.hop, self._step.n_fft
+        out = self._pending.new_empty(count, hop, self._pending.shape[1])
+        for part in out:
+            window = out.new_zeros(n_fft, out.shape[2])
+            head = self._pending[:n_fft]
             window[: len(head)] = head
             extend_ends(window, self._at, total, self._mirrored)
-            step(window, part)
-            self._pending = self._pending[step.frames :]
-            self._at += step.frames
-        return out
+            self._step(window, part)
+            self._pending = self._pending[hop:]
+            self._at += hop
+        return out.flatten(0, 1)

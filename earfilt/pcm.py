@@ -4,18 +4,19 @@ Integers are worked on in units of the target's least significant bit, as floats
 is one vectorised step and nothing is scaled on the way.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["Levels", "SampleFormat", "Tally", "count_clipped", "measure", "to_samples", "tpdf"]
+__all__ = ["Levels", "SampleFormat", "Tally", "to_samples", "tpdf"]
 
 Samples = npt.NDArray[np.generic]
-WIDE = 512  # values reduced side by side: long rows keep the vector units busy
+WIDE = 2048  # values reduced side by side: long rows keep the vector units busy
 
 
 @dataclass(frozen=True)
@@ -78,24 +79,41 @@ class Tally:
 
     Parameters
     ----------
+    channels : int
+
+    Attributes
+    ----------
     low, high, energy : array (channels,) of float64
-        Smallest and largest sample, sum of squares.
+        Smallest and largest sample (at most and at least 0), sum of squares.
+    clipped : array (channels,) of int64
+        Samples that did not fit.
     """
 
-    low: npt.NDArray[np.float64]
-    high: npt.NDArray[np.float64]
-    energy: npt.NDArray[np.float64]
+    channels: int
 
-    @classmethod
-    def silence(cls, channels: int) -> "Tally":
-        """Nothing counted yet."""
-        return cls(np.zeros(channels), np.zeros(channels), np.zeros(channels))
+    def __post_init__(self) -> None:
+        self.low, self.high, self.energy = np.zeros((3, self.channels))
+        self.clipped = np.zeros(self.channels, np.int64)
 
     def add(self, other: "Tally") -> None:
         """Take in the tally of further samples; the order of additions decides the last bit of the energy."""
         self.low = np.minimum(self.low, other.low)
         self.high = np.maximum(self.high, other.high)
         self.energy = self.energy + other.energy
+        self.clipped = self.clipped + other.clipped
+
+    def see(self, x: Samples) -> None:
+        """Take in the extremes of samples (frames, channels), C-contiguous; NaN passes through into them."""
+        for rows in _side_by_side(x):
+            self.low = np.minimum(self.low, rows.min(axis=0).reshape(-1, self.channels).min(axis=0))
+            self.high = np.maximum(self.high, rows.max(axis=0).reshape(-1, self.channels).max(axis=0))
+
+    def weigh(self, x: Samples) -> None:
+        """Take in the energy of floating samples (frames, channels), C-contiguous."""
+        for rows in _side_by_side(x):
+            with np.errstate(over="ignore", invalid="ignore"):
+                energy = np.einsum("ij,ij->j", rows, rows).reshape(-1, self.channels)
+            self.energy = self.energy + energy.sum(axis=0, dtype=np.float64)
 
     @property
     def peak(self) -> npt.NDArray[np.float64]:
@@ -103,41 +121,52 @@ class Tally:
         return np.maximum(-self.low, self.high)
 
 
-def measure(x: Samples) -> Tally:
-    """Tally of floating samples (frames, channels), C-contiguous; NaN and infinity pass through into it."""
+def _side_by_side(x: Samples) -> Iterator[Any]:
+    """The same samples as rows of several frames, and what is left over, if any."""
     frames, channels = x.shape
     side = max(1, WIDE // channels)
     whole = frames // side * side
-    tally = Tally.silence(channels)
     for rows in (x[:whole].reshape(-1, side * channels), x[whole:]):
         if len(rows):
-            with np.errstate(over="ignore", invalid="ignore"):
-                energy = np.einsum("ij,ij->j", rows, rows)
-            low, high = rows.min(axis=0).reshape(-1, channels), rows.max(axis=0).reshape(-1, channels)
-            tally.add(Tally(low.min(axis=0), high.max(axis=0), energy.reshape(-1, channels).sum(axis=0, dtype=np.float64)))
-    return tally
+            yield rows
 
 
-def count_clipped(y: Tensor, target: SampleFormat) -> npt.NDArray[np.int64]:
-    """Samples of each channel of `y` (frames, channels), in codes, beyond those of `target`."""
-    beyond = (y > target.codes - 1) | (y < -target.codes)
-    return beyond.sum(dim=0).numpy()
+def to_samples(y: Tensor, target: SampleFormat, scratch: Tensor) -> tuple[Samples, Tally]:
+    """Samples of `target`, and their levels before clipping.
 
+    Parameters
+    ----------
+    y : Tensor (frames, channels), contiguous, on the CPU
+        Floats, in codes of the target (already whole numbers) if that is an integer.
+    target : SampleFormat
+    scratch : Tensor like `y`
+        Overwritten.
 
-def to_samples(y: Tensor, target: SampleFormat) -> Samples:
-    """Rounded codes `y` (frames, channels) -> samples of `target`, clipped; floats are cast.  `y` is overwritten.
-
-    The highest code is lowered to what the dtype of `y` can hold: float32 has 24 bits.
+    Returns
+    -------
+    samples : array (frames, channels), C-contiguous
+    tally : Tally
+        In codes.
     """
-    dtype = getattr(torch, target.dtype)
+    tally = Tally(y.shape[1])
+    tally.weigh(y.numpy())
     if not target.is_integer:
-        return y.to(dtype).numpy()
-    top = torch.tensor(target.codes - 1, dtype=y.dtype)
-    if top.double() > target.codes - 1:
-        top = torch.nextafter(top, torch.zeros_like(top))
-    samples = y.clamp_(-target.codes, top.item()).to(dtype)
+        tally.see(y.numpy())
+        return y.numpy().astype(target.dtype), tally
+    lowest, highest = -target.codes, _highest(target, y.dtype)
+    samples = torch.clamp(y, lowest, highest, out=scratch).to(getattr(torch, target.dtype)).numpy()
+    tally.see(samples)
+    if tally.low.min() <= lowest or tally.high.max() >= highest:
+        tally.see(y.numpy())
+        tally.clipped = np.count_nonzero((y.numpy() < lowest) | (y.numpy() > highest), axis=0)
     shift = target.width - target.bits
-    return (samples.bitwise_left_shift_(shift) if shift else samples).numpy()
+    return np.left_shift(samples, shift, out=samples) if shift else samples, tally
+
+
+def _highest(target: SampleFormat, dtype: torch.dtype) -> float:
+    """The highest code, lowered to what `dtype` can hold: float32 has 24 bits."""
+    top = torch.tensor(target.codes - 1, dtype=dtype)
+    return (top if top.double() < target.codes else torch.nextafter(top, torch.zeros_like(top))).item()
 
 
 def tpdf(seed: int, index: int, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
