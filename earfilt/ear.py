@@ -112,9 +112,14 @@ class EarFilter(nn.Module):
             one_pass = one_pass * (self._peak / design.peak(one_pass))
         return _Taps(one_pass, one_pass * self._gain())
 
-    @torch.compiler.disable  # a search and a cache: nothing to fuse
     def _taps(self) -> _Taps:
-        """The current design: made anew where gradients flow, else cached until a number changes."""
+        """The current design; outside of what torch.compile sees, since a search and a cache have nothing to fuse."""
+        if torch.compiler.is_compiling():
+            return torch.compiler.disable(self._current)()
+        return self._current()
+
+    def _current(self) -> _Taps:
+        """The design: made anew where gradients flow, else cached until a number changes."""
         if self.training and torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters()):
             return self._design()
         with torch.inference_mode(False), torch.no_grad():

@@ -1,0 +1,43 @@
+# A machine needs Python (>= 3.11), pip and make; everything else is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+SPEECH := data/audio/arctic_a0007.wav
+EARS := headphone middle-ear outer-middle-ear
+
+.PHONY: demo test test-slow lint types bench figures fuzz faults fuzz-long clean
+
+.venv/.package: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/.dev: .venv/.package
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: .venv/.package  ## filter the recording with all three ears into out/
+	@mkdir -p out
+	@for ear in $(EARS); do $(BIN)/earfilt apply $(SPEECH) out/$$ear.wav -f $$ear --force || exit 1; done
+	@$(BIN)/earfilt response -f headphone -f middle-ear -f outer-middle-ear --fs 16000 -o out/curves.csv
+	@echo "Listen to $(SPEECH) and to out/*.wav; the curves they got are in out/curves.csv."
+
+test: .venv/.dev lint types  ## all tests but the slow ones
+	$(BIN)/pytest -q -n auto
+
+test-slow: .venv/.dev
+	$(BIN)/pytest -q -m slow
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+bench: .venv/.dev
+	$(BIN)/python -m tests.bench
+
+figures: .venv/.dev
+	$(BIN)/python -m tests.figures
+
+clean:
+	rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
