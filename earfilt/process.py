@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from earfilt import __version__, audio
 from earfilt.audio import tags
-from earfilt.audio.formats import Target
+from earfilt.audio.formats import RIFF_FAMILY, Target
 from earfilt.audio.planning import plan_target
 from earfilt.audio.reader import short_message
 from earfilt.errors import AudioError, UsageError, printable
@@ -235,11 +235,10 @@ class _Run:
         job, options, info = self.job, self.options, self.info
         metadata, left = self._metadata()
         self.warnings += left
-        frames = None if info.frames is None else info.frames + self.tail
-        stored = self.target.container not in ("WAV", "WAVEX", "RF64") or (info.frames is not None and bool(info.missing))
+        stored = self.target.container not in RIFF_FAMILY
         with (
             audio.open_output(job.destination, exists=options.exists, in_place=options.in_place, spool=stored) as output,
-            audio.open_writer(output.file, self.target, metadata, frames=frames, seekable=output.seekable) as writer,
+            audio.open_writer(output.file, self.target, metadata, frames=self._frames(output.seekable), seekable=output.seekable) as writer,
         ):
             levels = self._filter(writer.write, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
@@ -247,6 +246,12 @@ class _Run:
             late = self.reader.info.metadata.after if options.metadata else ()
             self.warnings += writer.finish(tags.with_history(late, self.target, self._history()))
         return levels
+
+    def _frames(self, seekable: bool) -> int | None:
+        """Frames to come. What is repaired may end early, which a pipe's header cannot be told any more."""
+        if self.info.frames is None or (self.options.repair and not seekable):
+            return None
+        return self.info.frames + self.tail
 
     def _filter(self, write: Callable[..., None], *, dither: bool) -> "Levels":
         from earfilt import pipeline
@@ -313,8 +318,16 @@ class _Run:
         row.dithered = self.options.dither and bool(target.sample.bits)
         row.repaired, row.missing_frames = levels.repaired, info.missing
         row.device, row.precision = self.device, self.precision
-        row.warnings = [*info.warnings, *self.warnings, *noise_floor_advice(levels, target)]
+        row.warnings = [*info.warnings, *self.warnings, *_repairs(row, info), *noise_floor_advice(levels, target)]
         return row
+
+
+def _repairs(row: Row, info: audio.AudioInfo) -> list[str]:
+    """What ``--repair`` had to do, in words."""
+    words = [f"{row.repaired} NaN or infinite samples read as 0"] if row.repaired else []
+    if info.missing:
+        words.append(f"cut short: {info.frames} of {(info.frames or 0) + info.missing} frames were there")
+    return words
 
 
 def _describe(row: Row, spec: FilterSpec, fir: "Fir") -> None:

@@ -60,16 +60,15 @@ class Reader(ABC):
         return block
 
     def _at_end(self) -> None:
+        if not self.frames_read and not self.info.missing:
+            raise AudioError(f"{self.info.name} holds no samples")
         promised = None if self.info.frames is None else self.info.frames + self.info.missing
         if promised is not None and self.frames_read < promised:
             self.info = replace(self.info, frames=self.frames_read, missing=promised - self.frames_read)
-            self._refuse_short()
+            if not self.repair:
+                raise AudioError(short_message(self.info))
         elif self.info.frames is None:
             self.info = replace(self.info, frames=self.frames_read)
-
-    def _refuse_short(self) -> None:
-        if not self.repair:
-            raise AudioError(short_message(self.info))
 
     @property
     def rewindable(self) -> bool:
@@ -204,7 +203,8 @@ class SoundfileReader(Reader):
                 f"{self.info.name} is damaged or cut short after frame {self.frames_read} ({_reason(error)}); "
                 "use --repair to filter what is there"
             ) from error
-        return block[:0]
+        # The decoder counts what it has delivered, also in the call that failed.
+        return block[: max(0, self._file.tell() - self.frames_read)]
 
     def rewind(self) -> None:
         self._file.seek(0)

@@ -92,7 +92,8 @@ def _extended(bext: Chunk, line: bytes) -> Chunk:
     fixed, history = bext.data[:602], bext.data[602:].rstrip(b"\0")
     if history and not history.endswith(b"\n"):
         history += b"\r\n"
-    return Chunk(bext.id, fixed + history + line)
+    # An even length: some readers forget the padding of an odd chunk.
+    return Chunk(bext.id, fixed + history + line + b"\0" * (len(history + line) % 2))
 
 
 def left_behind(metadata: Metadata, target: Target) -> list[str]:

@@ -100,6 +100,10 @@ class WavWriter:
         before: Sequence[Chunk] = (),
         after: Sequence[Chunk] = (),
     ) -> None:
+        if target.container == "RF64":
+            # libsndfile 1.2.2 forgets the padding of odd chunks of RF64 and then finds no samples behind them.
+            odd = [chunk for chunk in before if len(chunk.data) % 2]
+            before, after = [chunk for chunk in before if chunk not in odd], [*odd, *after]
         self.target, self.after = target, list(after)
         self._file, self._seekable, self._before = file, seekable, tuple(before)
         self._align = target.sample.width * target.channels
