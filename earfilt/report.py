@@ -1,6 +1,6 @@
 """How a row looks: the summary of one file, JSON lines, and the table at the end of a batch.
 
-A row is the record of one file (`earfilt.process.Row`); everything here only reads it. Names come from file systems, so that
+A row is the record of one file (`earfilt.row.Row`); everything here only reads it. Names come from file systems, so that
 whatever reaches a terminal goes through `printable`.
 """
 
@@ -17,7 +17,7 @@ from earfilt.errors import AudioError, printable
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from earfilt.process import Row
+    from earfilt.row import Row
 
 
 def summary(row: "Row") -> str:
@@ -64,7 +64,7 @@ def _clipped(row: "Row") -> str:
     if not any(row.clipped):
         return "no sample"
     channels = ", ".join(f"{count} in channel {i}" for i, count in enumerate(row.clipped) if count)
-    return f"{_counted(sum(row.clipped), 'sample')} ({channels})"
+    return f"{_counted(sum(row.clipped), 'sample')} ({channels}); --gain {row.fitting_gain_db:.2f} fits"
 
 
 def _levels(values: Sequence[float | None]) -> str:
@@ -146,7 +146,7 @@ class Totals:
     examples: dict[str, str] = field(default_factory=dict)
     clipped_files: int = 0
     clipped_samples: int = 0
-    worst_clip: tuple[float, str] = (float("-inf"), "")
+    fitting_gain: tuple[float, str] = (float("inf"), "")
     warnings: Counter[str] = field(default_factory=Counter)
 
     def add(self, row: "Row") -> None:
@@ -168,8 +168,7 @@ class Totals:
         if any(row.clipped):
             self.clipped_files += 1
             self.clipped_samples += sum(row.clipped)
-            peak = max(level for level in row.peak_out_dbfs if level is not None)
-            self.worst_clip = max(self.worst_clip, (peak, row.destination))
+            self.fitting_gain = min(self.fitting_gain, (row.fitting_gain_db or 0.0, row.destination))
 
     @property
     def files(self) -> int:
@@ -228,8 +227,6 @@ def _lines(totals: Totals, seconds: float) -> Iterator[tuple[str, str]]:
 
 def clipping(totals: Totals) -> str:
     """One line on all clipping, with the gain that would have avoided it."""
-    peak, name = totals.worst_clip
-    return (
-        f"clipped: {_counted(totals.clipped_samples, 'sample')}, the highest peak is {peak:+.2f} dBFS in {printable(name)}; "
-        f"--gain {-peak - 0.005:.2f} fits them all"
-    )
+    gain, name = totals.fitting_gain
+    samples = _counted(totals.clipped_samples, "sample")
+    return f"clipped: {samples}; --gain {gain:.2f} would fit the loudest, {printable(name)}, and with it all"

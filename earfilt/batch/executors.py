@@ -1,0 +1,172 @@
+"""Where the work runs: processes of this machine, or a Dask cluster. Both are `concurrent.futures.Executor`, behind one small face.
+
+Short files spend most of their time in Python, so that threads of one process do not scale and processes do. Torch is imported once
+for all of them: by a fork server that has it before it forks (on systems without one, each process imports it).
+
+Whoever dies takes nothing along: workers hold the reading end of a pipe whose other end is open as long as the batch runs, and end
+cleanly (temporary files removed) when it closes, for whatever reason.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
+
+from earfilt.audio.destination import discard_all
+from earfilt.errors import UsageError, printable
+
+_PRELOAD = ["__main__", "earfilt.pipeline", "earfilt.process", "earfilt.spec"]
+
+
+class Pool:
+    """An executor that can be made anew after it broke.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the executor.
+    slots : callable
+        How many tasks it works on at once, at present.
+    shared_disk : bool
+        Whether other machines may do the work: paths must then be absolute.
+    """
+
+    def __init__(self, make: Callable[[], Executor], slots: Callable[[], int], *, shared_disk: bool = False) -> None:
+        self._make, self.slots, self.shared_disk = make, slots, shared_disk
+        self._executor: Executor | None = None
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
+        """As `Executor.submit`; an executor that broke is replaced."""
+        if self._executor is not None:
+            try:
+                return self._executor.submit(function, *args)
+            except BrokenExecutor:
+                self._executor.shutdown(wait=False)
+        self._executor = self._make()
+        return self._executor.submit(function, *args)
+
+    def close(self) -> None:
+        """Cancel what waits, let finish what runs."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def cores() -> int:
+    """Processors that this process may use (``taskset`` and containers' CPU sets are honoured)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def warm_up() -> None:
+    """Start importing torch in the background, for `processes`: planning can go on meanwhile."""
+    if _method() == "forkserver":
+        from multiprocessing import forkserver
+
+        multiprocessing.set_forkserver_preload(_PRELOAD)
+        forkserver.ensure_running()
+
+
+def _method() -> str:
+    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+
+
+@contextmanager
+def processes(workers: int) -> Iterator[Pool]:
+    """Processes of this machine; on any exception they end within one block of samples, their temporary files removed.
+
+    Parameters
+    ----------
+    workers : int
+    """
+    warm_up()
+    context = multiprocessing.get_context(_method())
+    lifeline, held = context.Pipe(duplex=False)
+    pool = Pool(lambda: ProcessPoolExecutor(workers, context, _start_worker, (lifeline,)), lambda: workers)
+    try:
+        yield pool
+    except BaseException:
+        held.close()
+        raise
+    finally:
+        pool.close()
+        held.close()
+        lifeline.close()
+
+
+class Stopped(SystemExit):
+    """A worker was told to end: unwinds whatever file it is at."""
+
+
+def _start_worker(lifeline: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGTERM, _stop)
+    threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+
+
+def _stop(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Stopped
+
+
+def _watch(lifeline: Connection) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        lifeline.recv_bytes()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def end_worker() -> None:
+    """Leave a worker process at once, without a trace on the disk."""
+    discard_all()
+    os._exit(143)
+
+
+@contextmanager
+def dask(address: str, workers: int) -> Iterator[Pool]:
+    """Workers of a Dask cluster.
+
+    Parameters
+    ----------
+    address : str
+        ``local`` (a cluster on this machine, for as long as the batch), a scheduler's address, or the path of its scheduler file.
+    workers : int
+        Processes of a local cluster.
+
+    Raises
+    ------
+    UsageError
+        Dask is not installed, or no scheduler answers.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise UsageError("--dask needs the extra: pip install 'earfilt[dask]'") from error
+    with contextlib.ExitStack() as stack:
+        try:
+            client = stack.enter_context(Client(**_connection(address, workers, stack), set_as_default=False))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"no Dask scheduler answers at '{printable(address)}' ({error})") from error
+        executor = client.get_executor(pure=False, retries=3)
+        # Workers come and go; where none has come yet, a few tasks wait for them.
+        pool = Pool(lambda: executor, lambda: max(4, sum(client.nthreads().values())), shared_disk=True)
+        try:
+            yield pool
+        except BaseException:
+            executor.shutdown(wait=False)
+            raise
+
+
+def _connection(address: str, workers: int, stack: contextlib.ExitStack) -> dict[str, Any]:
+    if address == "local":
+        from distributed import LocalCluster
+
+        # Memory limits are off: they kill workers for memory that decoders give back late.
+        cluster = LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0, silence_logs="ERROR"
+        )
+        return {"address": stack.enter_context(cluster)}
+    return {"scheduler_file": address} if os.path.exists(address) else {"address": address, "timeout": "30s"}

@@ -1,0 +1,328 @@
+"""What becomes of each file, decided before the first write.
+
+Everything that can be known beforehand is refused here: outputs that collide, an output inside an input, one that exists, a directory
+that cannot be written, a disk that is too small by the estimate.
+"""
+
+import hashlib
+import os
+import shutil
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from earfilt.audio import formats
+from earfilt.batch.search import Bad, Found, Search, Selection
+from earfilt.errors import AudioError, UsageError, printable
+
+Exists = Literal["refuse", "force", "skip", "resume"]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How sources become outputs.
+
+    Parameters
+    ----------
+    selection : Selection
+    format : str, optional
+        Container of all outputs; changes their extension.
+    subtype : str, optional
+        Of all outputs, for the estimate of their size.
+    exists : 'refuse', 'force', 'skip' or 'resume'
+        What to do about an output that is there.
+    in_place : bool
+        Outputs replace their sources.
+    shard : (int, int), optional
+        (I, N), 1 <= I <= N: only the I-th of N parts, told by a hash of the name that is the same everywhere.
+    """
+
+    selection: Selection = field(default_factory=Selection)
+    format: str | None = None
+    subtype: str | None = None
+    exists: Exists = "refuse"
+    in_place: bool = False
+    shard: tuple[int, int] | None = None
+
+
+@dataclass
+class Plan:
+    """What a batch will do.
+
+    Parameters
+    ----------
+    root : str
+        Directory of the outputs and of the manifest.
+    files : list of Found
+        To filter.
+    suffix : str or None
+        Extension of all outputs; None: each its source's.
+    skipped : list of Found
+        Not to filter, since the output is there.
+    bad : list of Bad
+        Fail before any work.
+    passed_over : int
+        Files of directories that are no audio.
+    """
+
+    root: str
+    files: list[Found]
+    suffix: str | None = None
+    skipped: list[Found] = field(default_factory=list)
+    bad: list[Bad] = field(default_factory=list)
+    passed_over: int = 0
+
+    def output_name(self, file: Found) -> str:
+        """Name of a file's output, relative to the root."""
+        return file.name if self.suffix is None else os.path.splitext(file.name)[0] + self.suffix
+
+    def destination(self, file: Found) -> str:
+        """Path of a file's output."""
+        return os.path.join(self.root, self.output_name(file))
+
+    def directories(self) -> list[str]:
+        """Every directory of an output."""
+        names = {os.path.dirname(self.output_name(file)) for file in (*self.files, *self.skipped)}
+        return [os.path.join(self.root, name) for name in sorted(names)]
+
+
+def make_plan(inputs: Sequence[str], output: str | None, rules: Rules, *, listed: Iterable[str] = ()) -> Plan:
+    """Find the files and check everything that can be checked without opening them.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        Files, directories and globs.
+    output : str or None
+        Directory of the outputs; None if they replace their sources.
+    listed : iterable of str
+        More files, by ``--files-from``.
+
+    Raises
+    ------
+    UsageError
+        Outputs collide, lie inside an input, are an input, or exist.
+    AudioError
+        The output directory cannot be written, or the disk is too small.
+    """
+    suffix = formats.default_suffix(formats.container_named(rules.format).name) if rules.format else None
+    search = Search(rules.selection)
+    found = [*search.inputs(inputs), *search.listed(list(listed))]
+    if output is None:
+        root, found = _at_home(found)
+    else:
+        root = output
+        _check_apart(inputs, root)
+    plan = Plan(root, found, suffix, bad=search.bad, passed_over=search.passed_over)
+    plan.files = _distinct(plan)
+    if rules.shard:
+        _take_shard(plan, *rules.shard)
+    if not rules.in_place:
+        _look_at_outputs(plan, rules.exists)
+    _check_permission(plan)
+    return plan
+
+
+def _at_home(found: list[Found]) -> tuple[str, list[Found]]:
+    """The common directory of files to be replaced, and the files named relative to it."""
+    bases = {os.path.abspath(file.base or os.curdir) for file in found}
+    if not bases:
+        return os.curdir, found
+    root = os.path.commonpath(bases)
+    lead = {base: os.path.relpath(os.path.abspath(base or os.curdir), root) for base in {file.base for file in found}}
+    return root, [
+        Found(root, os.path.normpath(os.path.join(lead[file.base], file.name)), file.size, file.mtime_ns, file.inode) for file in found
+    ]
+
+
+def _check_apart(inputs: Sequence[str], root: str) -> None:
+    real = os.path.realpath(root)
+    if os.path.exists(root) and not os.path.isdir(root):
+        raise UsageError(f"{printable(root)} is a file; the output of several files or of a directory must be a directory")
+    for path in inputs:
+        source = os.path.realpath(path)
+        if not os.path.isdir(source):
+            continue
+        if source == real:
+            raise UsageError(f"input and output are the same directory, {printable(root)}; use --in-place to replace the files")
+        if os.path.commonpath([source, real]) == source:
+            raise UsageError(f"output {printable(root)} lies inside the input {printable(path)}, where it would be taken for input")
+
+
+def _distinct(plan: Plan) -> list[Found]:
+    """The files without repetitions.
+
+    Raises
+    ------
+    UsageError
+        Two sources have one output.
+    """
+    key = _spelling(plan.root)
+    owners: dict[str, Found] = {}
+    for file in plan.files:
+        other = owners.setdefault(key(plan.output_name(file)), file)
+        if other is not file and os.path.realpath(other.source) != os.path.realpath(file.source):
+            raise UsageError(
+                f"{printable(other.source)} and {printable(file.source)} would both become {printable(plan.destination(file))}; "
+                "use --exclude, or one output directory for each"
+            )
+    return list(owners.values())
+
+
+def _spelling(root: str) -> Callable[[str], str]:
+    """Names as the output's file system tells them apart: where case makes no difference, neither do Unicode's spellings."""
+    place = _existing(root)
+    while place.swapcase() == place and os.path.dirname(place) != place:
+        place = os.path.dirname(place)
+    try:
+        blind = place.swapcase() != place and os.path.samefile(place, place.swapcase())
+    except OSError:
+        blind = False
+    return (lambda name: unicodedata.normalize("NFC", name).casefold()) if blind else str
+
+
+def _existing(path: str) -> str:
+    """The nearest directory above (or at) a path that exists."""
+    place = os.path.abspath(path)
+    while not os.path.exists(place):
+        place = os.path.dirname(place)
+    return place
+
+
+def _take_shard(plan: Plan, index: int, count: int) -> None:
+    """Keep one of ``count`` parts; what fails before any work is told by the same rule, once."""
+    plan.files = [file for file in plan.files if shard_of(file.name, count) == index]
+    plan.bad = [bad for bad in plan.bad if shard_of(bad.name, count) == index]
+
+
+def shard_of(name: str, count: int) -> int:
+    """Which of ``count`` parts (from 1) a relative name belongs to; the same on every machine and in every run."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") % count + 1
+
+
+def _look_at_outputs(plan: Plan, exists: Exists) -> None:
+    """Deal with outputs that are there already.
+
+    Raises
+    ------
+    UsageError
+        One is an input, a directory, or exists and may not be replaced.
+    """
+    if not os.path.isdir(plan.root):
+        return
+    there = [file for file in plan.files if os.path.lexists(plan.destination(file))]
+    if there:
+        _check_no_source(plan, there)
+    if there and exists == "refuse":
+        more = f" (and {len(there) - 1:,} more)" if len(there) > 1 else ""
+        raise UsageError(
+            f"output {printable(plan.destination(there[0]))} exists already{more}; --resume goes on with a batch, --skip-existing keeps "
+            "what is there, --force replaces it"
+        )
+    if exists == "skip":
+        taken = set(there)
+        plan.skipped, plan.files = there, [file for file in plan.files if file not in taken]
+
+
+def _check_no_source(plan: Plan, there: list[Found]) -> None:
+    sources = {_identity(file.source): file.source for file in plan.files}
+    for file in there:
+        destination = plan.destination(file)
+        if os.path.isdir(destination):
+            raise UsageError(f"output {printable(destination)} is a directory")
+        if (source := sources.get(_identity(destination))) is not None:
+            raise UsageError(f"output {printable(destination)} is the input {printable(source)} itself; use --in-place to replace it")
+
+
+def _identity(path: str) -> tuple[int, int] | str:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return path
+    return status.st_dev, status.st_ino
+
+
+def _check_permission(plan: Plan) -> None:
+    """Refuse where a directory cannot be made or written to.
+
+    Raises
+    ------
+    AudioError
+        Naming the directory.
+    """
+    for directory in {_existing(place) for place in [plan.root, *plan.directories()]}:
+        if not os.path.isdir(directory):
+            raise AudioError(f"{printable(directory)} is a file where a directory is needed")
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise AudioError(f"no permission to write in {printable(directory)}")
+
+
+_COMPRESSION = {".flac": 0.5, ".mp3": 0.1, ".ogg": 0.1, ".oga": 0.1, ".opus": 0.06}
+_WIDTH = {"FLOAT": 2.0, "DOUBLE": 4.0, "PCM_32": 2.0, "PCM_24": 1.5, "ALAW": 0.5, "ULAW": 0.5, "PCM_U8": 0.5, "PCM_S8": 0.5}
+
+
+def estimate_bytes(plan: Plan, subtype: str | None = None) -> int:
+    """Disk space that the outputs will take, from the sizes of the sources: usual compression, 16 bit where a subtype is asked for."""
+    wider = _WIDTH.get((subtype or "").upper().replace("-", "_"), 1.0)
+
+    def one(file: Found) -> float:
+        source = os.path.splitext(file.name)[1].lower()
+        target = plan.suffix or source
+        return file.size * wider * _COMPRESSION.get(target, 1.0) / _COMPRESSION.get(source, 1.0)
+
+    return round(sum(map(one, plan.files)))
+
+
+def check_space(plan: Plan, subtype: str | None = None) -> None:
+    """Refuse a batch that the disk has no room for.
+
+    Files that are replaced give their room back only after their successors are whole, one after the other: the largest counts.
+
+    Raises
+    ------
+    AudioError
+        Naming what is needed and what is free.
+    """
+    needed = estimate_bytes(plan, subtype)
+    replaced = sum(_size(plan.destination(file)) for file in plan.files) if os.path.isdir(plan.root) else 0
+    if replaced:
+        needed = max(needed - replaced, max(file.size for file in plan.files))
+    free = shutil.disk_usage(_existing(plan.root)).free
+    if needed > free:
+        raise AudioError(f"the outputs need about {needed / 1e9:.2f} GB, {printable(plan.root)} has {free / 1e9:.2f} GB free")
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def tasks(files: Iterable[Found], *, max_bytes: int, max_files: int = 16) -> Iterator[list[Found]]:
+    """The files in portions for one worker each: large ones alone and first, the largest of all at the head, then the small in order.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Of the sources of a portion (a larger file is a portion of its own).
+    max_files : int
+    """
+    small: list[Found] = []
+    large: list[Found] = []
+    for file in files:
+        (large if file.size >= max_bytes else small).append(file)
+    for file in sorted(large, key=lambda file: -file.size):
+        yield [file]
+    portion: list[Found] = []
+    size = 0
+    for file in small:
+        if portion and (size + file.size > max_bytes or len(portion) >= max_files):
+            yield portion
+            portion, size = [], 0
+        portion.append(file)
+        size += file.size
+    if portion:
+        yield portion

@@ -1,0 +1,178 @@
+"""Work through tasks: rows come as files are done, whatever happens to one of them.
+
+One bad file stays one bad file. An exception in a worker makes a failed row; a worker that dies makes its tasks suspects, which are
+tried again at the end, one file at a time, so that only the one that kills is lost.
+"""
+
+import itertools
+import os
+import queue
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, replace
+
+from earfilt.batch.executors import Pool, Stopped, end_worker
+from earfilt.batch.manifest import Stamp, stamp
+from earfilt.errors import EarfiltError, printable
+from earfilt.process import FileJob, filter_file
+from earfilt.row import Row
+
+NO_OUTPUT: Stamp = (-1, -1)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One file of a batch; picklable.
+
+    Parameters
+    ----------
+    job : FileJob
+    source : Stamp
+        Its size and time of change when the batch was planned.
+    inode : int
+        Likewise.
+    """
+
+    job: FileJob
+    source: Stamp
+    inode: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a unit; ``output`` is the stamp of its output, (-1, -1) where there is none."""
+
+    unit: Unit
+    row: Row
+    output: Stamp = NO_OUTPUT
+
+
+Task = Sequence[Unit]
+Done = tuple[Row, Stamp]
+
+
+def work(task: Task, threads: int, fail_fast: bool) -> list[Done]:
+    """Filter some files, on a worker; never raises.
+
+    Parameters
+    ----------
+    task : sequence of Unit
+    threads : int
+        That filter one file.
+    fail_fast : bool
+        Leave the rest undone after a failure.
+
+    Returns
+    -------
+    list of (Row, Stamp)
+        In order; shorter than the task after a failure, if so asked.
+    """
+    done: list[Done] = []
+    try:
+        for unit in task:
+            done.append(_one(unit, threads))
+            if fail_fast and done[-1][0].status == "failed":
+                break
+    except Stopped:
+        end_worker()
+    return done
+
+
+def _one(unit: Unit, threads: int) -> Done:
+    job = unit.job
+    try:
+        if job.options.in_place and os.stat(job.source).st_ino != unit.inode:
+            return _replaced(job), stamp(job.destination)
+        os.makedirs(os.path.dirname(job.destination) or os.curdir, exist_ok=True)
+        row = filter_file(job, threads=threads)
+        return row, stamp(job.destination)
+    except EarfiltError as error:
+        return failed(job, str(error)), NO_OUTPUT
+    except MemoryError:
+        return failed(job, "out of memory"), NO_OUTPUT
+    except Exception as error:
+        return failed(job, f"{type(error).__name__}: {error}"), NO_OUTPUT
+
+
+def _replaced(job: FileJob) -> Row:
+    """A file in place must not be filtered twice, when a worker died after replacing it and before saying so."""
+    row = Row(job.source, job.destination, job.name, "skipped", filter=job.spec.name)
+    row.warnings.append("was replaced since the batch was planned: taken for filtered")
+    return row
+
+
+def failed(job: FileJob, reason: str) -> Row:
+    """The row of a file that came to nothing."""
+    return Row(job.source, job.destination, job.name, "failed", error=printable(reason), filter=job.spec.name)
+
+
+class Runner:
+    """Keeps a pool busy with a bounded number of tasks, and gives what comes of them.
+
+    Parameters
+    ----------
+    pool : Pool
+    threads : int
+        That filter one file.
+    fail_fast : bool
+        Start nothing new after the first failure.
+    """
+
+    def __init__(self, pool: Pool, *, threads: int = 1, fail_fast: bool = False) -> None:
+        self._pool, self._threads, self._fail_fast = pool, threads, fail_fast
+        self._pending: dict[Future[list[Done]], Task] = {}
+        self._finished: queue.SimpleQueue[Future[list[Done]]] = queue.SimpleQueue()
+        self._suspects: deque[Unit] = deque()
+        self._stopped = False
+
+    def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Do all tasks, in any order; memory does not grow with their number."""
+        waiting = iter(tasks)
+        while True:
+            room = 0 if self._stopped else max(0, 2 * self._pool.slots() + 1 - len(self._pending))
+            for task in itertools.islice(waiting, room):
+                self._submit(task)
+            if not self._pending:
+                break
+            yield from self._next(last_try=False)
+        while self._suspects and not self._stopped:
+            self._submit([_again(self._suspects.popleft())])
+            yield from self._next(last_try=True)
+
+    def _submit(self, task: Task) -> None:
+        future = self._pool.submit(work, task, self._threads, self._fail_fast)
+        self._pending[future] = task
+        future.add_done_callback(self._finished.put)
+
+    def _next(self, *, last_try: bool) -> Iterator[Outcome]:
+        """What came of the next task that ends."""
+        future = self._finished.get()
+        task = self._pending.pop(future)
+        try:
+            done = future.result()
+        except CancelledError:
+            return
+        except Exception as error:
+            if not last_try:
+                self._suspects.extend(task)
+                return
+            done = [(failed(unit.job, _died(error)), NO_OUTPUT) for unit in task]
+        if self._fail_fast and any(row.status == "failed" for row, _ in done):
+            self._stop()
+        for unit, (row, output) in zip(task, done, strict=False):  # fewer rows than files after a failure that ends the batch
+            yield Outcome(unit, row, output)
+
+    def _stop(self) -> None:
+        self._stopped = True
+        for future in list(self._pending):
+            future.cancel()
+
+
+def _died(error: BaseException) -> str:
+    return f"the worker process died at it, killed from outside (out of memory?) or by a fault in a decoder ({type(error).__name__})"
+
+
+def _again(unit: Unit) -> Unit:
+    """The unit for a second try: an output that the first one may have finished is no obstacle."""
+    return replace(unit, job=replace(unit.job, options=replace(unit.job.options, exists="force")))

@@ -1,0 +1,148 @@
+"""``earfilt apply`` on more than one file: what is said and shown around a batch."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from earfilt.batch.corpus import Batch, prepare, run
+from earfilt.batch.plan import Plan
+from earfilt.errors import UsageError, printable
+from earfilt.report import Totals, duration, open_report, table
+
+_MANY = "Many files"
+
+
+def _many(*names: str, help: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=_MANY)
+
+
+FilesFrom = Annotated[str | None, _many("--files-from", metavar="FILE|-", help="Also the inputs that FILE lists, one a line.")]
+Nul = Annotated[bool, _many("-0", "--null", help="The list's entries end with NUL, as find -print0 writes them.")]
+Include = Annotated[list[str] | None, _many("--include", metavar="GLOB", help="Only files like this; repeatable.")]
+Exclude = Annotated[list[str] | None, _many("--exclude", metavar="GLOB", help="No files or directories like this; repeatable.")]
+Resume = Annotated[bool, _many("--resume", help="Do what is missing, what changed, and what was made with another filter.")]
+Jobs = Annotated[int | None, _many("-j", "--jobs", metavar="N", help="Files in work at once (default: the cores).")]
+DryRun = Annotated[bool, _many("--dry-run", help="Print the plan and stop.")]
+FailFast = Annotated[bool, _many("--fail-fast", help="Stop at the first file that fails.")]
+Report = Annotated[str | None, _many("--report", metavar="FILE|-", help="A row for each file, as JSON lines.")]
+Shard = Annotated[str | None, _many("--shard", metavar="I/N", help="Only the I-th of N parts of the files, I from 1; for job arrays.")]
+Dask = Annotated[
+    str | None, _many("--dask", metavar="WHERE", help="Work on a Dask cluster: local, a scheduler's address, or its scheduler file.")
+]
+
+
+def parse_shard(text: str | None) -> tuple[int, int] | None:
+    """(I, N) of ``I/N``.
+
+    Raises
+    ------
+    UsageError
+        Not of that form, or I is not 1 to N.
+
+    >>> parse_shard("2/8")
+    (2, 8)
+    """
+    if text is None:
+        return None
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise UsageError(f"--shard is '{printable(text)}'; it must be I/N with I from 1 to N, e.g. 1/8")
+    return int(index), int(count)
+
+
+def apply_many(
+    batch: Batch,
+    inputs: Sequence[str],
+    output: str | None,
+    *,
+    listed: Iterable[str] = (),
+    report: str | None = None,
+    dry_run: bool = False,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> int:
+    """Plan a batch and do it.
+
+    Parameters
+    ----------
+    output : str or None
+        Directory of the outputs; None if they replace their sources.
+    report : str, optional
+        File of the rows, or ``-``.
+
+    Returns
+    -------
+    int
+        Exit code: 1 if a file failed.
+    """
+    started = time.perf_counter()
+    if batch.dask is None and not dry_run:
+        from earfilt.batch.executors import warm_up
+
+        warm_up()
+    plan = prepare(batch, inputs, output, listed=listed)
+    if dry_run:
+        return _print_plan(plan)
+    totals = Totals(passed_over=plan.passed_over)
+    try:
+        with open_report(report) as rows_out, closing(run(batch, plan)) as rows, _progress(plan, totals, quiet=quiet) as show:
+            for row, size in rows:
+                totals.add(row)
+                if rows_out is not None:
+                    rows_out.write(row)
+                if verbose and row.status == "failed":
+                    print(f"{printable(row.source)}: {printable(row.error or '')}", file=sys.stderr)
+                show(size)
+    finally:
+        if not quiet:
+            _print_totals(totals, time.perf_counter() - started)
+    return 1 if totals.failed else 0
+
+
+def _print_plan(plan: Plan) -> int:
+    for file in plan.files:
+        print("filter", printable(file.source), printable(plan.destination(file)), sep="\t")
+    for file in plan.skipped:
+        print("skip", printable(file.source), printable(plan.destination(file)), sep="\t")
+    for bad in plan.bad:
+        print("fail", printable(bad.source), bad.reason, sep="\t")
+    counts = f"{len(plan.files):,} to filter, {len(plan.skipped):,} to skip, {len(plan.bad):,} that fail, {plan.passed_over:,} passed over"
+    print(counts, file=sys.stderr)
+    return 1 if plan.bad else 0
+
+
+def _print_totals(totals: Totals, seconds: float) -> None:
+    from rich.console import Console
+
+    console = Console(stderr=True, soft_wrap=True)
+    if totals.files:
+        console.print(table(totals, seconds), markup=False, highlight=False)
+    else:
+        console.print(f"no audio files found ({totals.passed_over:,} others passed over)", markup=False, highlight=False)
+
+
+@contextmanager
+def _progress(plan: Plan, totals: Totals, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal; gives the function that gets the bytes of each source that is done."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda size: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    files = len(plan.files) + len(plan.skipped) + len(plan.bad)
+    started = time.perf_counter()
+    columns = (BarColumn(), TextColumn("{task.fields[said]}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=sum(file.size for file in plan.files), said="")
+
+        def show(size: int) -> None:
+            speed = totals.audio_seconds / (time.perf_counter() - started)
+            said = f"{totals.files:,}/{files:,} files, {duration(totals.audio_seconds)} of audio, {speed:,.0f} × real time"
+            bar.update(task, advance=size, said=said)
+
+        yield show
