@@ -193,7 +193,7 @@ def _meta(spec: FilterSpec, fs: float, chain: list[Member], designs: list[Design
     meta: dict[str, Any] = {
         "filter": "+".join(member.name for member in chain),
         "command": _command(spec),
-        "variant": _joined([m.source.variant if isinstance(m.source, catalogue.Ear) else None for m in chain]),
+        "variant": _joined([m.source.variant or None if isinstance(m.source, catalogue.Ear) else None for m in chain]),
         "source": [table.facts["source"]["citation"] for table in tables],
         "table_sha256": {table.id: table.sha256 for table in tables},
         "order": _joined([o.get("order") for o in options]),
