@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 from earfilt.errors import AudioError, printable
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from earfilt.row import Row
 
 
@@ -189,7 +187,7 @@ def _anonymous(text: str, row: "Row") -> str:
     return re.sub(r"^[…\s:]+", "", printable(text))
 
 
-def table(totals: Totals, seconds: float) -> "Table":
+def table(totals: Totals, seconds: float) -> str:
     """The end of a batch: done, skipped, failed with reasons grouped, clipping in one line, audio and speed.
 
     Parameters
@@ -197,15 +195,9 @@ def table(totals: Totals, seconds: float) -> "Table":
     seconds : float
         Wall-clock time of the whole batch.
     """
-    from rich.table import Table
-    from rich.text import Text
-
-    out = Table(box=None, show_header=False, pad_edge=False)
-    out.add_column(justify="right")
-    out.add_column()
-    for count, text in _lines(totals, seconds):
-        out.add_row(count, Text(text))
-    return out
+    lines = list(_lines(totals, seconds))
+    width = max(len(count) for count, _ in lines)
+    return "\n".join(f"{count:>{width}}  {text}" for count, text in lines)
 
 
 def _lines(totals: Totals, seconds: float) -> Iterator[tuple[str, str]]:

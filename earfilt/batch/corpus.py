@@ -1,7 +1,7 @@
 """A batch from its wishes to its rows: plan, leave what is done, run, keep the manifest."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -126,7 +126,7 @@ def _sort_in_place(plan: Plan, file: Found, entry: Entry, recipe: str) -> None:
         plan.skipped.append(file)
 
 
-def run(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
+def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
     """Do what was planned: a row for every file, as they are done, with the bytes of its source.
 
     Rows of what failed before any work come first, then those of what is skipped. Closing the iterator ends the work: files that are

@@ -1,18 +1,24 @@
 """``earfilt apply``: recordings through an ear."""
 
+import glob
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earfilt.cli import many
 from earfilt.cli.options import FilterName, Precision, Quiet, SpecMaker, Verbose, takes_filter_options
-from earfilt.errors import UsageError
+from earfilt.errors import EarfiltError, UsageError
 
-_OUTPUT, _LEVEL, _MANY, _RUN = "Output", "Level", "Many files", "Computation"
+if TYPE_CHECKING:
+    from earfilt.process import FileJob
+
+_OUTPUT, _LEVEL, _RUN = "Output", "Level", "Computation"
 
 
 class Clip(StrEnum):
@@ -46,7 +52,8 @@ def apply(
     filter_name: FilterName,
     make_spec: SpecMaker,
     subtype: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Sample format, e.g. PCM_24 or FLOAT (default: the input's).", rich_help_panel=_OUTPUT)
+        str | None,
+        typer.Option(metavar="NAME", help="Sample format, e.g. PCM_24 or FLOAT (default: the input's).", rich_help_panel=_OUTPUT),
     ] = None,
     fmt: Annotated[
         str | None,
@@ -96,6 +103,17 @@ def apply(
         Precision,
         typer.Option(help="auto: float64 for 24- and 32-bit integers and DOUBLE, else float32.", rich_help_panel=_RUN),
     ] = Precision.auto,
+    files_from: many.FilesFrom = None,
+    nul: many.Nul = False,
+    include: many.Include = None,
+    exclude: many.Exclude = None,
+    resume: many.Resume = False,
+    jobs: many.Jobs = None,
+    report: many.Report = None,
+    dry_run: many.DryRun = False,
+    fail_fast: many.FailFast = False,
+    shard: many.Shard = None,
+    dask: many.Dask = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
@@ -103,8 +121,8 @@ def apply(
     from earfilt.filterspec import check as check_spec
     from earfilt.process import FileJob, Options
 
-    if force and skip_existing:
-        raise UsageError("--force and --skip-existing exclude each other")
+    if force + skip_existing + resume > 1:
+        raise UsageError("--force, --skip-existing and --resume exclude each other")
     spec = make_spec(filter_name)
     check_spec(spec)
     options = Options(
@@ -123,28 +141,69 @@ def apply(
         exists="force" if force else "skip" if skip_existing else "refuse",
         in_place=in_place,
     )
-    source, destination = _one_to_one(paths or [], in_place)
-    return _one_file(FileJob(source, destination, Path(source).name, spec, options), quiet=quiet)
+    inputs, output = _inputs_and_output(paths or [], in_place, files_from)
+    wants_batch = files_from is not None or resume or shard is not None or dask is not None
+    if not wants_batch and (destination := _one_to_one(inputs, output)):
+        job = FileJob(inputs[0], destination, Path(inputs[0]).name, spec, options)
+        return many.print_job(job) if dry_run else _one_file(job, report=report, quiet=quiet)
+
+    from earfilt.batch.corpus import Batch
+    from earfilt.batch.plan import Rules
+    from earfilt.batch.search import Selection, read_list
+
+    rules = Rules(
+        Selection(tuple(include or ()), tuple(exclude or ())),
+        format=fmt,
+        subtype=subtype,
+        exists="resume" if resume else options.exists,
+        in_place=in_place,
+        shard=many.parse_shard(shard),
+    )
+    batch = Batch(spec, options, rules, jobs=jobs, fail_fast=fail_fast, dask=dask)
+    listed = read_list(files_from, nul=nul) if files_from is not None else []
+    return many.apply_many(batch, inputs, output, listed=listed, report=report, dry_run=dry_run, quiet=quiet, verbose=verbose)
 
 
-def _one_to_one(paths: list[str], in_place: bool) -> tuple[str, str]:
-    """Input and output of a single file."""
-    if in_place and len(paths) == 1:
-        return paths[0], paths[0]
+def _inputs_and_output(paths: list[str], in_place: bool, files_from: str | None) -> tuple[list[str], str | None]:
+    """Inputs, and the output unless the inputs are replaced."""
+    if files_from is None and len(paths) < (1 if in_place else 2):
+        raise UsageError("--in-place needs an INPUT" if in_place else "give an INPUT and an OUTPUT")
     if in_place:
-        raise UsageError("--in-place takes inputs only, no OUTPUT")
-    if len(paths) != 2:
-        raise UsageError("give an INPUT and an OUTPUT")
-    return paths[0], paths[1]
+        return paths, None
+    if not paths:
+        raise UsageError("give an OUTPUT, the directory for the listed files")
+    if "-" in paths[:-1] and (len(paths) > 2 or files_from is not None):
+        raise UsageError("- (the standard input) goes alone: one INPUT to one OUTPUT")
+    return paths[:-1], paths[-1]
 
 
-def _one_file(job: "FileJob", *, quiet: bool) -> int:  # noqa: F821
+def _one_to_one(inputs: list[str], output: str | None) -> str | None:
+    """The output file where one file goes to one file (or into a directory that is there); None for a batch."""
+    if len(inputs) != 1 or os.path.isdir(inputs[0]) or (glob.has_magic(inputs[0]) and not os.path.lexists(inputs[0])):
+        return None
+    if output is None:
+        return inputs[0]
+    if output.endswith((os.sep, "/")) and not os.path.isdir(output):
+        return None
+    return os.path.join(output, os.path.basename(inputs[0])) if os.path.isdir(output) and inputs[0] != "-" else output
+
+
+def _one_file(job: "FileJob", *, report: str | None, quiet: bool) -> int:
     from earfilt.process import check, filter_file
-    from earfilt.report import summary
+    from earfilt.report import open_report, summary
+    from earfilt.row import Row
 
-    info = check(job)
-    with _progress(info.frames if info else None, quiet=quiet) as advance:
-        row = filter_file(job, progress=advance)
+    with open_report(report) as rows:
+        try:
+            info = check(job)
+            with _progress(info.frames if info else None, quiet=quiet) as advance:
+                row = filter_file(job, progress=advance)
+        except EarfiltError as error:
+            if rows is not None:
+                rows.write(Row(job.source, job.destination, job.name, "failed", error=str(error), filter=job.spec.name))
+            raise
+        if rows is not None:
+            rows.write(row)
     if not quiet:
         print(summary(row), file=sys.stderr)
     return 0
@@ -155,7 +214,7 @@ _FRAMES_WORTH_A_BAR = 1 << 25
 
 
 @contextmanager
-def _progress(frames: int | None, *, quiet: bool) -> "Iterator[object]":
+def _progress(frames: int | None, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
     """A bar on a terminal for a long file; gives the function that gets the frames done so far, or None."""
     if quiet or not sys.stderr.isatty() or (frames or 0) < _FRAMES_WORTH_A_BAR:
         yield None

@@ -4,14 +4,17 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earfilt.batch.corpus import Batch, prepare, run
-from earfilt.batch.plan import Plan
 from earfilt.errors import UsageError, printable
 from earfilt.report import Totals, duration, open_report, table
+
+if TYPE_CHECKING:
+    from earfilt.batch.corpus import Batch
+    from earfilt.batch.plan import Plan
+    from earfilt.process import FileJob
 
 _MANY = "Many files"
 
@@ -55,7 +58,7 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
 
 
 def apply_many(
-    batch: Batch,
+    batch: "Batch",
     inputs: Sequence[str],
     output: str | None,
     *,
@@ -79,10 +82,11 @@ def apply_many(
     int
         Exit code: 1 if a file failed.
     """
+    from earfilt.batch.corpus import prepare, run
+    from earfilt.batch.executors import warm_up
+
     started = time.perf_counter()
     if batch.dask is None and not dry_run:
-        from earfilt.batch.executors import warm_up
-
         warm_up()
     plan = prepare(batch, inputs, output, listed=listed)
     if dry_run:
@@ -103,7 +107,16 @@ def apply_many(
     return 1 if totals.failed else 0
 
 
-def _print_plan(plan: Plan) -> int:
+def print_job(job: "FileJob") -> int:
+    """The plan of one file to one file, checked."""
+    from earfilt.process import check
+
+    check(job)
+    print("filter", printable(job.source), printable(job.destination), sep="\t")
+    return 0
+
+
+def _print_plan(plan: "Plan") -> int:
     for file in plan.files:
         print("filter", printable(file.source), printable(plan.destination(file)), sep="\t")
     for file in plan.skipped:
@@ -116,17 +129,12 @@ def _print_plan(plan: Plan) -> int:
 
 
 def _print_totals(totals: Totals, seconds: float) -> None:
-    from rich.console import Console
-
-    console = Console(stderr=True, soft_wrap=True)
-    if totals.files:
-        console.print(table(totals, seconds), markup=False, highlight=False)
-    else:
-        console.print(f"no audio files found ({totals.passed_over:,} others passed over)", markup=False, highlight=False)
+    nothing = f"no audio files found ({totals.passed_over:,} others passed over)"
+    print(table(totals, seconds) if totals.files else nothing, file=sys.stderr)
 
 
 @contextmanager
-def _progress(plan: Plan, totals: Totals, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+def _progress(plan: "Plan", totals: Totals, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal; gives the function that gets the bytes of each source that is done."""
     if quiet or not sys.stderr.isatty():
         yield lambda size: None
