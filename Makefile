@@ -18,7 +18,7 @@ EARS := headphone middle-ear outer-middle-ear
 demo: .venv/.package  ## filter the recording with all three ears into out/
 	@mkdir -p out
 	@for ear in $(EARS); do $(BIN)/earfilt apply $(SPEECH) out/$$ear.wav -f $$ear --force || exit 1; done
-	@$(BIN)/earfilt response -f headphone -f middle-ear -f outer-middle-ear --fs 16000 -o out/curves.csv
+	@$(BIN)/earfilt response -f headphone -f middle-ear -f outer-middle-ear --fs 16000 -o out/curves.csv --force
 	@echo "Listen to $(SPEECH) and to out/*.wav; the curves they got are in out/curves.csv."
 
 test: .venv/.dev lint types  ## all tests but the slow ones

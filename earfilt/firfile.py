@@ -15,7 +15,7 @@ from earfilt.fir import Fir
 from earfilt.firformats import CSV_HEADER, MAX_TAPS, READERS, WRITERS, Content, PathLike
 from earfilt.plainfile import read_text, shown, write_bytes
 
-__all__ = ["SUFFIXES", "holds_fir", "read_curve", "read_fir", "write_fir"]
+__all__ = ["SUFFIXES", "fir_bytes", "holds_fir", "read_curve", "read_fir", "write_fir"]
 
 SUFFIXES = tuple(READERS)
 """Extensions of FIR files, lower case."""
@@ -64,14 +64,25 @@ def write_fir(fir: Fir, path: PathLike, *, force: bool = False) -> None:
     Raises
     ------
     UsageError
-        Unknown extension, or the file exists and ``force`` is False.
+        As :func:`fir_bytes`, or the file exists and ``force`` is False.
     AudioError
         It cannot be written.
+    """
+    write_bytes(path, fir_bytes(fir, path), force=force)
+
+
+def fir_bytes(fir: Fir, path: PathLike) -> bytes:
+    """What :func:`write_fir` writes.
+
+    Raises
+    ------
+    UsageError
+        Unknown extension, or a format that cannot state the sampling rate.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITERS:
         raise UsageError(f"no FIR can be written as {shown(path)}; {_KNOWN}")
-    write_bytes(path, WRITERS[suffix](fir), force=force)
+    return WRITERS[suffix](fir)
 
 
 def holds_fir(path: PathLike) -> bool:

@@ -152,3 +152,35 @@ def _rows(curve: Response) -> Iterator[tuple[float, ...]]:
 
 def _finite(column: Floats) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in column.tolist()]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A measurement minus a realised curve, dB: its mean, the scatter around the mean (rms), the largest value and where (Hz)."""
+
+    points: int
+    mean_db: float
+    rms_db: float
+    largest_db: float
+    largest_hz: float
+
+
+def compare(fir: Fir, freqs: Floats, gain_db: Floats) -> Difference:
+    """Lay a measurement beside a FIR at the measured frequencies up to fs/2.
+
+    Raises
+    ------
+    UsageError
+        No measured frequency lies within 0 … fs/2.
+    """
+    inside = freqs <= (fir.fs or 0.0) / 2.0
+    freqs, gain_db = freqs[inside], gain_db[inside]
+    off = gain_db - respond(fir, freqs).magnitude_db
+    worst = int(np.abs(off).argmax())
+    return Difference(len(off), float(off.mean()), float(off.std()), float(off[worst]), float(freqs[worst]))
+
+
+def measured(freqs: Floats, gain_db: Floats) -> Response:
+    """A measurement as a response whose phase and delay are unknown (NaN)."""
+    unknown = np.full(len(freqs), np.nan)
+    return Response(freqs, gain_db, unknown, unknown)

@@ -1,0 +1,91 @@
+"""``earfilt design``: the FIR itself, for other programs."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earfilt.cli.options import FilterName, Quiet, SpecMaker, takes_filter_options
+from earfilt.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from earfilt.fir import Fir
+
+_DEFAULT_FS = 48000.0
+_RATE = "{fs}"
+
+
+@takes_filter_options
+def design(
+    filter_name: FilterName,
+    make_spec: SpecMaker,
+    outputs: Annotated[
+        list[str], typer.Option("-o", "--output", metavar="FILE", help="Where to; {fs} stands for the rate. Repeatable.", show_default=False)
+    ],
+    fs: Annotated[
+        list[float] | None, typer.Option(metavar="HZ", help="Sampling rate (48000). Repeatable.", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    quiet: Quiet = False,
+) -> int:
+    """The effective FIR of a filter or chain, all passes and gains included, as a file.
+
+    The latency is the index of the tap at time zero: 0 for minimum phase, the order for zero phase.
+    Who reads which format, and how the output comes to be aligned with the input:
+
+    \b
+    .wav   mono, 64-bit float. Convolvers take the first tap for time zero, so
+           the output comes LATENCY samples late: drop them.
+           ffmpeg: -lavfi afir=gtype=none:irfmt=mono (it scales otherwise)
+    .txt   SoX: sox IN OUT fir FILE. SoX advances by half the taps; the zeros
+           added here make that the latency, so the output is aligned.
+    .mat   MATLAB, Octave: y = filter(taps, 1, x), then drop LATENCY samples.
+    .npy   bare taps: numpy.convolve(x, taps), then drop LATENCY samples.
+    .csv   sample,coefficient; sample 0 is time zero.
+    .json  everything: fs, taps, latency, rule for the ends, parameters, source.
+
+    earfilt reads all of them back with -f to the same bits. .npy says neither rate nor latency: symmetric taps are taken as
+    centred, others as causal (--latency overrides).
+    """
+    from earfilt.firfile import fir_bytes
+    from earfilt.plainfile import refuse_existing, write_bytes
+    from earfilt.spec import realise
+
+    rates = list(dict.fromkeys(fs or [_DEFAULT_FS]))
+    plan = [(rate, output.replace(_RATE, f"{rate:.12g}")) for rate in rates for output in outputs]
+    _check_plan(plan)
+    for _, path in plan:
+        refuse_existing(path, force=force)
+    spec = make_spec(filter_name)
+    firs = {rate: realise(spec, rate) for rate in rates}
+    made = [(path, firs[rate], fir_bytes(firs[rate], path)) for rate, path in plan]
+    for path, fir, data in made:
+        write_bytes(path, data, force=force)
+        if not quiet:
+            print(_summary(path, fir), file=sys.stderr)
+    return 0
+
+
+def _check_plan(plan: list[tuple[float, str]]) -> None:
+    """Refuse what cannot be written before any design."""
+    from earfilt.firfile import SUFFIXES
+
+    for rate, path in plan:
+        if Path(path).suffix.lower() not in SUFFIXES:
+            raise UsageError(f"{printable(path)}: a FIR is written as {', '.join(SUFFIXES)}")
+        if not 0 < rate < float("inf"):
+            raise UsageError(f"--fs {rate:g}; a sampling rate is above 0 Hz")
+    if len({Path(path).resolve() for _, path in plan}) < len(plan):
+        raise UsageError(f"two FIRs would be written to one file; put {_RATE} into its name, as in -o name-{_RATE}.wav")
+
+
+def _summary(path: str, fir: "Fir") -> str:
+    """One line on what was written, and one for each warning."""
+    from earfilt import facts
+
+    fs = fir.fs or 0.0
+    latency = f"latency {fir.lookahead} samples ({1e3 * fir.lookahead / fs:.3g} ms)"
+    words = [f"{fir.numtaps} taps at {fs:.12g} Hz", latency, facts.design_words(fir), facts.deviation_words(fir)]
+    lines = [f"{printable(path)}: {', '.join(word for word in words if word)}"]
+    return "\n".join(lines + [f"warning: {text}" for text in facts.warnings(fir)])

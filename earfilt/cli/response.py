@@ -1,0 +1,234 @@
+"""``earfilt response``: what a filter does at each frequency, as numbers and figures."""
+
+import os
+import shutil
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from earfilt.cli.options import FilterNames, Quiet, SpecMaker, takes_filter_options
+from earfilt.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from earfilt.filterspec import FilterSpec
+    from earfilt.fir import Fir
+    from earfilt.response import Response
+
+_FREQS, _OUTPUT = "Frequencies", "Output"
+_DEFAULT_FS = 48000.0
+_TABLES = (".csv", ".json")
+_STDOUT = "-"
+
+
+class Scale(StrEnum):
+    log = "log"
+    linear = "linear"
+
+
+class Panel(StrEnum):
+    magnitude = "magnitude"
+    phase = "phase"
+    delay = "delay"
+
+
+@takes_filter_options
+def response(
+    filter_names: FilterNames,
+    make_spec: SpecMaker,
+    fs: Annotated[
+        float | None,
+        typer.Option(metavar="HZ", help="Sampling rate (48000; of a FIR file, its own).", rich_help_panel=_FREQS, show_default=False),
+    ] = None,
+    points: Annotated[int, typer.Option(metavar="N", help="How many frequencies.", rich_help_panel=_FREQS)] = 512,
+    scale: Annotated[Scale, typer.Option(help="Their spacing, and the axis of figures.", rich_help_panel=_FREQS)] = Scale.log,
+    fmin: Annotated[
+        float | None, typer.Option(metavar="HZ", help="The lowest (20; 0 on a linear scale).", rich_help_panel=_FREQS, show_default=False)
+    ] = None,
+    fmax: Annotated[
+        float | None, typer.Option(metavar="HZ", help="The highest (20000, at most fs/2).", rich_help_panel=_FREQS, show_default=False)
+    ] = None,
+    freqs: Annotated[
+        str | None, typer.Option(metavar="HZ,HZ,...", help="Exactly these instead.", rich_help_panel=_FREQS, show_default=False)
+    ] = None,
+    outputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Write .csv, .json, .png, .svg or .pdf instead of CSV to stdout (-). Repeatable.",
+            rich_help_panel=_OUTPUT,
+            show_default=False,
+        ),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Draw it in the terminal.", rich_help_panel=_OUTPUT)] = False,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="CSV",
+            help="Lay a measurement (frequency_hz,gain_db) beside. Repeatable.",
+            rich_help_panel=_OUTPUT,
+            show_default=False,
+        ),
+    ] = None,
+    panels: Annotated[
+        list[Panel] | None,
+        typer.Option("--panel", help="What a figure shows (magnitude). Repeatable.", rich_help_panel=_OUTPUT, show_default=False),
+    ] = None,
+    width: Annotated[float, typer.Option(metavar="MM", help="Width of figures.", rich_help_panel=_OUTPUT)] = 85.0,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.", rich_help_panel=_OUTPUT)] = False,
+    quiet: Quiet = False,
+) -> int:
+    """Effective response of filters: magnitude, phase and group delay, evaluated exactly at each frequency.
+
+    Columns: frequency_hz, magnitude_db, phase_rad (principal value; time zero where the output is aligned with the input),
+    group_delay_s (from the coefficients). With several filters or a measurement a first column names each.
+    """
+    from earfilt.plainfile import refuse_existing, write_bytes
+    from earfilt.response import to_csv
+
+    files = [path for path in outputs or () if path != _STDOUT]
+    _check_outputs(files)
+    for path in files:
+        refuse_existing(path, force=force)
+    specs = [make_spec(name) for name in filter_names]
+    rate = fs if fs is not None else _own_fs(specs)
+    curves = _Curves(specs, rate, _asked(rate, freqs, points, scale.value, fmin, fmax), compare or [])
+    style = {"scale": scale.value, "panels": [panel.value for panel in panels or [Panel.magnitude]], "width_mm": width}
+    made = [(path, curves.file(path, style)) for path in files]
+    drawing = curves.terminal(scale.value) if show else ""
+    for path, data in made:
+        write_bytes(path, data, force=force)
+    sys.stdout.write(drawing)
+    if _STDOUT in (outputs or ()) or not (files or show):
+        sys.stdout.write(to_csv(curves.rows()))
+    if not quiet:
+        sys.stdout.flush()
+        for line in curves.remarks():
+            print(line, file=sys.stderr)
+    return 0
+
+
+class _Curves:
+    """The realised filters and measurements of one call, in every form that was asked for."""
+
+    def __init__(self, specs: "list[FilterSpec]", fs: float, freqs: "NDArray[np.float64]", compared: list[Path]) -> None:
+        from earfilt.curvefile import read_curve
+        from earfilt.plot import Measurement
+        from earfilt.response import respond
+        from earfilt.spec import realise
+
+        self._measurements: list[Measurement] = [Measurement(str(path), *read_curve(path)) for path in compared]
+        self._specs = specs
+        self._firs: list[Fir] = [realise(spec, fs) for spec in specs]
+        self._responses: list[Response] = [respond(fir, freqs) for fir in self._firs]
+
+    def rows(self) -> "list[tuple[str, Response]]":
+        """Name and values of each curve, measurements last."""
+        from earfilt.response import measured
+
+        realised = [(spec.name, values) for spec, values in zip(self._specs, self._responses, strict=True)]
+        return realised + [(m.label, measured(m.freqs, m.gain_db)) for m in self._measurements]
+
+    def file(self, path: str, style: dict[str, Any]) -> bytes:
+        """The bytes of an output file by its extension."""
+        from earfilt.plot import figure
+        from earfilt.response import to_csv, to_json
+
+        suffix = Path(path).suffix.lower()
+        if suffix == ".csv":
+            return to_csv(self.rows()).encode()
+        if suffix == ".json":
+            facts = [self._facts(fir) for fir in self._firs] + [{"measurement": True} for _ in self._measurements]
+            named = zip(facts, self.rows(), strict=True)
+            return to_json(({"filter": name, **fact}, values) for fact, (name, values) in named).encode()
+        return figure(self._lines(), suffix, measurements=self._measurements, **style)
+
+    def terminal(self, scale: str) -> str:
+        """The drawing for this terminal."""
+        from earfilt.termplot import terminal
+
+        size = shutil.get_terminal_size()
+        plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        return terminal(
+            self._lines(), measurements=self._measurements, scale=scale, columns=size.columns, rows=size.lines, colour=not plain
+        )
+
+    def remarks(self) -> list[str]:
+        """What was realised and how far it is from what was published or measured."""
+        from earfilt import facts
+
+        lines = [", ".join(filter(None, (facts.design_words(fir), facts.deviation_words(fir)))) for fir in self._firs]
+        lines += [f"warning: {text}" for fir in self._firs for text in facts.warnings(fir)]
+        return lines + [_difference(m, spec.name, fir) for m in self._measurements for spec, fir in zip(self._specs, self._firs, strict=True)]
+
+    @staticmethod
+    def _facts(fir: "Fir") -> dict[str, Any]:
+        shown = {name: value for name, value in fir.meta.items() if name != "filter" and value is not None}
+        return {"fs": fir.fs, "numtaps": fir.numtaps, "latency": fir.lookahead, **shown}
+
+    def _lines(self) -> "list[Any]":
+        from earfilt.facts import legend
+        from earfilt.plot import Line
+        from earfilt.spec import published
+
+        lines = []
+        for spec, fir, values in zip(self._specs, self._firs, self._responses, strict=True):
+            curve = published(spec, fir.fs or 0.0)
+            lines.append(Line(legend(fir), values, None if curve is None else (curve.points_hz, curve.points_db)))
+        return lines
+
+
+def _difference(measurement: "Measurement", name: str, fir: "Fir") -> str:
+    """How a measurement and a realised filter differ."""
+    from earfilt.response import compare
+
+    off = compare(fir, measurement.freqs, measurement.gain_db)
+    return (
+        f"{printable(measurement.label)} minus {printable(name)} at {off.points} frequencies: {off.mean_db:+.2f} dB on average, "
+        f"{off.rms_db:.2f} dB rms around that, {off.largest_db:+.2f} dB at most, at {off.largest_hz:g} Hz"
+    )
+
+
+def _check_outputs(files: list[str]) -> None:
+    """Refuse an extension that is not known, and a file that would be written twice."""
+    from earfilt.plot import SUFFIXES
+
+    for path in files:
+        if Path(path).suffix.lower() not in (*_TABLES, *SUFFIXES):
+            raise UsageError(f"{printable(path)}: a response is written as {', '.join((*_TABLES, *SUFFIXES))}")
+    if len({Path(path).resolve() for path in files}) < len(files):
+        raise UsageError("two outputs have the same name")
+
+
+def _own_fs(specs: "list[FilterSpec]") -> float:
+    """The rate of the first FIR file that says one, else 48 kHz."""
+    from earfilt.filterspec import check
+    from earfilt.firfile import read_fir
+
+    paths = [member.source for spec in specs for member in check(spec) if member.kind == "fir" and isinstance(member.source, Path)]
+    rates = (read_fir(path).fs for path in paths)
+    return next((rate for rate in rates if rate is not None), _DEFAULT_FS)
+
+
+def _asked(
+    fs: float, freqs: str | None, points: int, scale: str, fmin: float | None, fmax: float | None
+) -> "NDArray[np.float64]":
+    import numpy as np
+
+    from earfilt.response import check_freqs, frequency_grid
+
+    if freqs is None:
+        return frequency_grid(fs, points=points, scale=scale, fmin=fmin, fmax=fmax)
+    try:
+        asked = np.array([float(word) for word in freqs.split(",")])
+    except ValueError as error:
+        raise UsageError(f"--freqs {printable(freqs)}: frequencies in Hz are written 125,250,1000") from error
+    check_freqs(asked, fs)
+    return asked

@@ -1,0 +1,248 @@
+"""How curves look in print: figures by matplotlib, which loads on first use (the extra ``plot``).
+
+A figure has the width of a column, type of 7 to 8 points at that width, and colours of one lightness each (Okabe & Ito) that line
+styles and markers back up, so that it survives greyscale, colour blindness and a photocopier. Equal curves make equal bytes.
+
+References
+----------
+Okabe, M. & Ito, K. (2008). Color universal design. https://jfly.uni-koeln.de/color/
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earfilt.errors import UsageError
+from earfilt.response import Response
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+
+SUFFIXES = (".png", ".svg", ".pdf")
+PANELS = ("magnitude", "phase", "delay")
+COLUMN_MM = 85.0
+_LABELS = {"magnitude": "Magnitude (dB)", "phase": "Phase (rad)", "delay": "Group delay (ms)"}
+_HEIGHTS_MM = {"magnitude": 48.0, "phase": 26.0, "delay": 26.0}
+_LEGEND_LINE_MM, _MARGINS_MM = 3.3, 12.0
+
+_COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_STYLES = ("-", (0, (5, 1.5)), (0, (5, 1.2, 1, 1.2)), (0, (1.2, 1)), (0, (8, 2)))
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_MEASURED = "#777777"
+_LEGEND_PT = 7.0
+_TYPE = {
+    "font.size": 8.0, "axes.labelsize": 8.0, "xtick.labelsize": 7.5, "ytick.labelsize": 7.5, "legend.fontsize": _LEGEND_PT,
+    "axes.linewidth": 0.6, "lines.linewidth": 1.1, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.minor.width": 0.4,
+    "pdf.fonttype": 42, "svg.hashsalt": "earfilt", "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
+}  # fmt: skip
+
+_RANGE_DB = 80.0  # below its peak a curve without published points is not drawn
+_TICKS = [float(digit * 10**power) for power in range(7) for digit in (1, 2, 5)]
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """One curve to draw: what the legend says, its response, and the published points (Hz, dB) if there are any."""
+
+    label: str
+    response: Response
+    points: tuple[Floats, Floats] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """A curve of the user's own, drawn as it is: Hz, dB."""
+
+    label: str
+    freqs: Floats
+    gain_db: Floats
+
+
+def figure(
+    lines: Sequence[Line],
+    suffix: str,
+    *,
+    measurements: Sequence[Measurement] = (),
+    panels: Sequence[str] = ("magnitude",),
+    scale: str = "log",
+    width_mm: float = COLUMN_MM,
+) -> bytes:
+    """A figure as the bytes of a file.
+
+    Parameters
+    ----------
+    lines, measurements
+        What to draw; at least one line.
+    suffix : '.png', '.svg' or '.pdf'
+    panels : of 'magnitude', 'phase', 'delay'
+        From top to bottom.
+    scale : 'log' or 'linear'
+        Frequency axis.
+    width_mm : float
+        85 is a column, 174 a page; type keeps its size.
+
+    Raises
+    ------
+    UsageError
+        matplotlib is not installed.
+    """
+    matplotlib = load_extra("matplotlib", "figures")
+    labels = [line.label for line in lines] + [measurement.label for measurement in measurements]
+    entries = sum(label.count("\n") + 1 for label in labels) + 1
+    heights = [_HEIGHTS_MM[panel] for panel in panels]
+    height_mm = sum(heights) + _MARGINS_MM + entries * _LEGEND_LINE_MM
+    with matplotlib.rc_context(_TYPE):
+        from matplotlib.figure import Figure
+
+        drawing = Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
+        axes = drawing.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0].tolist()
+        for panel, ax in zip(panels, axes, strict=True):
+            _draw_panel(ax, panel, lines, measurements)
+        _set_frequency_axis(axes, lines, scale)
+        _add_legend(drawing, lines, measurements)
+        return _saved(drawing, suffix)
+
+
+def _draw_panel(ax: Axes, panel: str, lines: Sequence[Line], measurements: Sequence[Measurement]) -> None:
+    for measurement in measurements if panel == "magnitude" else ():
+        ax.plot(measurement.freqs, measurement.gain_db, **_measured_style())
+    for index, line in enumerate(lines):
+        style = _line_style(index)
+        ax.plot(line.response.freqs, _values(line.response, panel), **style)
+        if panel == "magnitude" and line.points is not None:
+            ax.plot(*_inside(line.points, frequency_range(lines)), **_point_style(index), clip_on=False)
+    ax.set_ylabel(_LABELS[panel])
+    ax.grid(True, which="major", color="#dddddd", linewidth=0.5)
+    ax.set_axisbelow(True)
+    ax.tick_params(direction="in", which="both", top=True, right=True)
+    if panel == "magnitude":
+        ax.set_ylim(*level_range(lines, measurements))
+
+
+def _inside(points: tuple[Floats, Floats], ends: tuple[float, float]) -> tuple[Floats, Floats]:
+    """The points within the frequency axis, so that those at its ends can be drawn whole."""
+    kept = (points[0] >= ends[0]) & (points[0] <= ends[1])
+    return points[0][kept], points[1][kept]
+
+
+def _values(response: Response, panel: str) -> Floats:
+    if panel == "magnitude":
+        return response.magnitude_db
+    return np.unwrap(response.phase_rad) if panel == "phase" else response.group_delay_s * 1e3
+
+
+def _line_style(index: int) -> dict[str, Any]:
+    return {"color": _COLOURS[index % len(_COLOURS)], "linestyle": _STYLES[index % len(_STYLES)], "zorder": 3}
+
+
+def _point_style(index: int) -> dict[str, Any]:
+    colour, marker = _COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)]
+    style = {"color": colour, "marker": marker, "markerfacecolor": "white", "linestyle": "", "zorder": 4}
+    return style | {"markersize": 3.4, "markeredgewidth": 0.8}
+
+
+def _measured_style() -> dict[str, Any]:
+    return {"color": _MEASURED, "marker": "x", "markersize": 3.0, "linewidth": 0.7, "zorder": 2}
+
+
+def level_range(lines: Sequence[Line], measurements: Sequence[Measurement]) -> tuple[float, float]:
+    """Ends of the level axis in dB: all that was published or measured, and curves down to 80 dB below their peak."""
+    sure = [line.points[1] for line in lines if line.points is not None] + [m.gain_db for m in measurements]
+    levels = np.concatenate([line.response.magnitude_db for line in lines])
+    levels = levels[np.isfinite(levels)]
+    peak = max([float(part.max()) for part in (levels, *sure) if part.size], default=0.0)
+    low = min([float(part.min()) for part in sure] + [float(levels[levels >= peak - _RANGE_DB].min(initial=peak))])
+    margin = max(1.0, 0.05 * (peak - low))
+    return low - margin, peak + margin
+
+
+def _set_frequency_axis(axes: Sequence[Axes], lines: Sequence[Line], scale: str) -> None:
+    from matplotlib.ticker import NullFormatter
+
+    low, high = frequency_range(lines)
+    for ax in axes:
+        ax.set_xscale(scale)
+        if low < high:
+            ax.set_xlim(low, high)
+    axes[-1].set_xlabel("Frequency (Hz)")
+    if scale == "log":
+        ticks = ticks_between(low, high, most=10)
+        axes[-1].set_xticks(ticks, [short_hz(tick) for tick in ticks])
+        axes[-1].xaxis.set_minor_formatter(NullFormatter())
+
+
+def frequency_range(lines: Sequence[Line]) -> tuple[float, float]:
+    freqs = np.concatenate([line.response.freqs for line in lines])
+    return float(freqs.min()), float(freqs.max())
+
+
+def ticks_between(low: float, high: float, *, most: int) -> list[float]:
+    """Frequencies of the series 1, 2, 5 within a range, thinned to decades where there are more than ``most``."""
+    inside = [tick for tick in _TICKS if low <= tick <= high]
+    return inside if len(inside) <= most else [tick for tick in inside if math.log10(tick).is_integer()]
+
+
+def short_hz(freq: float) -> str:
+    """Short frequency label.
+
+    >>> short_hz(500.0), short_hz(20000.0)
+    ('500', '20k')
+    """
+    return f"{freq / 1000:g}k" if freq >= 1000 else f"{freq:g}"
+
+
+def _add_legend(drawing: Figure, lines: Sequence[Line], measurements: Sequence[Measurement]) -> None:
+    from matplotlib.lines import Line2D
+
+    entries = [_legend_entry(index, line) for index, line in enumerate(lines)]
+    entries += [Line2D([], [], label=m.label, **_measured_style()) for m in measurements]
+    title = "line: realised; marker: published" if any(line.points for line in lines) else None
+    legend = drawing.legend(
+        handles=entries, loc="outside lower left", frameon=False, title=title, alignment="left", handlelength=3.2, labelspacing=0.4
+    )
+    legend.get_title().set_fontsize(_LEGEND_PT)
+
+
+def _legend_entry(index: int, line: Line) -> Any:
+    from matplotlib.lines import Line2D
+
+    style = _line_style(index)
+    if line.points is not None:
+        style = _point_style(index) | {"linestyle": style["linestyle"]}
+    return Line2D([], [], label=line.label, **style)
+
+
+def _saved(drawing: Figure, suffix: str) -> bytes:
+    """The bytes of a file that does not say when it was made."""
+    metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
+    buffer = io.BytesIO()
+    drawing.savefig(buffer, format=suffix[1:], dpi=300, metadata=metadata)
+    return buffer.getvalue()
+
+
+def load_extra(name: str, purpose: str) -> ModuleType:
+    """A module of the extra ``plot``.
+
+    Raises
+    ------
+    UsageError
+        It is not installed; says how to get it.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise UsageError(f"{purpose} need {name}, which is not installed; get it with: pip install 'earfilt[plot]'") from error
