@@ -50,13 +50,17 @@ def _root(
 ) -> None: ...
 
 
-class _Terminated(BaseException):
-    """SIGTERM: unwinds through every ``finally``, so that temporary files go."""
+class _Signalled(BaseException):
+    """SIGINT or SIGTERM: unwinds through every ``finally``, so that temporary files go."""
+
+    def __init__(self, number: int) -> None:
+        self.said, self.code = ("interrupted", 130) if number == signal.SIGINT else ("terminated", 143)
 
 
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the cleaning up
-    raise _Terminated
+def _unwind(number: int, frame: FrameType | None) -> NoReturn:
+    for handled in (signal.SIGINT, signal.SIGTERM):  # a second one must not interrupt the cleaning up
+        signal.signal(handled, signal.SIG_IGN)
+    raise _Signalled(number)
 
 
 def main() -> None:
@@ -64,19 +68,19 @@ def main() -> None:
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
-    signal.signal(signal.SIGTERM, _terminate)
-    code = _run(arguments, debug=debug)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as in background jobs of a script
+            signal.signal(number, _unwind)
+    code = run(arguments, debug=debug)
     sys.exit(_flushed(code))
 
 
-def _run(arguments: list[str], *, debug: bool) -> int:
-    """Run a command; its exit code. Errors become one line."""
+def run(arguments: list[str], *, debug: bool = False) -> int:
+    """Run a command in this process; its exit code. Errors become one line on stderr, or are raised for ``debug``."""
     try:
         return int(app(arguments, standalone_mode=False) or 0)
-    except KeyboardInterrupt:
-        return _said("interrupted", 130)
-    except _Terminated:
-        return _said("terminated", 143)
+    except _Signalled as interruption:
+        return _said(interruption.said, interruption.code)
     except BrokenPipeError:
         return 0  # the reader of our output has had enough
     except Exception as error:
@@ -95,8 +99,6 @@ def _explained(error: Exception) -> int:
         return _said("out of memory", 1)
     if isinstance(error, OSError):
         return _said(str(error), 1)
-    if type(error).__name__ == "Abort":
-        return _said("interrupted", 130)
     return _said(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1)
 
 

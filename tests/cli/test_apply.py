@@ -1,0 +1,129 @@
+"""``earfilt apply`` for one file: what the issue of the main job promises."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.signal
+import soundfile as sf
+
+from earfilt.cli import run
+from earfilt.spec import FilterSpec, realise
+
+FILTERS = ["headphone", "middle-ear", "middle-ear:jepsen2008", "middle-ear:goode1994", "outer-middle-ear", "headphone+middle-ear"]
+
+
+def oracle(x: np.ndarray, name: str, fs: int) -> np.ndarray:
+    """float64 by scipy, aligned: the effective taps over the oddly extended signal (frames, channels)."""
+    fir = realise(FilterSpec(name), fs)
+    ends = fir.lookahead if fir.odd_ends else 0
+    if ends:
+        x = np.concatenate([2 * x[:1] - x[ends:0:-1], x, 2 * x[-1:] - x[-2 : -ends - 2 : -1]])
+    y = scipy.signal.oaconvolve(x, fir.taps[:, None], axes=0)
+    return y[ends + fir.lookahead : len(y) - (fir.numtaps - 1) + fir.lookahead - ends] if ends else y[: len(x)]
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_the_recording_through_every_ear(name: str, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.wav"
+    assert run(["apply", str(recording), str(out), "-f", name]) == 0
+    before, after = sf.info(recording), sf.info(out)
+    assert (after.format, after.subtype, after.samplerate, after.channels, after.frames) == ("WAV", "PCM_16", 16000, 1, before.frames)
+    x, fs = sf.read(recording, always_2d=True)
+    got = sf.read(out, dtype="int16", always_2d=True)[0]
+    wanted = np.clip(np.round(oracle(x, name, fs) * 32768), -32768, 32767)
+    assert np.abs(got - wanted).max() <= 1
+    assert np.count_nonzero(got != wanted) < 0.01 * len(got)  # only ties of the rounding
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_an_impulse_answers_at_its_own_sample(suffix: str, tmp_path: Path) -> None:
+    x = np.zeros((30000, 2), np.float64)
+    x[12345] = 0.25, -0.125
+    source, out = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
+    sf.write(source, x, 48000, subtype="PCM_24")
+    for name, width in (("headphone", 4), ("middle-ear", 8), ("outer-middle-ear", 1)):
+        assert run(["apply", str(source), str(out), "-f", name, "--force"]) == 0
+        y, _ = sf.read(out)
+        assert y.shape == x.shape
+        assert 0 <= int(np.abs(y[:, 0]).argmax()) - 12345 < width
+        np.testing.assert_allclose(y[:, 1], -y[:, 0] / 2, atol=2**-22)
+
+
+def test_summary_names_what_was_done(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["apply", str(recording), str(tmp_path / "out.wav"), "-f", "outer-middle-ear", "--gain", "6"]) == 0
+    said = capsys.readouterr().err
+    x, y = (np.abs(sf.read(path)[0]).max() for path in (recording, tmp_path / "out.wav"))
+    for words in (
+        "outer-middle-ear",
+        "1997-free",
+        "published",
+        "4096",
+        "zero",
+        "16000 Hz",
+        "float32",
+        "clipped",
+        f"{20 * np.log10(x):.2f}",
+    ):
+        assert words in said
+    assert y > 0.99
+    assert run(["apply", str(recording), str(tmp_path / "quiet.wav"), "-f", "headphone", "-q"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["{missing}", "{out}", "-f", "headphone"], 1, ["missing.wav", "No such file"]),
+        (["{text}", "{out}", "-f", "headphone"], 1, ["text.wav", "not audio"]),
+        (["{empty}", "{out}", "-f", "headphone"], 1, ["empty.wav", "empty"]),
+        (["{folder}/none/in.wav", "{out}", "-f", "headphone"], 1, ["No such file"]),
+        (["{good}", "{out}", "-f", "headfone"], 2, ["headfone", "did you mean headphone"]),
+        (["{good}", "{out}", "-f", "middle-ear:jepsen"], 2, ["middle-ear:jepsen2008"]),
+        (["{good}", "{out}", "-f", "headphone", "--flow", "30"], 2, ["headphone", "--flow", "outer-middle-ear"]),
+        (["{good}", "{out}", "-f", "headphone", "--order", "64", "--tolerance", "1"], 2, ["--order", "--tolerance"]),
+        (["{slow}", "{out}", "-f", "headphone"], 2, ["400 Hz", "above 500 Hz"]),
+        (["{good}", "{out}", "-f", "headphone", "--device", "tpu"], 2, ["tpu", "cpu, cuda"]),
+        (["{good}", "{out}", "-f", "headphone", "--device", "cuda:99"], 2, ["cuda:99", "--device cpu"]),
+        (["{good}", "{folder}/none/out.wav", "-f", "headphone"], 1, ["none", "directory"]),
+        (["{good}", "{good}", "-f", "headphone"], 2, ["--in-place"]),
+        (["{good}", "{taken}", "-f", "headphone"], 2, ["taken.wav", "--force"]),
+        (["{good}", "{taken}", "-f", "headphone", "--force", "--skip-existing"], 2, ["exclude"]),
+        (["{good}", "{out}", "-f", "headphone", "--subtype", "PCM_99"], 2, ["PCM_99"]),
+        (["{good}"], 2, ["--filter"]),
+    ],
+)
+def test_errors_a_user_can_act_on(
+    arguments: list[str], code: int, words: list[str], recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {name: tmp_path / f"{name}.wav" for name in ("missing", "text", "empty", "good", "slow", "taken", "out")}
+    files["text"].write_text("This is a letter, not audio.\n" * 20)
+    files["empty"].write_bytes(b"")
+    files["good"].write_bytes(recording.read_bytes())
+    sf.write(files["slow"], np.zeros(100), 400)
+    files["taken"].write_bytes(b"keep me")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    values = {"folder": str(tmp_path), **{name: str(path) for name, path in files.items()}}
+    assert run(["apply", *(argument.format(**values) for argument in arguments)]) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("earfilt: ")
+    assert said.err.count("\n") == 1
+    assert all(word in said.err for word in words), said.err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_force_replaces_and_skip_existing_keeps(recording: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.wav"
+    out.write_bytes(b"old")
+    assert run(["apply", str(recording), str(out), "-f", "headphone", "--skip-existing"]) == 0
+    assert out.read_bytes() == b"old"
+    assert run(["apply", str(recording), str(out), "-f", "headphone", "--force"]) == 0
+    assert sf.info(out).frames == 64000
+
+
+def test_two_runs_write_the_same_bytes(recording: Path, tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        assert run(["apply", str(recording), str(tmp_path / name), "-f", "middle-ear", "--subtype", "FLOAT"]) == 0
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
