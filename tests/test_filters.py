@@ -2,6 +2,7 @@
 
 import copy
 import io
+import itertools
 import math
 import pickle
 from collections.abc import Callable
@@ -182,7 +183,7 @@ def test_middle_ear_rows_are_continued_to_nyquist(fs: int) -> None:
     rows = MiddleEarFilter(fs, dtype=F64).frequency_data.numpy()
     beyond = rows[rows[:, 0] >= 10000]
     assert beyond[-1, 0] == fs / 2
-    for (f0, a0), (f1, a1) in zip(beyond, beyond[1:], strict=False):
+    for (f0, a0), (f1, a1) in itertools.pairwise(beyond):
         assert a0 / a1 == pytest.approx(1.1 if f1 - f0 == 1000 else 1 + (f1 - f0) * 0.1 / 1000)
 
 
@@ -518,5 +519,3 @@ def test_published_curve_passes_through_the_points() -> None:
     raw = MiddleEarFilter(48000, normalize_gain=False).published_curve()
     assert raw.points_hz[-1] == 10000
     assert abs(float(raw.points_db.max()) - 20 * math.log10(1e-8 / 20e-6)) < 1e-9
-
-

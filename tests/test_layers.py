@@ -68,12 +68,12 @@ def test_no_circles() -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["apply", "--help"], ["response", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (
-        "import sys; sys.argv = ['earfilt', *%r]\n"
+        f"import sys; sys.argv = ['earfilt', *{arguments!r}]\n"
         "from earfilt.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'scipy', 'numpy', 'matplotlib', 'soundfile', 'distributed'} & set(sys.modules)\n"
-        "sys.exit(f'loaded {heavy}' if heavy else 0)" % arguments
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

@@ -45,7 +45,9 @@ FILTER_HELP = (
 )
 
 FilterName = Annotated[str, typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP, rich_help_panel=_FILTER)]
-FilterNames = Annotated[list[str], typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP + " Repeatable.", rich_help_panel=_FILTER)]
+FilterNames = Annotated[
+    list[str], typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP + " Repeatable.", rich_help_panel=_FILTER)
+]
 Order = Annotated[
     int | None, typer.Option(metavar="N", help="Number of taps - 1 of each member (default: the filter's own).", rich_help_panel=_FILTER)
 ]
@@ -57,11 +59,15 @@ Tolerance = Annotated[
 ]
 PhaseOption = Annotated[
     Phase | None,
-    typer.Option("--phase", help="Causal minimum phase, or zero phase (default: minimum; zero for outer-middle-ear).", rich_help_panel=_FILTER),
+    typer.Option(
+        "--phase", help="Causal minimum phase, or zero phase (default: minimum; zero for outer-middle-ear).", rich_help_panel=_FILTER
+    ),
 ]
 NormalizeGain = Annotated[
     bool | None,
-    typer.Option("--normalize-gain/--no-normalize-gain", help="Middle ear: peak at 0 dB (default), or m/s per Pa.", rich_help_panel=_FILTER),
+    typer.Option(
+        "--normalize-gain/--no-normalize-gain", help="Middle ear: peak at 0 dB (default), or m/s per Pa.", rich_help_panel=_FILTER
+    ),
 ]
 ConventionOption = Annotated[
     Convention | None,
@@ -110,14 +116,13 @@ def takes_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "make_spec"]
     added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
-        for name, option in _SPEC_OPTIONS.items()
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option) for name, option in _SPEC_OPTIONS.items()
     ]
 
     @functools.wraps(command)
     def wrapper(**values: Any) -> Any:
         options = {name: values.pop(name) for name in _SPEC_OPTIONS}
-        plain = {name: value.value if isinstance(value, StrEnum) else value for name, value in options.items()}
+        plain: dict[str, Any] = {name: value.value if isinstance(value, StrEnum) else value for name, value in options.items()}
         return command(make_spec=lambda name: FilterSpec(name, **plain), **values)
 
     del wrapper.__wrapped__
