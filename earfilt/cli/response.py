@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from earfilt.filterspec import FilterSpec
     from earfilt.fir import Fir
+    from earfilt.plot import Measurement
     from earfilt.response import Response
 
 _FREQS, _OUTPUT = "Frequencies", "Output"
@@ -166,7 +167,8 @@ class _Curves:
 
         lines = [", ".join(filter(None, (facts.design_words(fir), facts.deviation_words(fir)))) for fir in self._firs]
         lines += [f"warning: {text}" for fir in self._firs for text in facts.warnings(fir)]
-        return lines + [_difference(m, spec.name, fir) for m in self._measurements for spec, fir in zip(self._specs, self._firs, strict=True)]
+        pairs = list(zip(self._specs, self._firs, strict=True))
+        return lines + [_difference(measurement, spec.name, fir) for measurement in self._measurements for spec, fir in pairs]
 
     @staticmethod
     def _facts(fir: "Fir") -> dict[str, Any]:

@@ -1,0 +1,163 @@
+"""``earfilt design``: FIRs that SoX, ffmpeg and earfilt itself read back to the same audio."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from earfilt import cli
+from earfilt.firfile import SUFFIXES, read_fir
+from earfilt.spec import FilterSpec, realise
+from tests.tools import need
+
+FILTERS = ["headphone", "middle-ear", "outer-middle-ear", "headphone+middle-ear", "headphone+outer-middle-ear"]
+
+
+def run(*arguments):
+    return cli.run([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def noise(tmp_path, monkeypatch, rng) -> Path:
+    """Noise between two silences longer than any look-ahead here, so that every rule for the ends means the same."""
+    monkeypatch.chdir(tmp_path)
+    samples = np.zeros(24000)
+    samples[6000:-6000] = rng.uniform(-0.3, 0.3, 12000)
+    soundfile.write("in.wav", samples, 48000, subtype="DOUBLE")
+    return tmp_path / "in.wav"
+
+
+def samples(path):
+    return soundfile.read(path, dtype="float64")[0]
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_sox_gives_the_audio_of_apply(noise, name):
+    sox = need("sox")
+    assert run("design", "-q", "-f", name, "-o", "fir.txt") == 0
+    assert run("apply", "-q", "in.wav", "apply.wav", "-f", name) == 0
+    subprocess.run([sox, "-V1", "-D", "in.wav", "-e", "float", "-b", "64", "sox.wav", "fir", "fir.txt"], check=True)
+    assert np.abs(samples("sox.wav") - samples("apply.wav")).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_ffmpeg_gives_the_audio_of_apply(noise, name):
+    need("ffmpeg")
+    run("design", "-q", "-f", name, "-o", "fir.wav")
+    run("apply", "-q", "in.wav", "apply.wav", "-f", name)
+    latency = read_fir("fir.wav").lookahead
+    wanted = samples("apply.wav")
+    filtered = afir("in.wav", "fir.wav") / afir_gain()
+    assert np.abs(filtered[latency:] - wanted[: len(wanted) - latency]).max() < 1e-6
+
+
+def afir(source, response):
+    """ffmpeg's convolution without any of its normalisations."""
+    known = subprocess.run(["ffmpeg", "-v", "error", "-h", "filter=afir"], capture_output=True, text=True, check=True).stdout
+    bare = "irnorm=-1" if "irnorm" in known else "gtype=none"
+    graph = f"[0][1]afir={bare}:precision=double"
+    command = ["ffmpeg", "-y", "-v", "error", "-i", source, "-i", response, "-lavfi", graph, "-c:a", "pcm_f64le", "ffmpeg.wav"]
+    subprocess.run(command, check=True)
+    return samples("ffmpeg.wav")
+
+
+def afir_gain():
+    """What ffmpeg makes of a unit impulse: 2 in version 5.1, 1 elsewhere."""
+    soundfile.write("unit.wav", np.eye(512)[0], 48000, subtype="DOUBLE")
+    filtered, source = afir("in.wav", "unit.wav"), samples("in.wav")
+    gain = filtered @ source / (source @ source)
+    assert gain == pytest.approx(2.0, abs=1e-9) or gain == pytest.approx(1.0, abs=1e-9)
+    return gain
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", ["headphone", "headphone+outer-middle-ear"])
+def test_apply_reads_back_the_same_samples_ends_included(recording, tmp_path, monkeypatch, suffix, name):
+    monkeypatch.chdir(tmp_path)
+    assert run("design", "-q", "-f", name, "--order", 256, "--fs", 16000, "-o", f"fir{suffix}") == 0
+    fir, back = realise(FilterSpec(name, order=256), 16000), read_fir(f"fir{suffix}")
+    assert back.taps.tobytes() == fir.taps.tobytes()
+    if suffix == ".npy":
+        return
+    assert back.sha256 == fir.sha256
+    assert run("apply", "-q", recording, "direct.wav", "-f", name, "--order", 256) == 0
+    assert run("apply", "-q", recording, "file.wav", "-f", f"fir{suffix}") == 0
+    assert Path("file.wav").read_bytes() == Path("direct.wav").read_bytes()
+
+
+def test_bare_taps_read_as_documented(noise):
+    run("design", "-q", "-f", "outer-middle-ear", "-o", "fir.npy")
+    run("apply", "-q", "in.wav", "apply.wav", "-f", "outer-middle-ear")
+    run("apply", "-q", "in.wav", "bare.wav", "-f", "fir.npy")
+    assert np.abs(samples("bare.wav") - samples("apply.wav")).max() < 1e-12
+    run("apply", "-q", "in.wav", "late.wav", "-f", "fir.npy", "--latency", 0)
+    assert np.abs(samples("late.wav")[4096:] - samples("apply.wav")[:-4096]).max() < 1e-12
+
+
+def test_several_rates_and_formats(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("design", "-f", "headphone", "--fs", 44100, "--fs", 48000, "-o", "hp-{fs}.wav", "-o", "hp-{fs}.json") == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hp-44100.json", "hp-44100.wav", "hp-48000.json", "hp-48000.wav"]
+    assert read_fir("hp-44100.wav").fs == 44100
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "hp-48000.json: 513 taps at 48000 Hz, latency 0 samples (0 ms), headphone, order 512, minimum phase, 2.02 dB at most" in err
+    assert "from the published points, at 125 Hz" in err
+
+
+def test_the_summary_says_what_a_tolerance_found(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("design", "-f", "headphone", "--tolerance", 0.5, "--fs", 16000, "-o", "fir.json") == 0
+    said = capsys.readouterr().err
+    fir = read_fir("fir.json")
+    assert f"order {fir.numtaps - 1}, minimum phase" in said
+    assert fir.meta["deviation_db"] <= 0.5
+
+
+def test_a_file_of_another_rate_is_refused_with_the_command_that_helps(tmp_path, monkeypatch, recording, capsys):
+    monkeypatch.chdir(tmp_path)
+    run("design", "-q", "-f", "headphone", "--order", 64, "--fs", 48000, "-o", "fir.wav")
+    assert run("apply", recording, "out.wav", "-f", "fir.wav") == 2
+    said = capsys.readouterr().err
+    command = said.split("'earfilt ")[1].split("'")[0]
+    assert command == "design -f headphone --order 64 --fs 16000 -o fir-16000.wav"
+    assert run(*command.split()) == 0
+    assert run("apply", "-q", recording, "out.wav", "-f", "fir-16000.wav") == 0
+
+
+def test_nothing_is_written_where_anything_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("there.wav").write_bytes(b"precious")
+    refused = [
+        (("-f", "headphone", "-o", "a.wav", "-o", "there.wav"), "there.wav exists; --force"),
+        (("-f", "headphone", "-o", "a.wav", "-o", "a.flac"), "a.flac: a FIR is written as .json"),
+        (("-f", "headphone", "-o", "a.wav", "--fs", 44100, "--fs", 48000), "put {fs} into its name"),
+        (("-f", "headfone", "-o", "a.wav"), "did you mean headphone"),
+        (("-f", "headphone", "-o", "a.wav", "--fs", 44100.5), "a .wav cannot state a sampling rate of 44100.5 Hz"),
+        (("-f", "headphone", "-o", "a.wav", "--fs", 0), "--fs 0"),
+        (("-f", "headphone", "-o", "a.wav", "--convention", "amt"), "no option --convention"),
+        (("-f", "headphone", "-o", "a.wav", "--order", 64, "--tolerance", 1), "exclude each other"),
+        (("-f", "headphone"), "Missing option"),
+    ]
+    for arguments, message in refused:
+        assert run("design", *arguments) == 2
+        assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["there.wav"]
+    assert Path("there.wav").read_bytes() == b"precious"
+    assert run("design", "-q", "-f", "headphone", "-o", "there.wav", "--force") == 0
+    assert read_fir("there.wav").numtaps == 513
+
+
+def test_a_directory_that_is_not_there_fails(tmp_path, capsys):
+    assert run("design", "-f", "headphone", "-o", tmp_path / "none" / "a.wav") == 1
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_help_says_how_each_reader_aligns(capsys):
+    run("design", "--help")
+    text = capsys.readouterr().out
+    for suffix in SUFFIXES:
+        assert suffix in text
+    assert "SoX advances by half the taps" in text
