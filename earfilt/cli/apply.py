@@ -147,6 +147,10 @@ def apply(
         job = FileJob(inputs[0], destination, Path(inputs[0]).name, spec, options)
         return many.print_job(job) if dry_run else _one_file(job, report=report, quiet=quiet)
 
+    if dask is None and not dry_run:
+        from earfilt.batch.executors import warm_up
+
+        warm_up()  # torch loads beside all that follows
     from earfilt.batch.corpus import Batch
     from earfilt.batch.plan import Rules
     from earfilt.batch.search import Selection, read_list

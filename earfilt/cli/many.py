@@ -83,11 +83,8 @@ def apply_many(
         Exit code: 1 if a file failed.
     """
     from earfilt.batch.corpus import prepare, run
-    from earfilt.batch.executors import warm_up
 
     started = time.perf_counter()
-    if batch.dask is None and not dry_run:
-        warm_up()
     plan = prepare(batch, inputs, output, listed=listed)
     if dry_run:
         return _print_plan(plan)
