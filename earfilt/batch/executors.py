@@ -18,10 +18,9 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
-from earfilt.audio.destination import discard_all
 from earfilt.errors import UsageError, printable
 
-_PRELOAD = ["__main__", "earfilt.pipeline", "earfilt.process", "earfilt.spec"]
+_PRELOAD = ["__main__", "earfilt.batch.preload"]
 
 
 class Pool:
@@ -121,6 +120,8 @@ def _watch(lifeline: Connection) -> None:
 
 def end_worker() -> None:
     """Leave a worker process at once, without a trace on the disk."""
+    from earfilt.audio.destination import discard_all
+
     discard_all()
     os._exit(143)
 
