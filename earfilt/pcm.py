@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-__all__ = ["Levels", "SampleFormat", "Tally", "to_samples", "tpdf"]
+from earfilt.errors import AudioError
 
-Samples = npt.NDArray[np.generic]
+__all__ = ["Levels", "SampleFormat", "Tally", "quantise", "tpdf"]
+
+Samples = npt.NDArray[Any]
 WIDE = 2048  # values reduced side by side: long rows keep the vector units busy
 
 
@@ -105,15 +105,18 @@ class Tally:
     def see(self, x: Samples) -> None:
         """Take in the extremes of samples (frames, channels), C-contiguous; NaN passes through into them."""
         for rows in _side_by_side(x):
-            self.low = np.minimum(self.low, rows.min(axis=0).reshape(-1, self.channels).min(axis=0))
-            self.high = np.maximum(self.high, rows.max(axis=0).reshape(-1, self.channels).max(axis=0))
+            self.low = np.minimum(self.low, self._planes(rows.min(axis=0)).min(axis=1))
+            self.high = np.maximum(self.high, self._planes(rows.max(axis=0)).max(axis=1))
 
     def weigh(self, x: Samples) -> None:
         """Take in the energy of floating samples (frames, channels), C-contiguous."""
         for rows in _side_by_side(x):
-            with np.errstate(over="ignore", invalid="ignore"):
-                energy = np.einsum("ij,ij->j", rows, rows).reshape(-1, self.channels)
-            self.energy = self.energy + energy.sum(axis=0, dtype=np.float64)
+            lanes = self._planes(np.einsum("ij,ij->j", rows, rows))
+            self.energy = self.energy + lanes.sum(axis=1, dtype=np.float64)
+
+    def _planes(self, lanes: Samples) -> Any:
+        """Interleaved values -> (channels, values), contiguous: numpy reduces short rows slowly."""
+        return np.ascontiguousarray(lanes.reshape(-1, self.channels).T)
 
     @property
     def peak(self) -> npt.NDArray[np.float64]:
@@ -131,42 +134,44 @@ def _side_by_side(x: Samples) -> Iterator[Any]:
             yield rows
 
 
-def to_samples(y: Tensor, target: SampleFormat, scratch: Tensor) -> tuple[Samples, Tally]:
-    """Samples of `target`, and their levels before clipping.
+def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
+    """Samples of `target`, clipped, and their levels before clipping, in codes.
 
     Parameters
     ----------
-    y : Tensor (frames, channels), contiguous, on the CPU
-        Floats, in codes of the target (already whole numbers) if that is an integer.
+    y : array (frames, channels) of float32 or float64, C-contiguous
+        Codes of the target, already rounded, if that is an integer.  Overwritten where they are clipped.
     target : SampleFormat
-    scratch : Tensor like `y`
-        Overwritten.
 
     Returns
     -------
-    samples : array (frames, channels), C-contiguous
-    tally : Tally
-        In codes.
+    samples : array (frames, channels) of `target.dtype`, C-contiguous
+    levels : Tally
+
+    Raises
+    ------
+    AudioError
+        If a value is infinite or NaN.
     """
-    tally = Tally(y.shape[1])
-    tally.weigh(y.numpy())
-    if not target.is_integer:
-        tally.see(y.numpy())
-        return y.numpy().astype(target.dtype), tally
+    levels = Tally(y.shape[1])
+    levels.weigh(y)
+    levels.see(y)
+    if not np.isfinite(levels.peak).all():
+        raise AudioError(f"the filtered samples are beyond what {y.dtype} can hold; lower the gain, or compute in float64")
     lowest, highest = -target.codes, _highest(target, y.dtype)
-    samples = torch.clamp(y, lowest, highest, out=scratch).to(getattr(torch, target.dtype)).numpy()
-    tally.see(samples)
-    if tally.low.min() <= lowest or tally.high.max() >= highest:
-        tally.see(y.numpy())
-        tally.clipped = np.count_nonzero((y.numpy() < lowest) | (y.numpy() > highest), axis=0)
-    shift = target.width - target.bits
-    return np.left_shift(samples, shift, out=samples) if shift else samples, tally
+    if target.is_integer and (levels.low.min() < lowest or levels.high.max() > highest):
+        levels.clipped = np.count_nonzero((y < lowest) | (y > highest), axis=0)
+        np.clip(y, lowest, highest, out=y)
+    samples = y.astype(target.dtype)
+    if target.width > target.bits > 0:
+        np.left_shift(samples, target.width - target.bits, out=samples)
+    return samples, levels
 
 
-def _highest(target: SampleFormat, dtype: torch.dtype) -> float:
-    """The highest code, lowered to what `dtype` can hold: float32 has 24 bits."""
-    top = torch.tensor(target.codes - 1, dtype=dtype)
-    return (top if top.double() < target.codes else torch.nextafter(top, torch.zeros_like(top))).item()
+def _highest(target: SampleFormat, dtype: np.dtype[Any]) -> float:
+    """The highest code, or the next lower value that `dtype` can hold: float32 has 24 bits."""
+    top = dtype.type(target.codes - 1)
+    return float(top if top < target.codes else np.nextafter(top, dtype.type(0)))
 
 
 def tpdf(seed: int, index: int, shape: tuple[int, int]) -> npt.NDArray[np.float32]:

@@ -1,28 +1,31 @@
 """The engine for one file: read, filter and write at the same time.
 
-The calling thread reads, workers filter groups of segments independently of each other (each with the input frames that
-overlap its neighbours'), and one thread writes the results in order.  Groups lie on absolute frames and the FFT always has
-the same shape, so that the samples depend on the source, the filter and the precision, never on how reads were cut, on the
-number of workers or on load.
+Each thread takes turns: it reads the next window of the input, filters it while another thread reads, and writes its result
+when all before it are written.  So there are no more threads than cores, no queues, and at most one window per thread in
+memory.  A window is a group of FFT segments with the frames that overlap its neighbours'; groups lie on absolute frames and
+their shape follows from the length of the signal, so that samples depend on source, filter and precision alone: not on how
+reads were cut, on the number of threads, or on load.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from threading import Lock, Semaphore
+from threading import Condition, Lock, Thread, local
 from typing import Literal
 
 import numpy as np
 import torch
 
 from earfilt.errors import AudioError, UsageError
-from earfilt.fftconv import WORKING_SET, OverlapSave, choose_n_fft, extend_ends, reach
+from earfilt.fftconv import CALL_BYTES, OverlapSave, extend_ends, gather, reach, segments_per_call
 from earfilt.fir import Fir
-from earfilt.pcm import Levels, SampleFormat, Samples, Tally, count_clipped, measure, to_samples, tpdf
+from earfilt.pcm import Levels, SampleFormat, Samples, Tally, quantise, tpdf
 
 __all__ = ["Levels", "NonFiniteError", "SampleFormat", "Settings", "run"]
+
+READ = 1 << 16  # frames read at a time: their extremes are taken while they are in the cache
+CUDA_CALL_BYTES = 1 << 26  # of spectra in one call on a GPU: enough to fill it
 
 Read = Callable[[int], Samples]
 Write = Callable[[Samples], None]
@@ -53,7 +56,7 @@ class Settings:
     repair : bool
         Read NaN and infinity as 0 instead of raising.
     threads : int >= 1
-        Workers that filter.
+        Threads that read, filter and write by turns; 1: all on the calling thread.
     """
 
     precision: Literal["float32", "float64"] = "float32"
@@ -77,12 +80,12 @@ class _Window:
 
 @dataclass(frozen=True)
 class _Group:
-    """What a worker made of a window."""
+    """What a worker made of a window: samples of the target, energy of the new input, levels of the output."""
 
+    index: int
     samples: Samples
-    tally_in: Tally
-    tally_out: Tally
-    clipped: np.ndarray | int
+    fresh: Tally
+    levels: Tally
 
 
 class _Job:
@@ -94,20 +97,15 @@ class _Job:
         self.source, self.target, self.channels, self.settings = source, target, channels, settings
         self.lookahead, self.mirrored = fir.lookahead, fir.lookahead if fir.odd_ends else 0
         self.tail = fir.numtaps - 1 if settings.keep_tail else 0
+        self.own = local()
         self.dtype = getattr(torch, settings.precision)
+        self.device = torch.device(settings.device)
         scale = settings.gain * target.codes / source.full_scale
         taps = reach(torch.tensor(fir.taps * scale), fir.lookahead, fir.odd_ends)
-        n_fft = choose_n_fft(len(taps), self.dtype)
-        segments = max(1, 2 * WORKING_SET // (n_fft * channels))
-        self.step = OverlapSave(
-            taps,
-            channels=channels,
-            segments=segments,
-            n_fft=n_fft,
-            dtype=self.dtype,
-            device=settings.device,
-            packed=self._packs(),
-        )
+        self.step = OverlapSave(taps, dtype=self.dtype, device=self.device, packed=self._packs())
+        call_bytes = CUDA_CALL_BYTES if self.device.type == "cuda" else CALL_BYTES
+        self.segments = segments_per_call(self.step.n_fft, channels, self.dtype, call_bytes)
+        self.frames = self.segments * self.step.hop
 
     def _packs(self) -> bool:
         """Whether a neighbour's rounding noise stays far below the target's least significant bit."""
@@ -116,56 +114,98 @@ class _Job:
 
     def windows(self, read: Read) -> Iterator[_Window]:
         """Cut what is read into overlapping windows, until every output frame has its group."""
-        step, at, index = self.step, self.lookahead - self.step.overlap, 0
+        at, index = self.lookahead - self.step.overlap, 0
         held: deque[Samples] = deque()  # consecutive frames from max(at, 0) on
         end, total = 0, None
-        while total is None or index * step.frames < total + self.tail:
-            while total is None and end < at + step.window:
-                block = read(at + step.window - end)
-                if len(block):
-                    held.append(block)
-                    end += len(block)
-                else:
-                    total = end
-            if total is not None and index * step.frames >= total + self.tail:
+        while True:
+            missing = at + self.step.overlap + self.frames - end
+            while total is None and missing > 0:
+                block = read(min(missing, READ))
+                held.append(block)
+                end, missing = end + len(block), missing - len(block)
+                total = None if len(block) else end
+            if total is not None and index * self.frames >= total + self.tail:
                 return
             yield _Window(index, at, list(held), total)
-            at, index = at + step.frames, index + 1
+            at, index = at + self.frames, index + 1
             _drop(held, end - max(at, 0))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def filter(self, window: _Window) -> _Group:
         """Filter one window: samples of the target, and their levels.  Runs on any thread."""
-        x = np.zeros((self.step.window, self.channels), self.settings.precision)
-        position = max(0, -window.at)
-        for piece in window.pieces:
-            piece = piece[: len(x) - position]
-            x[position : position + len(piece)] = piece
-            position += len(piece)
-        tally_in = measure(x[0 if window.index == 0 else self.step.overlap :])
-        silent = [c for c in range(self.channels) if tally_in.peak[c] == 0 and not x[:, c].any()]
-        signal = torch.from_numpy(x)
-        extend_ends(signal, window.at, window.total, self.mirrored)
-        y = torch.empty(self.step.frames, self.channels, dtype=self.dtype)
-        self.step(signal, y)
-        return self._finished(y[: self._due(window)], window.index, silent, tally_in)
+        due = self._due(window)
+        # The last group is as short as its frames allow, in powers of two: few shapes, decided by the length alone.
+        segments = min(self.segments, 1 << (-(-due // self.step.hop) - 1).bit_length())
+        x = self._buffer(self.step.overlap + segments * self.step.hop)
+        _fill(x, max(0, -window.at), window.pieces)
+        fresh = Tally(self.channels)
+        fresh.weigh(x[0 if window.index == 0 else self.step.overlap :])
+        silent = [c for c in range(self.channels) if fresh.energy[c] == 0 and not x[:, c].any()]
+        noise = self._noise(window.index)
+        extend_ends(torch.from_numpy(x), window.at, window.total, self.mirrored)
+        codes = self._convolved(x, whole=self.target.is_integer and noise is None)[:due]
+        if noise is not None:
+            codes += noise[:due]
+            np.rint(codes, out=codes)
+        for channel in silent:  # digital silence stays silence, whatever the neighbours' rounding or the dither
+            codes[:, channel] = 0
+        samples, levels = quantise(codes, self.target)
+        return _Group(window.index, samples, fresh, levels)
+
+    def _convolved(self, x: Samples, *, whole: bool) -> Samples:
+        """Output frames of a window; they overwrite its input, whose memory is still in the cache."""
+        host = torch.from_numpy(x)
+        out = host[: len(x) - self.step.overlap]
+        if self.device.type == "cpu":
+            gather(self.step(host), out, whole=whole)
+            return x[: len(out)]
+        with self._stream():
+            frames = torch.empty_like(out, device=self.device)
+            gather(self.step(host.to(self.device, non_blocking=True)), frames, whole=whole)
+            out.copy_(frames, non_blocking=True)
+            if self.device.type == "cuda":
+                torch.cuda.current_stream(self.device).synchronize()
+        return x[: len(out)]
+
+    def _stream(self) -> AbstractContextManager[object]:
+        """This thread's CUDA stream, so that copies of one window run beside the FFT of another."""
+        if self.device.type != "cuda":
+            return nullcontext()
+        if not hasattr(self.own, "stream"):
+            self.own.stream = torch.cuda.Stream(self.device)
+        return torch.cuda.stream(self.own.stream)
+
+    def _noise(self, index: int) -> Samples | None:
+        """Dither for a group, if it is asked for and the target is rounded."""
+        seed = self.settings.dither_seed
+        if seed is None or not self.target.is_integer:
+            return None
+        return tpdf(seed, index, (self.frames, self.channels))
+
+    def _buffer(self, frames: int) -> Samples:
+        """This thread's array (frames, channels), reused from window to window; pinned where a GPU copies from it."""
+        kept: torch.Tensor | None = getattr(self.own, "buffer", None)
+        if kept is None or len(kept) < frames:
+            kept = torch.empty(frames, self.channels, dtype=self.dtype, pin_memory=self.device.type == "cuda")
+            self.own.buffer = kept
+        part: Samples = kept[:frames].numpy()
+        return part
 
     def _due(self, window: _Window) -> int:
         """Output frames that belong to a window."""
         if window.total is None:
-            return self.step.frames
-        return min(self.step.frames, window.total + self.tail - window.index * self.step.frames)
+            return self.frames
+        return min(self.frames, window.total + self.tail - window.index * self.frames)
 
-    def _finished(self, y: torch.Tensor, index: int, silent: list[int], tally_in: Tally) -> _Group:
-        """Round, measure and convert the filtered codes `y` (frames, channels)."""
-        if self.target.is_integer:
-            if self.settings.dither_seed is not None:
-                y += torch.from_numpy(tpdf(self.settings.dither_seed, index, (self.step.frames, self.channels)))[: len(y)]
-            y.round_()
-        y[:, silent] = 0  # digital silence stays silence, whatever the neighbours' rounding or the dither
-        tally = measure(y.numpy())
-        loud = self.target.is_integer and (tally.high.max() > self.target.codes - 1 or tally.low.min() < -self.target.codes)
-        clipped = count_clipped(y, self.target) if loud else 0
-        return _Group(to_samples(y, self.target), tally_in, tally, clipped)
+
+def _fill(x: Samples, position: int, pieces: list[Samples]) -> None:
+    """Lay consecutive pieces into the window `x` from a position on; zeros before and behind them."""
+    x[:position] = 0
+    for piece in pieces:
+        part = x[position : position + len(piece)]
+        np.copyto(part, piece[: len(part)], casting="unsafe")
+        position += len(part)
+    x[position:] = 0
 
 
 def _drop(held: deque[Samples], keep: int) -> None:
@@ -177,107 +217,107 @@ def _drop(held: deque[Samples], keep: int) -> None:
         held[0] = held[0][excess:]
 
 
-class _Finite:
-    """A reader that finds NaN and infinity: it raises, or reads them as 0 and counts them."""
+class _Source:
+    """The reader, watched: extremes of what it gives, and NaN or infinity, which are refused or read as 0."""
 
-    def __init__(self, read: Read, repair: bool) -> None:
-        self.read, self.repair, self.frame, self.repaired = read, repair, 0, 0
+    def __init__(self, read: Read, channels: int, repair: bool) -> None:
+        self.read, self.repair = read, repair
+        self.tally, self.frames, self.repaired = Tally(channels), 0, 0
 
     def __call__(self, frames: int) -> Samples:
-        block = self.read(frames)
-        with np.errstate(over="ignore", invalid="ignore"):
-            suspect = block.dtype.kind == "f" and not np.isfinite(block.sum())
-        if suspect:
-            block = self._checked(block)
-        self.frame += len(block)
+        block = np.ascontiguousarray(self.read(frames))
+        seen = Tally(self.tally.channels)
+        seen.see(block)
+        if not np.isfinite(seen.peak).all():
+            block = self._repaired(block)
+            seen = Tally(self.tally.channels)
+            seen.see(block)
+        self.tally.add(seen)
+        self.frames += len(block)
         return block
 
-    def _checked(self, block: Samples) -> Samples:
+    def _repaired(self, block: Samples) -> Samples:
         bad = ~np.isfinite(block)
-        if bad.any() and not self.repair:
+        if not self.repair:
             frame, channel = np.argwhere(bad)[0]
-            raise NonFiniteError(int(channel), self.frame + int(frame), float(block[frame, channel]))
-        self.repaired += np.count_nonzero(bad)
+            raise NonFiniteError(int(channel), self.frames + int(frame), float(block[frame, channel]))
+        self.repaired += int(np.count_nonzero(bad))
         return np.where(bad, block.dtype.type(0), block)
 
 
 class _Sink:
-    """Takes the groups in order on the writing thread: writes them and adds up their levels."""
+    """Takes the groups in their order, from any thread, one at a time: writes them and adds up their levels."""
 
     def __init__(self, write: Write, channels: int) -> None:
         self.write = write
-        self.tally_in, self.tally_out = Tally.silence(channels), Tally.silence(channels)
-        self.clipped = np.zeros(channels, np.int64)
-        self.frames = 0
+        self.fresh, self.levels, self.frames = Tally(channels), Tally(channels), 0
+        self.failure: BaseException | None = None
+        self._next, self._turn = 0, Condition()
 
     def take(self, group: _Group) -> None:
-        self.tally_in.add(group.tally_in)
-        self.tally_out.add(group.tally_out)
-        self.clipped += group.clipped
-        self.frames += len(group.samples)
-        self.write(group.samples)
+        """Wait for the group's turn and write it, unless something failed before it."""
+        with self._turn:
+            self._turn.wait_for(lambda: self.failure or self._next == group.index)
+            if self.failure:
+                return
+            self.write(group.samples)
+            self.fresh.add(group.fresh)
+            self.levels.add(group.levels)
+            self.frames += len(group.samples)
+            self._next += 1
+            self._turn.notify_all()
 
-    def levels(self, job: _Job, repaired: int) -> Levels:
-        frames_in, frames_out = self.frames - job.tail, self.frames
-        return Levels(
-            frames_in=frames_in,
-            frames_out=frames_out,
-            peak_in=self.tally_in.peak / job.source.full_scale,
-            rms_in=np.sqrt(self.tally_in.energy / max(1, frames_in)) / job.source.full_scale,
-            peak_out=self.tally_out.peak / job.target.codes,
-            rms_out=np.sqrt(self.tally_out.energy / max(1, frames_out)) / job.target.codes,
-            clipped=self.clipped,
-            repaired=repaired,
-        )
+    def fail(self, failure: BaseException) -> None:
+        """Let nothing more be written; the first failure is kept."""
+        self.failure = self.failure or failure
+        with self._turn:
+            self._turn.notify_all()
 
 
-class _Guard:
-    """Workers compute on one thread each; torch's setting is global, so it is changed while any file is in work."""
+class _Calm:
+    """torch's and the allocator's settings while files are in work; both are global, so files in work are counted."""
 
-    _lock, _users, _before = Lock(), 0, 1
+    _lock, _files, _threads = Lock(), 0, 1
 
     @classmethod
     @contextmanager
-    def one_thread(cls) -> Iterator[None]:
+    def kept(cls) -> Iterator[None]:
+        """One thread of torch per thread of ours."""
         with cls._lock:
-            cls._users += 1
-            if cls._users == 1:
-                cls._before = torch.get_num_threads()
+            cls._files += 1
+            if cls._files == 1:
+                cls._threads = torch.get_num_threads()
                 torch.set_num_threads(1)
+                # glibc hands blocks above a threshold back to the system, and pays for every page of the next one.  It
+                # raises the threshold to the largest block that was freed, 32 MiB at most: more than an FFT needs here.
+                torch.empty(31 << 20, dtype=torch.uint8)
         try:
             yield
         finally:
             with cls._lock:
-                cls._users -= 1
-                if cls._users == 0:
-                    torch.set_num_threads(cls._before)
+                cls._files -= 1
+                if cls._files == 0:
+                    torch.set_num_threads(cls._threads)
 
 
-class _Writer:
-    """The writing thread: groups are handed to the sink in the order of submission; the first failure stops all."""
+class _Crew:
+    """Threads that each read the next window, filter it, and write it when its turn comes."""
 
-    def __init__(self, sink: _Sink, waiting: int) -> None:
-        self.sink, self.room, self.failure = sink, Semaphore(waiting), None
-        self.thread = ThreadPoolExecutor(1, "earfilt-write")
+    def __init__(self, job: _Job, source: _Source, sink: _Sink) -> None:
+        self.job, self.sink = job, sink
+        self.windows, self.reading = job.windows(source), Lock()
 
-    def submit(self, group: "Future[_Group]") -> None:
-        self.thread.submit(self._take, group)
-
-    def _take(self, group: "Future[_Group]") -> None:
+    def work(self) -> None:
+        """Until the signal ends or anything fails on any thread."""
         try:
-            if self.failure is None:
-                self.sink.take(group.result())
+            while (window := self._next()) is not None:
+                self.sink.take(self.job.filter(window))
         except BaseException as failure:
-            self.failure = failure
-        finally:
-            self.room.release()
+            self.sink.fail(failure)
 
-    def __enter__(self) -> "_Writer":
-        return self
-
-    def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
-        self.failure = self.failure or failure
-        self.thread.shutdown()
+    def _next(self) -> _Window | None:
+        with self.reading:
+            return None if self.sink.failure else next(self.windows, None)
 
 
 def run(
@@ -295,9 +335,10 @@ def run(
     Parameters
     ----------
     read : callable
-        ``read(n)`` -> array (<= n, channels) of `source.dtype`; an empty one ends the signal.  Called on this thread.
+        ``read(n)`` -> array (<= n, channels) of `source.dtype`; an empty one ends the signal.
     write : callable
-        Gets arrays (frames, channels) of `target.dtype`, C-contiguous, in order, on a thread of its own.
+        Gets arrays (frames, channels) of `target.dtype`, C-contiguous, in order.  Either is called by one thread at a time,
+        but not always the same one, and both may run at the same time.
     fir : Fir
     source, target : SampleFormat
         Integers are rounded half to even and clipped to the target's codes.
@@ -317,16 +358,30 @@ def run(
     Exception
         Whatever `read` or `write` raises; all threads have ended by then.
     """
-    sink = _Sink(write, channels)
-    finite = _Finite(read, settings.repair)
-    with _Guard.one_thread(), ThreadPoolExecutor(settings.threads, "earfilt-filter") as workers:
-        job = _Job(fir, source, target, channels, settings)
-        with _Writer(sink, settings.threads + 2) as writer:
-            for window in job.windows(finite):
-                writer.room.acquire()
-                if writer.failure:
-                    break
-                writer.submit(workers.submit(job.filter, window))
-        if writer.failure:
-            raise writer.failure
-    return sink.levels(job, finite.repaired)
+    job = _Job(fir, source, target, channels, settings)
+    reader, sink = _Source(read, channels, settings.repair), _Sink(write, channels)
+    crew = _Crew(job, reader, sink)
+    with _Calm.kept():
+        others = [Thread(target=crew.work, name="earfilt") for _ in range(settings.threads - 1)]
+        for thread in others:
+            thread.start()
+        crew.work()
+        for thread in others:
+            thread.join()
+    if sink.failure:
+        raise sink.failure
+    return _levels(job, reader, sink)
+
+
+def _levels(job: _Job, reader: _Source, sink: _Sink) -> Levels:
+    full_in, full_out = job.source.full_scale, job.target.codes
+    return Levels(
+        frames_in=reader.frames,
+        frames_out=sink.frames,
+        peak_in=reader.tally.peak / full_in,
+        rms_in=np.sqrt(sink.fresh.energy / max(1, reader.frames)) / full_in,
+        peak_out=sink.levels.peak / full_out,
+        rms_out=np.sqrt(sink.levels.energy / max(1, sink.frames)) / full_out,
+        clipped=sink.levels.clipped,
+        repaired=reader.repaired,
+    )
