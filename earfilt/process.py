@@ -127,7 +127,7 @@ def check(job: FileJob) -> audio.AudioInfo | None:
     Returns
     -------
     AudioInfo or None
-        None for the standard input, which cannot be looked at twice.
+        None for the standard input and other pipes, which cannot be looked at twice.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def check(job: FileJob) -> audio.AudioInfo | None:
     """
     options = job.options
     audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
-    if job.source == "-":
+    if audio.is_stream(job.source):
         return None
     info = audio.probe(job.source)
     _plan(job, info)
@@ -243,7 +243,8 @@ class _Run:
             levels = self._filter(writer.write, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
                 raise AudioError(f"{info.name}: {_clip_message(levels, self._fitting(levels))}")
-            late = self.reader.info.metadata.after if options.metadata else ()
+            # A pipe tells the chunks behind its samples at its end.
+            late = self.reader.info.metadata.after if options.metadata and not self.reader.rewindable else ()
             self.warnings += writer.finish(tags.with_history(late, self.target, self._history()))
         return levels
 
@@ -326,7 +327,7 @@ def _repairs(row: Row, info: audio.AudioInfo) -> list[str]:
     """What ``--repair`` had to do, in words."""
     words = [f"{row.repaired} NaN or infinite samples read as 0"] if row.repaired else []
     if info.missing:
-        words.append(f"cut short: {info.frames} of {(info.frames or 0) + info.missing} frames were there")
+        words.append(f"the source is cut short: {info.frames} frames were there, at least {info.missing} are missing")
     return words
 
 

@@ -71,6 +71,8 @@ def check_destination(source: str, path: str, *, exists: Exists = "refuse", in_p
     AudioError
         The directory is missing or not writable, or the destination is a directory.
     """
+    if "\0" in source + path:
+        raise AudioError(f"{printable(source if chr(0) in source else path)} is no file name: it holds a zero byte")
     if is_stream(path):
         return
     same = source != "-" and _same_file(source, path)

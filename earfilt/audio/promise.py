@@ -1,6 +1,6 @@
 """How many frames the header of a file promises, where libsndfile silently takes what is there.
 
-FLAC needs nothing here (its decoder raises), and the RIFF family has its own reader.
+FLAC needs nothing here (its decoder raises), and the RIFF family and W64 have earfilt's own reader.
 """
 
 import os
@@ -34,8 +34,6 @@ def promised_frames(source: Source, magic: bytes, frames: int | None) -> int | N
         return _aiff(source)
     if magic[:4] == b"caff":
         return _scaled(frames, source, _caf_data(source))
-    if magic[:4] == b"riff":
-        return _scaled(frames, source, _w64_data(source))
     if magic[:4] == b".snd":
         offset, size = struct.unpack_from(">II", magic, 4)
         return _scaled(frames, source, None if size >= 0x7FFFF000 else (offset, size))
@@ -88,19 +86,12 @@ def _caf_data(source: Source) -> tuple[int, int] | None:
     return None
 
 
-def _w64_data(source: Source) -> tuple[int, int] | None:
-    at = 40
-    for _ in range(_MAX_CHUNKS):
-        header = _pread(source, 24, at)
-        if len(header) < 24:
-            return None
-        size = struct.unpack_from("<Q", header, 16)[0]
-        if header[:4] == b"data":
-            return None if size < 24 else (at + 24, size - 24)
-        if size < 24:
-            return None
-        at += (size + 7) // 8 * 8
-    return None
+def caf_patch(source: Source, magic: bytes) -> tuple[int, bytes] | None:
+    """The bytes, and their place, that make a CAF file cut short acceptable to libsndfile; None if it is not one."""
+    data = _caf_data(source) if magic[:4] == b"caff" else None
+    if data is None or data[1] <= (source.size or 0) - data[0]:
+        return None
+    return data[0] - 12, struct.pack(">q", 4 + (source.size or 0) - data[0])
 
 
 def _ogg_ends(source: Source) -> bool:

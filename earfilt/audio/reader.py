@@ -1,15 +1,16 @@
 """Audio files and pipes as blocks of samples: earfilt's own reader for the RIFF family, libsndfile for everything else."""
 
+import os
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import numpy as np
 import soundfile
 
-from earfilt.audio import flacmeta, pcmbytes, riff
+from earfilt.audio import flacmeta, pcmbytes, riff, w64
 from earfilt.audio.formats import MAX_CHANNELS, SUBTYPES, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
-from earfilt.audio.promise import promised_frames
+from earfilt.audio.promise import caf_patch, promised_frames
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.tags import foreign_tags, riff_tags
 from earfilt.errors import AudioError
@@ -96,14 +97,12 @@ class Reader(ABC):
 def short_message(info: AudioInfo) -> str:
     """What to tell of a source that was cut short."""
     there = info.frames or 0
-    return (
-        f"{info.name} is cut short: its header promises {there + info.missing} frames, {there} are there; "
-        "use --repair to filter what is there"
-    )
+    promise = "its last page is missing" if info.container == "OGG" else f"its header promises {there + info.missing} frames"
+    return f"{info.name} is cut short: {promise}, {there} are there; use --repair to filter what is there"
 
 
 class WavReader(Reader):
-    """PCM and floating point of WAV, WAVEX and RF64, from a file or as it flows through a pipe."""
+    """PCM and floating point of WAV, WAVEX, RF64 and W64, from a file or as it flows through a pipe."""
 
     def __init__(self, source: Source, head: riff.Head, *, repair: bool) -> None:
         self._head = head
@@ -137,10 +136,11 @@ class WavReader(Reader):
 
     def _at_end(self) -> None:
         super()._at_end()
-        if not self.source.seekable and self._head.data_size is not None and not self.info.missing:
+        behind = not self.source.seekable and self._head.data_size is not None and self._head.container != "W64"
+        if behind and not self.info.missing:
             self.source.skip(self._left or 0)
             warnings = list(self.info.warnings)
-            after = tuple(riff.read_rest(self.source, self._head.data_size, warnings))
+            after = tuple(riff.read_rest(self.source, self._head.data_size or 0, warnings))
             self._left = 0
             self.info = replace(self.info, metadata=replace(self.info.metadata, after=after), warnings=tuple(warnings))
 
@@ -152,15 +152,44 @@ class WavReader(Reader):
         self._left = there if size is None else min(size, there)
 
 
+class _Overlay:
+    """A file that is read with some of its bytes replaced."""
+
+    def __init__(self, source: Source, at: int, data: bytes) -> None:
+        self._source, self._at, self._data = source, at, data
+        source.seek(0)
+
+    def read(self, count: int) -> bytes:
+        start = self._source.position
+        out = bytearray(self._source.read(count))
+        for i, byte in enumerate(self._data, self._at - start):
+            if 0 <= i < len(out):
+                out[i] = byte
+        return bytes(out)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._source.position, os.SEEK_END: self._source.size or 0}[whence]
+        self._source.seek(max(0, base + offset))
+        return self._source.position
+
+    def tell(self) -> int:
+        return self._source.position
+
+
+def _open_soundfile(source: Source, magic: bytes) -> soundfile.SoundFile:
+    source.seek(0)
+    patch = caf_patch(source, magic)
+    try:
+        return soundfile.SoundFile(_Overlay(source, *patch) if patch else source.raw.fileno(), "r", closefd=False)
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
+        raise NotAudioError(f"{source.name} is not audio that can be read ({_reason(error)})") from error
+
+
 class SoundfileReader(Reader):
     """Everything that libsndfile decodes."""
 
     def __init__(self, source: Source, magic: bytes, head: riff.Head | None, *, repair: bool) -> None:
-        source.seek(0)
-        try:
-            self._file = soundfile.SoundFile(source.raw.fileno(), "r", closefd=False)
-        except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-            raise NotAudioError(f"{source.name} is not audio that can be read ({_reason(error)})") from error
+        self._file = _open_soundfile(source, magic)
         super().__init__(source, self._probe(source, magic, head), repair=repair)
 
     def _probe(self, source: Source, magic: bytes, head: riff.Head | None) -> AudioInfo:
@@ -217,6 +246,8 @@ class SoundfileReader(Reader):
 
 def riff_metadata(source: Source, head: riff.Head) -> Metadata:
     """The chunks of a file on both sides of its samples; the source is left at the first sample."""
+    if head.container == "W64":
+        return Metadata()
     source.seek(head.data_offset + (head.data_size or 0))
     after = tuple(riff.read_rest(source, head.data_size or 0, head.warnings)) if head.data_size else ()
     source.seek(head.data_offset)
@@ -268,12 +299,18 @@ def _choose(source: Source, *, repair: bool, spool: bool, spool_dir: str | None)
     if spool and not source.seekable:
         source.spool(spool_dir)
         source.seek(len(magic))
-    head = riff.read_head(source, magic) if magic[:4] in riff.MAGICS and magic[8:] == b"WAVE" else None
+    head = _head(source, magic)
     if head is not None and head.fmt.subtype is not None:
         return WavReader(source, head, repair=repair)
     if not source.seekable:
         source.spool(spool_dir)
     return SoundfileReader(source, magic, head, repair=repair)
+
+
+def _head(source: Source, magic: bytes) -> riff.Head | None:
+    if magic[:4] in riff.MAGICS and magic[8:] == b"WAVE":
+        return riff.read_head(source, magic)
+    return w64.read_head(source) if magic == w64.MAGIC else None
 
 
 def probe(path: str) -> AudioInfo:

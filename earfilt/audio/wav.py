@@ -125,14 +125,14 @@ class WavWriter:
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
         """Write what follows the samples and state the true sizes; returns what the user should know.
 
-        ``after`` replaces the chunks that were announced, where the header can still be corrected.
+        ``after`` are chunks to append beyond those announced, where the header can still be corrected.
 
         Raises
         ------
         AudioError
             Other than the promised number of frames went into a stream.
         """
-        self.after = list(after) if after and self._seekable else self.after
+        self.after += after if self._seekable else ()
         # A stream of unknown length ends at its last sample: whatever followed would be taken for samples.
         if self._promised is not None or self._seekable:
             tail = b"\0" * (self._written % 2) + b"".join(chunk.to_bytes() for chunk in self.after)

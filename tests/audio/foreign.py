@@ -28,14 +28,19 @@ MATRIX = [
     *(("ffmpeg", "wav", "WAV", subtype) for subtype in ("PCM_U8", "PCM_16")),
     *(("ffmpeg", "wav", "WAVEX", subtype) for subtype in ("PCM_24", "PCM_32")),
     *(("ffmpeg", "rf64", "RF64", subtype) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
-    *(("sox", "w64", "W64", subtype) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
+    *(("sox", "w64", "W64", subtype) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32")),
+    *(("ffmpeg", "w64", "W64", subtype) for subtype in ("FLOAT", "DOUBLE")),
     *(("sox", "aiff", "AIFF", subtype) for subtype in ("PCM_S8", "PCM_16", "PCM_24", "PCM_32")),
     *(("ffmpeg", "aiff", "AIFF", subtype) for subtype in ("FLOAT", "DOUBLE")),
-    *(("sox", "caf", "CAF", subtype) for subtype in ("PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
+    *(("sox", "caf", "CAF", subtype) for subtype in ("PCM_S8", "PCM_16", "PCM_24", "PCM_32")),
+    *(("ffmpeg", "caf", "CAF", subtype) for subtype in ("PCM_16", "FLOAT", "DOUBLE")),
     *(("sox", "au", "AU", subtype) for subtype in ("PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
     *(("sox", "flac", "FLAC", subtype) for subtype in ("PCM_16", "PCM_24")),
 ]
-"""Program, extension, container and subtype of the files that earfilt must give back as it got them."""
+"""Program, extension, container and subtype of the files that earfilt must give back as it got them.
+
+SoX scales the floating-point samples of CAF and W64 by 2**31, so that ffmpeg makes those.
+"""
 
 
 def run(*command: object) -> bytes:
@@ -80,6 +85,19 @@ def sox_samples(path: Path) -> np.ndarray:
     channels = int(run(sox, "--i", "-c", path))
     raw = run(sox, path, "-t", "raw", "-e", "signed-integer", "-b", "32", "-")
     return np.frombuffer(raw, "<i4").reshape(-1, channels) / 2.0**31
+
+
+def ffmpeg_samples(path: Path) -> np.ndarray:
+    """Every sample as ffmpeg reads it: (frames, channels) float64, full scale 1.0."""
+    ffmpeg, ffprobe = need("ffmpeg"), need("ffprobe")
+    channels = int(run(ffprobe, "-v", "error", "-show_entries", "stream=channels", "-of", "csv=p=0", path))
+    raw = run(ffmpeg, "-v", "error", "-i", path, "-f", "f64le", "-")
+    return np.frombuffer(raw, "<f8").reshape(-1, channels)
+
+
+def heard(path: Path, subtype: str) -> np.ndarray:
+    """Every sample as another program reads it: floating point by ffmpeg, integers by SoX."""
+    return ffmpeg_samples(path) if subtype in ("FLOAT", "DOUBLE") else sox_samples(path)
 
 
 def chunk(name: bytes, data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -15,9 +16,14 @@ from earfilt.errors import AudioError, UsageError
 DATA = b"0123456789"
 
 
-def write(path, **options):
+def write(path, failure: type[BaseException] | BaseException | None = None, meanwhile: bytes | None = None, **options):
+    """Write a file; fail or let another process come first, while it is half done."""
     with open_output(str(path), **options) as output:
         output.file.write(DATA)
+        if meanwhile is not None:
+            path.write_bytes(meanwhile)
+        if failure is not None:
+            raise failure
 
 
 @pytest.fixture(autouse=True)
@@ -42,18 +48,16 @@ def test_it_appears_at_the_end_and_leaves_nothing_beside_it(tmp_path):
 def test_whatever_is_raised_leaves_nothing(tmp_path, failure):
     path = tmp_path / "a.wav"
     expected = AudioError if isinstance(failure, OSError) else failure
-    with pytest.raises(expected), open_output(str(path)) as output:
-        output.file.write(DATA)
-        raise failure
+    with pytest.raises(expected):
+        write(path, failure)
     assert os.listdir(tmp_path) == []
 
 
 def test_a_failure_keeps_what_was_there(tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(b"old")
-    with pytest.raises(RuntimeError), open_output(str(path), exists="force") as output:
-        output.file.write(DATA)
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        write(path, RuntimeError, exists="force")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a.wav"]
 
@@ -61,9 +65,8 @@ def test_a_failure_keeps_what_was_there(tmp_path):
 @pytest.mark.parametrize("exists", ["refuse", "skip"])
 def test_a_file_that_another_process_put_there_meanwhile_is_not_replaced(tmp_path, exists):
     path = tmp_path / "a.wav"
-    with pytest.raises(UsageError, match="exists already; use --force"), open_output(str(path), exists=exists) as output:
-        output.file.write(DATA)
-        path.write_bytes(b"theirs")
+    with pytest.raises(UsageError, match="exists already; use --force"):
+        write(path, meanwhile=b"theirs", exists=exists)
     assert path.read_bytes() == b"theirs"
     assert os.listdir(tmp_path) == ["a.wav"]
 
@@ -76,8 +79,8 @@ def test_file_systems_without_links_do_as_well(tmp_path, monkeypatch, there):
     monkeypatch.setattr(os, "link", refuse)
     path = tmp_path / "a.wav"
     if there:
-        with pytest.raises(UsageError, match="exists already"), open_output(str(path)):
-            path.write_bytes(b"theirs")
+        with pytest.raises(UsageError, match="exists already"):
+            write(path, meanwhile=b"theirs")
         assert path.read_bytes() == b"theirs"
     else:
         write(path)
@@ -153,9 +156,7 @@ def test_a_directory_that_goes_away_is_an_audio_error(tmp_path):
     sub = tmp_path / "sub"
     sub.mkdir()
     with pytest.raises(AudioError, match="cannot write"), open_output(str(sub / "a.wav")):
-        for name in os.listdir(sub):
-            os.unlink(sub / name)
-        sub.rmdir()
+        shutil.rmtree(sub)
 
 
 def test_long_and_odd_names(tmp_path):
@@ -196,9 +197,8 @@ def test_a_directory_is_swept_when_it_is_written_into(tmp_path):
 
 
 def test_discarding_removes_every_unfinished_output(tmp_path):
-    with pytest.raises(AudioError), open_output(str(tmp_path / "a.wav")), open_output(str(tmp_path / "b.wav")):
+    with pytest.raises(AudioError, match="No such file"), open_output(str(tmp_path / "a.wav")):
         discard_all()
-        assert os.listdir(tmp_path) == []
     assert os.listdir(tmp_path) == []
 
 
