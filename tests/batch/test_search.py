@@ -1,0 +1,117 @@
+"""Which files are found, and under which names."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from earfilt.batch.search import Search, Selection, read_list
+from earfilt.errors import UsageError
+from tests.batch.conftest import Tree
+from tests.batch.trees import write_tone
+
+
+def names(*inputs: str | Path, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> list[str]:
+    return [found.name for found in Search(Selection(include, exclude)).inputs(map(str, inputs))]
+
+
+def test_a_directory_is_mirrored_and_other_files_are_passed_over(tree: Tree) -> None:
+    root = tree("b.wav", "a/c.flac", "a/d/e.WAV")
+    (root / "notes.txt").write_text("no audio, though named beside it")
+    (root / "._b.wav").write_bytes(b"what macOS leaves")
+    search = Search(Selection())
+    found = list(search.inputs([str(root)]))
+    assert [file.name for file in found] == ["b.wav", "a/c.flac", "a/d/e.WAV"]
+    assert [Path(file.source) for file in found] == [root / file.name for file in found]
+    assert search.passed_over == 2
+    assert not search.bad
+
+
+def test_content_decides_where_the_name_says_nothing(tree: Tree) -> None:
+    root = tree("recording.dat", "take1")
+    assert names(root) == ["recording.dat", "take1"]
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "wanted"),
+    [
+        (("*.wav",), (), ["a.wav", "x/b.wav"]),
+        ((), ("*.wav",), ["x/c.flac"]),
+        ((), ("x",), ["a.wav"]),
+        (("x/*",), (), ["x/b.wav", "x/c.flac"]),
+        (("*.wav",), ("x/*",), ["a.wav"]),
+    ],
+)
+def test_include_and_exclude(include: tuple[str, ...], exclude: tuple[str, ...], wanted: list[str], tree: Tree) -> None:
+    assert names(tree("a.wav", "x/b.wav", "x/c.flac"), include=include, exclude=exclude) == wanted
+
+
+def test_globs_keep_what_follows_their_first_wildcard(tree: Tree) -> None:
+    root = tree("one/a.wav", "two/a.wav", "two/deep/b.wav")
+    (root / "three.txt").write_text("no audio, though the pattern takes it")
+    assert names(f"{root}/*/a.wav") == ["one/a.wav", "two/a.wav"]
+    assert names(f"{root}/**/*.wav") == ["one/a.wav", "two/a.wav", "two/deep/b.wav"]
+    assert names(f"{root}/t*") == ["two/a.wav", "two/deep/b.wav"]
+
+
+def test_a_file_with_wildcards_in_its_name_is_that_file(tree: Tree) -> None:
+    root = tree("take[1].wav", "take1.wav")
+    assert names(root / "take[1].wav") == ["take[1].wav"]
+
+
+def test_bad_inputs_are_told_with_their_reasons(tree: Tree) -> None:
+    root = tree("a.wav")
+    (root / "folder.wav").mkdir()
+    os.symlink("nowhere", root / "broken.wav")
+    os.mkfifo(root / "pipe.wav")
+    search = Search(Selection())
+    list(search.inputs([str(root), str(root / "missing.wav"), f"{root}/*.ogg"]))
+    reasons = {bad.name: bad.reason for bad in search.bad}
+    assert "is a directory" in reasons["folder.wav"]
+    assert "No such file" in reasons["broken.wav"]
+    assert "neither a file" in reasons["pipe.wav"]
+    assert "No such file" in reasons["missing.wav"]
+    assert "no file matches" in reasons[f"{root}/*.ogg"]
+    assert len(search.bad) == 5
+
+
+def test_links_are_followed_but_not_in_circles(tree: Tree) -> None:
+    root = tree("a/x.wav", "b/y.wav")
+    os.symlink(root / "b", root / "a" / "to_b")
+    os.symlink(root / "a", root / "b" / "to_a")
+    assert names(root) == ["a/x.wav", "a/to_b/y.wav", "b/y.wav", "b/to_a/x.wav"]
+
+
+def test_listed_files_keep_relative_paths_or_those_below_their_common_directory(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree("a.wav", "x/b.wav", "x/y/c.wav")
+    monkeypatch.chdir(root)
+
+    def listed(*paths: str) -> list[str]:
+        found = list(Search(Selection()).listed(paths))
+        assert [os.path.realpath(file.source) for file in found] == [os.path.realpath(path) for path in paths]
+        return [file.name for file in found]
+
+    assert listed("./a.wav", "x/b.wav") == ["a.wav", "x/b.wav"]
+    assert listed(str(root / "x/b.wav"), str(root / "x/y/c.wav")) == ["b.wav", "y/c.wav"]
+    monkeypatch.chdir(root / "x" / "y")
+    # No name may lead out of the output directory.
+    assert listed("../../a.wav", "../b.wav", "c.wav") == ["a.wav", "x/b.wav", "c.wav"]
+
+
+@pytest.mark.parametrize(("nul", "data"), [(False, b"a b.wav\nc.wav\r\n\n"), (True, b"a b.wav\0c.wav\0")])
+def test_lists(nul: bool, data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    path.write_bytes(data)
+    assert read_list(str(path), nul=nul) == ["a b.wav", "c.wav"]
+    with pytest.raises(UsageError, match="cannot read the list"):
+        read_list(str(tmp_path / "none"))
+
+
+def test_own_files_are_no_input(tmp_path: Path) -> None:
+    write_tone(tmp_path / ".x.wav.earfilt-0123ab-99999-01234567.wav")
+    (tmp_path / ".earfilt-manifest.jsonl").write_text("{}")
+    search = Search(Selection())
+    assert not list(search.inputs([str(tmp_path)]))
+    assert search.passed_over == 0

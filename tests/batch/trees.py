@@ -1,0 +1,36 @@
+"""Files to filter in bulk, and what came of them."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile as sf
+
+FILTER = ("-f", "headphone", "--order", "64")
+"""A filter that is designed at once."""
+
+
+def write_tone(path: Path, *, frames: int = 800, seed: int = 0, fs: int = 8000) -> None:
+    """A short recording, different for each seed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    x = 0.3 * np.random.default_rng(seed).uniform(-1, 1, frames)
+    sf.write(path, x, fs, subtype="FLOAT" if path.suffix == ".float" else None, format="WAV" if path.suffix not in (".wav", ".flac") else None)
+
+
+def hashes(root: Path, pattern: str = "*.wav") -> dict[str, str]:
+    """Content of every file of a tree, by relative name."""
+    files = (path for path in sorted(root.rglob(pattern)) if path.is_file())
+    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def rows(report: Path) -> list[dict[str, Any]]:
+    """The rows of a report, in the order of their names."""
+    found = [json.loads(line) for line in report.read_text("ascii").splitlines()]
+    return sorted(found, key=lambda row: str(row["name"]))
+
+
+def leftovers(root: Path) -> list[Path]:
+    """Unfinished outputs."""
+    return [path for path in root.rglob(".*") if ".earfilt-" in path.name and not path.name.startswith(".earfilt-manifest")]
