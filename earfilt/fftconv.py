@@ -256,8 +256,8 @@ class Stream:
     Examples
     --------
     >>> stream = Stream(torch.tensor([0.0, 1.0]), channels=1)
-    >>> torch.cat([stream.push(torch.ones(3, 1)), stream.push(torch.ones(2, 1)), stream.flush()]).T
-    tensor([[0., 1., 1., 1., 1.]])
+    >>> torch.cat([stream.push(torch.ones(3, 1)), stream.push(torch.ones(2, 1)), stream.flush()]).T.round().int()
+    tensor([[0, 1, 1, 1, 1]], dtype=torch.int32)
     """
 
     def __init__(
