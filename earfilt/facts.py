@@ -1,7 +1,6 @@
 """A FIR in words: what the legend of a figure and the summary of a command say of it."""
 
 import re
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,10 +43,10 @@ def design_words(fir: Fir) -> str:
     return printable(", ".join(words))
 
 
-def legend(fir: Fir, *, columns: int = 54) -> str:
-    """Label of a figure's legend: the design, then its sources, in lines of at most ``columns`` characters."""
+def legend(fir: Fir) -> str:
+    """Label of a curve: a line on the design, and one on its sources where there are any."""
     sources = "; ".join(dict.fromkeys(short_citation(str(text)) for text in fir.meta.get("source") or ()))
-    return "\n".join(line for part in (design_words(fir), sources) for line in textwrap.wrap(part, columns))
+    return "\n".join(filter(None, (design_words(fir), printable(sources))))
 
 
 def deviation_words(fir: Fir) -> str:

@@ -1,7 +1,7 @@
 """How curves look in print: figures by matplotlib, which loads on first use (the extra ``plot``).
 
-A figure has the width of a column, type of 7 to 8 points at that width, and colours of one lightness each (Okabe & Ito) that line
-styles and markers back up, so that it survives greyscale, colour blindness and a photocopier. Equal curves make equal bytes.
+A figure has the width of a column, type of 7 to 8 points at that width, and colours that every kind of colour vision tells apart
+(Okabe & Ito), backed up by line styles and markers for greyscale. Equal curves make equal bytes.
 
 References
 ----------
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earfilt.errors import UsageError
+from earfilt.errors import UsageError, printable
 from earfilt.response import Response
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 Floats = NDArray[np.float64]
 
@@ -36,17 +39,19 @@ COLUMN_MM = 85.0
 _LABELS = {"magnitude": "Magnitude (dB)", "phase": "Phase (rad)", "delay": "Group delay (ms)"}
 _HEIGHTS_MM = {"magnitude": 48.0, "phase": 26.0, "delay": 26.0}
 _LEGEND_LINE_MM, _MARGINS_MM = 3.3, 12.0
+_LEGEND_PT, _LEGEND_SAMPLE_MM, _CHARACTER_MM = 7.0, 14.0, 1.3
+_MM, _DPI = 25.4, 300  # an inch
 
 _COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _STYLES = ("-", (0, (5, 1.5)), (0, (5, 1.2, 1, 1.2)), (0, (1.2, 1)), (0, (8, 2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _MEASURED = "#777777"
-_LEGEND_PT = 7.0
-_TYPE = {
+_TYPE: Any = {
     "font.size": 8.0, "axes.labelsize": 8.0, "xtick.labelsize": 7.5, "ytick.labelsize": 7.5, "legend.fontsize": _LEGEND_PT,
     "axes.linewidth": 0.6, "lines.linewidth": 1.1, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.minor.width": 0.4,
-    "pdf.fonttype": 42, "svg.hashsalt": "earfilt", "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
+    "font.family": "DejaVu Sans",
 }  # fmt: skip
+_FILES: Any = {"pdf.fonttype": 42, "svg.hashsalt": "earfilt"}  # type that stays text; names inside that are the same each time
 
 _RANGE_DB = 80.0  # below its peak a curve without published points is not drawn
 _TICKS = [float(digit * 10**power) for power in range(7) for digit in (1, 2, 5)]
@@ -79,19 +84,13 @@ def figure(
     scale: str = "log",
     width_mm: float = COLUMN_MM,
 ) -> bytes:
-    """A figure as the bytes of a file.
+    """A figure as the bytes of a file, which does not say when it was made.
 
     Parameters
     ----------
-    lines, measurements
-        What to draw; at least one line.
+    lines, measurements, panels, scale, width_mm
+        As for :func:`compose`.
     suffix : '.png', '.svg' or '.pdf'
-    panels : of 'magnitude', 'phase', 'delay'
-        From top to bottom.
-    scale : 'log' or 'linear'
-        Frequency axis.
-    width_mm : float
-        85 is a column, 174 a page; type keeps its size.
 
     Raises
     ------
@@ -99,20 +98,51 @@ def figure(
         matplotlib is not installed.
     """
     matplotlib = load_extra("matplotlib", "figures")
-    labels = [line.label for line in lines] + [measurement.label for measurement in measurements]
-    entries = sum(label.count("\n") + 1 for label in labels) + 1
-    heights = [_HEIGHTS_MM[panel] for panel in panels]
-    height_mm = sum(heights) + _MARGINS_MM + entries * _LEGEND_LINE_MM
-    with matplotlib.rc_context(_TYPE):
-        from matplotlib.figure import Figure
+    metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
+    buffer = io.BytesIO()
+    drawing = compose(lines, measurements=measurements, panels=panels, scale=scale, width_mm=width_mm)
+    with matplotlib.rc_context(_FILES), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a file's name in a script that the font lacks
+        drawing.savefig(buffer, format=suffix[1:], dpi=_DPI, metadata=metadata)
+    return buffer.getvalue()
 
-        drawing = Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
+
+def compose(
+    lines: Sequence[Line],
+    *,
+    measurements: Sequence[Measurement] = (),
+    panels: Sequence[str] = ("magnitude",),
+    scale: str = "log",
+    width_mm: float = COLUMN_MM,
+) -> Figure:
+    """The figure as matplotlib's object.
+
+    Parameters
+    ----------
+    lines, measurements
+        What to draw; at least one line.
+    panels : of 'magnitude', 'phase', 'delay'
+        From top to bottom.
+    scale : 'log' or 'linear'
+        Frequency axis.
+    width_mm : float
+        85 is a column, 174 a page; type keeps its size.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(_TYPE):
+        legend = _legend_entries(lines, measurements, width_mm)
+        legend_mm = _LEGEND_LINE_MM * (1 + sum(str(entry.get_label()).count("\n") + 1 for entry in legend))
+        heights = [_HEIGHTS_MM[panel] for panel in panels]
+        size = width_mm / _MM, (sum(heights) + _MARGINS_MM + legend_mm) / _MM
+        drawing = Figure(figsize=size, layout="constrained")
         axes = drawing.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0].tolist()
         for panel, ax in zip(panels, axes, strict=True):
             _draw_panel(ax, panel, lines, measurements)
         _set_frequency_axis(axes, lines, scale)
-        _add_legend(drawing, lines, measurements)
-        return _saved(drawing, suffix)
+        _add_legend(drawing, legend, points=any(line.points for line in lines))
+    return drawing
 
 
 def _draw_panel(ax: Axes, panel: str, lines: Sequence[Line], measurements: Sequence[Measurement]) -> None:
@@ -144,7 +174,11 @@ def _values(response: Response, panel: str) -> Floats:
 
 
 def _line_style(index: int) -> dict[str, Any]:
-    return {"color": _COLOURS[index % len(_COLOURS)], "linestyle": _STYLES[index % len(_STYLES)], "zorder": 3}
+    return {"color": _COLOURS[index % len(_COLOURS)], "zorder": 3} | _dashes(index)
+
+
+def _dashes(index: int) -> dict[str, Any]:
+    return {"linestyle": _STYLES[index % len(_STYLES)]}
 
 
 def _point_style(index: int) -> dict[str, Any]:
@@ -203,33 +237,25 @@ def short_hz(freq: float) -> str:
     return f"{freq / 1000:g}k" if freq >= 1000 else f"{freq:g}"
 
 
-def _add_legend(drawing: Figure, lines: Sequence[Line], measurements: Sequence[Measurement]) -> None:
+def _legend_entries(lines: Sequence[Line], measurements: Sequence[Measurement], width_mm: float) -> list[Line2D]:
+    """One entry a curve, its label wrapped to the width of the figure."""
     from matplotlib.lines import Line2D
 
-    entries = [_legend_entry(index, line) for index, line in enumerate(lines)]
-    entries += [Line2D([], [], label=m.label, **_measured_style()) for m in measurements]
-    title = "line: realised; marker: published" if any(line.points for line in lines) else None
-    legend = drawing.legend(
-        handles=entries, loc="outside lower left", frameon=False, title=title, alignment="left", handlelength=3.2, labelspacing=0.4
-    )
-    legend.get_title().set_fontsize(_LEGEND_PT)
+    styles = [_line_style(i) | ({} if line.points is None else _point_style(i) | _dashes(i)) for i, line in enumerate(lines)]
+    styles += [_measured_style() for _ in measurements]
+    labels = [line.label for line in lines] + [measurement.label for measurement in measurements]
+    columns = round((width_mm - _LEGEND_SAMPLE_MM) / _CHARACTER_MM)
+    wrapped = ["\n".join(part for row in label.splitlines() for part in textwrap.wrap(printable(row), columns)) for label in labels]
+    return [Line2D([], [], label=label.replace("$", r"\$"), **style) for label, style in zip(wrapped, styles, strict=True)]
 
 
-def _legend_entry(index: int, line: Line) -> Any:
-    from matplotlib.lines import Line2D
-
-    style = _line_style(index)
-    if line.points is not None:
-        style = _point_style(index) | {"linestyle": style["linestyle"]}
-    return Line2D([], [], label=line.label, **style)
-
-
-def _saved(drawing: Figure, suffix: str) -> bytes:
-    """The bytes of a file that does not say when it was made."""
-    metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
-    buffer = io.BytesIO()
-    drawing.savefig(buffer, format=suffix[1:], dpi=300, metadata=metadata)
-    return buffer.getvalue()
+def _add_legend(drawing: Figure, entries: list[Line2D], *, points: bool) -> None:
+    """Below the axes, where it hides nothing."""
+    title = "line: realised; marker: published" if points else None
+    drawing.legend(
+        handles=entries, loc="outside lower left", frameon=False, title=title, title_fontsize=_LEGEND_PT,
+        alignment="left", handlelength=3.2, labelspacing=0.4,
+    )  # fmt: skip
 
 
 def load_extra(name: str, purpose: str) -> ModuleType:

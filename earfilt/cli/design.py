@@ -21,11 +21,10 @@ def design(
     filter_name: FilterName,
     make_spec: SpecMaker,
     outputs: Annotated[
-        list[str], typer.Option("-o", "--output", metavar="FILE", help="Where to; {fs} stands for the rate. Repeatable.", show_default=False)
+        list[str],
+        typer.Option("-o", "--output", metavar="FILE", help="Where to; {fs} stands for the rate. Repeatable.", show_default=False),
     ],
-    fs: Annotated[
-        list[float] | None, typer.Option(metavar="HZ", help="Sampling rate (48000). Repeatable.", show_default=False)
-    ] = None,
+    fs: Annotated[list[float] | None, typer.Option(metavar="HZ", help="Sampling rate (48000). Repeatable.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Quiet = False,
 ) -> int:

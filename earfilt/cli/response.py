@@ -25,6 +25,7 @@ _FREQS, _OUTPUT = "Frequencies", "Output"
 _DEFAULT_FS = 48000.0
 _TABLES = (".csv", ".json")
 _STDOUT = "-"
+_MIN_WIDTH_MM, _MAX_WIDTH_MM = 50, 1000
 
 
 class Scale(StrEnum):
@@ -95,7 +96,7 @@ def response(
     from earfilt.response import to_csv
 
     files = [path for path in outputs or () if path != _STDOUT]
-    _check_outputs(files)
+    _check_outputs(files, width)
     for path in files:
         refuse_existing(path, force=force)
     specs = [make_spec(name) for name in filter_names]
@@ -198,9 +199,12 @@ def _difference(measurement: "Measurement", name: str, fir: "Fir") -> str:
     )
 
 
-def _check_outputs(files: list[str]) -> None:
-    """Refuse an extension that is not known, and a file that would be written twice."""
+def _check_outputs(files: list[str], width: float) -> None:
+    """Refuse an extension that is not known, a file that would be written twice, and a figure of no use."""
     from earfilt.plot import SUFFIXES
+
+    if not _MIN_WIDTH_MM <= width <= _MAX_WIDTH_MM:
+        raise UsageError(f"--width {width:g}; figures are {_MIN_WIDTH_MM} to {_MAX_WIDTH_MM} mm wide")
 
     for path in files:
         if Path(path).suffix.lower() not in (*_TABLES, *SUFFIXES):
@@ -219,9 +223,7 @@ def _own_fs(specs: "list[FilterSpec]") -> float:
     return next((rate for rate in rates if rate is not None), _DEFAULT_FS)
 
 
-def _asked(
-    fs: float, freqs: str | None, points: int, scale: str, fmin: float | None, fmax: float | None
-) -> "NDArray[np.float64]":
+def _asked(fs: float, freqs: str | None, points: int, scale: str, fmin: float | None, fmax: float | None) -> "NDArray[np.float64]":
     import numpy as np
 
     from earfilt.response import check_freqs, frequency_grid
