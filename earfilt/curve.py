@@ -84,29 +84,42 @@ def product(curves: Sequence[PublishedCurve]) -> PublishedCurve:
 def magnitude_at(taps: Floats, freqs: Floats, fs: float) -> Floats:
     """|H| of `taps` (numtaps,) at `freqs` (K,) in Hz, by the DTFT sum itself: (K,), linear."""
     index = np.arange(len(taps))
-    return np.array([abs(np.exp(-2j * np.pi * (f / fs) * index) @ taps) for f in freqs])
+    # A sum and not a BLAS product: the last digits must not depend on the number of threads.
+    return np.array([abs(np.sum(np.exp(-2j * np.pi * (f / fs) * index) * taps)) for f in freqs])
 
 
 def deviation(taps: Floats, curve: PublishedCurve) -> Deviation:
     """Largest deviation of the effective response of `taps` (numtaps,) from the published points."""
-    return _largest(magnitude_at(taps, curve.points_hz, curve.fs), curve.points_db, curve.points_hz)
+    off = _off_points(taps, curve)
+    worst = int(np.argmax(off))
+    return Deviation(float(off[worst]), float(curve.points_hz[worst]))
 
 
 def deviation_between(taps: Floats, curve: PublishedCurve) -> Deviation:
     """Largest deviation of `taps` (numtaps,) from the aimed curve, first to last point, ends included."""
-    freqs, magnitude = _dense_response(taps, curve)
-    inside = (freqs > curve.points_hz[0]) & (freqs < curve.points_hz[-1])
-    dense = _largest(magnitude[inside], _to_db(curve.aim(freqs[inside])), freqs[inside])
-    at_points = _largest(
-        magnitude_at(taps, curve.points_hz, curve.fs), _to_db(curve.aim(curve.points_hz)), curve.points_hz
-    )
-    return max(dense, at_points)
+    freqs, off = deviations(taps, curve)
+    worst = int(np.argmax(off))
+    return Deviation(float(off[worst]), float(freqs[worst]))
+
+
+def deviations(taps: Floats, curve: PublishedCurve) -> tuple[Floats, Floats]:
+    """Deviation of `taps` (numtaps,) from the aimed curve at the points and densely between them: (freqs in Hz, |dB|)."""
+    dense, magnitude = _dense_response(taps, curve)
+    inside = (dense > curve.points_hz[0]) & (dense < curve.points_hz[-1])
+    freqs = np.concatenate([curve.points_hz, dense[inside]])
+    reached = np.concatenate([magnitude_at(taps, curve.points_hz, curve.fs), magnitude[inside]])
+    order = np.argsort(freqs, kind="stable")
+    return freqs[order], abs(_to_db(reached) - _to_db(curve.aim(freqs)))[order]
 
 
 def missed_points(taps: Floats, curve: PublishedCurve, tolerance_db: float) -> tuple[float, ...]:
     """Frequencies (Hz) of the points that `taps` misses by more than `tolerance_db`."""
-    off = abs(_to_db(magnitude_at(taps, curve.points_hz, curve.fs)) - curve.points_db)
-    return tuple(float(f) for f in curve.points_hz[off > tolerance_db])
+    return tuple(float(f) for f in curve.points_hz[_off_points(taps, curve) > tolerance_db])
+
+
+def _off_points(taps: Floats, curve: PublishedCurve) -> Floats:
+    """|dB| by which `taps` miss each point: (N,)."""
+    return abs(_to_db(magnitude_at(taps, curve.points_hz, curve.fs)) - curve.points_db)
 
 
 def _dense_response(taps: Floats, curve: PublishedCurve) -> tuple[Floats, Floats]:
@@ -115,14 +128,6 @@ def _dense_response(taps: Floats, curve: PublishedCurve) -> tuple[Floats, Floats
     wanted = max(_GRID_PER_TAP * len(taps), _GRID_PER_GAP * curve.fs / gap)
     n_fft = 1 << int(np.ceil(np.log2(wanted)))
     return np.arange(n_fft // 2 + 1) * (curve.fs / n_fft), abs(np.fft.rfft(taps, n_fft))
-
-
-def _largest(magnitude: Floats, wanted_db: Floats, freqs: Floats) -> Deviation:
-    if not freqs.size:
-        return Deviation(0.0, float("nan"))
-    off = abs(_to_db(magnitude) - wanted_db)
-    worst = int(np.argmax(off))
-    return Deviation(float(off[worst]), float(freqs[worst]))
 
 
 def _to_db(magnitude: Floats) -> Floats:
