@@ -20,7 +20,7 @@ EXPECTED = "expected the header line 'frequency_hz,gain_db' and then one row a f
 _FREQUENCY = "frequency_hz"
 _GAINS = ("gain_db", "magnitude_db")  # the second is what `earfilt response` writes
 _MAX_COLUMNS = 64
-_MAX_ROWS = 1 << 20
+_MAX_ROWS = 1 << 17
 _MAX_LINE = 1 << 16
 _LARGEST_DB = 200.0
 # A curve in kHz ends at 20 or so; no curve of an ear in Hz ends below this.

@@ -11,9 +11,11 @@ SoX 14.4.2, ``man sox``, effect ``fir``: white-space separated coefficients with
 """
 
 import io
+import itertools
 import json
 import math
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -34,6 +36,7 @@ CSV_HEADER = ["sample", "coefficient"]
 """Column names that tell a FIR's ``.csv`` from a curve's."""
 
 _MARK = "earfilt FIR "  # before the header in comments
+_WORD = re.compile(r"\S+")
 
 Floats = NDArray[np.float64]
 PathLike = str | os.PathLike[str]
@@ -147,15 +150,17 @@ def _read_txt(path: PathLike) -> Content:
     lines = read_text(path).splitlines()
     comments = [line.strip()[1:].strip() for line in lines if line.strip().startswith("#")]
     header = _header_of(comments, path)
-    values = [
-        number(word, f"{shown(path)}, line {n}", "coefficient")
-        for n, line in enumerate(lines, start=1)
-        for word in line.partition("#")[0].split()
-    ]
-    taps = np.array(values)
-    if not header:
+    # One word after the other, since the words of 64 MiB would take gigabytes; one beyond the limit is read, and refused.
+    taps = np.fromiter(itertools.islice(_coefficients(lines, path), MAX_TAPS + 1), np.float64)
+    if not header or len(taps) > MAX_TAPS:
         return Content(taps, {"latency": (len(taps) - 1) // 2} if len(taps) else {})
     return Content(_without_padding(taps, header, path), header)
+
+
+def _coefficients(lines: list[str], path: PathLike) -> Iterator[float]:
+    for n, line in enumerate(lines, start=1):
+        for word in _WORD.finditer(line.partition("#")[0]):
+            yield number(word[0], f"{shown(path)}, line {n}", "coefficient")
 
 
 def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) -> Floats:

@@ -104,9 +104,10 @@ class Tally:
 
     def see(self, x: Samples) -> None:
         """Take in the extremes of samples (frames, channels), C-contiguous; NaN passes through into them."""
-        for rows in _side_by_side(x):
-            self.low = np.minimum(self.low, self._planes(rows.min(axis=0)).min(axis=1))
-            self.high = np.maximum(self.high, self._planes(rows.max(axis=0)).max(axis=1))
+        with np.errstate(invalid="ignore"):  # a signalling NaN would be warned of on stderr
+            for rows in _side_by_side(x):
+                self.low = np.minimum(self.low, self._planes(rows.min(axis=0)).min(axis=1))
+                self.high = np.maximum(self.high, self._planes(rows.max(axis=0)).max(axis=1))
 
     def weigh(self, x: Samples) -> None:
         """Take in the energy of floating samples (frames, channels), C-contiguous."""

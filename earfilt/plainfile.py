@@ -11,6 +11,11 @@ from earfilt.errors import AudioError, UsageError, printable
 MAX_BYTES = 64 << 20
 """Largest file of coefficients or of a curve that is read, in bytes."""
 
+MAX_LINES = (1 << 22) + 1000
+"""Most lines of a text that is read; an empty one takes eight bytes of memory for one of text."""
+
+_LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+
 
 def shown(path: str | os.PathLike[str]) -> str:
     """A path as messages show it: control characters escaped."""
@@ -49,7 +54,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Raises
     ------
     UsageError
-        As :func:`read_bytes`, or it is not UTF-8 text.
+        As :func:`read_bytes`, or it is not UTF-8 text, or has too many lines.
     """
     data = read_bytes(path)
     try:
@@ -58,6 +63,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
         raise UsageError(f"{shown(path)} is not a text file in UTF-8 (byte {error.start}); save it as plain CSV or text") from error
     if "\0" in text:
         raise UsageError(f"{shown(path)} is not a text file (it holds zero bytes); save it as plain CSV or text")
+    if sum(map(text.count, _LINE_ENDS)) > MAX_LINES:
+        raise UsageError(f"{shown(path)} has more than {MAX_LINES} lines, the most that are read")
     return text
 
 

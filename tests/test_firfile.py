@@ -4,6 +4,7 @@ import io
 import json
 import os
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -13,6 +14,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from earfilt import firfile, firformats, plainfile
 from earfilt.errors import AudioError, UsageError
 from earfilt.fir import Fir
 from earfilt.firfile import SUFFIXES, holds_fir, read_curve, read_fir, write_fir
@@ -290,6 +292,19 @@ def test_bad_files_are_refused_in_one_printable_line(tmp_path, name):
     assert name in message
     assert message.isprintable()
     assert len(message) < 400 + len(str(tmp_path))
+
+
+def test_what_is_small_as_bytes_and_large_as_objects_is_refused_before_it_takes_memory(tmp_path, monkeypatch):
+    for module in (firfile, firformats):
+        monkeypatch.setattr(module, "MAX_TAPS", 1000)
+    (tmp_path / "words.txt").write_bytes(b"1 " * (4 << 20))
+    (tmp_path / "lines.txt").write_bytes(b"\n" * (plainfile.MAX_LINES + 1))
+    tracemalloc.start()
+    for name, match in [("words.txt", "1 to 1000 are possible"), ("lines.txt", "lines, the most")]:
+        with pytest.raises(UsageError, match=match):
+            read_fir(tmp_path / name)
+    assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    tracemalloc.stop()
 
 
 def test_files_that_are_no_files_are_refused(tmp_path):

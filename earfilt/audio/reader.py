@@ -283,6 +283,11 @@ def open_reader(path: str, *, repair: bool = False, spool: bool = False, spool_d
     source = open_source(path)
     try:
         reader = _choose(source, repair=repair, spool=spool, spool_dir=spool_dir)
+    except OSError as error:
+        source.close()
+        if isinstance(error, AudioError):
+            raise
+        raise AudioError(f"cannot read {source.name}: {error.strerror or error}") from error
     except BaseException:
         source.close()
         raise

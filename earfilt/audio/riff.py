@@ -195,9 +195,12 @@ def _carry(source: Source, name: bytes, size: int, kept: list[Chunk], warnings: 
     label = name.decode("latin-1").strip()
     budget = MAX_METADATA - sum(len(chunk) for chunk in kept)
     there = size if source.size is None else min(size, max(0, source.size - source.position))
-    if name in STRUCTURE or there > budget:
+    legible = all(0x20 <= byte < 0x7F for byte in name)
+    if name in STRUCTURE or there > budget or not legible:
         if name not in STRUCTURE:
-            warnings.append(f"chunk '{printable(label)}' of {there} bytes is too big to carry and is left behind")
+            # libsndfile takes a name of control characters for the end of the chunks, and would find no samples behind it.
+            fault = "is too big to carry" if legible else "has no legible name"
+            warnings.append(f"chunk '{printable(label)}' of {there} bytes {fault} and is left behind")
         source.skip(size)
         return
     content = source.read(size)

@@ -18,6 +18,7 @@ from earfilt.cli.apply import apply
 from earfilt.cli.design import design
 from earfilt.cli.filters import filters
 from earfilt.cli.response import response
+from earfilt.cli.streams import open_closed, own_stderr
 from earfilt.errors import EarfiltError, printable
 
 app = typer.Typer(
@@ -43,9 +44,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (anywhere on the command line).")] = False,
 ) -> None: ...
 
@@ -71,8 +70,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as in background jobs of a script
             signal.signal(number, _unwind)
-    code = run(arguments, debug=debug)
-    sys.exit(_flushed(code))
+    open_closed()
+    with contextlib.nullcontext() if debug else own_stderr():
+        code = _flushed(run(arguments, debug=debug))
+    sys.exit(code)
 
 
 def run(arguments: list[str], *, debug: bool = False) -> int:

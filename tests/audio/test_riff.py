@@ -68,6 +68,12 @@ def test_metadata_beyond_the_limit_are_left_behind_and_named(wav, monkeypatch):
     assert "'iXML' of 2000 bytes is too big" in info.warnings[0]
 
 
+def test_a_chunk_whose_name_would_hide_the_samples_from_other_readers_is_left_behind(wav):
+    info = probe(wav(wav_bytes(SAMPLES, before=chunk(b"\x01\x00\xa0\x7f", b"x") + chunk(b"cart", b"y"))))
+    assert [c.id for c in info.metadata.before] == [b"cart"]
+    assert "has no legible name" in info.warnings[0]
+
+
 def test_countless_chunks_end(wav):
     path = wav(wav_bytes(SAMPLES, after=chunk(b"abcd", b"") * 100_000))
     assert len(probe(path).metadata.after) == riff.MAX_CHUNKS
