@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -160,11 +161,19 @@ def _alone(member: Member, spec: FilterSpec, fs: float) -> Fir:
 
 def _other_rate(name: str, fir: Fir, fs: float) -> str:
     """Refusal of a FIR made for another rate, with the command that makes the right one."""
-    made_of = fir.meta.get("command") or fir.meta.get("filter") or "FILTER"
     path = Path(name)
-    out = f"{path.stem}-{fs:g}{path.suffix}"
-    remedy = f"earfilt design -f {printable(str(made_of))} --fs {fs:g} -o {printable(out)}"
-    return f"{printable(name)} was made for {fir.fs:g} Hz, the audio has {fs:g} Hz; '{remedy}' makes the right one"
+    out = shlex.quote(f"{path.stem}-{fs:.12g}{path.suffix}")
+    remedy = f"earfilt design -f {_made_of(fir)} --fs {fs:.12g} -o {out}"
+    return f"{printable(name)} was made for {fir.fs:.12g} Hz, the audio has {fs:.12g} Hz; '{printable(remedy)}' makes the right one"
+
+
+def _made_of(fir: Fir) -> str:
+    """The filter and options that a FIR file says it was made of, quoted anew since a file may say anything."""
+    said = fir.meta.get("command") or fir.meta.get("filter")
+    try:
+        return shlex.join(shlex.split(str(said))) if said else "FILTER"
+    except ValueError:
+        return "FILTER"
 
 
 def _by_tolerance(spec: FilterSpec, fs: float, chain: list[Member]) -> tuple[list[Fir], list[Design]]:
@@ -220,7 +229,7 @@ def _joined(values: list[Any]) -> Any:
 
 def _command(spec: FilterSpec) -> str:
     """The filter and its options as typed, for messages and files."""
-    words = [spec.name]
+    words = [shlex.quote(spec.name)]
     for name, value in spec.given().items():
         option = name.replace("_", "-")
         if isinstance(value, bool):

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from earfilt import cli
-from earfilt.firfile import SUFFIXES, read_fir
+from earfilt.fir import Fir
+from earfilt.firfile import SUFFIXES, read_fir, write_fir
 from earfilt.spec import FilterSpec, realise
 from tests.tools import need
 
@@ -125,6 +126,24 @@ def test_a_file_of_another_rate_is_refused_with_the_command_that_helps(tmp_path,
     assert command == "design -f headphone --order 64 --fs 16000 -o fir-16000.wav"
     assert run(*command.split()) == 0
     assert run("apply", "-q", recording, "out.wav", "-f", "fir-16000.wav") == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("my ear.csv --order 64", "my ear.csv --order 64"),
+        ("'my ear.csv' --order 64", "'my ear.csv' --order 64"),
+        ("headphone; rm -rf ~", "'headphone;' rm -rf '~'"),
+        ("$(touch x)\x1b[31m", "'$(touch' 'x)\\x1b[31m'"),
+        ("'", "FILTER"),
+        (None, "FILTER"),
+    ],
+)
+def test_a_hostile_file_puts_no_shell_code_into_that_command(tmp_path, capsys, said, shown):
+    path = tmp_path / "fir.json"
+    write_fir(Fir(np.ones(3), 8000.0, meta={"command": said}), path)
+    assert run("response", "-f", path, "--fs", 16000) == 2
+    assert f"'earfilt design -f {shown} --fs 16000 -o fir-16000.json'" in capsys.readouterr().err
 
 
 def test_nothing_is_written_where_anything_is_refused(tmp_path, monkeypatch, capsys):
