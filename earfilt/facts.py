@@ -29,7 +29,7 @@ def short_citation(citation: str) -> str:
 
 
 def design_words(fir: Fir) -> str:
-    """Filter, order, phase and convention, or the number of taps where a file does not say.
+    """Filter, order (or the number of taps where a file does not say), phase, and convention.
 
     >>> import numpy as np
     >>> design_words(Fir(np.ones(3), 48000.0, meta={"filter": "headphone", "order": 512, "phase": "minimum"}))
@@ -46,7 +46,9 @@ def design_words(fir: Fir) -> str:
 def legend(fir: Fir) -> str:
     """Label of a curve: a line on the design, and one on its sources where there are any."""
     sources = "; ".join(dict.fromkeys(short_citation(str(text)) for text in fir.meta.get("source") or ()))
-    return "\n".join(filter(None, (design_words(fir), printable(sources))))
+    # What was published needs no word in a picture; that it was applied four times does.
+    design = design_words(fir).removesuffix(", published convention")
+    return "\n".join(filter(None, (design, printable(sources))))
 
 
 def deviation_words(fir: Fir) -> str:
