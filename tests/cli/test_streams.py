@@ -34,5 +34,6 @@ def test_a_closed_input_and_output_are_named(tmp_path, recording):
 
 
 def test_what_libraries_print_is_not_shown(tmp_path):
-    code = "import os, sys; from earfilt.cli.streams import own_stderr\nwith own_stderr(): os.write(2, b'noise'); print('ours', file=sys.stderr)"
+    code = "with own_stderr(): os.write(2, b'noise'); print('ours', file=sys.stderr)"
+    code = f"import os, sys; from earfilt.cli.streams import own_stderr\n{code}"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr == "ours\n"
