@@ -3,6 +3,7 @@
 import errno
 import io
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
@@ -67,6 +68,9 @@ class _Shifted:
 
 class SoundfileWriter:
     """Any container that libsndfile writes, made the same at every run.
+
+    libsndfile calls back into Python to write, and an exception that a signal raises there is lost. Signals reach the main thread only,
+    so that a thread of its own does the writing.
 
     Parameters
     ----------
@@ -136,6 +140,22 @@ def _flac_blocks(metadata: Metadata) -> list[flacmeta.Block]:
     return [flacmeta.comment_block(metadata.tags, f"earfilt {__version__}")]
 
 
+class _Aside:
+    """A writer on a thread of its own.
+
+    libsndfile calls back into Python, where an exception that a signal raises would be lost; signals reach the main thread only.
+    """
+
+    def __init__(self, thread: ThreadPoolExecutor, writer: Writer) -> None:
+        self._thread, self._writer = thread, writer
+
+    def write(self, block: Array) -> None:
+        self._thread.submit(self._writer.write, block).result()
+
+    def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
+        return self._thread.submit(self._writer.finish, after).result()
+
+
 @contextmanager
 def open_writer(file: io.RawIOBase, target: Target, metadata: Metadata, *, frames: int | None, seekable: bool) -> Iterator[Writer]:
     """A writer onto an open file.
@@ -164,8 +184,9 @@ def open_writer(file: io.RawIOBase, target: Target, metadata: Metadata, *, frame
         return
     if not seekable:
         raise OSError(errno.ESPIPE, f"{target.container} cannot be written to a pipe")
-    writer = SoundfileWriter(file, target, metadata)
-    try:
-        yield writer
-    finally:
-        writer.close()
+    with ThreadPoolExecutor(1, "earfilt-write") as thread:
+        writer = thread.submit(SoundfileWriter, file, target, metadata)
+        try:
+            yield _Aside(thread, writer.result())
+        finally:
+            thread.submit(lambda: writer.result().close()).result()
