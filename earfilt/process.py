@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from earfilt import __version__, audio
+from earfilt import __version__, audio, facts
 from earfilt.audio import tags
 from earfilt.audio.formats import RIFF_FAMILY, Target
 from earfilt.audio.planning import plan_target
@@ -319,7 +319,7 @@ class _Run:
         row.dithered = self.options.dither and bool(target.sample.bits)
         row.repaired, row.missing_frames = levels.repaired, info.missing
         row.device, row.precision = self.device, self.precision
-        row.warnings = [*info.warnings, *self.warnings, *_repairs(row, info), *noise_floor_advice(levels, target)]
+        row.warnings = [*info.warnings, *self.warnings, *_repairs(row, info), *facts.warnings(fir), *noise_floor_advice(levels, target)]
         return row
 
 

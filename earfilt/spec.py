@@ -3,8 +3,6 @@
 Which names and options exist stands in ``filterspec``; here each kind of ear becomes its module, and everything ends as a ``Fir``.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import shlex
@@ -12,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,9 +23,7 @@ from earfilt.errors import UsageError, printable
 from earfilt.filters import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
 from earfilt.filterspec import FilterSpec, Member, Settings, check, is_path, settings
 from earfilt.fir import Fir
-
-if TYPE_CHECKING:
-    from earfilt.tolerance import Design
+from earfilt.tolerance import Design, order_for
 
 __all__ = ["FilterSpec", "check", "published", "realise"]
 
@@ -180,8 +176,6 @@ def _by_tolerance(spec: FilterSpec, fs: float, chain: list[Member]) -> tuple[lis
     """Members that share a phase as one design of their common curve; else each with its share of the tolerance."""
     if any(member.kind == "fir" for member in chain):
         raise UsageError(f"a FIR file has no published curve, so --tolerance has no meaning for '{printable(spec.name)}'")
-    from earfilt.tolerance import order_for
-
     modules = [_module(member, spec, fs) for member in chain]
     phases = [module.phase_type for module in modules]
     curves = [module.published_curve() for module in modules]
@@ -213,6 +207,7 @@ def _meta(spec: FilterSpec, fs: float, chain: list[Member], designs: list[Design
         meta |= {
             "order": _joined([design.order for design in designs]),
             "tolerance_db": spec.tolerance,
+            "deviation_between_db": max(design.between.db for design in designs),
             "tolerance_met": all(design.met for design in designs),
             "missed_points_hz": sorted({f for design in designs for f in design.missed_points_hz}),
         }

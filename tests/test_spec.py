@@ -61,7 +61,10 @@ def test_a_chain_is_the_convolution_of_its_members() -> None:
 
 def test_options_go_to_the_members_that_have_them() -> None:
     chain = realise(FilterSpec("headphone+outer-middle-ear", order=128, convention="amt"), 16000)
-    members = [realise(FilterSpec("headphone", order=128), 16000), realise(FilterSpec("outer-middle-ear", order=128, convention="amt"), 16000)]
+    members = [
+        realise(FilterSpec("headphone", order=128), 16000),
+        realise(FilterSpec("outer-middle-ear", order=128, convention="amt"), 16000),
+    ]
     np.testing.assert_allclose(chain.taps, np.convolve(members[0].taps, members[1].taps), atol=1e-13)
 
 
@@ -105,7 +108,9 @@ def test_users_curve(tmp_path: Path) -> None:
 def test_curves_interpolate_on_either_axis(tmp_path: Path) -> None:
     path = tmp_path / "line.csv"
     path.write_text("frequency_hz,gain_db\n1000,0\n4000,12\n")
-    middle = {axis: realise(FilterSpec(str(path), order=1024, interpolation=axis), 16000).response([2000, 2500]) for axis in ("log", "linear")}
+    middle = {
+        axis: realise(FilterSpec(str(path), order=1024, interpolation=axis), 16000).response([2000, 2500]) for axis in ("log", "linear")
+    }
     assert 20 * np.log10(abs(middle["log"][0])) == pytest.approx(6, abs=0.05)
     assert 20 * np.log10(abs(middle["linear"][1])) == pytest.approx(6, abs=0.05)
 
@@ -143,3 +148,21 @@ def test_deviation_from_the_published_points() -> None:
     assert at_48["deviation_db"] == pytest.approx(2.1, abs=0.1)
     assert at_48["deviation_hz"] == 125.0
     assert at_192["deviation_db"] == pytest.approx(3.8, abs=0.15)
+
+
+@pytest.mark.parametrize("name", ["headphone", "outer-middle-ear:2007-diffuse", "headphone+middle-ear", "outer-middle-ear+headphone"])
+def test_tolerance_is_the_whole_chains(name: str) -> None:
+    fir = realise(FilterSpec(name, tolerance=0.3), 44100)
+    wanted = spec.published(FilterSpec(name), 44100)
+    assert wanted is not None
+    hz = np.geomspace(wanted.points_hz[0], wanted.points_hz[-1], 20000)
+    off = 20 * np.log10(np.abs(fir.response(hz)) / wanted.aim(hz))
+    assert np.abs(off).max() < 0.3 + 1e-3
+    assert fir.meta["tolerance_met"]
+    assert fir.meta["deviation_db"] <= 0.3
+
+
+def test_tolerance_needs_a_published_curve(tmp_path: Path) -> None:
+    np.save(tmp_path / "fir.npy", np.ones(5))
+    with pytest.raises(UsageError, match="no published curve"):
+        realise(FilterSpec(f"{tmp_path}/fir.npy+headphone", tolerance=0.5), 16000)
