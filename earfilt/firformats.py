@@ -159,8 +159,9 @@ def _read_txt(path: PathLike) -> Content:
 
 def _coefficients(lines: list[str], path: PathLike) -> Iterator[float]:
     for n, line in enumerate(lines, start=1):
+        where = f"{shown(path)}, line {n}"
         for word in _WORD.finditer(line.partition("#")[0]):
-            yield number(word[0], f"{shown(path)}, line {n}", "coefficient")
+            yield number(word[0], where, "coefficient")
 
 
 def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) -> Floats:
