@@ -188,7 +188,7 @@ def _point_style(index: int) -> dict[str, Any]:
 
 
 def _measured_style() -> dict[str, Any]:
-    return {"color": _MEASURED, "marker": "x", "markersize": 3.0, "linewidth": 0.7, "zorder": 2}
+    return {"color": _MEASURED, "marker": "x", "markersize": 3.4, "linewidth": 0.7, "zorder": 5}
 
 
 def level_range(lines: Sequence[Line], measurements: Sequence[Measurement]) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """How curves look in a terminal: drawings in characters by plotext, which loads on first use (the extra ``plot``)."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ MIN_COLUMNS, MIN_ROWS = 40, 12
 _COLOURS = (12, 9, 10, 13, 14, 11)  # of the terminal's own palette, so that they suit its background
 _CURVE, _POINT, _MEASURED = "braille", "o", "x"
 _CURVE_SAMPLE = "⠒⠒"
+_INDENT = 4
 
 
 class _Trace(NamedTuple):
@@ -35,6 +37,7 @@ def terminal(
     columns: int = 80,
     rows: int = 24,
     colour: bool = True,
+    wrap: bool = True,
 ) -> str:
     """A drawing of the magnitudes.
 
@@ -43,9 +46,11 @@ def terminal(
     lines, measurements, scale
         As for :func:`earfilt.plot.figure`.
     columns, rows : int
-        Size of the terminal; the drawing fits in where it has 40 columns.
+        Room for drawing and legend, used where it is at least 40 by 12.
     colour : bool
         False: plain text, and several curves are drawn with the digits that the legend gives them.
+    wrap : bool
+        Whether the legend is wrapped to the columns.
 
     Returns
     -------
@@ -60,13 +65,13 @@ def terminal(
     plotext = load_extra("plotext", "drawings in the terminal")
     traces = [trace for index, line in enumerate(lines) for trace in _traces(line, _symbol(index, len(lines), colour), colour)]
     traces += [_Trace(m.freqs, m.gain_db, _MEASURED, None, False) for m in measurements]
-    legend = _legend(lines, measurements, colour)
+    width = max(MIN_COLUMNS, columns - 1)
+    legend = [row for entry in _legend(lines, measurements, colour) for row in (_wrapped(entry, width) if wrap else ["".join(entry)])]
     canvas = plotext.figure
     plotext.terminal.limit(False, False)
     canvas.clear()
     canvas.theme("colorless")
-    width = max(MIN_COLUMNS, columns - 1)
-    canvas.plot_size(width, max(MIN_ROWS, min(rows - len(legend) - 2, width // 3)))
+    canvas.plot_size(width, max(MIN_ROWS, min(rows - len(legend), width // 3)))
     _set_rulers(canvas, lines, measurements, scale, width)
     for trace in traces:
         _draw(plotext, trace, _window(lines, measurements), scale)
@@ -125,14 +130,21 @@ def _level_ticks(low: float, high: float) -> list[float]:
     return [float(level) for level in np.arange(np.ceil(low / step) * step, high + 1e-9, step)]
 
 
-def _legend(lines: Sequence[Line], measurements: Sequence[Measurement], colour: bool) -> list[str]:
-    """A line for each curve, below the axes, where no name is cut."""
+def _legend(lines: Sequence[Line], measurements: Sequence[Measurement], colour: bool) -> list[tuple[str, str]]:
+    """A sample and a name for each curve, to stand below the axes, where no name is cut."""
     entries = []
     for index, line in enumerate(lines):
         symbol, code = _symbol(index, len(lines), colour)
         sample = (_CURVE_SAMPLE if symbol == _CURVE else symbol) + (_POINT if line.points is not None else "")
         sample = sample if code is None else f"\x1b[38;5;{code}m{sample}\x1b[0m"
-        entries.append(f"{sample} {', '.join(map(printable, line.label.splitlines()))}")
+        entries.append((f"{sample} ", ", ".join(map(printable, line.label.splitlines()))))
     if any(line.points is not None for line in lines):
-        entries.append(f"{_POINT} published points")
-    return entries + [f"{_MEASURED} {printable(measurement.label)}" for measurement in measurements]
+        entries.append((f"{_POINT} ", "published points"))
+    return entries + [(f"{_MEASURED} ", printable(measurement.label)) for measurement in measurements]
+
+
+def _wrapped(entry: tuple[str, str], width: int) -> list[str]:
+    """A legend's entry in lines of at most ``width`` characters."""
+    sample, name = entry
+    first, *others = textwrap.wrap(name, width - _INDENT) or [""]
+    return [sample + first, *(" " * _INDENT + other for other in others)]

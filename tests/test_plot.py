@@ -128,7 +128,8 @@ def test_the_drawing_fits_and_the_legend_is_whole(columns, colour):
     drawing, legend = plain.split("dB over Hz\n")
     assert max(map(len, drawing.splitlines())) <= max(40, columns - 1)
     assert len(plain.splitlines()) <= 30
-    assert "an ear, order 2, minimum phase, Somebody 2001" in legend
+    assert max(map(len, legend.splitlines())) <= max(40, columns - 1)
+    assert "an ear, order 2, minimum phase, Somebody 2001" in " ".join(legend.split())
     assert "o published points" in legend
     assert "x mine $1.csv" in legend
 

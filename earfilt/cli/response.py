@@ -104,7 +104,7 @@ def response(
     curves = _Curves(specs, rate, _asked(rate, freqs, points, scale.value, fmin, fmax), compare or [])
     style = {"scale": scale.value, "panels": [panel.value for panel in panels or [Panel.magnitude]], "width_mm": width}
     made = [(path, curves.file(path, style)) for path in files]
-    drawing = curves.terminal(scale.value) if show else ""
+    drawing = curves.terminal(scale.value, quiet=quiet) if show else ""
     for path, data in made:
         write_bytes(path, data, force=force)
     sys.stdout.write(drawing)
@@ -152,15 +152,16 @@ class _Curves:
             return to_json(({"filter": name, **fact}, values) for fact, (name, values) in named).encode()
         return figure(self._lines(), suffix, measurements=self._measurements, **style)
 
-    def terminal(self, scale: str) -> str:
+    def terminal(self, scale: str, *, quiet: bool) -> str:
         """The drawing for this terminal."""
         from earfilt.termplot import terminal
 
-        size = shutil.get_terminal_size()
-        plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-        return terminal(
-            self._lines(), measurements=self._measurements, scale=scale, columns=size.columns, rows=size.lines, colour=not plain
-        )
+        size, attended = shutil.get_terminal_size(), sys.stdout.isatty()
+        plain = not attended or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        # The remarks and the next prompt follow on the same screen.
+        taken = 2 + (0 if quiet else sum(1 + len(remark) // size.columns for remark in self.remarks()))
+        room = {"columns": size.columns, "rows": size.lines - taken}
+        return terminal(self._lines(), measurements=self._measurements, scale=scale, **room, colour=not plain, wrap=attended)
 
     def remarks(self) -> list[str]:
         """What was realised and how far it is from what was published or measured."""
