@@ -386,7 +386,7 @@ def _continued_to_nyquist(rows: _Rows, fs: float) -> tuple[list[float], list[flo
     else:
         last_f, last_gain = rows[-1]
         more = range(1, int((nyquist - last_f) // 1000.0) + 1)
-        rows = rows + [(last_f + 1000.0 * k, last_gain / 1.1**k) for k in more]
+        rows = rows + [(last_f + 1000.0 * k, last_gain * 1.1**-k) for k in more]
     last_f, last_gain = rows[-1]
     if last_f < nyquist:
         rows = [*rows, (nyquist, last_gain / (1.0 + (nyquist - last_f) * 0.1 / 1000.0))]
