@@ -17,8 +17,8 @@ from earfilt.errors import UsageError, printable
 MAX_CHANNELS = 1024
 """libsndfile's own limit; a header that claims more is taken for damaged."""
 
-MAX_FS = 2**31 - 1
-"""Hz; libsndfile's own limit."""
+MAX_FS = 10_000_000
+"""Hz; far above what records sound. A header that claims more is taken for damaged."""
 
 SIZE_WORD = 2**32 - 1
 """Largest size, in bytes, that the headers of WAV, AIFF and AU can state."""

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 from earfilt.audio import flacmeta, pcmbytes, riff, w64
-from earfilt.audio.formats import MAX_CHANNELS, SUBTYPES, Subtype
+from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, SUBTYPES, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.promise import caf_patch, promised_frames
 from earfilt.audio.source import Source, open_source
@@ -194,8 +194,8 @@ class SoundfileReader(Reader):
 
     def _probe(self, source: Source, magic: bytes, head: riff.Head | None) -> AudioInfo:
         file = self._file
-        if not 1 <= file.channels <= MAX_CHANNELS or file.samplerate < 1:
-            raise AudioError(f"{source.name} is damaged: {file.channels} channels at {file.samplerate} Hz")
+        if not (1 <= file.channels <= MAX_CHANNELS and 1 <= file.samplerate <= MAX_FS):
+            raise AudioError(f"{source.name} is damaged: it claims {file.channels} channels at {file.samplerate} Hz")
         subtype = SUBTYPES.get(file.subtype) or Subtype(file.subtype, "int16", 16, 0, lossless=False)
         frames = file.frames if 0 <= file.frames < _UNKNOWN_FRAMES else None
         position = source.raw.tell()

@@ -98,7 +98,7 @@ def parse_format(data: bytes, name: str) -> WaveFormat:
     if not 1 <= channels <= MAX_CHANNELS:
         raise AudioError(f"{name} is damaged: it claims {channels} channels (1 to {MAX_CHANNELS} can be)")
     if not 1 <= fs <= MAX_FS:
-        raise AudioError(f"{name} is damaged: it claims a sampling rate of {fs} Hz")
+        raise AudioError(f"{name} is damaged: it claims a sampling rate of {fs} Hz (1 to {MAX_FS} can be)")
     subtype = _subtype(tag, bits)
     width = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}.get(subtype or "", 0)
     if subtype and align != width * channels:
