@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -116,6 +117,9 @@ def _watch(lifeline: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         lifeline.recv_bytes()
     os.kill(os.getpid(), signal.SIGTERM)
+    # Between two tasks, the executor's own loop swallows the exception that the signal raises, and waits for a task that never comes.
+    time.sleep(1.0)
+    end_worker()
 
 
 def end_worker() -> None:

@@ -45,7 +45,9 @@ def test_a_torn_last_line_is_no_line_and_no_end(tmp_path: Path) -> None:
     assert list(read_ledger(str(tmp_path)).entries) == ["a.wav", "c.wav"]
 
 
-@pytest.mark.parametrize("line", [b"[]", b"3", b'{"name": "x"}', b'{"name": "x", "source": 5, "recipe": ""}', b"\xff\xfe", b"[" * 9000, b"null"])
+@pytest.mark.parametrize(
+    "line", [b"[]", b"3", b'{"name": "x"}', b'{"name": "x", "source": 5, "recipe": ""}', b"\xff\xfe", b"[" * 9000, b"null"]
+)
 def test_foreign_lines_say_nothing(line: bytes, tmp_path: Path) -> None:
     Path(manifest_path(str(tmp_path))).write_bytes(line + b"\n")
     with open_manifest(str(tmp_path)) as manifest:
@@ -66,7 +68,7 @@ def test_reopening_compacts_unless_another_run_has_it_open(tmp_path: Path) -> No
         manifest.record([("d.wav", ENTRY)])
     assert [json.loads(line)["name"] for line in path.read_bytes().splitlines()] == ["a.wav", "b.wav", "c.wav", "d.wav"]
     assert read_ledger(str(tmp_path)).entries["a.wav"].source == (49, 49)
-    assert [name for name in os.listdir(tmp_path)] == [path.name]
+    assert os.listdir(tmp_path) == [path.name]
 
 
 def append(root: str, who: int) -> None:

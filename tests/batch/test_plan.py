@@ -1,5 +1,6 @@
 """Everything that is refused before the first write."""
 
+import itertools
 import os
 import shutil
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ def test_collisions_where_case_makes_no_difference(tree: Tree, tmp_path: Path, m
 
 def test_output_and_input_apart(tree: Tree, tmp_path: Path) -> None:
     root = tree("a.wav", "x/b.wav")
-    with pytest.raises(UsageError, match="same directory.*--in-place"):
+    with pytest.raises(UsageError, match=r"same directory.*--in-place"):
         plan_of(root, root)
     with pytest.raises(UsageError, match="lies inside the input"):
         plan_of(root, root / "out")
@@ -85,7 +86,7 @@ def test_permission(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     root = tree("a.wav", "x/b.wav")
     (tmp_path / "out" / "x").mkdir(parents=True)
     monkeypatch.setattr(planning.os, "access", lambda path, mode: not str(path).endswith("x"))  # tests may run as root
-    with pytest.raises(AudioError, match="no permission to write in .*out/x"):
+    with pytest.raises(AudioError, match=r"no permission to write in .*out/x"):
         plan_of(root, tmp_path / "out")
     assert AudioError.exit_code == 1
 
@@ -125,7 +126,7 @@ def test_shards_are_a_partition_that_never_changes(tree: Tree, tmp_path: Path) -
     names = [f"{i:02d}.wav" for i in range(40)]
     root = tree(*names)
     parts = [[file.name for file in plan_of(root, tmp_path / "out", shard=(i, 3)).files] for i in (1, 2, 3)]
-    assert sorted(sum(parts, [])) == names
+    assert sorted(itertools.chain(*parts)) == names
     assert all(len(part) > 5 for part in parts)
     # SHA-256 of the name, first 8 bytes, modulo N, from 1: jobs on other machines and in other years rely on it.
     assert [shard_of(name, 8) for name in ("a.wav", "x/b.wav", "ü.wav")] == [5, 4, 7]

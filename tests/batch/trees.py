@@ -13,15 +13,15 @@ FILTER = ("-f", "headphone", "--order", "64")
 
 
 def write_tone(path: Path, *, frames: int = 800, seed: int = 0, fs: int = 8000) -> None:
-    """A short recording, different for each seed."""
+    """A short recording, different for each seed; WAV where the name says nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     x = 0.3 * np.random.default_rng(seed).uniform(-1, 1, frames)
-    sf.write(path, x, fs, subtype="FLOAT" if path.suffix == ".float" else None, format="WAV" if path.suffix not in (".wav", ".flac") else None)
+    sf.write(path, x, fs, format="FLAC" if path.suffix == ".flac" else "WAV")
 
 
 def hashes(root: Path, pattern: str = "*.wav") -> dict[str, str]:
-    """Content of every file of a tree, by relative name."""
-    files = (path for path in sorted(root.rglob(pattern)) if path.is_file())
+    """Content of every file of a tree, by relative name; unfinished outputs are none."""
+    files = (path for path in sorted(root.rglob(pattern)) if path.is_file() and not path.name.startswith("."))
     return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

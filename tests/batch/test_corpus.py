@@ -1,0 +1,361 @@
+"""``earfilt apply`` on a tree: the same bytes as file by file, resumable, and not one bad file spoiling the rest."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import soundfile as sf
+
+from earfilt.cli import run
+from earfilt.row import Row
+from tests.batch import badfiles
+from tests.batch.conftest import Tree
+from tests.batch.trees import FILTER, hashes, leftovers, rows, write_tone
+from tests.tools import single_threaded
+
+EARFILT = [sys.executable, "-c", "from earfilt.cli import main; main()"]
+
+
+def command(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
+    """``earfilt apply`` in a process of its own."""
+    words = [*EARFILT, "apply", *map(str, arguments), *FILTER]
+    return subprocess.Popen(words, env=single_threaded(), stderr=subprocess.PIPE, text=True, **options)
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    _, err = process.communicate(timeout=300)
+    return process.returncode, err
+
+
+def apply(*arguments: object) -> int:
+    """``earfilt apply`` in this process; the fork server stays from test to test."""
+    return run(["apply", *map(str, arguments), *FILTER])
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Many short files and a few long ones."""
+    root = tmp_path_factory.mktemp("corpus") / "in"
+    for i in range(200):
+        write_tone(root / f"speaker{i % 7}" / f"{i:03d}.wav", frames=4000 + 37 * i, seed=i)
+    for i in range(3):
+        write_tone(root / f"long{i}.wav", frames=2_000_000, seed=i)
+    return root
+
+
+@pytest.fixture(scope="module")
+def undisturbed(corpus: Path) -> dict[str, str]:
+    """Hashes of the outputs of a run that nothing happened to."""
+    out = corpus.parent / "undisturbed"
+    assert apply(corpus, out, "-q") == 0
+    return hashes(out)
+
+
+def test_outputs_are_those_of_single_runs(tree: Tree, tmp_path: Path) -> None:
+    root = tree("a.wav", "x/b.flac", "x/y/c.wav", frames=3000)
+    assert apply(root, tmp_path / "out", "--jobs", 2) == 0
+    for path in (path for path in root.rglob("*.*") if path.is_file()):
+        single = tmp_path / f"single{path.suffix}"
+        assert apply(path, single, "--force") == 0
+        assert (tmp_path / "out" / path.relative_to(root)).read_bytes() == single.read_bytes()
+    assert not leftovers(tmp_path)
+
+
+def test_the_report_is_a_row_a_file_and_nothing_else(tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    root = tree("a.wav", "b.wav")
+    (root / "b.wav").write_text("no audio")
+    (root / "notes.txt").write_text("neither")
+    assert apply(root, tmp_path / "out", "--report", "-") == 1
+    said = capfd.readouterr()
+    found = [json.loads(line) for line in said.out.splitlines()]
+    assert {row["name"]: row["status"] for row in found} == {"a.wav": "ok", "b.wav": "failed"}
+    assert all(set(row) == {field.name for field in dataclasses.fields(Row)} for row in found)
+    assert "passed over: no audio" in said.err
+    [done] = [row for row in found if row["status"] == "ok"]
+    x, y = sf.read(root / "a.wav")[0], sf.read(tmp_path / "out" / "a.wav")[0]
+    assert done["frames"] == len(x) == len(y)
+    assert done["peak_in_dbfs"] == [pytest.approx(20 * np.log10(np.abs(x).max()), abs=1e-3)]
+    assert done["rms_out_dbfs"] == [pytest.approx(20 * np.log10(np.sqrt(np.mean(y**2))), abs=1e-2)]
+
+
+def test_fifty_bad_files_among_five_hundred(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    for i in range(500):
+        write_tone(root / f"{i % 9}" / f"{i:03d}.wav", frames=200, seed=i)
+    wanted = badfiles.scatter(root, copies=5)
+    assert len(wanted) == 50
+    assert apply(root, tmp_path / "out", "--report", tmp_path / "report", "-q") == 1
+    found = rows(tmp_path / "report")
+    failed = {row["name"]: row["error"] for row in found if row["status"] == "failed"}
+    assert set(failed) == set(wanted)
+    for name, words in wanted.items():
+        assert words in failed[name], f"{name}: {failed[name]}"
+        assert "\n" not in failed[name]
+        assert not (tmp_path / "out" / name).exists()
+    assert sum(row["status"] == "ok" for row in found) == 500 == len(hashes(tmp_path / "out"))
+    assert not leftovers(tmp_path)
+
+
+def test_resume_does_what_is_missing_changed_or_made_otherwise(tree: Tree, tmp_path: Path) -> None:
+    root, out, report = tree(*(f"{i}.wav" for i in range(6))), tmp_path / "out", tmp_path / "report"
+    (root / "5.wav").write_text("not yet audio")
+
+    def resumed(*more: object) -> set[str]:
+        code = apply(root, out, "--resume", "--report", report, "-q", *more)
+        found = rows(report)
+        assert len(found) == 6
+        assert code == int(any(row["status"] == "failed" for row in found))
+        return {row["name"] for row in found if row["status"] == "ok"}
+
+    assert resumed() == {f"{i}.wav" for i in range(5)}
+    before = hashes(out)
+    write_tone(root / "5.wav", seed=5)  # what failed is tried again
+    (out / "0.wav").unlink()
+    shutil.copy(out / "2.wav", out / "1.wav")  # somebody else's
+    write_tone(root / "3.wav", seed=99)
+    assert resumed() == {"0.wav", "1.wav", "3.wav", "5.wav"}
+    after = hashes(out)
+    assert {name for name in before if before[name] != after[name]} == {"3.wav"}
+    assert resumed() == set()
+    assert resumed("--gain", "-3") == {f"{i}.wav" for i in range(6)}
+    assert resumed("--gain", "-3", "--full-scale-spl", "94") == set()  # changes the report alone
+    (out / ".earfilt-manifest.jsonl").unlink()
+    assert resumed("--gain", "-3") == {f"{i}.wav" for i in range(6)}  # no manifest vouches for them
+
+
+def test_resume_sees_that_a_users_curve_was_edited(tree: Tree, tmp_path: Path) -> None:
+    root, out, curve = tree("a.wav"), tmp_path / "out", tmp_path / "curve.csv"
+
+    def status() -> str:
+        assert run(["apply", str(root), str(out), "-f", str(curve), "--resume", "-q", "--report", str(tmp_path / "report")]) == 0
+        return str(rows(tmp_path / "report")[0]["status"])
+
+    curve.write_text("frequency_hz,gain_db\n100,0\n1000,6\n3000,0\n")
+    assert [status(), status()] == ["ok", "skipped"]
+    curve.write_text("frequency_hz,gain_db\n100,0\n1000,3\n3000,0\n")
+    assert [status(), status()] == ["ok", "skipped"]
+
+
+def test_a_run_says_what_was_there_already(tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    root, out = tree("a.wav", "b.wav"), tmp_path / "out"
+    assert apply(root, out) == 0
+    before = hashes(out)
+    assert apply(root, out, "--gain", "-6") == 2
+    assert "a.wav exists already (and 1 more); --resume goes on" in capfd.readouterr().err
+    assert apply(root, out, "--gain", "-6", "--skip-existing") == 0
+    assert hashes(out) == before
+    assert apply(root, out, "--gain", "-6", "--force") == 0
+    assert set(hashes(out).values()).isdisjoint(before.values())
+
+
+def kill_at_random(corpus: Path, out: Path, rounds: int) -> list[int]:
+    """Kill runs at random moments, the first of them while nothing is there; how many outputs each left."""
+    moments = random.Random(rounds)
+    counts = []
+    for _ in range(rounds):
+        process = command(corpus, out, "--resume", "-q")
+        # Most of a short run goes by while torch loads: half of the moments are counted from the first output on.
+        before = len(hashes(out)) if out.exists() else 0
+        if moments.random() < 0.75:
+            while process.poll() is None and len(hashes(out)) <= before:
+                time.sleep(0.005)
+            time.sleep(moments.uniform(0, 0.3))
+        else:
+            time.sleep(moments.uniform(0, 2))
+        process.kill()
+        process.communicate()
+        counts.append(len(hashes(out)))
+    return counts
+
+
+@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_again_and_again_and_resumed(rounds: int, corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    counts = kill_at_random(corpus, out, rounds)
+    whole = hashes(out)
+    assert all(undisturbed[name] == content for name, content in whole.items())  # no partial file at a final name
+    assert finish(command(corpus, out, "--resume", "--report", tmp_path / "report"))[0] == 0
+    assert hashes(out) == undisturbed, counts
+    status = [row["status"] for row in rows(tmp_path / "report")]
+    assert len(status) == len(undisturbed)
+    assert counts[-1] < 100 or "skipped" in status  # what was told before the kill is not done again
+    assert not leftovers(out)
+
+
+def descendants(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return list(psutil.Process(process.pid).children(recursive=True))
+    return []
+
+
+def workers(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """Worker processes: the children of the fork server."""
+    return [child for server in descendants(process) for child in server.children()]
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    """What the condition gives, once it gives something."""
+    while not (value := condition()):
+        time.sleep(0.01)
+    return value
+
+
+def test_a_killed_worker_loses_nothing(corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = command(corpus, out, "--report", tmp_path / "report")
+    wait_for(lambda: out.exists() and hashes(out))
+    wait_for(lambda: workers(process))[0].kill()
+    code, err = finish(process)
+    assert code == 0, err
+    assert hashes(out) == undisturbed
+    assert [row["status"] for row in rows(tmp_path / "report")] == ["ok"] * len(undisturbed)
+    assert not leftovers(out)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_stop_cleanly(number: signal.Signals, code: int, corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = command(corpus, out, start_new_session=True)
+    wait_for(lambda: out.exists() and hashes(out))
+    family = descendants(process)
+    # Ctrl-C reaches every process of the terminal; a service manager ends the first one only.
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+    returned, err = finish(process)
+    assert returned == code, err
+    assert "Traceback" not in err
+    assert not psutil.wait_procs(family, timeout=20)[1]
+    assert not leftovers(out)
+    part = hashes(out)
+    assert 0 < len(part) < len(undisturbed)
+    assert all(undisturbed[name] == content for name, content in part.items())
+    assert apply(corpus, out, "--resume", "--report", tmp_path / "report", "-q") == 0
+    assert hashes(out) == undisturbed
+    assert any(row["status"] == "skipped" for row in rows(tmp_path / "report"))
+
+
+def test_workers_end_with_a_killed_parent(corpus: Path, tmp_path: Path) -> None:
+    process = command(corpus, tmp_path / "out")
+    wait_for(lambda: (tmp_path / "out").exists() and hashes(tmp_path / "out"))
+    family = descendants(process)
+    process.kill()
+    process.communicate()
+    assert not psutil.wait_procs(family, timeout=20)[1]
+
+
+def test_runs_at_once_on_one_tree(corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    processes = [command(corpus, out, "--jobs", 1, "--report", tmp_path / f"report{i}") for i in range(3)]
+    ended = [finish(process) for process in processes]
+    assert hashes(out) == undisturbed
+    assert not leftovers(out)
+    reports = [rows(tmp_path / f"report{i}") if (tmp_path / f"report{i}").exists() else [] for i in range(3)]
+    done = [row["name"] for report in reports for row in report if row["status"] == "ok"]
+    assert sorted(done) == sorted(undisturbed)  # each name has one winner
+    for (code, err), report in zip(ended, reports, strict=True):
+        lost = [row for row in report if row["status"] == "failed"]
+        assert all("exists already" in row["error"] for row in lost)
+        assert code == (1 if lost else 0 if report else 2), err
+    assert apply(corpus, out, "--resume", "--report", tmp_path / "report", "-q") == 0
+    assert {row["status"] for row in rows(tmp_path / "report")} == {"skipped"}
+
+
+def test_shards_do_the_whole(corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    for i in (1, 2, 3):
+        assert apply(corpus, tmp_path / "out", "--shard", f"{i}/3", "-q") == 0
+    assert hashes(tmp_path / "out") == undisturbed
+    assert apply(corpus, tmp_path / "out", "--resume", "--report", tmp_path / "report", "-q") == 0
+    assert {row["status"] for row in rows(tmp_path / "report")} == {"skipped"}
+
+
+def test_in_place_is_done_once_however_often_it_is_killed(corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    shutil.copytree(corpus, root)
+    originals = hashes(corpus)
+    for moment in (0.0, 0.1, 0.25):
+        process = command(root, "--in-place", "--resume", "-q")
+        wait_for(lambda: process.poll() is not None or any(hashes(root)[name] != content for name, content in originals.items()))  # noqa: B023
+        time.sleep(moment)
+        process.kill()
+        process.communicate()
+    assert finish(command(root, "--in-place", "--resume"))[0] == 0
+    assert hashes(root) == undisturbed
+    assert apply(root, "--in-place", "--resume", "--gain", "-6", "-q") == 1  # it cannot be had otherwise any more
+    assert hashes(root) == undisturbed
+
+
+def test_a_plan_is_printed_and_nothing_written(tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    root = tree("a.wav", "x/b.wav")
+    (root / "c.wav").mkdir()
+    assert apply(root, tmp_path / "out", "--dry-run", "--format", "flac") == 1
+    lines = [line.split("\t") for line in capfd.readouterr().out.splitlines()]
+    assert lines[0] == ["filter", str(root / "a.wav"), str(tmp_path / "out" / "a.flac")]
+    assert [line[0] for line in lines] == ["filter", "filter", "fail"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_fail_fast(tree: Tree, tmp_path: Path) -> None:
+    root = tree(*(f"{i:03d}.wav" for i in range(300)))
+    (root / "000.wav").write_text("no audio")
+    assert apply(root, tmp_path / "out", "--fail-fast", "--report", tmp_path / "report", "-q") == 1
+    assert len(rows(tmp_path / "report")) < 200
+
+
+def test_lists_of_files(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tree("a.wav", "x/b c.wav", "x/d.wav")
+    monkeypatch.chdir(root)
+    (tmp_path / "list").write_bytes(b"a.wav\0x/b c.wav\0gone.wav\0")
+    assert apply("--files-from", tmp_path / "list", "-0", tmp_path / "out", "--report", tmp_path / "report", "-q") == 1
+    assert sorted(hashes(tmp_path / "out")) == ["a.wav", "x/b c.wav"]
+    assert [(row["name"], row["status"]) for row in rows(tmp_path / "report")][1] == ("gone.wav", "failed")
+
+
+def test_several_files_go_into_a_directory(tree: Tree, tmp_path: Path) -> None:
+    root = tree("a.wav", "x/b.wav")
+    assert apply(root / "a.wav", root / "x" / "b.wav", tmp_path / "out", "-q") == 0
+    assert sorted(hashes(tmp_path / "out")) == ["a.wav", "b.wav"]
+    assert apply(root / "a.wav", tmp_path / "out", "--force", "-q") == 0  # one file into a directory that is there
+    assert apply(root / "a.wav", f"{tmp_path}/new/", "-q") == 0  # or that the slash says to make
+    assert sorted(hashes(tmp_path / "new")) == ["a.wav"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["in", "out", "--resume", "--force"], "exclude each other"),
+        (["in", "out", "--jobs", "0"], "at least 1"),
+        (["in", "out", "--shard", "0/4"], "--shard is '0/4'"),
+        (["in", "in"], "same directory"),
+        (["in"], "OUTPUT"),
+        (["-", "in", "out"], "goes alone"),
+    ],
+)
+def test_refusals_write_nothing(
+    arguments: list[str], words: str, tree: Tree, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = tree("a.wav")
+    monkeypatch.chdir(root.parent)
+    before = hashes(root.parent)
+    assert apply(*arguments) == 2
+    assert words in capfd.readouterr().err
+    assert hashes(root.parent) == before
+    assert not (root.parent / "out").exists()
+
+
+def test_nothing_to_do_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("no audio")
+    assert apply(tmp_path / "in", tmp_path / "out") == 0
+    assert "no audio files found (1 others passed over)" in capfd.readouterr().err

@@ -1,0 +1,132 @@
+"""Rows come, whatever happens to a file or to a worker."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from earfilt.batch import run as running
+from earfilt.batch.executors import Pool
+from earfilt.batch.run import Outcome, Runner, Unit, work
+from earfilt.filterspec import FilterSpec
+from earfilt.process import FileJob, Options
+from earfilt.row import Row
+from tests.batch.conftest import Tree
+
+SPEC = FilterSpec("headphone", order=64)
+
+
+def unit(source: Path, destination: Path, **options: Any) -> Unit:
+    status = source.stat() if source.exists() else None
+    job = FileJob(str(source), str(destination), source.name, SPEC, Options(**options))
+    return Unit(job, (status.st_size, status.st_mtime_ns) if status else (0, 0), status.st_ino if status else 0)
+
+
+class Fragile(Executor):
+    """Threads, except that a task with a file called poison breaks everything under way, as a dying process does."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        Fragile.made += 1
+        self.broken = False
+        self.threads = ThreadPoolExecutor(1)
+
+    def submit(self, function: Callable[..., Any], *args: Any, **_: Any) -> "Future[Any]":
+        if self.broken:
+            raise BrokenProcessPool("broken")
+        if any("poison" in unit.job.name for unit in args[0]):
+            self.broken = True
+            future: Future[Any] = Future()
+            future.set_exception(BrokenProcessPool("a process died"))
+            return future
+        return self.threads.submit(function, *args)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self.threads.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def outcomes(tasks: Sequence[Sequence[Unit]], executor: type[Executor] = Fragile, **settings: Any) -> list[Outcome]:
+    pool = Pool(executor, lambda: 1)
+    try:
+        return list(Runner(pool, **settings).outcomes(tasks))
+    finally:
+        pool.close()
+
+
+def test_a_worker_that_dies_costs_its_own_file_only(tree: Tree, tmp_path: Path) -> None:
+    root = tree(*(f"{i}.wav" for i in range(6)), "poison.wav")
+    units = [unit(path, tmp_path / "out" / path.name) for path in sorted(root.iterdir())]
+    Fragile.made = 0
+    found = outcomes([units[0:1], units[1:3], units[4:7], units[3:4]])  # poison comes with two others
+    status = {outcome.row.name: outcome.row.status for outcome in found}
+    assert status == {**{f"{i}.wav": "ok" for i in range(6)}, "poison.wav": "failed"}
+    assert "worker process died" in next(o.row.error or "" for o in found if o.row.status == "failed")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{i}.wav" for i in range(6)]
+    assert Fragile.made == 2  # one after each death, where there was more to do
+
+
+def test_a_second_try_is_not_stopped_by_the_output_of_the_first(tree: Tree, tmp_path: Path) -> None:
+    root = tree("a.wav")
+    job = unit(root / "a.wav", tmp_path / "out.wav")
+    assert [row.status for row, _ in work([job], 1, False)] == ["ok"]
+    assert [row.status for row, _ in work([job], 1, False)] == ["failed"]
+    assert [row.status for row, _ in work([running._again(job)], 1, False)] == ["ok"]
+
+
+def test_a_file_in_place_is_never_filtered_twice(tree: Tree) -> None:
+    path = tree("a.wav") / "a.wav"
+    job = unit(path, path, in_place=True)
+    [(first, stamp)] = work([job], 1, False)
+    once = path.read_bytes()
+    [(second, again)] = work([job], 1, False)  # as after a worker that died before it could tell
+    assert (first.status, second.status) == ("ok", "skipped")
+    assert path.read_bytes() == once
+    assert stamp == again
+
+
+ERRORS = [(MemoryError(), "out of memory"), (RuntimeError("\x1b[31mred"), r"RuntimeError: \x1b[31mred"), (OSError(5, "I/O"), "I/O")]
+
+
+@pytest.mark.parametrize(("error", "said"), ERRORS)
+def test_any_exception_is_a_row(error: Exception, said: str, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(job: FileJob, *, threads: int) -> Row:
+        raise error
+
+    monkeypatch.setattr(running, "filter_file", fails)
+    [(row, output)] = work([unit(tree("a.wav") / "a.wav", tmp_path / "out.wav")], 1, False)
+    assert row.status == "failed"
+    assert said in (row.error or "")
+    assert output == (-1, -1)
+
+
+def test_fail_fast_starts_nothing_more(tree: Tree, tmp_path: Path) -> None:
+    root = tree(*(f"{i}.wav" for i in range(9)))
+    (root / "0.wav").write_text("no audio")
+    units = [unit(path, tmp_path / "out" / path.name) for path in sorted(root.iterdir())]
+    assert [row.status for row, _ in work(units, 1, True)] == ["failed"]
+    found = outcomes([[one] for one in units], fail_fast=True)
+    assert len(found) <= 4  # the failed one and those that were already handed over
+    assert found[0].row.status == "failed"
+
+
+def test_memory_does_not_grow_with_the_number_of_tasks(tree: Tree, tmp_path: Path) -> None:
+    root = tree("a.wav")
+    taken = given = most = 0
+
+    def tasks() -> Any:
+        nonlocal taken, most
+        for i in range(40):
+            taken += 1
+            most = max(most, taken - given)
+            yield [unit(root / "a.wav", tmp_path / f"{i}.wav")]
+
+    pool = Pool(lambda: ThreadPoolExecutor(2), lambda: 2)
+    for _ in Runner(pool).outcomes(tasks()):
+        given += 1
+    pool.close()
+    assert given == 40
+    assert most <= 6
