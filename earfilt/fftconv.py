@@ -101,6 +101,9 @@ def convolve(x: Tensor, taps: Tensor, *, lookahead: int = 0, odd_ends: bool = Fa
     ValueError
         If `lookahead` is negative.
     """
+    if torch.compiler.is_compiling():  # inductor has no complex numbers, and working out sizes symbolically takes it minutes
+        filtered: Tensor = torch.compiler.disable(convolve)(x, taps, lookahead=lookahead, odd_ends=odd_ends)
+        return filtered
     dtype = torch.promote_types(x.dtype, torch.float32) if x.dtype.itemsize < 4 else x.dtype
     taps = reach(taps.to(dtype), lookahead, odd_ends)
     frames = x.shape[-1]

@@ -1,0 +1,75 @@
+"""The programs that are compared, each as a function of source, result and filter."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import scipy.signal
+import soundfile
+
+from tests.bench.harness import PROGRAM, execute, has
+from tests.bench.material import Filter, Sound
+
+BLOCK = 1 << 16
+
+Case = Callable[[], object]
+
+
+def earfilt(source: Path, result: Path, ear: Filter) -> None:
+    """The command line, as a whole process."""
+    execute(PROGRAM, "apply", source, result, *ear.options, "--force", "-q")
+
+
+def sox(source: Path, result: Path, taps: Path) -> None:
+    """SoX without dither, as a whole process."""
+    execute("sox", "-D", source, result, "fir", taps)
+
+
+def ffmpeg(source: Path, result: Path, response: Path, encoder: tuple[str, ...]) -> None:
+    """ffmpeg's afir as a whole process; its gain normalisation is off, the factor of 2 that remains is taken back."""
+    graph = "[0:a][1:a]afir=gtype=none:irgain=0.5"
+    execute("ffmpeg", "-v", "error", "-y", "-i", source, "-i", response, "-lavfi", graph, *encoder, result)
+
+
+def scipy_in_memory(source: Path, result: Path, ear: Filter, dtype: str) -> None:
+    """scipy.signal.oaconvolve on the whole file at once, within this process; float64, for 16 bit and FLOAT float32."""
+    kind = "float64" if dtype == "int32" else "float32"
+    with soundfile.SoundFile(source) as file:
+        fs, subtype, container = file.samplerate, file.subtype, file.format
+        x = file.read(dtype=dtype, always_2d=True).astype(kind)
+    taps, lookahead, _ = ear.taps()
+    y = scipy.signal.oaconvolve(x, taps[:, None].astype(kind), axes=0)[lookahead:][: len(x)]
+    if dtype != "float32":
+        bits = np.iinfo(dtype)
+        unit = 256.0 if dtype == "int32" else 1.0
+        y = (np.rint(y / unit) * unit).clip(bits.min, bits.max).astype(dtype)
+    soundfile.write(result, y, fs, subtype=subtype, format=container)
+
+
+def copy(source: Path, result: Path, dtype: str) -> None:
+    """Read and write through soundfile without converting, within this process: what no filter can beat by much."""
+    with soundfile.SoundFile(source) as reader:
+        kind = {"subtype": reader.subtype, "format": reader.format}
+        with soundfile.SoundFile(result, "w", reader.samplerate, reader.channels, **kind) as writer:
+            while len(block := reader.read(BLOCK, dtype=dtype)):
+                writer.write(block)
+
+
+def cases(sound: Sound, source: Path, directory: Path, ear: Filter) -> dict[str, tuple[Case, Path, int]]:
+    """Each program that is installed: what to run, its result, and by how many frames that is advanced."""
+    encoder = {"PCM_16": "pcm_s16le", "PCM_24": "pcm_s24le", "FLOAT": "pcm_f32le"}[sound.subtype]
+    codec = ("-c:a", encoder) if sound.container == "wav" else ("-c:a", "flac")
+    results = {name: directory / f"{name}.{sound.container}" for name in ("earfilt", "SoX", "ffmpeg", "scipy", "copy")}
+    taps, lookahead, _ = ear.taps()
+    found: dict[str, tuple[Case, Path, int]] = {
+        "earfilt": (lambda: earfilt(source, results["earfilt"], ear), results["earfilt"], lookahead)
+    }
+    if has("sox"):
+        text = ear.for_sox(directory)
+        found["SoX"] = (lambda: sox(source, results["SoX"], text), results["SoX"], (len(taps) - 1) // 2)
+    if has("ffmpeg"):
+        response = ear.for_ffmpeg(directory, sound.channels)
+        found["ffmpeg"] = (lambda: ffmpeg(source, results["ffmpeg"], response, codec), results["ffmpeg"], 0)
+    found["scipy"] = (lambda: scipy_in_memory(source, results["scipy"], ear, sound.dtype), results["scipy"], lookahead)
+    found["copy"] = (lambda: copy(source, results["copy"], sound.dtype), results["copy"], -1)
+    return found
