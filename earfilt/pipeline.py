@@ -358,10 +358,10 @@ def run(
     Exception
         Whatever `read` or `write` raises; all threads have ended by then.
     """
-    job = _Job(fir, source, target, channels, settings)
     reader, sink = _Source(read, channels, settings.repair), _Sink(write, channels)
-    crew = _Crew(job, reader, sink)
-    with _Calm.kept():
+    with _Calm.kept():  # also for the spectrum of the taps: a short FFT on several threads of torch waits for them
+        job = _Job(fir, source, target, channels, settings)
+        crew = _Crew(job, reader, sink)
         others = [Thread(target=crew.work, name="earfilt") for _ in range(settings.threads - 1)]
         for thread in others:
             thread.start()
