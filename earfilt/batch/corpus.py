@@ -145,10 +145,12 @@ def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
             return
     for file in plan.skipped:
         yield Row(file.source, plan.destination(file), file.name, "skipped", filter=batch.spec.name), 0
-    if plan.files:
-        yield from _work(batch, plan)
-    for directory in plan.directories():
-        sweep(directory)
+    try:
+        if plan.files:
+            yield from _work(batch, plan)
+    finally:
+        for directory in plan.directories():
+            sweep(directory)  # what killed workers left, of this run or an earlier one
 
 
 def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:

@@ -21,6 +21,7 @@ from typing import Any
 
 from earfilt.errors import UsageError, printable
 
+_PATIENCE = 10.0  # seconds that a Dask scheduler has to answer
 _PRELOAD = ["__main__", "earfilt.batch.preload"]
 
 
@@ -174,4 +175,16 @@ def _connection(address: str, workers: int, stack: contextlib.ExitStack) -> dict
             n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0, silence_logs="ERROR"
         )
         return {"address": stack.enter_context(cluster)}
-    return {"scheduler_file": address} if os.path.exists(address) else {"address": address, "timeout": "30s"}
+    if address.endswith(".json") or os.path.exists(address):
+        _await_file(address)
+        return {"scheduler_file": address, "timeout": _PATIENCE}
+    return {"address": address, "timeout": _PATIENCE}
+
+
+def _await_file(path: str) -> None:
+    """A scheduler that was started a moment ago writes its file soon."""
+    end = time.monotonic() + _PATIENCE
+    while not os.path.exists(path):
+        if time.monotonic() > end:
+            raise FileNotFoundError("no such scheduler file")
+        time.sleep(0.05)
