@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earfilt.cli.options import FilterName, Quiet, SpecMaker, takes_filter_options
+from earfilt.cli.response import default_fs
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from earfilt.fir import Fir
 
-_DEFAULT_FS = 48000.0
 _RATE = "{fs}"
 
 
@@ -24,7 +24,10 @@ def design(
         list[str],
         typer.Option("-o", "--output", metavar="FILE", help="Where to; {fs} stands for the rate. Repeatable.", show_default=False),
     ],
-    fs: Annotated[list[float] | None, typer.Option(metavar="HZ", help="Sampling rate (48000). Repeatable.", show_default=False)] = None,
+    fs: Annotated[
+        list[float] | None,
+        typer.Option(metavar="HZ", help="Sampling rate (48000; of a FIR file, its own). Repeatable.", show_default=False),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Quiet = False,
 ) -> int:
@@ -51,12 +54,12 @@ def design(
     from earfilt.plainfile import refuse_existing, write_bytes
     from earfilt.spec import realise
 
-    rates = list(dict.fromkeys(fs or [_DEFAULT_FS]))
+    spec = make_spec(filter_name)
+    rates = list(dict.fromkeys(fs or [default_fs([spec])]))
     plan = [(rate, output.replace(_RATE, f"{rate:.12g}")) for rate in rates for output in outputs]
     _check_plan(plan)
     for _, path in plan:
         refuse_existing(path, force=force)
-    spec = make_spec(filter_name)
     firs = {rate: realise(spec, rate) for rate in rates}
     made = [(path, firs[rate], fir_bytes(firs[rate], path)) for rate, path in plan]
     for path, fir, data in made:

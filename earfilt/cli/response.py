@@ -100,7 +100,7 @@ def response(
     for path in files:
         refuse_existing(path, force=force)
     specs = [make_spec(name) for name in filter_names]
-    rate = fs if fs is not None else _own_fs(specs)
+    rate = fs if fs is not None else default_fs(specs)
     curves = _Curves(specs, rate, _asked(rate, freqs, points, scale.value, fmin, fmax), compare or [])
     style = {"scale": scale.value, "panels": [panel.value for panel in panels or [Panel.magnitude]], "width_mm": width}
     made = [(path, curves.file(path, style)) for path in files]
@@ -214,7 +214,7 @@ def _check_outputs(files: list[str], width: float) -> None:
         raise UsageError("two outputs have the same name")
 
 
-def _own_fs(specs: "list[FilterSpec]") -> float:
+def default_fs(specs: "list[FilterSpec]") -> float:
     """The rate of the first FIR file that says one, else 48 kHz."""
     from earfilt.filterspec import check
     from earfilt.firfile import read_fir

@@ -108,6 +108,13 @@ def test_several_rates_and_formats(tmp_path, monkeypatch, capsys):
     assert "from the published points, at 125 Hz" in err
 
 
+def test_one_format_becomes_another_bit_for_bit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("design", "-q", "-f", "headphone+outer-middle-ear", "--order", 128, "--fs", 22050, "-o", "a.wav")
+    assert run("design", "-q", "-f", "a.wav", "-o", "b.txt") == 0
+    assert read_fir("b.txt").sha256 == read_fir("a.wav").sha256
+
+
 def test_the_summary_says_what_a_tolerance_found(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run("design", "-f", "headphone", "--tolerance", 0.5, "--fs", 16000, "-o", "fir.json") == 0
