@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from earfilt import __version__, audio, facts
 from earfilt.audio import tags
-from earfilt.audio.formats import RIFF_FAMILY, Target
+from earfilt.audio.formats import Target
 from earfilt.audio.planning import plan_target
 from earfilt.audio.reader import short_message
 from earfilt.errors import AudioError, UsageError, printable
@@ -147,7 +147,7 @@ class _Run:
         job, options, info = self.job, self.options, self.info
         metadata, left = self._metadata()
         self.warnings += left
-        stored = self.target.container not in RIFF_FAMILY
+        stored = not self.target.native
         with (
             audio.open_output(job.destination, exists=options.exists, in_place=options.in_place, spool=stored) as output,
             audio.open_writer(output.file, self.target, metadata, frames=self._frames(output.seekable), seekable=output.seekable) as writer,

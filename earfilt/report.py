@@ -34,6 +34,7 @@ def summary(row: "Row") -> str:
         "audio": f"{row.fs:g} Hz, {_counted(row.channels or 0, 'channel')}, {row.frames} frames ({duration(audio_seconds(row))})",
         "written as": f"{row.format} {row.subtype}, computed in {row.precision} on {row.device}",
         "peak": f"in {_levels(row.peak_in_dbfs)}, out {_levels(row.peak_out_dbfs)} dBFS",
+        "level": f"in {_levels(row.spl_in_db)}, out {_levels(row.spl_out_db)} dB SPL" if row.spl_in_db else "",
         "clipped": _clipped(row),
         **{f"warning {i}": printable(text) for i, text in enumerate(row.warnings, 1)},
     }

@@ -103,7 +103,7 @@ CONTAINERS = {container.name: container for container in _CONTAINERS}
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 
 RIFF_FAMILY = ("WAV", "WAVEX", "RF64")
-"""Containers that earfilt reads and writes itself (`earfilt.audio.wav`)."""
+"""Containers with the chunks of WAV."""
 
 SUFFIXES = frozenset(suffix for container in _CONTAINERS for suffix in container.suffixes)
 """Extensions, lower case, that are taken for audio when a directory is searched."""
@@ -131,6 +131,11 @@ class Target:
     def sample(self) -> Subtype:
         """How its samples are handed over."""
         return SUBTYPES[self.subtype]
+
+    @property
+    def native(self) -> bool:
+        """Whether earfilt writes it itself, chunks included: the RIFF family, unless the samples are compressed."""
+        return self.container in RIFF_FAMILY and self.sample.lossless
 
     def estimate_bytes(self, frames: int) -> int:
         """Bytes that ``frames`` frames take at most: exact for PCM, never less than a compressed file takes."""
@@ -216,7 +221,7 @@ def choose_subtype(source: str, container: Container) -> str:
     known = SUBTYPES.get(source)
     if not lossless:
         raise UsageError(f"{container.name} is lossy, which is written on request only: add "
-                         f"--subtype {container.subtypes[0]}, or name the output .flac or .wav")  # fmt: skip
+                         f"--subtype {' or '.join(container.subtypes)}, or name the output .flac or .wav")  # fmt: skip
     if known is not None and known.lossless:
         if source in container.subtypes:
             return source

@@ -6,7 +6,7 @@ Within a container metadata travel byte for byte; this is for WAV to FLAC and th
 import struct
 from collections.abc import Iterable, Mapping
 
-from earfilt.audio.formats import RIFF_FAMILY, Target
+from earfilt.audio.formats import Target
 from earfilt.audio.info import Metadata
 from earfilt.audio.riff import Chunk
 from earfilt.errors import printable
@@ -57,11 +57,17 @@ def info_chunk(tags: Tags) -> Chunk | None:
     """A LIST/INFO chunk of the tags that have a name there; None if none has."""
     body = b""
     for key, value in tags:
-        name = _TO_INFO.get(key) or (key if len(key) == 4 and key.startswith("I") and key.isalnum() and key.isascii() else None)
+        name = _info_name(key)
         if name:
             data = value.encode("utf-8", "replace") + b"\0"
             body += name.encode("ascii") + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
     return Chunk(b"LIST", b"INFO" + body) if body else None
+
+
+def _info_name(key: str) -> str | None:
+    """Name of a tag in a LIST/INFO chunk, None if it has none."""
+    plain = len(key) == 4 and key.startswith("I") and key.isalnum() and key.isascii()
+    return _TO_INFO.get(key) or (key if plain else None)
 
 
 def foreign_tags(strings: Mapping[str, str]) -> Tags:
@@ -99,10 +105,13 @@ def _extended(bext: Chunk, line: bytes) -> Chunk:
 def left_behind(metadata: Metadata, target: Target) -> list[str]:
     """What of the metadata has no place in the target's container, as a warning."""
     names: list[str] = []
-    if target.container not in RIFF_FAMILY:
-        opaque = (chunk for chunk in (*metadata.before, *metadata.after) if chunk.data[:4] != b"INFO")
-        names += [printable(chunk.id.decode("latin-1").strip()) for chunk in opaque]
+    chunks = (*metadata.before, *metadata.after)
+    if not target.native:
+        opaque = (chunk for chunk in chunks if chunk.data[:4] != b"INFO")
+        names += [chunk.id.decode("latin-1").strip() for chunk in opaque]
     if target.container != "FLAC":
         names += [{5: "cue sheet", 6: "picture"}[kind] for kind, _ in metadata.blocks if kind != 4]
-    unique = ", ".join(dict.fromkeys(names))
+        if not (target.native and chunks):
+            names += [key for key, _ in metadata.tags if not (_info_name(key) if target.native else key in _TO_SOUNDFILE)]
+    unique = ", ".join(printable(name) for name in dict.fromkeys(names))
     return [f"{target.container} has no place for {unique}: left behind"] if unique else []

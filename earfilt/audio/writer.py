@@ -11,7 +11,7 @@ import soundfile
 
 from earfilt import __version__
 from earfilt.audio import flacmeta, ogg
-from earfilt.audio.formats import RIFF_FAMILY, Target
+from earfilt.audio.formats import Target
 from earfilt.audio.info import Metadata
 from earfilt.audio.pcmbytes import Array
 from earfilt.audio.riff import Chunk
@@ -163,11 +163,11 @@ def open_writer(file: io.RawIOBase, target: Target, metadata: Metadata, *, frame
     Parameters
     ----------
     file : raw binary file
-        Empty; for reading and writing unless the target is of the RIFF family.
+        Empty; for reading and writing unless the target is native.
     frames : int or None
         Frames to come, if known.
     seekable : bool
-        False for a pipe, which can take the RIFF family only.
+        False for a pipe, which can take native targets only.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def open_writer(file: io.RawIOBase, target: Target, metadata: Metadata, *, frame
     OSError
         What the file raises: no space, no permission.
     """
-    if target.container in RIFF_FAMILY:
+    if target.native:
         before, after = metadata.before, metadata.after
         if not before and not after and (chunk := info_chunk(metadata.tags)):
             before = (chunk,)

@@ -53,6 +53,7 @@ def test_03_clipping_is_counted_and_mu_law_does_not_wrap(tmp_path, apply):
     for options in ({"subtype": "PCM_16"}, {"subtype": "ULAW"}):
         row = apply(tmp_path / "a.wav", tmp_path / "b.wav", (2.0,), **options)
         assert row.clipped == [2]
+        assert soundfile.info(tmp_path / "b.wav").subtype == options["subtype"]
         np.testing.assert_allclose(soundfile.read(tmp_path / "b.wav")[0], [0.8, 1, -1], atol=0.03)
     assert apply(tmp_path / "a.wav", tmp_path / "b.wav", (2.0,)).clipped == [0]
     np.testing.assert_allclose(soundfile.read(tmp_path / "b.wav")[0], [0.8, 1.5, -1.5], atol=1e-6)
@@ -158,6 +159,19 @@ def test_other_tools_24_bit_and_float_do_not_become_16_bit(tmp_path, apply):
     for subtype in ("PCM_24", "FLOAT"):
         source = sox_file(tmp_path / f"{subtype}.wav", subtype)
         assert apply(source, tmp_path / "b.wav").subtype == soundfile.info(tmp_path / "b.wav").subtype == subtype
+
+
+@pytest.mark.parametrize("subtype", ["ULAW", "ALAW"])
+@pytest.mark.parametrize("extension", ["wav", "w64", "aiff", "caf", "au"])
+def test_telephone_codecs_are_written_on_request_only(tmp_path, apply, extension, subtype):
+    x = np.sin(np.arange(1000) / 10) / 2
+    soundfile.write(tmp_path / f"a.{extension}", x, 8000, subtype=subtype)
+    row = apply(tmp_path / f"a.{extension}", tmp_path / f"b.{extension}")
+    assert (row.source_subtype, row.subtype) == (subtype, "PCM_16")
+    assert f"--subtype {subtype} keeps it" in row.warnings[0]
+    row = apply(tmp_path / f"a.{extension}", tmp_path / f"b.{extension}", subtype=subtype.lower())
+    assert row.subtype == soundfile.info(tmp_path / f"b.{extension}").subtype == subtype
+    np.testing.assert_array_equal(soundfile.read(tmp_path / f"b.{extension}")[0], soundfile.read(tmp_path / f"a.{extension}")[0])
 
 
 def test_other_tools_no_gain_delay_or_frames_are_added(tmp_path, apply):

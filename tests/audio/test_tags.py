@@ -57,3 +57,7 @@ def test_what_is_left_behind_is_named_once():
     assert tags.left_behind(metadata, TARGET) == []
     assert tags.left_behind(metadata, Target("FLAC", "PCM_16", 8000, 1)) == ["FLAC has no place for bext, cue: left behind"]
     assert tags.left_behind(Metadata(blocks=((4, b""), (6, b""))), TARGET) == ["WAV has no place for picture: left behind"]
+    tagged = Metadata(tags=(("TITLE", "a"), ("ISRC", "b"), ("MOOD", "c")))
+    assert tags.left_behind(tagged, Target("FLAC", "PCM_16", 8000, 1)) == []
+    assert tags.left_behind(tagged, TARGET) == ["WAV has no place for MOOD: left behind"]
+    assert tags.left_behind(tagged, Target("CAF", "PCM_16", 8000, 1)) == ["CAF has no place for ISRC, MOOD: left behind"]
