@@ -66,6 +66,8 @@ class Options:
                 raise UsageError(f"{name} is '{getattr(self, name)}'; it can be {', '.join(allowed)}")
         if not abs(self.gain_db) <= 400.0:
             raise UsageError(f"gain is {self.gain_db} dB; it must be −400 to 400 dB")
+        if self.full_scale_spl is not None and not abs(self.full_scale_spl) <= 400.0:
+            raise UsageError(f"full scale is {self.full_scale_spl} dB SPL; it must be −400 to 400 dB SPL")
 
 
 _CHOICES = {

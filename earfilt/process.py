@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from earfilt import __version__, audio, facts
 from earfilt.audio import tags
 from earfilt.audio.formats import Target
@@ -155,6 +157,8 @@ class _Run:
             levels = self._filter(writer.write, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
                 raise AudioError(f"{info.name}: {_clip_message(levels, self._fitting(levels))}")
+            if not self.target.sample.bits and not (levels.peak_out <= np.finfo(self.target.sample.dtype).max).all():
+                raise AudioError(f"{info.name}: the output goes beyond what {self.target.subtype} can hold; use a lower --gain")
             # A pipe tells the chunks behind its samples at its end.
             late = self.reader.info.metadata.after if options.metadata and not self.reader.rewindable else ()
             self.warnings += writer.finish(tags.with_history(late, self.target, self._history()))

@@ -246,6 +246,13 @@ def test_gain_is_exact(tmp_path, one):
     assert row.rms_in_dbfs[0] == pytest.approx(-20 - 3.0103, abs=1e-3)
 
 
+def test_floating_point_that_overflows_is_an_error(tmp_path, one):
+    source = sine(tmp_path, 0.9, "DOUBLE")
+    with pytest.raises(AudioError, match="beyond what FLOAT can hold; use a lower --gain"):
+        apply(source, tmp_path / "b.wav", fir_file(tmp_path, [1e38, 0.0]), subtype="FLOAT", gain_db=100.0)
+    assert not (tmp_path / "b.wav").exists()
+
+
 def test_clip_warn_counts_by_channel_and_names_the_gain_that_fits(tmp_path, one):
     x = np.zeros((1000, 2), np.int16)
     x[:7, 1] = 30_000
@@ -655,7 +662,16 @@ def test_tail_keep_lengthens_by_the_order_and_needs_a_causal_filter(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"clip": "soft"}, {"precision": "float16"}, {"tail": "x"}, {"full_scale": "x"}, {"exists": "x"}, {"gain_db": float("nan")}]
+    "options",
+    [
+        {"clip": "soft"},
+        {"precision": "float16"},
+        {"tail": "x"},
+        {"full_scale": "x"},
+        {"exists": "x"},
+        {"gain_db": float("nan")},
+        {"full_scale_spl": float("inf")},
+    ],
 )
 def test_impossible_options_are_refused(options):
     with pytest.raises(UsageError):

@@ -137,6 +137,15 @@ def test_chunks_behind_the_samples_of_a_pipe_reach_a_file(tmp_path, one):
     assert (tmp_path / "b.wav").read_bytes() == (tmp_path / "a.wav").read_bytes()
 
 
+@pytest.mark.parametrize("line", ["EARFILT apply a.wav - -f one.npy >> a.wav", "EARFILT apply - a.wav -f one.npy --force < a.wav"])
+def test_the_input_is_recognised_behind_a_redirection(tmp_path, one, line):
+    (tmp_path / "a.wav").write_bytes(wav_bytes(CODES))
+    done = shell(line, tmp_path)
+    assert done.returncode == 2
+    assert b"is the input itself" in done.stderr
+    assert (tmp_path / "a.wav").read_bytes() == wav_bytes(CODES)
+
+
 # Killed.
 
 

@@ -73,11 +73,10 @@ def check_destination(source: str, path: str, *, exists: Exists = "refuse", in_p
     """
     if "\0" in source + path:
         raise AudioError(f"{printable(source if chr(0) in source else path)} is no file name: it holds a zero byte")
+    if _same_file(source, path) and not (in_place and path != "-"):
+        raise UsageError(f"output {printable(path)} is the input itself; use --in-place to replace it")
     if is_stream(path):
         return
-    same = source != "-" and _same_file(source, path)
-    if same and not in_place:
-        raise UsageError(f"output {printable(path)} is the input itself; use --in-place to replace it")
     if os.path.isdir(path):
         raise AudioError(f"output {printable(path)} is a directory")
     if os.path.lexists(path) and not in_place and exists == "refuse":
@@ -94,11 +93,14 @@ def exists_message(path: str) -> str:
     return f"output {printable(path)} exists already; use --force to replace it or --skip-existing to keep it"
 
 
-def _same_file(a: str, b: str) -> bool:
+def _same_file(source: str, path: str) -> bool:
+    """Whether both are one file, under any names, or redirected to the standard input or output."""
     try:
-        return os.path.samefile(a, b)
-    except (OSError, ValueError):
-        return os.path.realpath(a) == os.path.realpath(b)
+        a = os.fstat(0) if source == "-" else os.stat(source)
+        b = os.fstat(1) if path == "-" else os.stat(path)
+        return stat.S_ISREG(a.st_mode) and os.path.samestat(a, b)
+    except OSError:
+        return os.path.realpath(source) == os.path.realpath(path)
 
 
 @contextmanager
