@@ -178,21 +178,36 @@ class OverlapSave:
         Tensor (segments, hop, channels), or complex (segments, hop, channels / 2) if packed
             A view in another memory order; `gather` makes frames of it.
         """
+        return self._pairs(window) if self.packed else self._planes(window)
+
+    def _pairs(self, window: Tensor) -> Tensor:
+        pairs = torch.view_as_complex(window.view(len(window), -1, 2))
+        spectra = torch.fft.fft(pairs.unfold(0, self.n_fft, self.hop)).mul_(self._response)
+        return torch.fft.ifft(spectra, norm="forward")[..., self.overlap :].transpose(1, 2)
+
+    def _planes(self, window: Tensor) -> Tensor:
+        """One channel behind the other, a whole number of hops apart.
+
+        All segments are then rows at equal distances, which the FFT takes without a copy; the rows that reach from one
+        channel into the next are of no use.
+        """
         frames, channels = window.shape
-        if self.packed:
-            pairs = torch.view_as_complex(window.view(frames, channels // 2, 2))
-            spectra = torch.fft.fft(pairs.unfold(0, self.n_fft, self.hop)).mul_(self._response)
-            return torch.fft.ifft(spectra, norm="forward")[..., self.overlap :].transpose(1, 2)
-        spectra = torch.fft.rfft(_planes(window).unfold(1, self.n_fft, self.hop)).mul_(self._response)
-        y = torch.fft.irfft(spectra, n=self.n_fft, norm="forward")[..., self.overlap :]
-        return y.permute(1, 2, 0)
+        segments = (frames - self.overlap) // self.hop
+        pitch = segments - (-self.overlap // self.hop)  # rows from channel to channel
+        rows = (channels - 1) * pitch + segments
+        line = window.new_empty((rows - 1) * self.hop + self.n_fft)
+        _copy(window.T, line.as_strided((channels, frames), (pitch * self.hop, 1)))
+        spectra = torch.fft.rfft(line.unfold(0, self.n_fft, self.hop)).mul_(self._response)
+        y = torch.fft.irfft(spectra, n=self.n_fft, norm="forward")
+        return y.as_strided((segments, self.hop, channels), (self.n_fft, 1, pitch * self.n_fft), self.overlap)
 
 
-def _planes(window: Tensor) -> Tensor:
-    """(frames, channels) -> (channels, frames), contiguous; numpy transposes several times faster than torch."""
-    if window.device.type == "cpu":
-        return torch.from_numpy(np.ascontiguousarray(window.numpy().T))
-    return window.T.contiguous()
+def _copy(source: Tensor, out: Tensor) -> None:
+    """Copy between memory orders; numpy transposes several times faster than torch."""
+    if out.device.type == "cpu":
+        np.copyto(out.numpy(), source.numpy())
+    else:
+        out.copy_(source)
 
 
 def gather(y: Tensor, out: Tensor, *, whole: bool = False) -> None:

@@ -83,18 +83,17 @@ def _fresh(case: Callable[[Path], object], source: Path, result: Path) -> float:
 
 
 def growth(bench: Bench, minutes: tuple[int, ...]) -> None:
-    """Whole processes over ever longer files: time without start-up, and peak memory."""
-    heading("Growth with length", "`earfilt apply` on stereo 16 bit, 513 taps; start-up is that on 1 s. Linear growth is a ratio of 1.")
+    """Ever longer files: time of the engine, and peak memory of whole processes."""
+    heading("Growth with length", "Stereo 16 bit, 513 taps: time of the engine, peak memory of `earfilt apply`; ratio to linear, to flat.")
     sound, result = SOUNDS[0], bench.scratch / "result.wav"
-    start = bench.medians({"start": lambda: programs.earfilt(sound.make(bench.scratch, 1), result, HEADPHONE)})["start"]
     rows: list[list[object]] = []
     first = (0.0, 0.0)
     for m in minutes:
         source = sound.make(bench.scratch, 60 * m)
-        seconds = statistics.median(_fresh(lambda s: programs.earfilt(s, result, HEADPHONE), source, result) for _ in range(bench.repeats))
+        seconds = statistics.median(_fresh(lambda s: filter_file(s, result, sound), source, result) for _ in range(bench.repeats))
         memory = peak_memory(PROGRAM, "apply", source, result, *HEADPHONE.options, "--force", "-q")
-        per_minute = (seconds - start) / m
-        first = first if rows else (per_minute, memory)
-        rows.append([f"{m} min", duration(seconds), f"{per_minute / first[0]:.2f}", f"{memory:.0f} MB", f"{memory / first[1]:.2f}"])
+        first = first if rows else (seconds / m, memory)
+        linear, flat = seconds / m / first[0], memory / first[1]
+        rows.append([f"{m} min", duration(seconds), f"{linear:.2f}", f"{memory:.0f} MB", f"{flat:.2f}"])
         source.unlink()
     table(["length", "time", "time per minute, relative", "peak memory", "memory, relative"], rows)

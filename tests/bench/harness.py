@@ -1,6 +1,7 @@
 """What all topics share: timing in turns, tables, the scratch directory."""
 
-import os
+import contextlib
+import math
 import shutil
 import statistics
 import subprocess
@@ -66,13 +67,20 @@ def execute(*command: object) -> None:
 
 
 def peak_memory(*command: object) -> float:
-    """Largest resident memory of a program run to its end, in MB (POSIX)."""
+    """Largest resident memory of a program run to its end, in MB; NaN where there is no /proc.
+
+    The kernel's high-water mark is read while the program runs: the one that `wait4` reports contains this process's own.
+    """
     child = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
+    peak = math.nan
+    while child.poll() is None:
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{child.pid}/status").read_text().splitlines()
+            peak = next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), peak)
+        time.sleep(0.005)
     if child.returncode:
         raise RuntimeError(f"{command[0]} ended with {child.returncode}")
-    return usage.ru_maxrss / (1024.0**2 if sys.platform == "darwin" else 1024.0)
+    return peak
 
 
 def scratch_directory() -> Path:
