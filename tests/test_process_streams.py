@@ -207,7 +207,7 @@ def test_kill_9_at_any_moment_leaves_the_whole_old_or_the_whole_new_file(tmp_pat
     (tmp_path / "a.wav").write_bytes(wav_bytes(np.tile(CODES, (20, 1))))
     whole = None
     rng = np.random.default_rng(9)
-    for _ in range(5):
+    for _ in range(3):
         process = subprocess.Popen([sys.executable, "-c", KILL_LOOP], cwd=tmp_path, env=single_threaded(), stdout=subprocess.PIPE)
         assert process.stdout is not None
         process.stdout.readline()
@@ -238,7 +238,7 @@ except UsageError as error:
 def test_of_several_processes_at_one_name_one_wins_and_the_others_say_so(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav_bytes(np.tile(CODES, (20, 1))))
     command = [sys.executable, "-c", RACE]
-    racers = [subprocess.Popen(command, cwd=tmp_path, env=single_threaded(), stdin=-1, stdout=-1, text=True) for _ in range(4)]
+    racers = [subprocess.Popen(command, cwd=tmp_path, env=single_threaded(), stdin=-1, stdout=-1, text=True) for _ in range(3)]
     for racer in racers:
         racer.stdout.readline()
     for racer in racers:
@@ -246,7 +246,7 @@ def test_of_several_processes_at_one_name_one_wins_and_the_others_say_so(tmp_pat
         racer.stdin.flush()
     for racer in racers:
         racer.communicate()
-    assert sorted(racer.returncode for racer in racers) == [0, 2, 2, 2]
+    assert sorted(racer.returncode for racer in racers) == [0, 2, 2]
     assert soundfile.info(tmp_path / "b.wav").frames == 20 * len(CODES)
     assert sorted(os.listdir(tmp_path)) == ["a.wav", "b.wav"]
 
@@ -265,7 +265,7 @@ def peak_memory(path) -> float:
     return int(run(sys.executable, "-c", MEMORY, path)) / (1024 if sys.platform == "linux" else 1 << 20)
 
 
-@pytest.mark.parametrize("minutes", [20, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("minutes", [10, pytest.param(600, marks=pytest.mark.slow)])
 def test_memory_does_not_grow_with_the_file(tmp_path, minutes):
     """600 minutes of stereo at 48 kHz pass 4 GiB: RF64 into RF64."""
     frames = {"short": 60 * 48_000, "long": minutes * 60 * 48_000}

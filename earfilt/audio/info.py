@@ -16,6 +16,8 @@ class Metadata:
         Chunks of a RIFF file, before and behind its samples.
     blocks : tuple of (int, bytes)
         Metadata blocks of a FLAC file (type, content): Vorbis comments, pictures, cue sheets.
+    iff : tuple of Chunk
+        Chunks of an AIFF file.
     tags : tuple of (str, str)
         Key and value of what can go into another container, keys as Vorbis comments name them (upper case).
     """
@@ -23,6 +25,7 @@ class Metadata:
     before: tuple[Chunk, ...] = ()
     after: tuple[Chunk, ...] = ()
     blocks: tuple[tuple[int, bytes], ...] = ()
+    iff: tuple[Chunk, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import soundfile
 
-from earfilt.audio import flacmeta, pcmbytes, riff, w64
+from earfilt.audio import aiff, flacmeta, pcmbytes, riff, w64
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, SUBTYPES, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.promise import caf_patch, promised_frames
@@ -55,9 +55,12 @@ class Reader(ABC):
                 raise
             raise AudioError(f"cannot read {self.info.name}: {error.strerror or error}") from error
         self.frames_read += len(block)
-        if frames and not len(block) and not self._ended:
-            self._ended = True
-            self._at_end()
+        if frames and not len(block):
+            if not self._ended:
+                self._ended = True
+                self._at_end()
+            if self.source.changed() and not self.repair:
+                raise AudioError(f"{self.info.name} changed while it was read; filter it again when nothing writes to it any more")
         return block
 
     def _at_end(self) -> None:
@@ -216,6 +219,9 @@ class SoundfileReader(Reader):
             blocks = flacmeta.read_blocks(source)
             tags = [pair for kind, data in blocks if kind == flacmeta.VORBIS_COMMENT for pair in flacmeta.parse_comments(data)]
             return Metadata(blocks=tuple(blocks), tags=tuple(tags))
+        if self._file.format == "AIFF":
+            iff = aiff.read_chunks(source)
+            return Metadata(iff=iff, tags=aiff.text_tags(iff))
         return Metadata(tags=foreign_tags(self._file.copy_metadata()))
 
     def _next(self, frames: int) -> pcmbytes.Array:
@@ -251,7 +257,7 @@ def riff_metadata(source: Source, head: riff.Head) -> Metadata:
     source.seek(head.data_offset + (head.data_size or 0))
     after = tuple(riff.read_rest(source, head.data_size or 0, head.warnings)) if head.data_size else ()
     source.seek(head.data_offset)
-    return Metadata(tuple(head.before), after, (), riff_tags((*head.before, *after)))
+    return Metadata(tuple(head.before), after, tags=riff_tags((*head.before, *after)))
 
 
 class NotAudioError(AudioError):

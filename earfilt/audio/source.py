@@ -32,6 +32,7 @@ class Source:
         self.raw, self.name, self.position = raw, name, 0
         status = os.fstat(raw.fileno())
         self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
+        self._stamp = status.st_size, status.st_mtime_ns
         self._tape = bytearray() if self.size is None else None
         if self.size is not None:
             raw.seek(0)
@@ -40,6 +41,11 @@ class Source:
     def seekable(self) -> bool:
         """True for a file."""
         return self.size is not None
+
+    def changed(self) -> bool:
+        """Whether somebody has written to the file since it was opened (who replaces it leaves the open one as it is)."""
+        status = os.fstat(self.raw.fileno())
+        return self.size is not None and (status.st_size, status.st_mtime_ns) != self._stamp
 
     def readinto(self, view: memoryview) -> int:
         """Fill ``view`` as far as there are bytes; returns how many."""
@@ -103,7 +109,8 @@ class Source:
             raise AudioError(f"cannot spool {self.name} to disk: {error.strerror or error}") from error
         self.raw.close()
         self.raw, self._tape, self.position = stored, None, stored.seek(0)
-        self.size = os.fstat(stored.fileno()).st_size
+        status = os.fstat(stored.fileno())
+        self.size, self._stamp = status.st_size, (status.st_size, status.st_mtime_ns)
 
     def close(self) -> None:
         """Give the descriptor back."""

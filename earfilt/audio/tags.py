@@ -6,6 +6,7 @@ Within a container metadata travel byte for byte; this is for WAV to FLAC and th
 import struct
 from collections.abc import Iterable, Mapping
 
+from earfilt.audio.aiff import TEXTS
 from earfilt.audio.formats import Target
 from earfilt.audio.info import Metadata
 from earfilt.audio.riff import Chunk
@@ -109,9 +110,11 @@ def left_behind(metadata: Metadata, target: Target) -> list[str]:
     if not target.native:
         opaque = (chunk for chunk in chunks if chunk.data[:4] != b"INFO")
         names += [chunk.id.decode("latin-1").strip() for chunk in opaque]
+    if target.container != "AIFF":
+        names += [chunk.id.decode("latin-1").strip() for chunk in metadata.iff if chunk.id not in TEXTS]
     if target.container != "FLAC":
         names += [{5: "cue sheet", 6: "picture"}[kind] for kind, _ in metadata.blocks if kind != 4]
-        if not (target.native and chunks):
+        if not (target.native and chunks) and not (target.container == "AIFF" and metadata.iff):
             names += [key for key, _ in metadata.tags if not (_info_name(key) if target.native else key in _TO_SOUNDFILE)]
     unique = ", ".join(printable(name) for name in dict.fromkeys(names))
     return [f"{target.container} has no place for {unique}: left behind"] if unique else []

@@ -10,7 +10,7 @@ from typing import Protocol
 import soundfile
 
 from earfilt import __version__
-from earfilt.audio import flacmeta, ogg
+from earfilt.audio import aiff, flacmeta, ogg
 from earfilt.audio.formats import Target
 from earfilt.audio.info import Metadata
 from earfilt.audio.pcmbytes import Array
@@ -77,18 +77,20 @@ class SoundfileWriter:
     file : raw binary file
         Empty, for reading and writing, and seekable.
     metadata : Metadata
-        FLAC gets its blocks as they are, or comments made of its tags; other containers the tags that libsndfile knows.
+        FLAC gets its blocks as they are, or comments made of its tags; AIFF its chunks; other containers, and AIFF without chunks,
+        the tags that libsndfile knows.
     """
 
     def __init__(self, file: io.RawIOBase, target: Target, metadata: Metadata) -> None:
         self.target, self._file = target, file
         self._blocks = _flac_blocks(metadata) if target.container == "FLAC" else []
+        self._chunks = metadata.iff if target.container == "AIFF" else ()
         self._shifted = _Shifted(file, flacmeta.size_of(self._blocks))
         with self._failures():
             self._sound = soundfile.SoundFile(self._shifted, "w", target.fs, target.channels, target.subtype, format=target.container)
             # The chunk holds the second of writing. There is no public call to leave it out.
             soundfile._snd.sf_command(self._sound._file, _SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
-            if target.container != "FLAC":
+            if target.container != "FLAC" and not self._chunks:
                 for name, value in soundfile_strings(metadata.tags).items():
                     setattr(self._sound, name, value)
 
@@ -114,6 +116,8 @@ class SoundfileWriter:
             self._sound.close()
         if self._blocks:
             self._splice()
+        if self._chunks:
+            aiff.append_chunks(self._file, self._chunks)
         if self.target.container == "OGG":
             ogg.set_serials(self._file)
         return []
