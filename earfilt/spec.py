@@ -131,6 +131,8 @@ def _chain(spec: FilterSpec, fs: float, chain: list[Member]) -> Fir:
         taps = _convolved(taps, part.taps)
     lookahead, odd_ends = sum(part.lookahead for part in parts), any(part.odd_ends for part in parts)
     meta = _meta(spec, fs, chain, designs)
+    if len(chain) == 1 and chain[0].kind == "fir":
+        meta |= _told(parts[0])
     fir = Fir(taps, float(fs), lookahead, odd_ends, meta)
     return dataclasses.replace(fir, meta={**meta, **_deviation(spec, fir)})
 
@@ -212,6 +214,16 @@ def _meta(spec: FilterSpec, fs: float, chain: list[Member], designs: list[Design
             "missed_points_hz": sorted({f for design in designs for f in design.missed_points_hz}),
         }
     return meta
+
+
+def _told(fir: Fir) -> dict[str, Any]:
+    """What a FIR file says of itself, as far as it is plain words and numbers."""
+    told = {name: fir.meta.get(name) for name in ("order", "phase", "convention", "source")}
+    return {
+        name: value
+        for name, value in told.items()
+        if isinstance(value, str | int) or (isinstance(value, list) and value and all(isinstance(part, str | int) for part in value))
+    }
 
 
 def _joined(values: list[Any]) -> Any:

@@ -166,3 +166,13 @@ def test_tolerance_needs_a_published_curve(tmp_path: Path) -> None:
     np.save(tmp_path / "fir.npy", np.ones(5))
     with pytest.raises(UsageError, match="no published curve"):
         realise(FilterSpec(f"{tmp_path}/fir.npy+headphone", tolerance=0.5), 16000)
+
+
+def test_a_fir_file_keeps_what_it_says_of_itself(tmp_path: Path) -> None:
+    from earfilt.firfile import write_fir
+
+    path = tmp_path / "ear.json"
+    write_fir(realise(FilterSpec("middle-ear", order=128), 16000), path)
+    meta = realise(FilterSpec(str(path)), 16000).meta
+    assert (meta["filter"], meta["order"], meta["phase"]) == (str(path), 128, "minimum")
+    assert "Lopez-Poveda" in meta["source"][0]

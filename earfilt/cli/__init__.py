@@ -26,14 +26,15 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # whose tables cut the names of options at 80 columns
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     help="Put audio through the human outer and middle ear: published transfer functions, exact, and time-aligned to the sample.",
     epilog="Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before work; 130/143 interrupted.",
 )
-app.command(no_args_is_help=True)(apply)
-app.command(no_args_is_help=True)(response)
-app.command(no_args_is_help=True)(design)
-app.command()(filters)
+app.command(no_args_is_help=True, short_help="Recordings through an ear.")(apply)
+app.command(no_args_is_help=True, short_help="The curve, as numbers or figure.")(response)
+app.command(no_args_is_help=True, short_help="The FIR, for other programs.")(design)
+app.command(short_help="The catalogue of ears.")(filters)
 
 
 def _print_version(wanted: bool) -> None:

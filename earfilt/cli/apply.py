@@ -18,8 +18,6 @@ from earfilt.errors import EarfiltError, UsageError
 if TYPE_CHECKING:
     from earfilt.process import FileJob
 
-_OUTPUT, _LEVEL, _RUN = "Output", "Level", "Computation"
-
 
 class Clip(StrEnum):
     warn = "warn"
@@ -53,55 +51,41 @@ def apply(
     make_spec: SpecMaker,
     subtype: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Sample format, e.g. PCM_24 or FLOAT (default: the input's).", rich_help_panel=_OUTPUT),
+        typer.Option(metavar="NAME", help="Sample format, e.g. PCM_24 or FLOAT (default: the input's)."),
     ] = None,
     fmt: Annotated[
         str | None,
-        typer.Option("--format", metavar="NAME", help="Container, e.g. wav or flac (default: by extension).", rich_help_panel=_OUTPUT),
+        typer.Option("--format", metavar="NAME", help="Container, e.g. wav or flac (default: by extension)."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing output.", rich_help_panel=_OUTPUT)] = False,
-    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave an existing output.", rich_help_panel=_OUTPUT)] = False,
-    in_place: Annotated[
-        bool, typer.Option("--in-place", help="Replace the inputs themselves, atomically; give no OUTPUT.", rich_help_panel=_OUTPUT)
-    ] = False,
-    metadata: Annotated[
-        bool, typer.Option("--metadata/--no-metadata", help="Carry chunks, tags and pictures over.", rich_help_panel=_OUTPUT)
-    ] = True,
-    tail: Annotated[
-        Tail, typer.Option(help="keep: the output is longer by the order of a causal filter.", rich_help_panel=_OUTPUT)
-    ] = Tail.cut,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Go on with NaN and Inf (as 0) and with a source cut short.", rich_help_panel=_OUTPUT)
-    ] = False,
-    gain: Annotated[float, typer.Option(metavar="DB", help="Gain beside the filter.", rich_help_panel=_LEVEL)] = 0.0,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave an existing output.")] = False,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs themselves, atomically; give no OUTPUT.")] = False,
+    metadata: Annotated[bool, typer.Option("--metadata/--no-metadata", help="Carry chunks, tags and pictures over.")] = True,
+    tail: Annotated[Tail, typer.Option(help="keep: the output is longer by the order of a causal filter.")] = Tail.cut,
+    repair: Annotated[bool, typer.Option("--repair", help="Go on with NaN and Inf (as 0) and with a source cut short.")] = False,
+    gain: Annotated[float, typer.Option(metavar="DB", help="Gain beside the filter.")] = 0.0,
     clip: Annotated[
         Clip,
-        typer.Option(
-            help="Samples beyond full scale: count them; fail; scale the file to fit; write a float format.", rich_help_panel=_LEVEL
-        ),
+        typer.Option(help="Samples beyond full scale: count them; fail; scale the file to fit; write a float format."),
     ] = Clip.warn,
-    dither: Annotated[
-        bool, typer.Option("--dither", help="Triangular dither, seeded from the file's relative path.", rich_help_panel=_LEVEL)
-    ] = False,
+    dither: Annotated[bool, typer.Option("--dither", help="Triangular dither, seeded from the file's relative path.")] = False,
     full_scale_spl: Annotated[
         float | None,
         typer.Option(
             metavar="DB",
             help="Level of digital full scale in dB SPL, to report levels in dB SPL (AMT: 93.98, or 100 in older models, with rms).",
-            rich_help_panel=_LEVEL,
         ),
     ] = None,
     full_scale: Annotated[
         FullScale,
         typer.Option(
             help="What that level belongs to: peak, a sine that reaches full scale; rms, a signal whose RMS is 1.0.",
-            rich_help_panel=_LEVEL,
         ),
     ] = FullScale.rms,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N, mps or auto.", rich_help_panel=_RUN)] = "cpu",
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N, mps or auto.")] = "cpu",
     precision: Annotated[
         Precision,
-        typer.Option(help="auto: float64 for 24- and 32-bit integers and DOUBLE, else float32.", rich_help_panel=_RUN),
+        typer.Option(help="auto: float64 for 24- and 32-bit integers and DOUBLE, else float32."),
     ] = Precision.auto,
     files_from: many.FilesFrom = None,
     nul: many.Nul = False,

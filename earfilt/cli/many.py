@@ -16,11 +16,9 @@ if TYPE_CHECKING:
     from earfilt.batch.plan import Plan
     from earfilt.process import FileJob
 
-_MANY = "Many files"
-
 
 def _many(*names: str, help: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=_MANY)
+    return typer.Option(*names, help=help, metavar=metavar)
 
 
 FilesFrom = Annotated[str | None, _many("--files-from", metavar="FILE|-", help="Also the inputs that FILE lists, one a line.")]

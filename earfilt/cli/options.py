@@ -10,8 +10,6 @@ import typer
 
 from earfilt.filterspec import FilterSpec
 
-_FILTER = "Filter"
-
 
 class Phase(StrEnum):
     minimum = "minimum"
@@ -44,50 +42,38 @@ FILTER_HELP = (
     "(.wav .json .mat .csv .txt .npy). 'earfilt filters' lists the names."
 )
 
-FilterName = Annotated[str, typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP, rich_help_panel=_FILTER)]
-FilterNames = Annotated[
-    list[str], typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP + " Repeatable.", rich_help_panel=_FILTER)
-]
-Order = Annotated[
-    int | None, typer.Option(metavar="N", help="Number of taps - 1 of each member (default: the filter's own).", rich_help_panel=_FILTER)
-]
+FilterName = Annotated[str, typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP)]
+FilterNames = Annotated[list[str], typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP + " Repeatable.")]
+Order = Annotated[int | None, typer.Option(metavar="N", help="Number of taps - 1 of each member (default: the filter's own).")]
 Tolerance = Annotated[
     float | None,
-    typer.Option(
-        metavar="DB", help="Instead of --order: the fewest taps that stay within DB of the published curve.", rich_help_panel=_FILTER
-    ),
+    typer.Option(metavar="DB", help="Instead of --order: the fewest taps that stay within DB of the published curve."),
 ]
 PhaseOption = Annotated[
     Phase | None,
-    typer.Option(
-        "--phase", help="Causal minimum phase, or zero phase (default: minimum; zero for outer-middle-ear).", rich_help_panel=_FILTER
-    ),
+    typer.Option("--phase", help="Causal minimum phase, or zero phase (default: minimum; zero for outer-middle-ear)."),
 ]
 NormalizeGain = Annotated[
     bool | None,
-    typer.Option(
-        "--normalize-gain/--no-normalize-gain", help="Middle ear: peak at 0 dB (default), or m/s per Pa.", rich_help_panel=_FILTER
-    ),
+    typer.Option("--normalize-gain/--no-normalize-gain", help="Middle ear: peak at 0 dB (default), or m/s per Pa."),
 ]
 ConventionOption = Annotated[
     Convention | None,
-    typer.Option(
-        "--convention", help="Outer+middle ear: the published dB once (default), or four times, as the AMT does.", rich_help_panel=_FILTER
-    ),
+    typer.Option("--convention", help="Outer+middle ear: the published dB once (default), or four times, as the AMT does."),
 ]
-Flow = Annotated[float | None, typer.Option(metavar="HZ", help="Outer+middle ear: lowest frequency (20).", rich_help_panel=_FILTER)]
-Fhigh = Annotated[float | None, typer.Option(metavar="HZ", help="Outer+middle ear: highest frequency (16000).", rich_help_panel=_FILTER)]
+Flow = Annotated[float | None, typer.Option(metavar="HZ", help="Outer+middle ear: lowest frequency (20).")]
+Fhigh = Annotated[float | None, typer.Option(metavar="HZ", help="Outer+middle ear: highest frequency (16000).")]
 Latency = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Tap at time zero of a FIR file that does not say (.npy, foreign files).", rich_help_panel=_FILTER),
+    typer.Option(metavar="N", help="Tap at time zero of a FIR file that does not say (.npy, foreign files)."),
 ]
 InterpolationOption = Annotated[
     Interpolation | None,
-    typer.Option("--interpolation", help="Frequency axis on which a curve is interpolated (log).", rich_help_panel=_FILTER),
+    typer.Option("--interpolation", help="Frequency axis on which a curve is interpolated (log)."),
 ]
 BeyondOption = Annotated[
     Beyond | None,
-    typer.Option("--beyond", help="A curve outside its ends: held flat (default), or falling 12 dB an octave.", rich_help_panel=_FILTER),
+    typer.Option("--beyond", help="A curve outside its ends: held flat (default), or falling 12 dB an octave."),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No summary and no progress; errors only.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]
@@ -126,7 +112,9 @@ def takes_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(make_spec=lambda name: FilterSpec(name, **plain), **values)
 
     del wrapper.__wrapped__
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    place = 1 + next(i for i, p in enumerate(keyword) if p.name in ("filter_name", "filter_names"))
+    parameters = keyword[:place] + added + keyword[place:]  # in the help they stand behind --filter
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapper

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from earfilt.plot import Measurement
     from earfilt.response import Response
 
-_FREQS, _OUTPUT = "Frequencies", "Output"
 _DEFAULT_FS = 48000.0
 _TABLES = (".csv", ".json")
 _STDOUT = "-"
@@ -45,19 +44,13 @@ def response(
     make_spec: SpecMaker,
     fs: Annotated[
         float | None,
-        typer.Option(metavar="HZ", help="Sampling rate (48000; of a FIR file, its own).", rich_help_panel=_FREQS, show_default=False),
+        typer.Option(metavar="HZ", help="Sampling rate (48000; of a FIR file, its own).", show_default=False),
     ] = None,
-    points: Annotated[int, typer.Option(metavar="N", help="How many frequencies.", rich_help_panel=_FREQS)] = 512,
-    scale: Annotated[Scale, typer.Option(help="Their spacing, and the axis of figures.", rich_help_panel=_FREQS)] = Scale.log,
-    fmin: Annotated[
-        float | None, typer.Option(metavar="HZ", help="The lowest (20; 0 on a linear scale).", rich_help_panel=_FREQS, show_default=False)
-    ] = None,
-    fmax: Annotated[
-        float | None, typer.Option(metavar="HZ", help="The highest (20000, at most fs/2).", rich_help_panel=_FREQS, show_default=False)
-    ] = None,
-    freqs: Annotated[
-        str | None, typer.Option(metavar="HZ,HZ,...", help="Exactly these instead.", rich_help_panel=_FREQS, show_default=False)
-    ] = None,
+    points: Annotated[int, typer.Option(metavar="N", help="How many frequencies.")] = 512,
+    scale: Annotated[Scale, typer.Option(help="Their spacing, and the axis of figures.")] = Scale.log,
+    fmin: Annotated[float | None, typer.Option(metavar="HZ", help="The lowest (20; 0 on a linear scale).", show_default=False)] = None,
+    fmax: Annotated[float | None, typer.Option(metavar="HZ", help="The highest (20000, at most fs/2).", show_default=False)] = None,
+    freqs: Annotated[str | None, typer.Option(metavar="HZ,HZ,...", help="Exactly these instead.", show_default=False)] = None,
     outputs: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,26 +58,24 @@ def response(
             "--output",
             metavar="FILE",
             help="Write .csv, .json, .png, .svg or .pdf instead of CSV to stdout (-). Repeatable.",
-            rich_help_panel=_OUTPUT,
             show_default=False,
         ),
     ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Draw it in the terminal.", rich_help_panel=_OUTPUT)] = False,
+    show: Annotated[bool, typer.Option("--show", help="Draw it in the terminal.")] = False,
     compare: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="CSV",
             help="Lay a measurement (frequency_hz,gain_db) beside. Repeatable.",
-            rich_help_panel=_OUTPUT,
             show_default=False,
         ),
     ] = None,
     panels: Annotated[
         list[Panel] | None,
-        typer.Option("--panel", help="What a figure shows (magnitude). Repeatable.", rich_help_panel=_OUTPUT, show_default=False),
+        typer.Option("--panel", help="What a figure shows (magnitude). Repeatable.", show_default=False),
     ] = None,
-    width: Annotated[float, typer.Option(metavar="MM", help="Width of figures.", rich_help_panel=_OUTPUT)] = 85.0,
-    force: Annotated[bool, typer.Option("--force", help="Replace existing files.", rich_help_panel=_OUTPUT)] = False,
+    width: Annotated[float, typer.Option(metavar="MM", help="Width of figures.")] = 85.0,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Quiet = False,
 ) -> int:
     """Effective response of filters: magnitude, phase and group delay, evaluated exactly at each frequency.
