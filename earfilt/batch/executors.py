@@ -11,18 +11,19 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Any
 
 from earfilt.errors import UsageError, printable
 
 _PATIENCE = 10.0  # seconds that a Dask scheduler has to answer
-_PRELOAD = ["__main__", "earfilt.batch.preload"]
 
 
 class Pool:
@@ -44,13 +45,14 @@ class Pool:
 
     def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
         """As `Executor.submit`; an executor that broke is replaced."""
-        if self._executor is not None:
-            try:
-                return self._executor.submit(function, *args)
-            except BrokenExecutor:
-                self._executor.shutdown(wait=False)
-        self._executor = self._make()
-        return self._executor.submit(function, *args)
+        with _without_main():
+            if self._executor is not None:
+                try:
+                    return self._executor.submit(function, *args)
+                except BrokenExecutor:
+                    self._executor.shutdown(wait=False)
+            self._executor = self._make()
+            return self._executor.submit(function, *args)
 
     def close(self) -> None:
         """Cancel what waits, let finish what runs."""
@@ -68,8 +70,20 @@ def warm_up() -> None:
     if _method() == "forkserver":
         from multiprocessing import forkserver
 
-        multiprocessing.set_forkserver_preload(_PRELOAD)
-        forkserver.ensure_running()
+        multiprocessing.set_forkserver_preload(["earfilt.batch.preload"])
+        with _without_main():
+            forkserver.ensure_running()
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Workers need nothing of the program that starts them; multiprocessing would run its main file again in each."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _method() -> str:
