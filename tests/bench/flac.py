@@ -8,7 +8,7 @@ from tests.bench.material import HEADPHONE, Sound
 def run(bench: Bench) -> None:
     """``earfilt apply`` against ``flac`` and SoX decoding and encoding the same file without a filter."""
     seconds = 60 if bench.quick else 1800
-    heading("FLAC to FLAC", f"{seconds // 60} min of stereo 16 bit. earfilt filters; the others only decode and encode, at their default levels.")
+    heading("FLAC to FLAC", f"{seconds // 60} min of stereo 16 bit. earfilt filters; the others only decode and encode, by default levels.")
     source, result = Sound("PCM_16", 2, "flac").make(bench.scratch, seconds), bench.scratch / "result.flac"
     cases = {
         "earfilt apply": lambda: programs.earfilt(source, result, HEADPHONE),
