@@ -25,6 +25,7 @@ from earfilt.pcm import Levels, SampleFormat, Samples, Tally, quantise, tpdf
 __all__ = ["Levels", "NonFiniteError", "SampleFormat", "Settings", "run"]
 
 READ = 1 << 16  # frames read at a time: their extremes are taken while they are in the cache
+PATIENCE = 5.0  # seconds for a thread to end after an interruption
 CUDA_CALL_BYTES = 1 << 26  # of spectra in one call on a GPU: enough to fill it
 
 Read = Callable[[int], Samples]
@@ -56,7 +57,7 @@ class Settings:
     repair : bool
         Read NaN and infinity as 0 instead of raising.
     threads : int >= 1
-        Threads that read, filter and write by turns; 1: all on the calling thread.
+        Threads that read, filter and write by turns; the calling one waits for them.
     """
 
     precision: Literal["float32", "float64"] = "float32"
@@ -307,6 +308,36 @@ class _Crew:
         self.job, self.sink = job, sink
         self.windows, self.reading = job.windows(source), Lock()
 
+    def run(self, count: int) -> None:
+        """Work on so many threads, and wait for them.
+
+        The calling thread does nothing else: it is the one that a system's signal interrupts, at any instruction, and a lock that it
+        held then would never be given back.
+        """
+        # As daemons they do not keep a process that was told to end, should one of them wait for a pipe that gives nothing. Thread.join
+        # takes a thread for ended when a signal interrupts the waiting; a lock does not.
+        ended = [Lock() for _ in range(count)]
+        threads = [Thread(target=self._work, args=(lock,), name="earfilt", daemon=True) for lock in ended]
+        try:
+            for lock, thread in zip(ended, threads, strict=True):
+                lock.acquire()
+                thread.start()
+            for lock, thread in zip(ended, threads, strict=True):
+                lock.acquire()
+                thread.join()
+        except BaseException as interruption:
+            self.sink.fail(interruption)
+            for lock, thread in zip(ended, threads, strict=True):
+                if thread.is_alive():
+                    lock.acquire(timeout=PATIENCE)
+            raise
+
+    def _work(self, ended: Lock) -> None:
+        try:
+            self.work()
+        finally:
+            ended.release()
+
     def work(self) -> None:
         """Until the signal ends or anything fails on any thread."""
         try:
@@ -362,12 +393,7 @@ def run(
     with _Calm.kept():  # also for the spectrum of the taps: a short FFT on several threads of torch waits for them
         job = _Job(fir, source, target, channels, settings)
         crew = _Crew(job, reader, sink)
-        others = [Thread(target=crew.work, name="earfilt") for _ in range(settings.threads - 1)]
-        for thread in others:
-            thread.start()
-        crew.work()
-        for thread in others:
-            thread.join()
+        crew.run(settings.threads)
     if sink.failure:
         raise sink.failure
     return _levels(job, reader, sink)
