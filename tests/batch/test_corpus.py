@@ -187,7 +187,8 @@ def test_killed_again_and_again_and_resumed(rounds: int, corpus: Path, undisturb
     counts = kill_at_random(corpus, out, rounds)
     whole = hashes(out)
     assert all(undisturbed[name] == content for name, content in whole.items())  # no partial file at a final name
-    assert finish(command(corpus, out, "--resume", "--report", tmp_path / "report"))[0] == 0
+    code, err = finish(command(corpus, out, "--resume", "--report", tmp_path / "report"))
+    assert code == 0, err
     assert hashes(out) == undisturbed, counts
     status = [row["status"] for row in rows(tmp_path / "report")]
     assert len(status) == len(undisturbed)
@@ -229,7 +230,8 @@ def test_a_killed_worker_loses_nothing(corpus: Path, undisturbed: dict[str, str]
 def test_signals_stop_cleanly(number: signal.Signals, code: int, corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = command(corpus, out, start_new_session=True)
-    wait_for(lambda: out.exists() and hashes(out))
+    manifest = out / ".earfilt-manifest.jsonl"
+    wait_for(lambda: manifest.exists() and '"output"' in manifest.read_text())
     family = descendants(process)
     # Ctrl-C reaches every process of the terminal; a service manager ends the first one only.
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
@@ -290,7 +292,8 @@ def test_in_place_is_done_once_however_often_it_is_killed(corpus: Path, undistur
         time.sleep(moment)
         process.kill()
         process.communicate()
-    assert finish(command(root, "--in-place", "--resume"))[0] == 0
+    code, err = finish(command(root, "--in-place", "--resume", "-v"))
+    assert code == 0, err
     assert hashes(root) == undisturbed
     assert apply(root, "--in-place", "--resume", "--gain", "-6", "-q") == 1  # it cannot be had otherwise any more
     assert hashes(root) == undisturbed
