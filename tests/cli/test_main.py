@@ -85,7 +85,7 @@ def test_stderr_closed(recording: Path, tmp_path: Path) -> None:
     assert subprocess.run(["sh", "-c", script], env=single_threaded()).returncode == 1
 
 
-@pytest.mark.parametrize("columns", [60, 80, 200])
+@pytest.mark.parametrize("columns", [80, 200])
 def test_help_fits_the_terminal(columns: int) -> None:
     environment = {**single_threaded(), "COLUMNS": str(columns), "TERM": "dumb"}
     for command in ([], ["apply"], ["response"], ["design"], ["filters"]):
