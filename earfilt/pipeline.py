@@ -328,8 +328,8 @@ class _Crew:
         except BaseException as interruption:
             self.sink.fail(interruption)
             for lock, thread in zip(ended, threads, strict=True):
-                if thread.is_alive():
-                    lock.acquire(timeout=PATIENCE)
+                if thread.is_alive() and lock.acquire(timeout=PATIENCE):
+                    thread.join()
             raise
 
     def _work(self, ended: Lock) -> None:
