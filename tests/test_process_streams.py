@@ -176,7 +176,7 @@ def test_an_interruption_leaves_nothing(tmp_path, extension, number, code):
     process = start_and_wait(tmp_path, extension)
     process.send_signal(number)
     _, said = process.communicate()
-    assert process.returncode == code
+    assert process.returncode == code, said
     assert len(said.splitlines()) == 1
     assert os.listdir(tmp_path) == ["a.wav"]
 

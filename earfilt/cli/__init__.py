@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -19,7 +20,7 @@ from earfilt.cli.design import design
 from earfilt.cli.filters import filters
 from earfilt.cli.response import response
 from earfilt.cli.streams import open_closed, own_stderr
-from earfilt.errors import EarfiltError, printable
+from earfilt.errors import EarfiltError, is_out_of_memory, printable
 
 app = typer.Typer(
     name="earfilt",
@@ -74,7 +75,17 @@ def main() -> None:
     open_closed()
     with contextlib.nullcontext() if debug else own_stderr():
         code = _flushed(run(arguments, debug=debug))
+    if any(thread.name == "earfilt" for thread in threading.enumerate()):
+        _leave_at_once(code)
     sys.exit(code)
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """Exit although a thread of the engine is still in a long call: an interpreter that ends under it would abort."""
+    from earfilt.audio import discard_all
+
+    discard_all()
+    os._exit(code)
 
 
 def run(arguments: list[str], *, debug: bool = False) -> int:
@@ -97,7 +108,7 @@ def _explained(error: Exception) -> int:
         return _said(str(error), error.exit_code)
     if hasattr(error, "format_message"):  # the parser's own: wrong usage
         return _said(f"{error.format_message()} (see 'earfilt --help')", 2)
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return _said("out of memory", 1)
     if isinstance(error, OSError):
         return _said(str(error), 1)
