@@ -41,6 +41,18 @@ class AudioError(EarfiltError, OSError):
         return str(self.args[0]) if self.args else ""
 
 
+_NO_MEMORY = ("allocate memory", "start new thread", "failed to map segment")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory has run out: torch, threads and the loader of libraries have words of their own for it.
+
+    >>> is_out_of_memory(RuntimeError("can't start new thread"))
+    True
+    """
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+
+
 def printable(text: str) -> str:
     """Text that is safe to print in a message: control characters and lone surrogates are shown as escapes.
 

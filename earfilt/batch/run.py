@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from earfilt.batch.executors import Pool, Stopped, end_worker
 from earfilt.batch.manifest import Stamp, stamp
-from earfilt.errors import EarfiltError, printable
+from earfilt.errors import EarfiltError, is_out_of_memory, printable
 from earfilt.process import FileJob, filter_file
 from earfilt.row import Row
 
@@ -89,10 +89,9 @@ def _one(unit: Unit, threads: int) -> Done:
         return row, stamp(job.destination)
     except EarfiltError as error:
         return failed(job, str(error)), NO_OUTPUT
-    except MemoryError:
-        return failed(job, "out of memory"), NO_OUTPUT
     except Exception as error:
-        return failed(job, f"{type(error).__name__}: {error}"), NO_OUTPUT
+        reason = "out of memory" if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
+        return failed(job, reason), NO_OUTPUT
 
 
 def _replaced(job: FileJob) -> Row:
