@@ -41,7 +41,7 @@ def test_a_source_that_is_written_to_while_it_is_read_is_an_error_that_says_so(s
     with open_reader(str(source)) as reader:
         reader.read(10)
         change(source)
-        with pytest.raises(AudioError, match="changed while it was read|damaged or cut short"):
+        with pytest.raises(AudioError, match=r"changed while it was read|damaged or cut short"):
             frames_of(reader)
 
 
