@@ -184,6 +184,8 @@ def _one_file(job: "FileJob", *, report: str | None, quiet: bool) -> int:
     with open_report(report) as rows:
         try:
             info = check(job)
+            from earfilt.batch import preload  # noqa: F401  # torch, the quick way
+
             with _progress(info.frames if info else None, quiet=quiet) as advance:
                 row = filter_file(job, progress=advance)
         except EarfiltError as error:
