@@ -9,7 +9,7 @@ measurement.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -42,12 +42,15 @@ class PublishedCurve:
         the design aims at; it passes through the points.
     fs
         Sampling rate in Hz.
+    corners_hz
+        Further frequencies, ascending, where the slope of the aim jumps; a design looks at them exactly.
     """
 
     points_hz: Floats
     points_db: Floats
     aim: Callable[[Floats], Floats]
     fs: float
+    corners_hz: Floats = field(default_factory=lambda: np.zeros(0))
 
 
 def product(curves: Sequence[PublishedCurve]) -> PublishedCurve:
@@ -78,7 +81,8 @@ def product(curves: Sequence[PublishedCurve]) -> PublishedCurve:
     def aim(freqs: Floats) -> Floats:
         return np.prod([curve.aim(freqs) for curve in curves], axis=0)
 
-    return PublishedCurve(points_hz, _to_db(aim(points_hz)), aim, curves[0].fs)
+    corners_hz = np.unique(np.concatenate([curve.corners_hz for curve in curves]))
+    return PublishedCurve(points_hz, _to_db(aim(points_hz)), aim, curves[0].fs, corners_hz)
 
 
 def magnitude_at(taps: Floats, freqs: Floats, fs: float) -> Floats:
@@ -127,7 +131,8 @@ def _dense_response(taps: Floats, curve: PublishedCurve) -> tuple[Floats, Floats
     gap = float(np.diff(curve.points_hz).min(initial=curve.fs))
     wanted = max(_GRID_PER_TAP * len(taps), _GRID_PER_GAP * curve.fs / gap)
     n_fft = 1 << int(np.ceil(np.log2(wanted)))
-    return np.arange(n_fft // 2 + 1) * (curve.fs / n_fft), abs(np.fft.rfft(taps, n_fft))
+    freqs = np.arange(n_fft // 2 + 1, dtype=np.float64) * (curve.fs / n_fft)
+    return freqs, np.abs(np.fft.rfft(taps, n_fft))
 
 
 def _to_db(magnitude: Floats) -> Floats:

@@ -214,7 +214,7 @@ class EarFilter(nn.Module):
         def aim(at: np.ndarray) -> np.ndarray:
             return scale * np.interp(at, freqs, amplitude)
 
-        return PublishedCurve(points, 20.0 * np.log10(scale * shape), aim, float(self.fs))
+        return PublishedCurve(points, 20.0 * np.log10(scale * shape), aim, float(self.fs), freqs)
 
     @abstractmethod
     def _published_frequencies(self) -> tuple[float, ...]:

@@ -32,6 +32,13 @@ _BLOCK = 1 << 17  # matrix entries worked on at once: 1 MB stays in cache
 _CONVERGED = 1e-5  # relative distance between the largest and the levelled error
 _CLOSE = 1e-4  # nearer than this (in mean spacings) to a reference point, a new one would only repeat it
 _FIRST = 32  # degree of the first attempt
+_PATIENCE = 3  # stalled exchanges in a row
+_HIGH = 3.0  # errors beyond so many times the level are all the same
+_STALLED = 1e-9  # a level that rises by less, with an error that does not fall, will not move any more
+_NEAR = 0.05  # an error this near to 1 is close
+_UNPROVED = 0.05  # how exactly the degree is sought where no smaller one can be shown to fail
+_LARGEST_EXCHANGE = 16_384  # its cost grows with the square of the degree, to some 10 s here
+_COSTLY = 1024  # from this degree on the search takes smaller steps
 _USABLE = 1.5  # a reference this near to level makes a good start for another degree
 
 
@@ -54,7 +61,8 @@ class Problem:
     def grid(self, intervals: int) -> tuple[Floats, Floats]:
         """Bounds at the angles k·π/intervals, k = 0..intervals; computed once."""
         if intervals not in self._grids:
-            self._grids[intervals] = self.bounds(np.arange(intervals + 1) * (np.pi / intervals))
+            angles = np.arange(intervals + 1, dtype=np.float64) * (np.pi / intervals)
+            self._grids[intervals] = self.bounds(angles)
         return self._grids[intervals]
 
 
@@ -79,6 +87,22 @@ class Levelled(NamedTuple):
     def converged(self) -> bool:
         return self.upper < self.lower * (1 + _CONVERGED)
 
+    @property
+    def lost(self) -> bool:
+        return not np.isfinite(self.upper)
+
+    @property
+    def error(self) -> float:
+        """An estimate of the smallest possible error: `lower` converges the faster, once the reference is near to level."""
+        near = self.lost or self.upper < _USABLE * self.lower
+        return max(self.lower, 1e-9) if near else float(np.sqrt(max(self.lower, 1e-9) * self.upper))
+
+    def stretched(self) -> Levelled:
+        """What this says about the same band at twice the sampling rate: twice the degree, the new half of the axis even."""
+        angles = self.reference / 2
+        even = np.linspace(angles[-1], np.pi, self.degree + 1)
+        return self._replace(degree=2 * self.degree, reference=np.concatenate([angles, even[1:]]))
+
 
 class _Interpolant(NamedTuple):
     """P through `values` at the angles `nodes`, with barycentric `weights` (alternating in sign)."""
@@ -88,7 +112,7 @@ class _Interpolant(NamedTuple):
     weights: Floats
 
 
-def exchange(problem: Problem, degree: int, reference: Floats, *, iterations: int = 60) -> Levelled:
+def exchange(problem: Problem, degree: int, reference: Floats, *, iterations: int = 30) -> Levelled:
     """Remez exchange at one degree, until the question whether an error of 1 can be reached is decided.
 
     Parameters
@@ -108,29 +132,55 @@ def exchange(problem: Problem, degree: int, reference: Floats, *, iterations: in
         Feasible; or with lower > 1, and its reference near to level; or converged to 1e-5; or lost to rounding (upper = inf).
     """
     highest = 0.0
+    smallest, stalled = np.inf, 0
     for _ in range(iterations):
         level, interpolant = _levelled(problem, reference)
         lower = abs(level)
-        if not np.isfinite(lower) or lower < highest / 2:  # in exact arithmetic the level only rises
-            return Levelled(degree, highest, np.inf, reference, np.zeros(degree + 1))
-        highest = max(highest, lower)
+        if not lower >= highest / 2:  # in exact arithmetic the level only rises
+            break
         cosines = _cosines(interpolant, degree)
+        if not np.all(np.isfinite(cosines)):
+            break
         angles, errors, upper = _extrema(problem, interpolant, cosines)
         found = Levelled(degree, lower, max(upper, lower), reference, cosines)
         if found.feasible or found.converged or (lower > 1.0 and upper < lower * _USABLE):
+            return found
+        stalled = stalled + 1 if lower < highest * (1 + _STALLED) and upper >= smallest else 0
+        if stalled > _PATIENCE:
             break
+        highest, smallest = max(highest, lower), min(smallest, upper)
         own = level * -_signs(len(reference))
         reference = _alternation(reference, own, angles, errors)
-    return found
+    return Levelled(degree, highest, np.inf, reference, np.zeros(degree + 1))
 
 
 def _solve(problem: Problem, degree: int, start: Levelled | None) -> Levelled:
-    """`exchange` from what is known of another degree, and from scratch should that fail."""
-    if start is not None:
-        found = exchange(problem, degree, scaled_reference(start.reference, degree))
-        if found.feasible or found.lower > 1.0 or found.converged:
-            return found
-    return exchange(problem, degree, chebyshev_points(degree))
+    """`exchange` from what is known of another degree, from scratch should that fail, and what sampling gives if both do."""
+    lower = 0.0
+    if degree <= _LARGEST_EXCHANGE:
+        starts = [] if start is None else [scaled_reference(start.reference, degree)]
+        for reference in [*starts, chebyshev_points(degree)]:
+            found = exchange(problem, degree, reference)
+            if not found.lost:
+                return found
+            lower = max(lower, found.lower)
+    return _sampled(problem, degree, lower)
+
+
+def _sampled(problem: Problem, degree: int, lower: float) -> Levelled:
+    """The centre of the band, its cosine series cut off by a Hamming window: far from the best, but never far off the band."""
+    intervals = _intervals(degree)
+    centre, width = problem.grid(intervals)
+    series = np.fft.irfft(centre)[: degree + 1]
+    series[1:] *= 2
+    cosines = series * (0.54 + 0.46 * np.cos(np.arange(degree + 1) * (np.pi / (degree + 1))))
+    upper = float(np.max(abs(sample(cosines, intervals) - centre) / width))
+    return Levelled(degree, min(lower, upper), upper, chebyshev_points(degree), cosines)
+
+
+def _intervals(degree: int) -> int:
+    """Grid of the search: a power of two, at least 16 samples per degree."""
+    return 1 << int(np.ceil(np.log2(_PER_DEGREE * (degree + 1))))
 
 
 def chebyshev_points(degree: int) -> Floats:
@@ -179,45 +229,60 @@ def _levelled(problem: Problem, reference: Floats) -> tuple[float, _Interpolant]
     return level, _Interpolant(reference, centre - level * signs * width, signs * weights)
 
 
-def _differences(angles: Floats, nodes: Floats) -> Floats:
-    """(cos nodes - cos angles) / 2 as a matrix (len(angles), len(nodes)); both ascending.
+class _Places(NamedTuple):
+    """Ascending angles w as 4·sin²(w/2) and 4·cos²(w/2): exact where the one or the other is small."""
 
-    As differences of sin^2(w/2) in the lower half and of cos^2(w/2) in the upper one: cos itself is flat at 0 and pi, and
-    its rounding would swallow the spacing of the nodes there.
+    low: Floats
+    high: Floats
+
+    @classmethod
+    def of(cls, angles: Floats) -> _Places:
+        return cls(4 * np.sin(angles / 2) ** 2, 4 * np.cos(angles / 2) ** 2)
+
+
+def _differences(places: _Places, block: slice, nodes: _Places) -> Floats:
+    """2·(cos(nodes) - cos(angles)) as a matrix, a row for each angle in the block.
+
+    As differences of sin² in the lower half of the axis and of cos² in the upper one: cos(w) itself is flat at 0 and π, and its
+    rounding would swallow the spacing of the nodes there. The factor is the inverse capacity of the interval -1..1:
+    products over well-placed nodes then neither grow nor fade.
     """
-    half = int(np.searchsorted(angles, np.pi / 2))
-    out = np.empty((len(angles), len(nodes)))
-    np.subtract(np.sin(angles[:half, None] / 2) ** 2, np.sin(nodes / 2) ** 2, out=out[:half])
-    np.subtract(np.cos(nodes / 2) ** 2, np.cos(angles[half:, None] / 2) ** 2, out=out[half:])
+    low, high = places.low[block, None], places.high[block, None]
+    half = int(np.searchsorted(low[:, 0], 2.0))
+    out = np.empty((len(low), len(nodes.low)))
+    np.subtract(low[:half], nodes.low, out=out[:half])
+    np.subtract(nodes.high, high[half:], out=out[half:])
     return out
+
+
+def _blocks(count: int, width: int) -> list[slice]:
+    """Rows of a count × width matrix in pieces that stay in cache."""
+    rows = max(1, _BLOCK // width)
+    return [slice(start, min(start + rows, count)) for start in range(0, count, rows)]
 
 
 def _barycentric_weights(nodes: Floats) -> Floats:
     """1 / prod_j |x[k] - x[j]| up to a common factor, x = cos(nodes): (len(nodes),), largest below 2.
 
-    The product of thousands of factors is kept as mantissa and exponent. The factor 4 is the inverse capacity of the
-    interval of length 1: with it the products of well-placed nodes neither grow nor fade.
+    Products of thousands of factors are kept as mantissa and exponent.
     """
-    count = len(nodes)
+    count, places = len(nodes), _Places.of(nodes)
     mantissa, exponent = np.empty(count), np.empty(count, np.int64)
-    rows = max(1, _BLOCK // count)
-    for start in range(0, count, rows):
-        block = slice(start, min(start + rows, count))
-        factors = 4 * abs(_differences(nodes[block], nodes))
+    for block in _blocks(count, count):
+        factors = _differences(places, block, places)
         factors[np.arange(len(factors)), np.arange(block.start, block.stop)] = 1.0
         mantissa[block], exponent[block] = _products(factors)
     return np.ldexp(1 / mantissa, exponent.min() - exponent)
 
 
 def _products(factors: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """Product of each row as (mantissa in 0.5..1, exponent of 2). 32 factors at a time cannot leave the range of float64."""
-    spare = -factors.shape[1] % 32
-    padded = np.concatenate([factors, np.ones((len(factors), spare))], axis=1)
-    parts = padded.reshape(len(padded), 32, -1).transpose(1, 0, 2)
-    product = parts[0] * parts[1]
-    for part in parts[2:]:
-        product *= part
-    mantissas, exponents = np.frexp(product)
+    """|Product| of each row as (mantissa in 0.5..1, exponent of 2). 32 factors at a time cannot leave the range of float64."""
+    width = factors.shape[1] // 32
+    product = np.ones((len(factors), width + 1))
+    for start in range(0, 32 * width, width or 1):
+        product[:, :width] *= factors[:, start : start + width]
+    product[:, width] = factors[:, 32 * width :].prod(axis=1)
+    mantissas, exponents = np.frexp(abs(product))
     mantissa, extra = np.frexp(mantissas.prod(axis=1))
     return mantissa, exponents.sum(axis=1, dtype=np.int64) + extra
 
@@ -225,26 +290,25 @@ def _products(factors: Floats) -> tuple[Floats, NDArray[np.int64]]:
 def _evaluate(interpolant: _Interpolant, angles: Floats) -> Floats:
     """P at ascending `angles` (K,) by the second barycentric formula: (K,)."""
     nodes, values, weights = interpolant
-    out = np.empty(len(angles))
-    rows = max(1, _BLOCK // len(nodes))
-    for start in range(0, len(angles), rows):
-        block = slice(start, start + rows)
-        terms = _differences(angles[block], nodes)
-        same = np.nonzero(terms == 0)
-        terms[same] = 1.0
-        np.reciprocal(terms, out=terms)
-        # einsum and not BLAS: the sums must not depend on the number of threads.
-        above = np.einsum("ij,j->i", terms, weights * values)
-        part = above / np.einsum("ij,j->i", terms, weights)
-        part[same[0]] = values[same[1]]
-        out[block] = part
-    return out
+    out, places, node_places = np.empty(len(angles)), _Places.of(angles), _Places.of(nodes)
+    weighted = weights * values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for block in _blocks(len(angles), len(nodes)):
+            terms = _differences(places, block, node_places)
+            np.reciprocal(terms, out=terms)
+            # einsum and not BLAS: the sums must not depend on the number of threads.
+            out[block] = np.einsum("ij,j->i", terms, weighted) / np.einsum("ij,j->i", terms, weights)
+    after = np.clip(np.searchsorted(nodes, angles), 0, len(nodes) - 1)
+    return np.where(nodes[after] == angles, values[after], out)
 
 
 def _cosines(interpolant: _Interpolant, degree: int) -> Floats:
     """Coefficients of P: a discrete cosine transform of its values at Chebyshev points, (degree + 1,)."""
     count = _fast_length(degree + 2)
-    values = _evaluate(interpolant, (np.arange(count) + 0.5) * (np.pi / count))
+    angles = (np.arange(count, dtype=np.float64) + 0.5) * (np.pi / count)
+    values = _evaluate(interpolant, angles)
+    if not np.all(np.isfinite(values)):
+        return np.full(degree + 1, np.nan)
     spectrum = np.fft.rfft(np.concatenate([values, values[::-1]]))[: degree + 1]
     cosines = (spectrum * np.exp(-0.5j * np.pi / count * np.arange(degree + 1))).real / count
     cosines[0] /= 2
@@ -267,7 +331,7 @@ def sample(cosines: Floats, intervals: int) -> Floats:
 
 def _extrema(problem: Problem, interpolant: _Interpolant, cosines: Floats) -> tuple[Floats, Floats, float]:
     """Where the error has its local extrema: (angles, errors, largest |error|); errors lost in rounding are left out."""
-    intervals = 1 << int(np.ceil(np.log2(_PER_DEGREE * len(cosines))))
+    intervals = _intervals(len(cosines) - 1)
     values = sample(cosines, intervals)
     centre, width = problem.grid(intervals)
     errors = (values - centre) / width
@@ -315,7 +379,8 @@ def _alternation(reference: Floats, own: Floats, angles: Floats, errors: Floats)
     new = (distance > _CLOSE * np.pi / len(reference)) & (abs(errors) >= abs(own[0]))
     angles, errors = np.concatenate([reference, angles[new]]), np.concatenate([own, errors[new]])
     order = np.argsort(angles, kind="stable")
-    return _thinned(*_strongest(angles[order], errors[order]), len(reference))
+    angles, heights = _strongest(angles[order], errors[order])
+    return _thinned(angles, np.minimum(heights, _HIGH * abs(own[0])), len(reference))
 
 
 def _strongest(angles: Floats, errors: Floats) -> tuple[Floats, Floats]:
@@ -335,7 +400,7 @@ def _thinned(angles: Floats, heights: Floats, count: int) -> Floats:
     """
     while (excess := len(angles) - count) > 0:
         if excess % 2:
-            low, high = (heights[0], angles[1]), (heights[-1], np.pi - angles[-2])
+            low, high = (heights[0], angles[1]), (heights[-1], np.pi - angles[-2])  # the lower one, of equal ones the closer
             kept = slice(1, None) if low < high else slice(None, -1)
             angles, heights = angles[kept], heights[kept]
             continue
@@ -355,7 +420,14 @@ def _without_pairs(order: NDArray[np.int64], count: int, pairs: int) -> NDArray[
     return ~gone[1:-1]
 
 
-def smallest_even_degree(problem: Problem, *, start: Levelled | None = None, largest: int) -> tuple[Levelled, Levelled | None]:
+def smallest_even_degree(
+    problem: Problem,
+    *,
+    start: Levelled | None = None,
+    below: Levelled | None = None,
+    largest: int,
+    resolution: float = 0.0,
+) -> tuple[Levelled, Levelled | None]:
     """The smallest even degree that stays within the band.
 
     Parameters
@@ -364,17 +436,20 @@ def smallest_even_degree(problem: Problem, *, start: Levelled | None = None, lar
         The band.
     start
         A solution of a similar problem, of a degree that is thought to be near; None: nothing is known.
+    below
+        What is known of a degree that is too small.
     largest
         No degree beyond this is tried.
+    resolution
+        The search ends when the smallest degree is known to this share of itself; 0: exactly.
 
     Returns
     -------
     best
         Feasible; or, where no degree tried was, the last one.
     below
-        The largest degree that was found not feasible, two below `best` where that is; None if none was tried.
+        The largest degree that was found not feasible, two below `best` if resolution is 0; None if none was tried.
     """
-    below: Levelled | None = None
     above: Levelled | None = None
     degree = start.degree if start else _FIRST
     while True:
@@ -382,22 +457,39 @@ def smallest_even_degree(problem: Problem, *, start: Levelled | None = None, lar
         below, above = (below, found) if found.feasible else (found, above)
         if above is None and degree >= largest:
             return found, below
-        if above is not None and above.degree - (below.degree if below else 0) <= 2:
-            return above, below
+        if above is not None:
+            proved = below is None or below.lower > 1.0
+            share = resolution if proved else max(resolution, _UNPROVED)
+            if above.degree - (below.degree if below else 0) <= max(2, share * above.degree):
+                return above, below
         degree = _next_degree(below, above, largest)
-        known = [level for level in (below, above) if level is not None and np.isfinite(level.upper)]
+        known = [level for level in (below, above) if level is not None and not level.lost]
         start = min(known, key=lambda level: abs(level.degree - degree), default=None)
 
 
 def _next_degree(below: Levelled | None, above: Levelled | None, largest: int) -> int:
-    """The even degree at which the error should be 1, were it a power of the degree (at corners it falls as 1/degree)."""
-    if below is None:
-        assert above is not None
-        return max(2, above.degree // 4 * 2)
+    """The even degree at which the error should be 1, were it a power of the degree."""
     if above is None:
-        growth = min(max(below.lower, 1.0), 2.0) if np.isfinite(below.upper) else 1.5
-        return min(largest, max(below.degree + 2, 2 * round(below.degree * growth / 2)))
-    low, high = np.log(max(below.lower, 1e-300)), np.log(max(above.lower, 1e-300))
-    share = low / (low - high) if high < 0 < low else 0.5
+        assert below is not None
+        return min(largest, _step(below))
+    if below is None:
+        return _step(above)
+    low, high = np.log(below.error), np.log(above.error)
+    share = min(max(low / (low - high), 0.1), 0.9) if high < 0 < low and below.lower > 1.0 else 0.5
     guess = below.degree * (above.degree / below.degree) ** share
     return int(min(max(2 * round(guess / 2), below.degree + 2), above.degree - 2))
+
+
+def _step(level: Levelled) -> int:
+    """The next degree to try when only one side of the bracket is known.
+
+    At corners the error falls as 1/degree, elsewhere faster; close to the end a short step is the cheaper one.
+    """
+    if not level.feasible and level.lower <= 1.0:  # rounding decided, not the degree
+        return 2 * (level.degree * 3 // 4)
+    change = level.error - 1
+    if abs(change) < _NEAR:
+        change /= 5
+    factor = min(max(1 + change, 0.75), 2.0 if level.degree < _COSTLY else 1.5)
+    guess = 2 * round(level.degree * factor / 2)
+    return max(2, min(guess, level.degree - 2) if level.feasible else max(guess, level.degree + 2))
