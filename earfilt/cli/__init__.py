@@ -66,6 +66,7 @@ def _unwind(number: int, frame: FrameType | None) -> NoReturn:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the engine has threads of its own; torch's would spin beside them
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
