@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_GRID_PER_TAP = 16  # samples of the response per tap: a ripple's height is then read to 0.5 % of itself
+_GRID_PER_TAP = 64  # samples of the response per tap: a ripple's height is then read to 0.1 % of itself
 _GRID_PER_GAP = 16  # and at least this many between the two closest points, where the curve itself bends
 
 

@@ -337,8 +337,11 @@ def _extrema(problem: Problem, interpolant: _Interpolant, cosines: Floats) -> tu
     errors = (values - centre) / width
     peaks, offset = _peaks(abs(errors))
     ends = np.array([0, intervals])
-    angles = np.concatenate([(peaks + offset) * (np.pi / intervals), problem.marks, ends * (np.pi / intervals)])
-    found = np.concatenate([_between(values, peaks, offset), _evaluate(interpolant, problem.marks), values[ends]])
+    # The samples themselves too: beside a corner or an edge the parabola leads away from the peak.
+    samples = np.concatenate([ends, peaks])
+    angles = np.concatenate([samples, peaks + offset]) * (np.pi / intervals)
+    angles = np.concatenate([angles, problem.marks])
+    found = np.concatenate([values[samples], _between(values, peaks, offset), _evaluate(interpolant, problem.marks)])
     centre, width = problem.bounds(angles)
     exact = (found - centre) / width
     # A reference far from level makes P large somewhere, and the rounding of that then covers the small errors elsewhere.
@@ -490,6 +493,6 @@ def _step(level: Levelled) -> int:
     change = level.error - 1
     if abs(change) < _NEAR:
         change /= 5
-    factor = min(max(1 + change, 0.75), 2.0 if level.degree < _COSTLY else 1.5)
+    factor = min(max(1 + change, 0.75), 2.0 if level.degree < _COSTLY else 1.25)
     guess = 2 * round(level.degree * factor / 2)
     return max(2, min(guess, level.degree - 2) if level.feasible else max(guess, level.degree + 2))

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from tests.bench.harness import Bench, has, scratch_directory, table
 
-TOPICS = ("engine", "files", "flac", "corpus", "modules", "startup")
+TOPICS = ("engine", "files", "flac", "corpus", "modules", "tolerance", "startup")
 
 
 def machine() -> list[list[object]]:
