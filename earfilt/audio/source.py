@@ -83,8 +83,8 @@ class Source:
         return done
 
     def seek(self, position: int) -> None:
-        """Go to a byte of a file."""
-        self.position = self.raw.seek(position)
+        """Go to a byte of a file, or to its end: no further, whatever its header says."""
+        self.position = self.raw.seek(position if self.size is None else min(position, self.size))
 
     def forget(self) -> None:
         """Stop remembering what a pipe delivered: from here on it cannot be spooled any more."""

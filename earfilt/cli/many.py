@@ -97,7 +97,7 @@ def apply_many(
                     print(f"{printable(row.source)}: {printable(row.error or '')}", file=sys.stderr)
                 show(size)
     finally:
-        if not quiet:
+        if totals.failed or not quiet:
             _print_totals(totals, time.perf_counter() - started)
     return 1 if totals.failed else 0
 

@@ -17,6 +17,15 @@ def pipe(data: bytes) -> Source:
     return Source(io.FileIO(reading, "rb"), "pipe")
 
 
+def test_no_seek_goes_beyond_the_end(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    source = open_source(str(path))
+    source.seek(2**70)
+    assert (source.position, source.read(3)) == (5, b"")
+    source.close()
+
+
 def test_a_pipe_that_was_begun_is_spooled_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(source_module, "_PIECE", 7)
     data = bytes(range(100))

@@ -1,5 +1,6 @@
 """``earfilt apply`` for one file: what the issue of the main job promises."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,13 @@ def test_two_runs_write_the_same_bytes(recording: Path, tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         assert run(["apply", str(recording), str(tmp_path / name), "-f", "middle-ear", "--subtype", "FLOAT"]) == 0
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+
+
+def test_quiet_is_silent_of_all_but_failures(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(recording, tmp_path / "in" / "a.wav")
+    assert run(["apply", str(tmp_path / "in"), str(tmp_path / "out"), "-f", "headphone", "-q"]) == 0
+    assert capsys.readouterr().err == ""
+    (tmp_path / "in" / "b.wav").write_bytes(b"RIFF")
+    assert run(["apply", str(tmp_path / "in"), str(tmp_path / "out"), "-f", "headphone", "-q", "--resume"]) == 1
+    assert "b.wav" in capsys.readouterr().err

@@ -1,13 +1,15 @@
 """Files made to do harm: bombs, pickles, depth, breadth, headers that claim the impossible."""
 
+import contextlib
 import io
 import json
 import os
 import pickle
 import struct
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,18 @@ def mutant(number: int) -> Mutant:
     kind, make = MAKERS[name]
     suffix = "." + kind.partition(".")[2] if "." in kind else f".{kind.lower()}"
     return Mutant(kind, number, suffix, make())
+
+
+@contextlib.contextmanager
+def in_a_folder(kind: str, data: bytes) -> Iterator[Path]:
+    """Lay a file into a directory of its own, and look whether it got its code executed."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"a.{kind.partition('.')[2]}"
+        path.write_bytes(data)
+        try:
+            yield path
+        finally:
+            check_canary(Path(folder))
 
 
 def check_canary(folder: Path) -> None:

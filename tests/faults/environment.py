@@ -78,7 +78,7 @@ def bare(table: Table, scale: float) -> None:
         _put(place, "é.wav")
         place.reference()
         wanted = {"é.wav": place.reference()["é.wav"]}
-        for what, (prefix, changes) in list(ENVIRONMENTS.items())[:: 1 if scale >= 1 else 3]:
+        for what, (prefix, changes) in list(ENVIRONMENTS.items())[:: 1 if scale >= 1 else 7]:
             env = {name: value for name, value in {**os.environ, **changes}.items() if value is not None}
             for name, words in commands.items():
                 ended = real(words, place.folder, env=env, prefix=prefix)
@@ -116,7 +116,7 @@ def _read_only_package(table: Table, place: Scene, wanted: dict[str, str]) -> No
 
 def names(table: Table, scale: float) -> None:
     """Files whose names speak to terminals, shells and parsers: alone, in a batch with a report, and in the messages of failures."""
-    chosen = NAMES if scale >= 1 else NAMES[::8]
+    chosen = NAMES if scale >= 1 else NAMES[::12]
     for name in chosen:
         with scene() as place:
             _put(place, name)

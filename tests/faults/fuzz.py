@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def portions(total: int, kinds: Iterable[str] = seeds.KINDS) -> list[tuple[str, 
     return [(kind, range(at, min(at + PER_CHILD, share))) for kind, share in shares for at in range(0, share, PER_CHILD)]
 
 
-def try_in_child(kind: str, numbers: range, table: Table) -> None:
+def try_in_child(kind: str, numbers: Sequence[int], table: Table) -> None:
     """Try mutants in children; one that dies or hangs is charged to the mutant it was at."""
     context = _context()
     while numbers:
@@ -90,11 +90,16 @@ def try_with_binary(kind: str, number: int, table: Table) -> None:
         table.add("through the binary", outcome, f"{kind}:{number} exit code {ended.returncode}, {ended.stderr[-300:]!r}")
 
 
-def campaign(total: int, *, jobs: int, first: int = 0, binary_every: int = EVERY_WITH_THE_BINARY) -> Table:
-    """Try that many mutants (numbered from ``first``) and every crafted file."""
+def campaign(
+    total: int, *, jobs: int, first: int = 0, binary_every: int = EVERY_WITH_THE_BINARY, crafted_files: Sequence[int] | None = None
+) -> Table:
+    """Try that many mutants (numbered from ``first``), and crafted files (all, if not named)."""
+    bad = range(crafted.count()) if crafted_files is None else crafted_files
     table = Table(kinds=[*seeds.KINDS, "crafted"])
-    work = [(kind, range(first + numbers.start, first + numbers.stop)) for kind, numbers in portions(total)]
-    work += [("crafted", range(at, min(at + 8, crafted.count()))) for at in range(0, crafted.count(), 8)]
+    work: list[tuple[str, Sequence[int]]] = [
+        (kind, range(first + numbers.start, first + numbers.stop)) for kind, numbers in portions(total)
+    ]
+    work += [("crafted", bad[at : at + 8]) for at in range(0, len(bad), 8)]
     random.Random(0).shuffle(work)
     sampled = [(kind, number) for kind, numbers in work for number in numbers if number % binary_every == 7]
     _context().Process(target=int).start()  # the fork server starts before any thread does

@@ -14,6 +14,7 @@ from earfilt.audio import is_temporary
 from earfilt.batch.manifest import is_manifest
 from tests.faults.cli import Ended, is_one_line, warm
 
+FS = 48_000
 FILTER = ("-f", "headphone", "-q")
 CONTAINERS = {
     "wav": ("WAV", "PCM_16"), "w64": ("W64", "PCM_24"), "flac": ("FLAC", "PCM_16"), "aiff": ("AIFF", "FLOAT"), "caf": ("CAF", "PCM_16"),
@@ -97,12 +98,12 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def sound(extension: str = "wav", *, seconds: float = 1.0, fs: int = 48_000, seed: int = 0) -> bytes:
-    """A file of noise in the container of the extension."""
+def sound(extension: str = "wav", *, seconds: float = 1.0, seed: int = 0, level: float = 0.1, offset: float = 0.0) -> bytes:
+    """A file of noise at 48 kHz in the container of the extension."""
     container, subtype = CONTAINERS[extension]
-    samples = np.random.default_rng(seed).normal(0.0, 0.1, (round(seconds * fs), 2))
+    samples = np.random.default_rng(seed).normal(offset, level, (round(seconds * FS), 2))
     with tempfile.NamedTemporaryFile(suffix=f".{extension}") as file:
-        soundfile.write(file.name, samples, fs, subtype, format=container)
+        soundfile.write(file.name, samples, FS, subtype, format=container)
         return Path(file.name).read_bytes()
 
 

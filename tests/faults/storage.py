@@ -57,8 +57,8 @@ def full_file_system(table: Table, scale: float) -> None:
 def full_in_a_batch(table: Table, scale: float) -> None:
     """The disk is full after some files of a batch: those are whole, the others are told, and the batch ends when there is room."""
     with scene() as place:
-        for k in range(6):
-            place.files[f"in/{k}.flac"] = sound("flac", seconds=0.7, seed=k)
+        for k in range(6):  # constant, so that FLAC makes them far smaller than is usual
+            place.files[f"in/{k}.flac"] = sound("flac", seconds=0.7, level=0.0, offset=0.1)
             (place.folder / "in").mkdir(exist_ok=True)
             (place.folder / f"in/{k}.flac").write_bytes(place.files[f"in/{k}.flac"])
         words = ["apply", "in", "out", *FILTER, "--format", "wav", "--subtype", "DOUBLE", "--jobs", "2"]
@@ -74,7 +74,7 @@ def full_in_a_batch(table: Table, scale: float) -> None:
 def _batch_fault(ended: Ended) -> str | None:
     if ended.code not in (1, 2) or "Traceback" in ended.err or "unexpected" in ended.err:
         return f"exit code {ended.code}: {ended.err[-300:]}"
-    return None if "space" in ended.err else f"said {ended.err[-300:]!r}"
+    return None if "space" in ended.err or " free" in ended.err else f"said {ended.err[-300:]!r}"
 
 
 def full_elsewhere(table: Table, scale: float) -> None:
@@ -95,7 +95,7 @@ def full_elsewhere(table: Table, scale: float) -> None:
             "spool": "cat in/a.flac | TMPDIR=$PWD/small $EARFILT apply - - -f headphone -q",
         }
         with mounted(small, "size=8k"):
-            for what, script in full.items():
+            for what, script in list(full.items())[:: 1 if scale >= 1 else 4]:
                 ended = shell(script, place.folder)
                 left = [path.name for path in small.iterdir()]
                 fault = refusal_fault(ended, "space", "spool") or (f"{left} left" if left else None)
@@ -212,7 +212,7 @@ def _change(path: str, way: str) -> None:
 
 def changing_source(table: Table, scale: float) -> None:
     """A source that is cut, emptied, removed, replaced, written over or added to while it is read."""
-    for extension in ("wav", "rf64") * max(1, round(scale * 3)):
+    for extension in ("wav", "rf64") * round(3 * scale) or ("wav",):
         for way, said in CHANGES.items():
             with scene(extension, seconds=8.0) as place:
                 wanted = place.reference()

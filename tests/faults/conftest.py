@@ -1,0 +1,3 @@
+"""Atheris, which one module needs, is installed by ``make fuzz-long`` only."""
+
+collect_ignore = ["coverage.py"]
