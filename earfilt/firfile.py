@@ -13,7 +13,8 @@ from earfilt.curvefile import csv_table, read_curve
 from earfilt.errors import UsageError, printable
 from earfilt.fir import Fir
 from earfilt.firformats import CSV_HEADER, MAX_TAPS, READERS, WRITERS, Content, PathLike
-from earfilt.plainfile import read_text, shown, write_bytes
+from earfilt.plainfile import read_text, shown
+from earfilt.wholefile import write_bytes
 
 __all__ = ["SUFFIXES", "fir_bytes", "holds_fir", "read_curve", "read_fir", "write_fir"]
 

@@ -1,12 +1,9 @@
-"""Small data files, whole: read within bounds, written so that no half-written file is ever seen."""
+"""Small data files, read whole and within bounds."""
 
-import contextlib
 import os
-import secrets
 import stat
-from pathlib import Path
 
-from earfilt.errors import AudioError, UsageError, printable
+from earfilt.errors import UsageError, printable
 
 MAX_BYTES = 64 << 20
 """Largest file of coefficients or of a curve that is read, in bytes."""
@@ -66,43 +63,6 @@ def read_text(path: str | os.PathLike[str]) -> str:
     if sum(map(text.count, _LINE_ENDS)) > MAX_LINES:
         raise UsageError(f"{shown(path)} has more than {MAX_LINES} lines, the most that are read")
     return text
-
-
-def refuse_existing(path: str | os.PathLike[str], *, force: bool) -> None:
-    """Raise UsageError where ``path`` exists and may not be replaced."""
-    target = Path(path)
-    if target.is_dir():
-        raise UsageError(f"{shown(path)} is a directory; name a file")
-    if target.exists() and not target.is_file():
-        raise UsageError(f"{shown(path)} is not a regular file and is not replaced")
-    if not force and os.path.lexists(target):
-        raise UsageError(f"{shown(path)} exists; --force replaces it")
-
-
-def write_bytes(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> None:
-    """Write a whole file: under a temporary name beside the destination, then renamed over it.
-
-    Raises
-    ------
-    UsageError
-        The destination exists and ``force`` is False, or is no regular file.
-    AudioError
-        It cannot be written.
-    """
-    refuse_existing(path, force=force)
-    target = Path(path)
-    temporary = target.with_name(f".{secrets.token_hex(6)}.earfilt{target.suffix}")
-    try:
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-    except OSError as error:
-        raise AudioError(f"cannot write {shown(path)}: {error.strerror or error}") from error
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -165,7 +165,8 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", full)
+    for name in ("replace", "link"):
+        monkeypatch.setattr(os, name, full)
     with pytest.raises(AudioError, match=r"cannot write .*fir\.csv: No space left"):
         write_fir(Fir(np.ones(3), 8000.0), tmp_path / "fir.csv")
     assert not list(tmp_path.iterdir())

@@ -14,7 +14,7 @@ PACKAGE = Path(earfilt.__file__).parent
 LAYERS = [
     ["errors", "units", "fir", "catalogue", "plainfile", "curve", "row"],
     ["interp", "design", "equiripple", "fftconv", "pcm", "curvefile", "matfile", "firformats"],
-    ["ear", "firfile", "tolerance", "filterspec", "audio", "job"],
+    ["ear", "firfile", "tolerance", "filterspec", "audio", "job", "wholefile"],
     ["filters", "curvefilter", "pipeline"],
     ["spec"],
     ["facts"],

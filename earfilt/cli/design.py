@@ -51,8 +51,8 @@ def design(
     centred, others as causal (--latency overrides).
     """
     from earfilt.firfile import fir_bytes
-    from earfilt.plainfile import refuse_existing, write_bytes
     from earfilt.spec import realise
+    from earfilt.wholefile import refuse_existing, write_bytes
 
     spec = make_spec(filter_name)
     rates = list(dict.fromkeys(fs or [default_fs([spec])]))

@@ -83,8 +83,8 @@ def response(
     Columns: frequency_hz, magnitude_db, phase_rad (principal value; time zero where the output is aligned with the input),
     group_delay_s (from the coefficients). With several filters or a measurement a first column names each.
     """
-    from earfilt.plainfile import refuse_existing, write_bytes
     from earfilt.response import to_csv
+    from earfilt.wholefile import refuse_existing, write_bytes
 
     files = [path for path in outputs or () if path != _STDOUT]
     _check_outputs(files, width)
