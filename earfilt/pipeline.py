@@ -25,7 +25,7 @@ from earfilt.pcm import Levels, SampleFormat, Samples, Tally, quantise, tpdf
 __all__ = ["Levels", "NonFiniteError", "SampleFormat", "Settings", "run"]
 
 READ = 1 << 16  # frames read at a time: their extremes are taken while they are in the cache
-PATIENCE = 5.0  # seconds for a thread to end after an interruption
+PATIENCE = 3.0  # seconds for a thread to end after an interruption
 CUDA_CALL_BYTES = 1 << 26  # of spectra in one call on a GPU: enough to fill it
 
 Read = Callable[[int], Samples]

@@ -199,6 +199,8 @@ def as_libsndfile_reads(data: bytes) -> np.ndarray | None:
     """Samples of a file by another reader, what is not finite as 0 (as with --repair); None where it cannot be told."""
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
+            if file.extra_info.count("\ndata : ") + file.extra_info.count("\n    data : ") > 1:
+                return None  # two chunks of samples: libsndfile takes the last, SoX and ffmpeg the first
             blocks = []
             while len(block := file.read(4096, always_2d=True)):
                 blocks.append(block)

@@ -26,6 +26,7 @@ FAULTS: dict[str, Fault] = {
     "interrupted system calls": signals.interrupted_calls,
     "out of memory": signals.out_of_memory,
     "killed, one file": signals.killed,
+    "killed, waiting for a pipe": signals.killed_waiting,
     "killed, a batch": signals.killed_batch,
     "worker killed": signals.killed_worker,
     "streams closed": environment.closed_streams,

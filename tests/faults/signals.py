@@ -14,7 +14,7 @@ import psutil
 
 from tests.faults.cli import BINARY, STOPS, Ended, Warm, is_one_line, real, warm
 from tests.faults.scene import FILTER, Scene, digest, scene, sound
-from tests.faults.storage import record
+from tests.faults.storage import record, wait_for_output
 from tests.faults.table import Table
 
 
@@ -91,6 +91,23 @@ def killed(table: Table, scale: float) -> None:
             fault = fault or _next_run_fault(place, [*words, "--force"], wanted)
             table.add("killed, one file", "violation" if fault else "correct" if ended.code == 0 else "error", f"{number!r} {k}: {fault}")
             place.clear()
+
+
+def killed_waiting(table: Table, scale: float) -> None:
+    """A run that is told to end while its source, a pipe, gives nothing: it ends all the same."""
+    for number in (signal.SIGTERM, signal.SIGINT) * max(1, round(3 * scale)):
+        with scene("wav") as place:
+            pipe = place.folder / "pipe"
+            os.mkfifo(pipe)
+            job = Warm(["apply", "-", "out/a.wav", *FILTER], place.folder, stdin=pipe)
+            with open(pipe, "wb", buffering=0) as feed:
+                feed.write(place.files["in/a.wav"][:100_000])
+                wait_for_output(place)
+                time.sleep(0.2)
+                job.kill(number)
+                ended = job.wait()
+            fault = place.fault({}) or (None if ended.code == STOPS[number] else f"exit code {ended.code}: {ended.err!r}")
+            record(table, "killed, waiting for a pipe", fault, ended, str(number))
 
 
 def _seconds(place: Scene) -> float:

@@ -140,7 +140,7 @@ def vanishing_directory(table: Table, scale: float) -> None:
             job = Warm(["apply", "-", "out/a.wav", *FILTER], place.folder, stdin=pipe)
             with open(pipe, "wb", buffering=0) as feed, contextlib.suppress(BrokenPipeError):
                 feed.write(data[: len(data) // 2])
-                _wait_for(place)
+                wait_for_output(place)
                 _lose(place, way)
                 feed.write(data[len(data) // 2 :])
             ended = job.wait()
@@ -151,7 +151,8 @@ def vanishing_directory(table: Table, scale: float) -> None:
             record(table, "vanishing directory", fault, ended, way)
 
 
-def _wait_for(place: Scene) -> None:
+def wait_for_output(place: Scene) -> None:
+    """Until an output was begun."""
     for _ in range(1000):
         if place.temporary():
             return
