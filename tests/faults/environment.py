@@ -26,7 +26,7 @@ CLOSED = {
     "$EARFILT --nonsense >&- 2>&-": 2,
     "$EARFILT apply in/a.wav - -f headphone -q | head -c 100 >/dev/null": 0,
     "$EARFILT apply in out -f headphone -q --report - | head -c 1 >/dev/null": 0,
-    "$EARFILT response -f headphone | head -n 1 >/dev/null": 0,
+    "$EARFILT response -f headphone -q | head -n 1 >/dev/null": 0,
     "$EARFILT filters | true": 0,
 }
 
@@ -50,7 +50,7 @@ NAMES = (
     "-f.wav", "--force.wav", "-", "~.wav", "$HOME.wav", "`id`.wav", "a;b.wav", "*.wav", "[a].wav", "?.wav", "a,b.wav", "a+b.wav",
     "\udcff\udcfe.wav", "a\udc80.wav", "\u202egnp.wav", "\u200b.wav", "é.wav", "e\u0301.wav", "🦻.wav", "中.wav", "CON.wav", "a.wav.",
     "x" * 251 + ".wav", "é" * 125 + ".wav", ".wav", "..wav", "a.WAV", "a..wav", "'.wav", '".wav', "\\.wav", "%s.wav", "{0}.wav", "{a}.wav",
-    "[red]a[/red].wav", "[/].wav", "a\u2028b.wav", "nan", "con\x00trol"[:3] + ".wav",
+    "[red]a[bold].wav", "a\u2028b.wav", "nan",
 )  # fmt: skip
 
 
