@@ -36,8 +36,10 @@ _PATIENCE = 3  # stalled exchanges in a row
 _HIGH = 3.0  # errors beyond so many times the level are all the same
 _STALLED = 1e-9  # a level that rises by less, with an error that does not fall, will not move any more
 _NEAR = 0.05  # an error this near to 1 is close
+_NEAR_LEVEL = 0.9  # a feasible degree whose level is higher is near the smallest one
 _UNPROVED = 0.05  # how exactly the degree is sought where no smaller one can be shown to fail
 _LARGEST_EXCHANGE = 16_384  # its cost grows with the square of the degree, to some 10 s here
+_CHEAP = 8192  # up to this degree a second attempt costs some seconds at most
 _COSTLY = 1024  # from this degree on the search takes smaller steps
 _USABLE = 1.5  # a reference this near to level makes a good start for another degree
 
@@ -155,11 +157,12 @@ def exchange(problem: Problem, degree: int, reference: Floats, *, iterations: in
 
 
 def _solve(problem: Problem, degree: int, start: Levelled | None) -> Levelled:
-    """`exchange` from what is known of another degree, from scratch should that fail, and what sampling gives if both do."""
+    """`exchange` from what is known of another degree or, where that is cheap, from scratch; what sampling gives if they fail."""
     lower = 0.0
     if degree <= _LARGEST_EXCHANGE:
         starts = [] if start is None else [scaled_reference(start.reference, degree)]
-        for reference in [*starts, chebyshev_points(degree)]:
+        scratch = [chebyshev_points(degree)] if degree <= _CHEAP or not starts else []
+        for reference in [*starts, *scratch]:
             found = exchange(problem, degree, reference)
             if not found.lost:
                 return found
@@ -168,12 +171,17 @@ def _solve(problem: Problem, degree: int, start: Levelled | None) -> Levelled:
 
 
 def _sampled(problem: Problem, degree: int, lower: float) -> Levelled:
-    """The centre of the band, its cosine series cut off by a Hamming window: far from the best, but never far off the band."""
+    """The cosine series of the band's centre, kept up to half the degree and then faded out.
+
+    Far from the best at corners, but polynomials of half the degree come out as they are, so the error is at most a few times
+    the smallest one of half the degree (de la Vallée Poussin), and no rounding builds up.
+    """
     intervals = _intervals(degree)
     centre, width = problem.grid(intervals)
     series = np.fft.irfft(centre)[: degree + 1]
     series[1:] *= 2
-    cosines = series * (0.54 + 0.46 * np.cos(np.arange(degree + 1) * (np.pi / (degree + 1))))
+    faded = np.clip(2 * np.arange(degree + 1) / (degree + 1) - 1, 0.0, 1.0)
+    cosines = series * np.cos(faded * (np.pi / 2)) ** 2
     upper = float(np.max(abs(sample(cosines, intervals) - centre) / width))
     return Levelled(degree, min(lower, upper), upper, chebyshev_points(degree), cosines)
 
@@ -346,11 +354,17 @@ def _extrema(problem: Problem, interpolant: _Interpolant, cosines: Floats) -> tu
     exact = (found - centre) / width
     # A reference far from level makes P large somewhere, and the rounding of that then covers the small errors elsewhere.
     # How much it is shows at the reference, where P is known. Points it covers stay as they are in this step.
-    place = interpolant.nodes * (intervals / np.pi)
-    nearest = np.rint(place).astype(np.int64)
-    noise = np.median(abs(_between(values, nearest, place - nearest) - interpolant.values))
+    noise = np.median(abs(_at(values, interpolant.nodes) - interpolant.values))
     clear = abs(exact) * width > 10 * noise
-    return angles[clear], exact[clear], float(abs(exact).max())
+    at_marks = (_at(values, problem.marks) - centre[-len(problem.marks) :]) / width[-len(problem.marks) :]
+    return angles[clear], exact[clear], float(max(abs(exact).max(), abs(at_marks).max()))
+
+
+def _at(values: Floats, angles: Floats) -> Floats:
+    """P at any angles from its samples on the grid of the search: (len(angles),)."""
+    place = angles * ((len(values) - 1) / np.pi)
+    nearest = np.rint(place).astype(np.int64)
+    return _between(values, nearest, place - nearest)
 
 
 def _peaks(height: Floats) -> tuple[NDArray[np.int64], Floats]:
@@ -449,19 +463,21 @@ def smallest_even_degree(
     Returns
     -------
     best
-        Feasible; or, where no degree tried was, the last one.
+        Feasible; or, where no degree tried was, the one nearest to it.
     below
         The largest degree that was found not feasible, two below `best` if resolution is 0; None if none was tried.
     """
     above: Levelled | None = None
+    nearest: Levelled | None = None
     degree = start.degree if start else _FIRST
     while True:
         found = _solve(problem, degree, start)
         below, above = (below, found) if found.feasible else (found, above)
+        nearest = found if nearest is None or found.upper < nearest.upper else nearest
         if above is None and degree >= largest:
-            return found, below
+            return nearest, below
         if above is not None:
-            proved = below is None or below.lower > 1.0
+            proved = below is None or below.lower > 1.0 or above.lower > _NEAR_LEVEL
             share = resolution if proved else max(resolution, _UNPROVED)
             if above.degree - (below.degree if below else 0) <= max(2, share * above.degree):
                 return above, below
