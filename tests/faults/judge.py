@@ -195,12 +195,22 @@ def _difference(samples: np.ndarray, expected: np.ndarray, whole: bool) -> str |
     return None if distance <= 1e-6 * max(1.0, np.abs(expected).max(initial=0.0)) else f"samples differ by {distance:g}"
 
 
+def _is_ambiguous(log: str) -> bool:
+    """Whether readers may differ.
+
+    Of two chunks of samples libsndfile takes the last, SoX and ffmpeg the first; of the two sizes that an RF64 states, libsndfile takes
+    the one of ds64 even where the chunk has a size of its own.
+    """
+    chunks = [line.strip() for line in log.splitlines() if line.strip().startswith("data : ")]
+    return len(chunks) > 1 or any("should be 0xffffffff" in line for line in chunks)
+
+
 def as_libsndfile_reads(data: bytes) -> np.ndarray | None:
     """Samples of a file by another reader, what is not finite as 0 (as with --repair); None where it cannot be told."""
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            if file.extra_info.count("\ndata : ") + file.extra_info.count("\n    data : ") > 1:
-                return None  # two chunks of samples: libsndfile takes the last, SoX and ffmpeg the first
+            if _is_ambiguous(file.extra_info):
+                return None
             blocks = []
             while len(block := file.read(4096, always_2d=True)):
                 blocks.append(block)
