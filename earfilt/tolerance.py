@@ -46,6 +46,7 @@ _DEEPEST = 1e-13  # smallest half-width of the band, re the peak of P
 _PEAK_SAMPLES = 4096
 _EDGE = 1e-9  # relative: a frequency this near to an outermost point is that point
 _FACTOR_ERROR_DB = 1e-7
+_FACTOR_GRID = 256  # points per tap, from which an error that stays is not one of aliasing
 _LARGEST_FACTOR_FFT = 1 << 23
 
 
@@ -245,7 +246,7 @@ def spectral_factor(cosines: Floats) -> Floats:
     while error > _FACTOR_ERROR_DB and intervals < _LARGEST_FACTOR_FFT:
         intervals *= 2
         finer, finer_error = _cepstral_factor(cosines, intervals)
-        if not finer_error < error / 2:
+        if finer_error > error / 2 and intervals > _FACTOR_GRID * len(cosines):  # rounding, no longer aliasing
             break
         taps, error = finer, finer_error
     return taps
