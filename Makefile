@@ -4,7 +4,7 @@ BIN := .venv/bin
 SPEECH := data/audio/arctic_a0007.wav
 EARS := headphone middle-ear outer-middle-ear
 
-.PHONY: demo test test-slow lint types bench figures fuzz faults fuzz-long clean
+.PHONY: demo test test-slow lint types bench figures fuzz faults load fuzz-long clean
 
 .venv/.package: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -38,6 +38,19 @@ bench: .venv/.dev
 
 figures: .venv/.dev
 	$(BIN)/python -m tests.figures
+
+fuzz: .venv/.dev  ## 10 000 hostile files
+	$(BIN)/python -m tests.faults.fuzz --mutants 10000
+
+faults: .venv/.dev  ## faults of disk, memory, signals, environment (mounts need root)
+	$(BIN)/python -m tests.faults.machine
+
+load: .venv/.dev  ## 100 000 files, 10 hours, 64 channels, 20 processes
+	$(BIN)/python -m tests.faults.load
+
+fuzz-long: .venv/.dev  ## parsers under a coverage-guided fuzzer, 10 minutes each
+	$(BIN)/pip install --quiet --disable-pip-version-check 'atheris>=3'
+	@for t in chunks blocks curves firs; do $(BIN)/python -m tests.faults.coverage $$t -max_total_time=600 || exit 1; done
 
 clean:
 	rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

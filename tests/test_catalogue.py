@@ -20,7 +20,14 @@ def test_every_table_has_data_and_provenance(table_id: str) -> None:
 
 @pytest.mark.parametrize(
     ("table_id", "rows"),
-    [("pralong1996", 22), ("lopezpoveda2001", 30), ("jepsen2008", 31), ("goode1994", 21), ("moore_middle_ear", 40), ("ansi2007_outer_ear", 39)],
+    [
+        ("pralong1996", 22),
+        ("lopezpoveda2001", 30),
+        ("jepsen2008", 31),
+        ("goode1994", 21),
+        ("moore_middle_ear", 40),
+        ("ansi2007_outer_ear", 39),
+    ],
 )
 def test_number_of_rows(table_id: str, rows: int) -> None:
     assert len(catalogue.table(table_id).frequencies) == rows
