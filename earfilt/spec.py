@@ -252,6 +252,5 @@ def _deviation(spec: FilterSpec, fir: Fir) -> dict[str, Any]:
     wanted = published(spec, fir.fs)
     if wanted is None:
         return {"deviation_db": None, "deviation_hz": None}
-    off = np.abs(20.0 * np.log10(np.abs(fir.response(wanted.points_hz))) - wanted.points_db)
-    worst = int(off.argmax())
-    return {"deviation_db": float(off[worst]), "deviation_hz": float(wanted.points_hz[worst])}
+    largest = curve.deviation(fir.taps, wanted)
+    return {"deviation_db": largest.db, "deviation_hz": largest.hz}
