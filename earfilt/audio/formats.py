@@ -10,7 +10,6 @@ AIFF and AU.
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from earfilt.errors import UsageError, printable
 
@@ -287,8 +286,3 @@ def default_suffix(container: str) -> str:
     '.wav'
     """
     return CONTAINERS[container].suffixes[0]
-
-
-def suffix_of(path: str) -> str:
-    """Extension with its dot, lower case; empty where there is none."""
-    return Path(path).suffix.lower()
