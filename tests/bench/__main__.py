@@ -2,46 +2,48 @@
 
 import argparse
 import importlib
-import os
-import platform
 import shutil
-import subprocess
-from importlib.metadata import version
+import signal
+import sys
+import time
 
-from tests.bench.harness import Bench, has, scratch_directory, table
+from tests.bench import machine, ramdisk
+from tests.bench.harness import Bench, heading, table
 
-TOPICS = ("engine", "files", "flac", "corpus", "modules", "tolerance", "startup")
-
-
-def machine() -> list[list[object]]:
-    """What it ran on, and which versions."""
-    name = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as lines:
-            name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), name)
-    rows: list[list[object]] = [["processor", f"{os.cpu_count()} × {name}"], ["Python", platform.python_version()]]
-    rows += [[package, version(package)] for package in ("torch", "numpy", "scipy", "soundfile")]
-    for program, flag in (("sox", "--version"), ("ffmpeg", "-version"), ("flac", "--version")):
-        if has(program):
-            rows.append([program, subprocess.run([program, flag], capture_output=True, text=True).stdout.splitlines()[0][:60].strip()])
-    return [*rows, ["load at the start", f"{os.getloadavg()[0]:.2f}"]]
+TOPICS = ("startup", "engine", "growth", "files", "flac", "corpus", "cores", "modules", "tolerance")
 
 
 def main() -> None:
     """Parse the options, run the topics, leave nothing behind."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="short files only")
+    parser.add_argument("--quick", action="store_true", help="short files only: shows that all works, and nothing else")
     parser.add_argument("--only", action="append", choices=TOPICS, help="run this topic (repeatable)")
     parser.add_argument("--repeats", type=int, default=5, help="turns of which the median is printed (default 5)")
     options = parser.parse_args()
-    bench = Bench(scratch_directory(), options.repeats, options.quick)
-    print("# earfilt benchmarks\n")
-    table(["machine", ""], machine())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # whoever is ended leaves no gigabytes in memory
+    size = ramdisk.LARGEST_QUICK if options.quick else ramdisk.LARGEST
+    bench = Bench(ramdisk.directory(size), options.repeats, options.quick)
     try:
-        for topic in options.only or TOPICS:
-            importlib.import_module(f"tests.bench.{topic}").run(bench)
+        print("# earfilt benchmarks\n")
+        table(["machine", ""], machine.describe(bench.scratch))
+        warmed = ramdisk.warm(bench.scratch, size) >> 20
+        print(f"{warmed} MiB were written there and removed, so that no case is the first to touch that memory.\n")
+        run(bench, options.only or TOPICS)
     finally:
         shutil.rmtree(bench.scratch)
+
+
+def run(bench: Bench, topics: tuple[str, ...] | list[str]) -> None:
+    """The topics, how long each took, and the goals."""
+    started = time.perf_counter()
+    for topic in topics:
+        before = time.perf_counter()
+        importlib.import_module(f"tests.bench.{topic}").run(bench)
+        print(f"*{topic}: {time.perf_counter() - before:.0f} s*\n", flush=True)
+    if bench.verdicts:
+        heading("Goals", "A quick run, on files too short to mean anything." if bench.quick else "All of this run.")
+        table(["goal", "measured", "asked for", "verdict"], bench.verdicts)
+    print(f"*All: {time.perf_counter() - started:.0f} s*")
 
 
 if __name__ == "__main__":

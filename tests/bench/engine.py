@@ -1,99 +1,74 @@
-"""The engine without its start-up: the time from a shorter to a longer file; growth of time and memory with length."""
+"""Long files: whole processes on 10 minutes and on an hour; the time from one to the other leaves start-up out."""
 
 import statistics
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import soundfile
-
-from earfilt import pipeline
-from earfilt.filterspec import FilterSpec
-from earfilt.spec import realise
 from tests.bench import programs
-from tests.bench.harness import PROGRAM, Bench, duration, has, heading, peak_memory, table, timed
+from tests.bench.harness import Bench, Case, duration, has, heading, ratio, table, times
 from tests.bench.material import FS, HEADPHONE, Sound
 
-SOUNDS = [Sound("PCM_16", 2), Sound("PCM_24", 2), Sound("FLOAT", 2), Sound("PCM_16", 1), Sound("PCM_16", 8)]
-FORMATS = {"PCM_16": ("int16", 16), "PCM_24": ("int32", 24), "FLOAT": ("float32", 0)}
+SOUNDS = (Sound("PCM_16", 2), Sound("PCM_24", 2), Sound("FLOAT", 2))
+FASTER = {"PCM_16": 3.0, "PCM_24": 1.0, "FLOAT": 1.5}  # than SoX, from 10 to 60 minutes
+FASTER_WHOLE = {"PCM_16": 1.5, "PCM_24": 1.0, "FLOAT": 1.5}  # than SoX, whole process on 60 minutes
+COPIES = 3.5  # times the bare copy, 16 bit
+
+Seconds = dict[str, float]
 
 
 def run(bench: Bench) -> None:
-    """Slopes of all kinds of sound, growth of one."""
+    """Both tables, from the same runs."""
     minutes = (1, 2) if bench.quick else (10, 60)
+    measured = {sound: measure(bench, sound, minutes) for sound in SOUNDS}
     heading(
-        "Engine",
-        f"Time from {minutes[0]} to {minutes[1]} minutes at {FS} Hz, 513 taps, two threads; median of {bench.repeats} turns. "
-        "The differences leave start-up out: SoX and `earfilt apply` are whole processes.",
+        f"Long files: from {minutes[0]} to {minutes[1]} minutes",
+        f"{FS} Hz, {HEADPHONE.title}. The time of {minutes[1]} minutes less that of {minutes[0]} in the same turn, median of "
+        f"{bench.repeats} turns: what a length takes beyond start-up. SoX with -D; the copy reads and writes through soundfile.",
     )
-    rows = [slope(bench, sound, minutes) for sound in SOUNDS]
-    table(["sound", "engine", "earfilt apply", "SoX", "copy", "SoX / engine", "SoX / apply", "engine / copy", "apply / copy"], rows)
-    growth(bench, (1, 5) if bench.quick else (1, 10, 60))
+    slopes = {sound: slope for sound, (slope, _) in measured.items()}
+    heads = ["sound", "earfilt apply", "SoX fir", "bare copy", "SoX / earfilt", "earfilt / copy"]
+    table(heads, [_row(*pair, with_copy=True) for pair in slopes.items()])
+    heading(f"Long files: {minutes[1]} minutes", "The longer files of the same turns: whole processes, start-up included.")
+    wholes = {sound: whole for sound, (_, whole) in measured.items()}
+    table(["sound", "earfilt apply", "SoX fir", "SoX / earfilt"], [_row(*pair, with_copy=False) for pair in wholes.items()])
+    judge(bench, slopes, wholes, minutes)
 
 
-def filter_file(source: Path, result: Path, sound: Sound) -> None:
-    """The engine between soundfile's reader and writer, within this process."""
-    fir = realise(FilterSpec(HEADPHONE.name, order=HEADPHONE.order), FS)
-    dtype, bits = FORMATS[sound.subtype]
-    sample = pipeline.SampleFormat(dtype, bits)  # type: ignore[arg-type]
-    settings = pipeline.Settings(precision="float64" if sound.subtype == "PCM_24" else "float32")
-    with (
-        soundfile.SoundFile(source) as reader,
-        soundfile.SoundFile(result, "w", FS, sound.channels, subtype=sound.subtype) as writer,
-    ):
-        pipeline.run(
-            lambda frames: reader.read(frames, dtype=dtype, always_2d=True),
-            writer.write,
-            fir,
-            source=sample,
-            target=sample,
-            channels=sound.channels,
-            settings=settings,
-        )
+def judge(bench: Bench, slopes: dict[Sound, Seconds], wholes: dict[Sound, Seconds], minutes: tuple[int, int]) -> None:
+    """The goals of long files."""
+    for sound, slope in slopes.items():
+        what = f"{minutes[0]} → {minutes[1]} min, {sound.title}"
+        bench.goal(f"{what}: faster than SoX by", ratio(slope, "sox", "earfilt"), at_least=FASTER[sound.subtype])
+        if sound.subtype == "PCM_16":
+            bench.goal(f"{what}: times the bare copy", ratio(slope, "earfilt", "copy"), at_most=COPIES)
+    for sound, whole in wholes.items():
+        what = f"{minutes[1]} min, {sound.title}, whole process: faster than SoX by"
+        bench.goal(what, ratio(whole, "sox", "earfilt"), at_least=FASTER_WHOLE[sound.subtype])
 
 
-def slope(bench: Bench, sound: Sound, minutes: tuple[int, int]) -> list[object]:
-    """One kind of sound: seconds from the shorter to the longer file, and the ratios."""
-    sources = [sound.make(bench.scratch, 60 * m) for m in minutes]
+def measure(bench: Bench, sound: Sound, minutes: tuple[int, int]) -> tuple[Seconds, Seconds]:
+    """Median seconds from the shorter to the longer file, and of the longer one, by program."""
+    short, long = (sound.make(bench.scratch, 60 * m) for m in minutes)
     result = bench.scratch / "result.wav"
-    cases: dict[str, Callable[[Path], object]] = {
-        "engine": lambda source: filter_file(source, result, sound),
-        "apply": lambda source: programs.earfilt(source, result, HEADPHONE),
-        "copy": lambda source: programs.copy(source, result, sound.dtype),
-    }
-    if has("sox"):
-        taps = HEADPHONE.for_sox(bench.scratch)
-        cases["sox"] = lambda source: programs.sox(source, result, taps)
-    took: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(bench.repeats):
-        for name, case in cases.items():
-            short, long = (_fresh(case, source, result) for source in sources)
-            took[name].append(long - short)
-    for source in sources:
-        source.unlink()
-    seconds = {name: statistics.median(values) for name, values in took.items()}
-    times = [duration(seconds[name]) if name in seconds else "" for name in ("engine", "apply", "sox", "copy")]
-    pairs = [("sox", "engine"), ("sox", "apply"), ("engine", "copy"), ("apply", "copy")]
-    return [sound.title, *times, *(f"{seconds[a] / seconds[b]:.2f}" if a in seconds else "" for a, b in pairs)]
+    kinds = ["earfilt", *(["sox"] if has("sox") else []), "copy"]
+    cases = {(kind, source): _case(bench, kind, sound, source, result) for kind in kinds for source in (short, long)}
+    took = bench.in_turns(cases, before=partial(result.unlink, missing_ok=True), untimed=False)
+    for path in (short, long, result):
+        path.unlink()
+    slope = {kind: statistics.median(b - a for a, b in zip(took[kind, short], took[kind, long], strict=True)) for kind in kinds}
+    return slope, {kind: statistics.median(took[kind, long]) for kind in kinds}
 
 
-def _fresh(case: Callable[[Path], object], source: Path, result: Path) -> float:
-    """Seconds of a case that writes a file that was not there."""
-    result.unlink(missing_ok=True)
-    return timed(lambda: case(source))
+def _case(bench: Bench, kind: str, sound: Sound, source: Path, result: Path) -> Case:
+    if kind == "earfilt":
+        return partial(programs.earfilt, source, result, HEADPHONE)
+    if kind == "sox":
+        return partial(programs.sox, source, result, HEADPHONE.for_sox(bench.scratch))
+    return partial(programs.copy, source, result, sound.dtype)
 
 
-def growth(bench: Bench, minutes: tuple[int, ...]) -> None:
-    """Ever longer files: time of the engine, and peak memory of whole processes."""
-    heading("Growth with length", "Stereo 16 bit, 513 taps: time of the engine, peak memory of `earfilt apply`; ratio to linear, to flat.")
-    sound, result = SOUNDS[0], bench.scratch / "result.wav"
-    rows: list[list[object]] = []
-    first = (0.0, 0.0)
-    for m in minutes:
-        source = sound.make(bench.scratch, 60 * m)
-        seconds = statistics.median(_fresh(lambda s: filter_file(s, result, sound), source, result) for _ in range(bench.repeats))
-        memory = peak_memory(PROGRAM, "apply", source, result, *HEADPHONE.options, "--force", "-q")
-        first = first if rows else (seconds / m, memory)
-        linear, flat = seconds / m / first[0], memory / first[1]
-        rows.append([f"{m} min", duration(seconds), f"{linear:.2f}", f"{memory:.0f} MB", f"{flat:.2f}"])
-        source.unlink()
-    table(["length", "time", "time per minute, relative", "peak memory", "memory, relative"], rows)
+def _row(sound: Sound, seconds: Seconds, *, with_copy: bool) -> list[object]:
+    row: list[object] = [sound.title, duration(seconds["earfilt"]), duration(seconds.get("sox"))]
+    row += [duration(seconds["copy"])] if with_copy else []
+    row += [times(ratio(seconds, "sox", "earfilt"))]
+    return row + ([times(ratio(seconds, "earfilt", "copy"))] if with_copy else [])

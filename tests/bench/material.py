@@ -31,8 +31,9 @@ class Sound:
     @property
     def title(self) -> str:
         """As in the tables."""
-        name = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
-        return f"{name} {self.subtype} {self.container.upper()}"
+        channels = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
+        kind = {"PCM_16": "16 bit", "PCM_24": "24 bit"}.get(self.subtype, self.subtype)
+        return f"{channels} {kind}" + (" FLAC" if self.container == "flac" else "")
 
     def make(self, directory: Path, seconds: int) -> Path:
         """The file of that length; made once."""
@@ -49,7 +50,7 @@ class Sound:
         pink = 0.1 * scipy.signal.lfilter([0.3], [1.0, -0.95], white, axis=0)
         if self.dtype == "float32":
             return pink.astype(np.float32)
-        whole = np.rint(pink.clip(-1, 1) * (2**15 - 1 if self.dtype == "int16" else 2**23 - 1))
+        whole: np.ndarray = np.rint(pink.clip(-1, 1) * (2**15 - 1 if self.dtype == "int16" else 2**23 - 1))
         return whole.astype(self.dtype) << (0 if self.dtype == "int16" else 8)
 
 
@@ -89,17 +90,17 @@ class Filter:
         return scipy.signal.oaconvolve(x, self.taps()[0][:, None], axes=0)[advance:][: len(x)]
 
 
-HEADPHONE = Filter("headphone, 513 taps, minimum phase", "headphone", 512)
-OUTER_MIDDLE = Filter("outer-middle-ear, 8193 taps, zero phase", "outer-middle-ear", 4096)
+HEADPHONE = Filter("headphone, order 512, minimum phase", "headphone", 512)
+OUTER_MIDDLE = Filter("outer-middle-ear, order 4096, zero phase", "outer-middle-ear", 4096)
 
 
-def deviation(source: Path, result: Path, ear: Filter, advance: int) -> str:
-    """Largest deviation of a result from the oracle, away from the ends: in codes, or dB re full scale for floats."""
+def deviation(source: Path, result: Path, ear: Filter, advance: int) -> tuple[str, str]:
+    """Largest deviation of a result from the oracle, away from the ends, and its unit: codes, or dB re full scale for floats."""
     subtype = soundfile.info(result).subtype
     margin = ear.order * 2
     x, y = (soundfile.read(path, ORACLE, dtype="float64", always_2d=True)[0] for path in (source, result))
     inner = slice(margin, min(len(x), len(y)) - margin - advance)
     worst = float(np.abs(y - ear.expected(x, advance)[: len(y)])[inner].max())
     if subtype == "FLOAT":
-        return f"{20 * np.log10(max(worst, 1e-20)):.0f} dBFS"
-    return f"{worst * (2**15 if subtype == 'PCM_16' else 2**23):.2f} LSB"
+        return f"{20 * np.log10(max(worst, 1e-20)):.0f}", "dBFS"
+    return f"{worst * (2**15 if subtype == 'PCM_16' else 2**23):.2f}", "LSB"

@@ -9,7 +9,7 @@ import scipy.signal
 import torch
 
 from earfilt import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
-from tests.bench.harness import Bench, duration, heading, table
+from tests.bench.harness import Bench, Case, duration, heading, ratio, table, times
 from tests.bench.material import FS
 
 EARS: dict[str, Callable[..., Any]] = {
@@ -39,47 +39,53 @@ def design(bench: Bench) -> None:
 
 
 def ten_seconds(bench: Bench) -> None:
-    """A whole signal of ten seconds through each class in eval."""
-    heading("Ten seconds of stereo", f"(2, {10 * FS}) float32 through a module in eval, {torch.get_num_threads()} threads.")
+    """A whole signal of ten seconds through each class in eval, and through scipy."""
+    threads = torch.get_num_threads()
+    heading("Ten seconds of stereo", f"(2, {10 * FS}) float32 through a module in eval, {threads} threads; scipy in float64.")
     x = torch.tensor(np.random.default_rng(3).standard_normal((2, 10 * FS)) * 0.1)
-    rows = []
-    with torch.no_grad():
-        for name, make in EARS.items():
-            ear, exact = make(FS).eval(), make(FS, dtype=torch.float64).eval()
-            single = x.float()
-            ear(single)
-            seconds = bench.medians({"ear": partial(ear, single)})["ear"]
-            worst = float((ear(single).double() - exact(x)).abs().max())
-            rows.append([name, duration(seconds), f"{20 * np.log10(worst):.0f} dBFS"])
+    single = x.float()
+    ears = {name: make(FS).eval() for name, make in EARS.items()}
     passes = scipy.signal.firwin(4097, 0.5)
-    by_scipy = bench.medians({"filtfilt": lambda: scipy.signal.oaconvolve(x.numpy(), np.convolve(passes, passes)[None], axes=1)})
-    rows.append(["scipy.signal.oaconvolve, 8193 taps, float64", duration(by_scipy["filtfilt"]), ""])
+    taps = np.convolve(passes, passes)[None]
+    cases: dict[str, Case] = {name: partial(ear, single) for name, ear in ears.items()}
+    cases["scipy.signal.oaconvolve, 8193 taps"] = lambda: scipy.signal.oaconvolve(x.numpy(), taps, axes=1)
+    with torch.no_grad():
+        seconds = bench.medians(cases)
+        exact = {name: (ears[name](single) - make(FS, dtype=torch.float64).eval()(x)).abs().max().item() for name, make in EARS.items()}
+    rows = [[name, duration(took), f"{20 * np.log10(exact[name]):.0f} dBFS" if name in exact else ""] for name, took in seconds.items()]
     table(["class", "time", "from float64"], rows)
 
 
 def training(bench: Bench) -> None:
     """Forward, backward and optimizer step on one second."""
-    heading("Training step", f"(2, {FS}) float32: design, forward, backward and Adam; plain and under torch.compile.")
+    steps = 2 if bench.quick else 20
+    heading(
+        "Training step",
+        f"(2, {FS}) float32: design, forward, backward and Adam; plain and under torch.compile; {bench.repeats} turns of {steps} steps.",
+    )
     x, target = torch.randn(2, FS), torch.randn(2, FS)
-    rows = []
+    cases: dict[tuple[str, str], Case] = {}
     for name, make in EARS.items():
-        steps: dict[str, Any] = {"plain": make(FS, learnable=True).train()}
-        steps["compiled"] = torch.compile(make(FS, learnable=True).train())
-        cases = {kind: _step(ear, x, target) for kind, ear in steps.items()}
-        for case in cases.values():
-            case()
-        seconds = bench.medians(cases)
-        rows.append([name, duration(seconds["plain"]), duration(seconds["compiled"]), f"{seconds['plain'] / seconds['compiled']:.2f}×"])
+        plain = make(FS, learnable=True).train()
+        compiled = torch.compile(make(FS, learnable=True).train())
+        cases |= {(name, kind): _training(ear, x, target, steps) for kind, ear in (("plain", plain), ("compiled", compiled))}
+    took = bench.medians(cases)
+    each = {key: seconds / steps for key, seconds in took.items()}
+    rows = [
+        [name, *(duration(each[name, kind]) for kind in ("plain", "compiled")), times(ratio(each, (name, "plain"), (name, "compiled")))]
+        for name in EARS
+    ]
     table(["class", "plain", "compiled", "compiled is faster by"], rows)
 
 
-def _step(ear: Any, x: torch.Tensor, target: torch.Tensor) -> Callable[[], None]:
+def _training(ear: Any, x: torch.Tensor, target: torch.Tensor, steps: int) -> Case:
     optimizer = torch.optim.Adam(ear.parameters(), lr=1e-4)
 
-    def step() -> None:
-        optimizer.zero_grad()
-        y = ear(x)
-        (y - target[..., : y.shape[-1]]).square().mean().backward()
-        optimizer.step()
+    def train() -> None:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            y = ear(x)
+            (y - target[..., : y.shape[-1]]).square().mean().backward()
+            optimizer.step()
 
-    return step
+    return train

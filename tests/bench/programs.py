@@ -1,18 +1,19 @@
 """The programs that are compared, each as a function of source, result and filter."""
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import scipy.signal
 import soundfile
 
-from tests.bench.harness import PROGRAM, execute, has
+from tests.bench.harness import PROGRAM, Case, execute, has
 from tests.bench.material import Filter, Sound
 
 BLOCK = 1 << 16
-
-Case = Callable[[], object]
+# of ffmpeg, by sample format and container
+ENCODERS = {("PCM_16", "wav"): "pcm_s16le", ("PCM_24", "wav"): "pcm_s24le", ("FLOAT", "wav"): "pcm_f32le", ("PCM_16", "flac"): "flac"}
 
 
 def earfilt(source: Path, result: Path, ear: Filter) -> None:
@@ -25,10 +26,10 @@ def sox(source: Path, result: Path, taps: Path) -> None:
     execute("sox", "-D", source, result, "fir", taps)
 
 
-def ffmpeg(source: Path, result: Path, response: Path, encoder: tuple[str, ...]) -> None:
+def ffmpeg(source: Path, result: Path, response: Path, encoder: str) -> None:
     """ffmpeg's afir as a whole process; its gain normalisation is off, the factor of 2 that remains is taken back."""
     graph = "[0:a][1:a]afir=gtype=none:irgain=0.5"
-    execute("ffmpeg", "-v", "error", "-y", "-i", source, "-i", response, "-lavfi", graph, *encoder, result)
+    execute("ffmpeg", "-v", "error", "-y", "-i", source, "-i", response, "-lavfi", graph, "-c:a", encoder, result)
 
 
 def scipy_in_memory(source: Path, result: Path, ear: Filter, dtype: str) -> None:
@@ -55,21 +56,24 @@ def copy(source: Path, result: Path, dtype: str) -> None:
                 writer.write(block)
 
 
-def cases(sound: Sound, source: Path, directory: Path, ear: Filter) -> dict[str, tuple[Case, Path, int]]:
-    """Each program that is installed: what to run, its result, and by how many frames that is advanced."""
-    encoder = {"PCM_16": "pcm_s16le", "PCM_24": "pcm_s24le", "FLOAT": "pcm_f32le"}[sound.subtype]
-    codec = ("-c:a", encoder) if sound.container == "wav" else ("-c:a", "flac")
-    results = {name: directory / f"{name}.{sound.container}" for name in ("earfilt", "SoX", "ffmpeg", "scipy", "copy")}
+class Run(NamedTuple):
+    """One program on one file: what to run, its result, and by how many frames that is advanced against a causal convolution."""
+
+    case: Case
+    result: Path
+    advance: int
+
+
+def all_runs(sound: Sound, source: Path, directory: Path, ear: Filter) -> dict[str, Run]:
+    """Each program that is installed."""
+    result = {name: directory / f"{name}.{sound.container}" for name in ("earfilt", "SoX", "ffmpeg", "scipy", "copy")}
     taps, lookahead, _ = ear.taps()
-    found: dict[str, tuple[Case, Path, int]] = {
-        "earfilt": (lambda: earfilt(source, results["earfilt"], ear), results["earfilt"], lookahead)
-    }
+    runs = {"earfilt": Run(partial(earfilt, source, result["earfilt"], ear), result["earfilt"], lookahead)}
     if has("sox"):
-        text = ear.for_sox(directory)
-        found["SoX"] = (lambda: sox(source, results["SoX"], text), results["SoX"], (len(taps) - 1) // 2)
+        runs["SoX"] = Run(partial(sox, source, result["SoX"], ear.for_sox(directory)), result["SoX"], (len(taps) - 1) // 2)
     if has("ffmpeg"):
-        response = ear.for_ffmpeg(directory, sound.channels)
-        found["ffmpeg"] = (lambda: ffmpeg(source, results["ffmpeg"], response, codec), results["ffmpeg"], 0)
-    found["scipy"] = (lambda: scipy_in_memory(source, results["scipy"], ear, sound.dtype), results["scipy"], lookahead)
-    found["copy"] = (lambda: copy(source, results["copy"], sound.dtype), results["copy"], -1)
-    return found
+        more = ear.for_ffmpeg(directory, sound.channels), ENCODERS[sound.subtype, sound.container]
+        runs["ffmpeg"] = Run(partial(ffmpeg, source, result["ffmpeg"], *more), result["ffmpeg"], 0)
+    runs["scipy"] = Run(partial(scipy_in_memory, source, result["scipy"], ear, sound.dtype), result["scipy"], lookahead)
+    runs["copy"] = Run(partial(copy, source, result["copy"], sound.dtype), result["copy"], 0)
+    return runs
