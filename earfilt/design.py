@@ -1,13 +1,11 @@
 """FIR design: frequency sampling, minimum phase, forward-backward taps, responses.
 
-Everything here is float64 torch and differentiable in the amplitudes.
+Everything here is float64, of numpy or of torch, and then differentiable in the amplitudes.
 """
 
 import math
 
-import torch
-from torch import Tensor
-
+from earfilt.arrays import Array, constant, namespace
 from earfilt.errors import UsageError
 from earfilt.interp import linear
 
@@ -29,7 +27,7 @@ def power_of_two(n: int) -> int:
     return 1 << max(0, n - 1).bit_length()
 
 
-def firwin2(order: int, freqs: Tensor, gains: Tensor, fs: float) -> Tensor:
+def firwin2(order: int, freqs: Array, gains: Array, fs: float) -> Array:
     """Linear-phase FIR by frequency sampling with a Hamming window, as ``scipy.signal.firwin2(order + 1, …)``.
 
     Parameters
@@ -53,19 +51,21 @@ def firwin2(order: int, freqs: Tensor, gains: Tensor, fs: float) -> Tensor:
     UsageError
         An odd order with a gain other than zero at fs/2: such a filter is zero there by symmetry.
     """
-    if order % 2 and float(gains[-1].detach()) != 0.0:
+    if order % 2 and bool(gains[-1] != 0.0):
         raise UsageError(f"order {order} is odd, which forces zero gain at fs/2, but this filter has a gain there; use an even order")
+    xp = namespace(gains)
     numtaps = order + 1
     points = 1 + power_of_two(numtaps)
-    grid = torch.linspace(0.0, fs / 2.0, points, dtype=torch.float64, device=gains.device)
+    grid = xp.linspace(0.0, fs / 2.0, points, dtype=xp.float64, device=gains.device)
     amplitude = linear(grid, freqs, gains)
     # Linear phase: a delay of order/2 samples.
-    phase = -math.pi * order / 2.0 * grid / (fs / 2.0)
-    taps = torch.fft.irfft(torch.polar(torch.ones_like(phase), phase) * amplitude, 2 * (points - 1))[:numtaps]
-    return taps * torch.hamming_window(numtaps, periodic=False, dtype=torch.float64, device=gains.device)
+    phase = grid * (-math.pi * order / fs)
+    taps = xp.fft.irfft(xp.exp(1j * phase) * amplitude, 2 * (points - 1))[:numtaps]
+    turn = xp.linspace(0.0, 2.0 * math.pi, numtaps, dtype=xp.float64, device=gains.device)
+    return taps * (0.54 - 0.46 * xp.cos(turn))
 
 
-def minimum_phase(taps: Tensor) -> Tensor:
+def minimum_phase(taps: Array) -> Array:
     """Minimum-phase FIR of the same length and magnitude, by the Hilbert transform of the log magnitude.
 
     The transform is folding of the real cepstrum, on a grid of at least 8·numtaps points that doubles until time aliasing has moved
@@ -88,44 +88,53 @@ def minimum_phase(taps: Tensor) -> Tensor:
     if len(taps) % 2 == 0:
         # A symmetric FIR of odd order is zero at fs/2. A zero on the unit circle spoils the cepstrum, and stays where it is in the
         # minimum-phase FIR: divide 1 + 1/z out (an alternating running sum), and put it back.
-        sign = 1.0 - 2.0 * (torch.arange(len(taps), device=taps.device) % 2)
-        quotient = minimum_phase((sign * torch.cumsum(sign * taps, 0))[:-1])
-        return torch.nn.functional.pad(quotient, (0, 1)) + torch.nn.functional.pad(quotient, (1, 0))
+        xp = namespace(taps)
+        sign = 1.0 - 2.0 * (xp.arange(len(taps), device=taps.device) % 2)
+        quotient = minimum_phase((sign * xp.cumsum(sign * taps, 0))[:-1])
+        return _padded(quotient, 0, 1) + _padded(quotient, 1, 0)
     n_fft = power_of_two(8 * len(taps))
-    with torch.no_grad():
-        wanted = taps.detach()
-        while True:
-            candidate = _fold_cepstrum(wanted, n_fft)
-            if n_fft >= _LARGEST_CEPSTRUM or _magnitude_error_db(candidate, wanted, n_fft) < _MINIMUM_PHASE_ERROR_DB:
-                break
-            n_fft *= 2
-    return _fold_cepstrum(taps, n_fft) if taps.requires_grad else candidate
+    wanted = constant(taps)
+    while True:
+        candidate = _fold_cepstrum(wanted, n_fft)
+        if n_fft >= _LARGEST_CEPSTRUM or _magnitude_error_db(candidate, wanted, n_fft) < _MINIMUM_PHASE_ERROR_DB:
+            break
+        n_fft *= 2
+    return candidate if wanted is taps else _fold_cepstrum(taps, n_fft)
 
 
-def _fold_cepstrum(taps: Tensor, n_fft: int) -> Tensor:
+def _padded(taps: Array, before: int, after: int) -> Array:
+    """Taps with zeros added."""
+    xp = namespace(taps)
+    zeros = xp.zeros(before + after, dtype=xp.float64, device=taps.device)
+    return xp.concat([zeros[:before], taps, zeros[before:]])
+
+
+def _fold_cepstrum(taps: Array, n_fft: int) -> Array:
     """Minimum-phase taps from the real cepstrum on n_fft points."""
+    xp = namespace(taps)
     power = _power(taps, n_fft)
-    cepstrum = torch.fft.irfft(0.5 * torch.log(power + _POWER_FLOOR * power.detach().max()), n_fft)
-    fold = torch.zeros_like(cepstrum)
+    cepstrum = xp.fft.irfft(0.5 * xp.log(power + _POWER_FLOOR * constant(power).max()), n_fft)
+    fold = xp.zeros_like(cepstrum)
     fold[0] = fold[n_fft // 2] = 1.0
     fold[1 : n_fft // 2] = 2.0
-    return torch.fft.irfft(torch.exp(torch.fft.rfft(cepstrum * fold)), n_fft)[: len(taps)]
+    return xp.fft.irfft(xp.exp(xp.fft.rfft(cepstrum * fold)), n_fft)[: len(taps)]
 
 
-def _power(taps: Tensor, n_fft: int) -> Tensor:
+def _power(taps: Array, n_fft: int) -> Array:
     """|H|² on n_fft//2 + 1 points."""
-    spectrum = torch.fft.rfft(taps, n_fft)
-    return spectrum.real.square() + spectrum.imag.square()
+    spectrum = namespace(taps).fft.rfft(taps, n_fft)
+    return spectrum.real**2 + spectrum.imag**2
 
 
-def _magnitude_error_db(candidate: Tensor, wanted: Tensor, n_fft: int) -> float:
+def _magnitude_error_db(candidate: Array, wanted: Array, n_fft: int) -> float:
     """Largest difference in dB where ``wanted`` is within 60 dB of its peak."""
+    xp = namespace(wanted)
     reference, power = _power(wanted, n_fft), _power(candidate, n_fft)
     counts = reference > reference.max() * 10.0 ** (-_MINIMUM_PHASE_RANGE_DB / 10.0)
-    return float((10.0 * torch.log10(power[counts] / reference[counts])).abs().max())
+    return float(xp.abs(10.0 * xp.log10(power[counts] / reference[counts])).max())
 
 
-def forward_backward(taps: Tensor) -> Tensor:
+def forward_backward(taps: Array) -> Array:
     """Taps of one convolution that equals applying ``taps`` forwards and backwards: their autocorrelation.
 
     Parameters
@@ -137,13 +146,14 @@ def forward_backward(taps: Tensor) -> Tensor:
     (2·order + 1,) float64
         Symmetric about tap ``order``, which is time zero; its response is |H|².
     """
+    xp = namespace(taps)
     numtaps = len(taps)
     n_fft = power_of_two(2 * numtaps - 1)
-    correlation = torch.fft.irfft(_power(taps, n_fft), n_fft)
-    return torch.cat([correlation[1:numtaps].flip(0), correlation[:numtaps]])
+    correlation = xp.fft.irfft(_power(taps, n_fft), n_fft)
+    return xp.concat([xp.flip(correlation[1:numtaps], (0,)), correlation[:numtaps]])
 
 
-def response(taps: Tensor, n_fft: int, *, lookahead: int = 0) -> Tensor:
+def response(taps: Array, n_fft: int, *, lookahead: int = 0) -> Array:
     """Response on the n_fft//2 + 1 frequencies k·fs/n_fft, exact for any n_fft ≥ 1.
 
     Taps beyond n_fft are folded onto the others (their phases repeat), not cut off.
@@ -161,11 +171,11 @@ def response(taps: Tensor, n_fft: int, *, lookahead: int = 0) -> Tensor:
     """
     if n_fft < 1:
         raise UsageError(f"nfft is {n_fft}; it must be 1 or more")
-    padded = torch.nn.functional.pad(taps, (0, -len(taps) % n_fft))
-    folded = padded.reshape(-1, n_fft).sum(0)
-    return torch.fft.rfft(folded.roll(-lookahead))
+    xp = namespace(taps)
+    folded = _padded(taps, 0, -len(taps) % n_fft).reshape(-1, n_fft).sum(0)
+    return xp.fft.rfft(xp.roll(folded, -lookahead))
 
 
-def peak(taps: Tensor) -> Tensor:
+def peak(taps: Array) -> Array:
     """Largest |H| on a grid of 8192 points, or 8 for each tap where that is more: a scalar."""
-    return _power(taps, power_of_two(max(8192, 8 * len(taps)))).max().sqrt()
+    return _power(taps, power_of_two(max(8192, 8 * len(taps)))).max() ** 0.5

@@ -12,8 +12,8 @@ import earfilt
 PACKAGE = Path(earfilt.__file__).parent
 # From the bottom up; a module may import from its own group or from lower ones.
 LAYERS = [
-    ["errors", "units", "fir", "catalogue", "plainfile", "curve", "row"],
-    ["interp", "design", "equiripple", "fftconv", "pcm", "curvefile", "matfile", "firformats"],
+    ["errors", "units", "fir", "catalogue", "plainfile", "arrays", "curve", "row"],
+    ["interp", "design", "equiripple", "segments", "fftconv", "overlapsave", "device", "pcm", "curvefile", "matfile", "firformats"],
     ["ear", "firfile", "tolerance", "filterspec", "audio", "job", "wholefile"],
     ["filters", "curvefilter", "pipeline"],
     ["spec"],
