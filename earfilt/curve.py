@@ -8,17 +8,18 @@ measurement.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from earfilt.arrays import Floats
 
 _GRID_PER_TAP = 64  # samples of the response per tap: a ripple's height is then read to 0.1 % of itself
 _GRID_PER_GAP = 16  # and at least this many between the two closest points, where the curve itself bends
+_BLOCK = 1 << 18  # complex numbers worked on at once: a few megabytes
 
 
 class Deviation(NamedTuple):
@@ -73,7 +74,7 @@ def product(curves: Sequence[PublishedCurve]) -> PublishedCurve:
         raise ValueError(f"curves of one chain must share one sampling rate, got {sorted(rates)}")
     low = max(curve.points_hz[0] for curve in curves)
     high = min(curve.points_hz[-1] for curve in curves)
-    every = np.unique(np.concatenate([curve.points_hz for curve in curves]))
+    every = _merged([curve.points_hz for curve in curves])
     points_hz = every[(every >= low) & (every <= high)]
     if not points_hz.size:
         raise ValueError(f"the published ranges of the chain's members do not overlap ({low:g} Hz > {high:g} Hz)")
@@ -81,15 +82,32 @@ def product(curves: Sequence[PublishedCurve]) -> PublishedCurve:
     def aim(freqs: Floats) -> Floats:
         return np.prod([curve.aim(freqs) for curve in curves], axis=0)
 
-    corners_hz = np.unique(np.concatenate([curve.corners_hz for curve in curves]))
+    corners_hz = _merged([curve.corners_hz for curve in curves])
     return PublishedCurve(points_hz, _to_db(aim(points_hz)), aim, curves[0].fs, corners_hz)
+
+
+def _merged(values: list[Floats]) -> Floats:
+    """All that occurs, once, ascending; as ``np.unique``, which would load ``numpy.ma``."""
+    every = np.sort(np.concatenate(values))
+    return every[np.diff(every, prepend=-np.inf) > 0]
 
 
 def magnitude_at(taps: Floats, freqs: Floats, fs: float) -> Floats:
     """|H| of `taps` (numtaps,) at `freqs` (K,) in Hz, by the DTFT sum itself: (K,), linear."""
-    index = np.arange(len(taps))
-    # A sum and not a BLAS product: the last digits must not depend on the number of threads.
-    return np.array([abs(np.sum(np.exp(-2j * np.pi * (f / fs) * index) * taps)) for f in freqs])
+    width = math.isqrt(len(taps) - 1) + 1
+    table = np.pad(taps, (0, -len(taps) % width)).reshape(-1, width)
+    radians = 2 * np.pi / fs * np.asarray(freqs)
+    blocks = np.array_split(radians, 1 + len(radians) * width // _BLOCK)
+    return np.concatenate([_magnitude(table, block[:, None]) for block in blocks])
+
+
+def _magnitude(table: Floats, radians: Floats) -> Floats:
+    """|H| of taps laid out in rows (R, width), at angles (K, 1) per sample: (K,)."""
+    # At tap row·width + column the phase is a product of one factor for each: 2·√numtaps exponentials a frequency, not numtaps.
+    rows, width = table.shape
+    # einsum and not a BLAS product: the last digits must not depend on the number of threads.
+    along = np.einsum("kw,rw->kr", np.exp(-1j * radians * np.arange(width)), table)
+    return np.abs(np.sum(along * np.exp(-1j * radians * (width * np.arange(rows))), axis=1))
 
 
 def deviation(taps: Floats, curve: PublishedCurve) -> Deviation:

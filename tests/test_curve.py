@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
+from earfilt import curve as curves
 from earfilt.curve import PublishedCurve, deviation, deviation_between, magnitude_at, missed_points, product
 
 FS = 8000.0
@@ -20,6 +21,16 @@ def test_magnitude_is_that_of_freqz() -> None:
     freqs = np.array([0.0, 31.5, 1234.5, 4000.0])
     _, response = signal.freqz(taps, worN=freqs, fs=FS)
     np.testing.assert_allclose(magnitude_at(taps, freqs, FS), abs(response), rtol=1e-12)
+
+
+@pytest.mark.parametrize("block", [1, 100, 1 << 18])
+@pytest.mark.parametrize("numtaps", [1, 2, 9, 10, 1000])
+def test_magnitude_does_not_depend_on_how_the_sum_is_laid_out(numtaps: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curves, "_BLOCK", block)
+    taps = np.random.default_rng(2).standard_normal(numtaps)
+    freqs = np.linspace(0.0, 4000.0, 23)
+    wanted = abs(np.exp(-2j * np.pi * np.outer(freqs / FS, np.arange(numtaps))) @ taps)
+    np.testing.assert_allclose(magnitude_at(taps, freqs, FS), wanted, rtol=1e-11)
 
 
 def test_deviation_at_the_points_names_the_worst() -> None:
@@ -52,7 +63,8 @@ def test_product_of_curves() -> None:
     both = product([a, b])
     assert both.points_hz.tolist() == [100.0, 500.0, 1000.0, 2000.0]
     np.testing.assert_allclose(10 ** (both.points_db / 20), a.aim(both.points_hz) * b.aim(both.points_hz))
-    assert product([a]).points_hz.tolist() == a.points_hz.tolist()
+    for same in (product([a]), product([a, a])):
+        assert same.points_hz.tolist() == a.points_hz.tolist()
 
 
 def test_product_refuses_what_cannot_be_one_curve() -> None:
