@@ -6,14 +6,13 @@ an ``[[ear]]`` entry for each filter made of it). Adding one takes no line of co
 """
 
 import csv
-import difflib
 import hashlib
+import importlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from earfilt.errors import UnknownNameError, printable
@@ -78,9 +77,9 @@ class Ear:
         return f"{self.name}:{self.variant}" if self.variant else self.name
 
 
-def directory() -> Traversable:
+def directory() -> Path:
     """The folder of tables, in a wheel, an sdist or an editable install."""
-    return resources.files("earfilt.data.tables")
+    return Path(importlib.import_module("earfilt.data.tables").__path__[0])
 
 
 @cache
@@ -149,6 +148,8 @@ def find(name: str) -> Ear:
 
 def _suggestion(name: str) -> str:
     """What to say after an unknown name: the nearest names, or where the list is."""
+    import difflib
+
     stem = name.partition(":")[0]
     siblings = [ear.full_name for ear in ears() if ear.variant and ear.name == stem]
     known = sorted({name for ear in ears() for name in (ear.name, ear.full_name)})
