@@ -1,251 +1,172 @@
-"""What the ears share: published numbers kept in float64, redesigned when they change, applied as one convolution.
+"""What an ear is: published numbers, the amplitude curve they stand for, and the FIR made of it.
 
-``EarFilter`` is the private base of the final classes in ``filters`` and ``curvefilter``. What a filter *is* (``taps``) stands there; how
-it is applied stands in ``fftconv``, once.
+An ``Ear`` is a value, and needs numpy alone; ``ears`` makes those there are. Where its functions take arrays, tensors do as well, and
+gradients reach the numbers: ``earfilter`` makes torch modules of it.
 """
 
 import math
-from abc import abstractmethod
-from collections.abc import Callable
-from typing import NamedTuple, Self
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from earfilt import design
+from earfilt.arrays import Array, Floats, namespace
 from earfilt.curve import PublishedCurve
-from earfilt.errors import DtypeError, UsageError
-from earfilt.fftconv import convolve
+from earfilt.errors import UsageError
 
 PHASE_TYPES = ("minimum", "zero")
 # Share of fs up to which a published point can be met.
 POINTS_UP_TO = 0.45
+# A curve of the user may hold numbers whose ratios leave the range of float64; what comes of them is zero or inf, and no warning.
+_silent = np.errstate(all="ignore")
 
 
-class _Taps(NamedTuple):
-    """One design: float64 taps of one pass, and of everything the audio gets in one convolution."""
+class Passes(NamedTuple, Generic[Array]):
+    """One design, without gain normalisation: float64 taps of one pass, and of all passes in one convolution."""
 
-    one_pass: Tensor
-    effective: Tensor
+    one_pass: Array
+    effective: Array
 
 
-class EarFilter(nn.Module):
-    """Published numbers -> taps -> convolution. Private base of the three ears."""
+class Nodes(Protocol):
+    """From the frequencies (Hz) and numbers of an ear, (N,) each, to nodes of the effective curve: Hz from 0 to fs/2, linear amplitude."""
 
-    _freqs: Tensor  # (N,) float64 Hz, the fixed grid of the stored numbers
-    _peak: float | None = None  # peak that the effective response is scaled to, where the formula fixes one
-    _dropped: int = 0  # samples that forward leaves out at the start
+    def __call__(self, freqs: Array, numbers: Array, /) -> tuple[Array, Array]: ...
 
-    def __init__(self, fs: float, order: int, phase_type: str, learnable: bool) -> None:
-        super().__init__()
-        self.fs = checked_fs(fs)
-        self.order = checked_order(order)
-        self.phase_type = choice("phase_type", phase_type, PHASE_TYPES)
-        self.learnable = bool(learnable)
-        self.group_delay = self.order // 2
-        self._exact: dict[str, Tensor] = {}
-        self._cache: tuple[list[Tensor], _Taps] | None = None
 
-    # -- the numbers ------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Ear:
+    """One ear at one sampling rate, order and phase.
 
-    def _store(self, name: str, values: Tensor, dtype: torch.dtype, *, learnable: bool) -> None:
-        """Keep float64 numbers under a public name, as a parameter or a buffer of the module's dtype."""
-        if not dtype.is_floating_point:
-            raise DtypeError(f"dtype is {dtype}; allowed: floating-point dtypes")
-        shown = values.to(dtype)
-        if learnable:
-            self.register_parameter(name, nn.Parameter(shown))
-        else:
-            self.register_buffer(name, shown)
-        self._exact[name] = values
+    Attributes
+    ----------
+    fs : float
+        Sampling rate in Hz.
+    order : int
+        Number of taps − 1 of one pass, ≥ 2.
+    phase_type : {'minimum', 'zero'}
+        One causal pass of a minimum-phase FIR, or forwards and backwards with the square root of the amplitude.
+    freqs : (N,) float64
+        Hz, the grid of the numbers.
+    numbers : (N,) float64
+        What was published, and what a module learns: gains or dB.
+    nodes : callable
+        (freqs, numbers) -> nodes (M,) in Hz, amplitude (M,); of numpy or torch.
+    published_hz : tuple of float
+        Frequencies in Hz that the source lists.
+    reference_gain : float
+        What the numbers are relative to.
+    peak : float, optional
+        Peak that the effective response is scaled to, where the formula fixes one.
+    normalize_gain : bool
+        The effective response of the published numbers peaks at 0 dB.
 
-    def _value(self, name: str) -> Tensor:
-        """The numbers in float64; one that still equals its rounded original stands for that original."""
-        shown: Tensor = getattr(self, name)
-        exact = self._exact[name]
-        shown = shown.to(exact.device)
-        wide = shown.double()
-        kept = shown.detach() == exact.to(shown.dtype)
-        return wide + torch.where(kept, exact - wide.detach(), 0.0)
+    Raises
+    ------
+    UsageError
+        An order below 2, or an unknown phase.
+    """
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # Casts and moves change what is shown; grid and numbers stay float64 and follow to the device (MPS has no float64).
-        with torch.no_grad():
-            exact = {name: self._value(name) for name in self._exact}
-        super()._apply(fn, recurse)
-        with torch.no_grad():
-            for name, value in exact.items():  # a wider dtype than before shows the digits that a narrower one had lost
-                getattr(self, name).copy_(value)
-        device = getattr(self, next(iter(exact))).device
-        home = torch.device("cpu") if device.type == "mps" else device
-        self._exact = {name: value.to(home) for name, value in exact.items()}
-        self._freqs = self._freqs.to(home)
-        self._cache = None
-        return self
+    fs: float
+    order: int
+    phase_type: str
+    freqs: Floats
+    numbers: Floats
+    nodes: Nodes
+    published_hz: tuple[float, ...]
+    reference_gain: float = 1.0
+    peak: float | None = None
+    normalize_gain: bool = False
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Dtype of the stored numbers and of ``fir_coeffs``."""
-        shown: Tensor = getattr(self, next(iter(self._exact)))
-        return shown.dtype
-
-    # -- the design -------------------------------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def _nodes(self) -> tuple[Tensor, Tensor]:
-        """Frequencies (Hz, 0 to fs/2) and linear amplitudes of the effective curve, float64."""
-
-    @abstractmethod
-    def _gain(self) -> Tensor | float:
-        """Linear gain beside the passes."""
-
-    def _design(self) -> _Taps:
-        freqs, amplitude = self._nodes()
-        if self.phase_type == "zero":
-            one_pass = design.firwin2(self.order, freqs, amplitude.sqrt(), self.fs)
-            if self._peak is not None:
-                one_pass = one_pass * (self._peak**0.5 / design.peak(one_pass))
-            return _Taps(one_pass, design.forward_backward(one_pass) * self._gain())
-        one_pass = design.minimum_phase(design.firwin2(self.order, freqs, amplitude, self.fs))
-        if self._peak is not None:
-            one_pass = one_pass * (self._peak / design.peak(one_pass))
-        return _Taps(one_pass, one_pass * self._gain())
-
-    def _taps(self) -> _Taps:
-        """The current design; outside of what torch.compile sees, since a search and a cache have nothing to fuse."""
-        if torch.compiler.is_compiling():
-            return torch.compiler.disable(self._current)()
-        return self._current()
-
-    def _current(self) -> _Taps:
-        """The design: made anew where gradients flow, else cached until a number changes."""
-        if self.training and torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters()):
-            return self._design()
-        with torch.inference_mode(False), torch.no_grad():
-            # Compared by value: an edit through `.data` does not raise a tensor's version.
-            now = [self._value(name) for name in self._exact]
-            if self._cache is None or not all(map(torch.equal, self._cache[0], now)):
-                self._cache = (now, self._design())
-            return self._cache[1]
-
-    @property
-    def fir_coeffs(self) -> Tensor:
-        """(order + 1,) FIR of one pass, scaled, without ``gain_normalization``; the module's dtype and device."""
-        shown: Tensor = getattr(self, next(iter(self._exact)))
-        return self._taps().one_pass.to(shown)
-
-    def taps(self) -> Tensor:
-        """Taps of the one convolution that the audio gets: all passes, scaling and gain.
-
-        Returns
-        -------
-        (numtaps,) float64
-            order + 1 causal taps (minimum phase), or 2·order + 1 taps centred on time zero (zero phase).
-        """
-        return self._taps().effective
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "order", _checked_order(self.order))
+        choice("phase_type", self.phase_type, PHASE_TYPES)
 
     @property
     def lookahead(self) -> int:
-        """Index of the tap at time zero in ``taps()``: 0, or order for zero phase."""
+        """Index of the tap at time zero among the effective ones: 0, or order for zero phase."""
         return self.order if self.phase_type == "zero" else 0
 
-    # -- the application --------------------------------------------------------------------------------------------------------
+    @_silent
+    def passes(self, freqs: Array, numbers: Array) -> Passes[Array]:
+        """Design the FIR from numbers (N,) on the grid ``freqs`` (N,): order + 1 taps of one pass, and the effective ones.
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Filter a signal.
-
-        Parameters
-        ----------
-        x : (..., T) floating-point tensor, T ≥ 1
-            Time last: ``(T,)``, ``(B, T)``, ``(B, F, T)`` or any other leading shape.
-
-        Returns
-        -------
-        (..., T) tensor of x's dtype and device
-            MiddleEarFilter with ``compensate_delay`` and minimum phase: (..., T − order//2) when T > order//2.
-
-        Raises
-        ------
-        DtypeError
-            Integer or complex input.
-        UsageError
-            T = 0, or a tensor without dimensions.
+        Effective are order + 1 causal taps (minimum phase), or 2·order + 1 taps centred on time zero (zero phase).
         """
-        _check_signal(x)
-        work = x if x.dtype in (torch.float32, torch.float64) else x.float()
-        y = convolve(work, self.taps().to(work), lookahead=self.lookahead, odd_ends=self.phase_type == "zero").to(x.dtype)
-        return y[..., self._dropped :] if self._dropped < x.shape[-1] else y
+        nodes, amplitude = self.nodes(freqs, numbers)
+        if self.phase_type == "zero":
+            amplitude = namespace(amplitude).sqrt(amplitude)
+            one_pass = self._scaled(design.firwin2(self.order, nodes, amplitude, self.fs), 0.5)
+            return Passes(one_pass, design.forward_backward(one_pass))
+        one_pass = self._scaled(design.minimum_phase(design.firwin2(self.order, nodes, amplitude, self.fs)), 1.0)
+        return Passes(one_pass, one_pass)
 
-    def get_effective_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
-        """Response of what the audio gets: all passes and gains; exact for any ``nfft``.
+    def _scaled(self, one_pass: Array, share: float) -> Array:
+        """A pass that brings its share of the fixed peak."""
+        return one_pass if self.peak is None else one_pass * (self.peak**share / design.peak(one_pass))
 
-        Parameters
-        ----------
-        nfft : int
-            FFT length, ≥ 1.
+    def taps(self) -> Floats:
+        """Taps of all that the audio gets in one convolution, gain normalisation included: those of the published numbers."""
+        effective = self.passes(self.freqs, self.numbers).effective
+        return effective * 10.0 ** (self._gain_db(effective) / 20.0)
 
-        Returns
-        -------
-        freqs : (nfft//2 + 1,) float64
-            Hz.
-        H : (nfft//2 + 1,) complex128
-            The advance of ``compensate_delay`` is left out.
-        """
-        response = design.response(self.taps(), nfft, lookahead=self.lookahead)
-        return self._frequencies(nfft, response), response
+    def gain_db(self) -> float:
+        """Gain normalisation of the published numbers in dB; 0 without."""
+        return self._gain_db(self.passes(self.freqs, self.numbers).effective)
 
-    def _frequencies(self, nfft: int, like: Tensor) -> Tensor:
-        return torch.arange(nfft // 2 + 1, dtype=torch.float64, device=like.device) * (self.fs / nfft)
+    def _gain_db(self, effective: Floats) -> float:
+        return -20.0 * math.log10(design.peak(effective)) if self.normalize_gain else 0.0
 
-    def published_curve(self) -> PublishedCurve:
+    @_silent
+    def published_curve(self, numbers: Floats | None = None) -> PublishedCurve:
         """The points and the curve that the design aims at, for a tolerance or a figure.
 
         With gain normalisation both are shifted so that the highest point is 0 dB.
+
+        Parameters
+        ----------
+        numbers : (N,) float64
+            Default: the published ones.
+
+        Raises
+        ------
+        UsageError
+            No point lies at or below 0.45·fs.
         """
-        with torch.no_grad():
-            freqs, amplitude = (t.cpu().numpy() for t in self._nodes())
-        points = np.array([f for f in self._published_frequencies() if f <= POINTS_UP_TO * self.fs])
+        freqs, amplitude = self.nodes(self.freqs, self.numbers if numbers is None else numbers)
+        points = np.array([f for f in self.published_hz if f <= POINTS_UP_TO * self.fs])
         if not len(points):
             raise UsageError(f"no published point lies at or below {POINTS_UP_TO} of fs {self.fs:g} Hz")
         shape = np.interp(points, freqs, amplitude)
         scale = self._curve_scale(float(shape.max()), float(amplitude.max()))
 
-        def aim(at: np.ndarray) -> np.ndarray:
+        def aim(at: Floats) -> Floats:
             return scale * np.interp(at, freqs, amplitude)
 
         return PublishedCurve(points, 20.0 * np.log10(scale * shape), aim, float(self.fs), freqs)
 
-    @abstractmethod
-    def _published_frequencies(self) -> tuple[float, ...]:
-        """Frequencies in Hz that the source lists."""
-
     def _curve_scale(self, highest_point: float, highest_node: float) -> float:
-        if getattr(self, "normalize_gain", False):
+        if self.normalize_gain:
             return 1.0 / highest_point
-        return 1.0 if self._peak is None else self._peak / highest_node
+        return 1.0 if self.peak is None else self.peak / highest_node
 
 
 def checked_fs(fs: float) -> float:
+    """A sampling rate in Hz, or UsageError where it is none."""
     if isinstance(fs, bool) or not isinstance(fs, (int, float, np.integer, np.floating)) or not math.isfinite(fs) or fs <= 0:
         raise UsageError(f"fs is {fs!r}; it must be a positive, finite sampling rate in Hz")
     return fs
 
 
-def checked_order(order: int) -> int:
+def _checked_order(order: int) -> int:
     if isinstance(order, bool) or not isinstance(order, (int, np.integer)) or order < 2:
         raise UsageError(f"order is {order!r}; it must be an integer of 2 or more")
     return int(order)
 
 
 def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """``value``, or UsageError where it is not among ``allowed``."""
     if value not in allowed:
         raise UsageError(f"{name} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
     return value
-
-
-def _check_signal(x: Tensor) -> None:
-    if not x.dtype.is_floating_point:
-        raise DtypeError(f"the signal's dtype is {x.dtype}; filters take floating-point samples: convert with x.float() and scale first")
-    if x.ndim == 0 or x.shape[-1] == 0:
-        raise UsageError(f"the signal's shape is {tuple(x.shape)}; the last dimension is time and must hold at least one sample")

@@ -1,30 +1,14 @@
-"""The three ears as torch modules: they differ by table, nodes and defaults.
+"""The three ears as torch modules: which numbers are shown under which name, and can be learnt."""
 
-An ear is published numbers (``catalogue``) that become nodes of an amplitude curve; ``design`` turns nodes into taps.
-"""
-
-import math
-from collections.abc import Callable
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
-from earfilt import catalogue, design
-from earfilt.ear import EarFilter, choice
-from earfilt.errors import UsageError
-from earfilt.interp import pchip
+from earfilt import design, ears
+from earfilt.earfilter import EarFilter
 
 __all__ = ["HeadphoneFilter", "MiddleEarFilter", "OuterMiddleEarFilter"]
-
-CONVENTIONS = ("amt", "published")
-# Smallest linear gain a design sees; the smallest published one (relative to its table's maximum) is 0.05, and 2.7e-4 for the
-# extrapolated rows at 192 kHz. Below it logarithms and square roots would give gradients without bound.
-GAIN_FLOOR = 1e-6
-# Below this rate the tables reach beyond fs/2 and are cut there; above it the middle ear's are continued to fs/2.
-CUT_FS = 20_000.0
-REFERENCE_PRESSURE = 20e-6  # Pa, 0 dB SPL
-JEPSEN_PEAK = 1e-8 * 10.0 ** (104.0 / 20.0)
 
 
 @final
@@ -86,25 +70,17 @@ class HeadphoneFilter(EarFilter):
         compensate_delay: bool = True,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(fs, order, phase_type, learnable)
+        super().__init__(ears.headphone(fs, order, phase_type), learnable)
         self.compensate_delay = bool(compensate_delay)
-        table = catalogue.table("pralong1996")
-        self._freqs = torch.tensor(table.frequencies, dtype=torch.float64)
-        # All rows stay in the parameter; those at or above fs/2 are left out of the design (ruling 2).
-        self._kept = _rows_below_nyquist(table.frequencies, self.fs)
-        gains = torch.tensor(table.columns["gain"], dtype=torch.float64)
+        gains = torch.tensor(self._ear.numbers)
         self._store("frequency_data", torch.stack([self._freqs, gains], 1), dtype, learnable=self.learnable)
         _ = self.taps()
 
-    def _nodes(self) -> tuple[Tensor, Tensor]:
-        gains = self._value("frequency_data")[: self._kept, 1].clamp(min=GAIN_FLOOR)
-        return _between_ends(self._freqs[: self._kept], gains, self.fs, at_nyquist=gains.new_zeros(1))
+    def _numbers(self) -> Tensor:
+        return self._value("frequency_data")[:, 1]
 
     def _gain(self) -> float:
         return 1.0
-
-    def _published_frequencies(self) -> tuple[float, ...]:
-        return catalogue.table("pralong1996").frequencies[: self._kept]
 
     def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
         """Frequencies (nfft//2 + 1,) in Hz and complex response of what ``forward`` does; exact for any ``nfft``."""
@@ -189,39 +165,24 @@ class MiddleEarFilter(EarFilter):
         compensate_delay: bool = True,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(fs, order, phase_type, learnable)
-        self.filter_type = choice("filter_type", filter_type, tuple(_STAPES_AMPLITUDES))
+        ear = ears.middle_ear(fs, filter_type, order, phase_type, normalize_gain=bool(normalize_gain))
+        super().__init__(ear, learnable)
+        self.filter_type = filter_type
         self.normalize_gain = bool(normalize_gain)
         self.compensate_delay = bool(compensate_delay)
         self._dropped = self.group_delay if self.compensate_delay and self.phase_type == "minimum" else 0
-        self._peak = JEPSEN_PEAK if filter_type == "jepsen2008" else None
-        self._rows = _STAPES_AMPLITUDES[filter_type]()
-        self.reference_gain = max(amplitude for _, amplitude in self._rows)
-        freqs, amplitude = _continued_to_nyquist(self._rows, self.fs)
-        self._freqs = torch.tensor(freqs, dtype=torch.float64)
-        relative = torch.tensor(amplitude, dtype=torch.float64) / self.reference_gain
+        self.reference_gain = ear.reference_gain
+        relative = torch.tensor(ear.numbers)
         self._store("frequency_data", torch.stack([self._freqs, relative], 1), dtype, learnable=self.learnable)
-        zero = torch.zeros((), dtype=torch.float64)
-        learn_gain = self.learnable and self.normalize_gain
-        self._store("gain_normalization", zero, dtype, learnable=learn_gain)
-        if self.normalize_gain:
-            with torch.no_grad():
-                gain_db = -20.0 * torch.log10(design.peak(self._design().effective))
-                self._exact["gain_normalization"] = gain_db
-                self.gain_normalization.copy_(gain_db)
+        gain_db = torch.tensor(ear.gain_db(), dtype=torch.float64)
+        self._store("gain_normalization", gain_db, dtype, learnable=self.learnable and self.normalize_gain)
         _ = self.taps()
 
-    def _nodes(self) -> tuple[Tensor, Tensor]:
-        # From m/s at 0 dB SPL to m/s per Pa; a table scaled by its peak needs no unit.
-        unit = 1.0 if self._peak is not None else self.reference_gain / REFERENCE_PRESSURE
-        amplitude = self._value("frequency_data")[:, 1].clamp(min=GAIN_FLOOR) * unit
-        return torch.cat([self._freqs.new_zeros(1), self._freqs]), torch.cat([amplitude.new_zeros(1), amplitude])
+    def _numbers(self) -> Tensor:
+        return self._value("frequency_data")[:, 1]
 
     def _gain(self) -> Tensor:
         return torch.pow(10.0, self._value("gain_normalization") / 20.0)
-
-    def _published_frequencies(self) -> tuple[float, ...]:
-        return tuple(f for f, _ in self._rows if f < self.fs / 2.0)
 
     def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
         """Frequencies (nfft//2 + 1,) in Hz and complex response, normalisation included; exact for any ``nfft``."""
@@ -296,18 +257,13 @@ class OuterMiddleEarFilter(EarFilter):
         convention: str = "amt",
         phase_type: str = "zero",
     ) -> None:
-        super().__init__(fs, order, phase_type, learnable)
-        self.compensation_type = choice("compensation_type", compensation_type, tuple(_MIDDLE_EAR_COLUMN))
-        self.field_type = choice("field_type", field_type, tuple(_FIELD_COLUMN))
-        self.convention = choice("convention", convention, CONVENTIONS)
-        self.flow, self.fhigh = _checked_range(flow, fhigh)
-        steps = math.floor(self.fhigh - self.flow + 1e-9)
-        self._freqs = self.flow + torch.arange(steps + 1, dtype=torch.float64)
-        self._kept = int((self._freqs < self.fs / 2.0).sum())
-        _need_two_rows(self._kept, self.fs, self.flow)
-        gains = _table_pchip(self._freqs, "ansi2007_outer_ear", _FIELD_COLUMN[field_type])
-        gains = gains + _table_pchip(self._freqs, "moore_middle_ear", _MIDDLE_EAR_COLUMN[compensation_type])
-        self._store("tf_gains", gains, dtype, learnable=self.learnable)
+        ear = ears.outer_middle_ear(fs, compensation_type, field_type, order, phase_type, flow=flow, fhigh=fhigh, convention=convention)
+        super().__init__(ear, learnable)
+        self.compensation_type = compensation_type
+        self.field_type = field_type
+        self.convention = convention
+        self.flow, self.fhigh = float(flow), float(fhigh)
+        self._store("tf_gains", torch.tensor(ear.numbers), dtype, learnable=self.learnable)
         _ = self.taps()
 
     @property
@@ -315,21 +271,11 @@ class OuterMiddleEarFilter(EarFilter):
         """(N,) float64: the 1-Hz grid in Hz."""
         return self._freqs
 
-    def _nodes(self) -> tuple[Tensor, Tensor]:
-        decibels = self._value("tf_gains")[: self._kept]
-        # dB of the effective response: the two passes of 10^(dB/10) that the 'amt' convention documents are four times the curve.
-        times = 4.0 if self.convention == "amt" else 1.0
-        amplitude = torch.pow(10.0, times * decibels / 20.0)
-        freqs, amplitude = _between_ends(self._freqs[: self._kept], amplitude, self.fs, at_nyquist=amplitude[-1:])
-        return freqs, torch.cat([amplitude[1:2], amplitude[1:]])
+    def _numbers(self) -> Tensor:
+        return self._value("tf_gains")
 
     def _gain(self) -> float:
         return 1.0
-
-    def _published_frequencies(self) -> tuple[float, ...]:
-        outer = set(catalogue.table("ansi2007_outer_ear").frequencies)
-        both = (f for f in catalogue.table("moore_middle_ear").frequencies if f in outer)
-        return tuple(f for f in both if self.flow <= f <= self.fhigh)
 
     def get_transfer_function(self) -> tuple[Tensor, Tensor]:
         """``fvec`` (N,) in Hz and ``tf_gains`` (N,) in dB."""
@@ -343,83 +289,3 @@ class OuterMiddleEarFilter(EarFilter):
 
     def extra_repr(self) -> str:
         return f"fs={self.fs}, type='{self.compensation_type}', field='{self.field_type}'"
-
-
-# -- nodes ----------------------------------------------------------------------------------------------------------------------
-
-_MIDDLE_EAR_COLUMN = {"tfOuterMiddle1997": "middle_ear_1997_db", "tfOuterMiddle2007": "middle_ear_2007_db"}
-_FIELD_COLUMN = {"free": "free_field_db", "diffuse": "diffuse_field_db"}
-_Rows = list[tuple[float, float]]
-
-
-def _lopezpoveda2001() -> _Rows:
-    table = catalogue.table("lopezpoveda2001")
-    return list(zip(table.frequencies, table.columns["velocity_m_per_s"], strict=True))
-
-
-def _jepsen2008() -> _Rows:
-    table = catalogue.table("jepsen2008")
-    return [(f, 1.0 / z) for f, z in zip(table.frequencies, table.columns["impedance"], strict=True)]
-
-
-def _goode1994() -> _Rows:
-    """Peak velocity at 0 dB SPL from peak-to-peak displacement at 104 dB SPL, completed by the rows extrapolated in 2001."""
-    table = catalogue.table("goode1994")
-    to_velocity = 1e-6 * 2.0 * math.pi * 10.0 ** (-104.0 / 20.0) * math.sqrt(2.0)
-    measured = [(f, um * f * to_velocity) for f, um in zip(table.frequencies, table.columns["displacement_um"], strict=True)]
-    low, high = table.frequencies[0], table.frequencies[-1]
-    return sorted(measured + [row for row in _lopezpoveda2001() if not low <= row[0] <= high])
-
-
-_STAPES_AMPLITUDES: dict[str, Callable[[], _Rows]] = {
-    "lopezpoveda2001": _lopezpoveda2001,
-    "jepsen2008": _jepsen2008,
-    "goode1994": _goode1994,
-}
-
-
-def _continued_to_nyquist(rows: _Rows, fs: float) -> tuple[list[float], list[float]]:
-    """Rows below fs/2, or continued every 1000 Hz with a gain divided by 1.1 each, and a last one at fs/2."""
-    nyquist = fs / 2.0
-    if fs <= CUT_FS:
-        rows = rows[: _rows_below_nyquist([f for f, _ in rows], fs)]
-    else:
-        last_f, last_gain = rows[-1]
-        more = range(1, int((nyquist - last_f) // 1000.0) + 1)
-        rows = rows + [(last_f + 1000.0 * k, last_gain * 1.1**-k) for k in more]
-    last_f, last_gain = rows[-1]
-    if last_f < nyquist:
-        rows = [*rows, (nyquist, last_gain / (1.0 + (nyquist - last_f) * 0.1 / 1000.0))]
-    return [f for f, _ in rows], [gain for _, gain in rows]
-
-
-def _rows_below_nyquist(freqs: "list[float] | tuple[float, ...]", fs: float) -> int:
-    """How many rows lie below fs/2."""
-    kept = sum(f < fs / 2.0 for f in freqs)
-    _need_two_rows(kept, fs, freqs[1])
-    return kept
-
-
-def _need_two_rows(kept: int, fs: float, needed: float) -> None:
-    if kept < 2:
-        raise UsageError(
-            f"fs is {fs:g} Hz, which leaves {kept} table rows below fs/2; two are needed, so fs must be above {2 * needed:g} Hz"
-        )
-
-
-def _between_ends(freqs: Tensor, gains: Tensor, fs: float, *, at_nyquist: Tensor) -> tuple[Tensor, Tensor]:
-    """Nodes with one more at 0 Hz, of no gain, and one at fs/2."""
-    zero = freqs.new_zeros(1)
-    return torch.cat([zero, freqs, freqs.new_full((1,), fs / 2.0)]), torch.cat([zero, gains, at_nyquist])
-
-
-def _table_pchip(freqs: Tensor, table_id: str, column: str) -> Tensor:
-    table = catalogue.table(table_id)
-    nodes = torch.tensor(table.frequencies, dtype=torch.float64)
-    return pchip(freqs, nodes, torch.tensor(table.columns[column], dtype=torch.float64))
-
-
-def _checked_range(flow: float, fhigh: float) -> tuple[float, float]:
-    if not 20.0 <= flow < fhigh <= 20_000.0:
-        raise UsageError(f"flow is {flow!r} and fhigh is {fhigh!r}; the tables allow 20 <= flow < fhigh <= 20000 Hz")
-    return float(flow), float(fhigh)

@@ -102,9 +102,9 @@ def members(name: str) -> list[Member]:
 
 def is_path(piece: str) -> bool:
     """Whether a piece of a name is the path of a curve or FIR: its extension says so."""
-    from earfilt import firfile  # numpy, which --help has no use for
+    from earfilt.firformats import READERS  # and numpy, which --help has no use for
 
-    return Path(piece).suffix.lower() in firfile.SUFFIXES
+    return Path(piece).suffix.lower() in READERS
 
 
 def _member(piece: str) -> Member:

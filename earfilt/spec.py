@@ -1,80 +1,75 @@
 """From a filter's name to its effective FIR: ``'headphone+middle-ear'`` at 48 kHz -> taps.
 
-Which names and options exist stands in ``filterspec``; here each kind of ear becomes its module, and everything ends as a ``Fir``.
+Which names and options exist stands in ``filterspec``, which ears in ``ears`` and ``curveear``; here a name becomes its ear, and
+everything ends as a ``Fir``. torch has no part in it.
 """
 
-import dataclasses
 import os
 import shlex
 import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from earfilt import catalogue, curve, curvefile, firfile
+from earfilt import catalogue, curve, ears
+from earfilt.arrays import Floats
 from earfilt.curve import PublishedCurve
-from earfilt.curvefilter import CurveFilter
-from earfilt.ear import EarFilter
+from earfilt.curveear import curve_ear
+from earfilt.ear import Ear
 from earfilt.errors import UsageError, printable
-from earfilt.filters import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
 from earfilt.filterspec import FilterSpec, Member, Settings, check, is_path, settings
 from earfilt.fir import Fir
-from earfilt.tolerance import Design, order_for
+
+if TYPE_CHECKING:
+    from earfilt.tolerance import Design
 
 __all__ = ["FilterSpec", "check", "published", "realise"]
 
 
-def _headphone(ear: catalogue.Ear | Path, fs: float, options: Settings) -> EarFilter:
-    return HeadphoneFilter(fs, options["order"], options["phase"], dtype=torch.float64)
+def _headphone(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
+    return ears.headphone(fs, options["order"], options["phase"])
 
 
-def _middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> EarFilter:
+def _middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
     assert isinstance(ear, catalogue.Ear)
-    return MiddleEarFilter(fs, ear.variant, options["order"], options["phase"], options["normalize_gain"], dtype=torch.float64)
+    return ears.middle_ear(fs, ear.variant, options["order"], options["phase"], normalize_gain=options["normalize_gain"])
 
 
-def _outer_middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> EarFilter:
+def _outer_middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
     assert isinstance(ear, catalogue.Ear)
-    return OuterMiddleEarFilter(
+    return ears.outer_middle_ear(
         fs,
+        order=options["order"],
+        phase_type=options["phase"],
         flow=options["flow"],
         fhigh=options["fhigh"],
-        order=options["order"],
-        dtype=torch.float64,
         convention=options["convention"],
-        phase_type=options["phase"],
         **ear.parameters,
     )
 
 
-def _curve(ear: catalogue.Ear | Path, fs: float, options: Settings) -> EarFilter:
+def _curve(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
     if isinstance(ear, catalogue.Ear):
         table = catalogue.table(ear.tables[0])
         freqs, gain_db = table.frequencies, table.columns["gain_db"]
     else:
+        from earfilt import curvefile
+
         freqs, gain_db = (tuple(column.tolist()) for column in curvefile.read_curve(ear))
-    return CurveFilter(
-        fs,
-        freqs,
-        gain_db,
-        options["order"],
-        options["phase"],
-        interpolation=options["interpolation"],
-        beyond=options["beyond"],
-        dtype=torch.float64,
-    )
+    axis, beyond = options["interpolation"], options["beyond"]
+    return curve_ear(fs, freqs, gain_db, options["order"], options["phase"], interpolation=axis, beyond=beyond)
 
 
-_BUILD: Mapping[str, Callable[[catalogue.Ear | Path, float, Settings], EarFilter]] = {
+_BUILD: Mapping[str, Callable[[catalogue.Ear | Path, float, Settings], Ear]] = {
     "headphone": _headphone,
     "middle-ear": _middle_ear,
     "outer-middle-ear": _outer_middle_ear,
     "curve": _curve,
 }
+_Stamps = tuple[tuple[int, int], ...]
 
 
 _lock = threading.Lock()
@@ -92,52 +87,44 @@ def realise(spec: FilterSpec, fs: float) -> Fir:
         return _realise(spec, fs, _file_stamps(spec))
 
 
-def _file_stamps(spec: FilterSpec) -> tuple[tuple[int, int], ...]:
+def published(spec: FilterSpec, fs: float) -> PublishedCurve | None:
+    """The published points and aimed curve of a filter or chain; None where a member is a FIR, which has none."""
+    return _published(_ears(spec, fs, _file_stamps(spec)))
+
+
+def _published(made: tuple[Ear | None, ...]) -> PublishedCurve | None:
+    found = [ear.published_curve() for ear in made if ear is not None]
+    return curve.product(found) if len(found) == len(made) else None
+
+
+def _file_stamps(spec: FilterSpec) -> _Stamps:
     """What changes when a curve or FIR file is written anew."""
     pieces = [piece for piece in (spec.name, *spec.name.split("+")) if is_path(piece) and os.path.exists(piece)]
     return tuple((status.st_mtime_ns, status.st_size) for status in map(os.stat, pieces))
 
 
 @lru_cache(maxsize=64)
-def _realise(spec: FilterSpec, fs: float, stamps: tuple[tuple[int, int], ...]) -> Fir:
-    chain = check(spec)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums then do not depend on the machine's cores, nor the taps' hash
-    try:
-        return _chain(spec, fs, chain)
-    finally:
-        torch.set_num_threads(before)
+def _ears(spec: FilterSpec, fs: float, stamps: _Stamps) -> tuple[Ear | None, ...]:
+    """The ear of each member; None for a FIR."""
+    return tuple(None if member.kind == "fir" else _BUILD[member.kind](member.source, fs, settings(member, spec)) for member in check(spec))
 
 
-def published(spec: FilterSpec, fs: float) -> PublishedCurve | None:
-    """The published points and aimed curve of a filter or chain; None where a member is a FIR, which has none."""
-    chain = check(spec)
-    if any(member.kind == "fir" for member in chain):
-        return None
-    return curve.product([_module(member, spec, fs).published_curve() for member in chain])
-
-
-def _module(member: Member, spec: FilterSpec, fs: float) -> EarFilter:
-    return _BUILD[member.kind](member.source, fs, settings(member, spec))
-
-
-def _chain(spec: FilterSpec, fs: float, chain: list[Member]) -> Fir:
-    if spec.tolerance is not None:
-        parts, designs = _by_tolerance(spec, fs, chain)
-    else:
-        parts, designs = [_alone(member, spec, fs) for member in chain], []
+@lru_cache(maxsize=64)
+def _realise(spec: FilterSpec, fs: float, stamps: _Stamps) -> Fir:
+    chain, made = check(spec), _ears(spec, fs, stamps)
+    parts, designs = _parts(spec, fs, chain, made)
     taps = parts[0].taps
     for part in parts[1:]:
         taps = _convolved(taps, part.taps)
     lookahead, odd_ends = sum(part.lookahead for part in parts), any(part.odd_ends for part in parts)
-    meta = _meta(spec, fs, chain, designs)
+    meta = _meta(spec, chain, designs)
     if len(chain) == 1 and chain[0].kind == "fir":
         meta |= _told(parts[0])
-    fir = Fir(taps, float(fs), lookahead, odd_ends, meta)
-    return dataclasses.replace(fir, meta={**meta, **_deviation(spec, fir)})
+    meta |= _deviation(taps, _published(made))
+    return Fir(taps, float(fs), lookahead, odd_ends, meta)
 
 
-def _convolved(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _convolved(a: Floats, b: Floats) -> Floats:
     """Taps of two filters in series; by FFT where direct products would be slow."""
     if min(len(a), len(b)) <= 1024:
         return np.convolve(a, b)
@@ -145,16 +132,27 @@ def _convolved(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.fft.irfft(np.fft.rfft(a, n_fft) * np.fft.rfft(b, n_fft), n_fft)[: len(a) + len(b) - 1]
 
 
-def _alone(member: Member, spec: FilterSpec, fs: float) -> Fir:
-    """One member by its own rules."""
-    if member.kind == "fir":
-        fir = firfile.read_fir(member.source, latency=spec.latency)  # type: ignore[arg-type]
-        if fir.fs is not None and fir.fs != fs:
-            raise UsageError(_other_rate(member.name, fir, fs))
-        return fir
-    module = _module(member, spec, fs)
-    with torch.no_grad():
-        return Fir(module.taps().numpy(), float(fs), module.lookahead, module.phase_type == "zero")
+def _parts(spec: FilterSpec, fs: float, chain: list[Member], made: tuple[Ear | None, ...]) -> "tuple[list[Fir], list[Design]]":
+    """The FIRs to be convolved: each member by its own rules, or designed for the tolerance of the whole chain."""
+    if spec.tolerance is None:
+        return [_read(member, spec, fs) if ear is None else _alone(ear) for member, ear in zip(chain, made, strict=True)], []
+    if None in made:
+        raise UsageError(f"a FIR file has no published curve, so --tolerance has no meaning for '{printable(spec.name)}'")
+    return _by_tolerance(spec.tolerance, [ear for ear in made if ear is not None])
+
+
+def _alone(ear: Ear) -> Fir:
+    return Fir(ear.taps(), float(ear.fs), ear.lookahead, ear.phase_type == "zero")
+
+
+def _read(member: Member, spec: FilterSpec, fs: float) -> Fir:
+    """The FIR of a file, if it was made for this rate."""
+    from earfilt import firfile  # and all that writes files
+
+    fir = firfile.read_fir(member.name, latency=spec.latency)
+    if fir.fs is not None and fir.fs != fs:
+        raise UsageError(_other_rate(member.name, fir, fs))
+    return fir
 
 
 def _other_rate(name: str, fir: Fir, fs: float) -> str:
@@ -174,24 +172,21 @@ def _made_of(fir: Fir) -> str:
         return "FILTER"
 
 
-def _by_tolerance(spec: FilterSpec, fs: float, chain: list[Member]) -> tuple[list[Fir], list[Design]]:
+def _by_tolerance(tolerance: float, made: list[Ear]) -> "tuple[list[Fir], list[Design]]":
     """Members that share a phase as one design of their common curve; else each with its share of the tolerance."""
-    if any(member.kind == "fir" for member in chain):
-        raise UsageError(f"a FIR file has no published curve, so --tolerance has no meaning for '{printable(spec.name)}'")
-    modules = [_module(member, spec, fs) for member in chain]
-    phases = [module.phase_type for module in modules]
-    curves = [module.published_curve() for module in modules]
-    groups = [[c for c, p in zip(curves, phases, strict=True) if p == phase] for phase in dict.fromkeys(phases)]
-    share = (spec.tolerance or 0.0) / len(groups)
-    designs = [order_for(curve.product(group), share, phase=phase) for group, phase in zip(groups, dict.fromkeys(phases), strict=True)]
+    from earfilt.tolerance import order_for
+
+    phases = list(dict.fromkeys(ear.phase_type for ear in made))
+    curves = [curve.product([ear.published_curve() for ear in made if ear.phase_type == phase]) for phase in phases]
+    designs = [order_for(wanted, tolerance / len(phases), phase=phase) for wanted, phase in zip(curves, phases, strict=True)]
     firs = [
-        Fir(design.taps, float(fs), design.order if phase == "zero" else 0, phase == "zero")
-        for design, phase in zip(designs, dict.fromkeys(phases), strict=True)
+        Fir(design.taps, float(made[0].fs), design.order if phase == "zero" else 0, phase == "zero")
+        for design, phase in zip(designs, phases, strict=True)
     ]
     return firs, designs
 
 
-def _meta(spec: FilterSpec, fs: float, chain: list[Member], designs: list[Design]) -> dict[str, Any]:
+def _meta(spec: FilterSpec, chain: list[Member], designs: "list[Design]") -> dict[str, Any]:
     """JSON-able facts about what was made."""
     options = [settings(member, spec) for member in chain]
     tables = [table for member in chain for table in member.tables]
@@ -246,11 +241,9 @@ def _command(spec: FilterSpec) -> str:
     return " ".join(words)
 
 
-def _deviation(spec: FilterSpec, fir: Fir) -> dict[str, Any]:
+def _deviation(taps: Floats, wanted: PublishedCurve | None) -> dict[str, Any]:
     """Largest deviation from the published points, and where."""
-    assert fir.fs is not None
-    wanted = published(spec, fir.fs)
     if wanted is None:
         return {"deviation_db": None, "deviation_hz": None}
-    largest = curve.deviation(fir.taps, wanted)
+    largest = curve.deviation(taps, wanted)
     return {"deviation_db": largest.db, "deviation_hz": largest.hz}

@@ -14,8 +14,8 @@ PACKAGE = Path(earfilt.__file__).parent
 LAYERS = [
     ["errors", "units", "fir", "catalogue", "plainfile", "arrays", "curve", "row"],
     ["interp", "design", "equiripple", "segments", "fftconv", "overlapsave", "device", "pcm", "curvefile", "matfile", "firformats"],
-    ["ear", "firfile", "tolerance", "filterspec", "audio", "job", "wholefile"],
-    ["filters", "curvefilter", "pipeline"],
+    ["ear", "ears", "curveear", "firfile", "tolerance", "filterspec", "audio", "job", "wholefile"],
+    ["earfilter", "filters", "curvefilter", "pipeline"],
     ["spec"],
     ["facts"],
     ["response", "process"],
@@ -78,6 +78,41 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def loaded(code: str) -> set[str]:
+    """The top-level modules loaded after `code`, in a process of its own."""
+    code += "\nimport sys; print(*sys.modules, file=sys.stderr)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return {name.partition(".")[0] for name in run.stderr.splitlines()[-1].split()}
+
+
+def test_designing_a_filter_loads_numpy_alone() -> None:
+    every = "for ear in ears(): realise(FilterSpec(ear.full_name), 48000), published(FilterSpec(ear.full_name), 48000)"
+    modules = loaded(f"from earfilt.catalogue import ears; from earfilt.spec import FilterSpec, published, realise\n{every}")
+    assert "numpy" in modules
+    assert not {"torch", "scipy", "soundfile"} & modules
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["filters"],
+        ["filters", "middle-ear"],
+        ["response", "-f", "headphone", "-f", "outer-middle-ear", "--fs", "16000", "--points", "3"],
+        ["response", "-f", "middle-ear", "--tolerance", "1", "--fs", "16000", "--points", "3"],
+        ["design", "-f", "headphone+middle-ear", "--fs", "48000", "-o", "fir.json"],
+    ],
+)
+def test_commands_without_audio_do_without_torch(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        f"import os, sys; os.chdir({str(tmp_path)!r}); sys.argv = ['earfilt', *{arguments!r}]\n"
+        "from earfilt.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code"
+    )
+    assert not {"torch", "scipy"} & loaded(code)
 
 
 def test_modules_by_attribute_and_by_name() -> None:
