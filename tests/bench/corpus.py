@@ -41,6 +41,7 @@ def one_call(bench: Bench, tree: Path, what: str, real: bool) -> None:
     names = list(cases)
     medians = bench.medians(cases, before=partial(make_room, tree, out, sox_out))
     files = recordings.wavs(tree)
+    make_room(tree, out, sox_out)
     apply(tree, out)
     unequal = different(files, tree, out, bench.scratch / "single.wav")
     heading("A corpus of short recordings", f"{what}; medians of {bench.repeats} turns, whole processes, start-up included.")

@@ -41,7 +41,7 @@ def measure(bench: Bench, minutes: tuple[int, int, int]) -> tuple[dict[int, floa
     before = partial(result.unlink, missing_ok=True)
     took = bench.in_turns(cases, before=before)
     few = {m: cases[m] for m in minutes[:-1]}
-    more = bench.in_turns(few, before=before, untimed=False, turns=(SHORT_TURNS - 1) * bench.repeats)
+    more = bench.in_turns(few, before=before, untimed=False, turns=0 if bench.quick else (SHORT_TURNS - 1) * bench.repeats)
     memory = {}
     for m, source in sources.items():
         memory[m] = peak_memory(PROGRAM, "apply", source, result, *HEADPHONE.options, "--force", "-q")

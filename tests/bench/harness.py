@@ -62,7 +62,7 @@ class Bench:
             Default: `repeats`.
         """
         seconds: dict[Key, list[float]] = {name: [] for name in cases}
-        for turn in range(-1 if untimed else 0, turns or self.repeats):
+        for turn in range(-1 if untimed else 0, self.repeats if turns is None else turns):
             for name, case in cases.items():
                 before()
                 took = timed(case)
@@ -80,7 +80,7 @@ class Bench:
         shown, verdict = "–", "not measured"
         if measured is not None:
             shown = f"{measured:.2f}" if isinstance(measured, float) else f"{measured}"
-            verdict = "met" if at_least <= float(shown) <= at_most else "MISSED"
+            verdict = "not judged" if self.quick else "met" if at_least <= float(shown) <= at_most else "MISSED"
             shown += unit
         self.verdicts.append([what, shown, ", ".join(limits), verdict])
 
