@@ -20,11 +20,11 @@ def run(bench: Bench) -> None:
         "Whole files",
         f"{FS} Hz, medians of {bench.repeats} turns. Filters, by taps: 513, {HEADPHONE.title}; 8193, {OUTER_MIDDLE.title}. "
         "earfilt, SoX (fir, -D) and ffmpeg (afir) are whole processes, start-up included; scipy (oaconvolve of the whole file) and the "
-        "bare copy run within a Python that runs already. In brackets: times earfilt's. Deviation: the largest from a float64 oracle "
-        "within the first 20 s, earfilt and the others in the order of the columns.",
+        "bare copy run within a Python that runs already. Beside the times: multiples of earfilt's. Deviation: the largest from a "
+        "float64 oracle within the first 20 s, earfilt and the others in the order of the columns.",
     )
     rows = [row(bench, *case) for case in plan(bench.quick)]
-    table(["sound", "filter", "length", "earfilt", *OTHER_PROGRAMS, "deviation"], rows)
+    table(["sound", "taps", "length", "earfilt", *OTHER_PROGRAMS, "deviation, LSB or dBFS"], rows)
 
 
 def plan(quick: bool) -> list[tuple[Sound, Filter, int]]:
@@ -45,13 +45,12 @@ def row(bench: Bench, sound: Sound, ear: Filter, seconds: int) -> list[object]:
     exact = exactness(source, runs, ear)
     for path in (source, *(one.result for one in runs.values())):
         path.unlink()
-    others = [f"{duration(medians.get(name))} ({times(ratio(medians, name, 'earfilt'))})" for name in OTHER_PROGRAMS]
+    others = [f"{duration(medians.get(name))} {times(ratio(medians, name, 'earfilt'))}" for name in OTHER_PROGRAMS]
     length = f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"
-    return [sound.title, len(ear.taps()[0]), length, duration(medians["earfilt"]), *(cell.replace("– (–)", "–") for cell in others), exact]
+    return [sound.title, len(ear.taps()[0]), length, duration(medians["earfilt"]), *(cell.replace("– –", "–") for cell in others), exact]
 
 
 def exactness(source: Path, runs: dict[str, Run], ear: Filter) -> str:
-    """Deviations of all programs that filter, and their unit."""
+    """Deviations of all programs that filter: of integers in codes (LSB), of floats in dB re full scale."""
     filters = ("earfilt", *OTHER_PROGRAMS[:-1])
-    found = [deviation(source, runs[name].result, ear, runs[name].advance) if name in runs else ("–", "") for name in filters]
-    return " ".join(value for value, _ in found) + f" {found[0][1]}"
+    return " ".join(deviation(source, runs[name].result, ear, runs[name].advance) if name in runs else "–" for name in filters)

@@ -157,15 +157,17 @@ def duration(seconds: float | None) -> str:
     """
     if seconds is None:
         return "–"
-    return f"{seconds * 1e3:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
+    if seconds >= 0.9995:
+        return f"{seconds:.3g} s"
+    return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e3:.2f} ms"
 
 
 def times(factor: float | None) -> str:
     """A ratio, or a dash.
 
     >>> times(12.345), times(0.00456), times(None)
-    ('12.35×', '0.005×', '–')
+    ('12.35×', '<0.01×', '–')
     """
     if factor is None:
         return "–"
-    return f"{factor:.2f}×" if factor >= 0.1 else f"{factor:.1g}×"
+    return f"{factor:.2f}×" if not 0.0 <= factor < 0.01 else "<0.01×"

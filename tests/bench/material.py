@@ -94,13 +94,13 @@ HEADPHONE = Filter("headphone, order 512, minimum phase", "headphone", 512)
 OUTER_MIDDLE = Filter("outer-middle-ear, order 4096, zero phase", "outer-middle-ear", 4096)
 
 
-def deviation(source: Path, result: Path, ear: Filter, advance: int) -> tuple[str, str]:
-    """Largest deviation of a result from the oracle, away from the ends, and its unit: codes, or dB re full scale for floats."""
+def deviation(source: Path, result: Path, ear: Filter, advance: int) -> str:
+    """Largest deviation of a result from the oracle, away from the ends: in codes, or dB re full scale for floats."""
     subtype = soundfile.info(result).subtype
     margin = ear.order * 2
     x, y = (soundfile.read(path, ORACLE, dtype="float64", always_2d=True)[0] for path in (source, result))
     inner = slice(margin, min(len(x), len(y)) - margin - advance)
     worst = float(np.abs(y - ear.expected(x, advance)[: len(y)])[inner].max())
     if subtype == "FLOAT":
-        return f"{20 * np.log10(max(worst, 1e-20)):.0f}", "dBFS"
-    return f"{worst * (2**15 if subtype == 'PCM_16' else 2**23):.2f}", "LSB"
+        return f"{20 * np.log10(max(worst, 1e-20)):.0f}"
+    return f"{worst * (2**15 if subtype == 'PCM_16' else 2**23):.2f}"
