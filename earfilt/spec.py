@@ -70,8 +70,6 @@ _BUILD: Mapping[str, Callable[[catalogue.Ear | Path, float, Settings], Ear]] = {
     "curve": _curve,
 }
 _Stamps = tuple[tuple[int, int], ...]
-
-
 _lock = threading.Lock()
 
 
