@@ -102,9 +102,12 @@ def members(name: str) -> list[Member]:
 
 def is_path(piece: str) -> bool:
     """Whether a piece of a name is the path of a curve or FIR: its extension says so."""
-    from earfilt.firformats import READERS  # and numpy, which --help has no use for
+    suffix = Path(piece).suffix.lower()
+    if not suffix:  # a name of the catalogue has no need of file formats, nor --help of numpy
+        return False
+    from earfilt.firformats import READERS
 
-    return Path(piece).suffix.lower() in READERS
+    return suffix in READERS
 
 
 def _member(piece: str) -> Member:
