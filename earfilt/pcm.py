@@ -105,6 +105,9 @@ class Tally:
     def see(self, x: Samples) -> None:
         """Take in the extremes of samples (frames, channels), C-contiguous; NaN passes through into them."""
         with np.errstate(invalid="ignore"):  # a signalling NaN would be warned of on stderr
+            if self.channels == 1 and len(x):  # one long row: as fast, and cheaper for short files
+                self.low, self.high = np.minimum(self.low, x.min()), np.maximum(self.high, x.max())
+                return
             for rows in _side_by_side(x):
                 self.low = np.minimum(self.low, self._planes(rows.min(axis=0)).min(axis=1))
                 self.high = np.maximum(self.high, self._planes(rows.max(axis=0)).max(axis=1))

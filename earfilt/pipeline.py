@@ -9,24 +9,24 @@ reads were cut, on the number of threads, or on load.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Condition, Lock, Thread, local
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
-import torch
 
 from earfilt.errors import AudioError, UsageError
-from earfilt.fftconv import CALL_BYTES, OverlapSave, extend_ends, gather, reach, segments_per_call
 from earfilt.fir import Fir
+from earfilt.overlapsave import OverlapSave
 from earfilt.pcm import Levels, SampleFormat, Samples, Tally, quantise, tpdf
+from earfilt.segments import CALL_BYTES, extend_ends, keep_memory, order_reached, per_call
 
 __all__ = ["Levels", "NonFiniteError", "SampleFormat", "Settings", "run"]
 
 READ = 1 << 16  # frames read at a time: their extremes are taken while they are in the cache
 PATIENCE = 3.0  # seconds for a thread to end after an interruption
-CUDA_CALL_BYTES = 1 << 26  # of spectra in one call on a GPU: enough to fill it
+DEVICE_CALL_BYTES = 1 << 26  # of spectra in one call on a GPU: enough to fill it
 
 Read = Callable[[int], Samples]
 Write = Callable[[Samples], None]
@@ -89,6 +89,32 @@ class _Group:
     levels: Tally
 
 
+class _Step(Protocol):
+    """Overlap-save on some device; holds no state of a signal."""
+
+    n_fft: int
+    hop: int
+    overlap: int
+
+    def empty(self, frames: int, channels: int) -> Samples:
+        """Memory for a window."""
+
+    def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> None:
+        """Filter `window` (overlap + segments * hop, channels) into `out` (segments * hop, channels)."""
+
+
+@lru_cache(maxsize=8)
+def _step(fir: Fir, scale: float, precision: str, packed: bool, device: str) -> _Step:
+    """The step for a FIR, kept from file to file."""
+    taps = np.zeros(max(fir.numtaps, order_reached(fir.lookahead, fir.odd_ends) + 1))
+    np.multiply(fir.taps, scale, out=taps[: fir.numtaps])
+    if device == "cpu":
+        return OverlapSave(taps, dtype=precision, packed=packed)
+    from earfilt.device import DeviceStep
+
+    return DeviceStep(taps, dtype=precision, device=device)
+
+
 class _Job:
     """Everything the workers share, fixed for one file."""
 
@@ -99,19 +125,16 @@ class _Job:
         self.lookahead, self.mirrored = fir.lookahead, fir.lookahead if fir.odd_ends else 0
         self.tail = fir.numtaps - 1 if settings.keep_tail else 0
         self.own = local()
-        self.dtype = getattr(torch, settings.precision)
-        self.device = torch.device(settings.device)
         scale = settings.gain * target.codes / source.full_scale
-        taps = reach(torch.tensor(fir.taps * scale), fir.lookahead, fir.odd_ends)
-        self.step = OverlapSave(taps, dtype=self.dtype, device=self.device, packed=self._packs())
-        call_bytes = CUDA_CALL_BYTES if self.device.type == "cuda" else CALL_BYTES
-        self.segments = segments_per_call(self.step.n_fft, channels, self.dtype, call_bytes)
+        self.step = _step(fir, scale, settings.precision, self._packs(), settings.device)
+        call_bytes = CALL_BYTES if settings.device == "cpu" else DEVICE_CALL_BYTES
+        self.segments = per_call(self.step.n_fft, channels, np.dtype(settings.precision).itemsize, call_bytes)
         self.frames = self.segments * self.step.hop
 
     def _packs(self) -> bool:
         """Whether a neighbour's rounding noise stays far below the target's least significant bit."""
         fine = self.settings.precision == "float64" or self.target.bits <= 16
-        return self.channels % 2 == 0 and self.target.is_integer and fine
+        return self.settings.device == "cpu" and self.channels % 2 == 0 and self.target.is_integer and fine
 
     def windows(self, read: Read) -> Iterator[_Window]:
         """Cut what is read into overlapping windows, until every output frame has its group."""
@@ -135,16 +158,17 @@ class _Job:
     def filter(self, window: _Window) -> _Group:
         """Filter one window: samples of the target, and their levels.  Runs on any thread."""
         due = self._due(window)
-        # The last group is as short as its frames allow, in powers of two: few shapes, decided by the length alone.
-        segments = min(self.segments, 1 << (-(-due // self.step.hop) - 1).bit_length())
+        segments = -(-due // self.step.hop)  # of the last group as few as its frames allow, decided by the length alone
         x = self._buffer(self.step.overlap + segments * self.step.hop)
         _fill(x, max(0, -window.at), window.pieces)
         fresh = Tally(self.channels)
         fresh.weigh(x[0 if window.index == 0 else self.step.overlap :])
         silent = [c for c in range(self.channels) if fresh.energy[c] == 0 and not x[:, c].any()]
         noise = self._noise(window.index)
-        extend_ends(torch.from_numpy(x), window.at, window.total, self.mirrored)
-        codes = self._convolved(x, whole=self.target.is_integer and noise is None)[:due]
+        extend_ends(x, window.at, window.total, self.mirrored)
+        codes = x[: segments * self.step.hop]  # written over the input, whose memory is still in the cache
+        self.step(x, codes, whole=self.target.is_integer and noise is None)
+        codes = codes[:due]
         if noise is not None:
             codes += noise[:due]
             np.rint(codes, out=codes)
@@ -152,29 +176,6 @@ class _Job:
             codes[:, channel] = 0
         samples, levels = quantise(codes, self.target)
         return _Group(window.index, samples, fresh, levels)
-
-    def _convolved(self, x: Samples, *, whole: bool) -> Samples:
-        """Output frames of a window; they overwrite its input, whose memory is still in the cache."""
-        host = torch.from_numpy(x)
-        out = host[: len(x) - self.step.overlap]
-        if self.device.type == "cpu":
-            gather(self.step(host), out, whole=whole)
-            return x[: len(out)]
-        with self._stream():
-            frames = torch.empty_like(out, device=self.device)
-            gather(self.step(host.to(self.device, non_blocking=True)), frames, whole=whole)
-            out.copy_(frames, non_blocking=True)
-            if self.device.type == "cuda":
-                torch.cuda.current_stream(self.device).synchronize()
-        return x[: len(out)]
-
-    def _stream(self) -> AbstractContextManager[object]:
-        """This thread's CUDA stream, so that copies of one window run beside the FFT of another."""
-        if self.device.type != "cuda":
-            return nullcontext()
-        if not hasattr(self.own, "stream"):
-            self.own.stream = torch.cuda.Stream(self.device)
-        return torch.cuda.stream(self.own.stream)
 
     def _noise(self, index: int) -> Samples | None:
         """Dither for a group, if it is asked for and the target is rounded."""
@@ -184,13 +185,11 @@ class _Job:
         return tpdf(seed, index, (self.frames, self.channels))
 
     def _buffer(self, frames: int) -> Samples:
-        """This thread's array (frames, channels), reused from window to window; pinned where a GPU copies from it."""
-        kept: torch.Tensor | None = getattr(self.own, "buffer", None)
+        """This thread's array (frames, channels), reused from window to window."""
+        kept: Samples | None = getattr(self.own, "buffer", None)
         if kept is None or len(kept) < frames:
-            kept = torch.empty(frames, self.channels, dtype=self.dtype, pin_memory=self.device.type == "cuda")
-            self.own.buffer = kept
-        part: Samples = kept[:frames].numpy()
-        return part
+            kept = self.own.buffer = self.step.empty(frames, self.channels)
+        return kept[:frames]
 
     def _due(self, window: _Window) -> int:
         """Output frames that belong to a window."""
@@ -247,7 +246,7 @@ class _Source:
 
 
 class _Sink:
-    """Takes the groups in their order, from any thread, one at a time: writes them and adds up their levels."""
+    """Writes the groups in their order, and adds up their levels; `take` may be called from any thread."""
 
     def __init__(self, write: Write, channels: int) -> None:
         self.write = write
@@ -261,44 +260,23 @@ class _Sink:
             self._turn.wait_for(lambda: self.failure or self._next == group.index)
             if self.failure:
                 return
-            self.write(group.samples)
-            self.fresh.add(group.fresh)
-            self.levels.add(group.levels)
-            self.frames += len(group.samples)
+        self.put(group)  # beside the lock: `fail` must not wait for a pipe that nobody reads
+        with self._turn:
             self._next += 1
             self._turn.notify_all()
+
+    def put(self, group: _Group) -> None:
+        """Write the next group."""
+        self.write(group.samples)
+        self.fresh.add(group.fresh)
+        self.levels.add(group.levels)
+        self.frames += len(group.samples)
 
     def fail(self, failure: BaseException) -> None:
         """Let nothing more be written; the first failure is kept."""
         self.failure = self.failure or failure
         with self._turn:
             self._turn.notify_all()
-
-
-class _Calm:
-    """torch's and the allocator's settings while files are in work; both are global, so files in work are counted."""
-
-    _lock, _files, _threads = Lock(), 0, 1
-
-    @classmethod
-    @contextmanager
-    def kept(cls) -> Iterator[None]:
-        """One thread of torch per thread of ours."""
-        with cls._lock:
-            cls._files += 1
-            if cls._files == 1:
-                cls._threads = torch.get_num_threads()
-                torch.set_num_threads(1)
-                # glibc hands blocks above a threshold back to the system, and pays for every page of the next one.  It
-                # raises the threshold to the largest block that was freed, 32 MiB at most: more than an FFT needs here.
-                torch.empty(31 << 20, dtype=torch.uint8)
-        try:
-            yield
-        finally:
-            with cls._lock:
-                cls._files -= 1
-                if cls._files == 0:
-                    torch.set_num_threads(cls._threads)
 
 
 class _Crew:
@@ -331,6 +309,8 @@ class _Crew:
                 if thread.is_alive() and lock.acquire(timeout=PATIENCE):
                     thread.join()
             raise
+        if self.sink.failure:
+            raise self.sink.failure
 
     def _work(self, ended: Lock) -> None:
         try:
@@ -389,13 +369,14 @@ def run(
     Exception
         Whatever `read` or `write` raises; all threads have ended by then.
     """
+    keep_memory()
     reader, sink = _Source(read, channels, settings.repair), _Sink(write, channels)
-    with _Calm.kept():  # also for the spectrum of the taps: a short FFT on several threads of torch waits for them
-        job = _Job(fir, source, target, channels, settings)
-        crew = _Crew(job, reader, sink)
-        crew.run(settings.threads)
-    if sink.failure:
-        raise sink.failure
+    job = _Job(fir, source, target, channels, settings)
+    if settings.threads == 1:
+        for window in job.windows(reader):
+            sink.put(job.filter(window))
+    else:
+        _Crew(job, reader, sink).run(settings.threads)
     return _levels(job, reader, sink)
 
 

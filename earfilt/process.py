@@ -1,7 +1,7 @@
 """One file: source -> reader -> engine -> writer -> destination, and the record of it.
 
-Everything that can be refused is refused before the first byte is written. torch is loaded by `filter_file` only, after the source
-was looked at.
+Everything that can be refused is refused before the first byte is written. The engine is loaded by `filter_file` only, after the
+source was looked at, and torch only for another device than the CPU.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ Progress = Callable[[int], None]
 
 
 def check(job: FileJob) -> audio.AudioInfo | None:
-    """Everything that can be refused before work, without torch and without reading samples.
+    """Everything that can be refused before work, without loading the engine or reading samples.
 
     Returns
     -------
@@ -119,14 +119,14 @@ class _Run:
     def __init__(self, job: FileJob, reader: audio.Reader, threads: int, progress: Progress | None) -> None:
         self.job, self.options, self.reader, self.progress = job, job.options, reader, progress
         self.info = reader.info
-        _plan(job, self.info)
+        planned = _plan(job, self.info)
         from earfilt.spec import realise
 
         self.fir = realise(job.spec, self.info.fs)
         self.tail = self.fir.numtaps - 1 if self.options.tail == "keep" else 0
         if self.tail and self.fir.lookahead:
             raise UsageError("--tail keep needs a causal filter, this one looks ahead: add --phase minimum")
-        self.target, self.warnings = _plan(job, self.info, self.tail)
+        self.target, self.warnings = _plan(job, self.info, self.tail) if self.tail else planned
         self.precision: Literal["float32", "float64"] = _precision(self.options.precision, self.info, self.target)
         self.device = resolve_device(self.options.device)
         self.threads, self.gain_db, self.rescaled_db = threads, self.options.gain_db, 0.0

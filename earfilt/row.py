@@ -1,6 +1,5 @@
 """The record of one file: everything that a report, a manifest or a summary says of it."""
 
-import dataclasses
 import json
 import math
 from collections.abc import Iterable
@@ -101,7 +100,7 @@ class Row:
 
     def to_json(self) -> str:
         """The row as one line of ASCII (lone surrogates of file names survive as escapes)."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=True, allow_nan=False, default=str)
+        return json.dumps(vars(self), ensure_ascii=True, allow_nan=False, default=str)
 
 
 def decibels(values: Iterable[float], offset: float = 0.0) -> list[float | None]:

@@ -5,7 +5,7 @@ import pytest
 import scipy.signal
 import torch
 
-from earfilt.fftconv import OverlapSave, Stream, choose_n_fft, convolve, gather
+from earfilt.fftconv import Stream, convolve
 
 RNG = np.random.default_rng(5)
 
@@ -88,10 +88,6 @@ def test_n_fft_too_small() -> None:
         Stream(torch.ones(513), channels=1, n_fft=512)
 
 
-def test_n_fft_follows_from_the_taps_alone() -> None:
-    assert [choose_n_fft(n) for n in (1, 513, 1365, 1366, 8193)] == [4096, 4096, 4096, 8192, 32768]
-
-
 def streamed(x: np.ndarray, sizes: list[int], taps: np.ndarray, **how: object) -> torch.Tensor:
     """x (T, channels) in blocks of the given sizes, over and over."""
     stream = Stream(torch.tensor(taps), channels=x.shape[1], dtype=torch.float64, **how)  # type: ignore[arg-type]
@@ -127,32 +123,6 @@ def test_a_flushed_stream_starts_anew() -> None:
     first = torch.cat([stream.push(x), stream.flush()])
     assert torch.equal(torch.cat([stream.push(x), stream.flush()]), first)
     assert stream.flush().shape == (0, 1)
-
-
-@pytest.mark.parametrize("channels", [2, 8])
-def test_packed_pairs_agree_with_single_channels(channels: int) -> None:
-    taps = torch.tensor(signal(100))
-    outputs = []
-    for packed in (False, True):
-        step = OverlapSave(taps, n_fft=512, dtype=torch.float64, packed=packed)
-        x = torch.tensor(np.random.default_rng(1).standard_normal((step.overlap + 3 * step.hop, channels)))
-        y = torch.empty(3 * step.hop, channels, dtype=torch.float64)
-        gather(step(x), y)
-        outputs.append(y)
-    oracle = scipy.signal.lfilter(taps, 1.0, x, axis=0)[step.overlap :]
-    np.testing.assert_allclose(outputs[0], oracle, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(outputs[1], oracle, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_gather_rounds_half_to_even(packed: bool) -> None:
-    step = OverlapSave(torch.tensor([0.5], dtype=torch.float64), n_fft=64, dtype=torch.float64, packed=packed)
-    x = torch.arange(-64, 64, dtype=torch.float64).reshape(64, 2)
-    y = torch.empty(64, 2, dtype=torch.float64)
-    gather(step(x), y, whole=True)
-    exact = np.rint(x.numpy() / 2)
-    assert np.abs(y.numpy() - x.numpy() / 2).max() <= 0.5
-    assert np.mean(y.numpy() == exact) > 0.5  # ties may fall either way by the rounding of the FFT
 
 
 @pytest.mark.cuda

@@ -249,20 +249,6 @@ def test_a_failure_ends_all_threads_and_is_told_once(where: str, after: int, thr
     assert calls["write"] <= after + threads
 
 
-def test_torch_keeps_its_threads() -> None:
-    before = torch.get_num_threads()
-    seen = []
-    x, at = noise(10, 1, I16), iter([True])
-
-    def read(frames: int) -> np.ndarray:
-        seen.append(torch.get_num_threads())
-        return x if next(at, False) else x[:0]
-
-    pipeline.run(read, lambda block: None, LOWPASS, source=I16, target=I16, channels=1, settings=Settings())
-    assert set(seen) == {1}
-    assert torch.get_num_threads() == before
-
-
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(("sample", "precision"), [(I16, "float32"), (I24, "float64"), (F32, "float32")])

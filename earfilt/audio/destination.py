@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 from earfilt.audio.source import write_all
@@ -53,12 +52,7 @@ class Output:
 
 def is_stream(path: str) -> bool:
     """Whether a destination is the standard output, a pipe or a device: written as it comes, never replaced."""
-    if path == "-":
-        return True
-    with suppress(OSError, ValueError):
-        mode = os.stat(path).st_mode
-        return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
-    return False
+    return path == "-" or ((status := _status(path)) is not None and _flows(status))
 
 
 def check_destination(source: str, path: str, *, exists: Exists = "refuse", in_place: bool = False) -> None:
@@ -73,34 +67,45 @@ def check_destination(source: str, path: str, *, exists: Exists = "refuse", in_p
     """
     if "\0" in source + path:
         raise AudioError(f"{printable(source if chr(0) in source else path)} is no file name: it holds a zero byte")
-    if _same_file(source, path) and not (in_place and path != "-"):
+    there = _status(path)
+    if there is not None and stat.S_ISREG(there.st_mode) and not (in_place and path != "-") and _is(source, there):
         raise UsageError(f"output {printable(path)} is the input itself; use --in-place to replace it")
-    if is_stream(path):
+    if path == "-" or (there is not None and _flows(there)):
         return
-    if os.path.isdir(path):
+    if there is not None and stat.S_ISDIR(there.st_mode):
         raise AudioError(f"output {printable(path)} is a directory")
-    if os.path.lexists(path) and not in_place and exists == "refuse":
+    named = there is not None or os.path.lexists(path)
+    if named and not in_place and exists == "refuse":
         raise UsageError(exists_message(path))
-    directory = os.path.dirname(os.path.realpath(path))
-    if not os.path.isdir(directory):
-        raise AudioError(f"cannot write {printable(path)}: its directory does not exist")
+    directory = os.path.dirname(os.path.realpath(path) if named else path) or os.curdir
     if not os.access(directory, os.W_OK | os.X_OK):
+        if not os.path.isdir(directory):
+            raise AudioError(f"cannot write {printable(path)}: its directory does not exist")
         raise AudioError(f"cannot write {printable(path)}: no permission to create files in its directory")
+
+
+def _status(path: str, stream: int = 1) -> os.stat_result | None:
+    """What lies behind a path, or a standard stream for ``-``; None where nothing does."""
+    try:
+        return os.fstat(stream) if path == "-" else os.stat(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _flows(status: os.stat_result) -> bool:
+    """Whether it is a pipe or a device."""
+    return not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode)
+
+
+def _is(source: str, there: os.stat_result) -> bool:
+    """Whether a source is the file that is there, under any name, or redirected to the standard input."""
+    status = _status(source, 0)
+    return status is not None and os.path.samestat(status, there)
 
 
 def exists_message(path: str) -> str:
     """What to tell of a destination that is taken."""
     return f"output {printable(path)} exists already; use --force to replace it or --skip-existing to keep it"
-
-
-def _same_file(source: str, path: str) -> bool:
-    """Whether both are one file, under any names, or redirected to the standard input or output."""
-    try:
-        a = os.fstat(0) if source == "-" else os.stat(source)
-        b = os.fstat(1) if path == "-" else os.stat(path)
-        return stat.S_ISREG(a.st_mode) and os.path.samestat(a, b)
-    except OSError:
-        return os.path.realpath(source) == os.path.realpath(path)
 
 
 @contextmanager
@@ -163,7 +168,7 @@ def _temporary(final: str) -> Iterator[tuple[str, io.FileIO]]:
 
 def _temp_name(final: str) -> str:
     directory, name = os.path.split(final)
-    suffix = Path(name).suffix[:16]
+    suffix = os.path.splitext(name)[1][:16]
     # 255 bytes is the longest name that usual file systems take.
     stem = os.fsdecode(os.fsencode(name)[: 180 - len(os.fsencode(suffix))])
     return os.path.join(directory, f".{stem}.earfilt-{_host()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}")
@@ -243,7 +248,6 @@ def sweep(directory: str) -> int:
 
     A directory is looked through once in the life of a process.
     """
-    directory = os.path.realpath(directory)
     with _lock:
         if directory in _swept:
             return 0

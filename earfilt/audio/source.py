@@ -8,7 +8,6 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from earfilt.errors import AudioError, printable
 
@@ -136,7 +135,7 @@ def open_source(path: str) -> Source:
     try:
         if path == "-":
             raw = io.FileIO(os.dup(0), "rb")
-        elif Path(path).is_dir():
+        elif os.path.isdir(path):
             raise AudioError(f"{name} is a directory, not an audio file")
         else:
             raw = io.FileIO(path, "rb")

@@ -1,7 +1,7 @@
 """Where the work runs: processes of this machine, or a Dask cluster. Both are `concurrent.futures.Executor`, behind one small face.
 
-Short files spend most of their time in Python, so that threads of one process do not scale and processes do. Torch is imported once
-for all of them: by a fork server that has it before it forks (on systems without one, each process imports it).
+Short files spend most of their time in Python, so that threads of one process do not scale and processes do. The engine is imported
+once for all of them: by a fork server that has it before it forks (on systems without one, each process imports it).
 
 Whoever dies takes nothing along: workers hold the reading end of a pipe whose other end is open as long as the batch runs, and end
 cleanly (temporary files removed) when it closes, for whatever reason.
@@ -66,7 +66,7 @@ def cores() -> int:
 
 
 def warm_up() -> None:
-    """Start importing torch in the background, for `processes`: planning can go on meanwhile."""
+    """Start importing the engine in the background, for `processes`: planning can go on meanwhile."""
     if _method() == "forkserver":
         from multiprocessing import forkserver
 

@@ -1,13 +1,13 @@
 """What the fork server imports before it forks, so that all workers have it at once and share its memory.
 
-Collecting garbage meanwhile would take a tenth of the time, and touching the loaded objects later would copy their pages.
-OpenMP reads its setting when it is loaded; without it, idle threads of its pools spin, which costs more than the filtering.
+Touching the loaded objects later would copy their pages, which collecting garbage does unless they are frozen. The linear algebra
+behind numpy starts a thread a core when it is loaded; workers have no use for them.
 """
 
 import gc
 import os
 
-os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 gc.disable()
 import earfilt.pipeline  # noqa: E402
 import earfilt.process  # noqa: E402

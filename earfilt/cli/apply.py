@@ -134,7 +134,7 @@ def apply(
     if dask is None and not dry_run:
         from earfilt.batch.executors import warm_up
 
-        warm_up()  # torch loads beside all that follows
+        warm_up()  # the engine loads beside all that follows
     from earfilt.batch.corpus import Batch
     from earfilt.batch.plan import Rules
     from earfilt.batch.search import Selection, read_list
@@ -184,8 +184,6 @@ def _one_file(job: "FileJob", *, report: str | None, quiet: bool) -> int:
     with open_report(report) as rows:
         try:
             info = check(job)
-            from earfilt.batch import preload  # noqa: F401  # torch, the quick way
-
             with _progress(info.frames if info else None, quiet=quiet) as advance:
                 row = filter_file(job, progress=advance)
         except EarfiltError as error:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,13 @@ from tests.batch.conftest import Tree
 from tests.batch.trees import FILTER, hashes, leftovers, rows, write_tone
 from tests.tools import single_threaded
 
+LONG_FILTER = ("-f", "headphone", "--order", "8192")
 EARFILT = [sys.executable, "-c", "from earfilt.cli import main; main()"]
 
 
 def command(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
-    """``earfilt apply`` in a process of its own."""
-    words = [*EARFILT, "apply", *map(str, arguments), *FILTER]
+    """``earfilt apply`` in a process of its own, with a filter that leaves time to disturb it."""
+    words = [*EARFILT, "apply", *map(str, arguments), *LONG_FILTER]
     return subprocess.Popen(words, env=single_threaded(), stderr=subprocess.PIPE, text=True, **options)
 
 
@@ -40,9 +41,9 @@ def finish(process: "subprocess.Popen[str]") -> tuple[int, str]:
     return process.returncode, err
 
 
-def apply(*arguments: object) -> int:
+def apply(*arguments: object, ear: Sequence[str] = FILTER) -> int:
     """``earfilt apply`` in this process; the fork server stays from test to test."""
-    return run(["apply", *map(str, arguments), *FILTER])
+    return run(["apply", *map(str, arguments), *ear])
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(corpus: Path) -> dict[str, str]:
     """Hashes of the outputs of a run that nothing happened to."""
     out = corpus.parent / "undisturbed"
-    assert apply(corpus, out, "-q") == 0
+    assert apply(corpus, out, "-q", ear=LONG_FILTER) == 0
     return hashes(out)
 
 
@@ -167,7 +168,7 @@ def kill_at_random(corpus: Path, out: Path, rounds: int) -> list[int]:
     counts = []
     for _ in range(rounds):
         process = command(corpus, out, "--resume", "-q")
-        # Most of a short run goes by while torch loads: half of the moments are counted from the first output on.
+        # Part of a short run goes by while modules load: most of the moments are counted from the first output on.
         before = len(hashes(out)) if out.exists() else 0
         if moments.random() < 0.75:
             while process.poll() is None and len(hashes(out)) <= before:
@@ -207,18 +208,23 @@ def workers(process: "subprocess.Popen[str]") -> list[psutil.Process]:
     return [child for server in descendants(process) for child in server.children()]
 
 
-def wait_for(condition: Callable[[], Any]) -> Any:
-    """What the condition gives, once it gives something."""
+def wait_for(condition: Callable[[], Any], process: "subprocess.Popen[str] | None" = None) -> Any:
+    """What the condition gives, once it gives something; a run that ends before that cannot be disturbed any more."""
     while not (value := condition()):
+        assert process is None or process.poll() is None, f"the run ended before it could be disturbed: {finish(process)}"
         time.sleep(0.01)
     return value
+
+
+def has_output(out: Path) -> bool:
+    return out.exists() and any(not path.name.startswith(".") for path in out.rglob("*.wav"))
 
 
 def test_a_killed_worker_loses_nothing(corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = command(corpus, out, "--report", tmp_path / "report")
-    wait_for(lambda: out.exists() and hashes(out))
-    wait_for(lambda: workers(process))[0].kill()
+    wait_for(lambda: has_output(out), process)
+    wait_for(lambda: workers(process), process)[0].kill()
     code, err = finish(process)
     assert code == 0, err
     assert hashes(out) == undisturbed
@@ -231,7 +237,7 @@ def test_signals_stop_cleanly(number: signal.Signals, code: int, corpus: Path, u
     out = tmp_path / "out"
     process = command(corpus, out, start_new_session=True)
     manifest = out / ".earfilt-manifest.jsonl"
-    wait_for(lambda: manifest.exists() and '"output"' in manifest.read_text())
+    wait_for(lambda: manifest.exists() and '"output"' in manifest.read_text(), process)
     family = descendants(process)
     # Ctrl-C reaches every process of the terminal; a service manager ends the first one only.
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
@@ -243,14 +249,14 @@ def test_signals_stop_cleanly(number: signal.Signals, code: int, corpus: Path, u
     part = hashes(out)
     assert 0 < len(part) < len(undisturbed)
     assert all(undisturbed[name] == content for name, content in part.items())
-    assert apply(corpus, out, "--resume", "--report", tmp_path / "report", "-q") == 0
+    assert apply(corpus, out, "--resume", "--report", tmp_path / "report", "-q", ear=LONG_FILTER) == 0
     assert hashes(out) == undisturbed
     assert any(row["status"] == "skipped" for row in rows(tmp_path / "report"))
 
 
 def test_workers_end_with_a_killed_parent(corpus: Path, tmp_path: Path) -> None:
     process = command(corpus, tmp_path / "out")
-    wait_for(lambda: (tmp_path / "out").exists() and hashes(tmp_path / "out"))
+    wait_for(lambda: has_output(tmp_path / "out"), process)
     family = descendants(process)
     process.kill()
     process.communicate()
@@ -270,15 +276,15 @@ def test_runs_at_once_on_one_tree(corpus: Path, undisturbed: dict[str, str], tmp
         lost = [row for row in report if row["status"] == "failed"]
         assert all("exists already" in row["error"] for row in lost)
         assert code == (1 if lost else 0 if report else 2), err
-    assert apply(corpus, out, "--resume", "--report", tmp_path / "report", "-q") == 0
+    assert apply(corpus, out, "--resume", "--report", tmp_path / "report", "-q", ear=LONG_FILTER) == 0
     assert {row["status"] for row in rows(tmp_path / "report")} == {"skipped"}
 
 
 def test_shards_do_the_whole(corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
     for i in (1, 2, 3):
-        assert apply(corpus, tmp_path / "out", "--shard", f"{i}/3", "-q") == 0
+        assert apply(corpus, tmp_path / "out", "--shard", f"{i}/3", "-q", ear=LONG_FILTER) == 0
     assert hashes(tmp_path / "out") == undisturbed
-    assert apply(corpus, tmp_path / "out", "--resume", "--report", tmp_path / "report", "-q") == 0
+    assert apply(corpus, tmp_path / "out", "--resume", "--report", tmp_path / "report", "-q", ear=LONG_FILTER) == 0
     assert {row["status"] for row in rows(tmp_path / "report")} == {"skipped"}
 
 
@@ -295,7 +301,7 @@ def test_in_place_is_done_once_however_often_it_is_killed(corpus: Path, undistur
     code, err = finish(command(root, "--in-place", "--resume", "-v"))
     assert code == 0, err
     assert hashes(root) == undisturbed
-    assert apply(root, "--in-place", "--resume", "--gain", "-6", "-q") == 1  # it cannot be had otherwise any more
+    assert apply(root, "--in-place", "--resume", "--gain", "-6", "-q", ear=LONG_FILTER) == 1  # it cannot be had otherwise any more
     assert hashes(root) == undisturbed
 
 

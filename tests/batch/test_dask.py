@@ -5,11 +5,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.batch.test_corpus import apply, command, finish, wait_for
+from tests.batch.test_corpus import LONG_FILTER, apply, command, finish, has_output, wait_for
 from tests.batch.trees import hashes, leftovers, rows, write_tone
 from tests.tools import single_threaded
 
@@ -29,7 +30,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(corpus: Path) -> dict[str, str]:
-    assert apply(corpus, corpus.parent / "undisturbed", "-q") == 0
+    assert apply(corpus, corpus.parent / "undisturbed", "-q", ear=LONG_FILTER) == 0
     return hashes(corpus.parent / "undisturbed")
 
 
@@ -72,7 +73,7 @@ def test_a_local_cluster(corpus: Path, undisturbed: dict[str, str], tmp_path: Pa
     assert code == 0, err
     assert hashes(tmp_path / "out") == undisturbed
     assert {row["status"] for row in rows(tmp_path / "report")} == {"ok"}
-    assert apply(corpus, tmp_path / "out", "--resume", "-q", "--report", tmp_path / "report") == 0
+    assert apply(corpus, tmp_path / "out", "--resume", "-q", "--report", tmp_path / "report", ear=LONG_FILTER) == 0
     assert {row["status"] for row in rows(tmp_path / "report")} == {"skipped"}  # one manifest, whatever did the work
 
 
@@ -83,7 +84,7 @@ def test_a_killed_worker_loses_nothing(kills: int, cluster: Cluster, corpus: Pat
         wait_for(lambda: len(worker_pids(cluster)) == 2)
         victim = worker_pids(cluster)[i % 2]
         process = command(corpus, out, "--dask", cluster.file, "--report", report)
-        wait_for(lambda out=out: out.exists() and any(out.rglob("*.wav")))  # type: ignore[misc]
+        wait_for(partial(has_output, out), process)
         time.sleep(0.1 * (i % 4))
         subprocess.run(["kill", "-9", str(victim)], check=True)
         code, err = finish(process)
@@ -112,7 +113,7 @@ def test_an_address_and_relative_paths(cluster: Cluster, tmp_path: Path, monkeyp
 
 def test_interrupted(cluster: Cluster, corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
     process = command(corpus, tmp_path / "out", "--dask", cluster.file)
-    wait_for(lambda: hashes(tmp_path / "out") if (tmp_path / "out").exists() else None)
+    wait_for(lambda: has_output(tmp_path / "out"), process)
     process.send_signal(signal.SIGTERM)
     assert finish(process)[0] == 143
     assert finish(command(corpus, tmp_path / "out", "--dask", cluster.file, "--resume"))[0] == 0

@@ -18,11 +18,11 @@ import os, sys
 print("main runs", flush=True)
 from earfilt.batch.executors import processes
 with processes(2) as pool:
-    print(len({pool.submit(os.getpid).result() for _ in range(9)} - {os.getpid()}) > 0, "torch" in sys.modules, flush=True)
+    print(len({pool.submit(os.getpid).result() for _ in range(9)} - {os.getpid()}) > 0, "earfilt.pipeline" in sys.modules, flush=True)
 """
 
 
-def test_the_users_program_is_not_run_again_and_needs_no_torch(tmp_path: Path) -> None:
+def test_the_users_program_is_not_run_again_and_loads_no_engine(tmp_path: Path) -> None:
     """multiprocessing would run a main file without the usual guard once more in every worker."""
     script = tmp_path / "script.py"
     script.write_text(UNGUARDED)
@@ -31,9 +31,10 @@ def test_the_users_program_is_not_run_again_and_needs_no_torch(tmp_path: Path) -
     assert not ran.stderr
 
 
-def test_workers_have_torch_from_the_start() -> None:
+def test_workers_have_the_engine_from_the_start_and_never_torch() -> None:
     with processes(1) as pool:
-        assert pool.submit(eval, "'torch' in __import__('sys').modules").result()
+        loaded = pool.submit(eval, "[name in __import__('sys').modules for name in ('earfilt.pipeline', 'torch')]").result()
+    assert loaded == [True, False]
 
 
 def test_an_exception_ends_workers_at_once() -> None:
