@@ -226,6 +226,8 @@ class _Source:
 
     def __call__(self, frames: int) -> Samples:
         block = np.ascontiguousarray(self.read(frames))
+        if not len(block):
+            return block
         seen = Tally(self.tally.channels)
         seen.see(block)
         if not np.isfinite(seen.peak).all():

@@ -248,7 +248,7 @@ def _repairs(row: Row, info: audio.AudioInfo) -> list[str]:
 
 
 def _describe(row: Row, spec: FilterSpec, fir: "Fir") -> None:
-    meta = dict(fir.meta)
+    meta = fir.meta
     row.filter, row.parameters, row.coefficients_sha256 = spec.name, meta, fir.sha256
     row.convention, row.order, row.phase = meta.get("convention"), meta.get("order"), meta.get("phase")
     row.latency = fir.lookahead

@@ -36,7 +36,8 @@ def test_every_command_runs(folder: Path) -> None:
     shell = shutil.which("bash")
     assert shell is not None
     for block in blocks("bash"):
-        run = subprocess.run([shell, "-euo", "pipefail", "-c", block], cwd=folder, env=environment, capture_output=True, text=True)
+        command = [shell, "-euo", "pipefail", "-c", block]
+        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
         assert run.returncode == 0, f"{block}\n{run.stderr}"
 
 

@@ -101,7 +101,7 @@ def _coefficients(spec: FilterSpec, fs: float) -> str:
 
 
 def _vouched(plan: Plan, file: Found, entry: Entry, recipe: str) -> bool:
-    if (file.size, file.mtime_ns) != entry.source or recipe != entry.recipe or plan.output_name(file) != entry.path:
+    if (file.size, file.mtime_ns) != entry.source or recipe != entry.recipe or plan.output_name(file.name) != entry.path:
         return False
     return _stamped(plan.destination(file)) == entry.output
 
@@ -165,10 +165,11 @@ def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
         tasks: Iterable[Task] = _tasks(batch, plan, pool)
         if batch.rules.in_place:
             tasks = _announced(tasks, manifest, name)
-        for outcome in Runner(pool, threads=threads, fail_fast=batch.fail_fast).outcomes(tasks):
-            if outcome.row.status != "skipped" or batch.rules.in_place:
-                manifest.record([(outcome.unit.job.name, _entry(outcome, plan, name))])
-            yield outcome.row, outcome.unit.source[0]
+        for outcomes in Runner(pool, threads=threads, fail_fast=batch.fail_fast).outcomes(tasks):
+            told = (outcome for outcome in outcomes if outcome.row.status != "skipped" or batch.rules.in_place)
+            manifest.record((outcome.unit.job.name, _entry(outcome, plan, name)) for outcome in told)
+            for outcome in outcomes:
+                yield outcome.row, outcome.unit.source[0]
 
 
 def _pool(batch: Batch, workers: int) -> AbstractContextManager[executors.Pool]:
@@ -240,5 +241,5 @@ def _entry(outcome: Outcome, plan: Plan, recipe: str) -> Entry:
     row = outcome.row
     if row.status == "failed":
         return Entry(outcome.unit.source, recipe=recipe, error=row.error or "failed")
-    path = os.path.relpath(row.destination, plan.root)
+    path = plan.output_name(outcome.unit.job.name)
     return Entry(outcome.unit.source, outcome.output, recipe, float(row.fs or 0), row.coefficients_sha256 or "", path)

@@ -73,17 +73,17 @@ class Plan:
     bad: list[Bad] = field(default_factory=list)
     passed_over: int = 0
 
-    def output_name(self, file: Found) -> str:
-        """Name of a file's output, relative to the root."""
-        return file.name if self.suffix is None else os.path.splitext(file.name)[0] + self.suffix
+    def output_name(self, name: str) -> str:
+        """Name of a file's output, relative to the root, by the file's own."""
+        return name if self.suffix is None else os.path.splitext(name)[0] + self.suffix
 
     def destination(self, file: Found) -> str:
         """Path of a file's output."""
-        return os.path.join(self.root, self.output_name(file))
+        return os.path.join(self.root, self.output_name(file.name))
 
     def directories(self) -> list[str]:
         """Every directory of an output."""
-        names = {os.path.dirname(self.output_name(file)) for file in (*self.files, *self.skipped)}
+        names = {os.path.dirname(self.output_name(file.name)) for file in (*self.files, *self.skipped)}
         return [os.path.join(self.root, name) for name in sorted(names)]
 
 
@@ -161,7 +161,7 @@ def _distinct(plan: Plan) -> list[Found]:
     key = _spelling(plan.root)
     owners: dict[str, Found] = {}
     for file in plan.files:
-        other = owners.setdefault(key(plan.output_name(file)), file)
+        other = owners.setdefault(key(plan.output_name(file.name)), file)
         if other is not file and os.path.realpath(other.source) != os.path.realpath(file.source):
             raise UsageError(
                 f"{printable(other.source)} and {printable(file.source)} would both become {printable(plan.destination(file))}; "

@@ -84,7 +84,9 @@ def _one(unit: Unit, threads: int) -> Done:
     try:
         if job.options.in_place and os.stat(job.source).st_ino != unit.inode:
             return _replaced(job), stamp(job.destination)
-        os.makedirs(os.path.dirname(job.destination) or os.curdir, exist_ok=True)
+        directory = os.path.dirname(job.destination) or os.curdir
+        if not os.path.isdir(directory):
+            os.makedirs(directory, exist_ok=True)
         row = filter_file(job, threads=threads)
         return row, stamp(job.destination)
     except EarfiltError as error:
@@ -125,8 +127,8 @@ class Runner:
         self._suspects: deque[Unit] = deque()
         self._stopped = False
 
-    def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """Do all tasks, in any order; memory does not grow with their number."""
+    def outcomes(self, tasks: Iterable[Task]) -> Iterator[list[Outcome]]:
+        """Do all tasks, in any order: what came of each, as it ends; memory does not grow with their number."""
         waiting = iter(tasks)
         while True:
             room = 0 if self._stopped else max(0, 2 * self._pool.slots() + 1 - len(self._pending))
@@ -134,33 +136,33 @@ class Runner:
                 self._submit(task)
             if not self._pending:
                 break
-            yield from self._next(last_try=False)
+            yield self._next(last_try=False)
         while self._suspects and not self._stopped:
             self._submit([_again(self._suspects.popleft())])
-            yield from self._next(last_try=True)
+            yield self._next(last_try=True)
 
     def _submit(self, task: Task) -> None:
         future = self._pool.submit(work, task, self._threads, self._fail_fast)
         self._pending[future] = task
         future.add_done_callback(self._finished.put)
 
-    def _next(self, *, last_try: bool) -> Iterator[Outcome]:
-        """What came of the next task that ends."""
+    def _next(self, *, last_try: bool) -> list[Outcome]:
+        """What came of the next task that ends; nothing of one that has to be tried again."""
         future = self._finished.get()
         task = self._pending.pop(future)
         try:
             done = future.result()
         except CancelledError:
-            return
+            return []
         except Exception as error:
             if not last_try:
                 self._suspects.extend(task)
-                return
+                return []
             done = [(failed(unit.job, _died(error)), NO_OUTPUT) for unit in task]
         if self._fail_fast and any(row.status == "failed" for row, _ in done):
             self._stop()
-        for unit, (row, output) in zip(task, done, strict=False):  # fewer rows than files after a failure that ends the batch
-            yield Outcome(unit, row, output)
+        # Fewer rows than files after a failure that ends the batch.
+        return [Outcome(unit, row, output) for unit, (row, output) in zip(task, done, strict=False)]
 
     def _stop(self) -> None:
         self._stopped = True

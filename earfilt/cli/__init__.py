@@ -4,6 +4,7 @@ The only place that catches: an error becomes one line on stderr and an exit cod
 refusal before work; 130 and 143 interrupted. Nothing heavy is imported before a command runs.
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -65,7 +66,7 @@ def _unwind(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and raise `SystemExit` with its code."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the engine has threads of its own; torch's would spin beside them
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
@@ -77,15 +78,24 @@ def main() -> None:
     with contextlib.nullcontext() if debug else own_stderr():
         code = _flushed(run(arguments, debug=debug))
     if any(thread.name == "earfilt" for thread in threading.enumerate()):
-        _leave_at_once(code)
+        # Interrupted in a long call of the engine: an interpreter that ends under it would abort.
+        from earfilt.audio import discard_all
+
+        discard_all()
+        os._exit(code)
     sys.exit(code)
 
 
-def _leave_at_once(code: int) -> NoReturn:
-    """Exit although a thread of the engine is still in a long call: an interpreter that ends under it would abort."""
-    from earfilt.audio import discard_all
-
-    discard_all()
+def program() -> NoReturn:
+    """As `main`, for a process that has nothing else to do: taking the interpreter apart takes as long as filtering a short file."""
+    code = 1
+    try:
+        main()
+    except SystemExit as end:
+        code = int(end.code or 0)
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
     os._exit(code)
 
 

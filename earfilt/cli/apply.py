@@ -102,11 +102,18 @@ def apply(
     verbose: Verbose = False,
 ) -> int:
     """Put recordings through an ear; the output keeps container, sample format, rate, channels and number of frames."""
+    if force + skip_existing + resume > 1:
+        raise UsageError("--force, --skip-existing and --resume exclude each other")
+    inputs, output = _inputs_and_output(paths or [], in_place, files_from)
+    wants_batch = files_from is not None or resume or shard is not None or dask is not None
+    destination = None if wants_batch else _one_to_one(inputs, output)
+    if destination is None and dask is None and not dry_run:
+        from earfilt.batch.executors import warm_up
+
+        warm_up()  # the engine loads beside all that follows
     from earfilt.filterspec import check as check_spec
     from earfilt.process import FileJob, Options
 
-    if force + skip_existing + resume > 1:
-        raise UsageError("--force, --skip-existing and --resume exclude each other")
     spec = make_spec(filter_name)
     check_spec(spec)
     options = Options(
@@ -125,16 +132,10 @@ def apply(
         exists="force" if force else "skip" if skip_existing else "refuse",
         in_place=in_place,
     )
-    inputs, output = _inputs_and_output(paths or [], in_place, files_from)
-    wants_batch = files_from is not None or resume or shard is not None or dask is not None
-    if not wants_batch and (destination := _one_to_one(inputs, output)):
+    if destination is not None:
         job = FileJob(inputs[0], destination, Path(inputs[0]).name, spec, options)
         return many.print_job(job) if dry_run else _one_file(job, report=report, quiet=quiet)
 
-    if dask is None and not dry_run:
-        from earfilt.batch.executors import warm_up
-
-        warm_up()  # the engine loads beside all that follows
     from earfilt.batch.corpus import Batch
     from earfilt.batch.plan import Rules
     from earfilt.batch.search import Selection, read_list

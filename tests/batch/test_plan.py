@@ -28,7 +28,7 @@ def test_outputs_mirror_the_tree_and_nothing_is_written(tree: Tree, tmp_path: Pa
 
 def test_a_format_gives_its_extension(tree: Tree, tmp_path: Path) -> None:
     plan = plan_of(tree("a.wav", "x/b.flac"), tmp_path / "out", format="flac")
-    assert [plan.output_name(file) for file in plan.files] == ["a.flac", "x/b.flac"]
+    assert [plan.output_name(file.name) for file in plan.files] == ["a.flac", "x/b.flac"]
 
 
 def test_colliding_outputs(tree: Tree, tmp_path: Path) -> None:

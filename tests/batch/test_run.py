@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Fragile(Executor):
 def outcomes(tasks: Sequence[Sequence[Unit]], executor: type[Executor] = Fragile, **settings: Any) -> list[Outcome]:
     pool = Pool(executor, lambda: 1)
     try:
-        return list(Runner(pool, **settings).outcomes(tasks))
+        return list(chain.from_iterable(Runner(pool, **settings).outcomes(tasks)))
     finally:
         pool.close()
 
