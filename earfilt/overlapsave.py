@@ -1,14 +1,14 @@
 """Overlap-save of interleaved frames in numpy: the step of the file engine on the CPU.
 
-`scipy.fft` takes all segments of a window in one call, straight from the interleaved frames: a segment is a view, and the transform runs
+scipy's FFT takes all segments of a window in one call, straight from the interleaved frames: a segment is a view, and the transform runs
 along the middle axis, so that nothing is transposed.
 """
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 from numpy.lib.stride_tricks import as_strided
 
+from earfilt import kernel
 from earfilt.pcm import Samples
 from earfilt.segments import choose_n_fft, hop_of
 
@@ -41,10 +41,11 @@ class OverlapSave:
         self._real = np.dtype(dtype)
         complex_dtype = np.result_type(self._real, np.complex64)
         self._seen = complex_dtype if packed else self._real
-        self._forward, self._backward = (scipy.fft.fft, scipy.fft.ifft) if packed else (scipy.fft.rfft, scipy.fft.irfft)
-        # Divided by n_fft here, so that the inverse transform is left without a scale.
+        # Divided by n_fft here, since the inverse transform is without a scale.
+        padded = np.zeros((1, self.n_fft, 1), complex if packed else float)
+        padded[0, : len(taps), 0] = taps / self.n_fft
         with np.errstate(over="ignore"):  # a gain beyond the dtype shows in the samples, and is told of there
-            self._response = self._forward(taps / self.n_fft, self.n_fft).astype(complex_dtype)[:, None]
+            self._response = kernel.forward(padded).astype(complex_dtype)
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window."""
@@ -65,9 +66,9 @@ class OverlapSave:
         segments = (len(window) - self.overlap) // self.hop
         row, column = seen.strides
         cut = as_strided(seen, (segments, self.n_fft, seen.shape[1]), (self.hop * row, row, column), writeable=False)
-        spectra = self._forward(cut, axis=1)
+        spectra = kernel.forward(cut)
         spectra *= self._response
-        filtered = self._backward(spectra, self.n_fft, axis=1, norm="forward", overwrite_x=True)
+        filtered = kernel.backward(spectra, self.n_fft)
         frames = filtered[:, self.overlap :].view(self._real)
         into = out.reshape(frames.shape)
         if whole:

@@ -84,10 +84,10 @@ def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = N
         The reader of the standard output went away.
     """
     started, options = time.perf_counter(), job.options
-    if options.exists == "skip" and not audio.is_stream(job.destination) and os.path.lexists(job.destination):
+    if options.exists == "skip" and os.path.lexists(job.destination) and not audio.is_stream(job.destination):
         return Row(job.source, job.destination, job.name, "skipped", filter=job.spec.name)
-    audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
-    directory = None if audio.is_stream(job.destination) else os.path.dirname(os.path.abspath(job.destination))
+    streams = audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
+    directory = None if streams else os.path.dirname(os.path.abspath(job.destination))
     twice = options.clip == "rescale"
     with audio.open_reader(job.source, repair=options.repair, spool=twice, spool_dir=directory) as reader:
         row = _Run(job, reader, threads, progress).row()

@@ -55,8 +55,13 @@ def is_stream(path: str) -> bool:
     return path == "-" or ((status := _status(path)) is not None and _flows(status))
 
 
-def check_destination(source: str, path: str, *, exists: Exists = "refuse", in_place: bool = False) -> None:
+def check_destination(source: str, path: str, *, exists: Exists = "refuse", in_place: bool = False) -> bool:
     """Refuse, before any work, what would do harm.
+
+    Returns
+    -------
+    bool
+        Whether the destination is a stream (see `is_stream`).
 
     Raises
     ------
@@ -71,7 +76,7 @@ def check_destination(source: str, path: str, *, exists: Exists = "refuse", in_p
     if there is not None and stat.S_ISREG(there.st_mode) and not (in_place and path != "-") and _is(source, there):
         raise UsageError(f"output {printable(path)} is the input itself; use --in-place to replace it")
     if path == "-" or (there is not None and _flows(there)):
-        return
+        return True
     if there is not None and stat.S_ISDIR(there.st_mode):
         raise AudioError(f"output {printable(path)} is a directory")
     named = there is not None or os.path.lexists(path)
@@ -82,6 +87,7 @@ def check_destination(source: str, path: str, *, exists: Exists = "refuse", in_p
         if not os.path.isdir(directory):
             raise AudioError(f"cannot write {printable(path)}: its directory does not exist")
         raise AudioError(f"cannot write {printable(path)}: no permission to create files in its directory")
+    return False
 
 
 def _status(path: str, stream: int = 1) -> os.stat_result | None:

@@ -254,9 +254,12 @@ def riff_metadata(source: Source, head: riff.Head) -> Metadata:
     """The chunks of a file on both sides of its samples; the source is left at the first sample."""
     if head.container == "W64":
         return Metadata()
-    source.seek(head.data_offset + (head.data_size or 0))
-    after = tuple(riff.read_rest(source, head.data_size or 0, head.warnings)) if head.data_size else ()
-    source.seek(head.data_offset)
+    after: tuple[riff.Chunk, ...] = ()
+    if head.data_size and head.data_offset + head.data_size < (source.size or 0):
+        source.seek(head.data_offset + head.data_size)
+        after = tuple(riff.read_rest(source, head.data_size, head.warnings))
+    if source.position != head.data_offset:
+        source.seek(head.data_offset)
     return Metadata(tuple(head.before), after, tags=riff_tags((*head.before, *after)))
 
 

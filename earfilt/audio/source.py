@@ -33,8 +33,6 @@ class Source:
         self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
         self._stamp = status.st_size, status.st_mtime_ns
         self._tape = bytearray() if self.size is None else None
-        if self.size is not None:
-            raw.seek(0)
 
     @property
     def seekable(self) -> bool:
@@ -135,13 +133,13 @@ def open_source(path: str) -> Source:
     try:
         if path == "-":
             raw = io.FileIO(os.dup(0), "rb")
-        elif os.path.isdir(path):
-            raise AudioError(f"{name} is a directory, not an audio file")
+            if raw.seekable():
+                raw.seek(0)
         else:
             raw = io.FileIO(path, "rb")
+    except IsADirectoryError as error:
+        raise AudioError(f"{name} is a directory, not an audio file") from error
     except OSError as error:
-        if isinstance(error, AudioError):
-            raise
         raise AudioError(f"cannot read {name}: {error.strerror or error}") from error
     except ValueError as error:
         raise AudioError(f"cannot read {name}: {error}") from error

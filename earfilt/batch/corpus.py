@@ -182,7 +182,7 @@ def _tasks(batch: Batch, plan: Plan, pool: executors.Pool) -> Iterator[Task]:
         max_bytes = min(_TASK_SECONDS * bytes_per_second(files), sum(file.size for file in files) / share)
         portions = planning.tasks(files, max_bytes=int(max_bytes) + 1, max_files=10_000)
     else:
-        portions = planning.tasks(files, max_bytes=2 << 20, max_files=min(16, len(files) // share + 1))
+        portions = planning.tasks(files, max_bytes=2 << 20, max_files=min(32, len(files) // share + 1))
     make = _Units(batch, plan, absolute=pool.shared_disk)
     return ([make(file) for file in portion] for portion in portions)
 
