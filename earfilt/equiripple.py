@@ -1,19 +1,15 @@
-"""Chebyshev approximation by cosine polynomials: the smallest FIR that stays inside a tolerance band.
+"""Chebyshev approximation by cosine polynomials: Remez exchange at one degree, for a band that the response has to stay in.
 
 The idea: every response an FIR of a given order can have is P(w) = a[0] + a[1] cos w + ... + a[n] cos nw, n = order,
 be it the squared magnitude of a minimum-phase filter or the magnitude of a forward-backward one. A band lower ≤ P ≤ upper
 is |P - centre| / width <= 1. By de la Vallee Poussin's theorem, n + 2 points where the error alternates in sign bound from
-below what degree n can reach, so one exchange step often proves a degree too small, and the first polynomial found inside
-the band proves it large enough; only the two degrees on either side of the smallest one are carried to convergence.
+below what degree n can reach.
 
 References
 ----------
 Remez, E. Ya. (1934). Sur le calcul effectif des polynomes d'approximation de Tchebichef. C. R. Acad. Sci. 199, 337-340.
 Parks, T. W. & McClellan, J. H. (1972). Chebyshev approximation for nonrecursive digital filters with linear phase.
     IEEE Trans. Circuit Theory 19, 189-194.
-Berrut, J.-P. & Trefethen, L. N. (2004). Barycentric Lagrange interpolation. SIAM Review 46, 501-517.
-Filip, S.-I. (2016). A robust and scalable implementation of the Parks-McClellan algorithm for designing FIR filters.
-    ACM Trans. Math. Softw. 43, 7.
 """
 
 from __future__ import annotations
@@ -25,22 +21,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from earfilt.cospoly import Floats, Interpolant, at, barycentric_weights, between, coefficients, evaluate, sample
+
+__all__ = ["Levelled", "Problem", "chebyshev_points", "exchange", "scaled_reference", "search_intervals"]
 
 _PER_DEGREE = 16  # samples of P per degree, where extrema are looked for
-_BLOCK = 1 << 17  # matrix entries worked on at once: 1 MB stays in cache
 _CONVERGED = 1e-5  # relative distance between the largest and the levelled error
 _CLOSE = 1e-4  # nearer than this (in mean spacings) to a reference point, a new one would only repeat it
-_FIRST = 32  # degree of the first attempt
 _PATIENCE = 3  # stalled exchanges in a row
 _HIGH = 3.0  # errors beyond so many times the level are all the same
 _STALLED = 1e-9  # a level that rises by less, with an error that does not fall, will not move any more
-_NEAR = 0.05  # an error this near to 1 is close
-_NEAR_LEVEL = 0.9  # a feasible degree whose level is higher is near the smallest one
-_UNPROVED = 0.05  # how exactly the degree is sought where no smaller one can be shown to fail
-_LARGEST_EXCHANGE = 16_384  # its cost grows with the square of the degree, to some 10 s here
-_CHEAP = 8192  # up to this degree a second attempt costs some seconds at most
-_COSTLY = 1024  # from this degree on the search takes smaller steps
 _USABLE = 1.5  # a reference this near to level makes a good start for another degree
 
 
@@ -106,14 +96,6 @@ class Levelled(NamedTuple):
         return self._replace(degree=2 * self.degree, reference=np.concatenate([angles, even[1:]]))
 
 
-class _Interpolant(NamedTuple):
-    """P through `values` at the angles `nodes`, with barycentric `weights` (alternating in sign)."""
-
-    nodes: Floats
-    values: Floats
-    weights: Floats
-
-
 def exchange(problem: Problem, degree: int, reference: Floats, *, iterations: int = 30) -> Levelled:
     """Remez exchange at one degree, until the question whether an error of 1 can be reached is decided.
 
@@ -140,7 +122,7 @@ def exchange(problem: Problem, degree: int, reference: Floats, *, iterations: in
         lower = abs(level)
         if not lower >= highest / 2:  # in exact arithmetic the level only rises
             break
-        cosines = _cosines(interpolant, degree)
+        cosines = coefficients(interpolant, degree)
         if not np.all(np.isfinite(cosines)):
             break
         angles, errors, upper = _extrema(problem, interpolant, cosines)
@@ -156,37 +138,7 @@ def exchange(problem: Problem, degree: int, reference: Floats, *, iterations: in
     return Levelled(degree, highest, np.inf, reference, np.zeros(degree + 1))
 
 
-def _solve(problem: Problem, degree: int, start: Levelled | None) -> Levelled:
-    """`exchange` from what is known of another degree or, where that is cheap, from scratch; what sampling gives if they fail."""
-    lower = 0.0
-    if degree <= _LARGEST_EXCHANGE:
-        starts = [] if start is None else [scaled_reference(start.reference, degree)]
-        scratch = [chebyshev_points(degree)] if degree <= _CHEAP or not starts else []
-        for reference in [*starts, *scratch]:
-            found = exchange(problem, degree, reference)
-            if not found.lost:
-                return found
-            lower = max(lower, found.lower)
-    return _sampled(problem, degree, lower)
-
-
-def _sampled(problem: Problem, degree: int, lower: float) -> Levelled:
-    """The cosine series of the band's centre, kept up to half the degree and then faded out.
-
-    Far from the best at corners, but polynomials of half the degree come out as they are, so the error is at most a few times
-    the smallest one of half the degree (de la Vallée Poussin), and no rounding builds up.
-    """
-    intervals = _intervals(degree)
-    centre, width = problem.grid(intervals)
-    series = np.fft.irfft(centre)[: degree + 1]
-    series[1:] *= 2
-    faded = np.clip(2 * np.arange(degree + 1) / (degree + 1) - 1, 0.0, 1.0)
-    cosines = series * np.cos(faded * (np.pi / 2)) ** 2
-    upper = float(np.max(abs(sample(cosines, intervals) - centre) / width))
-    return Levelled(degree, min(lower, upper), upper, chebyshev_points(degree), cosines)
-
-
-def _intervals(degree: int) -> int:
+def search_intervals(degree: int) -> int:
     """Grid of the search: a power of two, at least 16 samples per degree."""
     return 1 << int(np.ceil(np.log2(_PER_DEGREE * (degree + 1))))
 
@@ -224,7 +176,7 @@ def _signs(count: int) -> Floats:
     return np.where(np.arange(count) % 2, -1.0, 1.0)
 
 
-def _levelled(problem: Problem, reference: Floats) -> tuple[float, _Interpolant]:
+def _levelled(problem: Problem, reference: Floats) -> tuple[float, Interpolant]:
     """The error that alternates with equal height over the reference, and the polynomial that has it.
 
     Degree n through n + 2 points leaves one condition: the divided difference of P = centre - (-1)^k level width over all
@@ -232,114 +184,14 @@ def _levelled(problem: Problem, reference: Floats) -> tuple[float, _Interpolant]
     """
     centre, width = problem.bounds(reference)
     signs = _signs(len(reference))
-    weights = _barycentric_weights(reference)
+    weights = barycentric_weights(reference)
     level = float(np.sum(signs * weights * centre) / np.sum(weights * width))
-    return level, _Interpolant(reference, centre - level * signs * width, signs * weights)
+    return level, Interpolant(reference, centre - level * signs * width, signs * weights)
 
 
-class _Places(NamedTuple):
-    """Ascending angles w as 4·sin²(w/2) and 4·cos²(w/2): exact where the one or the other is small."""
-
-    low: Floats
-    high: Floats
-
-    @classmethod
-    def of(cls, angles: Floats) -> _Places:
-        return cls(4 * np.sin(angles / 2) ** 2, 4 * np.cos(angles / 2) ** 2)
-
-
-def _differences(places: _Places, block: slice, nodes: _Places) -> Floats:
-    """2·(cos(nodes) - cos(angles)) as a matrix, a row for each angle in the block.
-
-    As differences of sin² in the lower half of the axis and of cos² in the upper one: cos(w) itself is flat at 0 and π, and its
-    rounding would swallow the spacing of the nodes there. The factor is the inverse capacity of the interval -1..1:
-    products over well-placed nodes then neither grow nor fade.
-    """
-    low, high = places.low[block, None], places.high[block, None]
-    half = int(np.searchsorted(low[:, 0], 2.0))
-    out = np.empty((len(low), len(nodes.low)))
-    np.subtract(low[:half], nodes.low, out=out[:half])
-    np.subtract(nodes.high, high[half:], out=out[half:])
-    return out
-
-
-def _blocks(count: int, width: int) -> list[slice]:
-    """Rows of a count × width matrix in pieces that stay in cache."""
-    rows = max(1, _BLOCK // width)
-    return [slice(start, min(start + rows, count)) for start in range(0, count, rows)]
-
-
-def _barycentric_weights(nodes: Floats) -> Floats:
-    """1 / prod_j |x[k] - x[j]| up to a common factor, x = cos(nodes): (len(nodes),), largest below 2.
-
-    Products of thousands of factors are kept as mantissa and exponent.
-    """
-    count, places = len(nodes), _Places.of(nodes)
-    mantissa, exponent = np.empty(count), np.empty(count, np.int64)
-    for block in _blocks(count, count):
-        factors = _differences(places, block, places)
-        factors[np.arange(len(factors)), np.arange(block.start, block.stop)] = 1.0
-        mantissa[block], exponent[block] = _products(factors)
-    return np.ldexp(1 / mantissa, exponent.min() - exponent)
-
-
-def _products(factors: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """|Product| of each row as (mantissa in 0.5..1, exponent of 2). 32 factors at a time cannot leave the range of float64."""
-    width = factors.shape[1] // 32
-    product = np.ones((len(factors), width + 1))
-    for start in range(0, 32 * width, width or 1):
-        product[:, :width] *= factors[:, start : start + width]
-    product[:, width] = factors[:, 32 * width :].prod(axis=1)
-    mantissas, exponents = np.frexp(abs(product))
-    mantissa, extra = np.frexp(mantissas.prod(axis=1))
-    return mantissa, exponents.sum(axis=1, dtype=np.int64) + extra
-
-
-def _evaluate(interpolant: _Interpolant, angles: Floats) -> Floats:
-    """P at ascending `angles` (K,) by the second barycentric formula: (K,)."""
-    nodes, values, weights = interpolant
-    out, places, node_places = np.empty(len(angles)), _Places.of(angles), _Places.of(nodes)
-    weighted = weights * values
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for block in _blocks(len(angles), len(nodes)):
-            terms = _differences(places, block, node_places)
-            np.reciprocal(terms, out=terms)
-            # einsum and not BLAS: the sums must not depend on the number of threads.
-            out[block] = np.einsum("ij,j->i", terms, weighted) / np.einsum("ij,j->i", terms, weights)
-    after = np.clip(np.searchsorted(nodes, angles), 0, len(nodes) - 1)
-    return np.where(nodes[after] == angles, values[after], out)
-
-
-def _cosines(interpolant: _Interpolant, degree: int) -> Floats:
-    """Coefficients of P: a discrete cosine transform of its values at Chebyshev points, (degree + 1,)."""
-    count = _fast_length(degree + 2)
-    angles = (np.arange(count, dtype=np.float64) + 0.5) * (np.pi / count)
-    values = _evaluate(interpolant, angles)
-    if not np.all(np.isfinite(values)):
-        return np.full(degree + 1, np.nan)
-    spectrum = np.fft.rfft(np.concatenate([values, values[::-1]]))[: degree + 1]
-    cosines = (spectrum * np.exp(-0.5j * np.pi / count * np.arange(degree + 1))).real / count
-    cosines[0] /= 2
-    return cosines
-
-
-def _fast_length(count: int) -> int:
-    """The smallest 2^a 3^b 5^c ≥ count: the FFT is fast there."""
-    powers = [2**a * 3**b * 5**c for a in range(19) for b in range(12) for c in range(8)]
-    return min(p for p in powers if p >= count)
-
-
-def sample(cosines: Floats, intervals: int) -> Floats:
-    """P at the angles k·π/intervals, k = 0..intervals (>= degree): (intervals + 1,)."""
-    half = np.zeros(intervals + 1)
-    half[: len(cosines)] = cosines
-    half[1:intervals] /= 2
-    return np.fft.irfft(half, 2 * intervals)[: intervals + 1] * (2 * intervals)
-
-
-def _extrema(problem: Problem, interpolant: _Interpolant, cosines: Floats) -> tuple[Floats, Floats, float]:
+def _extrema(problem: Problem, interpolant: Interpolant, cosines: Floats) -> tuple[Floats, Floats, float]:
     """Where the error has its local extrema: (angles, errors, largest |error|); errors lost in rounding are left out."""
-    intervals = _intervals(len(cosines) - 1)
+    intervals = search_intervals(len(cosines) - 1)
     values = sample(cosines, intervals)
     centre, width = problem.grid(intervals)
     errors = (values - centre) / width
@@ -349,22 +201,15 @@ def _extrema(problem: Problem, interpolant: _Interpolant, cosines: Floats) -> tu
     samples = np.concatenate([ends, peaks])
     angles = np.concatenate([samples, peaks + offset]) * (np.pi / intervals)
     angles = np.concatenate([angles, problem.marks])
-    found = np.concatenate([values[samples], _between(values, peaks, offset), _evaluate(interpolant, problem.marks)])
+    found = np.concatenate([values[samples], between(values, peaks, offset), evaluate(interpolant, problem.marks)])
     centre, width = problem.bounds(angles)
     exact = (found - centre) / width
     # A reference far from level makes P large somewhere, and the rounding of that then covers the small errors elsewhere.
     # How much it is shows at the reference, where P is known. Points it covers stay as they are in this step.
-    noise = np.median(abs(_at(values, interpolant.nodes) - interpolant.values))
+    noise = np.median(abs(at(values, interpolant.nodes) - interpolant.values))
     clear = abs(exact) * width > 10 * noise
-    at_marks = (_at(values, problem.marks) - centre[-len(problem.marks) :]) / width[-len(problem.marks) :]
+    at_marks = (at(values, problem.marks) - centre[-len(problem.marks) :]) / width[-len(problem.marks) :]
     return angles[clear], exact[clear], float(max(abs(exact).max(), abs(at_marks).max()))
-
-
-def _at(values: Floats, angles: Floats) -> Floats:
-    """P at any angles from its samples on the grid of the search: (len(angles),)."""
-    place = angles * ((len(values) - 1) / np.pi)
-    nearest = np.rint(place).astype(np.int64)
-    return _between(values, nearest, place - nearest)
 
 
 def _peaks(height: Floats) -> tuple[NDArray[np.int64], Floats]:
@@ -373,17 +218,6 @@ def _peaks(height: Floats) -> tuple[NDArray[np.int64], Floats]:
     before, here, after = height[peaks - 1], height[peaks], height[peaks + 1]
     bend = before - 2 * here + after
     return peaks, np.clip(0.5 * (before - after) / np.where(bend < 0, bend, -np.inf), -0.5, 0.5)
-
-
-def _between(values: Floats, index: NDArray[np.int64], offset: Floats) -> Floats:
-    """`values` between samples by Lagrange interpolation over seven neighbours; P is even about both ends."""
-    padded = np.concatenate([values[3:0:-1], values, values[-2:-5:-1]])
-    total = np.zeros(len(index))
-    for k in range(-3, 4):
-        others = [j for j in range(-3, 4) if j != k]
-        weight = np.prod([(offset - j) / (k - j) for j in others], axis=0)
-        total += weight * padded[index + k + 3]
-    return total
 
 
 def _alternation(reference: Floats, own: Floats, angles: Floats, errors: Floats) -> Floats:
@@ -435,80 +269,3 @@ def _without_pairs(order: NDArray[np.int64], count: int, pairs: int) -> NDArray[
             gone[i + 1 : i + 3] = True
             pairs -= 1
     return ~gone[1:-1]
-
-
-def smallest_even_degree(
-    problem: Problem,
-    *,
-    start: Levelled | None = None,
-    below: Levelled | None = None,
-    largest: int,
-    resolution: float = 0.0,
-) -> tuple[Levelled, Levelled | None]:
-    """The smallest even degree that stays within the band.
-
-    Parameters
-    ----------
-    problem
-        The band.
-    start
-        A solution of a similar problem, of a degree that is thought to be near; None: nothing is known.
-    below
-        What is known of a degree that is too small.
-    largest
-        No degree beyond this is tried.
-    resolution
-        The search ends when the smallest degree is known to this share of itself; 0: exactly.
-
-    Returns
-    -------
-    best
-        Feasible; or, where no degree tried was, the one nearest to it.
-    below
-        The largest degree that was found not feasible, two below `best` if resolution is 0; None if none was tried.
-    """
-    above: Levelled | None = None
-    nearest: Levelled | None = None
-    degree = start.degree if start else _FIRST
-    while True:
-        found = _solve(problem, degree, start)
-        below, above = (below, found) if found.feasible else (found, above)
-        nearest = found if nearest is None or found.upper < nearest.upper else nearest
-        if above is None and degree >= largest:
-            return nearest, below
-        if above is not None:
-            proved = below is None or below.lower > 1.0 or above.lower > _NEAR_LEVEL
-            share = resolution if proved else max(resolution, _UNPROVED)
-            if above.degree - (below.degree if below else 0) <= max(2, share * above.degree):
-                return above, below
-        degree = _next_degree(below, above, largest)
-        known = [level for level in (below, above) if level is not None and not level.lost]
-        start = min(known, key=lambda level: abs(level.degree - degree), default=None)
-
-
-def _next_degree(below: Levelled | None, above: Levelled | None, largest: int) -> int:
-    """The even degree at which the error should be 1, were it a power of the degree."""
-    if above is None:
-        assert below is not None
-        return min(largest, _step(below))
-    if below is None:
-        return _step(above)
-    low, high = np.log(below.error), np.log(above.error)
-    share = min(max(low / (low - high), 0.1), 0.9) if high < 0 < low and below.lower > 1.0 else 0.5
-    guess = below.degree * (above.degree / below.degree) ** share
-    return int(min(max(2 * round(guess / 2), below.degree + 2), above.degree - 2))
-
-
-def _step(level: Levelled) -> int:
-    """The next degree to try when only one side of the bracket is known.
-
-    At corners the error falls as 1/degree, elsewhere faster; close to the end a short step is the cheaper one.
-    """
-    if not level.feasible and level.lower <= 1.0:  # rounding decided, not the degree
-        return 2 * (level.degree * 3 // 4)
-    change = level.error - 1
-    if abs(change) < _NEAR:
-        change /= 5
-    factor = min(max(1 + change, 0.75), 2.0 if level.degree < _COSTLY else 1.25)
-    guess = 2 * round(level.degree * factor / 2)
-    return max(2, min(guess, level.degree - 2) if level.feasible else max(guess, level.degree + 2))

@@ -3,7 +3,7 @@
 The idea: both kinds of filter are one approximation problem. A minimum-phase FIR of order n has |H|^2 = P(w), a positive cosine
 polynomial of degree n, and every positive P is the square of such a filter; a forward-backward one has P itself as its effective
 response. So P is fitted to the squared aim or to the aim, as the smallest degree that stays within the tolerance allows
-(``earfilt.equiripple``), and then split into taps.
+(``earfilt.equiripple``, ``earfilt.degree``), and then split into taps.
 
 Where nothing was published, the response is led, not held:
 
@@ -23,8 +23,10 @@ from typing import Literal
 
 import numpy as np
 
+from earfilt.cospoly import sample
 from earfilt.curve import Deviation, Floats, PublishedCurve, deviation, deviation_between, deviations, missed_points
-from earfilt.equiripple import Levelled, Problem, sample, smallest_even_degree
+from earfilt.degree import smallest_even_degree
+from earfilt.equiripple import Levelled, Problem
 
 __all__ = ["LARGEST_ORDER", "Design", "order_for"]
 

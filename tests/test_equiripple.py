@@ -5,8 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from earfilt import equiripple
-from earfilt.equiripple import Levelled, Problem, chebyshev_points, exchange, sample, scaled_reference, smallest_even_degree
+from earfilt.equiripple import Levelled, Problem, chebyshev_points, exchange, scaled_reference
 
 Floats = NDArray[np.float64]
 CORNERS = np.array([0.6, 1.4, 2.2])
@@ -66,51 +65,6 @@ def test_errors_alternate_over_the_reference(degree: int) -> None:
     np.testing.assert_allclose(abs(errors), found.lower, rtol=1e-6)
 
 
-def test_smallest_even_degree_is_where_linear_programming_puts_it() -> None:
-    best, below = smallest_even_degree(PROBLEM, largest=1024)
-    assert below is not None
-    assert best.degree - below.degree == 2
-    assert below.lower > 1.0
-    assert minimax(best.degree) <= 1.0
-    assert minimax(below.degree) > 1.0
-
-
-def test_the_band_holds_on_a_grid_much_finer_than_the_search() -> None:
-    best, _ = smallest_even_degree(PROBLEM, largest=1024)
-    intervals = 1 << 18
-    centre, width = bounds(np.arange(intervals + 1) * (np.pi / intervals))
-    assert np.max(abs(sample(best.cosines, intervals) - centre) / width) < 1 + 1e-4
-
-
-def test_a_good_start_changes_the_time_but_not_the_result() -> None:
-    best, _ = smallest_even_degree(PROBLEM, largest=1024)
-    again, below = smallest_even_degree(PROBLEM, start=best._replace(degree=best.degree + 10), largest=1024)
-    assert again.degree == best.degree
-    assert below is not None
-    assert below.degree == best.degree - 2
-
-
-def test_the_largest_degree_is_kept() -> None:
-    best, _ = smallest_even_degree(PROBLEM, largest=40)
-    assert best.degree == 40
-    assert not best.feasible
-
-
-def test_rounding_does_not_end_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no exchange can be trusted, sampling finds a (larger) degree."""
-    exact, _ = smallest_even_degree(PROBLEM, largest=1 << 14)
-    monkeypatch.setattr(equiripple, "_LARGEST_EXCHANGE", 0)
-    best, _ = smallest_even_degree(PROBLEM, largest=1 << 14)
-    assert best.feasible
-    assert exact.degree < best.degree < 40 * exact.degree
-
-
-def test_sample_is_the_cosine_series() -> None:
-    cosines = np.random.default_rng(3).standard_normal(12)
-    angles = np.linspace(0.0, np.pi, 33)
-    np.testing.assert_allclose(sample(cosines, 32), np.polynomial.chebyshev.chebval(np.cos(angles), cosines), atol=1e-12)
-
-
 @pytest.mark.parametrize("degree", [10, 40, 63, 64, 66, 200, 1000])
 def test_references_for_other_degrees_ascend_and_stay_inside(degree: int) -> None:
     reference = converged(41).reference
@@ -125,11 +79,3 @@ def test_references_for_other_degrees_ascend_and_stay_inside(degree: int) -> Non
 def test_scaling_to_the_same_degree_changes_nothing() -> None:
     reference = converged(24).reference
     np.testing.assert_allclose(scaled_reference(reference, 24), reference, atol=1e-12)
-
-
-def test_barycentric_weights_against_plain_products() -> None:
-    nodes = chebyshev_points(20) ** 1.02 * np.pi**-0.02
-    x = np.cos(nodes)
-    plain = np.array([1 / np.prod(abs(x[k] - np.delete(x, k))) for k in range(len(x))])
-    weights = equiripple._barycentric_weights(nodes)
-    np.testing.assert_allclose(weights / weights.max(), plain / plain.max(), rtol=1e-11)
