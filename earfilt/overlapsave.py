@@ -42,10 +42,11 @@ class OverlapSave:
         complex_dtype = np.result_type(self._real, np.complex64)
         self._seen = complex_dtype if packed else self._real
         # Divided by n_fft here, since the inverse transform is without a scale.
-        padded = np.zeros((1, self.n_fft, 1), complex if packed else float)
-        padded[0, : len(taps), 0] = taps / self.n_fft
+        padded = np.zeros((1, self.n_fft, 1))
+        np.divide(taps, self.n_fft, out=padded[0, : len(taps), 0])
         with np.errstate(over="ignore"):  # a gain beyond the dtype shows in the samples, and is told of there
-            self._response = kernel.forward(padded).astype(complex_dtype)
+            half = kernel.forward(padded).astype(complex_dtype)
+        self._response = np.concatenate([half, half[:, -2:0:-1].conj()], axis=1) if packed else half
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window."""
