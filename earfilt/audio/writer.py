@@ -22,6 +22,7 @@ from earfilt.errors import AudioError
 
 _MAX_OGG_FRAMES = 16_384  # long writes overflow libvorbis's stack
 _SET_ADD_PEAK_CHUNK = 0x1050
+_UPDATE_HEADER_NOW = 0x1060
 
 
 class Writer(Protocol):
@@ -90,6 +91,10 @@ class SoundfileWriter:
             self._sound = soundfile.SoundFile(self._shifted, "w", target.fs, target.channels, target.subtype, format=target.container)
             # The chunk holds the second of writing. There is no public call to leave it out.
             soundfile._snd.sf_command(self._sound._file, _SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
+            if target.container == "AIFF":
+                # The header is shorter without it: what is left of the first one would be taken for samples.
+                soundfile._snd.sf_command(self._sound._file, _UPDATE_HEADER_NOW, soundfile._ffi.NULL, 0)
+                file.truncate()
             if target.container != "FLAC" and not self._chunks:
                 for name, value in soundfile_strings(metadata.tags).items():
                     setattr(self._sound, name, value)

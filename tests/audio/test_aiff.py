@@ -56,6 +56,18 @@ def test_no_metadata_leaves_them_behind(source, tmp_path):
     assert probe(str(tmp_path / "b.aiff")).metadata.iff == ()
 
 
+@pytest.mark.parametrize("channels", [1, 2, 5])
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "DOUBLE"])
+def test_a_few_frames_stay_as_few(tmp_path, subtype, channels):
+    """libsndfile's first header has a chunk more than its last one; what stuck out behind the samples was read as samples."""
+    for frames in (1, 2, 7):
+        source, out = tmp_path / f"{frames}.aiff", tmp_path / f"{frames}-out.aiff"
+        soundfile.write(source, np.random.default_rng(0).uniform(-0.5, 0.5, (frames, channels)), 8000, subtype=subtype)
+        apply(source, out, precision="float64")
+        np.testing.assert_array_equal(soundfile.read(out)[0], soundfile.read(source)[0])
+        assert struct.unpack(">I", out.read_bytes()[4:8])[0] == out.stat().st_size - 8
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 2**32 - 1))
 def test_any_bytes_end(tmp_path_factory, body, size):
