@@ -115,8 +115,10 @@ class Tally:
     def weigh(self, x: Samples) -> None:
         """Take in the energy of floating samples (frames, channels), C-contiguous."""
         for rows in _side_by_side(x):
-            lanes = self._planes(np.einsum("ij,ij->j", rows, rows))
-            self.energy = self.energy + lanes.sum(axis=1, dtype=np.float64)
+            energy = np.einsum("ij,ij->j", rows, rows)
+            if not np.isfinite(energy).all():  # squares beyond float32
+                energy = np.einsum("ij,ij->j", rows, rows, dtype=np.float64)
+            self.energy = self.energy + self._planes(energy).sum(axis=1, dtype=np.float64)
 
     def _planes(self, lanes: Samples) -> Any:
         """Interleaved values -> (channels, values), contiguous: numpy reduces short rows slowly."""

@@ -15,6 +15,7 @@ from threading import Condition, Lock, Thread, local
 from typing import Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from earfilt.errors import AudioError, UsageError
 from earfilt.fir import Fir
@@ -388,9 +389,14 @@ def _levels(job: _Job, reader: _Source, sink: _Sink) -> Levels:
         frames_in=reader.frames,
         frames_out=sink.frames,
         peak_in=reader.tally.peak / full_in,
-        rms_in=np.sqrt(sink.fresh.energy / max(1, reader.frames)) / full_in,
+        rms_in=_rms(sink.fresh, reader.frames, reader.tally) / full_in,
         peak_out=sink.levels.peak / full_out,
-        rms_out=np.sqrt(sink.levels.energy / max(1, sink.frames)) / full_out,
+        rms_out=_rms(sink.levels, sink.frames, sink.levels) / full_out,
         clipped=sink.levels.clipped,
         repaired=reader.repaired,
     )
+
+
+def _rms(weighed: Tally, frames: int, seen: Tally) -> npt.NDArray[np.float64]:
+    """At most the peak, also where squares are beyond float64."""
+    return np.minimum(np.sqrt(weighed.energy / max(1, frames)), seen.peak)

@@ -194,6 +194,14 @@ def test_not_a_number_is_found_where_it_is(value: float, frame: int) -> None:
     np.testing.assert_array_equal(y, apply(repaired, LOWPASS, F32, F32)[0])
 
 
+@pytest.mark.parametrize(("sample", "value"), [(F32, 1e30), (F64, 1e300)])
+def test_levels_are_finite_where_squares_are_not(sample: SampleFormat, value: float) -> None:
+    x = np.full((5000, 2), value, sample.dtype)
+    _, levels = apply(x, LOWPASS, sample, sample, precision=sample.dtype)
+    np.testing.assert_allclose(levels.rms_in, value, rtol=1e-6)
+    np.testing.assert_allclose(levels.rms_out, value, rtol=0.2)
+
+
 def test_overflow_is_an_error() -> None:
     with pytest.raises(AudioError, match="beyond what float32 can hold"):
         apply(np.full((100, 1), 3e38, np.float32), LOWPASS, F32, F32, gain=1e6)
