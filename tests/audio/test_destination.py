@@ -138,6 +138,9 @@ def test_refusals_before_any_work(tmp_path):
     check_destination(source, path, exists="skip")
     with pytest.raises(AudioError, match="directory does not exist"):
         check_destination(source, str(tmp_path / "none" / "b.wav"))
+    os.chmod(path, 0o700)
+    with pytest.raises(AudioError, match="directory does not exist"):
+        check_destination(source, os.path.join(path, "b.wav"))
     with pytest.raises(AudioError, match="is a directory"):
         check_destination(source, str(tmp_path), exists="force")
     (tmp_path / "dangling.wav").symlink_to("nothing.wav")
