@@ -52,6 +52,9 @@ def _root(
 ) -> None: ...
 
 
+_HANDLED = (signal.SIGINT, signal.SIGTERM)
+
+
 class _Signalled(BaseException):
     """SIGINT or SIGTERM: unwinds through every ``finally``, so that temporary files go."""
 
@@ -60,9 +63,13 @@ class _Signalled(BaseException):
 
 
 def _unwind(number: int, frame: FrameType | None) -> NoReturn:
-    for handled in (signal.SIGINT, signal.SIGTERM):  # a second one must not interrupt the cleaning up
-        signal.signal(handled, signal.SIG_IGN)
+    _ignore_signals()  # a second one must not interrupt the cleaning up
     raise _Signalled(number)
+
+
+def _ignore_signals() -> None:
+    for number in _HANDLED:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def main() -> None:
@@ -71,12 +78,16 @@ def main() -> None:
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _HANDLED:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as in background jobs of a script
             signal.signal(number, _unwind)
     open_closed()
-    with contextlib.nullcontext() if debug else own_stderr():
-        code = _flushed(run(arguments, debug=debug))
+    try:
+        with contextlib.nullcontext() if debug else own_stderr():
+            code = _flushed(run(arguments, debug=debug))
+        _ignore_signals()
+    except _Signalled as interruption:  # at the last moment
+        code = interruption.code
     if any(thread.name == "earfilt" for thread in threading.enumerate()):
         # Interrupted in a long call of the engine: an interpreter that ends under it would abort.
         from earfilt.audio import discard_all
