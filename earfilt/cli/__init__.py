@@ -59,6 +59,7 @@ class _Signalled(BaseException):
     """SIGINT or SIGTERM: unwinds through every ``finally``, so that temporary files go."""
 
     def __init__(self, number: int) -> None:
+        self.number = number
         self.said, self.code = ("interrupted", 130) if number == signal.SIGINT else ("terminated", 143)
 
 
@@ -72,6 +73,16 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def _sent_again(dropped: "sys.UnraisableHookArgs") -> None:
+    """A signal that came where Python drops exceptions (a finaliser, a callback of its importer) must not be lost."""
+    if not isinstance(dropped.exc_value, _Signalled):
+        sys.__unraisablehook__(dropped)
+        return
+    number = dropped.exc_value.number
+    signal.signal(number, _unwind)
+    threading.Timer(0.01, os.kill, (os.getpid(), number)).start()  # later: here it would be dropped again
+
+
 def main() -> None:
     """Run the command line and raise `SystemExit` with its code."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the engine has threads of its own; torch's would spin beside them
@@ -81,6 +92,7 @@ def main() -> None:
     for number in _HANDLED:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as in background jobs of a script
             signal.signal(number, _unwind)
+    sys.unraisablehook = _sent_again
     open_closed()
     try:
         with contextlib.nullcontext() if debug else own_stderr():

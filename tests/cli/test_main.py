@@ -69,6 +69,28 @@ def test_signals_leave_no_file(number: signal.Signals, code: int, tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
+def test_a_signal_is_not_lost_where_exceptions_are() -> None:
+    code = """
+import os, signal, sys, time
+from earfilt import cli
+
+class Dropped:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+
+def app(*_, **__):
+    Dropped()
+    time.sleep(30)
+
+cli.app, sys.argv = app, ["earfilt"]
+cli.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], env=single_threaded(), capture_output=True, timeout=20, check=False)
+    assert ended.returncode == 143
+    assert ended.stderr == b"earfilt: terminated\n"
+
+
 def test_closed_stdout_of_a_reader_that_left(recording: Path) -> None:
     with started(["response", "-f", "headphone", "--points", "200000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
         assert command.stdout is not None
