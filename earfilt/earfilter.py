@@ -1,6 +1,6 @@
 """An ear as a torch module: its numbers kept in float64, redesigned when they change, applied as one convolution.
 
-``EarFilter`` is the private base of the final classes in ``filters`` and ``curvefilter``. What a filter *is* stands in ``ear`` and
+``EarFilter`` is the private base of the final classes in ``filters``. What a filter *is* stands in ``ear`` and
 ``ears``; how it is applied stands in ``fftconv``, once.
 """
 

@@ -1,11 +1,13 @@
 """A FIR in words: what the legend of a figure and the summary of a command say of it."""
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from earfilt.errors import printable
-from earfilt.fir import Fir
+
+if TYPE_CHECKING:
+    from earfilt.fir import Fir
 
 
 def short_citation(citation: str) -> str:
@@ -28,22 +30,23 @@ def short_citation(citation: str) -> str:
     return f"{authors} {found['year']}"
 
 
-def design_words(fir: Fir) -> str:
+def design_words(fir: "Fir") -> str:
     """Filter, order (or the number of taps where a file does not say), phase, and convention.
 
     >>> import numpy as np
+    >>> from earfilt.fir import Fir
     >>> design_words(Fir(np.ones(3), 48000.0, meta={"filter": "headphone", "order": 512, "phase": "minimum"}))
     'headphone, order 512, minimum phase'
     """
     meta = fir.meta
     words = [printable(str(meta.get("filter", "FIR")))]
-    words += [f"order {_joined(meta['order'])}"] if meta.get("order") is not None else [f"{fir.numtaps} taps"]
-    words += [f"{_joined(meta['phase'])} phase"] if meta.get("phase") else []
-    words += [f"{_joined(meta['convention'])} convention"] if meta.get("convention") else []
+    words += [f"order {joined(meta['order'])}"] if meta.get("order") is not None else [f"{fir.numtaps} taps"]
+    words += [f"{joined(meta['phase'])} phase"] if meta.get("phase") else []
+    words += [f"{joined(meta['convention'])} convention"] if meta.get("convention") else []
     return printable(", ".join(words))
 
 
-def legend(fir: Fir) -> str:
+def legend(fir: "Fir") -> str:
     """Label of a curve: a line on the design, and one on its sources where there are any."""
     sources = "; ".join(dict.fromkeys(short_citation(str(text)) for text in fir.meta.get("source") or ()))
     # What was published needs no word in a picture; that it was applied four times does.
@@ -51,20 +54,19 @@ def legend(fir: Fir) -> str:
     return "\n".join(filter(None, (design, printable(sources))))
 
 
-def deviation_words(fir: Fir) -> str:
+def deviation_words(meta: Mapping[str, Any]) -> str:
     """Largest deviation from the published points and where; empty where nothing was published.
 
-    >>> import numpy as np
-    >>> deviation_words(Fir(np.ones(3), 48000.0, meta={"deviation_db": 2.0532, "deviation_hz": 125.0}))
+    >>> deviation_words({"deviation_db": 2.0532, "deviation_hz": 125.0})
     '2.05 dB at most from the published points, at 125 Hz'
     """
-    deviation, where = fir.meta.get("deviation_db"), fir.meta.get("deviation_hz")
+    deviation, where = meta.get("deviation_db"), meta.get("deviation_hz")
     if not isinstance(deviation, float) or not isinstance(where, float):
         return ""
     return f"{deviation:.3g} dB at most from the published points, at {where:g} Hz"
 
 
-def warnings(fir: Fir) -> list[str]:
+def warnings(fir: "Fir") -> list[str]:
     """What a user must know: points that a tolerance missed."""
     if fir.meta.get("tolerance_met", True):
         return []
@@ -73,5 +75,6 @@ def warnings(fir: Fir) -> list[str]:
     return [f"{design_words(fir)}: the tolerance of {fir.meta.get('tolerance_db'):g} dB is {where}; this is the best order found"]
 
 
-def _joined(value: Any) -> str:
+def joined(value: Any) -> str:
+    """The members of a chain joined, or what they have in common."""
     return "+".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)

@@ -7,12 +7,13 @@ whatever reaches a terminal goes through `printable`.
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from earfilt.errors import AudioError, printable
+from earfilt.facts import deviation_words, joined
 
 if TYPE_CHECKING:
     from earfilt.row import Row
@@ -28,9 +29,9 @@ def summary(row: "Row") -> str:
     """
     if row.status != "ok":
         return f"{row.status}: {printable(row.source)}: {printable(row.error or '')}"
-    facts = {
+    said = {
         "filter": _filter(row),
-        "deviation": _deviation(row.parameters),
+        "deviation": deviation_words(row.parameters),
         "audio": f"{row.fs:g} Hz, {_counted(row.channels or 0, 'channel')}, {row.frames} frames ({duration(audio_seconds(row))})",
         "written as": f"{row.format} {row.subtype}, computed in {row.precision} on {row.device}",
         "peak": f"in {_levels(row.peak_in_dbfs)}, out {_levels(row.peak_out_dbfs)} dBFS",
@@ -39,24 +40,18 @@ def summary(row: "Row") -> str:
         **{f"warning {i}": printable(text) for i, text in enumerate(row.warnings, 1)},
     }
     lines = [f"{printable(row.source)} -> {printable(row.destination)}"]
-    return "\n".join(lines + [f"  {label:<11} {text}" for label, text in facts.items() if text])
+    return "\n".join(lines + [f"  {label:<11} {text}" for label, text in said.items() if text])
 
 
 def _filter(row: "Row") -> str:
     parameters = row.parameters
     words = [printable(row.filter or "")]
-    words += [f"variant {_joined(parameters['variant'])}"] if parameters.get("variant") else []
-    words += [f"{_joined(row.convention)} convention"] if row.convention else []
-    words += [f"order {_joined(row.order)}"] if row.order is not None else []
-    words += [f"{_joined(row.phase)} phase"] if row.phase else []
+    words += [f"variant {joined(parameters['variant'])}"] if parameters.get("variant") else []
+    words += [f"{joined(row.convention)} convention"] if row.convention else []
+    words += [f"order {joined(row.order)}"] if row.order is not None else []
+    words += [f"{joined(row.phase)} phase"] if row.phase else []
     words += [f"gain {row.gain_db:+.2f} dB"] if row.gain_db else []
     return ", ".join(words)
-
-
-def _deviation(parameters: Mapping[str, Any]) -> str:
-    if parameters.get("deviation_db") is None:
-        return ""
-    return f"{parameters['deviation_db']:.2g} dB at most from the published points, at {parameters['deviation_hz']:g} Hz"
 
 
 def _clipped(row: "Row") -> str:
@@ -69,10 +64,6 @@ def _clipped(row: "Row") -> str:
 def _levels(values: Sequence[float | None]) -> str:
     """Levels of the channels; None is digital silence."""
     return " / ".join("−inf" if value is None else f"{value:.2f}" for value in values)
-
-
-def _joined(value: Any) -> str:
-    return "+".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _counted(count: int, noun: str) -> str:

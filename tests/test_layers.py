@@ -16,7 +16,7 @@ LAYERS = [
     ["interp", "design", "cospoly", "equiripple", "degree", "segments", "fftconv", "kernel", "overlapsave", "device", "pcm"],
     ["curvefile", "matfile", "firformats"],
     ["ear", "ears", "curveear", "firfile", "tolerance", "filterspec", "audio", "job", "wholefile"],
-    ["earfilter", "filters", "curvefilter", "pipeline"],
+    ["earfilter", "filters", "pipeline"],
     ["spec"],
     ["facts"],
     ["response", "process"],

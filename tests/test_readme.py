@@ -55,3 +55,34 @@ def test_figures_and_files_it_points_to_exist() -> None:
 def test_every_ruling_is_there() -> None:
     rows = re.findall(r"^\| (\d+) \|", README, re.MULTILINE)
     assert [int(row) for row in rows[:14]] == list(range(1, 15))
+
+
+SRUN = """#!/bin/bash
+for i in 1 2; do "$@" & done
+wait
+"""
+
+
+def test_slurm_scripts_do_the_corpus_and_end(folder: Path, tmp_path: Path) -> None:
+    """As jobs whose `srun` starts two tasks on this machine; what is submitted again finds nothing left to do."""
+    array, dask = (text for block in blocks("text") for text in block.split("#!/bin/bash\n") if "#SBATCH" in text)
+    (tmp_path / "srun").write_text(SRUN)
+    (tmp_path / "srun").chmod(0o755)
+    shutil.copytree(folder / "corpus", tmp_path / "corpus")
+    path = os.pathsep.join([str(tmp_path), str(Path(sys.executable).parent), os.environ["PATH"]])
+
+    def submit(script: str, task: int = 1) -> str:
+        variables = {"PATH": path, "SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_TASK_COUNT": "2"}
+        command, environment = ["bash", "-c", script], single_threaded() | variables
+        job = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        assert job.returncode == 0, job.stderr
+        return job.stderr
+
+    def counted(word: str, said: str) -> int:
+        return sum(int(count) for count in re.findall(rf"^ *(\d+)  {word}", said, re.MULTILINE))
+
+    first, second = submit(array, 1), submit(array, 2)
+    assert counted("done", first + second) == 3
+    assert counted("skipped", submit(dask)) == 3
+    shutil.rmtree(tmp_path / "out")
+    assert counted("done", submit(dask)) == 3

@@ -33,7 +33,7 @@ def test_summary_says_what_was_done() -> None:
     for words in (
         "in/a.wav -> out/a.wav",
         "outer-middle-ear, variant 1997-free, published convention, order 4096, zero phase",
-        "0.12 dB at most from the published points, at 500 Hz",
+        "0.123 dB at most from the published points, at 500 Hz",
         "8000 Hz, 2 channels, 80000 frames (10.0 s)",
         "WAV PCM_16, computed in float32 on cpu",
         "in -6.00 / −inf, out 1.50 / −inf dBFS",

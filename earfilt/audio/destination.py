@@ -85,7 +85,7 @@ def check_destination(source: str, path: str, *, exists: Exists = "refuse", in_p
     directory = os.path.dirname(os.path.realpath(path) if named else path) or os.curdir
     if not os.access(os.path.join(directory, ""), os.W_OK | os.X_OK):  # an executable file is none
         if not os.path.isdir(directory):
-            raise AudioError(f"cannot write {printable(path)}: its directory does not exist")
+            raise AudioError(f"cannot write {printable(path)}: its directory does not exist; make it first")
         raise AudioError(f"cannot write {printable(path)}: no permission to create files in its directory")
     return False
 

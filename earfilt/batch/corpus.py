@@ -15,7 +15,7 @@ from earfilt.batch.manifest import Entry, Manifest, open_manifest, read_ledger, 
 from earfilt.batch.plan import Plan, Rules
 from earfilt.batch.run import Outcome, Runner, Task, Unit
 from earfilt.batch.search import Bad, Found
-from earfilt.errors import AudioError, UsageError
+from earfilt.errors import AudioError, UsageError, printable
 from earfilt.filterspec import FilterSpec
 from earfilt.process import FileJob, Options
 from earfilt.row import Row
@@ -72,6 +72,8 @@ def prepare(batch: Batch, inputs: Sequence[str], output: str | None, *, listed: 
     plan = planning.make_plan(inputs, output, batch.rules, listed=listed)
     if batch.rules.exists == "resume":
         _leave_done(batch, plan, recipe)
+    elif batch.rules.in_place and batch.rules.exists != "force":
+        _refuse_twice(plan)
     planning.check_space(plan, batch.options.subtype)
     return plan
 
@@ -89,6 +91,16 @@ def _leave_done(batch: Batch, plan: Plan, recipe: str) -> None:
             plan.skipped.append(file)
         else:
             plan.files.append(file)
+
+
+def _refuse_twice(plan: Plan) -> None:
+    """What was filtered in place is not filtered once more unasked."""
+    entries = read_ledger(plan.root).entries
+    done = [file for file in plan.files if (entry := entries.get(file.name)) and entry.output == (file.size, file.mtime_ns)]
+    if done:
+        more = f" (and {len(done) - 1:,} more)" if len(done) > 1 else ""
+        name = printable(done[0].source)
+        raise UsageError(f"{name} was filtered in place before{more}; --resume leaves such files, --force filters them once more")
 
 
 def _coefficients(spec: FilterSpec, fs: float) -> str:

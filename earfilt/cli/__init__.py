@@ -125,7 +125,7 @@ def program() -> NoReturn:
 def run(arguments: list[str], *, debug: bool = False) -> int:
     """Run a command in this process; its exit code. Errors become one line on stderr, or are raised for ``debug``."""
     try:
-        return int(app(arguments, standalone_mode=False) or 0)
+        return int(app(arguments, prog_name="earfilt", standalone_mode=False) or 0)
     except _Signalled as interruption:
         return _said(interruption.said, interruption.code)
     except BrokenPipeError:
@@ -140,8 +140,13 @@ def _explained(error: Exception) -> int:
     """One line for an error, and its exit code."""
     if isinstance(error, EarfiltError):
         return _said(str(error), error.exit_code)
+    if type(error).__name__ == "NoArgsIsHelpError":  # a bare command: its message is the help
+        print(error, file=sys.stderr)
+        return 2
     if hasattr(error, "format_message"):  # the parser's own: wrong usage
-        return _said(f"{error.format_message()} (see 'earfilt --help')", 2)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "earfilt"
+        return _said(f"{error.format_message().replace('Value error, ', '')} (see '{command} --help')", 2)
     if is_out_of_memory(error):
         return _said("out of memory", 1)
     if isinstance(error, OSError):

@@ -104,6 +104,8 @@ def apply(
     """Put recordings through an ear; the output keeps container, sample format, rate, channels and number of frames."""
     if force + skip_existing + resume > 1:
         raise UsageError("--force, --skip-existing and --resume exclude each other")
+    if nul and files_from is None:
+        raise UsageError("-0 says how the entries of --files-from end; give --files-from")
     inputs, output = _inputs_and_output(paths or [], in_place, files_from)
     wants_batch = files_from is not None or resume or shard is not None or dask is not None
     destination = None if wants_batch else _one_to_one(inputs, output)

@@ -158,7 +158,7 @@ class _Curves:
         """What was realised and how far it is from what was published or measured."""
         from earfilt import facts
 
-        lines = [", ".join(filter(None, (facts.design_words(fir), facts.deviation_words(fir)))) for fir in self._firs]
+        lines = [", ".join(filter(None, (facts.design_words(fir), facts.deviation_words(fir.meta)))) for fir in self._firs]
         lines += [f"warning: {text}" for fir in self._firs for text in facts.warnings(fir)]
         pairs = list(zip(self._specs, self._firs, strict=True))
         return lines + [_difference(measurement, spec.name, fir) for measurement in self._measurements for spec, fir in pairs]

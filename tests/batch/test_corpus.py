@@ -305,6 +305,21 @@ def test_in_place_is_done_once_however_often_it_is_killed(corpus: Path, undistur
     assert hashes(root) == undisturbed
 
 
+def test_in_place_again_is_refused_unless_forced(tree: Tree, capfd: pytest.CaptureFixture[str]) -> None:
+    root = tree("a.wav", "b.wav")
+    assert apply(root, "--in-place", "-q") == 0
+    once = hashes(root)
+    assert apply(root, "--in-place", "-q") == 2
+    assert "was filtered in place before (and 1 more); --resume leaves such files" in capfd.readouterr().err
+    assert hashes(root) == once
+    write_tone(root / "b.wav", seed=9)  # new content is no second time
+    (root / "a.wav").unlink()
+    assert apply(root, "--in-place", "-q") == 0
+    twice = hashes(root)
+    assert apply(root, "--in-place", "--force", "-q") == 0
+    assert set(hashes(root).values()).isdisjoint(twice.values())
+
+
 def test_a_plan_is_printed_and_nothing_written(tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     root = tree("a.wav", "x/b.wav")
     (root / "c.wav").mkdir()

@@ -43,6 +43,20 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str], words: st
     assert words in said.err
 
 
+@pytest.mark.parametrize("arguments", [[], ["apply"], ["response"], ["design"]])
+def test_a_bare_command_shows_its_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == 2
+    bare = capsys.readouterr().err
+    assert run([*arguments, "--help"]) == 0
+    assert bare.split() == capsys.readouterr().out.split()
+    assert bare.count("\n") > 10
+
+
+def test_wrong_usage_points_to_the_help_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["apply", "a.wav", "b.wav", "-f", "headphone", "--fs", "16000"]) == 2
+    assert "see 'earfilt apply --help'" in capsys.readouterr().err
+
+
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     command = started(["apply", str(tmp_path / "a.wav"), "b.wav", "-f", "headphone", "--debug"], stderr=subprocess.PIPE)
     _, err = command.communicate()
