@@ -9,8 +9,9 @@ import os
 import queue
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from earfilt.batch.executors import Pool, Stopped, end_worker
 from earfilt.batch.manifest import Stamp, stamp
@@ -59,7 +60,7 @@ def work(task: Task, threads: int, fail_fast: bool) -> list[Done]:
     ----------
     task : sequence of Unit
     threads : int
-        That filter one file.
+        That filter one file or, on a GPU, one file each.
     fail_fast : bool
         Leave the rest undone after a failure.
 
@@ -70,13 +71,28 @@ def work(task: Task, threads: int, fail_fast: bool) -> list[Done]:
     """
     done: list[Done] = []
     try:
-        for unit in task:
-            done.append(_one(unit, threads))
-            if fail_fast and done[-1][0].status == "failed":
+        for result in _results(task, threads):
+            done.append(result)
+            if fail_fast and result[0].status == "failed":
                 break
     except Stopped:
         end_worker()
     return done
+
+
+def _results(task: Task, threads: int) -> Iterator[Done]:
+    """What comes of each file, in order.
+
+    A GPU gets several short files at once, each from a thread with a stream of its own: no single one fills it.
+    """
+    if len(task) == 1 or threads == 1 or task[0].job.options.device == "cpu":
+        yield from (_one(unit, threads) for unit in task)
+        return
+    pool = ThreadPoolExecutor(threads, "earfilt-file")
+    try:
+        yield from pool.map(partial(_one, threads=1), task)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _one(unit: Unit, threads: int) -> Done:

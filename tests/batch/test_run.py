@@ -1,5 +1,7 @@
 """Rows come, whatever happens to a file or to a worker."""
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +18,7 @@ from earfilt.filterspec import FilterSpec
 from earfilt.process import FileJob, Options
 from earfilt.row import Row
 from tests.batch.conftest import Tree
+from tests.batch.trees import hashes
 
 SPEC = FilterSpec("headphone", order=64)
 
@@ -48,6 +51,35 @@ class Fragile(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self.threads.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def test_a_gpu_gets_several_files_at_once(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same rows in order and the same bytes as one by one; the processor stands in for the GPU."""
+    root = tree(*(f"{i:02d}.wav" for i in range(12)))
+    (root / "05.wav").write_text("no audio")
+    monkeypatch.setattr("earfilt.process.resolve_device", lambda name: "cpu")
+    working: set[int] = set()
+    convolve = running.filter_file
+
+    def watched(job: FileJob, **how: Any) -> Row:
+        working.add(threading.get_ident())
+        time.sleep(0.01)
+        return convolve(job, **how)
+
+    monkeypatch.setattr(running, "filter_file", watched)
+    names = sorted(path.name for path in root.iterdir())
+    done = {}
+    for device in ("cpu", "cuda"):
+        working.clear()
+        found = work([unit(root / name, tmp_path / device / name, device=device) for name in names], 4, False)
+        assert [row.name for row, _ in found] == names
+        assert [row.name for row, _ in found if row.status == "failed"] == ["05.wav"]
+        assert len(working) == (4 if device == "cuda" else 1)
+        done[device] = hashes(tmp_path / device)
+    assert done["cuda"] == done["cpu"]
+    assert len(done["cpu"]) == 11
+    stopped = work([unit(root / name, tmp_path / "fast" / name, device="cuda") for name in names], 4, True)
+    assert [row.status for row, _ in stopped] == ["ok"] * 5 + ["failed"]
 
 
 def outcomes(tasks: Sequence[Sequence[Unit]], executor: type[Executor] = Fragile, **settings: Any) -> list[Outcome]:
