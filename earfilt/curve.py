@@ -8,7 +8,6 @@ measurement.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from earfilt.arrays import Floats
+from earfilt.fir import dtft
 
 _GRID_PER_TAP = 64  # samples of the response per tap: a ripple's height is then read to 0.1 % of itself
 _GRID_PER_GAP = 16  # and at least this many between the two closest points, where the curve itself bends
-_BLOCK = 1 << 18  # complex numbers worked on at once: a few megabytes
 
 
 class Deviation(NamedTuple):
@@ -94,20 +93,7 @@ def _merged(values: list[Floats]) -> Floats:
 
 def magnitude_at(taps: Floats, freqs: Floats, fs: float) -> Floats:
     """|H| of `taps` (numtaps,) at `freqs` (K,) in Hz, by the DTFT sum itself: (K,), linear."""
-    width = math.isqrt(len(taps) - 1) + 1
-    table = np.pad(taps, (0, -len(taps) % width)).reshape(-1, width)
-    radians = 2 * np.pi / fs * np.asarray(freqs)
-    blocks = np.array_split(radians, 1 + len(radians) * width // _BLOCK)
-    return np.concatenate([_magnitude(table, block[:, None]) for block in blocks])
-
-
-def _magnitude(table: Floats, radians: Floats) -> Floats:
-    """|H| of taps laid out in rows (R, width), at angles (K, 1) per sample: (K,)."""
-    # At tap row·width + column the phase is a product of one factor for each: 2·√numtaps exponentials a frequency, not numtaps.
-    rows, width = table.shape
-    # einsum and not a BLAS product: the last digits must not depend on the number of threads.
-    along = np.einsum("kw,rw->kr", np.exp(-1j * radians * np.arange(width)), table)
-    return np.abs(np.sum(along * np.exp(-1j * radians * (width * np.arange(rows))), axis=1))
+    return np.abs(dtft(taps, np.asarray(freqs) / fs))
 
 
 def deviation(taps: Floats, curve: PublishedCurve) -> Deviation:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+_BLOCK = 1 << 18  # complex numbers worked on at once: a few megabytes
+
 
 @dataclass(frozen=True, eq=False)
 class Fir:
@@ -73,19 +75,21 @@ class Fir:
         if self.fs is None:
             raise ValueError("the sampling rate of this FIR is unknown")
         cycles = np.atleast_1d(np.asarray(freqs, dtype=np.float64)) / self.fs
-        return _dtft(self.taps, cycles.reshape(-1), -self.lookahead).reshape(cycles.shape)
+        return dtft(self.taps, cycles.reshape(-1), -self.lookahead).reshape(cycles.shape)
 
 
-def _dtft(taps: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64], first: int) -> npt.NDArray[np.complex128]:
+def dtft(taps: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64], first: int = 0) -> npt.NDArray[np.complex128]:
     """Σ_k taps[k]·exp(−2πj·cycles·(first + k)) for (M,) frequencies in cycles per sample: (M,)."""
     # With k = row·width + column the phase is a product of one factor for each: 2·√numtaps exponentials a frequency, not numtaps.
     width = math.isqrt(len(taps) - 1) + 1
-    table = np.pad(taps, (0, -len(taps) % width)).reshape(-1, width).T
-    at_rows = -2j * np.pi * (first + width * np.arange(table.shape[1]))
+    table = np.pad(taps, (0, -len(taps) % width)).reshape(-1, width)
+    at_rows = -2j * np.pi * (first + width * np.arange(len(table)))
     at_columns = -2j * np.pi * np.arange(width)
     out = np.empty(len(cycles), dtype=np.complex128)
-    step = max(1, (1 << 18) // width)  # a few megabytes a block
+    step = max(1, _BLOCK // width)
     for start in range(0, len(cycles), step):
         part = cycles[start : start + step, None]
-        out[start : start + step] = ((np.exp(part * at_columns) @ table) * np.exp(part * at_rows)).sum(1)
+        # einsum and not a BLAS product: the last digits must not depend on the number of threads.
+        along = np.einsum("kw,rw->kr", np.exp(part * at_columns), table)
+        out[start : start + step] = (along * np.exp(part * at_rows)).sum(1)
     return out
