@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from earfilt.arrays import Floats
 
 _BLOCK = 1 << 17  # matrix entries worked on at once: 1 MB stays in cache
 

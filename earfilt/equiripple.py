@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from earfilt.cospoly import Floats, Interpolant, at, barycentric_weights, between, coefficients, evaluate, sample
+from earfilt.arrays import Floats
+from earfilt.cospoly import Interpolant, at, barycentric_weights, between, coefficients, evaluate, sample
 
 __all__ = ["Levelled", "Problem", "chebyshev_points", "exchange", "scaled_reference", "search_intervals"]
 

@@ -4,11 +4,10 @@ Segments lie on absolute frames, and the FFT of a stream always has the same sha
 the signal was cut into blocks.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
+from earfilt.design import power_of_two
 from earfilt.segments import GRAIN, choose_n_fft, extend_ends, hop_of, keep_memory, order_reached, per_call
 
 __all__ = ["Stream", "convolve", "filter_segments", "reach"]
@@ -75,7 +74,7 @@ def convolve(x: Tensor, taps: Tensor, *, lookahead: int = 0, odd_ends: bool = Fa
 
 def _n_fft_for(frames: int, numtaps: int) -> int:
     """The usual size, or a smaller one that holds a short signal in a single segment."""
-    single = 1 << math.ceil(math.log2(numtaps - 1 + -(-frames // GRAIN) * GRAIN))
+    single = power_of_two(numtaps - 1 + -(-frames // GRAIN) * GRAIN)
     return min(choose_n_fft(numtaps), single)
 
 

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from earfilt.arrays import Floats
 from earfilt.curvefile import csv_table, number
 from earfilt.errors import UsageError, printable
 from earfilt.fir import Fir
@@ -38,7 +39,6 @@ CSV_HEADER = ["sample", "coefficient"]
 _MARK = "earfilt FIR "  # before the header in comments
 _WORD = re.compile(r"\S+")
 
-Floats = NDArray[np.float64]
 PathLike = str | os.PathLike[str]
 
 

@@ -21,8 +21,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from earfilt.arrays import Floats
 from earfilt.errors import UsageError, printable
 from earfilt.response import Response
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-
-Floats = NDArray[np.float64]
 
 SUFFIXES = (".png", ".svg", ".pdf")
 PANELS = ("magnitude", "phase", "delay")

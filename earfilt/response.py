@@ -9,12 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from earfilt.arrays import Floats
 from earfilt.errors import UsageError
 from earfilt.fir import Fir
-
-Floats = NDArray[np.float64]
 
 COLUMNS = ("frequency_hz", "magnitude_db", "phase_rad", "group_delay_s")
 SCALES = ("log", "linear")

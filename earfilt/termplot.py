@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from earfilt.arrays import Floats
 from earfilt.errors import printable
 from earfilt.plot import Line, Measurement, frequency_range, level_range, load_extra, short_hz, ticks_between
-
-Floats = NDArray[np.float64]
 
 MIN_COLUMNS, MIN_ROWS = 40, 12
 _COLOURS = (12, 9, 10, 13, 14, 11)  # of the terminal's own palette, so that they suit its background

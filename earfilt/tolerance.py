@@ -23,8 +23,9 @@ from typing import Literal
 
 import numpy as np
 
+from earfilt.arrays import Floats
 from earfilt.cospoly import sample
-from earfilt.curve import Deviation, Floats, PublishedCurve, deviation, deviation_between, deviations, missed_points
+from earfilt.curve import Deviation, PublishedCurve, deviation, deviation_between, deviations, missed_points
 from earfilt.degree import smallest_even_degree
 from earfilt.equiripple import Levelled, Problem
 
