@@ -34,23 +34,23 @@ types: .venv/.dev
 	$(BIN)/mypy
 
 bench: .venv/.dev
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m benchmarks
 
 figures: .venv/.dev
 	$(BIN)/python -m tests.figures
 
 fuzz: .venv/.dev  ## 10 000 hostile files
-	$(BIN)/python -m tests.faults.fuzz --mutants 10000
+	$(BIN)/python -m tests.robustness.fuzz --mutants 10000
 
 faults: .venv/.dev  ## faults of disk, memory, signals, environment (mounts need root)
-	$(BIN)/python -m tests.faults.machine
+	$(BIN)/python -m tests.robustness.machine
 
 load: .venv/.dev  ## 100 000 files, 10 hours, 64 channels, 20 processes
-	$(BIN)/python -m tests.faults.load
+	$(BIN)/python -m tests.robustness.load
 
 fuzz-long: .venv/.dev  ## parsers under a coverage-guided fuzzer, 10 minutes each
 	$(BIN)/pip install --quiet --disable-pip-version-check 'atheris>=3'
-	@for t in chunks blocks curves firs; do $(BIN)/python -m tests.faults.coverage $$t -max_total_time=600 || exit 1; done
+	@for t in chunks blocks curves firs; do $(BIN)/python -m tests.robustness.coverage $$t -max_total_time=600 || exit 1; done
 
 clean:
 	rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from earfilt.errors import AudioError, EarfiltError, UsageError
 
 if TYPE_CHECKING:
-    from earfilt.filters import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
+    from earfilt.nn.ears import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,9 +26,9 @@ _FILTERS = ("HeadphoneFilter", "MiddleEarFilter", "OuterMiddleEarFilter")
 
 def __getattr__(name: str) -> Any:
     if name in _FILTERS:
-        from earfilt import filters
+        from earfilt.nn import ears
 
-        return getattr(filters, name)
+        return getattr(ears, name)
     raise AttributeError(f"module 'earfilt' has no attribute {name!r}")
 
 

@@ -38,3 +38,19 @@ def namespace(x: Any) -> Any:
 def constant(x: Array) -> Array:
     """``x`` without the graph of its gradients; ``x`` itself where there is none."""
     return x.detach() if getattr(x, "requires_grad", False) else x  # type: ignore[attr-defined]
+
+
+def power_of_two(n: int) -> int:
+    """The smallest power of two that is ≥ n.
+
+    >>> power_of_two(513)
+    1024
+    """
+    return 1 << max(0, n - 1).bit_length()
+
+
+def padded(taps: Array, before: int, after: int) -> Array:
+    """Taps with zeros added."""
+    xp = namespace(taps)
+    zeros = xp.zeros(before + after, dtype=xp.float64, device=taps.device)
+    return xp.concat([zeros[:before], taps, zeros[before:]])

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.tools import single_threaded
 
-CODE = "import earfilt, earfilt.catalogue as c, sys; print(earfilt.__file__); print(len(c.ears()), c.table('goode1994').sha256)"
+CODE = "import earfilt, earfilt.ears.catalogue as c, sys; print(earfilt.__file__); print(len(c.ears()), c.table('goode1994').sha256)"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_wheel_runs_from_another_directory(built: Path, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     where, facts = run.stdout.splitlines()
     assert where.startswith(str(built))
-    from earfilt import catalogue
+    from earfilt.ears import catalogue
 
     assert facts == f"{len(catalogue.ears())} {catalogue.table('goode1994').sha256}"
 

@@ -13,10 +13,10 @@
     pcmbytes      samples as bytes
 """
 
-from earfilt.audio.destination import Exists, check_destination, discard_all, is_stream, is_temporary, open_output, sweep
+from earfilt.storage.output import Exists, check_destination, discard_all, is_stream, is_temporary, open_output, sweep
 from earfilt.audio.formats import CONTAINERS, SUBTYPES, SUFFIXES, Container, Subtype, Target
 from earfilt.audio.info import AudioInfo, Metadata
-from earfilt.audio.pcmbytes import Array
+from earfilt.audio.containers.pcm import Array
 from earfilt.audio.reader import NotAudioError, Reader, open_reader, probe
 from earfilt.audio.writer import Writer, open_writer
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from earfilt.audio.formats import Extensible
-from earfilt.audio.riff import Chunk
+from earfilt.audio.containers.riff import Chunk
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import soundfile
 
-from earfilt.audio import aiff, flacmeta, pcmbytes, riff, w64
+from earfilt.audio.containers import aiff, flac, pcm, riff, w64
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, SUBTYPES, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
-from earfilt.audio.promise import caf_patch, promised_frames
+from earfilt.audio.containers.truncation import caf_patch, promised_frames
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.tags import foreign_tags, riff_tags
 from earfilt.errors import AudioError
@@ -34,7 +34,7 @@ class Reader(ABC):
         self.frames_read = 0
         self._ended = False
 
-    def read(self, frames: int) -> pcmbytes.Array:
+    def read(self, frames: int) -> pcm.Array:
         """The next block.
 
         Returns
@@ -80,7 +80,7 @@ class Reader(ABC):
         return self.source.seekable
 
     @abstractmethod
-    def _next(self, frames: int) -> pcmbytes.Array: ...
+    def _next(self, frames: int) -> pcm.Array: ...
 
     @abstractmethod
     def rewind(self) -> None:
@@ -127,15 +127,15 @@ class WavReader(Reader):
             subtype.dtype, subtype.bits, fmt.extensible, metadata, tuple(head.warnings),
         )  # fmt: skip
 
-    def _next(self, frames: int) -> pcmbytes.Array:
+    def _next(self, frames: int) -> pcm.Array:
         fmt, subtype = self._head.fmt, self.info.subtype
         if self._left is not None:
             frames = min(frames, self._left // fmt.align)
-        room, view = pcmbytes.empty(subtype, frames, fmt.channels)
+        room, view = pcm.empty(subtype, frames, fmt.channels)
         count = self.source.readinto(view)
         if self._left is not None:
             self._left -= count
-        return pcmbytes.decode(room, subtype, count // fmt.align, fmt.channels)
+        return pcm.decode(room, subtype, count // fmt.align, fmt.channels)
 
     def _at_end(self) -> None:
         super()._at_end()
@@ -216,15 +216,15 @@ class SoundfileReader(Reader):
         if head is not None:
             return riff_metadata(source, head)
         if self._file.format == "FLAC":
-            blocks = flacmeta.read_blocks(source)
-            tags = [pair for kind, data in blocks if kind == flacmeta.VORBIS_COMMENT for pair in flacmeta.parse_comments(data)]
+            blocks = flac.read_blocks(source)
+            tags = [pair for kind, data in blocks if kind == flac.VORBIS_COMMENT for pair in flac.parse_comments(data)]
             return Metadata(blocks=tuple(blocks), tags=tuple(tags))
         if self._file.format == "AIFF":
             iff = aiff.read_chunks(source)
             return Metadata(iff=iff, tags=aiff.text_tags(iff))
         return Metadata(tags=foreign_tags(self._file.copy_metadata()))
 
-    def _next(self, frames: int) -> pcmbytes.Array:
+    def _next(self, frames: int) -> pcm.Array:
         block = np.empty((frames, self.info.channels), self.info.dtype)
         try:
             count = self._file.buffer_read_into(block, self.info.dtype) if frames else 0
@@ -232,7 +232,7 @@ class SoundfileReader(Reader):
             return self._salvage(block, error)
         return block[:count]
 
-    def _salvage(self, block: pcmbytes.Array, error: Exception) -> pcmbytes.Array:
+    def _salvage(self, block: pcm.Array, error: Exception) -> pcm.Array:
         if not self.repair:
             raise AudioError(
                 f"{self.info.name} is damaged or cut short after frame {self.frames_read} ({_reason(error)}); "

@@ -9,6 +9,7 @@ import stat
 import tempfile
 from collections.abc import Callable
 
+from earfilt.storage.output import write_all
 from earfilt.errors import AudioError, printable
 
 _PIECE = 1 << 20
@@ -112,13 +113,6 @@ class Source:
     def close(self) -> None:
         """Give the descriptor back."""
         self.raw.close()
-
-
-def write_all(write: Callable[[memoryview], int | None], data: bytes | bytearray | memoryview) -> None:
-    """Write every byte (raw files may take fewer at a time)."""
-    view = memoryview(data).cast("B")
-    while view:
-        view = view[write(view) or 0 :]
 
 
 def open_source(path: str) -> Source:

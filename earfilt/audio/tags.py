@@ -6,10 +6,10 @@ Within a container metadata travel byte for byte; this is for WAV to FLAC and th
 import struct
 from collections.abc import Iterable, Mapping
 
-from earfilt.audio.aiff import TEXTS
+from earfilt.audio.containers.aiff import TEXTS
 from earfilt.audio.formats import Target
 from earfilt.audio.info import Metadata
-from earfilt.audio.riff import Chunk
+from earfilt.audio.containers.riff import Chunk
 from earfilt.errors import printable
 
 _INFO = {

@@ -1,4 +1,4 @@
-"""Audio files and streams from blocks of samples: `earfilt.audio.wav` for the RIFF family, libsndfile for everything else."""
+"""Audio files and streams from blocks of samples: `earfilt.audio.containers.wav` for the RIFF family, libsndfile for everything else."""
 
 import errno
 import io
@@ -10,14 +10,14 @@ from typing import Protocol
 import soundfile
 
 from earfilt import __version__
-from earfilt.audio import aiff, flacmeta, ogg
+from earfilt.audio.containers import aiff, flac, ogg
 from earfilt.audio.formats import Target
 from earfilt.audio.info import Metadata
-from earfilt.audio.pcmbytes import Array
-from earfilt.audio.riff import Chunk
-from earfilt.audio.source import write_all
+from earfilt.audio.containers.pcm import Array
+from earfilt.audio.containers.riff import Chunk
+from earfilt.storage.output import write_all
 from earfilt.audio.tags import info_chunk, soundfile_strings
-from earfilt.audio.wav import WavWriter
+from earfilt.audio.containers.wav import WavWriter
 from earfilt.errors import AudioError
 
 _MAX_OGG_FRAMES = 16_384  # long writes overflow libvorbis's stack
@@ -86,7 +86,7 @@ class SoundfileWriter:
         self.target, self._file = target, file
         self._blocks = _flac_blocks(metadata) if target.container == "FLAC" else []
         self._chunks = metadata.iff if target.container == "AIFF" else ()
-        self._shifted = _Shifted(file, flacmeta.size_of(self._blocks))
+        self._shifted = _Shifted(file, flac.size_of(self._blocks))
         with self._failures():
             self._sound = soundfile.SoundFile(self._shifted, "w", target.fs, target.channels, target.subtype, format=target.container)
             # The chunk holds the second of writing. There is no public call to leave it out.
@@ -128,14 +128,14 @@ class SoundfileWriter:
         return []
 
     def _splice(self) -> None:
-        shift = flacmeta.size_of(self._blocks)
+        shift = flac.size_of(self._blocks)
         self._file.seek(shift)
         start = self._file.read(1 << 16) or b""
-        size = flacmeta.head_size(start)
+        size = flac.head_size(start)
         if not size:
             raise AudioError("FLAC cannot be written: its head is not where libsndfile puts it")
         self._file.seek(0)
-        write_all(self._file.write, flacmeta.splice(start[:size], self._blocks))
+        write_all(self._file.write, flac.splice(start[:size], self._blocks))
 
     def close(self) -> None:
         """Let go of the encoder, whatever state it is in."""
@@ -143,10 +143,10 @@ class SoundfileWriter:
             self._sound.close()
 
 
-def _flac_blocks(metadata: Metadata) -> list[flacmeta.Block]:
+def _flac_blocks(metadata: Metadata) -> list[flac.Block]:
     if metadata.blocks or not metadata.tags:
         return list(metadata.blocks)
-    return [flacmeta.comment_block(metadata.tags, f"earfilt {__version__}")]
+    return [flac.comment_block(metadata.tags, f"earfilt {__version__}")]
 
 
 class _Aside:

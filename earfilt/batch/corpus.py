@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from earfilt import __version__, audio, filterspec
-from earfilt.audio.destination import sweep
+from earfilt import __version__, audio
+from earfilt.chains import request
+from earfilt.storage.output import sweep
 from earfilt.batch import executors
 from earfilt.batch import plan as planning
 from earfilt.batch.manifest import Entry, Manifest, open_manifest, read_ledger, recipe_id, stamp
@@ -16,9 +17,9 @@ from earfilt.batch.plan import Plan, Rules
 from earfilt.batch.run import Outcome, Runner, Task, Unit
 from earfilt.batch.search import Bad, Found
 from earfilt.errors import AudioError, UsageError, printable
-from earfilt.filterspec import FilterSpec
-from earfilt.process import FileJob, Options
-from earfilt.row import Row
+from earfilt.chains.request import FilterSpec
+from earfilt.render.process import FileJob, Options
+from earfilt.render.record import Row
 
 _TASK_SECONDS = 600.0
 _CD_BYTES = 176_400.0
@@ -54,7 +55,7 @@ class Batch:
         settings = asdict(self.options)
         for name in ("exists", "in_place", "full_scale", "full_scale_spl"):
             del settings[name]
-        tables = {table.id: table.sha256 for member in filterspec.check(self.spec) for table in member.tables}
+        tables = {table.id: table.sha256 for member in request.check(self.spec) for table in member.tables}
         return {"version": __version__, "filter": asdict(self.spec), "tables": tables, "options": settings}
 
 
@@ -104,7 +105,7 @@ def _refuse_twice(plan: Plan) -> None:
 
 
 def _coefficients(spec: FilterSpec, fs: float) -> str:
-    from earfilt.spec import realise
+    from earfilt.chains.build import realise
 
     try:
         return realise(spec, fs).sha256
@@ -223,10 +224,10 @@ class _Units:
 
 def _with_absolute_paths(spec: FilterSpec) -> FilterSpec:
     """The filter for workers whose current directory is another."""
-    if filterspec.is_path(spec.name) and os.path.exists(spec.name):
+    if request.is_path(spec.name) and os.path.exists(spec.name):
         return replace(spec, name=os.path.abspath(spec.name))
     pieces = spec.name.split("+")
-    return replace(spec, name="+".join(os.path.abspath(piece) if filterspec.is_path(piece) else piece for piece in pieces))
+    return replace(spec, name="+".join(os.path.abspath(piece) if request.is_path(piece) else piece for piece in pieces))
 
 
 def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:

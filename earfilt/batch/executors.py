@@ -139,7 +139,7 @@ def _watch(lifeline: Connection) -> None:
 
 def end_worker() -> None:
     """Leave a worker process at once, without a trace on the disk."""
-    from earfilt.audio.destination import discard_all
+    from earfilt.storage.output import discard_all
 
     discard_all()
     os._exit(143)

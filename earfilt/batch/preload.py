@@ -9,9 +9,9 @@ import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 gc.disable()
-import earfilt.pipeline  # noqa: E402
-import earfilt.process  # noqa: E402
-import earfilt.spec  # noqa: E402, F401
+import earfilt.engine.pipeline  # noqa: E402
+import earfilt.render.process  # noqa: E402
+import earfilt.chains.build  # noqa: E402, F401
 
 gc.freeze()
 gc.enable()

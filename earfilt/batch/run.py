@@ -16,8 +16,8 @@ from functools import partial
 from earfilt.batch.executors import Pool, Stopped, end_worker
 from earfilt.batch.manifest import Stamp, stamp
 from earfilt.errors import EarfiltError, is_out_of_memory, printable
-from earfilt.process import FileJob, filter_file
-from earfilt.row import Row
+from earfilt.render.process import FileJob, filter_file
+from earfilt.render.record import Row
 
 NO_OUTPUT: Stamp = (-1, -1)
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from earfilt.audio.destination import is_temporary
+from earfilt.storage.output import is_temporary
 from earfilt.audio.formats import SUFFIXES
 from earfilt.batch.manifest import is_manifest
 from earfilt.errors import UsageError, printable

@@ -16,7 +16,7 @@ from earfilt.cli.options import FilterName, Precision, Quiet, SpecMaker, Verbose
 from earfilt.errors import EarfiltError, UsageError
 
 if TYPE_CHECKING:
-    from earfilt.process import FileJob
+    from earfilt.render.process import FileJob
 
 
 class Clip(StrEnum):
@@ -113,8 +113,8 @@ def apply(
         from earfilt.batch.executors import warm_up
 
         warm_up()  # the engine loads beside all that follows
-    from earfilt.filterspec import check as check_spec
-    from earfilt.process import FileJob, Options
+    from earfilt.chains.request import check as check_spec
+    from earfilt.render.process import FileJob, Options
 
     spec = make_spec(filter_name)
     check_spec(spec)
@@ -180,9 +180,9 @@ def _one_to_one(inputs: list[str], output: str | None) -> str | None:
 
 
 def _one_file(job: "FileJob", *, report: str | None, quiet: bool) -> int:
-    from earfilt.process import check, filter_file
-    from earfilt.report import open_report, summary
-    from earfilt.row import Row
+    from earfilt.render.process import check, filter_file
+    from earfilt.report.rows import open_report, summary
+    from earfilt.render.record import Row
 
     with open_report(report) as rows:
         try:

@@ -11,7 +11,7 @@ from earfilt.cli.response import default_fs
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
-    from earfilt.fir import Fir
+    from earfilt.synthesis.fir import Fir
 
 _RATE = "{fs}"
 
@@ -50,9 +50,9 @@ def design(
     earfilt reads all of them back with -f to the same bits. .npy says neither rate nor latency: symmetric taps are taken as
     centred, others as causal (--latency overrides).
     """
-    from earfilt.firfile import fir_bytes
-    from earfilt.spec import realise
-    from earfilt.wholefile import refuse_existing, write_bytes
+    from earfilt.files.firs import fir_bytes
+    from earfilt.chains.build import realise
+    from earfilt.storage.writing import refuse_existing, write_bytes
 
     spec = make_spec(filter_name)
     rates = list(dict.fromkeys(fs or [default_fs([spec])]))
@@ -71,7 +71,7 @@ def design(
 
 def _check_plan(plan: list[tuple[float, str]]) -> None:
     """Refuse what cannot be written before any design."""
-    from earfilt.firfile import SUFFIXES
+    from earfilt.files.firs import SUFFIXES
 
     for rate, path in plan:
         if Path(path).suffix.lower() not in SUFFIXES:
@@ -84,10 +84,10 @@ def _check_plan(plan: list[tuple[float, str]]) -> None:
 
 def _summary(path: str, fir: "Fir") -> str:
     """One line on what was written, and one for each warning."""
-    from earfilt import facts
+    from earfilt.chains import describe
 
     fs = fir.fs or 0.0
     latency = f"latency {fir.lookahead} samples ({1e3 * fir.lookahead / fs:.3g} ms)"
-    words = [f"{fir.numtaps} taps at {fs:.12g} Hz", latency, facts.design_words(fir), facts.deviation_words(fir.meta)]
+    words = [f"{fir.numtaps} taps at {fs:.12g} Hz", latency, describe.design_words(fir), describe.deviation_words(fir.meta)]
     lines = [f"{printable(path)}: {', '.join(word for word in words if word)}"]
-    return "\n".join(lines + [f"warning: {text}" for text in facts.warnings(fir)])
+    return "\n".join(lines + [f"warning: {text}" for text in describe.warnings(fir)])

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from earfilt import catalogue
-from earfilt.catalogue import Ear
+from earfilt.ears import catalogue
+from earfilt.ears.catalogue import Ear
 from earfilt.errors import UsageError
-from earfilt.filterspec import OPTIONS
+from earfilt.chains.request import OPTIONS
 
 
 def filters(
@@ -114,7 +114,7 @@ def _print_grid(ears: tuple[Ear, ...]) -> None:
 
 
 def _short_sources(ear: Ear) -> str:
-    from earfilt.facts import short_citation
+    from earfilt.chains.describe import short_citation
 
     return "; ".join(short_citation(catalogue.table(table).facts["source"]["citation"]) for table in ear.tables)
 

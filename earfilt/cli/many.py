@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earfilt.errors import UsageError, printable
-from earfilt.report import Totals, duration, open_report, table
+from earfilt.report.rows import Totals, duration, open_report, table
 
 if TYPE_CHECKING:
     from earfilt.batch.corpus import Batch
     from earfilt.batch.plan import Plan
-    from earfilt.process import FileJob
+    from earfilt.render.process import FileJob
 
 
 def _many(*names: str, help: str, metavar: str | None = None) -> Any:
@@ -104,7 +104,7 @@ def apply_many(
 
 def print_job(job: "FileJob") -> int:
     """The plan of one file to one file, checked."""
-    from earfilt.process import check
+    from earfilt.render.process import check
 
     check(job)
     print("filter", printable(job.source), printable(job.destination), sep="\t")

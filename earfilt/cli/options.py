@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from earfilt.filterspec import FilterSpec
+from earfilt.chains.request import FilterSpec
 
 
 class Phase(StrEnum):

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from earfilt.filterspec import FilterSpec
-    from earfilt.fir import Fir
-    from earfilt.plot import Measurement
-    from earfilt.response import Response
+    from earfilt.chains.request import FilterSpec
+    from earfilt.synthesis.fir import Fir
+    from earfilt.report.figures import Measurement
+    from earfilt.synthesis.response import Response
 
 _DEFAULT_FS = 48000.0
 _TABLES = (".csv", ".json")
@@ -83,8 +83,8 @@ def response(
     Columns: frequency_hz, magnitude_db, phase_rad (principal value; time zero where the output is aligned with the input),
     group_delay_s (from the coefficients). With several filters or a measurement a first column names each.
     """
-    from earfilt.response import to_csv
-    from earfilt.wholefile import refuse_existing, write_bytes
+    from earfilt.synthesis.response import to_csv
+    from earfilt.storage.writing import refuse_existing, write_bytes
 
     files = [path for path in outputs or () if path != _STDOUT]
     _check_outputs(files, width)
@@ -112,10 +112,10 @@ class _Curves:
     """The realised filters and measurements of one call, in every form that was asked for."""
 
     def __init__(self, specs: "list[FilterSpec]", fs: float, freqs: "NDArray[np.float64]", compared: list[Path]) -> None:
-        from earfilt.curvefile import read_curve
-        from earfilt.plot import Measurement
-        from earfilt.response import respond
-        from earfilt.spec import realise
+        from earfilt.files.curves import read_curve
+        from earfilt.report.figures import Measurement
+        from earfilt.synthesis.response import respond
+        from earfilt.chains.build import realise
 
         self._measurements: list[Measurement] = [Measurement(str(path), *read_curve(path)) for path in compared]
         self._specs = specs
@@ -124,15 +124,15 @@ class _Curves:
 
     def rows(self) -> "list[tuple[str, Response]]":
         """Name and values of each curve, measurements last."""
-        from earfilt.response import measured
+        from earfilt.synthesis.response import measured
 
         realised = [(spec.name, values) for spec, values in zip(self._specs, self._responses, strict=True)]
         return realised + [(m.label, measured(m.freqs, m.gain_db)) for m in self._measurements]
 
     def file(self, path: str, style: dict[str, Any]) -> bytes:
         """The bytes of an output file by its extension."""
-        from earfilt.plot import figure
-        from earfilt.response import to_csv, to_json
+        from earfilt.report.figures import figure
+        from earfilt.synthesis.response import to_csv, to_json
 
         suffix = Path(path).suffix.lower()
         if suffix == ".csv":
@@ -145,7 +145,7 @@ class _Curves:
 
     def terminal(self, scale: str, *, quiet: bool) -> str:
         """The drawing for this terminal."""
-        from earfilt.termplot import terminal
+        from earfilt.report.terminal import terminal
 
         size, attended = shutil.get_terminal_size(), sys.stdout.isatty()
         plain = not attended or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
@@ -156,10 +156,10 @@ class _Curves:
 
     def remarks(self) -> list[str]:
         """What was realised and how far it is from what was published or measured."""
-        from earfilt import facts
+        from earfilt.chains import describe
 
-        lines = [", ".join(filter(None, (facts.design_words(fir), facts.deviation_words(fir.meta)))) for fir in self._firs]
-        lines += [f"warning: {text}" for fir in self._firs for text in facts.warnings(fir)]
+        lines = [", ".join(filter(None, (describe.design_words(fir), describe.deviation_words(fir.meta)))) for fir in self._firs]
+        lines += [f"warning: {text}" for fir in self._firs for text in describe.warnings(fir)]
         pairs = list(zip(self._specs, self._firs, strict=True))
         return lines + [_difference(measurement, spec.name, fir) for measurement in self._measurements for spec, fir in pairs]
 
@@ -169,9 +169,9 @@ class _Curves:
         return {"fs": fir.fs, "numtaps": fir.numtaps, "latency": fir.lookahead, **shown}
 
     def _lines(self) -> "list[Any]":
-        from earfilt.facts import legend
-        from earfilt.plot import Line
-        from earfilt.spec import published
+        from earfilt.chains.describe import legend
+        from earfilt.report.figures import Line
+        from earfilt.chains.build import published
 
         lines = []
         for spec, fir, values in zip(self._specs, self._firs, self._responses, strict=True):
@@ -182,7 +182,7 @@ class _Curves:
 
 def _difference(measurement: "Measurement", name: str, fir: "Fir") -> str:
     """How a measurement and a realised filter differ."""
-    from earfilt.response import compare
+    from earfilt.synthesis.response import compare
 
     off = compare(fir, measurement.freqs, measurement.gain_db)
     return (
@@ -193,7 +193,7 @@ def _difference(measurement: "Measurement", name: str, fir: "Fir") -> str:
 
 def _check_outputs(files: list[str], width: float) -> None:
     """Refuse an extension that is not known, a file that would be written twice, and a figure of no use."""
-    from earfilt.plot import SUFFIXES
+    from earfilt.report.figures import SUFFIXES
 
     if not _MIN_WIDTH_MM <= width <= _MAX_WIDTH_MM:
         raise UsageError(f"--width {width:g}; figures are {_MIN_WIDTH_MM} to {_MAX_WIDTH_MM} mm wide")
@@ -207,8 +207,8 @@ def _check_outputs(files: list[str], width: float) -> None:
 
 def default_fs(specs: "list[FilterSpec]") -> float:
     """The rate of the first FIR file that says one, else 48 kHz."""
-    from earfilt.filterspec import check
-    from earfilt.firfile import read_fir
+    from earfilt.chains.request import check
+    from earfilt.files.firs import read_fir
 
     paths = [member.source for spec in specs for member in check(spec) if member.kind == "fir" and isinstance(member.source, Path)]
     rates = (read_fir(path).fs for path in paths)
@@ -218,7 +218,7 @@ def default_fs(specs: "list[FilterSpec]") -> float:
 def _asked(fs: float, freqs: str | None, points: int, scale: str, fmin: float | None, fmax: float | None) -> "NDArray[np.float64]":
     import numpy as np
 
-    from earfilt.response import check_freqs, frequency_grid
+    from earfilt.synthesis.response import check_freqs, frequency_grid
 
     if freqs is None:
         return frequency_grid(fs, points=points, scale=scale, fmin=fmin, fmax=fmax)

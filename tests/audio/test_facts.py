@@ -14,8 +14,8 @@ import soundfile
 from earfilt import audio
 from earfilt.audio import formats
 from earfilt.errors import AudioError, UsageError
-from earfilt.filterspec import FilterSpec
-from earfilt.process import FileJob, Options, filter_file
+from earfilt.chains.request import FilterSpec
+from earfilt.render.process import FileJob, Options, filter_file
 from tests.audio.foreign import chunk, ffmpeg_samples, run, sox_file, wav_bytes
 from tests.tools import need
 

@@ -6,7 +6,8 @@ import os
 import pytest
 
 from earfilt.audio import source as source_module
-from earfilt.audio.source import Source, open_source, write_all
+from earfilt.audio.source import Source, open_source
+from earfilt.storage.output import write_all
 from earfilt.errors import AudioError
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from earfilt.audio import tags
 from earfilt.audio.formats import Target
 from earfilt.audio.info import Metadata
-from earfilt.audio.riff import Chunk
+from earfilt.audio.containers.riff import Chunk
 from tests.audio.foreign import chunk
 
 TARGET = Target("WAV", "PCM_24", 48_000, 2)

@@ -20,7 +20,7 @@ import pytest
 import soundfile as sf
 
 from earfilt.cli import run
-from earfilt.row import Row
+from earfilt.render.record import Row
 from tests.batch import badfiles
 from tests.batch.conftest import Tree
 from tests.batch.trees import FILTER, hashes, leftovers, rows, write_tone

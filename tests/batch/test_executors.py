@@ -18,7 +18,7 @@ import os, sys
 print("main runs", flush=True)
 from earfilt.batch.executors import processes
 with processes(2) as pool:
-    print(len({pool.submit(os.getpid).result() for _ in range(9)} - {os.getpid()}) > 0, "earfilt.pipeline" in sys.modules, flush=True)
+    print(len({pool.submit(os.getpid).result() for _ in range(9)} - {os.getpid()}) > 0, "earfilt.engine.pipeline" in sys.modules, flush=True)
 """
 
 
@@ -33,7 +33,7 @@ def test_the_users_program_is_not_run_again_and_loads_no_engine(tmp_path: Path) 
 
 def test_workers_have_the_engine_from_the_start_and_never_torch() -> None:
     with processes(1) as pool:
-        loaded = pool.submit(eval, "[name in __import__('sys').modules for name in ('earfilt.pipeline', 'torch')]").result()
+        loaded = pool.submit(eval, "[name in __import__('sys').modules for name in ('earfilt.engine.pipeline', 'torch')]").result()
     assert loaded == [True, False]
 
 

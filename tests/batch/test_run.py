@@ -14,9 +14,9 @@ import pytest
 from earfilt.batch import run as running
 from earfilt.batch.executors import Pool
 from earfilt.batch.run import Outcome, Runner, Unit, work
-from earfilt.filterspec import FilterSpec
-from earfilt.process import FileJob, Options
-from earfilt.row import Row
+from earfilt.chains.request import FilterSpec
+from earfilt.render.process import FileJob, Options
+from earfilt.render.record import Row
 from tests.batch.conftest import Tree
 from tests.batch.trees import hashes
 
@@ -57,7 +57,7 @@ def test_a_gpu_gets_several_files_at_once(tree: Tree, tmp_path: Path, monkeypatc
     """The same rows in order and the same bytes as one by one; the processor stands in for the GPU."""
     root = tree(*(f"{i:02d}.wav" for i in range(12)))
     (root / "05.wav").write_text("no audio")
-    monkeypatch.setattr("earfilt.process.resolve_device", lambda name: "cpu")
+    monkeypatch.setattr("earfilt.render.process.resolve_device", lambda name: "cpu")
     working: set[int] = set()
     convolve = running.filter_file
 

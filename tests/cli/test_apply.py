@@ -9,7 +9,7 @@ import scipy.signal
 import soundfile as sf
 
 from earfilt.cli import run
-from earfilt.spec import FilterSpec, realise
+from earfilt.chains.build import FilterSpec, realise
 
 FILTERS = ["headphone", "middle-ear", "middle-ear:jepsen2008", "middle-ear:goode1994", "outer-middle-ear", "headphone+middle-ear"]
 

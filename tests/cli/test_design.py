@@ -8,9 +8,9 @@ import pytest
 import soundfile
 
 from earfilt import cli
-from earfilt.fir import Fir
-from earfilt.firfile import SUFFIXES, read_fir, write_fir
-from earfilt.spec import FilterSpec, realise
+from earfilt.synthesis.fir import Fir
+from earfilt.files.firs import SUFFIXES, read_fir, write_fir
+from earfilt.chains.build import FilterSpec, realise
 from tests.tools import need
 
 FILTERS = ["headphone", "middle-ear", "outer-middle-ear", "headphone+middle-ear", "headphone+outer-middle-ear"]

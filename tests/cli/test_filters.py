@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from earfilt import catalogue, cli, spec
+from earfilt.ears import catalogue
+from earfilt import cli
+from earfilt.chains import build as spec
 from tests.tools import need, single_threaded
 
 NAMES = [ear.full_name for ear in catalogue.ears()]

@@ -14,8 +14,8 @@ import pytest
 import scipy.signal
 
 from earfilt import cli
-from earfilt.response import COLUMNS
-from earfilt.spec import FilterSpec, realise
+from earfilt.synthesis.response import COLUMNS
+from earfilt.chains.build import FilterSpec, realise
 from tests.tools import need, single_threaded
 
 EARS = ["headphone", "middle-ear", "middle-ear:jepsen2008", "outer-middle-ear", "headphone+middle-ear"]

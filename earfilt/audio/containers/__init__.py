@@ -1,0 +1,1 @@
+"""Containers, each in a file of its own: chunks, headers, samples as bytes."""

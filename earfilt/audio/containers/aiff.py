@@ -1,0 +1,66 @@
+"""Chunks of AIFF files beside the samples (markers, instruments, texts, ID3), carried byte for byte.
+
+Reference: Apple, Audio Interchange File Format: AIFF, version 1.3 (1989), and AIFF-C (1991).
+"""
+
+import io
+import os
+import struct
+from collections.abc import Iterable
+
+from earfilt.audio.containers.riff import MAX_CHUNKS, MAX_METADATA, Chunk
+from earfilt.audio.source import Source
+from earfilt.storage.output import write_all
+
+STRUCTURE = (b"COMM", b"SSND", b"FVER", b"PEAK", b"FLLR")
+"""Chunks that describe the samples or fill space: written anew, never carried."""
+
+TEXTS = {b"NAME": "TITLE", b"AUTH": "ARTIST", b"(c) ": "COPYRIGHT", b"ANNO": "COMMENT"}
+"""Chunks that reach other containers, under the names that Vorbis comments have for them."""
+
+
+def read_chunks(source: Source) -> tuple[Chunk, ...]:
+    """The chunks to carry of an AIFF or AIFF-C file; ends quietly where no more make sense.
+
+    Parameters
+    ----------
+    source : Source
+        A file; its position is left alone.
+    """
+    kept: list[Chunk] = []
+    at, budget, file = 12, MAX_METADATA, source.raw.fileno()
+    for _ in range(MAX_CHUNKS):
+        header = os.pread(file, 8, at)
+        if len(header) < 8:
+            break
+        name, size = header[:4], struct.unpack_from(">I", header, 4)[0]
+        there = min(size, max(0, (source.size or 0) - at - 8))
+        if name not in STRUCTURE and there <= budget and all(0x20 <= byte < 0x7F for byte in name):
+            kept.append(Chunk(name, os.pread(file, there, at + 8)))
+            budget -= there
+        at += 8 + size + size % 2
+    return tuple(kept)
+
+
+def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:
+    """The texts among the chunks."""
+    texts = ((TEXTS[chunk.id], chunk.data.split(b"\0")[0]) for chunk in chunks if chunk.id in TEXTS)
+    return tuple((key, text.decode("utf-8", "replace")) for key, text in texts if text)
+
+
+def append_chunks(file: io.RawIOBase, chunks: Iterable[Chunk]) -> None:
+    """Add chunks to a complete AIFF file.
+
+    Parameters
+    ----------
+    file : raw binary file
+        For reading and writing; left at its end.
+    """
+    end = file.seek(0, os.SEEK_END)
+    tail = b"\0" * (end % 2)
+    for chunk in chunks:
+        tail += chunk.id + struct.pack(">I", len(chunk.data)) + chunk.data + b"\0" * (len(chunk.data) % 2)
+    write_all(file.write, tail)
+    file.seek(4)
+    write_all(file.write, struct.pack(">I", end + len(tail) - 8))
+    file.seek(0, os.SEEK_END)

@@ -1,0 +1,90 @@
+"""What an output will be, decided from what the source is and what the user asked, before any work."""
+
+from earfilt.audio import formats
+from earfilt.audio.containers import wav
+from earfilt.audio.formats import CONTAINERS, RIFF_FAMILY, Subtype, Target
+from earfilt.audio.info import AudioInfo
+from earfilt.errors import UsageError, printable
+
+
+def plan_target(
+    info: AudioInfo,
+    source_suffix: str,
+    suffix: str,
+    *,
+    fmt: str | None = None,
+    subtype: str | None = None,
+    unclipped: bool = False,
+    tail: int = 0,
+) -> tuple[Target, list[str]]:
+    """Container, subtype and channel mask of an output.
+
+    Parameters
+    ----------
+    info : AudioInfo
+        The source.
+    source_suffix, suffix : str
+        Extensions with the dot, as they are; empty for streams.
+    fmt, subtype : str or None
+        What ``--format`` and ``--subtype`` say.
+    unclipped : bool
+        Floating point, whatever the source is.
+    tail : int
+        Frames that the output has beyond the source's.
+
+    Returns
+    -------
+    Target, list of str
+        And what the user should know.
+
+    Raises
+    ------
+    UsageError
+        The container cannot hold it; the message names what helps.
+    """
+    warnings: list[str] = []
+    name = formats.choose_container(info.container, source_suffix, suffix, fmt)
+    if name not in CONTAINERS:
+        raise UsageError(f"{info.name}: {name} is read only; add --format, e.g. --format wav, or name the output .wav")
+    container = CONTAINERS[name]
+    chosen = _asked(subtype, name, fmt, suffix) or _own(info, container, warnings)
+    target = Target(name, chosen, info.fs, info.channels, _mask(info, name))
+    if unclipped:
+        source = formats.SUBTYPES.get(info.subtype) or Subtype(info.subtype, info.dtype, info.bits, 0)
+        target = formats.unclipped(target, source)
+    frames = None if info.frames is None else info.frames + tail
+    formats.check_limits(target, frames)
+    metadata = info.metadata
+    plain = name in RIFF_FAMILY and name != "RF64"
+    if plain and frames is not None and not wav.fits(target, frames, metadata.before, metadata.after):
+        target = wav.as_rf64(target)
+        warnings.append(wav.RF64_NOTE)
+    return target, warnings
+
+
+def _asked(subtype: str | None, container: str, fmt: str | None, suffix: str) -> str | None:
+    """The subtype that was asked for by ``--subtype``, or, of a lossy container, by ``--format``."""
+    held = CONTAINERS[container].subtypes
+    if subtype is not None:
+        named = formats.subtype_named(subtype).name
+        swapped = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}.get(named, named)
+        if named not in held and swapped not in held:
+            raise UsageError(f"{container} cannot hold {named}; it holds {', '.join(held)}")
+        return named if named in held else swapped
+    if fmt is not None and not formats.SUBTYPES[held[0]].lossless:
+        return "OPUS" if "opus" in (fmt.strip().lower().lstrip("."), suffix.lower().lstrip(".")) else held[0]
+    return None
+
+
+def _own(info: AudioInfo, container: formats.Container, warnings: list[str]) -> str:
+    chosen = formats.choose_subtype(info.subtype, container)
+    known = formats.SUBTYPES.get(info.subtype)
+    if (known is None or not known.lossless) and container.name == info.container:
+        hint = f"; --subtype {info.subtype} keeps it" if info.subtype in container.subtypes else ""
+        warnings.append(f"{printable(info.subtype)} is lossy: written as {chosen}{hint}")
+    return chosen
+
+
+def _mask(info: AudioInfo, container: str) -> formats.Extensible | None:
+    """The source's channel mask. The codec's identifier follows the new subtype, only its end (plain or ambisonic) is kept."""
+    return info.extensible if info.extensible is not None and container in RIFF_FAMILY else None

@@ -1,0 +1,80 @@
+"""A FIR in words: what the legend of a figure and the summary of a command say of it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from earfilt.errors import printable
+
+if TYPE_CHECKING:
+    from earfilt.synthesis.fir import Fir
+
+
+def short_citation(citation: str) -> str:
+    """Author and year of a full citation; of a standard, its number.
+
+    >>> short_citation("Pralong, D. & Carlile, S. (1996). The role of individualized headphone calibration. J. Acoust. Soc. Am. 100.")
+    'Pralong & Carlile 1996'
+    >>> short_citation("Goode, R. L., Killion, M., Nakamura, K. & Nishihara, S. (1994). New knowledge. Am. J. Otol. 15.")
+    'Goode et al. 1994'
+    >>> short_citation("ANSI S3.4-2007. Procedure for the computation of loudness.")
+    'ANSI S3.4-2007'
+    """
+    found = re.match(r"(?P<authors>[^()]+) \((?P<year>\d{4})[a-z]?\)", citation)
+    if found is None:
+        return re.split(r"\.\s", citation.strip())[0].rstrip(".")
+    # 'Surname, I. I.' repeated: what stands before each first comma of a pair.
+    names = re.findall(r"([^,&]+),(?: ?[A-Z][\w.-]*\.)+", found["authors"]) or [found["authors"]]
+    names = [name.strip() for name in names]
+    authors = " & ".join(names) if len(names) <= 2 else f"{names[0]} et al."
+    return f"{authors} {found['year']}"
+
+
+def design_words(fir: "Fir") -> str:
+    """Filter, order (or the number of taps where a file does not say), phase, and convention.
+
+    >>> import numpy as np
+    >>> from earfilt.synthesis.fir import Fir
+    >>> design_words(Fir(np.ones(3), 48000.0, meta={"filter": "headphone", "order": 512, "phase": "minimum"}))
+    'headphone, order 512, minimum phase'
+    """
+    meta = fir.meta
+    words = [printable(str(meta.get("filter", "FIR")))]
+    words += [f"order {joined(meta['order'])}"] if meta.get("order") is not None else [f"{fir.numtaps} taps"]
+    words += [f"{joined(meta['phase'])} phase"] if meta.get("phase") else []
+    words += [f"{joined(meta['convention'])} convention"] if meta.get("convention") else []
+    return printable(", ".join(words))
+
+
+def legend(fir: "Fir") -> str:
+    """Label of a curve: a line on the design, and one on its sources where there are any."""
+    sources = "; ".join(dict.fromkeys(short_citation(str(text)) for text in fir.meta.get("source") or ()))
+    # What was published needs no word in a picture; that it was applied four times does.
+    design = design_words(fir).removesuffix(", published convention")
+    return "\n".join(filter(None, (design, printable(sources))))
+
+
+def deviation_words(meta: Mapping[str, Any]) -> str:
+    """Largest deviation from the published points and where; empty where nothing was published.
+
+    >>> deviation_words({"deviation_db": 2.0532, "deviation_hz": 125.0})
+    '2.05 dB at most from the published points, at 125 Hz'
+    """
+    deviation, where = meta.get("deviation_db"), meta.get("deviation_hz")
+    if not isinstance(deviation, float) or not isinstance(where, float):
+        return ""
+    return f"{deviation:.3g} dB at most from the published points, at {where:g} Hz"
+
+
+def warnings(fir: "Fir") -> list[str]:
+    """What a user must know: points that a tolerance missed."""
+    if fir.meta.get("tolerance_met", True):
+        return []
+    missed = [f"{freq:g}" for freq in fir.meta.get("missed_points_hz", ())]
+    where = f"missed at {', '.join(missed)} Hz" if missed else "missed between the points"
+    return [f"{design_words(fir)}: the tolerance of {fir.meta.get('tolerance_db'):g} dB is {where}; this is the best order found"]
+
+
+def joined(value: Any) -> str:
+    """The members of a chain joined, or what they have in common."""
+    return "+".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)

@@ -1,0 +1,1 @@
+"""The kinds of ears: how numbers, formulas and circuits become a curve."""

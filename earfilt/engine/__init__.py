@@ -1,0 +1,1 @@
+"""Samples through a FIR, on the CPU and on a device."""

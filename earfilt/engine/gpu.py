@@ -1,0 +1,67 @@
+"""The step of the file engine on a GPU.  torch is loaded here, only where a device is asked for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import local
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from earfilt.engine.tensors import filter_segments
+from earfilt.engine.samples import Samples
+from earfilt.engine.segments import choose_n_fft, hop_of
+
+__all__ = ["DeviceStep"]
+
+
+class DeviceStep:
+    """Filter windows of interleaved frames on a device: what `earfilt.engine.cpu.OverlapSave` is on the CPU.
+
+    Each thread has a CUDA stream and a pinned buffer of its own, so that the copies of one window run beside the FFT of another.
+
+    Parameters
+    ----------
+    taps : (numtaps,) float64
+    dtype : float32 or float64
+    device : str
+        cuda, cuda:N or mps.
+
+    Attributes
+    ----------
+    n_fft, hop, overlap : int
+        As in `OverlapSave`.
+    """
+
+    def __init__(self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, device: str) -> None:
+        self.n_fft = choose_n_fft(len(taps))
+        self.hop = hop_of(len(taps), self.n_fft)
+        self.overlap = self.n_fft - self.hop
+        self._device, self._own = torch.device(device), local()
+        self._dtype: torch.dtype = getattr(torch, np.dtype(dtype).name)
+        self._response = torch.fft.rfft(torch.tensor(taps), n=self.n_fft).to(self._dtype.to_complex()).to(self._device)
+
+    def empty(self, frames: int, channels: int) -> Samples:
+        """Memory for a window, from which the device can copy at full speed."""
+        room: Samples = torch.empty(frames, channels, dtype=self._dtype, pin_memory=self._device.type == "cuda").numpy()
+        return room
+
+    def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> None:
+        """As `OverlapSave.__call__`."""
+        with self._stream():
+            there = torch.from_numpy(window).to(self._device, non_blocking=True)
+            filtered = filter_segments(there.T.unfold(-1, self.n_fft, self.hop), self._response, self.n_fft, self.hop).T
+            frames = filtered.round() if whole else filtered.contiguous()
+            torch.from_numpy(out).copy_(frames, non_blocking=True)
+
+    @contextmanager
+    def _stream(self) -> Iterator[None]:
+        """This thread's CUDA stream, which is done when the block ends."""
+        if self._device.type != "cuda":
+            yield
+            return
+        if not hasattr(self._own, "stream"):
+            self._own.stream = torch.cuda.Stream(self._device)
+        with torch.cuda.stream(self._own.stream):
+            yield
+            self._own.stream.synchronize()

@@ -1,0 +1,1 @@
+"""Small files: curves and FIRs, read and written."""

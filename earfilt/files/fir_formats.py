@@ -1,0 +1,307 @@
+"""The formats of FIR files, each as a pair: Fir -> bytes, and path -> taps with a header.
+
+What every format carries beside the taps is one *header* (rate, latency, extension rule, what the filter is), as JSON where the
+format has room for text. Files come from anyone: every parser checks sizes before it takes memory, and its result is checked again by
+:mod:`earfilt.files.firs`.
+
+References
+----------
+SoX 14.4.2, ``man sox``, effect ``fir``: white-space separated coefficients with ``#`` comments; the output is advanced by
+(taps − 1)/2 samples.
+"""
+
+import io
+import itertools
+import json
+import math
+import os
+import re
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earfilt.arrays import Floats
+from earfilt.files.curves import csv_table, number
+from earfilt.errors import UsageError, printable
+from earfilt.synthesis.fir import Fir
+from earfilt.files.matlab import Value, read_mat, write_mat
+from earfilt.storage.reading import MAX_BYTES, read_bytes, read_text, shown
+
+MAX_TAPS = 1 << 22
+"""Most taps that a file may hold."""
+
+CSV_HEADER = ["sample", "coefficient"]
+"""Column names that tell a FIR's ``.csv`` from a curve's."""
+
+_MARK = "earfilt FIR "  # before the header in comments
+_WORD = re.compile(r"\S+")
+
+PathLike = str | os.PathLike[str]
+
+
+class Content(NamedTuple):
+    """What a parser finds: taps, and the header, {} where the file has none; both unchecked."""
+
+    taps: Floats
+    header: dict[str, Any]
+
+
+# The header
+
+
+def _header(fir: Fir, **more: int) -> dict[str, Any]:
+    return {"fs": fir.fs, "latency": fir.lookahead, "odd_ends": fir.odd_ends, **more, "meta": dict(fir.meta)}
+
+
+def _header_line(fir: Fir, **more: int) -> str:
+    """The header as a comment: one line of ASCII."""
+    return _MARK + json.dumps(_header(fir, **more), allow_nan=False)
+
+
+def _header_of(comments: list[str], path: PathLike) -> dict[str, Any]:
+    marked = [comment.removeprefix(_MARK) for comment in comments if comment.startswith(_MARK)]
+    return _parse_json(marked[0], path) if marked else {}
+
+
+def _parse_json(text: str, path: PathLike) -> dict[str, Any]:
+    """A JSON object from an untrusted file."""
+    # Containers are counted before parsing: nesting exhausts the stack, and empty ones take 50 bytes of memory for two of text.
+    if text.count("[") + text.count("{") > 10_000 or text.count(",") > MAX_TAPS + 100_000:
+        raise UsageError(f"{shown(path)} is not a FIR: its JSON holds too many parts")
+    try:
+        found = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{shown(path)} is not valid JSON: {printable(str(error))}") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{shown(path)} is not a FIR: its JSON is not an object")
+    return found
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a finite number")
+
+
+# .json
+
+
+def _write_json(fir: Fir) -> bytes:
+    return (json.dumps(_header(fir) | {"numtaps": fir.numtaps, "taps": fir.taps.tolist()}, allow_nan=False, indent=1) + "\n").encode()
+
+
+def _read_json(path: PathLike) -> Content:
+    found = _parse_json(read_text(path), path)
+    taps = found.get("taps")
+    if not isinstance(taps, list) or not all(type(tap) in (int, float) for tap in taps):
+        raise UsageError(f"{shown(path)} is not a FIR: it has no list of numbers called 'taps'")
+    return Content(_as_floats(taps, path), found)
+
+
+def _as_floats(values: list[Any], path: PathLike) -> Floats:
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError as error:
+        raise UsageError(f"{shown(path)}: a tap is not a finite number") from error
+
+
+# .csv
+
+
+def _write_csv(fir: Fir) -> bytes:
+    rows = [f"{k - fir.lookahead},{tap!r}" for k, tap in enumerate(fir.taps.tolist())]
+    return "\n".join(["# " + _header_line(fir), ",".join(CSV_HEADER), *rows, ""]).encode()
+
+
+def _read_csv(path: PathLike) -> Content:
+    """The sample column counts from −latency."""
+    table = csv_table(read_text(path), path)
+    if table.header != CSV_HEADER:
+        raise UsageError(f"{shown(path)} is not a FIR; expected the header line '{','.join(CSV_HEADER)}'")
+    taps: list[float] = []
+    first = 0.0
+    for line, fields in table.rows:
+        where = f"{shown(path)}, line {line}"
+        if len(fields) != 2:
+            raise UsageError(f"{where}: {len(fields)} fields where the header has 2")
+        sample = number(fields[0], where, "sample")
+        first = first if taps else sample
+        if sample != first + len(taps) or not sample.is_integer():
+            raise UsageError(f"{where}: sample {sample:g}; samples are counted up by one")
+        taps.append(number(fields[1], where, "coefficient"))
+    return Content(np.array(taps), {**_header_of(table.comments, path), "latency": int(-first)})
+
+
+# .txt, for SoX
+
+
+def _write_txt(fir: Fir) -> bytes:
+    # SoX advances N taps by (N−1)//2; zeros before (a) and behind (b) make that the look-ahead L plus a: N = 2(L+a)+1.
+    before = max(0, fir.numtaps - 1 - 2 * fir.lookahead)
+    behind = 2 * (fir.lookahead + before) + 1 - fir.numtaps - before
+    total = before + fir.numtaps + behind
+    comments = [_header_line(fir, first=before, numtaps=fir.numtaps), f"{total} coefficients for: sox IN OUT fir FILE"]
+    padded = np.pad(fir.taps, (before, behind)).tolist()
+    return "\n".join([*(f"# {comment}" for comment in comments), *map(repr, padded), ""]).encode()
+
+
+def _read_txt(path: PathLike) -> Content:
+    lines = read_text(path).splitlines()
+    comments = [line.strip()[1:].strip() for line in lines if line.strip().startswith("#")]
+    header = _header_of(comments, path)
+    # One word after the other, since the words of 64 MiB would take gigabytes; one beyond the limit is read, and refused.
+    taps = np.fromiter(itertools.islice(_coefficients(lines, path), MAX_TAPS + 1), np.float64)
+    if not header or len(taps) > MAX_TAPS:
+        return Content(taps, {"latency": (len(taps) - 1) // 2} if len(taps) else {})
+    return Content(_without_padding(taps, header, path), header)
+
+
+def _coefficients(lines: list[str], path: PathLike) -> Iterator[float]:
+    for n, line in enumerate(lines, start=1):
+        where = f"{shown(path)}, line {n}"
+        for word in _WORD.finditer(line.partition("#")[0]):
+            yield number(word[0], where, "coefficient")
+
+
+def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) -> Floats:
+    first, numtaps, latency = (header.get(name) for name in ("first", "numtaps", "latency"))
+    if isinstance(first, int) and isinstance(numtaps, int) and isinstance(latency, int) and first >= 0 and numtaps > 0:
+        taps = padded[first : first + numtaps]
+        aligned = (len(padded) - 1) // 2 == first + latency
+        if aligned and len(taps) == numtaps and np.count_nonzero(taps) == np.count_nonzero(padded):
+            return taps
+    raise UsageError(
+        f"{shown(path)} is damaged: its comment '{_MARK}…' does not fit its {len(padded)} coefficients; "
+        "take the comment out to have it read as SoX does"
+    )
+
+
+# .npy
+
+
+def _write_npy(fir: Fir) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, fir.taps.astype("<f8"), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _read_npy(path: PathLike) -> Content:
+    data = read_bytes(path)
+    try:
+        # frombuffer holds the stated shape against the bytes that are there, and takes neither memory nor objects.
+        version = np.lib.format.read_magic(stream := io.BytesIO(data))
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        array = np.frombuffer(data, dtype, count=math.prod(shape), offset=stream.tell())
+    except Exception as error:
+        raise UsageError(f"{shown(path)} is not a NumPy array file of numbers: {printable(str(error))}") from error
+    return Content(_vector(array.reshape(shape), path, "the array"), {})
+
+
+def _vector(array: NDArray[Any], path: PathLike, what: str) -> Floats:
+    """Real numbers in one row or column, as float64."""
+    if array.dtype.kind not in "fiu" or array.size != max(array.shape, default=0):
+        raise UsageError(f"{shown(path)}: {what} is {array.dtype} of shape {array.shape}; a FIR is one row or column of real numbers")
+    return array.reshape(-1).astype(np.float64)
+
+
+# .wav
+
+
+def _write_wav(fir: Fir) -> bytes:
+    """RIFF with IEEE float64 samples; the header is the INFO comment. Written here since libsndfile stamps floats with the time."""
+    fs = round(fir.fs or 0)
+    if fs != fir.fs or fs >= 1 << 31:
+        raise UsageError(f"a .wav cannot state a sampling rate of {fir.fs} Hz; write .json, .mat or .csv")
+    comment = _header_line(fir).encode() + b"\0"
+    chunks = [
+        (b"fmt ", struct.pack("<HHIIHHH", 3, 1, fs, 8 * fs & 0xFFFFFFFF, 8, 64, 0)),
+        (b"fact", struct.pack("<I", fir.numtaps)),
+        (b"LIST", b"INFO" + _chunk(b"ICMT", comment)),
+        (b"data", fir.taps.astype("<f8").tobytes()),
+    ]
+    return _chunk(b"RIFF", b"WAVE" + b"".join(_chunk(name, body) for name, body in chunks))
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def _read_wav(path: PathLike) -> Content:
+    """Any WAV of one channel; integers become fractions of full scale."""
+    import soundfile
+
+    data = read_bytes(path)
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            fs, channels, frames = file.samplerate, file.channels, file.frames
+            taps = file.read(min(frames, MAX_TAPS + 1), dtype="float64", always_2d=True)
+    except (soundfile.SoundFileError, TypeError, ValueError) as error:
+        raise UsageError(f"{shown(path)} is not an audio file: {printable(str(error))}") from error
+    if channels != 1:
+        raise UsageError(f"{shown(path)} has {channels} channels; a FIR has one, save each channel as a file of its own")
+    if len(taps) != min(frames, MAX_TAPS + 1):
+        raise UsageError(f"{shown(path)} is cut short: it states {frames} frames and holds {len(taps)}")
+    return Content(taps[:, 0], {**_header_of(_info_comments(data), path), "fs": fs})
+
+
+def _info_comments(data: bytes) -> list[str]:
+    """INFO comments (ICMT) of a RIFF file's bytes."""
+    lists = [body[4:] for name, body in _chunks(data[12:]) if name == b"LIST" and body[:4] == b"INFO"]
+    texts = [body for info in lists for name, body in _chunks(info) if name == b"ICMT"]
+    return [text.rstrip(b"\0").decode("utf-8", "replace") for text in texts]
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """RIFF chunks, name and body, as far as they go."""
+    view, at = memoryview(data), 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(view[at + 4 : at + 8], "little")
+        yield bytes(view[at : at + 4]), bytes(view[at + 8 : at + 8 + size])
+        at += 8 + size + size % 2
+
+
+# .mat
+
+
+def _write_mat(fir: Fir) -> bytes:
+    rate = {} if fir.fs is None else {"fs": fir.fs}
+    meta = json.dumps(dict(fir.meta))
+    return write_mat({"taps": fir.taps, **rate, "latency": float(fir.lookahead), "odd_ends": fir.odd_ends, "meta": meta})
+
+
+def _read_mat(path: PathLike) -> Content:
+    """Variables ``taps`` (or the only vector there is), ``fs``, ``latency``, ``odd_ends`` and ``meta`` (JSON)."""
+    data = read_bytes(path)
+    try:
+        found = read_mat(data, limit=MAX_BYTES)
+    except ValueError as error:
+        raise UsageError(f"cannot read {shown(path)}: {error}") from error
+    arrays = {name: value for name, value in found.items() if not isinstance(value, str)}
+    vectors = [name for name, value in arrays.items() if value.size > 1]
+    chosen = vectors[0] if len(vectors) == 1 else "taps"
+    if chosen not in arrays:
+        raise UsageError(f"{shown(path)} is not a FIR: it has no vector of numbers called 'taps'")
+    return Content(_vector(arrays[chosen], path, f"'{printable(chosen)}'"), _mat_header(found, path))
+
+
+def _mat_header(found: Mapping[str, Value], path: PathLike) -> dict[str, Any]:
+    given = {name: found[name] for name in ("fs", "latency", "odd_ends") if name in found}
+    header: dict[str, Any] = {n: v.item() if not isinstance(v, str) and v.size == 1 else v for n, v in given.items()}
+    # MATLAB's whole numbers are doubles, and its truth values small integers.
+    if isinstance(header.get("latency"), float) and header["latency"].is_integer():
+        header["latency"] = int(header["latency"])
+    if type(header.get("odd_ends")) is int:
+        header["odd_ends"] = bool(header["odd_ends"])
+    if isinstance(meta := found.get("meta"), str):
+        header["meta"] = _parse_json(meta, path)
+    return header
+
+
+READERS: dict[str, Callable[[PathLike], Content]] = {
+    ".json": _read_json, ".mat": _read_mat, ".wav": _read_wav, ".csv": _read_csv, ".txt": _read_txt, ".npy": _read_npy,
+}  # fmt: skip
+WRITERS: dict[str, Callable[[Fir], bytes]] = {
+    ".json": _write_json, ".mat": _write_mat, ".wav": _write_wav, ".csv": _write_csv, ".txt": _write_txt, ".npy": _write_npy,
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""The ears as torch modules."""

@@ -1,0 +1,292 @@
+"""The three ears as torch modules: which numbers are shown under which name, and can be learnt."""
+
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from earfilt.ears.kinds import documented
+from earfilt.synthesis.spectrum import frequency_response
+from earfilt.nn.module import EarFilter
+
+__all__ = ["HeadphoneFilter", "MiddleEarFilter", "OuterMiddleEarFilter"]
+
+
+@final
+class HeadphoneFilter(EarFilter):
+    """Headphone plus outer ear: Sennheiser HD 250 Linear at the eardrum.
+
+    Parameters
+    ----------
+    fs : float
+        Sampling rate in Hz.
+    order : int
+        Number of taps − 1 of one pass, ≥ 2.
+    phase_type : {'minimum', 'zero'}
+        One causal pass of a minimum-phase FIR, or forwards and backwards (as ``scipy.signal.filtfilt``) with the square root of the
+        amplitude, so that the audio gets the table's magnitude either way.
+    learnable : bool
+        ``frequency_data`` becomes a parameter (44 numbers); column 0 is shown and never used.
+    compensate_delay : bool
+        Accepted and reported; neither phase type has a delay left to remove.
+    dtype : torch.dtype
+        Of the stored numbers.
+
+    Attributes
+    ----------
+    fir_coeffs : (order + 1,)
+        FIR of one pass.
+    frequency_data : (22, 2)
+        Hz, linear gain.
+    group_delay : int
+        order//2.
+
+    Raises
+    ------
+    UsageError
+        A ValueError: fs not positive, or too low to keep two rows; order < 2; an unknown phase type.
+
+    References
+    ----------
+    Pralong & Carlile (1996), J. Acoust. Soc. Am. 100, 3785-3793, Fig. 1(e).
+
+    Examples
+    --------
+    >>> import torch
+    >>> ear = HeadphoneFilter(16000)
+    >>> ear
+    HeadphoneFilter(fs=16000, order=512, phase_type=minimum, learnable=False)
+    >>> ear(torch.zeros(2, 16000)).shape
+    torch.Size([2, 16000])
+    """
+
+    frequency_data: Tensor
+
+    def __init__(
+        self,
+        fs: float,
+        order: int = 512,
+        phase_type: str = "minimum",
+        learnable: bool = False,
+        compensate_delay: bool = True,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__(documented.headphone(fs, order, phase_type), learnable)
+        self.compensate_delay = bool(compensate_delay)
+        gains = torch.tensor(self._ear.numbers)
+        self._store("frequency_data", torch.stack([self._freqs, gains], 1), dtype, learnable=self.learnable)
+        _ = self.taps()
+
+    def _numbers(self) -> Tensor:
+        return self._value("frequency_data")[:, 1]
+
+    def _gain(self) -> float:
+        return 1.0
+
+    def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
+        """Frequencies (nfft//2 + 1,) in Hz and complex response of what ``forward`` does; exact for any ``nfft``."""
+        return self.get_effective_response(nfft)
+
+    def get_parameters(self) -> dict[str, Any]:
+        """The settings, with the number of table rows and their range in Hz."""
+        return {
+            "fs": self.fs,
+            "order": self.order,
+            "phase_type": self.phase_type,
+            "learnable": self.learnable,
+            "num_frequency_points": len(self._freqs),
+            "frequency_range": [float(self._freqs[0]), float(self._freqs[-1])],
+            "compensate_delay": self.compensate_delay,
+        }
+
+    def extra_repr(self) -> str:
+        return f"fs={self.fs}, order={self.order}, phase_type={self.phase_type}, learnable={self.learnable}"
+
+
+@final
+class MiddleEarFilter(EarFilter):
+    """Middle ear: eardrum pressure to stapes velocity.
+
+    Parameters
+    ----------
+    fs : float
+        Sampling rate in Hz.
+    filter_type : {'lopezpoveda2001', 'jepsen2008', 'goode1994'}
+        Stapes peak velocity at 0 dB SPL; inverse stapes impedance; velocity from stapes displacement (the AMT's default points).
+    order : int
+        Number of taps − 1 of one pass, even, ≥ 2.
+    phase_type : {'minimum', 'zero'}
+        As for HeadphoneFilter.
+    normalize_gain : bool
+        The effective response peaks at 0 dB. Without it the response is m/s per Pa (lopezpoveda2001, goode1994; peak −66 dB) or peaks
+        at 1e-8·10^(104/20) (jepsen2008).
+    learnable : bool
+        ``frequency_data``, and ``gain_normalization`` where ``normalize_gain``, become parameters.
+    compensate_delay : bool
+        With minimum phase the first order//2 output samples are dropped, as documented. A minimum-phase FIR has no such delay, so this
+        advances the signal (ruling 7); the command line never does it.
+    dtype : torch.dtype
+        Of the stored numbers.
+
+    Attributes
+    ----------
+    fir_coeffs : (order + 1,)
+        FIR of one pass, scaled, without ``gain_normalization``.
+    frequency_data : (N, 2)
+        Hz and amplitude relative to the table's maximum, continued to fs/2.
+    reference_gain : float
+        The table's maximum.
+    gain_normalization : scalar
+        dB.
+    group_delay : int
+        order//2.
+
+    Raises
+    ------
+    UsageError
+        A ValueError: as for HeadphoneFilter, and for an odd order or an unknown table.
+
+    References
+    ----------
+    Lopez-Poveda & Meddis (2001), J. Acoust. Soc. Am. 110, 3107-3118, Fig. 2(b); Jepsen, Ewert & Dau (2008), J. Acoust. Soc. Am. 124,
+    422-438; Goode, Killion, Nakamura & Nishihara (1994), Am. J. Otol. 15, 145-154, Fig. 1.
+    """
+
+    frequency_data: Tensor
+    gain_normalization: Tensor
+
+    def __init__(
+        self,
+        fs: float,
+        filter_type: str = "lopezpoveda2001",
+        order: int = 512,
+        phase_type: str = "minimum",
+        normalize_gain: bool = True,
+        learnable: bool = False,
+        compensate_delay: bool = True,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        ear = documented.middle_ear(fs, filter_type, order, phase_type, normalize_gain=bool(normalize_gain))
+        super().__init__(ear, learnable)
+        self.filter_type = filter_type
+        self.normalize_gain = bool(normalize_gain)
+        self.compensate_delay = bool(compensate_delay)
+        self._dropped = self.group_delay if self.compensate_delay and self.phase_type == "minimum" else 0
+        self.reference_gain = ear.reference_gain
+        relative = torch.tensor(ear.numbers)
+        self._store("frequency_data", torch.stack([self._freqs, relative], 1), dtype, learnable=self.learnable)
+        gain_db = torch.tensor(ear.gain_db(), dtype=torch.float64)
+        self._store("gain_normalization", gain_db, dtype, learnable=self.learnable and self.normalize_gain)
+        _ = self.taps()
+
+    def _numbers(self) -> Tensor:
+        return self._value("frequency_data")[:, 1]
+
+    def _gain(self) -> Tensor:
+        return torch.pow(10.0, self._value("gain_normalization") / 20.0)
+
+    def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
+        """Frequencies (nfft//2 + 1,) in Hz and complex response, normalisation included; exact for any ``nfft``."""
+        return self.get_effective_response(nfft)
+
+    def extra_repr(self) -> str:
+        return (
+            f"fs={self.fs}, filter_type={self.filter_type}, order={self.order}, phase_type={self.phase_type}, "
+            f"normalize_gain={self.normalize_gain}, learnable={self.learnable}"
+        )
+
+
+@final
+class OuterMiddleEarFilter(EarFilter):
+    """Outer ear (free or diffuse field) plus middle ear, as in models of loudness.
+
+    Parameters
+    ----------
+    fs : float
+        Sampling rate in Hz.
+    compensation_type : {'tfOuterMiddle1997', 'tfOuterMiddle2007'}
+        Middle ear of Moore et al. (1997), data as revised in 2006, or of ANSI S3.4-2007 (ruling 11: the first is not the table that was
+        published in 1997).
+    field_type : {'free', 'diffuse'}
+        Sound field of the outer ear's transfer function (ANSI S3.4-2007).
+    flow, fhigh : float
+        Range in Hz of the 1-Hz grid, 20 ≤ flow < fhigh ≤ 20 000.
+    order : int
+        Number of taps − 1 of one pass, even, ≥ 2.
+    learnable : bool
+        ``tf_gains`` becomes a parameter.
+    dtype : torch.dtype
+        Of the stored numbers.
+    convention : {'amt', 'published'}
+        What the audio gets: four times the published dB, as documented and as the Auditory Modeling Toolbox does (one pass has
+        amplitude 10^(dB/10), and there are two), or the published dB once (ruling 6).
+    phase_type : {'zero', 'minimum'}
+        Forwards and backwards, or one causal pass of the same effective magnitude.
+
+    Attributes
+    ----------
+    fvec : (N,) float64
+        flow … fhigh in Hz, every 1 Hz.
+    tf_gains : (N,)
+        dB.
+    fir_coeffs : (order + 1,)
+        FIR of one pass.
+
+    Raises
+    ------
+    UsageError
+        A ValueError: as for HeadphoneFilter, and for flow, fhigh out of range or an odd order.
+
+    References
+    ----------
+    ANSI S3.4-2007; Moore, Glasberg & Baer (1997), J. Audio Eng. Soc. 45, 224-240; Glasberg & Moore (2002), J. Audio Eng. Soc. 50, 331-342.
+    """
+
+    tf_gains: Tensor
+
+    def __init__(
+        self,
+        fs: float,
+        compensation_type: str = "tfOuterMiddle1997",
+        field_type: str = "free",
+        flow: float = 20.0,
+        fhigh: float = 16000.0,
+        order: int = 4096,
+        learnable: bool = False,
+        dtype: torch.dtype = torch.float32,
+        *,
+        convention: str = "amt",
+        phase_type: str = "zero",
+    ) -> None:
+        ear = documented.outer_middle_ear(fs, compensation_type, field_type, order, phase_type, flow=flow, fhigh=fhigh, convention=convention)
+        super().__init__(ear, learnable)
+        self.compensation_type = compensation_type
+        self.field_type = field_type
+        self.convention = convention
+        self.flow, self.fhigh = float(flow), float(fhigh)
+        self._store("tf_gains", torch.tensor(ear.numbers), dtype, learnable=self.learnable)
+        _ = self.taps()
+
+    @property
+    def fvec(self) -> Tensor:
+        """(N,) float64: the 1-Hz grid in Hz."""
+        return self._freqs
+
+    def _numbers(self) -> Tensor:
+        return self._value("tf_gains")
+
+    def _gain(self) -> float:
+        return 1.0
+
+    def get_transfer_function(self) -> tuple[Tensor, Tensor]:
+        """``fvec`` (N,) in Hz and ``tf_gains`` (N,) in dB."""
+        return self.fvec, self.tf_gains
+
+    def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
+        """Frequencies (nfft//2 + 1,) in Hz and response in dB of the FIR of one pass; exact for any ``nfft``."""
+        response = frequency_response(self._taps().one_pass, nfft)
+        tiny = torch.finfo(torch.float64).tiny
+        return self._frequencies(nfft, response), 20.0 * torch.log10(response.abs().clamp(min=tiny))
+
+    def extra_repr(self) -> str:
+        return f"fs={self.fs}, type='{self.compensation_type}', field='{self.field_type}'"

@@ -1,0 +1,1 @@
+"""One recording through one filter, and the record of it."""

@@ -1,0 +1,333 @@
+"""One file: source -> reader -> engine -> writer -> destination, and the record of it.
+
+Everything that can be refused is refused before the first byte is written. The engine is loaded by `filter_file` only, after the
+source was looked at, and torch only for another device than the CPU.
+"""
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from earfilt import __version__, audio
+from earfilt.chains import describe
+from earfilt.audio import tags
+from earfilt.audio.formats import Target
+from earfilt.audio.output_format import plan_target
+from earfilt.audio.reader import short_message
+from earfilt.errors import AudioError, UsageError, printable
+from earfilt.chains.request import FilterSpec
+from earfilt.render.job import FileJob, Options
+from earfilt.render.record import Row, decibels
+from earfilt.units import db_to_gain, gain_to_db
+
+if TYPE_CHECKING:
+    from earfilt.synthesis.fir import Fir
+    from earfilt.engine.pipeline import Levels, SampleFormat
+
+__all__ = ["FileJob", "Options", "Row", "check", "filter_file"]
+
+Progress = Callable[[int], None]
+
+
+def check(job: FileJob) -> audio.AudioInfo | None:
+    """Everything that can be refused before work, without loading the engine or reading samples.
+
+    Returns
+    -------
+    AudioInfo or None
+        None for the standard input and other pipes, which cannot be looked at twice.
+
+    Raises
+    ------
+    UsageError
+        The output exists, is the input, or its container cannot hold what is asked.
+    AudioError
+        The source is missing, no audio, damaged or cut short; the destination cannot be written.
+    """
+    options = job.options
+    audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
+    if audio.is_stream(job.source):
+        return None
+    info = audio.probe(job.source)
+    _plan(job, info)
+    return info
+
+
+def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = None) -> Row:
+    """Filter one file. May be called from several threads at once.
+
+    Parameters
+    ----------
+    threads : int
+        Workers that filter; reading and writing have their own.
+    progress : callable, optional
+        Gets the number of source frames read so far, after each block.
+
+    Returns
+    -------
+    Row
+        Of status ok or skipped.
+
+    Raises
+    ------
+    UsageError
+        As `check`, or the filter does not go with this sampling rate.
+    AudioError
+        As `check`, or reading or writing failed; NaN in the source; clipping, where that is an error. No output is left.
+    BrokenPipeError
+        The reader of the standard output went away.
+    """
+    started, options = time.perf_counter(), job.options
+    if options.exists == "skip" and os.path.lexists(job.destination) and not audio.is_stream(job.destination):
+        return Row(job.source, job.destination, job.name, "skipped", filter=job.spec.name)
+    streams = audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
+    directory = None if streams else os.path.dirname(os.path.abspath(job.destination))
+    twice = options.clip == "rescale"
+    with audio.open_reader(job.source, repair=options.repair, spool=twice, spool_dir=directory) as reader:
+        row = _Run(job, reader, threads, progress).row()
+    row.seconds = round(time.perf_counter() - started, 6)
+    return row
+
+
+def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, list[str]]:
+    if info.missing and not job.options.repair:
+        raise AudioError(short_message(info))
+    return plan_target(
+        info,
+        _suffix(job.source),
+        _suffix(job.destination),
+        fmt=job.options.format,
+        subtype=job.options.subtype,
+        unclipped=job.options.clip == "float",
+        tail=tail,
+    )
+
+
+def _suffix(path: str) -> str:
+    return "" if audio.is_stream(path) else os.path.splitext(path)[1]
+
+
+class _Run:
+    """The steps for one open source."""
+
+    def __init__(self, job: FileJob, reader: audio.Reader, threads: int, progress: Progress | None) -> None:
+        self.job, self.options, self.reader, self.progress = job, job.options, reader, progress
+        self.info = reader.info
+        planned = _plan(job, self.info)
+        from earfilt.chains.build import realise
+
+        self.fir = realise(job.spec, self.info.fs)
+        self.tail = self.fir.numtaps - 1 if self.options.tail == "keep" else 0
+        if self.tail and self.fir.lookahead:
+            raise UsageError("--tail keep needs a causal filter, this one looks ahead: add --phase minimum")
+        self.target, self.warnings = _plan(job, self.info, self.tail) if self.tail else planned
+        self.precision: Literal["float32", "float64"] = _precision(self.options.precision, self.info, self.target)
+        self.device = resolve_device(self.options.device)
+        self.threads, self.gain_db, self.rescaled_db = threads, self.options.gain_db, 0.0
+
+    def row(self) -> Row:
+        """Do it, and say what was done."""
+        if self.options.clip == "rescale" and self.target.sample.bits:
+            self._find_gain()
+        levels = self._write()
+        return self._record(levels)
+
+    def _find_gain(self) -> None:
+        levels = self._filter(lambda block: None, dither=False)
+        self.reader.rewind()
+        if levels.clipped.any():
+            self.rescaled_db = gain_to_db(_full_scale(self.target, self.options.dither) / float(levels.peak_out.max()))
+            self.gain_db += self.rescaled_db
+
+    def _write(self) -> "Levels":
+        job, options, info = self.job, self.options, self.info
+        metadata, left = self._metadata()
+        self.warnings += left
+        stored = not self.target.native
+        with (
+            audio.open_output(job.destination, exists=options.exists, in_place=options.in_place, spool=stored) as output,
+            audio.open_writer(output.file, self.target, metadata, frames=self._frames(output.seekable), seekable=output.seekable) as writer,
+        ):
+            levels = self._filter(writer.write, dither=options.dither)
+            if options.clip == "error" and levels.clipped.any():
+                raise AudioError(f"{info.name}: {_clip_message(levels, self._fitting(levels))}")
+            if not self.target.sample.bits and not (levels.peak_out <= np.finfo(self.target.sample.dtype).max).all():
+                raise AudioError(f"{info.name}: the output goes beyond what {self.target.subtype} can hold; use a lower --gain")
+            # A pipe tells the chunks behind its samples at its end.
+            late = self.reader.info.metadata.after if options.metadata and not self.reader.rewindable else ()
+            self.warnings += writer.finish(tags.with_history(late, self.target, self._history()))
+        return levels
+
+    def _frames(self, seekable: bool) -> int | None:
+        """Frames to come. What is repaired may end early, which a pipe's header cannot be told any more."""
+        if self.info.frames is None or (self.options.repair and not seekable):
+            return None
+        return self.info.frames + self.tail
+
+    def _filter(self, write: Callable[..., None], *, dither: bool) -> "Levels":
+        from earfilt.engine import pipeline
+
+        settings = pipeline.Settings(
+            precision=self.precision,
+            device=self.device,
+            gain=db_to_gain(self.gain_db),
+            dither_seed=_seed(self.job.name) if dither and self.target.sample.bits else None,
+            keep_tail=self.options.tail == "keep",
+            repair=self.options.repair,
+            threads=self.threads,
+        )
+        source, target = _format(self.info.dtype, self.info.bits), _format(self.target.sample.dtype, self.target.sample.bits)
+        try:
+            return pipeline.run(self._read, write, self.fir, source=source, target=target, channels=self.info.channels, settings=settings)
+        except pipeline.NonFiniteError as error:
+            error.args = (f"{self.info.name}: {error.args[0]}",)
+            raise
+
+    def _read(self, frames: int) -> "audio.Array":
+        block = self.reader.read(frames)
+        if self.progress is not None:
+            self.progress(self.reader.frames_read)
+        return block
+
+    def _metadata(self) -> tuple[audio.Metadata, list[str]]:
+        if not self.options.metadata:
+            return audio.Metadata(), []
+        metadata = self.info.metadata
+        text = self._history()
+        carried = replace(
+            metadata,
+            before=tags.with_history(metadata.before, self.target, text),
+            after=tags.with_history(metadata.after, self.target, text),
+        )
+        return carried, tags.left_behind(metadata, self.target)
+
+    def _history(self) -> str:
+        name = printable(self.job.spec.name).replace(",", ";")
+        return f"earfilt {__version__}; {name}"
+
+    def _fitting(self, levels: "Levels") -> float:
+        """The ``--gain`` at which nothing clips, rounded down to 0.01 dB."""
+        fit = gain_to_db(_full_scale(self.target, self.options.dither) / float(levels.peak_out.max()))
+        return math.floor(100.0 * (self.gain_db + fit)) / 100.0
+
+    def _record(self, levels: "Levels") -> Row:
+        job, info, target, fir = self.job, self.reader.info, self.target, self.fir
+        clipped = bool(levels.clipped.any())
+        row = Row(job.source, job.destination, job.name, "ok", format=target.container, subtype=target.subtype)
+        row.source_format, row.source_subtype = info.container, info.subtype
+        row.fs, row.channels, row.frames = info.fs, info.channels, levels.frames_out
+        _describe(row, job.spec, fir)
+        row.peak_in_dbfs, row.rms_in_dbfs = decibels(levels.peak_in), decibels(levels.rms_in)
+        row.peak_out_dbfs, row.rms_out_dbfs = decibels(levels.peak_out), decibels(levels.rms_out)
+        if self.options.full_scale_spl is not None:
+            # A full-scale sine has an RMS of 1/√2: where its level is the reference, RMS 1.0 lies 3.01 dB above.
+            offset = self.options.full_scale_spl + (gain_to_db(math.sqrt(2.0)) if self.options.full_scale == "peak" else 0.0)
+            row.spl_in_db, row.spl_out_db = decibels(levels.rms_in, offset), decibels(levels.rms_out, offset)
+        row.clipped = [int(count) for count in levels.clipped]
+        row.fitting_gain_db = self._fitting(levels) if clipped else None
+        row.gain_db, row.rescaled_db = round(self.gain_db, 6), round(self.rescaled_db, 6)
+        row.dithered = self.options.dither and bool(target.sample.bits)
+        row.repaired, row.missing_frames = levels.repaired, info.missing
+        row.device, row.precision = self.device, self.precision
+        row.warnings = [*info.warnings, *self.warnings, *_repairs(row, info), *describe.warnings(fir), *noise_floor_advice(levels, target)]
+        return row
+
+
+def _repairs(row: Row, info: audio.AudioInfo) -> list[str]:
+    """What ``--repair`` had to do, in words."""
+    words = [f"{row.repaired} NaN or infinite samples read as 0"] if row.repaired else []
+    if info.missing:
+        words.append(f"the source is cut short: {info.frames} frames were there, at least {info.missing} are missing")
+    return words
+
+
+def _describe(row: Row, spec: FilterSpec, fir: "Fir") -> None:
+    meta = fir.meta
+    row.filter, row.parameters, row.coefficients_sha256 = spec.name, meta, fir.sha256
+    row.convention, row.order, row.phase = meta.get("convention"), meta.get("order"), meta.get("phase")
+    row.latency = fir.lookahead
+    row.gain_1khz_db = _gain_1khz_db(fir)
+
+
+@lru_cache(maxsize=64)
+def _gain_1khz_db(fir: "Fir") -> float | None:
+    if fir.fs is None or fir.fs < 2000.0:
+        return None
+    return decibels([abs(complex(fir.response([1000.0])[0]))])[0]
+
+
+def _format(dtype: str, bits: int) -> "SampleFormat":
+    from earfilt.engine.pipeline import SampleFormat
+
+    return SampleFormat(dtype, bits)  # type: ignore[arg-type]
+
+
+def _precision(asked: str, info: audio.AudioInfo, target: Target) -> Literal["float32", "float64"]:
+    if asked != "auto":
+        return "float64" if asked == "float64" else "float32"
+    sample = target.sample
+    wide = max(info.bits, sample.bits) > 16 or "float64" in (info.dtype, sample.dtype)
+    return "float64" if wide else "float32"
+
+
+def _full_scale(target: Target, dither: bool) -> float:
+    """Largest amplitude that an integer subtype holds on both sides of zero; dither takes a code more."""
+    return 1.0 - (2 if dither else 1) * 2.0 ** (1 - target.sample.bits)
+
+
+def _clip_message(levels: "Levels", fitting: float) -> str:
+    counts = ", ".join(f"{int(n)} in channel {i}" for i, n in enumerate(levels.clipped) if n)
+    peak = gain_to_db(float(levels.peak_out.max()))
+    return f"{int(levels.clipped.sum())} samples would be clipped ({counts}), the peak is {peak:+.2f} dBFS; --gain {fitting:.2f} fits"
+
+
+def _seed(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8], "big") >> 1
+
+
+def noise_floor_advice(levels: "Levels", target: Target) -> list[str]:
+    """A warning where the filter took the signal down into the rounding noise of an integer output.
+
+    Rounding makes noise of 1/√12 of a code (RMS). A channel is in trouble when the output lies less than 40 dB above it and the filter
+    took it down by 20 dB or more.
+    """
+    bits = target.sample.bits
+    if not bits:
+        return []
+    noise = 2.0 ** (1 - bits) / math.sqrt(12.0)
+    for level_in, level_out in zip(levels.rms_in, levels.rms_out, strict=True):
+        if level_in > 0.0 and level_out < 100.0 * noise and level_out <= 0.1 * level_in:
+            distance = gain_to_db(level_out / noise) if level_out else -math.inf
+            where = f"only {distance:.0f} dB above" if distance > 0.0 else "below"
+            return [f"the output lies {where} the rounding noise of {target.subtype}: add --subtype FLOAT"]
+    return []
+
+
+def resolve_device(name: str) -> str:
+    """The torch device that ``--device`` means.
+
+    Raises
+    ------
+    UsageError
+        It does not exist here.
+    """
+    if name == "cpu":
+        return name
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = name.partition(":")
+    there: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if kind not in there or (index and not index.isdecimal()):
+        raise UsageError(f"unknown device '{printable(name)}'; it can be cpu, cuda, cuda:N, mps or auto")
+    if not there[kind]() or (kind == "cuda" and index and int(index) >= torch.cuda.device_count()):
+        raise UsageError(f"device '{printable(name)}' does not exist on this machine; use --device cpu")
+    return name

@@ -1,0 +1,1 @@
+"""How results look: rows, summaries, tables, figures, drawings in a terminal."""

@@ -1,0 +1,216 @@
+"""How a row looks: the summary of one file, JSON lines, and the table at the end of a batch.
+
+A row is the record of one file (`earfilt.render.record.Row`); everything here only reads it. Names come from file systems, so that
+whatever reaches a terminal goes through `printable`.
+"""
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TextIO
+
+from earfilt.errors import AudioError, printable
+from earfilt.chains.describe import deviation_words, joined
+
+if TYPE_CHECKING:
+    from earfilt.render.record import Row
+
+
+def summary(row: "Row") -> str:
+    """What a user wants to know of one filtered file: lines of a label and its value, without a line's end at the last.
+
+    Parameters
+    ----------
+    row : Row
+        Of any status; of a failed one, the reason.
+    """
+    if row.status != "ok":
+        return f"{row.status}: {printable(row.source)}: {printable(row.error or '')}"
+    said = {
+        "filter": _filter(row),
+        "deviation": deviation_words(row.parameters),
+        "audio": f"{row.fs:g} Hz, {_counted(row.channels or 0, 'channel')}, {row.frames} frames ({duration(audio_seconds(row))})",
+        "written as": f"{row.format} {row.subtype}, computed in {row.precision} on {row.device}",
+        "peak": f"in {_levels(row.peak_in_dbfs)}, out {_levels(row.peak_out_dbfs)} dBFS",
+        "level": f"in {_levels(row.spl_in_db)}, out {_levels(row.spl_out_db)} dB SPL" if row.spl_in_db else "",
+        "clipped": _clipped(row),
+        **{f"warning {i}": printable(text) for i, text in enumerate(row.warnings, 1)},
+    }
+    lines = [f"{printable(row.source)} -> {printable(row.destination)}"]
+    return "\n".join(lines + [f"  {label:<11} {text}" for label, text in said.items() if text])
+
+
+def _filter(row: "Row") -> str:
+    parameters = row.parameters
+    words = [printable(row.filter or "")]
+    words += [f"variant {joined(parameters['variant'])}"] if parameters.get("variant") else []
+    words += [f"{joined(row.convention)} convention"] if row.convention else []
+    words += [f"order {joined(row.order)}"] if row.order is not None else []
+    words += [f"{joined(row.phase)} phase"] if row.phase else []
+    words += [f"gain {row.gain_db:+.2f} dB"] if row.gain_db else []
+    return ", ".join(words)
+
+
+def _clipped(row: "Row") -> str:
+    if not any(row.clipped):
+        return "no sample"
+    channels = ", ".join(f"{count} in channel {i}" for i, count in enumerate(row.clipped) if count)
+    return f"{_counted(sum(row.clipped), 'sample')} ({channels}); --gain {row.fitting_gain_db:.2f} fits"
+
+
+def _levels(values: Sequence[float | None]) -> str:
+    """Levels of the channels; None is digital silence."""
+    return " / ".join("−inf" if value is None else f"{value:.2f}" for value in values)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def audio_seconds(row: "Row") -> float:
+    """Duration of what was filtered; 0 where it is not known, as in failed rows."""
+    return (row.frames or 0) / row.fs if row.fs else 0.0
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(3.25), duration(200), duration(7384)
+    ('3.2 s', '3 min 20 s', '2 h 03 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class JsonLines:
+    """A stream of rows as JSON lines, one a file, in ASCII; each line is handed on at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, row: "Row") -> None:
+        """Append one row."""
+        self._stream.write(row.to_json() + "\n")
+        self._stream.flush()
+
+
+@contextmanager
+def open_report(target: str | None) -> Iterator[JsonLines | None]:
+    """The report that ``--report`` names: a file, ``-`` for the standard output, or none.
+
+    Raises
+    ------
+    AudioError
+        The file cannot be written.
+    """
+    with ExitStack() as stack:
+        if target is None:
+            yield None
+        elif target == "-":
+            yield JsonLines(sys.stdout)
+        else:
+            try:
+                stream = stack.enter_context(open(target, "w", encoding="ascii", newline="\n"))
+            except OSError as error:
+                raise AudioError(f"cannot write the report {printable(target)}: {error.strerror or error}") from error
+            yield JsonLines(stream)
+
+
+@dataclass
+class Totals:
+    """What became of the files so far; memory does not grow with their number."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    passed_over: int = 0
+    audio_seconds: float = 0.0
+    reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    clipped_files: int = 0
+    clipped_samples: int = 0
+    fitting_gain: tuple[float, str] = (float("inf"), "")
+    warnings: Counter[str] = field(default_factory=Counter)
+
+    def add(self, row: "Row") -> None:
+        """Count one row."""
+        if row.status == "ok":
+            self._add_done(row)
+        elif row.status == "skipped":
+            self.skipped += 1
+        else:
+            self.failed += 1
+            reason = reason_of(row)
+            self.reasons[reason] += 1
+            self.examples.setdefault(reason, row.source)
+
+    def _add_done(self, row: "Row") -> None:
+        self.done += 1
+        self.audio_seconds += audio_seconds(row)
+        self.warnings.update({_anonymous(text, row) for text in row.warnings})
+        if any(row.clipped):
+            self.clipped_files += 1
+            self.clipped_samples += sum(row.clipped)
+            self.fitting_gain = min(self.fitting_gain, (row.fitting_gain_db or 0.0, row.destination))
+
+    @property
+    def files(self) -> int:
+        """Rows counted."""
+        return self.done + self.skipped + self.failed
+
+
+def reason_of(row: "Row") -> str:
+    """Why a file failed, without what differs from file to file (its names and numbers), so that equal reasons group."""
+    return _anonymous(row.error or "unknown", row)
+
+
+def _anonymous(text: str, row: "Row") -> str:
+    for name in sorted({row.source, row.destination, row.name, printable(row.source)}, key=len, reverse=True):
+        if name:
+            text = text.replace(name, "…")
+    text = re.sub(r"(?<![\w.])\d[\d,]*(\.\d+)?\b", "N", text)
+    return re.sub(r"^[…\s:]+", "", printable(text))
+
+
+def table(totals: Totals, seconds: float) -> str:
+    """The end of a batch: done, skipped, failed with reasons grouped, clipping in one line, audio and speed.
+
+    Parameters
+    ----------
+    seconds : float
+        Wall-clock time of the whole batch.
+    """
+    lines = list(_lines(totals, seconds))
+    width = max(len(count) for count, _ in lines)
+    return "\n".join(f"{count:>{width}}  {text}" for count, text in lines)
+
+
+def _lines(totals: Totals, seconds: float) -> Iterator[tuple[str, str]]:
+    speed = totals.audio_seconds / seconds if seconds else 0.0
+    yield f"{totals.done:,}", f"done: {duration(totals.audio_seconds)} of audio in {duration(seconds)}, {speed:,.0f} × real time"
+    if totals.skipped:
+        yield f"{totals.skipped:,}", "skipped: already there"
+    if totals.passed_over:
+        yield f"{totals.passed_over:,}", "passed over: no audio"
+    if totals.failed:
+        yield f"{totals.failed:,}", "failed:"
+    for reason, count in totals.reasons.most_common(20):
+        yield f"{count:,}", f"  {reason} (e.g. {printable(totals.examples[reason])})"
+    for text, count in totals.warnings.most_common(5):
+        yield f"{count:,}", f"warned: {text}"
+    if totals.clipped_files:
+        yield f"{totals.clipped_files:,}", clipping(totals)
+
+
+def clipping(totals: Totals) -> str:
+    """One line on all clipping, with the gain that would have avoided it."""
+    gain, name = totals.fitting_gain
+    samples = _counted(totals.clipped_samples, "sample")
+    return f"clipped: {samples}; --gain {gain:.2f} would fit the loudest, {printable(name)}, and with it all"

@@ -1,0 +1,1 @@
+"""Bytes on disk: outputs that appear whole or not at all, and small data files."""

@@ -1,0 +1,301 @@
+"""The place where an output appears: whole, or not at all.
+
+A file is written under a hidden name beside its destination, ``.NAME.earfilt-HOST-PID-RANDOM.suffix``, and moved into place once it
+is complete. Whoever is killed leaves such a name behind; the next run that writes into the directory removes it, if the process
+that it names ran on this machine and is dead.
+"""
+
+import errno
+import hashlib
+import io
+import os
+import platform
+import re
+import secrets
+import stat
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from earfilt.errors import AudioError, UsageError, printable
+
+Exists = Literal["refuse", "force", "skip"]
+
+_TEMP = re.compile(r"^\..*\.earfilt-([0-9a-f]{6})-(\d+)-[0-9a-f]{8}(\.[^.]*)?$", re.DOTALL)
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
+_PIECE = 1 << 20
+_lock = threading.Lock()
+_live: set[str] = set()
+_swept: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Output:
+    """An open output.
+
+    Parameters
+    ----------
+    file : raw binary file
+        For reading and writing if seekable.
+    seekable : bool
+        False for a pipe or a terminal.
+    """
+
+    file: io.RawIOBase
+    seekable: bool
+
+
+def is_stream(path: str) -> bool:
+    """Whether a destination is the standard output, a pipe or a device: written as it comes, never replaced."""
+    return path == "-" or ((status := _status(path)) is not None and _flows(status))
+
+
+def check_destination(source: str, path: str, *, exists: Exists = "refuse", in_place: bool = False) -> bool:
+    """Refuse, before any work, what would do harm.
+
+    Returns
+    -------
+    bool
+        Whether the destination is a stream (see `is_stream`).
+
+    Raises
+    ------
+    UsageError
+        The output is the input (under any name), or exists and may not be replaced.
+    AudioError
+        The directory is missing or not writable, or the destination is a directory.
+    """
+    if "\0" in source + path:
+        raise AudioError(f"{printable(source if chr(0) in source else path)} is no file name: it holds a zero byte")
+    there = _status(path)
+    if there is not None and stat.S_ISREG(there.st_mode) and not (in_place and path != "-") and _is(source, there):
+        raise UsageError(f"output {printable(path)} is the input itself; use --in-place to replace it")
+    if path == "-" or (there is not None and _flows(there)):
+        return True
+    if there is not None and stat.S_ISDIR(there.st_mode):
+        raise AudioError(f"output {printable(path)} is a directory")
+    named = there is not None or os.path.lexists(path)
+    if named and not in_place and exists == "refuse":
+        raise UsageError(exists_message(path))
+    directory = os.path.dirname(os.path.realpath(path) if named else path) or os.curdir
+    if not os.access(os.path.join(directory, ""), os.W_OK | os.X_OK):  # an executable file is none
+        if not os.path.isdir(directory):
+            raise AudioError(f"cannot write {printable(path)}: its directory does not exist; make it first")
+        raise AudioError(f"cannot write {printable(path)}: no permission to create files in its directory")
+    return False
+
+
+def _status(path: str, stream: int = 1) -> os.stat_result | None:
+    """What lies behind a path, or a standard stream for ``-``; None where nothing does."""
+    try:
+        return os.fstat(stream) if path == "-" else os.stat(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _flows(status: os.stat_result) -> bool:
+    """Whether it is a pipe or a device."""
+    return not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode)
+
+
+def _is(source: str, there: os.stat_result) -> bool:
+    """Whether a source is the file that is there, under any name, or redirected to the standard input."""
+    status = _status(source, 0)
+    return status is not None and os.path.samestat(status, there)
+
+
+def exists_message(path: str) -> str:
+    """What to tell of a destination that is taken."""
+    return f"output {printable(path)} exists already; use --force to replace it or --skip-existing to keep it"
+
+
+@contextmanager
+def open_output(path: str, *, exists: Exists = "refuse", in_place: bool = False, spool: bool = False) -> Iterator[Output]:
+    """An output that appears when the block ends, and never if it raises.
+
+    Parameters
+    ----------
+    path : str
+        A file, ``-`` for the standard output, or a pipe or device.
+    exists : 'refuse', 'force' or 'skip'
+        'force' replaces a file that is there. Otherwise the move never replaces one, not even one that another process put there
+        meanwhile.
+    in_place : bool
+        As 'force'; a link is followed and stays.
+    spool : bool
+        Make a stream seekable: it is put together on disk and sent at the end.
+
+    Raises
+    ------
+    UsageError
+        The destination was taken meanwhile.
+    AudioError
+        What the system says: no space, no permission, a directory that is gone.
+    """
+    if is_stream(path):
+        with _stream(path, spool) as output:
+            yield output
+        return
+    replace = in_place or exists == "force"
+    final = os.path.realpath(path) if replace else path
+    sweep(os.path.dirname(os.path.abspath(final)))
+    try:
+        with _temporary(final) as (temp, file):
+            yield Output(file, seekable=True)
+            if replace:
+                _like(file, final)
+            file.close()
+            _publish(temp, final, replace)
+    except OSError as error:
+        if isinstance(error, AudioError):
+            raise
+        raise AudioError(f"cannot write {printable(path)}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _temporary(final: str) -> Iterator[tuple[str, io.FileIO]]:
+    temp = _temp_name(final)
+    with _lock:
+        _live.add(temp)
+    try:
+        with io.FileIO(temp, "x+") as file:
+            yield temp, file
+    finally:
+        with suppress(OSError):
+            os.unlink(temp)
+        with _lock:
+            _live.discard(temp)
+
+
+def _temp_name(final: str) -> str:
+    directory, name = os.path.split(final)
+    suffix = os.path.splitext(name)[1][:16]
+    # 255 bytes is the longest name that usual file systems take.
+    stem = os.fsdecode(os.fsencode(name)[: 180 - len(os.fsencode(suffix))])
+    return os.path.join(directory, f".{stem}.earfilt-{_host()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}")
+
+
+@cache
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+
+
+def _like(file: io.FileIO, final: str) -> None:
+    """Give the new file the mode and, where allowed, the owner of the one it replaces, and make sure of its bytes before that goes."""
+    with suppress(FileNotFoundError):
+        old = os.stat(final)
+        if hasattr(os, "fchown"):
+            with suppress(OSError):
+                os.fchown(file.fileno(), old.st_uid, old.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
+        os.fsync(file.fileno())
+
+
+def _publish(temp: str, final: str, replace: bool) -> None:
+    if replace:
+        os.replace(temp, final)
+        return
+    try:
+        # A link fails where the name is taken; a rename would replace what another process has just put there.
+        os.link(temp, final)
+    except FileExistsError:
+        raise UsageError(exists_message(final)) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(final):
+            raise UsageError(exists_message(final)) from None
+        os.rename(temp, final)
+
+
+@contextmanager
+def _stream(path: str, spool: bool) -> Iterator[Output]:
+    """The standard output or a device; a reader that went away raises `BrokenPipeError`, which is no fault."""
+    name = "standard output" if path == "-" else printable(path)
+    try:
+        with io.FileIO(os.dup(1) if path == "-" else path, "wb") as file:
+            if not spool:
+                yield Output(file, seekable=_can_seek(file))
+                return
+            with tempfile.TemporaryFile(buffering=0) as whole:
+                yield Output(whole, seekable=True)
+                whole.seek(0)
+                while piece := whole.read(_PIECE):
+                    write_all(file.write, piece)
+    except OSError as error:
+        if isinstance(error, (AudioError, BrokenPipeError)):
+            raise
+        raise AudioError(f"cannot write {name}: {error.strerror or error}") from error
+
+
+def _can_seek(file: io.FileIO) -> bool:
+    """A regular file at its beginning that is not appended to, so that its header can be corrected."""
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    return file.tell() == 0 and not _appends(file)
+
+
+def _appends(file: io.FileIO) -> bool:
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    return bool(fcntl.fcntl(file.fileno(), fcntl.F_GETFL) & os.O_APPEND)
+
+
+def sweep(directory: str) -> int:
+    """Remove what killed processes of this machine left in a directory; returns how many files.
+
+    A directory is looked through once in the life of a process.
+    """
+    with _lock:
+        if directory in _swept:
+            return 0
+        _swept.add(directory)
+    removed = 0
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            named = _TEMP.match(entry.name)
+            if named and named[1] == _host() and not _alive(int(named[2])):
+                with suppress(OSError):
+                    os.unlink(entry.path)
+                    removed += 1
+    return removed
+
+
+def _alive(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # there, signal 0 would end the process
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one of earfilt's unfinished outputs, to be passed over when a directory is searched."""
+    return _TEMP.match(name) is not None
+
+
+def discard_all() -> None:
+    """Remove every unfinished output of this process: for a way out that runs no ``finally`` (`os._exit`)."""
+    with _lock:
+        names = list(_live)
+    for name in names:
+        with suppress(OSError):
+            os.unlink(name)
+
+
+def write_all(write: Callable[[memoryview], int | None], data: bytes | bytearray | memoryview) -> None:
+    """Write every byte (raw files may take fewer at a time)."""
+    view = memoryview(data).cast("B")
+    while view:
+        view = view[write(view) or 0 :]

@@ -1,0 +1,1 @@
+"""A curve becomes a FIR: frequency sampling, phase, tolerance, deviation, response."""

@@ -1,0 +1,1 @@
+"""Chebyshev approximation by cosine polynomials: the smallest degree inside a band."""

@@ -1,0 +1,440 @@
+"""FIR and curve files: bits that come back, files of other programs, files of no good will."""
+
+import io
+import json
+import os
+import struct
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+import scipy.io
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from earfilt.files import firs, fir_formats
+from earfilt.storage import reading as plainfile
+from earfilt.errors import AudioError, UsageError
+from earfilt.synthesis.fir import Fir
+from earfilt.files.firs import SUFFIXES, holds_fir, read_curve, read_fir, write_fir
+
+CARRY_ALL = [suffix for suffix in SUFFIXES if suffix != ".npy"]
+META = {"filter": "headphone", "order": [512, 256], "source": "Pralong & Carlile µ–\u2028\n", "deviation_db": 0.1, "nothing": None}
+
+
+def odd_taps(n=33, seed=0):
+    """Taps that show every loss: neighbours of 1, denormals, negative zero, huge and tiny values."""
+    taps = np.random.default_rng(seed).standard_normal(n) * 10.0 ** np.arange(-n, 0)
+    special = [1 / 3, np.nextafter(1.0, 2.0), 5e-324, -0.0, 1.7976931348623157e308, -1e-17]
+    taps[: min(n, 6)] = special[:n]
+    return taps
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(("lookahead", "odd_ends"), [(0, False), (16, True), (7, False), (32, True)])
+def test_what_is_written_is_read_back_to_the_same_bits(tmp_path, suffix, lookahead, odd_ends):
+    fir = Fir(odd_taps(), 44100.0, lookahead, odd_ends, META)
+    path = tmp_path / f"fir{suffix}"
+    write_fir(fir, path)
+    back = read_fir(path, latency=lookahead if suffix == ".npy" else None)
+    assert back.taps.tobytes() == fir.taps.tobytes()
+    assert back.lookahead == lookahead
+    if suffix != ".npy":
+        assert (back.fs, back.odd_ends, dict(back.meta)) == (44100.0, odd_ends, META)
+        assert back.sha256 == fir.sha256
+
+
+@given(
+    taps=st.lists(st.floats(allow_nan=False, allow_infinity=False, width=64), min_size=1, max_size=9),
+    share=st.floats(0, 1, exclude_max=True),
+    fs=st.sampled_from([8000.0, 22050.0, 192000.0]),
+)
+@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("suffix", CARRY_ALL)
+def test_any_taps_and_latency_come_back(tmp_path_factory, suffix, taps, share, fs):
+    fir = Fir(np.array(taps), fs, int(share * len(taps)), False)
+    path = tmp_path_factory.mktemp("any") / f"fir{suffix}"
+    write_fir(fir, path)
+    assert read_fir(path).sha256 == fir.sha256
+
+
+@pytest.mark.parametrize("suffix", [".json", ".mat"])
+def test_odd_rates_come_back_and_wav_refuses_them(tmp_path, suffix):
+    fir = Fir(np.ones(3), 44100.5)
+    write_fir(fir, tmp_path / f"a{suffix}")
+    assert read_fir(tmp_path / f"a{suffix}").fs == 44100.5
+    with pytest.raises(UsageError, match=r"44100\.5 Hz; write \.json"):
+        write_fir(fir, tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_same_fir_makes_the_same_bytes(tmp_path, suffix, monkeypatch):
+    fir = Fir(odd_taps(), 48000.0, 3, True, META)
+    write_fir(fir, tmp_path / f"a{suffix}")
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    monkeypatch.setattr("time.asctime", lambda *_: "Sat Jan  1 00:00:00 2000")
+    write_fir(fir, tmp_path / f"b{suffix}")
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+def test_other_programs_read_the_numbers(tmp_path):
+    fir = Fir(odd_taps(5) * 0 + np.arange(5) / 7, 32000.0, 2, True, META)
+    for suffix in SUFFIXES:
+        write_fir(fir, tmp_path / f"fir{suffix}")
+    assert np.array_equal(np.load(tmp_path / "fir.npy"), fir.taps)
+    assert np.array_equal(scipy.io.loadmat(tmp_path / "fir.mat", squeeze_me=True)["taps"], fir.taps)
+    samples, fs = soundfile.read(tmp_path / "fir.wav", dtype="float64")
+    assert (fs, soundfile.info(tmp_path / "fir.wav").subtype) == (32000, "DOUBLE")
+    assert np.array_equal(samples, fir.taps)
+    table = np.loadtxt(tmp_path / "fir.csv", delimiter=",", skiprows=2)
+    assert np.array_equal(table, np.column_stack([np.arange(-2, 3), fir.taps]))
+    found = json.loads((tmp_path / "fir.json").read_text())
+    assert (found["taps"], found["fs"], found["latency"], found["odd_ends"]) == (fir.taps.tolist(), 32000.0, 2, True)
+
+
+def test_sox_text_is_padded_so_that_half_its_taps_are_the_advance(tmp_path):
+    for lookahead, total in ((0, 9), (4, 9), (2, 5), (1, 7)):
+        fir = Fir(np.arange(1.0, 6.0), 8000.0, lookahead)
+        write_fir(fir, tmp_path / "fir.txt", force=True)
+        padded = np.loadtxt(tmp_path / "fir.txt")
+        first = int(np.flatnonzero(padded)[0])
+        assert len(padded) == total
+        assert (len(padded) - 1) // 2 == first + lookahead
+
+
+def test_bare_taps_are_centred_where_symmetric_and_causal_otherwise(tmp_path):
+    for taps, lookahead in (([1.0, 2, 1], 1), ([1.0, 2, 3], 0), ([1.0, 2, 2, 1], 1), ([1.0, 0, -1], 0), ([2.0], 0)):
+        np.save(tmp_path / "fir.npy", np.array(taps))
+        soundfile.write(tmp_path / "fir.wav", np.array(taps) / 8, 8000, subtype="FLOAT")
+        scipy.io.savemat(tmp_path / "fir.mat", {"h": np.array([*taps, 0.0, 0.0][: max(2, len(taps))])})
+        assert (read_fir(tmp_path / "fir.npy").lookahead, read_fir(tmp_path / "fir.wav").lookahead) == (lookahead, lookahead)
+        assert read_fir(tmp_path / "fir.npy").fs is None
+        assert read_fir(tmp_path / "fir.wav").fs == 8000.0
+        assert read_fir(tmp_path / "fir.mat").fs is None
+    assert read_fir(tmp_path / "fir.npy", latency=0).lookahead == 0
+
+
+def test_foreign_text_means_what_sox_takes_it_for(tmp_path):
+    (tmp_path / "fir.txt").write_text("# HP filter\n 1 2\t3 # end\n4\n")
+    fir = read_fir(tmp_path / "fir.txt")
+    assert (fir.taps.tolist(), fir.lookahead, fir.fs, fir.odd_ends) == ([1, 2, 3, 4], 1, None, False)
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f8", "<i2", "|u1", "<f2"])
+@pytest.mark.parametrize("shape", [(4,), (1, 4), (4, 1)])
+def test_numpy_arrays_of_any_real_dtype(tmp_path, dtype, shape):
+    np.save(tmp_path / "fir.npy", np.arange(4).reshape(shape).astype(dtype))
+    assert read_fir(tmp_path / "fir.npy").taps.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i2", "u1"])
+def test_matlab_files_of_another_writer(tmp_path, compressed, dtype):
+    values = {"taps": np.arange(300, dtype=dtype), "fs": np.int32(22050), "note": "x" * 99, "other": {"cell": [1]}, "w": np.eye(3) * 1j}
+    scipy.io.savemat(tmp_path / "fir.mat", values, do_compression=compressed)
+    fir = read_fir(tmp_path / "fir.mat")
+    assert np.array_equal(fir.taps, np.arange(300).astype(dtype))
+    assert (fir.fs, fir.lookahead) == (22050.0, 0)
+
+
+def test_a_latency_that_contradicts_the_file_is_refused(tmp_path):
+    write_fir(Fir(np.arange(5.0), 8000.0, 2), tmp_path / "fir.json")
+    assert read_fir(tmp_path / "fir.json", latency=2).lookahead == 2
+    with pytest.raises(UsageError, match="says its own latency, 2 samples; leave --latency 1 out"):
+        read_fir(tmp_path / "fir.json", latency=1)
+    np.save(tmp_path / "fir.npy", np.arange(5.0))
+    for latency in (5, -1):
+        with pytest.raises(UsageError, match="0 to 4 samples"):
+            read_fir(tmp_path / "fir.npy", latency=latency)
+
+
+def test_existing_files_stay_unless_forced(tmp_path):
+    path = tmp_path / "fir.json"
+    path.write_text("precious")
+    fir = Fir(np.ones(3), 8000.0)
+    with pytest.raises(UsageError, match="exists; --force"):
+        write_fir(fir, path)
+    assert path.read_text() == "precious"
+    write_fir(fir, path, force=True)
+    assert read_fir(path).numtaps == 3
+    assert [entry.name for entry in tmp_path.iterdir()] == ["fir.json"]
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    for name in ("replace", "link"):
+        monkeypatch.setattr(os, name, full)
+    with pytest.raises(AudioError, match=r"cannot write .*fir\.csv: No space left"):
+        write_fir(Fir(np.ones(3), 8000.0), tmp_path / "fir.csv")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(AudioError, match="No such file"):
+        write_fir(Fir(np.ones(3), 8000.0), tmp_path / "none" / "fir.csv")
+    with pytest.raises(UsageError, match="is a directory"):
+        write_fir(Fir(np.ones(3), 8000.0), _directory(tmp_path / "d.csv"), force=True)
+
+
+def _directory(path):
+    path.mkdir()
+    return path
+
+
+def wav_bytes(*, frames=4, channels=1, comment=b"", stated=None):
+    data = np.arange(frames * channels, dtype="<f8").tobytes()
+    fmt = struct.pack("<HHIIHH", 3, channels, 8000, 64000, 8 * channels, 64)
+    info = b"INFOICMT" + struct.pack("<I", len(comment)) + comment + b"\0" * (len(comment) % 2)
+    body = b"WAVEfmt " + struct.pack("<I", 16) + fmt + b"LIST" + struct.pack("<I", len(info)) + info
+    body += b"data" + struct.pack("<I", len(data) if stated is None else stated) + data
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def npy_bytes(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=True)
+    return buffer.getvalue()
+
+
+def npy_header(header):
+    text = header.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+def mat_bytes(**values):
+    buffer = io.BytesIO()
+    scipy.io.savemat(buffer, values)
+    return buffer.getvalue()
+
+
+def mat_bomb():
+    packer = zlib.compressobj()
+    packed = b"".join(packer.compress(b"\0" * (1 << 20)) for _ in range(80)) + packer.flush()
+    return mat_bytes(a=[1.0])[:128] + struct.pack("<II", 15, len(packed)) + packed
+
+
+HOSTILE = {
+    "empty.json": b"",
+    "deep.json": b"[" * 1_000_000,
+    "nested.json": b'{"taps":' * 5_000 + b"1" + b"}" * 5_000,
+    "list.json": b"[1, 2, 3]",
+    "no_taps.json": b'{"fs": 48000}',
+    "strings.json": b'{"taps": ["1"]}',
+    "bools.json": b'{"taps": [true]}',
+    "none.json": b'{"taps": []}',
+    "nan.json": b'{"taps": [1.0, NaN]}',
+    "inf.json": b'{"taps": [1.0, 1e999]}',
+    "huge_int.json": b'{"taps": [' + b"9" * 400 + b"]}",
+    "digits.json": b'{"taps": [' + b"9" * 9000 + b"]}",
+    "fs.json": b'{"taps": [1.0], "fs": -1}',
+    "fs_text.json": b'{"taps": [1.0], "fs": "\\u001b[31m"}',
+    "fs_bool.json": b'{"taps": [1.0], "fs": true}',
+    "latency.json": b'{"taps": [1.0], "latency": 1}',
+    "latency_text.json": b'{"taps": [1.0], "latency": "0"}',
+    "latency_huge.json": b'{"taps": [1.0], "latency": ' + b"9" * 4000 + b"}",
+    "ends.json": b'{"taps": [1.0], "odd_ends": 3}',
+    "meta.json": b'{"taps": [1.0], "meta": 3}',
+    "binary.json": bytes(range(256)),
+    "zeros.txt": b"1\0 2",
+    "utf16.csv": "sample,coefficient\n0,1\n".encode("utf-16"),
+    "words.txt": b"one two",
+    "only_comments.txt": b"# nothing\n",
+    "inf.txt": b"1 2 inf",
+    "underscore.txt": b"1_000",
+    "comma.txt": b"0,5 0,25",
+    "damaged.txt": b'# earfilt FIR {"latency": 0, "first": 1, "numtaps": 2}\n1\n2\n3\n',
+    "comment.txt": b"# earfilt FIR {{{{\n1\n",
+    "gap.csv": b"sample,coefficient\n0,1\n2,1\n",
+    "late.csv": b"sample,coefficient\n3,1\n4,1\n",
+    "half.csv": b"sample,coefficient\n0.5,1\n1.5,1\n",
+    "fields.csv": b"sample,coefficient\n0,1,2\n",
+    "none.csv": b"sample,coefficient\n",
+    "nan.csv": b"sample,coefficient\n0,nan\n",
+    "object.npy": npy_bytes(np.array([{"a": 1}], dtype=object)),
+    "pickle.npy": b"\x80\x04cos\nsystem\n(S'true'\ntR.",
+    "complex.npy": npy_bytes(np.ones(3, dtype=complex)),
+    "matrix.npy": npy_bytes(np.ones((3, 3))),
+    "scalar.npy": npy_bytes(np.float64(1)),
+    "text.npy": npy_bytes(np.array(["a"])),
+    "none.npy": npy_bytes(np.zeros(0)),
+    "nan.npy": npy_bytes(np.array([1, np.nan])),
+    "short.npy": npy_bytes(np.ones(100))[:-8],
+    "claims.npy": npy_header("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"),
+    "code.npy": npy_header("__import__('os').system('true')"),
+    "stereo.wav": wav_bytes(channels=2),
+    "short.wav": wav_bytes()[:60],
+    "none.wav": wav_bytes(frames=0),
+    "comment.wav": wav_bytes(comment=b"earfilt FIR [1"),
+    "noise.wav": os.urandom(999),
+    "text.wav": b"hello",
+    "cell.mat": mat_bytes(taps=np.array([[1], "a"], dtype=object)),
+    "struct.mat": mat_bytes(taps={"a": 1}),
+    "matrix.mat": mat_bytes(taps=np.ones((3, 3))),
+    "complex.mat": mat_bytes(taps=np.ones(3) * 1j),
+    "two.mat": mat_bytes(a=np.ones(3), b=np.ones(3)),
+    "text.mat": mat_bytes(taps="hello"),
+    "meta.mat": mat_bytes(taps=np.ones(3), meta="{" * 20_000),
+    "fs.mat": mat_bytes(taps=np.ones(3), fs="fast"),
+    "short.mat": mat_bytes(taps=np.ones(300))[:-800],
+    "noise.mat": mat_bytes(taps=np.ones(300))[:128] + os.urandom(500),
+    "bomb.mat": mat_bomb(),
+    "v73.mat": b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + os.urandom(600),
+    "fir.mp3": b"ID3",
+    "fir": b"1",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_bad_files_are_refused_in_one_printable_line(tmp_path, name):
+    (tmp_path / name).write_bytes(HOSTILE[name])
+    with pytest.raises(UsageError) as caught:
+        read_fir(tmp_path / name)
+    message = str(caught.value)
+    assert name in message
+    assert message.isprintable()
+    assert len(message) < 400 + len(str(tmp_path))
+
+
+def test_what_is_small_as_bytes_and_large_as_objects_is_refused_before_it_takes_memory(tmp_path, monkeypatch):
+    for module in (firs, fir_formats):
+        monkeypatch.setattr(module, "MAX_TAPS", 1000)
+    (tmp_path / "words.txt").write_bytes(b"1 " * (4 << 20))
+    (tmp_path / "lines.txt").write_bytes(b"\n" * (plainfile.MAX_LINES + 1))
+    tracemalloc.start()
+    for name, match in [("words.txt", "1 to 1000 are possible"), ("lines.txt", "lines, the most")]:
+        with pytest.raises(UsageError, match=match):
+            read_fir(tmp_path / name)
+    assert tracemalloc.get_traced_memory()[1] < 128 << 20
+    tracemalloc.stop()
+
+
+def test_files_that_are_no_files_are_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"cannot read .*No such file"):
+        read_fir(tmp_path / "none.json")
+    with pytest.raises(UsageError, match="Is a directory"):
+        read_fir(_directory(tmp_path / "d.json"))
+    with pytest.raises(UsageError, match="cannot read"):
+        read_fir("a\0b.json")
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(UsageError, match="not a regular file"):
+        read_fir(tmp_path / "pipe.json")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_file_beyond_the_limit_is_not_read(tmp_path, suffix):
+    with open(tmp_path / f"big{suffix}", "wb") as file:
+        file.truncate(70 << 20)
+    with pytest.raises(UsageError, match="larger than 64 MiB"):
+        read_fir(tmp_path / f"big{suffix}")
+
+
+def test_too_many_taps_are_refused(tmp_path):
+    np.save(tmp_path / "many.npy", np.zeros((1 << 22) + 1, dtype=np.int8))
+    with pytest.raises(UsageError, match="4194305 taps; 1 to 4194304"):
+        read_fir(tmp_path / "many.npy")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@given(noise=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=8), cut=st.integers(0, 2_000))
+@settings(max_examples=60, deadline=None)
+def test_damaged_files_raise_nothing_else(tmp_path_factory, suffix, noise, cut):
+    path = tmp_path_factory.mktemp("noise") / f"fir{suffix}"
+    write_fir(Fir(np.arange(1.0, 9.0), 8000.0, 3, True, {"filter": "x"}), path)
+    data = bytearray(path.read_bytes())
+    for at, value in noise:
+        data[at % len(data)] = value
+    path.write_bytes(data[: max(1, len(data) - cut)])
+    try:
+        fir = read_fir(path)
+    except UsageError:
+        return
+    assert np.isfinite(fir.taps).all()
+    assert 0 <= fir.lookahead < fir.numtaps
+
+
+# Curves
+
+
+def curve(tmp_path, text, name="mine.csv"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "frequency_hz,gain_db\n100,-3\n1000,0.5\n",
+        "\ufeff# mine\r\nFrequency_Hz , Gain_dB\r\n\r\n100,-3\r\n# middle\r\n1000,0.5",
+        "frequency_hz;gain_db\n100;-3\n1000;0.5\n",
+        "frequency_hz\tgain_db\n1e2\t-3\n1e3\t.5\n",
+        '"frequency_hz","gain_db"\n"100","-3"\n"1000","0.5"\n',
+        "note,gain_db,frequency_hz\na,-3,100\nb,0.5,1000\n",
+        "frequency_hz,magnitude_db,phase_rad\n100,-3,0\n1000,0.5,0\n",
+    ],
+)
+def test_curves_as_spreadsheets_save_them(tmp_path, text):
+    freqs, gain_db = read_curve(curve(tmp_path, text))
+    assert freqs.tolist() == [100, 1000]
+    assert gain_db.tolist() == [-3, 0.5]
+
+
+ROWS = "frequency_hz,gain_db\n100,1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (ROWS + "50,1\n", r"line 3: 50 Hz comes after 100 Hz; sort"),
+        (ROWS + "100,2\n", r"line 3: frequency 100 Hz stands there twice"),
+        (ROWS + "# x\n\nfoo,2\n", r"line 5: frequency 'foo' is not a finite number"),
+        (ROWS + "200,\n", r"line 3: gain '' is not a finite number"),
+        (ROWS + "200,nan\n", r"line 3: gain 'nan' is not a finite number"),
+        (ROWS + "inf,1\n", r"line 3: frequency 'inf' is not a finite number"),
+        (ROWS + "200\n", r"line 3: 1 fields where the header has 2"),
+        ("frequency_hz;gain_db\n100;1,5\n", r"line 2: gain '1,5' is not a finite number; write decimals with a point"),
+        (ROWS + "200,500\n", r"line 3: gain 500 is beyond ±200 dB"),
+        (ROWS, r"1 row of data; a curve takes at least 2"),
+        ("frequency_hz,gain_db\n", r"0 rows of data"),
+        ("frequency_hz,gain_db\n-20,0\n100,1\n", r"line 2: frequency -20 Hz is negative"),
+        ("frequency_hz,gain_db\n0.125,0\n1,1\n16,2\n", r"ends at 16 Hz; are its frequencies in kHz"),
+        ("frequency_khz,gain_db\n0.125,0\n", r"begins 'frequency_khz,gain_db'; expected .* \(frequencies in Hz, not kHz\)"),
+        ("100,1\n200,2\n", r"begins '100,1'; expected the header line 'frequency_hz,gain_db'"),
+        ("frequency_hz,gain\n100,1\n", r"expected the header line"),
+        ("frequency_hz,gain_db,gain_db\n100,1,2\n", r"expected the header line"),
+        ("# only\n\n", r"no line of data; expected"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), r"not a text file"),
+        (b"frequency_hz,gain_db\n100,1\n200,\x00\n", r"zero bytes"),
+        ("," * 1_000_000, r"line 1: longer than 65536 characters"),
+        ("," * 1_000, r"line 1: 1001 columns"),
+        (ROWS + "2" * 100_000, r"line 3: longer than 65536"),
+        ('frequency_hz,gain_db\n"100,1\n200,2\n', r"line 2"),
+    ],
+)
+def test_bad_curves_say_where_and_what(tmp_path, text, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        read_curve(curve(tmp_path, text))
+    assert str(caught.value).isprintable()
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=100, deadline=None)
+def test_arbitrary_bytes_raise_nothing_else(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("curve") / "mine.csv"
+    for content in (data, ROWS.encode() + data):
+        path.write_bytes(content)
+        try:
+            freqs, _ = read_curve(path)
+        except UsageError:
+            continue
+        assert (np.diff(freqs) > 0).all()
+
+
+def test_the_header_line_tells_a_curve_from_a_fir(tmp_path):
+    assert not holds_fir(curve(tmp_path, "# x\n" + ROWS))
+    write_fir(Fir(np.ones(3), 8000.0), tmp_path / "fir.csv")
+    assert holds_fir(tmp_path / "fir.csv")
+    assert holds_fir(tmp_path / "any.WAV")
+    with pytest.raises(UsageError, match="neither a FIR nor a curve"):
+        holds_fir(tmp_path / "a.flac")

@@ -1,0 +1,56 @@
+"""MATLAB files against scipy's reader and writer."""
+
+import io
+
+import numpy as np
+import pytest
+import scipy.io
+
+from earfilt.files.matlab import read_mat, write_mat
+
+VALUES = {
+    "matrix": np.arange(6, dtype="f8").reshape(2, 3) / 7,
+    "cube": np.arange(24, dtype="i2").reshape(2, 3, 4),
+    "byte": np.uint8(7),
+    "long": np.array([[-(1 << 60)]]),
+    "single": np.float32([[1.5, -2.5]]),
+    "truth": np.array([[True, False]]),
+    "text": "µ–耳 and more than four bytes",
+    "empty": np.zeros((0, 0)),
+}
+
+
+def saved(values, **options) -> bytes:
+    buffer = io.BytesIO()
+    scipy.io.savemat(buffer, values, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_arrays_keep_shape_and_bits(compressed):
+    data = saved(VALUES, do_compression=compressed)
+    found, wanted = read_mat(data, limit=1 << 20), scipy.io.loadmat(io.BytesIO(data))
+    assert found.keys() == VALUES.keys()
+    assert found.pop("text") == VALUES["text"]
+    for name, value in found.items():
+        assert value.shape == wanted[name].shape
+        assert np.array_equal(value, wanted[name])
+
+
+def test_cells_structures_complex_and_sparse_variables_are_passed_over():
+    odd = {"cell": np.array([[1, "a"]], dtype=object), "struct": {"a": 1}, "z": np.array([1j]), "s": scipy.sparse.eye_array(3).tocsc()}
+    assert read_mat(saved(odd | {"taps": [1.0, 2.0]}), limit=1 << 20).keys() == {"taps"}
+
+
+def test_scipy_reads_what_is_written():
+    values = {"taps": np.arange(5) / 3, "fs": 44100.5, "odd_ends": True, "off": False, "meta": '{"a": "b c"}', "none": ""}
+    found = scipy.io.loadmat(io.BytesIO(write_mat(values)), squeeze_me=True)
+    assert np.array_equal(found["taps"], values["taps"])
+    assert (found["fs"], found["odd_ends"], found["off"], found["meta"]) == (44100.5, 1, 0, '{"a": "b c"}')
+
+
+def test_unpacking_stops_at_the_limit():
+    data = saved({"taps": np.zeros(100_000)}, do_compression=True)
+    assert len(data) < 2000
+    with pytest.raises(ValueError, match="too large when unpacked"):
+        read_mat(data, limit=100_000)

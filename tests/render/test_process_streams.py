@@ -1,0 +1,287 @@
+"""Pipes, signals, memory: one file as a process of its own."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from threading import Thread
+
+import numpy as np
+import pytest
+import soundfile
+
+from earfilt import audio
+from earfilt.audio.containers import wav
+from earfilt.chains.request import FilterSpec
+from earfilt.render.process import FileJob, filter_file
+from tests.audio.foreign import chunk, run, sox_file, wav_bytes
+from tests.tools import need, single_threaded
+
+EARFILT = [sys.executable, "-c", "from earfilt.cli import main; main()"]
+CODES = np.random.default_rng(2).integers(-3000, 3000, (30_000, 2)).astype(np.int16)
+
+
+@pytest.fixture
+def one(tmp_path):
+    """The FIR that changes nothing."""
+    np.save(tmp_path / "one.npy", np.array([1.0]))
+    return str(tmp_path / "one.npy")
+
+
+def shell(line: str, cwd) -> subprocess.CompletedProcess:
+    """Run a line in which EARFILT stands for the program."""
+    line = line.replace("EARFILT", shlex.join(EARFILT))
+    return subprocess.run(["bash", "-c", "set -o pipefail; " + line], cwd=cwd, env=single_threaded(), capture_output=True, check=False)
+
+
+def codes(path) -> np.ndarray:
+    return soundfile.read(path, dtype="int16", always_2d=True)[0]
+
+
+@pytest.mark.parametrize(
+    ("extension", "container", "subtype"),
+    [("wav", "WAV", "PCM_16"), ("wav", "WAVEX", "PCM_24"), ("rf64", "RF64", "PCM_16"), ("flac", "FLAC", "PCM_16")],
+)
+def test_a_file_through_two_pipes_is_the_file(tmp_path, one, extension, container, subtype):
+    soundfile.write(tmp_path / f"a.{extension}", CODES, 8000, subtype=subtype, format=container)
+    done = shell(f"cat a.{extension} | EARFILT apply - - -f one.npy -q | cat > b.wav", tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    info = soundfile.info(tmp_path / "b.wav")
+    assert info.format in ("WAV", "WAVEX")
+    assert info.subtype == subtype
+    np.testing.assert_array_equal(codes(tmp_path / "b.wav"), CODES)
+    if extension == "wav":
+        # Nothing had to be guessed: the header says the true length, and the bytes are those of file to file.
+        shell("EARFILT apply a.wav c.wav -f one.npy", tmp_path)
+        assert (tmp_path / "b.wav").read_bytes() == (tmp_path / "c.wav").read_bytes()
+
+
+def test_streams_of_other_programs_whose_headers_do_not_know_the_length(tmp_path, one):
+    (tmp_path / "a.wav").write_bytes(wav_bytes(CODES))
+    streams = {
+        "ffmpeg": f"{need('ffmpeg')} -v error -i a.wav -f wav -",
+        "sox": f"{need('sox')} a.wav -t wav - 2>/dev/null",
+        "flac": f"{need('flac')} -s -c - < a.wav 2>/dev/null | cat",
+    }
+    for name, command in streams.items():
+        done = shell(f"{command} | EARFILT apply - - -f one.npy -q | cat > {name}.wav", tmp_path)
+        assert (done.returncode, done.stderr) == (0, b""), name
+        np.testing.assert_array_equal(codes(tmp_path / f"{name}.wav"), CODES)
+    # What comes out can be taken in again, by others and by ourselves.
+    raw = run(need("ffmpeg"), "-v", "quiet", "-i", tmp_path / "flac.wav", "-f", "s16le", "-")
+    np.testing.assert_array_equal(np.frombuffer(raw, "<i2").reshape(-1, 2), CODES)
+    shell("cat sox.wav | EARFILT apply - again.wav -f one.npy -q", tmp_path)
+    np.testing.assert_array_equal(codes(tmp_path / "again.wav"), CODES)
+    assert (tmp_path / "again.wav").read_bytes()[4:8] != b"\xff\xff\xff\xff"
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_bogus_lengths_on_a_pipe(tmp_path, one, size):
+    fifo, out = tmp_path / "fifo", tmp_path / "b.wav"
+    os.mkfifo(fifo)
+    data = wav_bytes(CODES, data_size=size, size=min(size + 36, 0xFFFFFFFF))
+    feeder = Thread(target=fifo.write_bytes, args=(data,))
+    feeder.start()
+    filter_file(FileJob(str(fifo), str(out), "a", FilterSpec(one)))
+    feeder.join()
+    np.testing.assert_array_equal(codes(out), CODES)
+
+
+def test_a_flac_on_the_standard_output_is_whole(tmp_path, one):
+    (tmp_path / "a.wav").write_bytes(wav_bytes(CODES))
+    done = shell("cat a.wav | EARFILT apply - - -f one.npy --format flac -q | cat > b.flac", tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    run(need("flac"), "-t", "-s", tmp_path / "b.flac")
+    assert soundfile.info(tmp_path / "b.flac").frames == len(CODES)
+
+
+def test_rescaling_needs_two_passes_also_of_a_pipe(tmp_path, one):
+    (tmp_path / "a.wav").write_bytes(wav_bytes(CODES))
+    done = shell("cat a.wav | EARFILT apply - - -f one.npy --gain 40 --clip rescale -q | cat > b.wav", tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert np.abs(codes(tmp_path / "b.wav").astype(int)).max() in (32_766, 32_767)
+
+
+def test_a_closed_pipe_ends_quietly(tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav_bytes(np.tile(CODES, (40, 1))))
+    done = shell("EARFILT apply a.wav - -f headphone -q | head -c 100 | wc -c", tmp_path)
+    assert (done.stdout.strip(), done.stderr) == (b"100", b"")
+
+
+def test_a_pipe_cut_short_is_an_error_and_repaired_on_request(tmp_path, one):
+    (tmp_path / "a.wav").write_bytes(wav_bytes(CODES)[:60_044])
+    done = shell("cat a.wav | EARFILT apply - b.wav -f one.npy", tmp_path)
+    assert done.returncode == 1
+    assert b"standard input is cut short: its header promises 30000 frames, 15000 are there" in done.stderr
+    assert not (tmp_path / "b.wav").exists()
+    done = shell("cat a.wav | EARFILT apply - - -f one.npy --repair | cat > b.wav", tmp_path)
+    assert done.returncode == 0
+    assert b"15000 frames were there" in done.stderr
+    np.testing.assert_array_equal(codes(tmp_path / "b.wav"), CODES[:15_000])
+
+
+def test_an_empty_pipe_and_one_without_audio_are_errors(tmp_path, one):
+    for command in ("true", "echo hello"):
+        done = shell(f"{command} | EARFILT apply - b.wav -f one.npy", tmp_path)
+        assert done.returncode == 1
+        assert b"standard input" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert os.listdir(tmp_path) == ["one.npy"]
+
+
+def test_chunks_behind_the_samples_of_a_pipe_reach_a_file(tmp_path, one):
+    (tmp_path / "a.wav").write_bytes(wav_bytes(CODES, after=chunk(b"smpl", bytes(36))))
+    shell("cat a.wav | EARFILT apply - b.wav -f one.npy -q", tmp_path)
+    assert (tmp_path / "b.wav").read_bytes() == (tmp_path / "a.wav").read_bytes()
+
+
+@pytest.mark.parametrize("line", ["EARFILT apply a.wav - -f one.npy >> a.wav", "EARFILT apply - a.wav -f one.npy --force < a.wav"])
+def test_the_input_is_recognised_behind_a_redirection(tmp_path, one, line):
+    (tmp_path / "a.wav").write_bytes(wav_bytes(CODES))
+    done = shell(line, tmp_path)
+    assert done.returncode == 2
+    assert b"is the input itself" in done.stderr
+    assert (tmp_path / "a.wav").read_bytes() == wav_bytes(CODES)
+
+
+# Killed.
+
+
+def long_wav(path, frames: int) -> None:
+    """Silence that takes no room on the disk."""
+    target = audio.Target("WAV", "PCM_16", 48_000, 2)
+    head = wav.header(target, frames * 4, (), 0, room=False)
+    path.write_bytes(head)
+    os.truncate(path, len(head) + frames * 4)
+
+
+def unfinished(directory) -> list[str]:
+    return [name for name in os.listdir(directory) if audio.is_temporary(name)]
+
+
+def start_and_wait(tmp_path, extension: str) -> subprocess.Popen:
+    long_wav(tmp_path / "a.wav", 500_000_000)
+    command = [*EARFILT, "apply", "a.wav", f"b.{extension}", "-f", "headphone", "-q"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=single_threaded(), stderr=subprocess.PIPE)
+    while process.poll() is None and not any(os.path.getsize(tmp_path / name) > 5000 for name in unfinished(tmp_path)):
+        time.sleep(0.02)
+    return process
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_leaves_nothing(tmp_path, extension, number, code):
+    process = start_and_wait(tmp_path, extension)
+    process.send_signal(number)
+    _, said = process.communicate()
+    assert process.returncode == code, said
+    assert len(said.splitlines()) == 1
+    assert os.listdir(tmp_path) == ["a.wav"]
+
+
+def test_kill_9_leaves_no_output_and_the_next_run_cleans_up(tmp_path, one):
+    process = start_and_wait(tmp_path, "wav")
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "b.wav").exists()
+    assert len(unfinished(tmp_path)) == 1
+    (tmp_path / "c.wav").write_bytes(wav_bytes(CODES))
+    assert shell("EARFILT apply c.wav d.wav -f one.npy", tmp_path).returncode == 0
+    assert sorted(os.listdir(tmp_path)) == ["a.wav", "c.wav", "d.wav", "one.npy"]
+
+
+KILL_LOOP = """
+import sys
+from earfilt.process import FileJob, Options, filter_file
+from earfilt.filterspec import FilterSpec
+while True:
+    filter_file(FileJob("a.wav", "b.wav", "a", FilterSpec("headphone"), Options(exists="force")), threads=1)
+    print("x", flush=True)
+"""
+
+
+def test_kill_9_at_any_moment_leaves_the_whole_old_or_the_whole_new_file(tmp_path):
+    """A process that replaces one output over and over is killed at random moments: the name always holds the same whole file."""
+    (tmp_path / "a.wav").write_bytes(wav_bytes(np.tile(CODES, (20, 1))))
+    whole = None
+    rng = np.random.default_rng(9)
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", KILL_LOOP], cwd=tmp_path, env=single_threaded(), stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        whole = whole or (tmp_path / "b.wav").read_bytes()
+        time.sleep(float(rng.uniform(0, 0.1)))
+        process.kill()
+        process.communicate()
+        assert (tmp_path / "b.wav").read_bytes() == whole
+        assert len(unfinished(tmp_path)) <= 1
+
+
+RACE = """
+import sys, time
+from earfilt import pipeline, spec
+from earfilt.errors import UsageError
+from earfilt.process import FileJob, filter_file
+from earfilt.filterspec import FilterSpec
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    filter_file(FileJob("a.wav", "b.wav", "a", FilterSpec("headphone")), threads=1)
+except UsageError as error:
+    assert "exists already" in str(error)
+    sys.exit(2)
+"""
+
+
+def test_of_several_processes_at_one_name_one_wins_and_the_others_say_so(tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav_bytes(np.tile(CODES, (20, 1))))
+    command = [sys.executable, "-c", RACE]
+    racers = [subprocess.Popen(command, cwd=tmp_path, env=single_threaded(), stdin=-1, stdout=-1, text=True) for _ in range(3)]
+    for racer in racers:
+        racer.stdout.readline()
+    for racer in racers:
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    for racer in racers:
+        racer.communicate()
+    assert sorted(racer.returncode for racer in racers) == [0, 2, 2]
+    assert soundfile.info(tmp_path / "b.wav").frames == 20 * len(CODES)
+    assert sorted(os.listdir(tmp_path)) == ["a.wav", "b.wav"]
+
+
+MEMORY = """
+import resource, sys
+from earfilt.process import FileJob, filter_file
+from earfilt.filterspec import FilterSpec
+filter_file(FileJob(sys.argv[1], "/dev/null", "a", FilterSpec("headphone")))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def peak_memory(path) -> float:
+    """Of a process that filters the file, in MB."""
+    return int(run(sys.executable, "-c", MEMORY, path)) / (1024 if sys.platform == "linux" else 1 << 20)
+
+
+@pytest.mark.parametrize("minutes", [10, pytest.param(600, marks=pytest.mark.slow)])
+def test_memory_does_not_grow_with_the_file(tmp_path, minutes):
+    """600 minutes of stereo at 48 kHz pass 4 GiB: RF64 into RF64."""
+    frames = {"short": 60 * 48_000, "long": minutes * 60 * 48_000}
+    peaks = {}
+    for name, count in frames.items():
+        target = audio.Target("RF64", "PCM_16", 48_000, 2)
+        head = wav.header(target, count * 4, (), 0, room=False)
+        (tmp_path / name).write_bytes(head)
+        os.truncate(tmp_path / name, len(head) + count * 4)
+        peaks[name] = peak_memory(tmp_path / name)
+    assert peaks["long"] < peaks["short"] + 50
+
+
+def test_sox_and_ffmpeg_play_along(tmp_path):
+    """The pipeline of the issue: a FLAC through earfilt into another program."""
+    sox_file(tmp_path / "x.flac", seconds=1.0)
+    done = shell(f"cat x.flac | EARFILT apply - - -f headphone | {need('ffmpeg')} -v error -i - -f s16le - | wc -c", tmp_path)
+    assert done.returncode == 0
+    assert int(done.stdout) == 16_000 * 2 * 2

@@ -1,0 +1,119 @@
+"""Genuine files to damage: every container that is read, curves, and every format of a FIR. All small, all the same at every run."""
+
+import io
+import struct
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import scipy.io
+import soundfile
+
+from earfilt.synthesis.fir import Fir
+from earfilt.files.firs import fir_bytes
+from tests.audio.foreign import chunk
+
+FS = 8000
+FRAMES = 700
+SOUNDFILE = {
+    "WAVEX": [("WAVEX", "PCM_24"), ("WAVEX", "FLOAT")],
+    "RF64": [("RF64", "PCM_16"), ("RF64", "DOUBLE")],
+    "AIFF": [("AIFF", "PCM_16"), ("AIFF", "PCM_24"), ("AIFF", "FLOAT")],
+    "FLAC": [("FLAC", "PCM_16"), ("FLAC", "PCM_24")],
+    "W64": [("W64", "PCM_16")],
+    "CAF": [("CAF", "PCM_16"), ("CAF", "ALAC_16")],
+    "AU": [("AU", "PCM_16"), ("AU", "FLOAT")],
+    "OGG": [("OGG", "VORBIS"), ("OGG", "OPUS")],
+    "MP3": [("MP3", "MPEG_LAYER_III")],
+    "WAV": [("WAV", "PCM_U8"), ("WAV", "PCM_32"), ("WAV", "ULAW"), ("WAV", "MS_ADPCM")],
+}
+AUDIO = ("WAV", "WAVEX", "RF64", "AIFF", "FLAC", "W64", "CAF", "AU", "OGG", "MP3")
+CURVES = ("curve.csv",)
+FIRS = ("fir.json", "fir.mat", "fir.wav", "fir.csv", "fir.txt", "fir.npy")
+KINDS = (*AUDIO, *CURVES, *FIRS)
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A genuine file: its kind, its extension, its bytes."""
+
+    kind: str
+    suffix: str
+    data: bytes
+
+    @property
+    def is_text(self) -> bool:
+        """Whether damage may know words and lines."""
+        return self.suffix in (".csv", ".json", ".txt")
+
+
+@cache
+def seeds(kind: str) -> tuple[Seed, ...]:
+    """The genuine files of a kind."""
+    if kind in CURVES:
+        return tuple(Seed(kind, ".csv", text.encode()) for text in _curves())
+    if kind in FIRS:
+        suffix = kind.removeprefix("fir")
+        return tuple(Seed(kind, suffix, data) for data in [*_own_firs(suffix), *_foreign_firs(suffix)])
+    suffix = f".{kind.lower()}" if kind not in ("WAVEX", "RF64") else ".wav"
+    made = [_encoded(*which) for which in SOUNDFILE[kind]]
+    if kind == "WAV":
+        made += [_chunky("<i2"), _chunky("<f4")]
+    return tuple(Seed(kind, suffix, data) for data in made)
+
+
+def noise(channels: int = 2) -> np.ndarray:
+    """Noise of −20 dBFS, (FRAMES, channels)."""
+    return np.random.default_rng(7).normal(0.0, 0.1, (FRAMES, channels))
+
+
+def _encoded(container: str, subtype: str) -> bytes:
+    file = io.BytesIO()
+    fs = 48_000 if subtype == "OPUS" else FS
+    soundfile.write(file, noise(), fs, subtype, format=container)
+    return file.getvalue()
+
+
+def _chunky(dtype: str) -> bytes:
+    """A WAV with chunks before and behind its samples, one of odd length, one nested."""
+    integer = dtype == "<i2"
+    samples = noise()
+    body = (samples * 32768).astype(dtype).tobytes() if integer else samples.astype(dtype).tobytes()
+    width = np.dtype(dtype).itemsize
+    fmt = struct.pack("<HHIIHH", 1 if integer else 3, 2, FS, FS * 2 * width, 2 * width, 8 * width)
+    info = chunk(b"LIST", b"INFO" + chunk(b"INAM", b"A title\0") + chunk(b"IART", b"Somebody\0"))
+    cue = chunk(b"cue ", struct.pack("<I", 1) + struct.pack("<II4sIII", 1, 100, b"data", 0, 0, 100))
+    labels = chunk(b"LIST", b"adtl" + chunk(b"labl", struct.pack("<I", 1) + b"mark\0"))
+    parts = chunk(b"fmt ", fmt) + chunk(b"bext", bytes(602) + b"A=PCM,F=8000\r\n") + info + chunk(b"data", body) + cue + labels
+    return chunk(b"RIFF", b"WAVE" + parts + chunk(b"smpl", bytes(37)))
+
+
+def _curves() -> list[str]:
+    rows = [(125 * 2**k, (-1) ** k * 3.5 * k) for k in range(6)]
+    plain = "frequency_hz,gain_db\n" + "".join(f"{f},{g}\n" for f, g in rows)
+    sheet = '\ufeff# a comment\r\nFrequency_Hz;note;"gain_dB"\r\n' + "".join(f'{f};"a;b";{g}\r\n' for f, g in rows)
+    return [plain, sheet]
+
+
+def _own_firs(suffix: str) -> list[bytes]:
+    taps = np.random.default_rng(3).normal(size=9)
+    fir = Fir(taps, float(FS), 4, suffix not in (".npy",), {"filter": "x", "order": 8})
+    return [fir_bytes(fir, f"a{suffix}")]
+
+
+def _foreign_firs(suffix: str) -> list[bytes]:
+    taps = np.hanning(9)
+    file = io.BytesIO()
+    if suffix == ".mat":
+        scipy.io.savemat(file, {"h": taps, "fs": 8000.0, "cell": np.array([1, "a"], object), "s": {"a": 1}}, do_compression=True)
+    elif suffix == ".npy":
+        np.save(file, taps.astype(np.float32))
+    elif suffix == ".wav":
+        soundfile.write(file, taps / 2, FS, "PCM_24", format="WAV")
+    elif suffix == ".txt":
+        file.write(("# taps\n" + "\n".join(map(str, taps))).encode())
+    elif suffix == ".csv":
+        file.write(("sample,coefficient\n" + "".join(f"{k},{tap}\n" for k, tap in enumerate(taps))).encode())
+    else:
+        file.write(str({"taps": taps.tolist()}).replace("'", '"').encode())
+    return [file.getvalue()]

@@ -1,0 +1,239 @@
+"""An output appears whole, or not at all."""
+
+import errno
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from earfilt.audio import check_destination, discard_all, is_stream, is_temporary, open_output, sweep
+from earfilt.storage import output
+from earfilt.errors import AudioError, UsageError
+
+DATA = b"0123456789"
+
+
+def write(path, failure: type[BaseException] | BaseException | None = None, meanwhile: bytes | None = None, **options):
+    """Write a file; fail or let another process come first, while it is half done."""
+    with open_output(str(path), **options) as output:
+        output.file.write(DATA)
+        if meanwhile is not None:
+            path.write_bytes(meanwhile)
+        if failure is not None:
+            raise failure
+
+
+@pytest.fixture(autouse=True)
+def forget_sweeps(monkeypatch):
+    monkeypatch.setattr(output, "_swept", set())
+
+
+def test_it_appears_at_the_end_and_leaves_nothing_beside_it(tmp_path):
+    path = tmp_path / "a.wav"
+    with open_output(str(path)) as output:
+        output.file.write(DATA)
+        (temp,) = os.listdir(tmp_path)
+        assert is_temporary(temp)
+        assert temp.startswith(".a.wav.earfilt-")
+        assert temp.endswith(".wav")
+        assert not path.exists()
+    assert os.listdir(tmp_path) == ["a.wav"]
+    assert path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, SystemExit, OSError(errno.ENOSPC, "No space left on device")])
+def test_whatever_is_raised_leaves_nothing(tmp_path, failure):
+    path = tmp_path / "a.wav"
+    expected = AudioError if isinstance(failure, OSError) else failure
+    with pytest.raises(expected):
+        write(path, failure)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_failure_keeps_what_was_there(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError):
+        write(path, RuntimeError, exists="force")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.wav"]
+
+
+@pytest.mark.parametrize("exists", ["refuse", "skip"])
+def test_a_file_that_another_process_put_there_meanwhile_is_not_replaced(tmp_path, exists):
+    path = tmp_path / "a.wav"
+    with pytest.raises(UsageError, match="exists already; use --force"):
+        write(path, meanwhile=b"theirs", exists=exists)
+    assert path.read_bytes() == b"theirs"
+    assert os.listdir(tmp_path) == ["a.wav"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_file_systems_without_links_do_as_well(tmp_path, monkeypatch, there):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "a.wav"
+    if there:
+        with pytest.raises(UsageError, match="exists already"):
+            write(path, meanwhile=b"theirs")
+        assert path.read_bytes() == b"theirs"
+    else:
+        write(path)
+        assert path.read_bytes() == DATA
+    assert os.listdir(tmp_path) == ["a.wav"]
+
+
+def test_force_keeps_the_mode_and_a_new_file_gets_that_of_the_umask(tmp_path):
+    path = tmp_path / "a.wav"
+    old = os.umask(0o027)
+    try:
+        write(path)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    path.chmod(0o604)
+    write(path, exists="force")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o604
+
+
+def test_in_place_follows_a_link_and_keeps_it(tmp_path):
+    real, link = tmp_path / "real.wav", tmp_path / "link.wav"
+    real.write_bytes(b"old")
+    link.symlink_to("real.wav")
+    write(link, in_place=True)
+    assert link.is_symlink()
+    assert real.read_bytes() == DATA
+
+
+def spellings(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "soft.wav").symlink_to("a.wav")
+    os.link(tmp_path / "a.wav", tmp_path / "hard.wav")
+    return [tmp_path / "a.wav", tmp_path / "soft.wav", tmp_path / "hard.wav", f"{tmp_path}/sub/../a.wav", f"{tmp_path}//./a.wav"]
+
+
+def test_the_input_is_recognised_under_any_name(tmp_path):
+    source = tmp_path / "a.wav"
+    source.write_bytes(b"x")
+    for path in spellings(tmp_path):
+        for exists in ("refuse", "force", "skip"):
+            with pytest.raises(UsageError, match="is the input itself; use --in-place"):
+                check_destination(str(source), str(path), exists=exists)
+        check_destination(str(source), str(path), in_place=True)
+
+
+def test_refusals_before_any_work(tmp_path):
+    source, path = str(tmp_path / "a.wav"), str(tmp_path / "b.wav")
+    for name in (source, path):
+        with open(name, "wb"):
+            pass
+    with pytest.raises(UsageError, match="--force to replace it or --skip-existing"):
+        check_destination(source, path)
+    check_destination(source, path, exists="force")
+    check_destination(source, path, exists="skip")
+    with pytest.raises(AudioError, match="directory does not exist"):
+        check_destination(source, str(tmp_path / "none" / "b.wav"))
+    os.chmod(path, 0o700)
+    with pytest.raises(AudioError, match="directory does not exist"):
+        check_destination(source, os.path.join(path, "b.wav"))
+    with pytest.raises(AudioError, match="is a directory"):
+        check_destination(source, str(tmp_path), exists="force")
+    (tmp_path / "dangling.wav").symlink_to("nothing.wav")
+    with pytest.raises(UsageError, match="exists already"):
+        check_destination(source, str(tmp_path / "dangling.wav"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_directory_without_permission_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(AudioError, match="no permission"):
+        check_destination("-", str(tmp_path / "b.wav"))
+
+
+def test_a_directory_that_goes_away_is_an_audio_error(tmp_path):
+    sub = tmp_path / "sub"
+    sub.mkdir()
+    with pytest.raises(AudioError, match="cannot write"), open_output(str(sub / "a.wav")):
+        shutil.rmtree(sub)
+
+
+def test_long_and_odd_names(tmp_path):
+    for name in ("x" * 251 + ".wav", "é" * 125 + ".flac", "a\nb.wav", "\udcff.wav", ".wav", "noextension"):
+        path = tmp_path / name
+        with open_output(str(path)) as output:
+            output.file.write(DATA)
+            assert any(is_temporary(entry) for entry in os.listdir(tmp_path))
+        assert path.read_bytes() == DATA
+
+
+KILLED = """
+import os, signal, sys
+from earfilt.audio import open_output
+with open_output(sys.argv[1]) as output:
+    output.file.write(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_next_run_cleans_up_after_a_killed_one(tmp_path):
+    path = tmp_path / "a.wav"
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    (left,) = os.listdir(tmp_path)
+    assert is_temporary(left)
+    ours = f".b.wav.earfilt-{output._host()}-{os.getpid()}-00000000.wav"
+    elsewhere = f".b.wav.earfilt-{'0' * 6}-999999999-00000000.wav"
+    for name in (ours, elsewhere, ".hidden.wav"):
+        (tmp_path / name).touch()
+    assert sweep(str(tmp_path)) == 1
+    assert sorted(os.listdir(tmp_path)) == sorted([ours, elsewhere, ".hidden.wav"])
+
+
+def test_a_directory_is_swept_when_it_is_written_into(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.wav")], check=False)
+    write(tmp_path / "b.wav")
+    assert os.listdir(tmp_path) == ["b.wav"]
+
+
+def test_discarding_removes_every_unfinished_output(tmp_path):
+    with pytest.raises(AudioError, match="No such file"), open_output(str(tmp_path / "a.wav")):
+        discard_all()
+    assert os.listdir(tmp_path) == []
+
+
+def test_devices_are_written_to_and_never_replaced(tmp_path):
+    assert is_stream("-")
+    assert is_stream("/dev/null")
+    assert not is_stream(str(tmp_path / "a.wav"))
+    check_destination("-", "/dev/null")
+    write("/dev/null", exists="force")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = subprocess.Popen(["cat", str(fifo)], stdout=subprocess.PIPE)
+    with open_output(str(fifo), spool=True) as output:
+        assert output.seekable
+        output.file.write(DATA)
+    assert reader.communicate()[0] == DATA
+
+
+STDOUT = """
+from earfilt.audio import open_output
+with open_output("-") as output:
+    print(output.seekable, file=__import__("sys").stderr)
+"""
+
+
+def test_the_standard_output_can_seek_only_where_it_is_a_fresh_file(tmp_path):
+    def seekable(redirection: str) -> str:
+        command = f"{sys.executable} -c '{textwrap.dedent(STDOUT)}' {redirection}"
+        return subprocess.run(command, shell=True, check=True, cwd=tmp_path, capture_output=True, text=True).stderr.strip()
+
+    assert seekable("> a.wav") == "True"
+    assert seekable("| cat") == "False"
+    assert seekable(">> b.wav") == "False"

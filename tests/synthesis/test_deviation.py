@@ -1,0 +1,74 @@
+"""Points, aims and deviations, against scipy's direct evaluation of the transfer function."""
+
+import numpy as np
+import pytest
+from scipy import signal
+
+from earfilt.ears.curve import PublishedCurve, product
+from earfilt.synthesis.deviation import deviation, deviation_between, magnitude_at, missed_points
+
+FS = 8000.0
+
+
+def straight(points_hz: list[float], gains: list[float], fs: float = FS) -> PublishedCurve:
+    """A curve that is linear in amplitude between its points."""
+    freqs, values = np.array(points_hz), np.array(gains)
+    return PublishedCurve(freqs, 20 * np.log10(values), lambda at: np.interp(at, freqs, values), fs)
+
+
+def test_magnitude_is_that_of_freqz() -> None:
+    taps = np.random.default_rng(1).standard_normal(77)
+    freqs = np.array([0.0, 31.5, 1234.5, 4000.0])
+    _, response = signal.freqz(taps, worN=freqs, fs=FS)
+    np.testing.assert_allclose(magnitude_at(taps, freqs, FS), abs(response), rtol=1e-12)
+
+
+@pytest.mark.parametrize("block", [1, 100, 1 << 18])
+@pytest.mark.parametrize("numtaps", [1, 2, 9, 10, 1000])
+def test_magnitude_does_not_depend_on_how_the_sum_is_laid_out(numtaps: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("earfilt.synthesis.fir._BLOCK", block)
+    taps = np.random.default_rng(2).standard_normal(numtaps)
+    freqs = np.linspace(0.0, 4000.0, 23)
+    wanted = abs(np.exp(-2j * np.pi * np.outer(freqs / FS, np.arange(numtaps))) @ taps)
+    np.testing.assert_allclose(magnitude_at(taps, freqs, FS), wanted, rtol=1e-11)
+
+
+def test_deviation_at_the_points_names_the_worst() -> None:
+    curve = straight([100.0, 1000.0, 2000.0], [1.0, 2.0, 0.5])
+    found = deviation(np.array([1.0]), curve)  # flat 0 dB: off by 0, 6.02 and 6.02 dB
+    assert found.db == pytest.approx(20 * np.log10(2))
+    assert found.hz in (1000.0, 2000.0)
+    assert missed_points(np.array([1.0]), curve, 1.0) == (1000.0, 2000.0)
+
+
+def test_deviation_between_sees_a_ripple_that_passes_through_every_point() -> None:
+    # An echo of 0.1 after 80 samples: its ripple repeats every 100 Hz, so that the response is 1.1 at each multiple of 100 Hz.
+    taps = np.zeros(81)
+    taps[0], taps[80] = 1.0, 0.1
+    curve = straight([100.0, 200.0, 400.0, 1000.0], [1.1] * 4)
+    assert deviation(taps, curve).db < 1e-9
+    worst = deviation_between(taps, curve)
+    assert worst.db == pytest.approx(20 * np.log10(1.1 / 0.9), rel=1e-4)
+    assert worst.hz % 100 == pytest.approx(50.0, abs=2.0)
+
+
+def test_what_lies_outside_the_points_does_not_count() -> None:
+    lowpass = signal.firwin(401, 1500.0, fs=FS)
+    assert deviation_between(lowpass, straight([100.0, 500.0], [1.0, 1.0])).db < 0.1
+    assert deviation_between(lowpass, straight([100.0, 2500.0], [1.0, 1.0])).db > 30.0
+
+
+def test_product_of_curves() -> None:
+    a, b = straight([100.0, 1000.0, 3000.0], [1.0, 2.0, 1.0]), straight([50.0, 500.0, 2000.0], [0.5, 0.5, 1.0])
+    both = product([a, b])
+    assert both.points_hz.tolist() == [100.0, 500.0, 1000.0, 2000.0]
+    np.testing.assert_allclose(10 ** (both.points_db / 20), a.aim(both.points_hz) * b.aim(both.points_hz))
+    for same in (product([a]), product([a, a])):
+        assert same.points_hz.tolist() == a.points_hz.tolist()
+
+
+def test_product_refuses_what_cannot_be_one_curve() -> None:
+    with pytest.raises(ValueError, match="sampling rate"):
+        product([straight([100.0], [1.0]), straight([100.0], [1.0], fs=16000.0)])
+    with pytest.raises(ValueError, match="do not overlap"):
+        product([straight([100.0, 200.0], [1.0, 1.0]), straight([300.0, 400.0], [1.0, 1.0])])
