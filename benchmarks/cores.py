@@ -1,4 +1,6 @@
-"""What the second core gains: the same calls under ``taskset -c 0``; threads of one process against processes."""
+"""What the second core gains: the same calls under ``taskset -c 0``; threads of one process against
+processes.
+"""
 
 import multiprocessing
 import shutil
@@ -7,11 +9,11 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from earfilt.render.process import FileJob, filter_file
 from benchmarks import recordings
 from benchmarks.corpus import SPEC, apply
 from benchmarks.harness import Bench, Case, duration, has, heading, ratio, table, times
 from benchmarks.material import Sound
+from earfilt.render.process import FileJob, filter_file
 
 GOAL = 1.7
 LONG_FILES = 8
@@ -29,10 +31,16 @@ def run(bench: Bench) -> None:
 def one_and_two(bench: Bench, tree: Path, what: str) -> None:
     """Whole calls on one core and on two, and what they take beyond a call for one short file."""
     minutes = 1 if bench.quick else 10
-    short, long = f"{len(recordings.wavs(tree))} short files", f"{LONG_FILES} stereo files of {minutes} min"
+    short, long = (
+        f"{len(recordings.wavs(tree))} short files",
+        f"{LONG_FILES} stereo files of {minutes} min",
+    )
     parts = ("whole call", "beyond start-up")
     gains: dict[tuple[str, str], float | None] = {}
-    heading("Two cores against one", f"Short files: {what}. One core: taskset -c 0. Start-up: the same call for one short file.")
+    heading(
+        "Two cores against one",
+        f"Short files: {what}. One core: taskset -c 0. Start-up: the same call for one short file.",
+    )
     if has("taskset"):
         few, lone = _long(bench.scratch, minutes), _lone(tree, bench.scratch)
         rows = []
@@ -48,7 +56,9 @@ def one_and_two(bench: Bench, tree: Path, what: str) -> None:
         bench.goal(f"Two cores against one, {', '.join(title)}", gains.get(title), at_least=GOAL)
 
 
-def measure(bench: Bench, folders: dict[str, Path], lone: Path) -> dict[tuple[str, str], tuple[float, float]]:
+def measure(
+    bench: Bench, folders: dict[str, Path], lone: Path
+) -> dict[tuple[str, str], tuple[float, float]]:
     """Seconds on one core and on two, by files and part."""
     out = bench.scratch / "out"
     prefixes: dict[str, tuple[str, ...]] = {"one": ("taskset", "-c", "0"), "two": ()}
@@ -94,15 +104,19 @@ def workers(bench: Bench, files: Sequence[Path], what: str) -> None:
     context = multiprocessing.get_context("forkserver")
     with ThreadPoolExecutor(2) as threads, ProcessPoolExecutor(2, mp_context=context) as processes:
         cases: dict[str, Case] = {
-            name: partial(work_through, pool, portions, out) for name, pool in (("threads", threads), ("processes", processes))
+            name: partial(work_through, pool, portions, out)
+            for name, pool in (("threads", threads), ("processes", processes))
         }
         medians = bench.medians(cases, before=partial(make_anew, out))
     shutil.rmtree(out)
     heading(
         "Threads against processes",
-        f"{what}, on two workers that are there already, {PORTION} files at a time. This decides what --jobs uses.",
+        f"{what}, on two workers that are there already, {PORTION} files at a time. This "
+        "decides what --jobs uses.",
     )
-    rows = [[name, duration(t), times(ratio(medians, name, "processes"))] for name, t in medians.items()]
+    rows = [
+        [name, duration(t), times(ratio(medians, name, "processes"))] for name, t in medians.items()
+    ]
     table(["two workers", "time", "relative"], rows)
 
 
@@ -118,7 +132,9 @@ def work_through(pool: Executor, portions: Sequence[Sequence[Path]], out: Path) 
 
 
 def work(portion: Sequence[Path], out: Path) -> None:
-    """Some files, each on one thread, as in a batch; named by their directories too, since copies share their names."""
+    """Some files, each on one thread, as in a batch; named by their directories too, since copies
+    share their names.
+    """
     for path in portion:
         name = "-".join(path.parts[-3:])
         filter_file(FileJob(str(path), str(out / name), name, SPEC), threads=1)

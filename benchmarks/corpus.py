@@ -8,14 +8,28 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import recordings
+from benchmarks.harness import (
+    PROGRAM,
+    Bench,
+    Case,
+    duration,
+    execute,
+    has,
+    heading,
+    peak_memory,
+    ratio,
+    table,
+    timed,
+    times,
+)
+from earfilt.chains.build import realise
 from earfilt.chains.request import FilterSpec
 from earfilt.render.process import FileJob, filter_file
-from earfilt.chains.build import realise
-from benchmarks import recordings
-from benchmarks.harness import PROGRAM, Bench, Case, duration, execute, has, heading, peak_memory, ratio, table, timed, times
 
 SPEC = FilterSpec("headphone")
-EVERY = 200  # of so many outputs one is compared with the command line, the others with the function behind it
+# of so many outputs one is compared with the command line, the others with the function behind it
+EVERY = 200
 
 
 def run(bench: Bench) -> None:
@@ -44,15 +58,27 @@ def one_call(bench: Bench, tree: Path, what: str, real: bool) -> None:
     make_room(tree, out, sox_out)
     apply(tree, out)
     unequal = different(files, tree, out, bench.scratch / "single.wav")
-    heading("A corpus of short recordings", f"{what}; medians of {bench.repeats} turns, whole processes, start-up included.")
+    heading(
+        "A corpus of short recordings",
+        f"{what}; medians of {bench.repeats} turns, whole processes, start-up included.",
+    )
     table(
         ["program", "time", "a file", "earfilt is faster by"],
-        [[name, duration(t), duration(t / len(files)), times(ratio(medians, name, names[0]))] for name, t in medians.items()],
+        [
+            [name, duration(t), duration(t / len(files)), times(ratio(medians, name, names[0]))]
+            for name, t in medians.items()
+        ],
     )
     print(f"Outputs that differ from those of single runs: {unequal} of {len(files)}.\n")
     faster = ratio(medians, names[1], names[0]) if real and len(names) == 2 else None
-    bench.goal(f"{len(files)} short recordings in one call: faster than `xargs -P2 sox` by", faster, at_least=2.0)
-    bench.goal("Outputs of that call that differ from those of single runs", unequal, at_most=0, unit="")
+    bench.goal(
+        f"{len(files)} short recordings in one call: faster than `xargs -P2 sox` by",
+        faster,
+        at_least=2.0,
+    )
+    bench.goal(
+        "Outputs of that call that differ from those of single runs", unequal, at_most=0, unit=""
+    )
     for folder in (out, sox_out):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -67,12 +93,19 @@ def make_room(tree: Path, out: Path, sox_out: Path) -> None:
 
 def sox(tree: Path, out: Path, taps: Path) -> None:
     """The usual way: find, and two SoX at a time."""
-    line = f"cd {tree} && find . -name '*.wav' -print0 | xargs -0 -P2 -I{{}} sox -D {{}} {out}/{{}} fir {taps}"
-    subprocess.run(["sh", "-c", line], check=True, stderr=subprocess.DEVNULL)  # it warns of what it clips
+    line = (
+        f"cd {tree} && find . -name '*.wav' -print0 | xargs -0 -P2 -I{{}} sox -D {{}} "
+        f"{out}/{{}} fir {taps}"
+    )
+    subprocess.run(
+        ["sh", "-c", line], check=True, stderr=subprocess.DEVNULL
+    )  # it warns of what it clips
 
 
 def different(files: list[Path], tree: Path, out: Path, single: Path) -> int:
-    """Outputs of the batch that are not those of `filter_file` and, for a few, of the command line, byte for byte."""
+    """Outputs of the batch that are not those of `filter_file` and, for a few, of the command line,
+    byte for byte.
+    """
     count = 0
     for i, path in enumerate(files):
         if i % EVERY == 0:
@@ -94,7 +127,16 @@ def planning(bench: Bench, model: Path) -> None:
             for k in range(1000):
                 os.link(model, tree / f"{i // 1000:03d}" / f"recording-{k:03d}.wav")
         command = (PROGRAM, "apply", tree, bench.scratch / "out-tiny", "-f", SPEC.name, "--dry-run")
-        rows.append([f"{count:,}", duration(timed(partial(execute, *command))), f"{peak_memory(*command):.0f} MB"])
+        rows.append(
+            [
+                f"{count:,}",
+                duration(timed(partial(execute, *command))),
+                f"{peak_memory(*command):.0f} MB",
+            ]
+        )
         shutil.rmtree(tree)
-    heading("Planning", "earfilt apply --dry-run on trees of tiny files, 1000 in a directory; one run each.")
+    heading(
+        "Planning",
+        "earfilt apply --dry-run on trees of tiny files, 1000 in a directory; one run each.",
+    )
     table(["files", "time", "peak memory"], rows)

@@ -1,4 +1,6 @@
-"""Long files: whole processes on 10 minutes and on an hour; the time from one to the other leaves start-up out."""
+"""Long files: whole processes on 10 minutes and on an hour; the time from one to the other leaves
+start-up out.
+"""
 
 import statistics
 from functools import partial
@@ -22,25 +24,44 @@ def run(bench: Bench) -> None:
     measured = {sound: measure(bench, sound, minutes) for sound in SOUNDS}
     heading(
         f"Long files: from {minutes[0]} to {minutes[1]} minutes",
-        f"{FS} Hz, {HEADPHONE.title}. The time of {minutes[1]} minutes less that of {minutes[0]} in the same turn, median of "
-        f"{bench.repeats} turns: what a length takes beyond start-up. SoX with -D; the copy reads and writes through soundfile.",
+        f"{FS} Hz, {HEADPHONE.title}. The time of {minutes[1]} minutes less that of "
+        f"{minutes[0]} in the same turn, median of "
+        f"{bench.repeats} turns: what a length takes beyond start-up. SoX with -D; the copy "
+        "reads and writes through soundfile.",
     )
     slopes = {sound: slope for sound, (slope, _) in measured.items()}
     heads = ["sound", "earfilt apply", "SoX fir", "bare copy", "SoX / earfilt", "earfilt / copy"]
     table(heads, [_row(*pair, with_copy=True) for pair in slopes.items()])
-    heading(f"Long files: {minutes[1]} minutes", "The longer files of the same turns: whole processes, start-up included.")
+    heading(
+        f"Long files: {minutes[1]} minutes",
+        "The longer files of the same turns: whole processes, start-up included.",
+    )
     wholes = {sound: whole for sound, (_, whole) in measured.items()}
-    table(["sound", "earfilt apply", "SoX fir", "SoX / earfilt"], [_row(*pair, with_copy=False) for pair in wholes.items()])
+    table(
+        ["sound", "earfilt apply", "SoX fir", "SoX / earfilt"],
+        [_row(*pair, with_copy=False) for pair in wholes.items()],
+    )
     judge(bench, slopes, wholes, minutes)
 
 
-def judge(bench: Bench, slopes: dict[Sound, Seconds], wholes: dict[Sound, Seconds], minutes: tuple[int, int]) -> None:
+def judge(
+    bench: Bench,
+    slopes: dict[Sound, Seconds],
+    wholes: dict[Sound, Seconds],
+    minutes: tuple[int, int],
+) -> None:
     """The goals of long files."""
     for sound, slope in slopes.items():
         what = f"{minutes[0]} → {minutes[1]} min, {sound.title}"
-        bench.goal(f"{what}: faster than SoX by", ratio(slope, "sox", "earfilt"), at_least=FASTER[sound.subtype])
+        bench.goal(
+            f"{what}: faster than SoX by",
+            ratio(slope, "sox", "earfilt"),
+            at_least=FASTER[sound.subtype],
+        )
         if sound.subtype == "PCM_16":
-            bench.goal(f"{what}: times the bare copy", ratio(slope, "earfilt", "copy"), at_most=COPIES)
+            bench.goal(
+                f"{what}: times the bare copy", ratio(slope, "earfilt", "copy"), at_most=COPIES
+            )
     for sound, whole in wholes.items():
         what = f"{minutes[1]} min, {sound.title}, whole process: faster than SoX by"
         bench.goal(what, ratio(whole, "sox", "earfilt"), at_least=FASTER_WHOLE[sound.subtype])
@@ -51,11 +72,20 @@ def measure(bench: Bench, sound: Sound, minutes: tuple[int, int]) -> tuple[Secon
     short, long = (sound.make(bench.scratch, 60 * m) for m in minutes)
     result = bench.scratch / "result.wav"
     kinds = ["earfilt", *(["sox"] if has("sox") else []), "copy"]
-    cases = {(kind, source): _case(bench, kind, sound, source, result) for kind in kinds for source in (short, long)}
+    cases = {
+        (kind, source): _case(bench, kind, sound, source, result)
+        for kind in kinds
+        for source in (short, long)
+    }
     took = bench.in_turns(cases, before=partial(result.unlink, missing_ok=True), untimed=False)
     for path in (short, long, result):
         path.unlink()
-    slope = {kind: statistics.median(b - a for a, b in zip(took[kind, short], took[kind, long], strict=True)) for kind in kinds}
+    slope = {
+        kind: statistics.median(
+            b - a for a, b in zip(took[kind, short], took[kind, long], strict=True)
+        )
+        for kind in kinds
+    }
     return slope, {kind: statistics.median(took[kind, long]) for kind in kinds}
 
 

@@ -47,9 +47,15 @@ class Bench:
     verdicts: list[list[object]] = field(default_factory=list)
 
     def in_turns(
-        self, cases: Mapping[Key, Case], *, before: Case = nothing, untimed: bool = True, turns: int | None = None
+        self,
+        cases: Mapping[Key, Case],
+        *,
+        before: Case = nothing,
+        untimed: bool = True,
+        turns: int | None = None,
     ) -> dict[Key, list[float]]:
-        """Seconds of each case in every turn; the cases run one after the other in each turn, so that load hits all alike.
+        """Seconds of each case in every turn; the cases run one after the other in each turn, so
+        that load hits all alike.
 
         Parameters
         ----------
@@ -57,7 +63,8 @@ class Bench:
         before : callable
             Done before each case, untimed: removes what the last one wrote.
         untimed : bool
-            A turn more comes first and is not counted, so that no case pays for being the first (caches, libraries on disk, compilers).
+            A turn more comes first and is not counted, so that no case pays for being the first
+            (caches, libraries on disk, compilers).
         turns : int, optional
             Default: `repeats`.
         """
@@ -70,17 +77,42 @@ class Bench:
                     seconds[name].append(took)
         return seconds
 
-    def medians(self, cases: Mapping[Key, Case], *, before: Case = nothing, untimed: bool = True) -> dict[Key, float]:
+    def medians(
+        self, cases: Mapping[Key, Case], *, before: Case = nothing, untimed: bool = True
+    ) -> dict[Key, float]:
         """Median seconds of each case."""
-        return {name: statistics.median(took) for name, took in self.in_turns(cases, before=before, untimed=untimed).items()}
+        return {
+            name: statistics.median(took)
+            for name, took in self.in_turns(cases, before=before, untimed=untimed).items()
+        }
 
-    def goal(self, what: str, measured: float | None, *, at_least: float = -math.inf, at_most: float = math.inf, unit: str = "×") -> None:
-        """Hold a number against what it should be, as it is printed: to two decimals; None is not measured."""
-        limits = [f"{sign} {limit:g}{unit}" for sign, limit in (("≥", at_least), ("≤", at_most)) if math.isfinite(limit)]
+    def goal(
+        self,
+        what: str,
+        measured: float | None,
+        *,
+        at_least: float = -math.inf,
+        at_most: float = math.inf,
+        unit: str = "×",
+    ) -> None:
+        """Hold a number against what it should be, as it is printed: to two decimals; None is not
+        measured.
+        """
+        limits = [
+            f"{sign} {limit:g}{unit}"
+            for sign, limit in (("≥", at_least), ("≤", at_most))
+            if math.isfinite(limit)
+        ]
         shown, verdict = "–", "not measured"
         if measured is not None:
             shown = f"{measured:.2f}" if isinstance(measured, float) else f"{measured}"
-            verdict = "not judged" if self.quick else "met" if at_least <= float(shown) <= at_most else "MISSED"
+            verdict = (
+                "not judged"
+                if self.quick
+                else "met"
+                if at_least <= float(shown) <= at_most
+                else "MISSED"
+            )
             shown += unit
         self.verdicts.append([what, shown, ", ".join(limits), verdict])
 
@@ -105,7 +137,9 @@ def execute(*command: object) -> None:
     RuntimeError
         With what it said, if it failed.
     """
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"{command[0]}: {done.stderr[-500:]}")
 
@@ -113,14 +147,19 @@ def execute(*command: object) -> None:
 def peak_memory(*command: object) -> float:
     """Largest resident memory of a program run to its end, in MB; NaN where there is no /proc.
 
-    The kernel's high-water mark is read while the program runs: the one that `wait4` reports contains this process's own.
+    The kernel's high-water mark is read while the program runs: the one that `wait4` reports
+    contains this process's own.
     """
-    child = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        [str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     peak = math.nan
     while child.poll() is None:
         with contextlib.suppress(OSError):
             lines = Path(f"/proc/{child.pid}/status").read_text().splitlines()
-            peak = next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), peak)
+            peak = next(
+                (int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), peak
+            )
         time.sleep(0.005)
     if child.returncode:
         raise RuntimeError(f"{command[0]} ended with {child.returncode}")
@@ -136,9 +175,24 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a Markdown table, padded to be read as it is; columns of numbers are right-aligned."""
     cells = [[str(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    numbers = [all(re.match(r"[\d+–-]|$", cell) for cell in column[1:]) for column in zip(*cells, strict=True)]
-    lines = [[f"{cell:{'>' if right else '<'}{width}}" for cell, width, right in zip(row, widths, numbers, strict=True)] for row in cells]
-    lines.insert(1, ["-" * (width - 1) + (":" if right else "-") for width, right in zip(widths, numbers, strict=True)])
+    numbers = [
+        all(re.match(r"[\d+–-]|$", cell) for cell in column[1:])
+        for column in zip(*cells, strict=True)
+    ]
+    lines = [
+        [
+            f"{cell:{'>' if right else '<'}{width}}"
+            for cell, width, right in zip(row, widths, numbers, strict=True)
+        ]
+        for row in cells
+    ]
+    lines.insert(
+        1,
+        [
+            "-" * (width - 1) + (":" if right else "-")
+            for width, right in zip(widths, numbers, strict=True)
+        ],
+    )
     print("\n".join(f"| {' | '.join(line)} |" for line in lines), end="\n\n", flush=True)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import scipy.signal
 import soundfile
 
-from earfilt.chains.request import FilterSpec
 from earfilt.chains.build import realise
+from earfilt.chains.request import FilterSpec
 
 FS = 48000
 ORACLE = 20 * FS  # frames compared with the oracle
@@ -50,7 +50,9 @@ class Sound:
         pink = 0.1 * scipy.signal.lfilter([0.3], [1.0, -0.95], white, axis=0)
         if self.dtype == "float32":
             return pink.astype(np.float32)
-        whole: np.ndarray = np.rint(pink.clip(-1, 1) * (2**15 - 1 if self.dtype == "int16" else 2**23 - 1))
+        whole: np.ndarray = np.rint(
+            pink.clip(-1, 1) * (2**15 - 1 if self.dtype == "int16" else 2**23 - 1)
+        )
         return whole.astype(self.dtype) << (0 if self.dtype == "int16" else 8)
 
 
@@ -82,7 +84,9 @@ class Filter:
     def for_ffmpeg(self, directory: Path, channels: int) -> Path:
         """An impulse response of as many channels as the sound."""
         path = directory / f"{self.name}-{channels}.wav"
-        soundfile.write(path, np.repeat(self.taps()[0][:, None], channels, axis=1), FS, subtype="DOUBLE")
+        soundfile.write(
+            path, np.repeat(self.taps()[0][:, None], channels, axis=1), FS, subtype="DOUBLE"
+        )
         return path
 
     def expected(self, x: np.ndarray, advance: int) -> np.ndarray:
@@ -95,10 +99,15 @@ OUTER_MIDDLE = Filter("outer-middle-ear, order 4096, zero phase", "outer-middle-
 
 
 def deviation(source: Path, result: Path, ear: Filter, advance: int) -> str:
-    """Largest deviation of a result from the oracle, away from the ends: in codes, or dB re full scale for floats."""
+    """Largest deviation of a result from the oracle, away from the ends: in codes, or dB re full
+    scale for floats.
+    """
     subtype = soundfile.info(result).subtype
     margin = ear.order * 2
-    x, y = (soundfile.read(path, ORACLE, dtype="float64", always_2d=True)[0] for path in (source, result))
+    x, y = (
+        soundfile.read(path, ORACLE, dtype="float64", always_2d=True)[0]
+        for path in (source, result)
+    )
     inner = slice(margin, min(len(x), len(y)) - margin - advance)
     worst = float(np.abs(y - ear.expected(x, advance)[: len(y)])[inner].max())
     if subtype == "FLOAT":

@@ -13,7 +13,12 @@ from benchmarks.material import Filter, Sound
 
 BLOCK = 1 << 16
 # of ffmpeg, by sample format and container
-ENCODERS = {("PCM_16", "wav"): "pcm_s16le", ("PCM_24", "wav"): "pcm_s24le", ("FLOAT", "wav"): "pcm_f32le", ("PCM_16", "flac"): "flac"}
+ENCODERS = {
+    ("PCM_16", "wav"): "pcm_s16le",
+    ("PCM_24", "wav"): "pcm_s24le",
+    ("FLOAT", "wav"): "pcm_f32le",
+    ("PCM_16", "flac"): "flac",
+}
 
 
 def earfilt(source: Path, result: Path, ear: Filter) -> None:
@@ -27,13 +32,31 @@ def sox(source: Path, result: Path, taps: Path) -> None:
 
 
 def ffmpeg(source: Path, result: Path, response: Path, encoder: str) -> None:
-    """ffmpeg's afir as a whole process; its gain normalisation is off, the factor of 2 that remains is taken back."""
+    """ffmpeg's afir as a whole process; its gain normalisation is off, the factor of 2 that remains
+    is taken back.
+    """
     graph = "[0:a][1:a]afir=gtype=none:irgain=0.5"
-    execute("ffmpeg", "-v", "error", "-y", "-i", source, "-i", response, "-lavfi", graph, "-c:a", encoder, result)
+    execute(
+        "ffmpeg",
+        "-v",
+        "error",
+        "-y",
+        "-i",
+        source,
+        "-i",
+        response,
+        "-lavfi",
+        graph,
+        "-c:a",
+        encoder,
+        result,
+    )
 
 
 def scipy_in_memory(source: Path, result: Path, ear: Filter, dtype: str) -> None:
-    """scipy.signal.oaconvolve on the whole file at once, within this process; float64, for 16 bit and FLOAT float32."""
+    """scipy.signal.oaconvolve on the whole file at once, within this process; float64, for 16 bit
+    and FLOAT float32.
+    """
     kind = "float64" if dtype == "int32" else "float32"
     with soundfile.SoundFile(source) as file:
         fs, subtype, container = file.samplerate, file.subtype, file.format
@@ -48,7 +71,9 @@ def scipy_in_memory(source: Path, result: Path, ear: Filter, dtype: str) -> None
 
 
 def copy(source: Path, result: Path, dtype: str) -> None:
-    """Read and write through soundfile without converting, within this process: what no filter can beat by much."""
+    """Read and write through soundfile without converting, within this process: what no filter can
+    beat by much.
+    """
     with soundfile.SoundFile(source) as reader:
         kind = {"subtype": reader.subtype, "format": reader.format}
         with soundfile.SoundFile(result, "w", reader.samplerate, reader.channels, **kind) as writer:
@@ -57,7 +82,9 @@ def copy(source: Path, result: Path, dtype: str) -> None:
 
 
 class Run(NamedTuple):
-    """One program on one file: what to run, its result, and by how many frames that is advanced against a causal convolution."""
+    """One program on one file: what to run, its result, and by how many frames that is advanced
+    against a causal convolution.
+    """
 
     case: Case
     result: Path
@@ -66,14 +93,29 @@ class Run(NamedTuple):
 
 def all_runs(sound: Sound, source: Path, directory: Path, ear: Filter) -> dict[str, Run]:
     """Each program that is installed."""
-    result = {name: directory / f"{name}.{sound.container}" for name in ("earfilt", "SoX", "ffmpeg", "scipy", "copy")}
+    result = {
+        name: directory / f"{name}.{sound.container}"
+        for name in ("earfilt", "SoX", "ffmpeg", "scipy", "copy")
+    }
     taps, lookahead, _ = ear.taps()
-    runs = {"earfilt": Run(partial(earfilt, source, result["earfilt"], ear), result["earfilt"], lookahead)}
+    runs = {
+        "earfilt": Run(
+            partial(earfilt, source, result["earfilt"], ear), result["earfilt"], lookahead
+        )
+    }
     if has("sox"):
-        runs["SoX"] = Run(partial(sox, source, result["SoX"], ear.for_sox(directory)), result["SoX"], (len(taps) - 1) // 2)
+        runs["SoX"] = Run(
+            partial(sox, source, result["SoX"], ear.for_sox(directory)),
+            result["SoX"],
+            (len(taps) - 1) // 2,
+        )
     if has("ffmpeg"):
         more = ear.for_ffmpeg(directory, sound.channels), ENCODERS[sound.subtype, sound.container]
         runs["ffmpeg"] = Run(partial(ffmpeg, source, result["ffmpeg"], *more), result["ffmpeg"], 0)
-    runs["scipy"] = Run(partial(scipy_in_memory, source, result["scipy"], ear, sound.dtype), result["scipy"], lookahead)
+    runs["scipy"] = Run(
+        partial(scipy_in_memory, source, result["scipy"], ear, sound.dtype),
+        result["scipy"],
+        lookahead,
+    )
     runs["copy"] = Run(partial(copy, source, result["copy"], sound.dtype), result["copy"], 0)
     return runs

@@ -1,4 +1,6 @@
-"""Many short real recordings: Debian's spoken prompts for telephone exchanges, installed or fetched."""
+"""Many short real recordings: Debian's spoken prompts for telephone exchanges, installed or
+fetched.
+"""
 
 import os
 import shutil
@@ -17,7 +19,9 @@ COUNT = 568
 
 
 def tree(scratch: Path, quick: bool) -> tuple[Path, str, bool]:
-    """A directory with copies of them all (quick: one copy), what they are, and whether they are real."""
+    """A directory with copies of them all (quick: one copy), what they are, and whether they are
+    real.
+    """
     prompts, real = scratch / "prompts", True
     if not (_installed(prompts) or _fetched(scratch, prompts)):
         _noise(prompts)
@@ -26,7 +30,11 @@ def tree(scratch: Path, quick: bool) -> tuple[Path, str, bool]:
     for i in range(copies):
         shutil.copytree(prompts, root / f"copy{i}")
     shutil.rmtree(prompts)
-    kind = f"recordings of Debian's {PACKAGE}" if real else f"files of NOISE, for want of real ones (apt-get install {PACKAGE})"
+    kind = (
+        f"recordings of Debian's {PACKAGE}"
+        if real
+        else f"files of NOISE, for want of real ones (apt-get install {PACKAGE})"
+    )
     return root, f"{copies} × {len(wavs(root)) // copies} {kind}", real
 
 
@@ -36,7 +44,11 @@ def wavs(root: Path) -> list[Path]:
 
 
 def _installed(folder: Path) -> bool:
-    listed = subprocess.run(["dpkg", "-L", PACKAGE], capture_output=True, text=True).stdout if has("dpkg") else ""
+    listed = (
+        subprocess.run(["dpkg", "-L", PACKAGE], capture_output=True, text=True).stdout
+        if has("dpkg")
+        else ""
+    )
     prompts = [Path(line) for line in listed.splitlines() if line.endswith(".wav")]
     return _gather(prompts, folder)
 
@@ -47,7 +59,9 @@ def _fetched(scratch: Path, folder: Path) -> bool:
         return False
     unpacked = scratch / "package"
     unpacked.mkdir()
-    subprocess.run(["apt-get", "download", "-q", PACKAGE], cwd=unpacked, capture_output=True, timeout=120)
+    subprocess.run(
+        ["apt-get", "download", "-q", PACKAGE], cwd=unpacked, capture_output=True, timeout=120
+    )
     for package in unpacked.glob("*.deb"):
         subprocess.run(["dpkg", "-x", package, unpacked], capture_output=True)
     found = _gather(wavs(unpacked), folder)

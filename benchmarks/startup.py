@@ -25,7 +25,15 @@ def run(bench: Bench) -> None:
             "import typer, rich": lambda: execute(sys.executable, "-c", "import typer, rich"),
         }
     )
-    rows = [[a, duration(seconds[a]), b, duration(seconds[b]), f"{seconds[a] - seconds[b]:+.2f} s"] for a, b, _ in PAIRS]
+    rows = [
+        [a, duration(seconds[a]), b, duration(seconds[b]), f"{seconds[a] - seconds[b]:+.2f} s"]
+        for a, b, _ in PAIRS
+    ]
     table(["command", "time", "against", "time", "difference"], rows)
     for command, against, allowed in PAIRS:
-        bench.goal(f"{command}: beyond `{against}`", seconds[command] - seconds[against], at_most=allowed, unit=" s")
+        bench.goal(
+            f"{command}: beyond `{against}`",
+            seconds[command] - seconds[against],
+            at_most=allowed,
+            unit=" s",
+        )

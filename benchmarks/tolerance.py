@@ -1,14 +1,16 @@
-"""The order that 0.1 dB needs: every ear at two rates, both phases, beside the plain design of the same tolerance."""
+"""The order that 0.1 dB needs: every ear at two rates, both phases, beside the plain design of the
+same tolerance.
+"""
 
 import time
 
 import numpy as np
 
-from earfilt.synthesis.deviation import Deviation, deviation
-from earfilt.ears.curve import PublishedCurve
-from earfilt.chains.build import FilterSpec, published, realise
-from earfilt.synthesis.tolerance import Design, order_for
 from benchmarks.harness import Bench, heading, table
+from earfilt.chains.build import FilterSpec, published, realise
+from earfilt.ears.curve import PublishedCurve
+from earfilt.synthesis.deviation import Deviation, deviation
+from earfilt.synthesis.tolerance import Design, order_for
 
 EARS = (
     "headphone",
@@ -23,14 +25,31 @@ EARS = (
 RATES = (16000, 48000)
 PHASES = ("minimum", "zero")
 TOLERANCE_DB = 0.1
-LOWEST_HZ = 50.0  # the target is for the points from here up; what the ones below reach is printed too
+LOWEST_HZ = (
+    50.0  # the target is for the points from here up; what the ones below reach is printed too
+)
 PLAIN_ORDERS = (512, 1024, 2048, 4096, 8192, 16384, 32768)
-COLUMNS = ["filter", "fs", "phase", "order", "smallest", "points ≥ 50 Hz", "points < 50 Hz", "between", "design", "plain order"]
+COLUMNS = [
+    "filter",
+    "fs",
+    "phase",
+    "order",
+    "smallest",
+    "points ≥ 50 Hz",
+    "points < 50 Hz",
+    "between",
+    "design",
+    "plain order",
+]
 
 
 def run(bench: Bench) -> None:
     """One table."""
-    heading("Order for 0.1 dB", "Largest deviations in dB. The plain order keeps the points from 50 Hz up alone; powers of two were tried.")
+    heading(
+        "Order for 0.1 dB",
+        "Largest deviations in dB. The plain order keeps the points from 50 Hz up alone; "
+        "powers of two were tried.",
+    )
     table(COLUMNS, rows(EARS[:1] if bench.quick else EARS))
 
 
@@ -48,7 +67,18 @@ def row(name: str, fs: int, phase: str) -> list[object]:
     seconds = time.process_time() - start
     high, low = (part(design, curve, above) for above in (True, False))
     smallest = "yes" if design.order_below == design.order - 2 else "?"
-    return [name, fs, phase, design.order, smallest, high, low, f"{design.between.db:.4f}", f"{seconds:.2f} s", plain(name, fs, phase)]
+    return [
+        name,
+        fs,
+        phase,
+        design.order,
+        smallest,
+        high,
+        low,
+        f"{design.between.db:.4f}",
+        f"{seconds:.2f} s",
+        plain(name, fs, phase),
+    ]
 
 
 def part(design: Design, curve: PublishedCurve, above: bool) -> str:
@@ -73,7 +103,9 @@ def plain(name: str, fs: int, phase: str) -> str:
 
 
 def plain_deviation(name: str, fs: int, phase: str, order: int) -> Deviation:
-    """Deviation of the plain design at the points from 50 Hz up, by an FFT finer than any of them (the direct sum takes longer)."""
+    """Deviation of the plain design at the points from 50 Hz up, by an FFT finer than any of them
+    (the direct sum takes longer).
+    """
     spec = FilterSpec(name, order=order, phase=phase)
     curve = published(spec, fs)
     assert curve is not None

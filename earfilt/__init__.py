@@ -1,6 +1,7 @@
 """earfilt: audio through the human outer and middle ear.
 
-The three torch modules load on first use, so that ``import earfilt`` (and ``earfilt --help``) stays light.
+The three torch modules load on first use, so that ``import earfilt`` (and ``earfilt --help``) stays
+light.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,8 +1,9 @@
 """One text of a formula for numpy arrays and torch tensors.
 
-From numpy 2 on, both libraries have the names of the array API standard for all that the designs need; a formula asks its argument
-which of them it belongs to. (The package ``array-api-compat`` answers the same, but loads every part of numpy first, tests and f2py
-included: 0.07 s, the length of a whole short run.)
+From numpy 2 on, both libraries have the names of the array API standard for all that the designs
+need; a formula asks its argument which of them it belongs to. (The package ``array-api-compat``
+answers the same, but loads every part of numpy first, tests and f2py included: 0.07 s, the length
+of a whole short run.)
 
 References
 ----------
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = NDArray[np.float64]
 Array = TypeVar("Array", Floats, "Tensor")
-"""A float64 array of either library; what comes out is of the kind, and on the device, of what went in."""
+"""A float64 array of either library; what comes out is of the kind, and on the device, of what went
+in.
+"""
 
 
 def namespace(x: Any) -> Any:

@@ -6,10 +6,12 @@
     ├── UsageError (ValueError)       exit code 2: wrong usage, or a refusal before any work
     │   ├── UnknownNameError          a filter that does not exist; names the nearest ones
     │   └── DtypeError (TypeError)    a tensor that no filter can take
-    └── AudioError (OSError)          exit code 1: a file that is missing, damaged, or cannot be written
+    └── AudioError (OSError)          exit code 1: a file that is missing, damaged, or cannot be
+    written
 
-Every leaf is also a builtin exception, so that library users may catch what they are used to. Messages are one line: what was
-given, the rule, and what helps. The library raises; only ``earfilt.cli`` catches.
+Every leaf is also a builtin exception, so that library users may catch what they are used to.
+Messages are one line: what was given, the rule, and what helps. The library raises; only
+``earfilt.cli`` catches.
 """
 
 
@@ -45,7 +47,8 @@ _NO_MEMORY = ("allocate memory", "start new thread", "failed to map segment")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory has run out: torch, threads and the loader of libraries have words of their own for it.
+    """Whether an error says that memory has run out: torch, threads and the loader of libraries
+    have words of their own for it.
 
     >>> is_out_of_memory(RuntimeError("can't start new thread"))
     True
@@ -54,11 +57,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def printable(text: str) -> str:
-    """Text that is safe to print in a message: control characters and lone surrogates are shown as escapes.
+    """Text that is safe to print in a message: control characters and lone surrogates are shown as
+    escapes.
 
     >>> printable("a\\x1b[31mb")
     'a\\\\x1b[31mb'
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )

@@ -20,11 +20,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was not tested for want of a program, and how to get it."""
-    reasons = [missing_from(str(report.longrepr)) for report in terminalreporter.stats.get("skipped", [])]
+    reasons = [
+        missing_from(str(report.longrepr)) for report in terminalreporter.stats.get("skipped", [])
+    ]
     missing = Counter(program for program in reasons if program)
     for program, count in sorted(missing.items()):
         package = PACKAGES.get(program, program)
-        terminalreporter.write_line(f"NOT TESTED: {count} tests need {program}; install it with 'apt-get install {package}'", yellow=True)
+        terminalreporter.write_line(
+            f"NOT TESTED: {count} tests need {program}; install it with 'apt-get install "
+            f"{package}'",
+            yellow=True,
+        )
 
 
 @pytest.fixture

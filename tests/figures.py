@@ -10,7 +10,18 @@ from earfilt.cli import run
 
 FIGURES = {
     "ears.png": ["-f", "headphone", "-f", "middle-ear", "-f", "outer-middle-ear"],
-    "chain.png": ["-f", "headphone", "-f", "middle-ear", "-f", "headphone+middle-ear", "--panel", "magnitude", "--panel", "delay"],
+    "chain.png": [
+        "-f",
+        "headphone",
+        "-f",
+        "middle-ear",
+        "-f",
+        "headphone+middle-ear",
+        "--panel",
+        "magnitude",
+        "--panel",
+        "delay",
+    ],
 }
 """File name -> what follows ``earfilt response``."""
 
@@ -18,7 +29,10 @@ FIGURES = {
 def main(directory: Path) -> int:
     """Write every figure; the first exit code that is not 0."""
     directory.mkdir(parents=True, exist_ok=True)
-    codes = [run(["response", *arguments, "-o", str(directory / name), "--force"]) for name, arguments in FIGURES.items()]
+    codes = [
+        run(["response", *arguments, "-o", str(directory / name), "--force"])
+        for name, arguments in FIGURES.items()
+    ]
     return next(filter(None, codes), 0)
 
 

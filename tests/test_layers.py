@@ -10,7 +10,8 @@ import pytest
 import earfilt
 
 PACKAGE = Path(earfilt.__file__).parent
-# From the bottom up; a module may import from its own group or from lower ones. The longest name that fits counts.
+# From the bottom up; a module may import from its own group or from lower ones. The longest name
+# that fits counts.
 LAYERS = [
     ["errors", "arrays", "units"],
     ["ears", "storage"],
@@ -42,7 +43,11 @@ def imports_of(path: Path) -> set[str]:
     """Modules of earfilt that a file imports, dotted, below earfilt."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "earfilt":
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.module
+            and node.module.split(".")[0] == "earfilt"
+        ):
             inside = [f"{node.module}.{alias.name}" for alias in node.names]
             found |= {name if is_module(name) else node.module for name in inside}
         elif isinstance(node, ast.Import):
@@ -64,7 +69,10 @@ def test_imports_point_down(path: Path) -> None:
 
 def test_no_circles() -> None:
     names = {name_of(path) for path in PATHS}
-    graph = {name_of(path): {other for other in imports_of(path) if other in names} - {name_of(path)} for path in PATHS}
+    graph = {
+        name_of(path): {other for other in imports_of(path) if other in names} - {name_of(path)}
+        for path in PATHS
+    }
     done: set[str] = set()
     while len(done) < len(graph):
         free = {part for part, needs in graph.items() if part not in done and needs <= done}
@@ -72,14 +80,17 @@ def test_no_circles() -> None:
         done |= free
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["apply", "--help"], ["response", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["apply", "--help"], ["response", "--help"], ["--version"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (
         f"import sys; sys.argv = ['earfilt', *{arguments!r}]\n"
         "from earfilt.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'scipy', 'numpy', 'matplotlib', 'soundfile', 'distributed'} & set(sys.modules)\n"
+        "heavy = {'torch', 'scipy', 'numpy', 'matplotlib', 'soundfile', 'distributed'} & "
+        "set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -95,8 +106,14 @@ def loaded(code: str) -> set[str]:
 
 
 def test_designing_a_filter_loads_numpy_alone() -> None:
-    every = "for ear in ears(): realise(FilterSpec(ear.full_name), 48000), published(FilterSpec(ear.full_name), 48000)"
-    modules = loaded(f"from earfilt.ears.catalogue import ears; from earfilt.chains.build import FilterSpec, published, realise\n{every}")
+    every = (
+        "for ear in ears(): realise(FilterSpec(ear.full_name), 48000), "
+        "published(FilterSpec(ear.full_name), 48000)"
+    )
+    modules = loaded(
+        "from earfilt.ears.catalogue import ears; from earfilt.chains.build import "
+        f"FilterSpec, published, realise\n{every}"
+    )
     assert "numpy" in modules
     assert not {"torch", "scipy", "soundfile"} & modules
 

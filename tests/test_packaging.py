@@ -11,7 +11,10 @@ import pytest
 from tests.conftest import ROOT
 from tests.tools import single_threaded
 
-CODE = "import earfilt, earfilt.ears.catalogue as c, sys; print(earfilt.__file__); print(len(c.ears()), c.table('goode1994').sha256)"
+CODE = (
+    "import earfilt, earfilt.ears.catalogue as c, sys; print(earfilt.__file__); "
+    "print(len(c.ears()), c.table('goode1994').sha256)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -19,12 +22,24 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Wheel and sdist, built from what git tracks."""
     folder = tmp_path_factory.mktemp("built")
     source = folder / "source"
-    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    files = (
+        subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+        .stdout.decode()
+        .split("\0")
+    )
     for name in filter(None, files):
         if (ROOT / name).is_file() and not name.startswith("tests/"):
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
-    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder / "dist"), str(source)]
+    build = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        str(folder / "dist"),
+        str(source),
+    ]
     run = subprocess.run(build, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     return folder
@@ -38,7 +53,9 @@ def test_wheel_runs_from_another_directory(built: Path, tmp_path: Path) -> None:
     assert "earfilt/data/tables/pralong1996.csv" in names
     assert not [name for name in names if name.endswith(".wav")]
     environment = {**single_threaded(), "PYTHONPATH": str(built / "unpacked")}
-    run = subprocess.run([sys.executable, "-c", CODE], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", CODE], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
     where, facts = run.stdout.splitlines()
     assert where.startswith(str(built))
@@ -51,6 +68,10 @@ def test_sdist_holds_the_tables(built: Path) -> None:
     (sdist,) = (built / "dist").glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    tables = {f"data/tables/{path.name}" for path in (ROOT / "data" / "tables").iterdir() if path.suffix in (".csv", ".toml")}
+    tables = {
+        f"data/tables/{path.name}"
+        for path in (ROOT / "data" / "tables").iterdir()
+        if path.suffix in (".csv", ".toml")
+    }
     assert tables <= names
     assert {"LICENSE", "README.md", "pyproject.toml", "earfilt/py.typed"} <= names

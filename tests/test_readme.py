@@ -32,12 +32,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 def test_every_command_runs(folder: Path) -> None:
     """In order, in one directory: later commands use what earlier ones made."""
-    environment = single_threaded() | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = single_threaded() | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    }
     shell = shutil.which("bash")
     assert shell is not None
     for block in blocks("bash"):
         command = [shell, "-euo", "pipefail", "-c", block]
-        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+        run = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        )
         assert run.returncode == 0, f"{block}\n{run.stderr}"
 
 
@@ -64,8 +68,15 @@ wait
 
 
 def test_slurm_scripts_do_the_corpus_and_end(folder: Path, tmp_path: Path) -> None:
-    """As jobs whose `srun` starts two tasks on this machine; what is submitted again finds nothing left to do."""
-    array, dask = (text for block in blocks("text") for text in block.split("#!/bin/bash\n") if "#SBATCH" in text)
+    """As jobs whose `srun` starts two tasks on this machine; what is submitted again finds nothing
+    left to do.
+    """
+    array, dask = (
+        text
+        for block in blocks("text")
+        for text in block.split("#!/bin/bash\n")
+        if "#SBATCH" in text
+    )
     (tmp_path / "srun").write_text(SRUN)
     (tmp_path / "srun").chmod(0o755)
     shutil.copytree(folder / "corpus", tmp_path / "corpus")
@@ -74,7 +85,9 @@ def test_slurm_scripts_do_the_corpus_and_end(folder: Path, tmp_path: Path) -> No
     def submit(script: str, task: int = 1) -> str:
         variables = {"PATH": path, "SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_TASK_COUNT": "2"}
         command, environment = ["bash", "-c", script], single_threaded() | variables
-        job = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        job = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+        )
         assert job.returncode == 0, job.stderr
         return job.stderr
 

@@ -1,11 +1,20 @@
-"""Other programs that some tests need: ``need("sox")`` gives the path, or skips the test and remembers what was missing."""
+"""Other programs that some tests need: ``need("sox")`` gives the path, or skips the test and
+remembers what was missing.
+"""
 
 import os
 import shutil
 
 import pytest
 
-PACKAGES = {"sox": "sox", "ffmpeg": "ffmpeg", "ffprobe": "ffmpeg", "flac": "flac", "metaflac": "flac", "tmux": "tmux"}
+PACKAGES = {
+    "sox": "sox",
+    "ffmpeg": "ffmpeg",
+    "ffprobe": "ffmpeg",
+    "flac": "flac",
+    "metaflac": "flac",
+    "tmux": "tmux",
+}
 
 
 def need(*programs: str) -> str:

@@ -1,24 +1,33 @@
-"""Audio files: what they are, their samples in and out, and the place where an output appears whole or not at all.
+"""Audio files: what they are, their samples in and out, and the place where an output appears whole
+or not at all.
 
 ::
 
-    source        files and pipes as bytes            destination   temporary name -> final name, the standard output
-    riff          chunks of WAV, WAVEX, RF64          wav           the same, written
-    w64           chunks of Wave64
+    source        files and pipes as bytes            destination   temporary name -> final name,
+    the standard output riff          chunks of WAV, WAVEX, RF64          wav           the same,
+    written w64           chunks of Wave64
     flacmeta      metadata blocks of FLAC             ogg           serial numbers of Ogg pages
     aiff          chunks of AIFF
-    promise       frames that a header promises       tags          what crosses containers, coding history
-    reader        blocks of samples in                writer        blocks of samples out
+    promise       frames that a header promises       tags          what crosses containers, coding
+    history reader        blocks of samples in                writer        blocks of samples out
     formats       which container holds what          planning      what an output will be
     pcmbytes      samples as bytes
 """
 
-from earfilt.storage.output import Exists, check_destination, discard_all, is_stream, is_temporary, open_output, sweep
+from earfilt.audio.containers.pcm import Array
 from earfilt.audio.formats import CONTAINERS, SUBTYPES, SUFFIXES, Container, Subtype, Target
 from earfilt.audio.info import AudioInfo, Metadata
-from earfilt.audio.containers.pcm import Array
 from earfilt.audio.reader import NotAudioError, Reader, open_reader, probe
 from earfilt.audio.writer import Writer, open_writer
+from earfilt.storage.output import (
+    Exists,
+    check_destination,
+    discard_all,
+    is_stream,
+    is_temporary,
+    open_output,
+    sweep,
+)
 
 __all__ = [
     "CONTAINERS",

@@ -1,12 +1,13 @@
 """Which container holds what: one table, from which every choice of an output format follows.
 
-Same in, same out. Where the output's name has another extension, that picks the container and the narrowest lossless subtype that
-holds every code of the source; what cannot be held is refused before any work, with the option that helps.
+Same in, same out. Where the output's name has another extension, that picks the container and the
+narrowest lossless subtype that holds every code of the source; what cannot be held is refused
+before any work, with the option that helps.
 
 References
 ----------
-AUDIO_IO facts measured with libsndfile 1.2.2: FLAC holds 8, 16 and 24 bit, 8 channels and 655 350 Hz; sizes are 32-bit words in WAV,
-AIFF and AU.
+AUDIO_IO facts measured with libsndfile 1.2.2: FLAC holds 8, 16 and 24 bit, 8 channels and 655 350
+Hz; sizes are 32-bit words in WAV, AIFF and AU.
 """
 
 from dataclasses import dataclass, replace
@@ -110,7 +111,9 @@ SUFFIXES = frozenset(suffix for container in _CONTAINERS for suffix in container
 
 @dataclass(frozen=True)
 class Extensible:
-    """What WAVEFORMATEXTENSIBLE says beyond WAVEFORMAT: which loudspeaker each channel is for, and the codec's identifier."""
+    """What WAVEFORMATEXTENSIBLE says beyond WAVEFORMAT: which loudspeaker each channel is for, and
+    the codec's identifier.
+    """
 
     mask: int
     guid: bytes
@@ -118,7 +121,9 @@ class Extensible:
 
 @dataclass(frozen=True)
 class Target:
-    """What an output will be: container, subtype, rate and channels, and the channel mask where there is one."""
+    """What an output will be: container, subtype, rate and channels, and the channel mask where
+    there is one.
+    """
 
     container: str
     subtype: str
@@ -133,17 +138,22 @@ class Target:
 
     @property
     def native(self) -> bool:
-        """Whether earfilt writes it itself, chunks included: the RIFF family, unless the samples are compressed."""
+        """Whether earfilt writes it itself, chunks included: the RIFF family, unless the samples
+        are compressed.
+        """
         return self.container in RIFF_FAMILY and self.sample.lossless
 
     def estimate_bytes(self, frames: int) -> int:
-        """Bytes that ``frames`` frames take at most: exact for PCM, never less than a compressed file takes."""
+        """Bytes that ``frames`` frames take at most: exact for PCM, never less than a compressed
+        file takes.
+        """
         width = self.sample.width or (self.sample.bits + 7) // 8 or 4
         return frames * self.channels * width + 4096
 
 
 def container_named(name: str) -> Container:
-    """The container that ``--format`` names: its own name or one of its extensions, with or without the dot.
+    """The container that ``--format`` names: its own name or one of its extensions, with or without
+    the dot.
 
     Raises
     ------
@@ -185,7 +195,8 @@ def choose_container(source: str, source_suffix: str, suffix: str, fmt: str | No
     source : str
         The source's container, as its content says.
     source_suffix, suffix : str
-        Extensions of source and output, with the dot, any case; an empty ``suffix`` stands for a stream, which gets WAV.
+        Extensions of source and output, with the dot, any case; an empty ``suffix`` stands for a
+        stream, which gets WAV.
     fmt : str or None
         What ``--format`` says; it wins.
 
@@ -205,28 +216,40 @@ def choose_container(source: str, source_suffix: str, suffix: str, fmt: str | No
     for container in _CONTAINERS:
         if suffix in container.suffixes:
             return container.name
-    raise UsageError(f"extension '{printable(suffix)}' names no audio container; add --format, e.g. --format wav")
+    raise UsageError(
+        f"extension '{printable(suffix)}' names no audio container; add --format, e.g. --format wav"
+    )
 
 
 def choose_subtype(source: str, container: Container) -> str:
-    """The source's own subtype where the container holds it, else the narrowest lossless one that holds every code.
+    """The source's own subtype where the container holds it, else the narrowest lossless one that
+    holds every code.
 
     Raises
     ------
     UsageError
-        The container holds nothing that wide (floating point or 32 bit into FLAC), or lossy subtypes only.
+        The container holds nothing that wide (floating point or 32 bit into FLAC), or lossy
+        subtypes only.
     """
-    lossless = [SUBTYPES[name] for name in container.subtypes if SUBTYPES[name].lossless and SUBTYPES[name].width]
+    lossless = [
+        SUBTYPES[name]
+        for name in container.subtypes
+        if SUBTYPES[name].lossless and SUBTYPES[name].width
+    ]
     known = SUBTYPES.get(source)
     if not lossless:
-        raise UsageError(f"{container.name} is lossy, which is written on request only: add "
-                         f"--subtype {' or '.join(container.subtypes)}, or name the output .flac or .wav")  # fmt: skip
+        raise UsageError(
+            f"{container.name} is lossy, which is written on request only: add "
+            # fmt: skip
+            f"--subtype {' or '.join(container.subtypes)}, or name the output .flac or .wav"
+        )
     if known is not None and known.lossless:
         if source in container.subtypes:
             return source
         wanted = known
     elif known is not None and not known.bits:
-        # A lossy decoder's floating point: the widest that the container has loses nothing that was in the file.
+        # A lossy decoder's floating point: the widest that the container has loses nothing that was
+        # in the file.
         return "FLOAT" if "FLOAT" in container.subtypes else "PCM_24"
     else:
         wanted = SUBTYPES["PCM_16"]
@@ -239,7 +262,8 @@ def choose_subtype(source: str, container: Container) -> str:
 
 
 def unclipped(target: Target, source: Subtype) -> Target:
-    """The target in floating point, where nothing clips: FLOAT, or DOUBLE when the source has more than 24 bits.
+    """The target in floating point, where nothing clips: FLOAT, or DOUBLE when the source has more
+    than 24 bits.
 
     Raises
     ------
@@ -250,12 +274,16 @@ def unclipped(target: Target, source: Subtype) -> Target:
         return target
     name = "DOUBLE" if source.bits > 24 or source.dtype == "float64" else "FLOAT"
     if name not in CONTAINERS[target.container].subtypes:
-        raise UsageError(f"{target.container} holds no floating point, which --clip float needs: name the output .wav")
+        raise UsageError(
+            f"{target.container} holds no floating point, which --clip float needs: name the "
+            "output .wav"
+        )
     return replace(target, subtype=name)
 
 
 def check_limits(target: Target, frames: int | None) -> None:
-    """Refuse channels, rates and sizes that the container cannot hold (WAV past 4 GiB is no refusal: it becomes RF64).
+    """Refuse channels, rates and sizes that the container cannot hold (WAV past 4 GiB is no
+    refusal: it becomes RF64).
 
     Raises
     ------
@@ -265,17 +293,22 @@ def check_limits(target: Target, frames: int | None) -> None:
     container = CONTAINERS[target.container]
     rates = _OPUS_RATES if target.subtype == "OPUS" else container.rates
     if target.channels > container.max_channels:
-        raise UsageError(f"{container.name} holds at most {container.max_channels} channels, the source has "
+        raise UsageError(f"{container.name} holds at most " f"{container.max_channels} " "channels, " "the source " "has "
                          f"{target.channels}: name the output .wav")  # fmt: skip
     if target.fs > container.max_fs:
-        raise UsageError(f"{container.name} holds rates up to {container.max_fs} Hz, the source has {target.fs} Hz: "
+        raise UsageError(f"{container.name} holds rates up to " f"{container.max_fs} " "Hz, " "the " f"source has {target.fs} Hz: "
                          "name the output .wav")  # fmt: skip
     if rates and target.fs not in rates:
         allowed = ", ".join(str(rate) for rate in rates)
-        raise UsageError(f"{target.subtype} holds {allowed} Hz only, the source has {target.fs} Hz: name the output .wav")
-    too_big = container.max_bytes is not None and target.estimate_bytes(frames or 0) > container.max_bytes
+        raise UsageError(
+            f"{target.subtype} holds {allowed} Hz only, the source has {target.fs} Hz: name "
+            "the output .wav"
+        )
+    too_big = (
+        container.max_bytes is not None and target.estimate_bytes(frames or 0) > container.max_bytes
+    )
     if too_big and container.name not in RIFF_FAMILY:
-        raise UsageError(f"the output would pass the 4 GiB that {container.name} can hold: name the output .wav (it becomes "
+        raise UsageError("the output would pass the 4 GiB that " f"{container.name} " "can " "hold: " "name the output .wav (it becomes "
                          "RF64), .w64 or .caf")  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from earfilt.audio.formats import Extensible
 from earfilt.audio.containers.riff import Chunk
+from earfilt.audio.formats import Extensible
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Metadata:
     iff : tuple of Chunk
         Chunks of an AIFF file.
     tags : tuple of (str, str)
-        Key and value of what can go into another container, keys as Vorbis comments name them (upper case).
+        Key and value of what can go into another container, keys as Vorbis comments name them
+        (upper case).
     """
 
     before: tuple[Chunk, ...] = ()
@@ -45,7 +46,8 @@ class AudioInfo:
     frames : int or None
         Frames that are there; None where only reading to the end tells.
     missing : int
-        Frames that the header promises and the file does not have: it was cut short. (Ogg promises none; 1 stands for its last page.)
+        Frames that the header promises and the file does not have: it was cut short. (Ogg promises
+        none; 1 stands for its last page.)
     dtype : 'int16', 'int32', 'float32' or 'float64'
         What `Reader.read` returns; integers left-justified.
     bits : int

@@ -45,18 +45,27 @@ def plan_target(
     warnings: list[str] = []
     name = formats.choose_container(info.container, source_suffix, suffix, fmt)
     if name not in CONTAINERS:
-        raise UsageError(f"{info.name}: {name} is read only; add --format, e.g. --format wav, or name the output .wav")
+        raise UsageError(
+            f"{info.name}: {name} is read only; add --format, e.g. --format wav, or name the "
+            "output .wav"
+        )
     container = CONTAINERS[name]
     chosen = _asked(subtype, name, fmt, suffix) or _own(info, container, warnings)
     target = Target(name, chosen, info.fs, info.channels, _mask(info, name))
     if unclipped:
-        source = formats.SUBTYPES.get(info.subtype) or Subtype(info.subtype, info.dtype, info.bits, 0)
+        source = formats.SUBTYPES.get(info.subtype) or Subtype(
+            info.subtype, info.dtype, info.bits, 0
+        )
         target = formats.unclipped(target, source)
     frames = None if info.frames is None else info.frames + tail
     formats.check_limits(target, frames)
     metadata = info.metadata
     plain = name in RIFF_FAMILY and name != "RF64"
-    if plain and frames is not None and not wav.fits(target, frames, metadata.before, metadata.after):
+    if (
+        plain
+        and frames is not None
+        and not wav.fits(target, frames, metadata.before, metadata.after)
+    ):
         target = wav.as_rf64(target)
         warnings.append(wav.RF64_NOTE)
     return target, warnings
@@ -72,7 +81,11 @@ def _asked(subtype: str | None, container: str, fmt: str | None, suffix: str) ->
             raise UsageError(f"{container} cannot hold {named}; it holds {', '.join(held)}")
         return named if named in held else swapped
     if fmt is not None and not formats.SUBTYPES[held[0]].lossless:
-        return "OPUS" if "opus" in (fmt.strip().lower().lstrip("."), suffix.lower().lstrip(".")) else held[0]
+        return (
+            "OPUS"
+            if "opus" in (fmt.strip().lower().lstrip("."), suffix.lower().lstrip("."))
+            else held[0]
+        )
     return None
 
 
@@ -86,5 +99,7 @@ def _own(info: AudioInfo, container: formats.Container, warnings: list[str]) -> 
 
 
 def _mask(info: AudioInfo, container: str) -> formats.Extensible | None:
-    """The source's channel mask. The codec's identifier follows the new subtype, only its end (plain or ambisonic) is kept."""
+    """The source's channel mask. The codec's identifier follows the new subtype, only its end
+    (plain or ambisonic) is kept.
+    """
     return info.extensible if info.extensible is not None and container in RIFF_FAMILY else None

@@ -1,4 +1,6 @@
-"""Audio files and pipes as blocks of samples: earfilt's own reader for the RIFF family, libsndfile for everything else."""
+"""Audio files and pipes as blocks of samples: earfilt's own reader for the RIFF family, libsndfile
+for everything else.
+"""
 
 import os
 from abc import ABC, abstractmethod
@@ -8,9 +10,9 @@ import numpy as np
 import soundfile
 
 from earfilt.audio.containers import aiff, flac, pcm, riff, w64
+from earfilt.audio.containers.truncation import caf_patch, promised_frames
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, SUBTYPES, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
-from earfilt.audio.containers.truncation import caf_patch, promised_frames
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.tags import foreign_tags, riff_tags
 from earfilt.errors import AudioError
@@ -60,7 +62,10 @@ class Reader(ABC):
                 self._ended = True
                 self._at_end()
             if self.source.changed() and not self.repair:
-                raise AudioError(f"{self.info.name} changed while it was read; filter it again when nothing writes to it any more")
+                raise AudioError(
+                    f"{self.info.name} changed while it was read; filter it again when "
+                    "nothing writes to it any more"
+                )
         return block
 
     def _at_end(self) -> None:
@@ -68,7 +73,9 @@ class Reader(ABC):
             raise AudioError(f"{self.info.name} holds no samples")
         promised = None if self.info.frames is None else self.info.frames + self.info.missing
         if promised is not None and self.frames_read < promised:
-            self.info = replace(self.info, frames=self.frames_read, missing=promised - self.frames_read)
+            self.info = replace(
+                self.info, frames=self.frames_read, missing=promised - self.frames_read
+            )
             if not self.repair:
                 raise AudioError(short_message(self.info))
         elif self.info.frames is None:
@@ -100,12 +107,21 @@ class Reader(ABC):
 def short_message(info: AudioInfo) -> str:
     """What to tell of a source that was cut short."""
     there = info.frames or 0
-    promise = "its last page is missing" if info.container == "OGG" else f"its header promises {there + info.missing} frames"
-    return f"{info.name} is cut short: {promise}, {there} are there; use --repair to filter what is there"
+    promise = (
+        "its last page is missing"
+        if info.container == "OGG"
+        else f"its header promises {there + info.missing} frames"
+    )
+    return (
+        f"{info.name} is cut short: {promise}, {there} are there; use --repair to filter "
+        "what is there"
+    )
 
 
 class WavReader(Reader):
-    """PCM and floating point of WAV, WAVEX, RF64 and W64, from a file or as it flows through a pipe."""
+    """PCM and floating point of WAV, WAVEX, RF64 and W64, from a file or as it flows through a
+    pipe.
+    """
 
     def __init__(self, source: Source, head: riff.Head, *, repair: bool) -> None:
         self._head = head
@@ -114,14 +130,23 @@ class WavReader(Reader):
 
     def _probe(self, source: Source, head: riff.Head) -> AudioInfo:
         fmt, subtype = head.fmt, SUBTYPES[head.fmt.subtype or ""]
-        promised, there = head.data_size, None if source.size is None else source.size - head.data_offset
+        promised, there = (
+            head.data_size,
+            None if source.size is None else source.size - head.data_offset,
+        )
         size = promised if there is None else there if promised is None else min(promised, there)
         self._left = size
         missing = max(0, (promised or 0) - (size or 0))
         frames = None if size is None else size // fmt.align
-        missing_frames = (promised or 0) // fmt.align - frames if missing and frames is not None else 0
+        missing_frames = (
+            (promised or 0) // fmt.align - frames if missing and frames is not None else 0
+        )
         whole = source.seekable and promised is not None and not missing
-        metadata = riff_metadata(source, head) if whole else Metadata(tuple(head.before), tags=riff_tags(head.before))
+        metadata = (
+            riff_metadata(source, head)
+            if whole
+            else Metadata(tuple(head.before), tags=riff_tags(head.before))
+        )
         return AudioInfo(
             source.name, head.container, subtype.name, fmt.fs, fmt.channels, frames, missing_frames,
             subtype.dtype, subtype.bits, fmt.extensible, metadata, tuple(head.warnings),
@@ -139,13 +164,21 @@ class WavReader(Reader):
 
     def _at_end(self) -> None:
         super()._at_end()
-        behind = not self.source.seekable and self._head.data_size is not None and self._head.container != "W64"
+        behind = (
+            not self.source.seekable
+            and self._head.data_size is not None
+            and self._head.container != "W64"
+        )
         if behind and not self.info.missing:
             self.source.skip(self._left or 0)
             warnings = list(self.info.warnings)
             after = tuple(riff.read_rest(self.source, self._head.data_size or 0, warnings))
             self._left = 0
-            self.info = replace(self.info, metadata=replace(self.info.metadata, after=after), warnings=tuple(warnings))
+            self.info = replace(
+                self.info,
+                metadata=replace(self.info.metadata, after=after),
+                warnings=tuple(warnings),
+            )
 
     def rewind(self) -> None:
         self.source.seek(self._head.data_offset)
@@ -171,7 +204,11 @@ class _Overlay:
         return bytes(out)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._source.position, os.SEEK_END: self._source.size or 0}[whence]
+        base = {
+            os.SEEK_SET: 0,
+            os.SEEK_CUR: self._source.position,
+            os.SEEK_END: self._source.size or 0,
+        }[whence]
         self._source.seek(max(0, base + offset))
         return self._source.position
 
@@ -183,23 +220,34 @@ def _open_soundfile(source: Source, magic: bytes) -> soundfile.SoundFile:
     source.seek(0)
     patch = caf_patch(source, magic)
     try:
-        return soundfile.SoundFile(_Overlay(source, *patch) if patch else source.raw.fileno(), "r", closefd=False)
+        return soundfile.SoundFile(
+            _Overlay(source, *patch) if patch else source.raw.fileno(), "r", closefd=False
+        )
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        raise NotAudioError(f"{source.name} is not audio that can be read ({_reason(error)})") from error
+        raise NotAudioError(
+            f"{source.name} is not audio that can be read ({_reason(error)})"
+        ) from error
 
 
 class SoundfileReader(Reader):
     """Everything that libsndfile decodes."""
 
-    def __init__(self, source: Source, magic: bytes, head: riff.Head | None, *, repair: bool) -> None:
+    def __init__(
+        self, source: Source, magic: bytes, head: riff.Head | None, *, repair: bool
+    ) -> None:
         self._file = _open_soundfile(source, magic)
         super().__init__(source, self._probe(source, magic, head), repair=repair)
 
     def _probe(self, source: Source, magic: bytes, head: riff.Head | None) -> AudioInfo:
         file = self._file
         if not (1 <= file.channels <= MAX_CHANNELS and 1 <= file.samplerate <= MAX_FS):
-            raise AudioError(f"{source.name} is damaged: it claims {file.channels} channels at {file.samplerate} Hz")
-        subtype = SUBTYPES.get(file.subtype) or Subtype(file.subtype, "int16", 16, 0, lossless=False)
+            raise AudioError(
+                f"{source.name} is damaged: it claims {file.channels} channels at "
+                f"{file.samplerate} Hz"
+            )
+        subtype = SUBTYPES.get(file.subtype) or Subtype(
+            file.subtype, "int16", 16, 0, lossless=False
+        )
         frames = file.frames if 0 <= file.frames < _UNKNOWN_FRAMES else None
         position = source.raw.tell()
         promised = promised_frames(source, magic, frames)
@@ -217,7 +265,12 @@ class SoundfileReader(Reader):
             return riff_metadata(source, head)
         if self._file.format == "FLAC":
             blocks = flac.read_blocks(source)
-            tags = [pair for kind, data in blocks if kind == flac.VORBIS_COMMENT for pair in flac.parse_comments(data)]
+            tags = [
+                pair
+                for kind, data in blocks
+                if kind == flac.VORBIS_COMMENT
+                for pair in flac.parse_comments(data)
+            ]
             return Metadata(blocks=tuple(blocks), tags=tuple(tags))
         if self._file.format == "AIFF":
             iff = aiff.read_chunks(source)
@@ -235,7 +288,8 @@ class SoundfileReader(Reader):
     def _salvage(self, block: pcm.Array, error: Exception) -> pcm.Array:
         if not self.repair:
             raise AudioError(
-                f"{self.info.name} is damaged or cut short after frame {self.frames_read} ({_reason(error)}); "
+                f"{self.info.name} is damaged or cut short after frame {self.frames_read} "
+                f"({_reason(error)}); "
                 "use --repair to filter what is there"
             ) from error
         # The decoder counts what it has delivered, also in the call that failed.
@@ -272,7 +326,9 @@ def _reason(error: Exception) -> str:
     return text.rstrip(". ") or type(error).__name__
 
 
-def open_reader(path: str, *, repair: bool = False, spool: bool = False, spool_dir: str | None = None) -> Reader:
+def open_reader(
+    path: str, *, repair: bool = False, spool: bool = False, spool_dir: str | None = None
+) -> Reader:
     """Open a file, or the standard input for ``-``.
 
     Parameters

@@ -7,10 +7,9 @@ import io
 import os
 import stat
 import tempfile
-from collections.abc import Callable
 
-from earfilt.storage.output import write_all
 from earfilt.errors import AudioError, printable
+from earfilt.storage.output import write_all
 
 _PIECE = 1 << 20
 
@@ -41,7 +40,9 @@ class Source:
         return self.size is not None
 
     def changed(self) -> bool:
-        """Whether somebody has written to the file since it was opened (who replaces it leaves the open one as it is)."""
+        """Whether somebody has written to the file since it was opened (who replaces it leaves the
+        open one as it is).
+        """
         status = os.fstat(self.raw.fileno())
         return self.size is not None and (status.st_size, status.st_mtime_ns) != self._stamp
 
@@ -89,7 +90,8 @@ class Source:
         self._tape = None
 
     def spool(self, directory: str | None = None) -> None:
-        """Turn a pipe into a file without a name in ``directory`` (the destination's), so that nothing of it can be left behind.
+        """Turn a pipe into a file without a name in ``directory`` (the destination's), so that
+        nothing of it can be left behind.
 
         Raises
         ------
@@ -104,7 +106,9 @@ class Source:
                     rest = self.raw.read(_PIECE)
                 stored = io.FileIO(os.dup(spool.fileno()), "rb")
         except OSError as error:
-            raise AudioError(f"cannot spool {self.name} to disk: {error.strerror or error}") from error
+            raise AudioError(
+                f"cannot spool {self.name} to disk: {error.strerror or error}"
+            ) from error
         self.raw.close()
         self.raw, self._tape, self.position = stored, None, stored.seek(0)
         status = os.fstat(stored.fileno())

@@ -1,21 +1,22 @@
 """Tags that cross from one container to another, and the line in a broadcast wave's coding history.
 
-Within a container metadata travel byte for byte; this is for WAV to FLAC and the like, where keys have other names.
+Within a container metadata travel byte for byte; this is for WAV to FLAC and the like, where keys
+have other names.
 """
 
 import struct
 from collections.abc import Iterable, Mapping
 
 from earfilt.audio.containers.aiff import TEXTS
+from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.formats import Target
 from earfilt.audio.info import Metadata
-from earfilt.audio.containers.riff import Chunk
 from earfilt.errors import printable
 
 _INFO = {
     "INAM": "TITLE", "IART": "ARTIST", "IPRD": "ALBUM", "ICRD": "DATE", "IGNR": "GENRE", "ICMT": "COMMENT", "ICOP": "COPYRIGHT",
     "ITRK": "TRACKNUMBER", "ISFT": "SOFTWARE", "IENG": "ENGINEER", "ITCH": "TECHNICIAN", "ISRC": "SOURCE", "ISBJ": "SUBJECT",
-    "IKEY": "KEYWORDS", "IMED": "MEDIUM", "ICMS": "COMMISSIONED", "IARL": "ARCHIVAL LOCATION", "ILNG": "LANGUAGE",
+    "IKEY": "KEYWORDS", "IMED": "MEDIUM", "ICMS": "COMMISSIONED", "IARL": "ARCHIVAL " "LOCATION", "ILNG": "LANGUAGE",
 }  # fmt: skip
 _TO_INFO = {key: name for name, key in _INFO.items()}
 _SOUNDFILE = {
@@ -28,7 +29,9 @@ Tags = tuple[tuple[str, str], ...]
 
 
 def riff_tags(chunks: Iterable[Chunk]) -> Tags:
-    """Tags of the LIST/INFO chunks, under the names that Vorbis comments have for them (unknown keys keep their own)."""
+    """Tags of the LIST/INFO chunks, under the names that Vorbis comments have for them (unknown
+    keys keep their own).
+    """
     pairs: list[tuple[str, str]] = []
     for chunk in chunks:
         if chunk.id == b"LIST" and chunk.data[:4] == b"INFO":
@@ -61,7 +64,9 @@ def info_chunk(tags: Tags) -> Chunk | None:
         name = _info_name(key)
         if name:
             data = value.encode("utf-8", "replace") + b"\0"
-            body += name.encode("ascii") + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+            body += (
+                name.encode("ascii") + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+            )
     return Chunk(b"LIST", b"INFO" + body) if body else None
 
 
@@ -92,7 +97,10 @@ def with_history(chunks: Iterable[Chunk], target: Target, text: str) -> tuple[Ch
     mode = {1: "mono", 2: "stereo"}.get(target.channels, "multitrack")
     depth = f"W={target.sample.bits}," if target.sample.bits else ""
     line = f"A=PCM,F={target.fs},{depth}M={mode},T={text}\r\n".encode("ascii", "replace")
-    return tuple(_extended(chunk, line) if chunk.id == b"bext" and len(chunk.data) >= 602 else chunk for chunk in chunks)
+    return tuple(
+        _extended(chunk, line) if chunk.id == b"bext" and len(chunk.data) >= 602 else chunk
+        for chunk in chunks
+    )
 
 
 def _extended(bext: Chunk, line: bytes) -> Chunk:
@@ -111,10 +119,16 @@ def left_behind(metadata: Metadata, target: Target) -> list[str]:
         opaque = (chunk for chunk in chunks if chunk.data[:4] != b"INFO")
         names += [chunk.id.decode("latin-1").strip() for chunk in opaque]
     if target.container != "AIFF":
-        names += [chunk.id.decode("latin-1").strip() for chunk in metadata.iff if chunk.id not in TEXTS]
+        names += [
+            chunk.id.decode("latin-1").strip() for chunk in metadata.iff if chunk.id not in TEXTS
+        ]
     if target.container != "FLAC":
         names += [{5: "cue sheet", 6: "picture"}[kind] for kind, _ in metadata.blocks if kind != 4]
         if not (target.native and chunks) and not (target.container == "AIFF" and metadata.iff):
-            names += [key for key, _ in metadata.tags if not (_info_name(key) if target.native else key in _TO_SOUNDFILE)]
+            names += [
+                key
+                for key, _ in metadata.tags
+                if not (_info_name(key) if target.native else key in _TO_SOUNDFILE)
+            ]
     unique = ", ".join(printable(name) for name in dict.fromkeys(names))
     return [f"{target.container} has no place for {unique}: left behind"] if unique else []

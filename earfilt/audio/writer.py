@@ -1,4 +1,6 @@
-"""Audio files and streams from blocks of samples: `earfilt.audio.containers.wav` for the RIFF family, libsndfile for everything else."""
+"""Audio files and streams from blocks of samples: `earfilt.audio.containers.wav` for the RIFF
+family, libsndfile for everything else.
+"""
 
 import errno
 import io
@@ -11,14 +13,14 @@ import soundfile
 
 from earfilt import __version__
 from earfilt.audio.containers import aiff, flac, ogg
-from earfilt.audio.formats import Target
-from earfilt.audio.info import Metadata
 from earfilt.audio.containers.pcm import Array
 from earfilt.audio.containers.riff import Chunk
-from earfilt.storage.output import write_all
-from earfilt.audio.tags import info_chunk, soundfile_strings
 from earfilt.audio.containers.wav import WavWriter
+from earfilt.audio.formats import Target
+from earfilt.audio.info import Metadata
+from earfilt.audio.tags import info_chunk, soundfile_strings
 from earfilt.errors import AudioError
+from earfilt.storage.output import write_all
 
 _MAX_OGG_FRAMES = 16_384  # long writes overflow libvorbis's stack
 _SET_ADD_PEAK_CHUNK = 0x1050
@@ -34,14 +36,16 @@ class Writer(Protocol):
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
         """Make the file whole; returns what the user should know.
 
-        ``after`` are the chunks found behind the source's samples, where they could not be known before (a pipe).
+        ``after`` are the chunks found behind the source's samples, where they could not be known
+        before (a pipe).
         """
 
 
 class _Shifted:
     """A file whose beginning is kept free: what libsndfile takes for byte 0 lies at byte ``shift``.
 
-    libsndfile writes through it, so that the reason of a failure (no space, a size limit) is not lost.
+    libsndfile writes through it, so that the reason of a failure (no space, a size limit) is not
+    lost.
     """
 
     def __init__(self, file: io.RawIOBase, shift: int) -> None:
@@ -61,7 +65,10 @@ class _Shifted:
         return self._file.read(count) or b""
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset + (self._shift if whence == io.SEEK_SET else 0), whence) - self._shift
+        return (
+            self._file.seek(offset + (self._shift if whence == io.SEEK_SET else 0), whence)
+            - self._shift
+        )
 
     def tell(self) -> int:
         return self._file.tell() - self._shift
@@ -70,16 +77,16 @@ class _Shifted:
 class SoundfileWriter:
     """Any container that libsndfile writes, made the same at every run.
 
-    libsndfile calls back into Python to write, and an exception that a signal raises there is lost. Signals reach the main thread only,
-    so that a thread of its own does the writing.
+    libsndfile calls back into Python to write, and an exception that a signal raises there is lost.
+    Signals reach the main thread only, so that a thread of its own does the writing.
 
     Parameters
     ----------
     file : raw binary file
         Empty, for reading and writing, and seekable.
     metadata : Metadata
-        FLAC gets its blocks as they are, or comments made of its tags; AIFF its chunks; other containers, and AIFF without chunks,
-        the tags that libsndfile knows.
+        FLAC gets its blocks as they are, or comments made of its tags; AIFF its chunks; other
+        containers, and AIFF without chunks, the tags that libsndfile knows.
     """
 
     def __init__(self, file: io.RawIOBase, target: Target, metadata: Metadata) -> None:
@@ -88,12 +95,24 @@ class SoundfileWriter:
         self._chunks = metadata.iff if target.container == "AIFF" else ()
         self._shifted = _Shifted(file, flac.size_of(self._blocks))
         with self._failures():
-            self._sound = soundfile.SoundFile(self._shifted, "w", target.fs, target.channels, target.subtype, format=target.container)
+            self._sound = soundfile.SoundFile(
+                self._shifted,
+                "w",
+                target.fs,
+                target.channels,
+                target.subtype,
+                format=target.container,
+            )
             # The chunk holds the second of writing. There is no public call to leave it out.
-            soundfile._snd.sf_command(self._sound._file, _SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
+            soundfile._snd.sf_command(
+                self._sound._file, _SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0
+            )
             if target.container == "AIFF":
-                # The header is shorter without it: what is left of the first one would be taken for samples.
-                soundfile._snd.sf_command(self._sound._file, _UPDATE_HEADER_NOW, soundfile._ffi.NULL, 0)
+                # The header is shorter without it: what is left of the first one would be taken for
+                # samples.
+                soundfile._snd.sf_command(
+                    self._sound._file, _UPDATE_HEADER_NOW, soundfile._ffi.NULL, 0
+                )
                 file.truncate()
             if target.container != "FLAC" and not self._chunks:
                 for name, value in soundfile_strings(metadata.tags).items():
@@ -152,7 +171,8 @@ def _flac_blocks(metadata: Metadata) -> list[flac.Block]:
 class _Aside:
     """A writer on a thread of its own.
 
-    libsndfile calls back into Python, where an exception that a signal raises would be lost; signals reach the main thread only.
+    libsndfile calls back into Python, where an exception that a signal raises would be lost;
+    signals reach the main thread only.
     """
 
     def __init__(self, thread: ThreadPoolExecutor, writer: Writer) -> None:
@@ -166,7 +186,9 @@ class _Aside:
 
 
 @contextmanager
-def open_writer(file: io.RawIOBase, target: Target, metadata: Metadata, *, frames: int | None, seekable: bool) -> Iterator[Writer]:
+def open_writer(
+    file: io.RawIOBase, target: Target, metadata: Metadata, *, frames: int | None, seekable: bool
+) -> Iterator[Writer]:
     """A writer onto an open file.
 
     Parameters

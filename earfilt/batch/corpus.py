@@ -8,18 +8,18 @@ from functools import cache
 from typing import Any
 
 from earfilt import __version__, audio
-from earfilt.chains import request
-from earfilt.storage.output import sweep
 from earfilt.batch import executors
 from earfilt.batch import plan as planning
 from earfilt.batch.manifest import Entry, Manifest, open_manifest, read_ledger, recipe_id, stamp
 from earfilt.batch.plan import Plan, Rules
 from earfilt.batch.run import Outcome, Runner, Task, Unit
 from earfilt.batch.search import Bad, Found
-from earfilt.errors import AudioError, UsageError, printable
+from earfilt.chains import request
 from earfilt.chains.request import FilterSpec
+from earfilt.errors import AudioError, UsageError, printable
 from earfilt.render.process import FileJob, Options
 from earfilt.render.record import Row
+from earfilt.storage.output import sweep
 
 _TASK_SECONDS = 600.0
 _CD_BYTES = 176_400.0
@@ -55,11 +55,20 @@ class Batch:
         settings = asdict(self.options)
         for name in ("exists", "in_place", "full_scale", "full_scale_spl"):
             del settings[name]
-        tables = {table.id: table.sha256 for member in request.check(self.spec) for table in member.tables}
-        return {"version": __version__, "filter": asdict(self.spec), "tables": tables, "options": settings}
+        tables = {
+            table.id: table.sha256 for member in request.check(self.spec) for table in member.tables
+        }
+        return {
+            "version": __version__,
+            "filter": asdict(self.spec),
+            "tables": tables,
+            "options": settings,
+        }
 
 
-def prepare(batch: Batch, inputs: Sequence[str], output: str | None, *, listed: Iterable[str] = ()) -> Plan:
+def prepare(
+    batch: Batch, inputs: Sequence[str], output: str | None, *, listed: Iterable[str] = ()
+) -> Plan:
     """The plan of a batch, with everything checked that can be known before the first write.
 
     Raises
@@ -88,7 +97,11 @@ def _leave_done(batch: Batch, plan: Plan, recipe: str) -> None:
         entry = ledger.entries.get(file.name)
         if entry is not None and batch.rules.in_place:
             _sort_in_place(plan, file, entry, recipe)
-        elif entry is not None and _vouched(plan, file, entry, recipe) and hashes(entry.fs) == entry.coefficients:
+        elif (
+            entry is not None
+            and _vouched(plan, file, entry, recipe)
+            and hashes(entry.fs) == entry.coefficients
+        ):
             plan.skipped.append(file)
         else:
             plan.files.append(file)
@@ -97,11 +110,18 @@ def _leave_done(batch: Batch, plan: Plan, recipe: str) -> None:
 def _refuse_twice(plan: Plan) -> None:
     """What was filtered in place is not filtered once more unasked."""
     entries = read_ledger(plan.root).entries
-    done = [file for file in plan.files if (entry := entries.get(file.name)) and entry.output == (file.size, file.mtime_ns)]
+    done = [
+        file
+        for file in plan.files
+        if (entry := entries.get(file.name)) and entry.output == (file.size, file.mtime_ns)
+    ]
     if done:
         more = f" (and {len(done) - 1:,} more)" if len(done) > 1 else ""
         name = printable(done[0].source)
-        raise UsageError(f"{name} was filtered in place before{more}; --resume leaves such files, --force filters them once more")
+        raise UsageError(
+            f"{name} was filtered in place before{more}; --resume leaves such files, --force "
+            "filters them once more"
+        )
 
 
 def _coefficients(spec: FilterSpec, fs: float) -> str:
@@ -114,7 +134,11 @@ def _coefficients(spec: FilterSpec, fs: float) -> str:
 
 
 def _vouched(plan: Plan, file: Found, entry: Entry, recipe: str) -> bool:
-    if (file.size, file.mtime_ns) != entry.source or recipe != entry.recipe or plan.output_name(file.name) != entry.path:
+    if (
+        (file.size, file.mtime_ns) != entry.source
+        or recipe != entry.recipe
+        or plan.output_name(file.name) != entry.path
+    ):
         return False
     return _stamped(plan.destination(file)) == entry.output
 
@@ -127,14 +151,22 @@ def _stamped(path: str) -> tuple[int, int] | None:
 
 
 def _sort_in_place(plan: Plan, file: Found, entry: Entry, recipe: str) -> None:
-    """A file that was replaced must not be filtered again; one that was about to be is told by its inode."""
+    """A file that was replaced must not be filtered again; one that was about to be is told by its
+    inode.
+    """
     begun = entry.inode != 0
     if begun and (entry.source, entry.inode) == ((file.size, file.mtime_ns), file.inode):
         plan.files.append(file)
     elif not begun and entry.output != (file.size, file.mtime_ns):
         plan.files.append(file)  # failed before, or changed since
     elif entry.recipe != recipe:
-        plan.bad.append(Bad(file.source, file.name, "was filtered in place with other settings; its original is gone"))
+        plan.bad.append(
+            Bad(
+                file.source,
+                file.name,
+                "was filtered in place with other settings; its original is gone",
+            )
+        )
     else:
         plan.skipped.append(file)
 
@@ -142,8 +174,8 @@ def _sort_in_place(plan: Plan, file: Found, entry: Entry, recipe: str) -> None:
 def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
     """Do what was planned: a row for every file, as they are done, with the bytes of its source.
 
-    Rows of what failed before any work come first, then those of what is skipped. Closing the iterator ends the work: files that are
-    not finished leave nothing behind.
+    Rows of what failed before any work come first, then those of what is skipped. Closing the
+    iterator ends the work: files that are not finished leave nothing behind.
 
     Raises
     ------
@@ -157,7 +189,10 @@ def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
         if batch.fail_fast:
             return
     for file in plan.skipped:
-        yield Row(file.source, plan.destination(file), file.name, "skipped", filter=batch.spec.name), 0
+        yield (
+            Row(file.source, plan.destination(file), file.name, "skipped", filter=batch.spec.name),
+            0,
+        )
     try:
         if plan.files:
             yield from _work(batch, plan)
@@ -179,8 +214,14 @@ def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
         if batch.rules.in_place:
             tasks = _announced(tasks, manifest, name)
         for outcomes in Runner(pool, threads=threads, fail_fast=batch.fail_fast).outcomes(tasks):
-            told = (outcome for outcome in outcomes if outcome.row.status != "skipped" or batch.rules.in_place)
-            manifest.record((outcome.unit.job.name, _entry(outcome, plan, name)) for outcome in told)
+            told = (
+                outcome
+                for outcome in outcomes
+                if outcome.row.status != "skipped" or batch.rules.in_place
+            )
+            manifest.record(
+                (outcome.unit.job.name, _entry(outcome, plan, name)) for outcome in told
+            )
             for outcome in outcomes:
                 yield outcome.row, outcome.unit.source[0]
 
@@ -192,10 +233,14 @@ def _pool(batch: Batch, workers: int) -> AbstractContextManager[executors.Pool]:
 def _tasks(batch: Batch, plan: Plan, pool: executors.Pool) -> Iterator[Task]:
     files, share = plan.files, max(1, 4 * pool.slots())
     if pool.shared_disk:
-        max_bytes = min(_TASK_SECONDS * bytes_per_second(files), sum(file.size for file in files) / share)
+        max_bytes = min(
+            _TASK_SECONDS * bytes_per_second(files), sum(file.size for file in files) / share
+        )
         portions = planning.tasks(files, max_bytes=int(max_bytes) + 1, max_files=10_000)
     else:
-        portions = planning.tasks(files, max_bytes=2 << 20, max_files=min(32, len(files) // share + 1))
+        portions = planning.tasks(
+            files, max_bytes=2 << 20, max_files=min(32, len(files) // share + 1)
+        )
     make = _Units(batch, plan, absolute=pool.shared_disk)
     return ([make(file) for file in portion] for portion in portions)
 
@@ -206,8 +251,9 @@ class _Units:
     def __init__(self, batch: Batch, plan: Plan, *, absolute: bool) -> None:
         self._plan, self._absolute = plan, absolute
         self._spec = _with_absolute_paths(batch.spec) if absolute else batch.spec
-        # What was there when the batch was planned may be replaced; else whoever comes second to a name is to know.
-        # A cluster may run a task again that had finished, so that there, an output of this batch's own is no obstacle.
+        # What was there when the batch was planned may be replaced; else whoever comes second to a
+        # name is to know. A cluster may run a task again that had finished, so that there, an
+        # output of this batch's own is no obstacle.
         exists: audio.Exists = "skip" if batch.rules.exists == "skip" else "refuse"
         if absolute or batch.rules.exists in ("force", "resume"):
             exists = "force"
@@ -227,11 +273,18 @@ def _with_absolute_paths(spec: FilterSpec) -> FilterSpec:
     if request.is_path(spec.name) and os.path.exists(spec.name):
         return replace(spec, name=os.path.abspath(spec.name))
     pieces = spec.name.split("+")
-    return replace(spec, name="+".join(os.path.abspath(piece) if request.is_path(piece) else piece for piece in pieces))
+    return replace(
+        spec,
+        name="+".join(
+            os.path.abspath(piece) if request.is_path(piece) else piece for piece in pieces
+        ),
+    )
 
 
 def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:
-    """Bytes that a second of audio takes, from a sample of files spread over all; a CD's where none can be read."""
+    """Bytes that a second of audio takes, from a sample of files spread over all; a CD's where none
+    can be read.
+    """
     size = seconds = 0.0
     for file in files[:: max(1, len(files) // samples)]:
         try:
@@ -246,7 +299,9 @@ def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:
 def _announced(tasks: Iterable[Task], manifest: Manifest, recipe: str) -> Iterator[Task]:
     """State before a file is replaced that it will be."""
     for task in tasks:
-        manifest.record((unit.job.name, Entry(unit.source, recipe=recipe, inode=unit.inode)) for unit in task)
+        manifest.record(
+            (unit.job.name, Entry(unit.source, recipe=recipe, inode=unit.inode)) for unit in task
+        )
         yield task
 
 
@@ -255,4 +310,11 @@ def _entry(outcome: Outcome, plan: Plan, recipe: str) -> Entry:
     if row.status == "failed":
         return Entry(outcome.unit.source, recipe=recipe, error=row.error or "failed")
     path = plan.output_name(outcome.unit.job.name)
-    return Entry(outcome.unit.source, outcome.output, recipe, float(row.fs or 0), row.coefficients_sha256 or "", path)
+    return Entry(
+        outcome.unit.source,
+        outcome.output,
+        recipe,
+        float(row.fs or 0),
+        row.coefficients_sha256 or "",
+        path,
+    )

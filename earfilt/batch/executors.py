@@ -1,10 +1,13 @@
-"""Where the work runs: processes of this machine, or a Dask cluster. Both are `concurrent.futures.Executor`, behind one small face.
+"""Where the work runs: processes of this machine, or a Dask cluster. Both are
+`concurrent.futures.Executor`, behind one small face.
 
-Short files spend most of their time in Python, so that threads of one process do not scale and processes do. The engine is imported
-once for all of them: by a fork server that has it before it forks (on systems without one, each process imports it).
+Short files spend most of their time in Python, so that threads of one process do not scale and
+processes do. The engine is imported once for all of them: by a fork server that has it before it
+forks (on systems without one, each process imports it).
 
-Whoever dies takes nothing along: workers hold the reading end of a pipe whose other end is open as long as the batch runs, and end
-cleanly (temporary files removed) when it closes, for whatever reason.
+Whoever dies takes nothing along: workers hold the reading end of a pipe whose other end is open as
+long as the batch runs, and end cleanly (temporary files removed) when it closes, for whatever
+reason.
 """
 
 import contextlib
@@ -39,7 +42,9 @@ class Pool:
         Whether other machines may do the work: paths must then be absolute.
     """
 
-    def __init__(self, make: Callable[[], Executor], slots: Callable[[], int], *, shared_disk: bool = False) -> None:
+    def __init__(
+        self, make: Callable[[], Executor], slots: Callable[[], int], *, shared_disk: bool = False
+    ) -> None:
         self._make, self.slots, self.shared_disk = make, slots, shared_disk
         self._executor: Executor | None = None
 
@@ -77,7 +82,9 @@ def warm_up() -> None:
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Workers need nothing of the program that starts them; multiprocessing would run its main file again in each."""
+    """Workers need nothing of the program that starts them; multiprocessing would run its main file
+    again in each.
+    """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -92,7 +99,8 @@ def _method() -> str:
 
 @contextmanager
 def processes(workers: int) -> Iterator[Pool]:
-    """Processes of this machine; on any exception they end within one block of samples, their temporary files removed.
+    """Processes of this machine; on any exception they end within one block of samples, their
+    temporary files removed.
 
     Parameters
     ----------
@@ -101,7 +109,9 @@ def processes(workers: int) -> Iterator[Pool]:
     warm_up()
     context = multiprocessing.get_context(_method())
     lifeline, held = context.Pipe(duplex=False)
-    pool = Pool(lambda: ProcessPoolExecutor(workers, context, _start_worker, (lifeline,)), lambda: workers)
+    pool = Pool(
+        lambda: ProcessPoolExecutor(workers, context, _start_worker, (lifeline,)), lambda: workers
+    )
     try:
         yield pool
     except BaseException:
@@ -118,7 +128,9 @@ class Stopped(SystemExit):
 
 
 def _start_worker(lifeline: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
 
@@ -132,7 +144,8 @@ def _watch(lifeline: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         lifeline.recv_bytes()
     os.kill(os.getpid(), signal.SIGTERM)
-    # Between two tasks, the executor's own loop swallows the exception that the signal raises, and waits for a task that never comes.
+    # Between two tasks, the executor's own loop swallows the exception that the signal raises, and
+    # waits for a task that never comes.
     time.sleep(1.0)
     end_worker()
 
@@ -152,7 +165,8 @@ def dask(address: str, workers: int) -> Iterator[Pool]:
     Parameters
     ----------
     address : str
-        ``local`` (a cluster on this machine, for as long as the batch), a scheduler's address, or the path of its scheduler file.
+        ``local`` (a cluster on this machine, for as long as the batch), a scheduler's address, or
+        the path of its scheduler file.
     workers : int
         Processes of a local cluster.
 
@@ -167,12 +181,18 @@ def dask(address: str, workers: int) -> Iterator[Pool]:
         raise UsageError("--dask needs the extra: pip install 'earfilt[dask]'") from error
     with contextlib.ExitStack() as stack:
         try:
-            client = stack.enter_context(Client(**_connection(address, workers, stack), set_as_default=False))
+            client = stack.enter_context(
+                Client(**_connection(address, workers, stack), set_as_default=False)
+            )
         except (OSError, ValueError) as error:
-            raise UsageError(f"no Dask scheduler answers at '{printable(address)}' ({error})") from error
+            raise UsageError(
+                f"no Dask scheduler answers at '{printable(address)}' ({error})"
+            ) from error
         executor = client.get_executor(pure=False, retries=3)
         # Workers come and go; where none has come yet, a few tasks wait for them.
-        pool = Pool(lambda: executor, lambda: max(4, sum(client.nthreads().values())), shared_disk=True)
+        pool = Pool(
+            lambda: executor, lambda: max(4, sum(client.nthreads().values())), shared_disk=True
+        )
         try:
             yield pool
         except BaseException:
@@ -186,7 +206,12 @@ def _connection(address: str, workers: int, stack: contextlib.ExitStack) -> dict
 
         # Memory limits are off: they kill workers for memory that decoders give back late.
         cluster = LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0, silence_logs="ERROR"
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs="ERROR",
         )
         return {"address": stack.enter_context(cluster)}
     if address.endswith(".json") or os.path.exists(address):

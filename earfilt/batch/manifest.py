@@ -1,9 +1,12 @@
-"""What a batch did, kept in its output directory, so that a later run goes on where this one stopped.
+"""What a batch did, kept in its output directory, so that a later run goes on where this one
+stopped.
 
-JSON lines, one a file, appended as rows come; each append is one write to a file opened for appending, so that several runs on one
-tree may share it and whoever is killed tears at most the last line. A line says which source (size, time of change) became which
-output (likewise), and by which recipe: the filter with its options, the tables' hashes, the version and what else changes bytes. The
-coefficients' hash is kept for each file, since it belongs to a sampling rate. An output is vouched for only while all of it holds.
+JSON lines, one a file, appended as rows come; each append is one write to a file opened for
+appending, so that several runs on one tree may share it and whoever is killed tears at most the
+last line. A line says which source (size, time of change) became which output (likewise), and by
+which recipe: the filter with its options, the tables' hashes, the version and what else changes
+bytes. The coefficients' hash is kept for each file, since it belongs to a sampling rate. An output
+is vouched for only while all of it holds.
 
 Runs hold a shared lock; who alone holds the manifest replaces it by its last word on each file.
 """
@@ -30,7 +33,9 @@ def is_manifest(name: str) -> bool:
 
 
 def manifest_path(root: str, shard: tuple[int, int] | None = None) -> str:
-    """Where a batch keeps its manifest: each shard its own, since machines that share a network disk cannot append to one file."""
+    """Where a batch keeps its manifest: each shard its own, since machines that share a network
+    disk cannot append to one file.
+    """
     part = f".{shard[0]}-of-{shard[1]}" if shard else ""
     return os.path.join(root, _STEM + part + _SUFFIX)
 
@@ -104,7 +109,9 @@ class Ledger:
             return
 
     def _note(self, name: str, entry: Entry) -> None:
-        """A failure takes nothing back: an output that is there still came from the source that its entry names."""
+        """A failure takes nothing back: an output that is there still came from the source that its
+        entry names.
+        """
         before = self.entries.get(name)
         if before is None or not entry.error or before.output[0] < 0:
             self.entries[name] = entry
@@ -134,7 +141,9 @@ def read_ledger(root: str) -> Ledger:
     """
     ledger = Ledger()
     try:
-        names = sorted(name for name in os.listdir(root) if is_manifest(name) and name.endswith(_SUFFIX))
+        names = sorted(
+            name for name in os.listdir(root) if is_manifest(name) and name.endswith(_SUFFIX)
+        )
         for name in names:
             with open(os.path.join(root, name), "rb") as file:
                 for line in file:
@@ -142,7 +151,9 @@ def read_ledger(root: str) -> Ledger:
     except (FileNotFoundError, NotADirectoryError):
         return ledger
     except OSError as error:
-        raise AudioError(f"cannot read the manifest in {printable(root)}: {error.strerror or error}") from error
+        raise AudioError(
+            f"cannot read the manifest in {printable(root)}: {error.strerror or error}"
+        ) from error
     return ledger
 
 
@@ -161,12 +172,16 @@ class Manifest:
         self._append([_line(name, entry) for name, entry in entries])
 
     def _append(self, lines: list[dict[str, Any]]) -> None:
-        data = "".join(json.dumps(line, ensure_ascii=True, default=str) + "\n" for line in lines).encode()
+        data = "".join(
+            json.dumps(line, ensure_ascii=True, default=str) + "\n" for line in lines
+        ).encode()
         try:
             if data and os.write(self._descriptor, data) < len(data):
                 raise OSError("no space")
         except OSError as error:
-            raise AudioError(f"cannot write {printable(self._path)}: {error.strerror or error}") from error
+            raise AudioError(
+                f"cannot write {printable(self._path)}: {error.strerror or error}"
+            ) from error
 
 
 def _line(name: str, entry: Entry) -> dict[str, Any]:
@@ -175,12 +190,19 @@ def _line(name: str, entry: Entry) -> dict[str, Any]:
         return {**line, "inode": entry.inode}
     if entry.error:
         return {**line, "error": entry.error}
-    return {**line, "fs": entry.fs, "coefficients": entry.coefficients, "path": entry.path, "output": entry.output}
+    return {
+        **line,
+        "fs": entry.fs,
+        "coefficients": entry.coefficients,
+        "path": entry.path,
+        "output": entry.output,
+    }
 
 
 @contextmanager
 def open_manifest(root: str, shard: tuple[int, int] | None = None) -> Iterator[Manifest]:
-    """The manifest of an output directory, both made where they are missing; compacted when no other run has it open.
+    """The manifest of an output directory, both made where they are missing; compacted when no
+    other run has it open.
 
     Raises
     ------
@@ -233,7 +255,9 @@ def _lock(descriptor: int, *, exclusive: bool) -> bool:
 
 
 def _compact(path: str, descriptor: int) -> None:
-    """Replace the file by its last word on each name, if that makes it shorter. Whoever opened it before sees so by its inode."""
+    """Replace the file by its last word on each name, if that makes it shorter. Whoever opened it
+    before sees so by its inode.
+    """
     ledger, lines = Ledger(), 0
     with open(os.dup(descriptor), "rb") as file:
         for line in file:
@@ -241,7 +265,9 @@ def _compact(path: str, descriptor: int) -> None:
             lines += 1
     if lines == len(ledger.entries) + len(ledger.recipes):
         return
-    temp = path + ".new"  # the lock is held by one process alone; who was killed at it leaves what the next one writes over
+    temp = (
+        path + ".new"
+    )  # the lock is held by one process alone; who was killed at it leaves what the next one writes over
     try:
         with open(temp, "w", encoding="ascii") as out:
             for recipe, made_by in ledger.recipes.items():

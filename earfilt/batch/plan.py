@@ -1,7 +1,8 @@
 """What becomes of each file, decided before the first write.
 
-Everything that can be known beforehand is refused here: outputs that collide, an output inside an input, one that exists, a directory
-that cannot be written, a disk that is too small by the estimate.
+Everything that can be known beforehand is refused here: outputs that collide, an output inside an
+input, one that exists, a directory that cannot be written, a disk that is too small by the
+estimate.
 """
 
 import hashlib
@@ -35,7 +36,8 @@ class Rules:
     in_place : bool
         Outputs replace their sources.
     shard : (int, int), optional
-        (I, N), 1 <= I <= N: only the I-th of N parts, told by a hash of the name that is the same everywhere.
+        (I, N), 1 <= I <= N: only the I-th of N parts, told by a hash of the name that is the same
+        everywhere.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -83,11 +85,15 @@ class Plan:
 
     def directories(self) -> list[str]:
         """Every directory of an output."""
-        names = {os.path.dirname(self.output_name(file.name)) for file in (*self.files, *self.skipped)}
+        names = {
+            os.path.dirname(self.output_name(file.name)) for file in (*self.files, *self.skipped)
+        }
         return [os.path.join(self.root, name) for name in sorted(names)]
 
 
-def make_plan(inputs: Sequence[str], output: str | None, rules: Rules, *, listed: Iterable[str] = ()) -> Plan:
+def make_plan(
+    inputs: Sequence[str], output: str | None, rules: Rules, *, listed: Iterable[str] = ()
+) -> Plan:
     """Find the files and check everything that can be checked without opening them.
 
     Parameters
@@ -106,7 +112,9 @@ def make_plan(inputs: Sequence[str], output: str | None, rules: Rules, *, listed
     AudioError
         The output directory cannot be written, or the disk is too small.
     """
-    suffix = formats.default_suffix(formats.container_named(rules.format).name) if rules.format else None
+    suffix = (
+        formats.default_suffix(formats.container_named(rules.format).name) if rules.format else None
+    )
     search = Search(rules.selection)
     found = [*search.inputs(inputs), *search.listed(list(listed))]
     if output is None:
@@ -130,24 +138,43 @@ def _at_home(found: list[Found]) -> tuple[str, list[Found]]:
     if not bases:
         return os.curdir, found
     root = os.path.commonpath(bases)
-    lead = {base: os.path.relpath(os.path.abspath(base or os.curdir), root) for base in {file.base for file in found}}
+    lead = {
+        base: os.path.relpath(os.path.abspath(base or os.curdir), root)
+        for base in {file.base for file in found}
+    }
     return root, [
-        Found(root, os.path.normpath(os.path.join(lead[file.base], file.name)), file.size, file.mtime_ns, file.inode) for file in found
+        Found(
+            root,
+            os.path.normpath(os.path.join(lead[file.base], file.name)),
+            file.size,
+            file.mtime_ns,
+            file.inode,
+        )
+        for file in found
     ]
 
 
 def _check_apart(inputs: Sequence[str], root: str) -> None:
     real = os.path.realpath(root)
     if os.path.exists(root) and not os.path.isdir(root):
-        raise UsageError(f"{printable(root)} is a file; the output of several files or of a directory must be a directory")
+        raise UsageError(
+            f"{printable(root)} is a file; the output of several files or of a directory must "
+            "be a directory"
+        )
     for path in inputs:
         source = os.path.realpath(path)
         if not os.path.isdir(source):
             continue
         if source == real:
-            raise UsageError(f"input and output are the same directory, {printable(root)}; use --in-place to replace the files")
+            raise UsageError(
+                f"input and output are the same directory, {printable(root)}; use --in-place "
+                "to replace the files"
+            )
         if os.path.commonpath([source, real]) == source:
-            raise UsageError(f"output {printable(root)} lies inside the input {printable(path)}, where it would be taken for input")
+            raise UsageError(
+                f"output {printable(root)} lies inside the input {printable(path)}, where it "
+                "would be taken for input"
+            )
 
 
 def _distinct(plan: Plan) -> list[Found]:
@@ -164,14 +191,17 @@ def _distinct(plan: Plan) -> list[Found]:
         other = owners.setdefault(key(plan.output_name(file.name)), file)
         if other is not file and os.path.realpath(other.source) != os.path.realpath(file.source):
             raise UsageError(
-                f"{printable(other.source)} and {printable(file.source)} would both become {printable(plan.destination(file))}; "
+                f"{printable(other.source)} and {printable(file.source)} would both become "
+                f"{printable(plan.destination(file))}; "
                 "use --exclude, or one output directory for each"
             )
     return list(owners.values())
 
 
 def _spelling(root: str) -> Callable[[str], str]:
-    """Names as the output's file system tells them apart: where case makes no difference, neither do Unicode's spellings."""
+    """Names as the output's file system tells them apart: where case makes no difference, neither
+    do Unicode's spellings.
+    """
     place = _existing(root)
     while place.swapcase() == place and os.path.dirname(place) != place:
         place = os.path.dirname(place)
@@ -197,7 +227,9 @@ def _take_shard(plan: Plan, index: int, count: int) -> None:
 
 
 def shard_of(name: str, count: int) -> int:
-    """Which of ``count`` parts (from 1) a relative name belongs to; the same on every machine and in every run."""
+    """Which of ``count`` parts (from 1) a relative name belongs to; the same on every machine and
+    in every run.
+    """
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") % count + 1
 
@@ -218,7 +250,8 @@ def _look_at_outputs(plan: Plan, exists: Exists) -> None:
     if there and exists == "refuse":
         more = f" (and {len(there) - 1:,} more)" if len(there) > 1 else ""
         raise UsageError(
-            f"output {printable(plan.destination(there[0]))} exists already{more}; --resume goes on with a batch, --skip-existing keeps "
+            f"output {printable(plan.destination(there[0]))} exists already{more}; --resume "
+            "goes on with a batch, --skip-existing keeps "
             "what is there, --force replaces it"
         )
     if exists == "skip":
@@ -233,7 +266,10 @@ def _check_no_source(plan: Plan, there: list[Found]) -> None:
         if os.path.isdir(destination):
             raise UsageError(f"output {printable(destination)} is a directory")
         if (source := sources.get(_identity(destination))) is not None:
-            raise UsageError(f"output {printable(destination)} is the input {printable(source)} itself; use --in-place to replace it")
+            raise UsageError(
+                f"output {printable(destination)} is the input {printable(source)} itself; "
+                "use --in-place to replace it"
+            )
 
 
 def _identity(path: str) -> tuple[int, int] | str:
@@ -260,11 +296,22 @@ def _check_permission(plan: Plan) -> None:
 
 
 _COMPRESSION = {".flac": 0.5, ".mp3": 0.1, ".ogg": 0.1, ".oga": 0.1, ".opus": 0.06}
-_WIDTH = {"FLOAT": 2.0, "DOUBLE": 4.0, "PCM_32": 2.0, "PCM_24": 1.5, "ALAW": 0.5, "ULAW": 0.5, "PCM_U8": 0.5, "PCM_S8": 0.5}
+_WIDTH = {
+    "FLOAT": 2.0,
+    "DOUBLE": 4.0,
+    "PCM_32": 2.0,
+    "PCM_24": 1.5,
+    "ALAW": 0.5,
+    "ULAW": 0.5,
+    "PCM_U8": 0.5,
+    "PCM_S8": 0.5,
+}
 
 
 def estimate_bytes(plan: Plan, subtype: str | None = None) -> int:
-    """Disk space that the outputs will take, from the sizes of the sources: usual compression, 16 bit where a subtype is asked for."""
+    """Disk space that the outputs will take, from the sizes of the sources: usual compression, 16
+    bit where a subtype is asked for.
+    """
     wider = _WIDTH.get((subtype or "").upper().replace("-", "_"), 1.0)
 
     def one(file: Found) -> float:
@@ -278,7 +325,8 @@ def estimate_bytes(plan: Plan, subtype: str | None = None) -> int:
 def check_space(plan: Plan, subtype: str | None = None) -> None:
     """Refuse a batch that the disk has no room for.
 
-    Files that are replaced give their room back only after their successors are whole, one after the other: the largest counts.
+    Files that are replaced give their room back only after their successors are whole, one after
+    the other: the largest counts.
 
     Raises
     ------
@@ -286,12 +334,17 @@ def check_space(plan: Plan, subtype: str | None = None) -> None:
         Naming what is needed and what is free.
     """
     needed = estimate_bytes(plan, subtype)
-    replaced = sum(_size(plan.destination(file)) for file in plan.files) if os.path.isdir(plan.root) else 0
+    replaced = (
+        sum(_size(plan.destination(file)) for file in plan.files) if os.path.isdir(plan.root) else 0
+    )
     if replaced:
         needed = max(needed - replaced, max(file.size for file in plan.files))
     free = shutil.disk_usage(_existing(plan.root)).free
     if needed > free:
-        raise AudioError(f"the outputs need about {needed / 1e9:.2f} GB, {printable(plan.root)} has {free / 1e9:.2f} GB free")
+        raise AudioError(
+            f"the outputs need about {needed / 1e9:.2f} GB, {printable(plan.root)} has "
+            f"{free / 1e9:.2f} GB free"
+        )
 
 
 def _size(path: str) -> int:
@@ -302,7 +355,8 @@ def _size(path: str) -> int:
 
 
 def tasks(files: Iterable[Found], *, max_bytes: int, max_files: int = 16) -> Iterator[list[Found]]:
-    """The files in portions for one worker each: large ones alone and first, the largest of all at the head, then the small in order.
+    """The files in portions for one worker each: large ones alone and first, the largest of all at
+    the head, then the small in order.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """Work through tasks: rows come as files are done, whatever happens to one of them.
 
-One bad file stays one bad file. An exception in a worker makes a failed row; a worker that dies makes its tasks suspects, which are
-tried again at the end, one file at a time, so that only the one that kills is lost.
+One bad file stays one bad file. An exception in a worker makes a failed row; a worker that dies
+makes its tasks suspects, which are tried again at the end, one file at a time, so that only the one
+that kills is lost.
 """
 
 import itertools
@@ -83,7 +84,8 @@ def work(task: Task, threads: int, fail_fast: bool) -> list[Done]:
 def _results(task: Task, threads: int) -> Iterator[Done]:
     """What comes of each file, in order.
 
-    A GPU gets several short files at once, each from a thread with a stream of its own: no single one fills it.
+    A GPU gets several short files at once, each from a thread with a stream of its own: no single
+    one fills it.
     """
     if len(task) == 1 or threads == 1 or task[0].job.options.device == "cpu":
         yield from (_one(unit, threads) for unit in task)
@@ -113,7 +115,9 @@ def _one(unit: Unit, threads: int) -> Done:
 
 
 def _replaced(job: FileJob) -> Row:
-    """A file in place must not be filtered twice, when a worker died after replacing it and before saying so."""
+    """A file in place must not be filtered twice, when a worker died after replacing it and before
+    saying so.
+    """
     row = Row(job.source, job.destination, job.name, "skipped", filter=job.spec.name)
     row.warnings.append("was replaced since the batch was planned: taken for filtered")
     return row
@@ -121,7 +125,14 @@ def _replaced(job: FileJob) -> Row:
 
 def failed(job: FileJob, reason: str) -> Row:
     """The row of a file that came to nothing."""
-    return Row(job.source, job.destination, job.name, "failed", error=printable(reason), filter=job.spec.name)
+    return Row(
+        job.source,
+        job.destination,
+        job.name,
+        "failed",
+        error=printable(reason),
+        filter=job.spec.name,
+    )
 
 
 class Runner:
@@ -144,7 +155,9 @@ class Runner:
         self._stopped = False
 
     def outcomes(self, tasks: Iterable[Task]) -> Iterator[list[Outcome]]:
-        """Do all tasks, in any order: what came of each, as it ends; memory does not grow with their number."""
+        """Do all tasks, in any order: what came of each, as it ends; memory does not grow with
+        their number.
+        """
         waiting = iter(tasks)
         while True:
             room = 0 if self._stopped else max(0, 2 * self._pool.slots() + 1 - len(self._pending))
@@ -187,7 +200,10 @@ class Runner:
 
 
 def _died(error: BaseException) -> str:
-    return f"the worker process died at it, killed from outside (out of memory?) or by a fault in a decoder ({type(error).__name__})"
+    return (
+        "the worker process died at it, killed from outside (out of memory?) or by a "
+        f"fault in a decoder ({type(error).__name__})"
+    )
 
 
 def _again(unit: Unit) -> Unit:

@@ -1,4 +1,6 @@
-"""Which files a batch is about: files, directories, globs and lists, as sources with the relative names that outputs will have."""
+"""Which files a batch is about: files, directories, globs and lists, as sources with the relative
+names that outputs will have.
+"""
 
 import fnmatch
 import glob
@@ -9,12 +11,15 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from earfilt.storage.output import is_temporary
 from earfilt.audio.formats import SUFFIXES
 from earfilt.batch.manifest import is_manifest
 from earfilt.errors import UsageError, printable
+from earfilt.storage.output import is_temporary
 
-_HEAD = re.compile(rb"(RIFF|RIFX|RF64|BW64)....WAVE|FORM....AIF[FC]|fLaC|caff|riff\x2e\x91\xcf\x11|\.snd", re.DOTALL)
+_HEAD = re.compile(
+    rb"(RIFF|RIFX|RF64|BW64)....WAVE|FORM....AIF[FC]|fLaC|caff|riff\x2e\x91\xcf\x11|\.snd",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,8 @@ class Found:
     base : str
         Directory that `name` is relative to; empty for the current one.
     name : str
-        Relative path with ``/`` between its parts: the name in report and manifest, and of the output below its root.
+        Relative path with ``/`` between its parts: the name in report and manifest, and of the
+        output below its root.
     size : int
         Bytes.
     mtime_ns : int
@@ -80,19 +86,23 @@ class Selection:
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch.fnmatchcase(name if "/" in p else name.rpartition("/")[2], p) for p in patterns)
+    return any(
+        fnmatch.fnmatchcase(name if "/" in p else name.rpartition("/")[2], p) for p in patterns
+    )
 
 
 class Search:
     """Finds sound files, in the order of their names; counts what it passes over.
 
-    Directories are searched for names with an audio extension and for files whose first bytes are those of an audio container; files
-    that are named one by one are taken as they are. Links are followed, circles are not.
+    Directories are searched for names with an audio extension and for files whose first bytes are
+    those of an audio container; files that are named one by one are taken as they are. Links are
+    followed, circles are not.
 
     Attributes
     ----------
     bad : list of Bad
-        Inputs that are missing, unreadable directories, directories and devices called like a sound file.
+        Inputs that are missing, unreadable directories, directories and devices called like a sound
+        file.
     passed_over : int
         Files of directories that are no audio.
     """
@@ -103,7 +113,9 @@ class Search:
         self.passed_over = 0
 
     def inputs(self, paths: Iterable[str]) -> Iterator[Found]:
-        """What the command line names: files (by their last part), directories (mirrored) and globs (from their first wildcard on)."""
+        """What the command line names: files (by their last part), directories (mirrored) and globs
+        (from their first wildcard on).
+        """
         for path in paths:
             if os.path.isdir(path):
                 yield from self._tree(path)
@@ -114,10 +126,18 @@ class Search:
                 yield from self._named(base, name)
 
     def listed(self, paths: Iterable[str]) -> Iterator[Found]:
-        """What a list names: relative paths keep their directories, all others those below their common one."""
+        """What a list names: relative paths keep their directories, all others those below their
+        common one.
+        """
         paths = [os.path.normpath(path) for path in paths]
-        outside = [path for path in paths if os.path.isabs(path) or path.split(os.sep)[0] == os.pardir]
-        common = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in outside]) if outside else ""
+        outside = [
+            path for path in paths if os.path.isabs(path) or path.split(os.sep)[0] == os.pardir
+        ]
+        common = (
+            os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in outside])
+            if outside
+            else ""
+        )
         far = set(outside)
         for path in paths:
             base, name = (common, os.path.relpath(path, common)) if path in far else ("", path)
@@ -128,7 +148,11 @@ class Search:
         try:
             status = os.stat(path)
         except (OSError, ValueError) as error:
-            self._refuse(path, name, f"cannot read {printable(path)}: {getattr(error, 'strerror', None) or error}")
+            self._refuse(
+                path,
+                name,
+                f"cannot read {printable(path)}: {getattr(error, 'strerror', None) or error}",
+            )
             return
         if self._selection.takes(_posix(name)):
             yield from self._regular(base, name, status)
@@ -164,7 +188,11 @@ class Search:
                     ordered = sorted(entries, key=lambda entry: entry.name)
             except OSError as error:
                 path = os.path.join(base, folder)
-                self._refuse(path, folder or path, f"cannot list {printable(path)}: {error.strerror or error}")
+                self._refuse(
+                    path,
+                    folder or path,
+                    f"cannot list {printable(path)}: {error.strerror or error}",
+                )
                 continue
             if here in above:
                 continue
@@ -185,7 +213,9 @@ class Search:
             self._refuse(path, name, f"{printable(path)} is a directory, not an audio file")
         return True
 
-    def _in_tree(self, base: str, name: str, path: str, entry: os.DirEntry[str] | None = None) -> Iterator[Found]:
+    def _in_tree(
+        self, base: str, name: str, path: str, entry: os.DirEntry[str] | None = None
+    ) -> Iterator[Found]:
         last = os.path.basename(name)
         if is_temporary(last) or is_manifest(last) or not self._selection.takes(_posix(name)):
             return
@@ -193,7 +223,9 @@ class Search:
             status = entry.stat() if entry else os.stat(path)
         except OSError as error:
             if _suffix(name) in SUFFIXES:
-                self._refuse(path, name, f"cannot read {printable(path)}: {error.strerror or error}")
+                self._refuse(
+                    path, name, f"cannot read {printable(path)}: {error.strerror or error}"
+                )
             return
         # macOS leaves the companions of files on foreign disks as ._NAME, extension included.
         if not last.startswith("._") and (_suffix(name) in SUFFIXES or _sounds(path, status)):
@@ -256,6 +288,8 @@ def read_list(target: str, *, nul: bool = False) -> list[str]:
             with open(target, "rb") as file:
                 data = file.read()
     except OSError as error:
-        raise UsageError(f"cannot read the list {printable(target)}: {error.strerror or error}") from error
+        raise UsageError(
+            f"cannot read the list {printable(target)}: {error.strerror or error}"
+        ) from error
     pieces = data.split(b"\0") if nul else [line.rstrip(b"\r") for line in data.split(b"\n")]
     return [os.fsdecode(piece) for piece in pieces if piece]

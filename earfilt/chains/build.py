@@ -1,7 +1,7 @@
 """From a filter's name to its effective FIR: ``'headphone+middle-ear'`` at 48 kHz -> taps.
 
-Which names and options exist stands in ``filterspec``, which ears in ``ears`` and ``curveear``; here a name becomes its ear, and
-everything ends as a ``Fir``. torch has no part in it.
+Which names and options exist stands in ``filterspec``, which ears in ``ears`` and ``curveear``;
+here a name becomes its ear, and everything ends as a ``Fir``. torch has no part in it.
 """
 
 import os
@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earfilt.ears import catalogue, curve
-from earfilt.synthesis.deviation import deviation
-from earfilt.ears.kinds import documented
 from earfilt.arrays import Floats
-from earfilt.ears.curve import PublishedCurve
-from earfilt.ears.kinds.measured import curve_ear
-from earfilt.ears.ear import Ear
-from earfilt.errors import UsageError, printable
 from earfilt.chains.request import FilterSpec, Member, Settings, check, is_path, settings
+from earfilt.ears import catalogue, curve
+from earfilt.ears.curve import PublishedCurve
+from earfilt.ears.ear import Ear
+from earfilt.ears.kinds import documented
+from earfilt.ears.kinds.measured import curve_ear
+from earfilt.errors import UsageError, printable
+from earfilt.synthesis.deviation import deviation
 from earfilt.synthesis.fir import Fir
 
 if TYPE_CHECKING:
@@ -37,7 +37,13 @@ def _headphone(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
 
 def _middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
     assert isinstance(ear, catalogue.Ear)
-    return documented.middle_ear(fs, ear.variant, options["order"], options["phase"], normalize_gain=options["normalize_gain"])
+    return documented.middle_ear(
+        fs,
+        ear.variant,
+        options["order"],
+        options["phase"],
+        normalize_gain=options["normalize_gain"],
+    )
 
 
 def _outer_middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
@@ -62,7 +68,9 @@ def _curve(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
 
         freqs, gain_db = (tuple(column.tolist()) for column in curves.read_curve(ear))
     axis, beyond = options["interpolation"], options["beyond"]
-    return curve_ear(fs, freqs, gain_db, options["order"], options["phase"], interpolation=axis, beyond=beyond)
+    return curve_ear(
+        fs, freqs, gain_db, options["order"], options["phase"], interpolation=axis, beyond=beyond
+    )
 
 
 _BUILD: Mapping[str, Callable[[catalogue.Ear | Path, float, Settings], Ear]] = {
@@ -88,7 +96,9 @@ def realise(spec: FilterSpec, fs: float) -> Fir:
 
 
 def published(spec: FilterSpec, fs: float) -> PublishedCurve | None:
-    """The published points and aimed curve of a filter or chain; None where a member is a FIR, which has none."""
+    """The published points and aimed curve of a filter or chain; None where a member is a FIR,
+    which has none.
+    """
     return _published(_ears(spec, fs, _file_stamps(spec)))
 
 
@@ -99,14 +109,23 @@ def _published(made: tuple[Ear | None, ...]) -> PublishedCurve | None:
 
 def _file_stamps(spec: FilterSpec) -> _Stamps:
     """What changes when a curve or FIR file is written anew."""
-    pieces = [piece for piece in (spec.name, *spec.name.split("+")) if is_path(piece) and os.path.exists(piece)]
+    pieces = [
+        piece
+        for piece in (spec.name, *spec.name.split("+"))
+        if is_path(piece) and os.path.exists(piece)
+    ]
     return tuple((status.st_mtime_ns, status.st_size) for status in map(os.stat, pieces))
 
 
 @lru_cache(maxsize=64)
 def _ears(spec: FilterSpec, fs: float, stamps: _Stamps) -> tuple[Ear | None, ...]:
     """The ear of each member; None for a FIR."""
-    return tuple(None if member.kind == "fir" else _BUILD[member.kind](member.source, fs, settings(member, spec)) for member in check(spec))
+    return tuple(
+        None
+        if member.kind == "fir"
+        else _BUILD[member.kind](member.source, fs, settings(member, spec))
+        for member in check(spec)
+    )
 
 
 @lru_cache(maxsize=64)
@@ -116,7 +135,10 @@ def _realise(spec: FilterSpec, fs: float, stamps: _Stamps) -> Fir:
     taps = parts[0].taps
     for part in parts[1:]:
         taps = _convolved(taps, part.taps)
-    lookahead, odd_ends = sum(part.lookahead for part in parts), any(part.odd_ends for part in parts)
+    lookahead, odd_ends = (
+        sum(part.lookahead for part in parts),
+        any(part.odd_ends for part in parts),
+    )
     meta = _meta(spec, chain, designs)
     if len(chain) == 1 and chain[0].kind == "fir":
         meta |= _told(parts[0])
@@ -132,12 +154,22 @@ def _convolved(a: Floats, b: Floats) -> Floats:
     return np.fft.irfft(np.fft.rfft(a, n_fft) * np.fft.rfft(b, n_fft), n_fft)[: len(a) + len(b) - 1]
 
 
-def _parts(spec: FilterSpec, fs: float, chain: list[Member], made: tuple[Ear | None, ...]) -> "tuple[list[Fir], list[Design]]":
-    """The FIRs to be convolved: each member by its own rules, or designed for the tolerance of the whole chain."""
+def _parts(
+    spec: FilterSpec, fs: float, chain: list[Member], made: tuple[Ear | None, ...]
+) -> "tuple[list[Fir], list[Design]]":
+    """The FIRs to be convolved: each member by its own rules, or designed for the tolerance of the
+    whole chain.
+    """
     if spec.tolerance is None:
-        return [_read(member, spec, fs) if ear is None else _alone(ear) for member, ear in zip(chain, made, strict=True)], []
+        return [
+            _read(member, spec, fs) if ear is None else _alone(ear)
+            for member, ear in zip(chain, made, strict=True)
+        ], []
     if None in made:
-        raise UsageError(f"a FIR file has no published curve, so --tolerance has no meaning for '{printable(spec.name)}'")
+        raise UsageError(
+            "a FIR file has no published curve, so --tolerance has no meaning for "
+            f"'{printable(spec.name)}'"
+        )
     return _by_tolerance(spec.tolerance, [ear for ear in made if ear is not None])
 
 
@@ -160,11 +192,16 @@ def _other_rate(name: str, fir: Fir, fs: float) -> str:
     path = Path(name)
     out = shlex.quote(f"{path.stem}-{fs:.12g}{path.suffix}")
     remedy = f"earfilt design -f {_made_of(fir)} --fs {fs:.12g} -o {out}"
-    return f"{printable(name)} was made for {fir.fs:.12g} Hz, the audio has {fs:.12g} Hz; '{printable(remedy)}' makes the right one"
+    return (
+        f"{printable(name)} was made for {fir.fs:.12g} Hz, the audio has {fs:.12g} Hz; "
+        f"'{printable(remedy)}' makes the right one"
+    )
 
 
 def _made_of(fir: Fir) -> str:
-    """The filter and options that a FIR file says it was made of, quoted anew since a file may say anything."""
+    """The filter and options that a FIR file says it was made of, quoted anew since a file may say
+    anything.
+    """
     said = fir.meta.get("command") or fir.meta.get("filter")
     try:
         return shlex.join(shlex.split(str(said))) if said else "FILTER"
@@ -173,12 +210,20 @@ def _made_of(fir: Fir) -> str:
 
 
 def _by_tolerance(tolerance: float, made: list[Ear]) -> "tuple[list[Fir], list[Design]]":
-    """Members that share a phase as one design of their common curve; else each with its share of the tolerance."""
+    """Members that share a phase as one design of their common curve; else each with its share of
+    the tolerance.
+    """
     from earfilt.synthesis.tolerance import order_for
 
     phases = list(dict.fromkeys(ear.phase_type for ear in made))
-    curves = [curve.product([ear.published_curve() for ear in made if ear.phase_type == phase]) for phase in phases]
-    designs = [order_for(wanted, tolerance / len(phases), phase=phase) for wanted, phase in zip(curves, phases, strict=True)]
+    curves = [
+        curve.product([ear.published_curve() for ear in made if ear.phase_type == phase])
+        for phase in phases
+    ]
+    designs = [
+        order_for(wanted, tolerance / len(phases), phase=phase)
+        for wanted, phase in zip(curves, phases, strict=True)
+    ]
     firs = [
         Fir(design.taps, float(made[0].fs), design.order if phase == "zero" else 0, phase == "zero")
         for design, phase in zip(designs, phases, strict=True)
@@ -193,12 +238,25 @@ def _meta(spec: FilterSpec, chain: list[Member], designs: "list[Design]") -> dic
     meta: dict[str, Any] = {
         "filter": "+".join(member.name for member in chain),
         "command": _command(spec),
-        "variant": _joined([m.source.variant or None if isinstance(m.source, catalogue.Ear) else None for m in chain]),
+        "variant": _joined(
+            [
+                m.source.variant or None if isinstance(m.source, catalogue.Ear) else None
+                for m in chain
+            ]
+        ),
         "source": [table.facts["source"]["citation"] for table in tables],
         "table_sha256": {table.id: table.sha256 for table in tables},
         "order": _joined([o.get("order") for o in options]),
     }
-    for name in ("phase", "convention", "normalize_gain", "flow", "fhigh", "interpolation", "beyond"):
+    for name in (
+        "phase",
+        "convention",
+        "normalize_gain",
+        "flow",
+        "fhigh",
+        "interpolation",
+        "beyond",
+    ):
         meta[name] = _joined([o.get(name) for o in options])
     if designs:
         meta |= {
@@ -217,7 +275,10 @@ def _told(fir: Fir) -> dict[str, Any]:
     return {
         name: value
         for name, value in told.items()
-        if isinstance(value, str | int) or (isinstance(value, list) and value and all(isinstance(part, str | int) for part in value))
+        if isinstance(value, str | int)
+        or (
+            isinstance(value, list) and value and all(isinstance(part, str | int) for part in value)
+        )
     }
 
 

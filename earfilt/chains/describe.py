@@ -40,7 +40,11 @@ def design_words(fir: "Fir") -> str:
     """
     meta = fir.meta
     words = [printable(str(meta.get("filter", "FIR")))]
-    words += [f"order {joined(meta['order'])}"] if meta.get("order") is not None else [f"{fir.numtaps} taps"]
+    words += (
+        [f"order {joined(meta['order'])}"]
+        if meta.get("order") is not None
+        else [f"{fir.numtaps} taps"]
+    )
     words += [f"{joined(meta['phase'])} phase"] if meta.get("phase") else []
     words += [f"{joined(meta['convention'])} convention"] if meta.get("convention") else []
     return printable(", ".join(words))
@@ -48,7 +52,9 @@ def design_words(fir: "Fir") -> str:
 
 def legend(fir: "Fir") -> str:
     """Label of a curve: a line on the design, and one on its sources where there are any."""
-    sources = "; ".join(dict.fromkeys(short_citation(str(text)) for text in fir.meta.get("source") or ()))
+    sources = "; ".join(
+        dict.fromkeys(short_citation(str(text)) for text in fir.meta.get("source") or ())
+    )
     # What was published needs no word in a picture; that it was applied four times does.
     design = design_words(fir).removesuffix(", published convention")
     return "\n".join(filter(None, (design, printable(sources))))
@@ -72,9 +78,16 @@ def warnings(fir: "Fir") -> list[str]:
         return []
     missed = [f"{freq:g}" for freq in fir.meta.get("missed_points_hz", ())]
     where = f"missed at {', '.join(missed)} Hz" if missed else "missed between the points"
-    return [f"{design_words(fir)}: the tolerance of {fir.meta.get('tolerance_db'):g} dB is {where}; this is the best order found"]
+    return [
+        f"{design_words(fir)}: the tolerance of {fir.meta.get('tolerance_db'):g} dB is "
+        f"{where}; this is the best order found"
+    ]
 
 
 def joined(value: Any) -> str:
     """The members of a chain joined, or what they have in common."""
-    return "+".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
+    return (
+        "+".join(map(str, value))
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else str(value)
+    )

@@ -1,6 +1,8 @@
-"""What filter the user asked for, as plain data: picklable, independent of the sampling rate, and without torch.
+"""What filter the user asked for, as plain data: picklable, independent of the sampling rate, and
+without torch.
 
-The only place that knows which kinds of ears exist and which options each has; nothing above it knows a filter by name.
+The only place that knows which kinds of ears exist and which options each has; nothing above it
+knows a filter by name.
 """
 
 import os
@@ -20,7 +22,14 @@ _DESIGN = {"order": 512, "tolerance": None, "phase": "minimum"}
 OPTIONS: Mapping[str, Settings] = {
     "headphone": _DESIGN,
     "middle-ear": {**_DESIGN, "normalize_gain": True},
-    "outer-middle-ear": {**_DESIGN, "order": 4096, "phase": "zero", "convention": "published", "flow": 20.0, "fhigh": 16_000.0},
+    "outer-middle-ear": {
+        **_DESIGN,
+        "order": 4096,
+        "phase": "zero",
+        "convention": "published",
+        "flow": 20.0,
+        "fhigh": 16_000.0,
+    },
     "curve": {**_DESIGN, "interpolation": "log", "beyond": "hold"},
     "fir": {"latency": None},
 }
@@ -33,11 +42,13 @@ class FilterSpec:
     Attributes
     ----------
     name : str
-        ``NAME[:VARIANT]``, joined by ``+`` into a chain; a path stands for a curve (``.csv``) or a FIR.
+        ``NAME[:VARIANT]``, joined by ``+`` into a chain; a path stands for a curve (``.csv``) or a
+        FIR.
     order : int
         Of each member, 2 to 131 072.
     tolerance : float
-        dB, of the whole chain: the smallest even order that keeps the effective response that close to the published curve.
+        dB, of the whole chain: the smallest even order that keeps the effective response that close
+        to the published curve.
     phase : {'minimum', 'zero'}
     normalize_gain : bool
         Middle ear: the effective response peaks at 0 dB.
@@ -82,11 +93,16 @@ class Member:
     @property
     def tables(self) -> list[catalogue.Table]:
         """The tables it reads."""
-        return [catalogue.table(t) for t in self.source.tables] if isinstance(self.source, catalogue.Ear) else []
+        return (
+            [catalogue.table(t) for t in self.source.tables]
+            if isinstance(self.source, catalogue.Ear)
+            else []
+        )
 
 
 def members(name: str) -> list[Member]:
-    """The members of a chain ``NAME[:VARIANT]+…``; a piece that is a path with the extension of a curve or FIR stands for that file.
+    """The members of a chain ``NAME[:VARIANT]+…``; a piece that is a path with the extension of a
+    curve or FIR stands for that file.
 
     Raises
     ------
@@ -112,7 +128,9 @@ def is_path(piece: str) -> bool:
 
 def _member(piece: str) -> Member:
     if not piece:
-        raise UsageError("a chain of filters is written NAME+NAME, with a name on both sides of each '+'")
+        raise UsageError(
+            "a chain of filters is written NAME+NAME, with a name on both sides of each '+'"
+        )
     if is_path(piece):
         return _from_path(piece)
     ear = catalogue.find(piece)
@@ -138,11 +156,16 @@ def check(spec: FilterSpec) -> list[Member]:
     if spec.order is not None and not 2 <= spec.order <= MAX_ORDER:
         raise UsageError(f"order is {spec.order}; it must be 2 to {MAX_ORDER}")
     if spec.tolerance is not None and not 0.0 < spec.tolerance <= 20.0:
-        raise UsageError(f"tolerance is {spec.tolerance:g} dB; it must be above 0 and at most 20 dB")
+        raise UsageError(
+            f"tolerance is {spec.tolerance:g} dB; it must be above 0 and at most 20 dB"
+        )
     found = members(spec.name)
     for option in spec.given():
         if not any(option in OPTIONS[member.kind] for member in found):
-            raise UsageError(f"'{printable(spec.name)}' has no option --{option.replace('_', '-')}{_owners(option)}")
+            raise UsageError(
+                f"'{printable(spec.name)}' has no option "
+                f"--{option.replace('_', '-')}{_owners(option)}"
+            )
     return found
 
 

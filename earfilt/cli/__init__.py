@@ -1,7 +1,8 @@
 """The command line: ``earfilt apply | response | design | filters``.
 
-The only place that catches: an error becomes one line on stderr and an exit code. 0 all well; 1 some file failed; 2 wrong usage or a
-refusal before work; 130 and 143 interrupted. Nothing heavy is imported before a command runs.
+The only place that catches: an error becomes one line on stderr and an exit code. 0 all well; 1
+some file failed; 2 wrong usage or a refusal before work; 130 and 143 interrupted. Nothing heavy is
+imported before a command runs.
 """
 
 import atexit
@@ -30,8 +31,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # whose tables cut the names of options at 80 columns
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    help="Put audio through the human outer and middle ear: published transfer functions, exact, and time-aligned to the sample.",
-    epilog="Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before work; 130/143 interrupted.",
+    help="Put audio through the human outer and middle ear: published transfer functions, "
+    "exact, and time-aligned to the sample.",
+    epilog="Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before "
+    "work; 130/143 interrupted.",
 )
 app.command(no_args_is_help=True, short_help="Recordings through an ear.")(apply)
 app.command(no_args_is_help=True, short_help="The curve, as numbers or figure.")(response)
@@ -47,8 +50,18 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (anywhere on the command line).")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug", help="Show the traceback of an error (anywhere on the command line)."
+        ),
+    ] = False,
 ) -> None: ...
 
 
@@ -60,7 +73,9 @@ class _Signalled(BaseException):
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.said, self.code = ("interrupted", 130) if number == signal.SIGINT else ("terminated", 143)
+        self.said, self.code = (
+            ("interrupted", 130) if number == signal.SIGINT else ("terminated", 143)
+        )
 
 
 def _unwind(number: int, frame: FrameType | None) -> NoReturn:
@@ -74,18 +89,24 @@ def _ignore_signals() -> None:
 
 
 def _sent_again(dropped: "sys.UnraisableHookArgs") -> None:
-    """A signal that came where Python drops exceptions (a finaliser, a callback of its importer) must not be lost."""
+    """A signal that came where Python drops exceptions (a finaliser, a callback of its importer)
+    must not be lost.
+    """
     if not isinstance(dropped.exc_value, _Signalled):
         sys.__unraisablehook__(dropped)
         return
     number = dropped.exc_value.number
     signal.signal(number, _unwind)
-    threading.Timer(0.01, os.kill, (os.getpid(), number)).start()  # later: here it would be dropped again
+    threading.Timer(
+        0.01, os.kill, (os.getpid(), number)
+    ).start()  # later: here it would be dropped again
 
 
 def main() -> None:
     """Run the command line and raise `SystemExit` with its code."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the engine has threads of its own; torch's would spin beside them
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # the engine has threads of its own; torch's would spin beside them
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
@@ -110,7 +131,9 @@ def main() -> None:
 
 
 def program() -> NoReturn:
-    """As `main`, for a process that has nothing else to do: taking the interpreter apart takes as long as filtering a short file."""
+    """As `main`, for a process that has nothing else to do: taking the interpreter apart takes as
+    long as filtering a short file.
+    """
     code = 1
     try:
         main()
@@ -123,7 +146,9 @@ def program() -> NoReturn:
 
 
 def run(arguments: list[str], *, debug: bool = False) -> int:
-    """Run a command in this process; its exit code. Errors become one line on stderr, or are raised for ``debug``."""
+    """Run a command in this process; its exit code. Errors become one line on stderr, or are raised
+    for ``debug``.
+    """
     try:
         return int(app(arguments, prog_name="earfilt", standalone_mode=False) or 0)
     except _Signalled as interruption:
@@ -146,7 +171,9 @@ def _explained(error: Exception) -> int:
     if hasattr(error, "format_message"):  # the parser's own: wrong usage
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "earfilt"
-        return _said(f"{error.format_message().replace('Value error, ', '')} (see '{command} --help')", 2)
+        return _said(
+            f"{error.format_message().replace('Value error, ', '')} (see '{command} --help')", 2
+        )
     if is_out_of_memory(error):
         return _said("out of memory", 1)
     if isinstance(error, OSError):
@@ -162,7 +189,9 @@ def _said(message: str, code: int) -> int:
 
 
 def _flushed(code: int) -> int:
-    """Flush stdout while a failure can still be told, and keep the interpreter from failing at it later."""
+    """Flush stdout while a failure can still be told, and keep the interpreter from failing at it
+    later.
+    """
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earfilt.cli import many
-from earfilt.cli.options import FilterName, Precision, Quiet, SpecMaker, Verbose, takes_filter_options
+from earfilt.cli.options import (
+    FilterName,
+    Precision,
+    Quiet,
+    SpecMaker,
+    Verbose,
+    takes_filter_options,
+)
 from earfilt.errors import EarfiltError, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +49,8 @@ def apply(
         list[str] | None,
         typer.Argument(
             metavar="INPUT... OUTPUT",
-            help="One file to one file; several files, directories or globs to a directory (mirrored); - is stdin or stdout.",
+            help="One file to one file; several files, directories or globs to a directory "
+            "(mirrored); - is stdin or stdout.",
             show_default=False,
         ),
     ] = None,
@@ -51,38 +59,66 @@ def apply(
     make_spec: SpecMaker,
     subtype: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Sample format, e.g. PCM_24 or FLOAT (default: the input's)."),
+        typer.Option(
+            metavar="NAME", help="Sample format, e.g. PCM_24 or FLOAT (default: the input's)."
+        ),
     ] = None,
     fmt: Annotated[
         str | None,
-        typer.Option("--format", metavar="NAME", help="Container, e.g. wav or flac (default: by extension)."),
+        typer.Option(
+            "--format", metavar="NAME", help="Container, e.g. wav or flac (default: by extension)."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
-    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave an existing output.")] = False,
-    in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs themselves, atomically; give no OUTPUT.")] = False,
-    metadata: Annotated[bool, typer.Option("--metadata/--no-metadata", help="Carry chunks, tags and pictures over.")] = True,
-    tail: Annotated[Tail, typer.Option(help="keep: the output is longer by the order of a causal filter.")] = Tail.cut,
-    repair: Annotated[bool, typer.Option("--repair", help="Go on with NaN and Inf (as 0) and with a source cut short.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave an existing output.")
+    ] = False,
+    in_place: Annotated[
+        bool,
+        typer.Option(
+            "--in-place", help="Replace the inputs themselves, atomically; give no OUTPUT."
+        ),
+    ] = False,
+    metadata: Annotated[
+        bool, typer.Option("--metadata/--no-metadata", help="Carry chunks, tags and pictures over.")
+    ] = True,
+    tail: Annotated[
+        Tail, typer.Option(help="keep: the output is longer by the order of a causal filter.")
+    ] = Tail.cut,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Go on with NaN and Inf (as 0) and with a source cut short."),
+    ] = False,
     gain: Annotated[float, typer.Option(metavar="DB", help="Gain beside the filter.")] = 0.0,
     clip: Annotated[
         Clip,
-        typer.Option(help="Samples beyond full scale: count them; fail; scale the file to fit; write a float format."),
+        typer.Option(
+            help="Samples beyond full scale: count them; fail; scale the file to fit; write "
+            "a float format."
+        ),
     ] = Clip.warn,
-    dither: Annotated[bool, typer.Option("--dither", help="Triangular dither, seeded from the file's relative path.")] = False,
+    dither: Annotated[
+        bool,
+        typer.Option("--dither", help="Triangular dither, seeded from the file's relative path."),
+    ] = False,
     full_scale_spl: Annotated[
         float | None,
         typer.Option(
             metavar="DB",
-            help="Level of digital full scale in dB SPL, to report levels in dB SPL (AMT: 93.98, or 100 in older models, with rms).",
+            help="Level of digital full scale in dB SPL, to report levels in dB SPL (AMT: "
+            "93.98, or 100 in older models, with rms).",
         ),
     ] = None,
     full_scale: Annotated[
         FullScale,
         typer.Option(
-            help="What that level belongs to: peak, a sine that reaches full scale; rms, a signal whose RMS is 1.0.",
+            help="What that level belongs to: peak, a sine that reaches full scale; rms, a "
+            "signal whose RMS is 1.0.",
         ),
     ] = FullScale.rms,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N, mps or auto.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N, mps or auto.")
+    ] = "cpu",
     precision: Annotated[
         Precision,
         typer.Option(help="auto: float64 for 24- and 32-bit integers and DOUBLE, else float32."),
@@ -101,7 +137,9 @@ def apply(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Put recordings through an ear; the output keeps container, sample format, rate, channels and number of frames."""
+    """Put recordings through an ear; the output keeps container, sample format, rate, channels and
+    number of frames.
+    """
     if force + skip_existing + resume > 1:
         raise UsageError("--force, --skip-existing and --resume exclude each other")
     if nul and files_from is None:
@@ -152,10 +190,21 @@ def apply(
     )
     batch = Batch(spec, options, rules, jobs=jobs, fail_fast=fail_fast, dask=dask)
     listed = read_list(files_from, nul=nul) if files_from is not None else []
-    return many.apply_many(batch, inputs, output, listed=listed, report=report, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    return many.apply_many(
+        batch,
+        inputs,
+        output,
+        listed=listed,
+        report=report,
+        dry_run=dry_run,
+        quiet=quiet,
+        verbose=verbose,
+    )
 
 
-def _inputs_and_output(paths: list[str], in_place: bool, files_from: str | None) -> tuple[list[str], str | None]:
+def _inputs_and_output(
+    paths: list[str], in_place: bool, files_from: str | None
+) -> tuple[list[str], str | None]:
     """Inputs, and the output unless the inputs are replaced."""
     if files_from is None and len(paths) < (1 if in_place else 2):
         raise UsageError("--in-place needs an INPUT" if in_place else "give an INPUT and an OUTPUT")
@@ -169,20 +218,30 @@ def _inputs_and_output(paths: list[str], in_place: bool, files_from: str | None)
 
 
 def _one_to_one(inputs: list[str], output: str | None) -> str | None:
-    """The output file where one file goes to one file (or into a directory that is there); None for a batch."""
-    if len(inputs) != 1 or os.path.isdir(inputs[0]) or (glob.has_magic(inputs[0]) and not os.path.lexists(inputs[0])):
+    """The output file where one file goes to one file (or into a directory that is there); None for
+    a batch.
+    """
+    if (
+        len(inputs) != 1
+        or os.path.isdir(inputs[0])
+        or (glob.has_magic(inputs[0]) and not os.path.lexists(inputs[0]))
+    ):
         return None
     if output is None:
         return inputs[0]
     if output.endswith((os.sep, "/")) and not os.path.isdir(output):
         return None
-    return os.path.join(output, os.path.basename(inputs[0])) if os.path.isdir(output) and inputs[0] != "-" else output
+    return (
+        os.path.join(output, os.path.basename(inputs[0]))
+        if os.path.isdir(output) and inputs[0] != "-"
+        else output
+    )
 
 
 def _one_file(job: "FileJob", *, report: str | None, quiet: bool) -> int:
     from earfilt.render.process import check, filter_file
-    from earfilt.report.rows import open_report, summary
     from earfilt.render.record import Row
+    from earfilt.report.rows import open_report, summary
 
     with open_report(report) as rows:
         try:
@@ -191,7 +250,16 @@ def _one_file(job: "FileJob", *, report: str | None, quiet: bool) -> int:
                 row = filter_file(job, progress=advance)
         except EarfiltError as error:
             if rows is not None:
-                rows.write(Row(job.source, job.destination, job.name, "failed", error=str(error), filter=job.spec.name))
+                rows.write(
+                    Row(
+                        job.source,
+                        job.destination,
+                        job.name,
+                        "failed",
+                        error=str(error),
+                        filter=job.spec.name,
+                    )
+                )
             raise
         if rows is not None:
             rows.write(row)
@@ -206,13 +274,21 @@ _FRAMES_WORTH_A_BAR = 1 << 25
 
 @contextmanager
 def _progress(frames: int | None, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
-    """A bar on a terminal for a long file; gives the function that gets the frames done so far, or None."""
+    """A bar on a terminal for a long file; gives the function that gets the frames done so far, or
+    None.
+    """
     if quiet or not sys.stderr.isatty() or (frames or 0) < _FRAMES_WORTH_A_BAR:
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
-    with Progress(BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+    with Progress(
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
         task = bar.add_task("", total=frames)
         yield lambda done: bar.update(task, completed=done)

@@ -22,11 +22,21 @@ def design(
     make_spec: SpecMaker,
     outputs: Annotated[
         list[str],
-        typer.Option("-o", "--output", metavar="FILE", help="Where to; {fs} stands for the rate. Repeatable.", show_default=False),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Where to; {fs} stands for the rate. Repeatable.",
+            show_default=False,
+        ),
     ],
     fs: Annotated[
         list[float] | None,
-        typer.Option(metavar="HZ", help="Sampling rate (48000; of a FIR file, its own). Repeatable.", show_default=False),
+        typer.Option(
+            metavar="HZ",
+            help="Sampling rate (48000; of a FIR file, its own). Repeatable.",
+            show_default=False,
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Quiet = False,
@@ -47,11 +57,11 @@ def design(
     .csv   sample,coefficient; sample 0 is time zero.
     .json  everything: fs, taps, latency, rule for the ends, parameters, source.
 
-    earfilt reads all of them back with -f to the same bits. .npy says neither rate nor latency: symmetric taps are taken as
-    centred, others as causal (--latency overrides).
+    earfilt reads all of them back with -f to the same bits. .npy says neither rate nor latency:
+    symmetric taps are taken as centred, others as causal (--latency overrides).
     """
-    from earfilt.files.firs import fir_bytes
     from earfilt.chains.build import realise
+    from earfilt.files.firs import fir_bytes
     from earfilt.storage.writing import refuse_existing, write_bytes
 
     spec = make_spec(filter_name)
@@ -79,7 +89,10 @@ def _check_plan(plan: list[tuple[float, str]]) -> None:
         if not 0 < rate < float("inf"):
             raise UsageError(f"--fs {rate:g}; a sampling rate is above 0 Hz")
     if len({Path(path).resolve() for _, path in plan}) < len(plan):
-        raise UsageError(f"two FIRs would be written to one file; put {_RATE} into its name, as in -o name-{_RATE}.wav")
+        raise UsageError(
+            f"two FIRs would be written to one file; put {_RATE} into its name, as in -o "
+            f"name-{_RATE}.wav"
+        )
 
 
 def _summary(path: str, fir: "Fir") -> str:
@@ -88,6 +101,11 @@ def _summary(path: str, fir: "Fir") -> str:
 
     fs = fir.fs or 0.0
     latency = f"latency {fir.lookahead} samples ({1e3 * fir.lookahead / fs:.3g} ms)"
-    words = [f"{fir.numtaps} taps at {fs:.12g} Hz", latency, describe.design_words(fir), describe.deviation_words(fir.meta)]
+    words = [
+        f"{fir.numtaps} taps at {fs:.12g} Hz",
+        latency,
+        describe.design_words(fir),
+        describe.deviation_words(fir.meta),
+    ]
     lines = [f"{printable(path)}: {', '.join(word for word in words if word)}"]
     return "\n".join(lines + [f"warning: {text}" for text in describe.warnings(fir)])

@@ -8,15 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
+from earfilt.chains.request import OPTIONS
 from earfilt.ears import catalogue
 from earfilt.ears.catalogue import Ear
 from earfilt.errors import UsageError
-from earfilt.chains.request import OPTIONS
 
 
 def filters(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Show one filter: its facts, source and points.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="Show one filter: its facts, source and points.",
+            show_default=False,
+        ),
     ] = None,
     bibtex: Annotated[bool, typer.Option("--bibtex", help="The sources as BibTeX.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
@@ -46,7 +51,11 @@ def _print(text: str) -> None:
 
 def _bibtex(ears: tuple[Ear, ...]) -> str:
     """Each source once."""
-    entries = [catalogue.table(table).facts["source"].get("bibtex", "").strip() for ear in ears for table in ear.tables]
+    entries = [
+        catalogue.table(table).facts["source"].get("bibtex", "").strip()
+        for ear in ears
+        for table in ear.tables
+    ]
     return "\n\n".join(dict.fromkeys(filter(None, entries))) + "\n"
 
 
@@ -63,7 +72,12 @@ def _facts(ear: Ear) -> dict[str, Any]:
         "lowest_hz": low,
         "highest_hz": high,
         "tables": [
-            {"id": table.id, **{k: v for k, v in table.facts.items() if k != "ear"}, "sha256": table.sha256, "points": table.columns}
+            {
+                "id": table.id,
+                **{k: v for k, v in table.facts.items() if k != "ear"},
+                "sha256": table.sha256,
+                "points": table.columns,
+            }
             for table in tables
         ],
     }
@@ -89,7 +103,13 @@ def _print_overview(ears: tuple[Ear, ...]) -> None:
         return
     header = ("name", "default", "what", "lowest_hz", "highest_hz", "source")
     rows = [
-        (ear.full_name, "yes" if ear.default else "no", ear.summary, *(f"{end:g}" for end in _range(ear)), _short_sources(ear))
+        (
+            ear.full_name,
+            "yes" if ear.default else "no",
+            ear.summary,
+            *(f"{end:g}" for end in _range(ear)),
+            _short_sources(ear),
+        )
         for ear in ears
     ]
     _print("".join("\t".join(row) + "\n" for row in (header, *rows)))
@@ -110,13 +130,17 @@ def _print_grid(ears: tuple[Ear, ...]) -> None:
         grid.add_row(ear.full_name, about, f"{low:.0f}-{high:.0f} Hz")
     console = Console(highlight=False, markup=False)
     console.print(grid)
-    console.print("\nA bare NAME means the first of its variants; 'earfilt filters NAME' says more.")
+    console.print(
+        "\nA bare NAME means the first of its variants; 'earfilt filters NAME' says more."
+    )
 
 
 def _short_sources(ear: Ear) -> str:
     from earfilt.chains.describe import short_citation
 
-    return "; ".join(short_citation(catalogue.table(table).facts["source"]["citation"]) for table in ear.tables)
+    return "; ".join(
+        short_citation(catalogue.table(table).facts["source"]["citation"]) for table in ear.tables
+    )
 
 
 # One of them
@@ -134,11 +158,22 @@ def _print_ear(ear: Ear) -> None:
     _print_facts(facts)
     for table in map(catalogue.table, ear.tables):
         source = table.facts["source"]
-        about = {"table": table.facts["title"], "unit": table.facts["unit"], "source": source["citation"]}
+        about = {
+            "table": table.facts["title"],
+            "unit": table.facts["unit"],
+            "source": source["citation"],
+        }
         _print("#\n")
-        _print_facts(about | {key: source[key] for key in ("where", "doi", "provenance") if key in source})
+        _print_facts(
+            about | {key: source[key] for key in ("where", "doi", "provenance") if key in source}
+        )
         _print(",".join(table.columns) + "\n")
-        _print("".join(",".join(map(_digits, row)) + "\n" for row in zip(*table.columns.values(), strict=True)))
+        _print(
+            "".join(
+                ",".join(map(_digits, row)) + "\n"
+                for row in zip(*table.columns.values(), strict=True)
+            )
+        )
 
 
 def _print_facts(facts: dict[str, str]) -> None:
@@ -146,7 +181,9 @@ def _print_facts(facts: dict[str, str]) -> None:
     for label, text in facts.items():
         line = f"# {label}: {text}"
         if sys.stdout.isatty():
-            line = textwrap.fill(line, max(40, shutil.get_terminal_size().columns), subsequent_indent="#   ")
+            line = textwrap.fill(
+                line, max(40, shutil.get_terminal_size().columns), subsequent_indent="#   "
+            )
         _print(line + "\n")
 
 

@@ -21,18 +21,51 @@ def _many(*names: str, help: str, metavar: str | None = None) -> Any:
     return typer.Option(*names, help=help, metavar=metavar)
 
 
-FilesFrom = Annotated[str | None, _many("--files-from", metavar="FILE|-", help="Also the inputs that FILE lists, one a line.")]
-Nul = Annotated[bool, _many("-0", "--null", help="The list's entries end with NUL, as find -print0 writes them.")]
-Include = Annotated[list[str] | None, _many("--include", metavar="GLOB", help="Only files like this; repeatable.")]
-Exclude = Annotated[list[str] | None, _many("--exclude", metavar="GLOB", help="No files or directories like this; repeatable.")]
-Resume = Annotated[bool, _many("--resume", help="Do what is missing, what changed, and what was made with another filter.")]
-Jobs = Annotated[int | None, _many("-j", "--jobs", metavar="N", help="Files in work at once (default: the cores).")]
+FilesFrom = Annotated[
+    str | None,
+    _many("--files-from", metavar="FILE|-", help="Also the inputs that FILE lists, one a line."),
+]
+Nul = Annotated[
+    bool,
+    _many("-0", "--null", help="The list's entries end with NUL, as find -print0 writes them."),
+]
+Include = Annotated[
+    list[str] | None, _many("--include", metavar="GLOB", help="Only files like this; repeatable.")
+]
+Exclude = Annotated[
+    list[str] | None,
+    _many("--exclude", metavar="GLOB", help="No files or directories like this; repeatable."),
+]
+Resume = Annotated[
+    bool,
+    _many(
+        "--resume", help="Do what is missing, what changed, and what was made with another filter."
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    _many("-j", "--jobs", metavar="N", help="Files in work at once (default: the cores)."),
+]
 DryRun = Annotated[bool, _many("--dry-run", help="Print the plan and stop.")]
 FailFast = Annotated[bool, _many("--fail-fast", help="Stop at the first file that fails.")]
-Report = Annotated[str | None, _many("--report", metavar="FILE|-", help="A row for each file, as JSON lines.")]
-Shard = Annotated[str | None, _many("--shard", metavar="I/N", help="Only the I-th of N parts of the files, I from 1; for job arrays.")]
+Report = Annotated[
+    str | None, _many("--report", metavar="FILE|-", help="A row for each file, as JSON lines.")
+]
+Shard = Annotated[
+    str | None,
+    _many(
+        "--shard",
+        metavar="I/N",
+        help="Only the I-th of N parts of the files, I from 1; for job arrays.",
+    ),
+]
 Dask = Annotated[
-    str | None, _many("--dask", metavar="WHERE", help="Work on a Dask cluster: local, a scheduler's address, or its scheduler file.")
+    str | None,
+    _many(
+        "--dask",
+        metavar="WHERE",
+        help="Work on a Dask cluster: local, a scheduler's address, or its scheduler file.",
+    ),
 ]
 
 
@@ -51,7 +84,9 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
         return None
     index, _, count = text.partition("/")
     if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise UsageError(f"--shard is '{printable(text)}'; it must be I/N with I from 1 to N, e.g. 1/8")
+        raise UsageError(
+            f"--shard is '{printable(text)}'; it must be I/N with I from 1 to N, e.g. 1/8"
+        )
     return int(index), int(count)
 
 
@@ -88,7 +123,11 @@ def apply_many(
         return _print_plan(plan)
     totals = Totals(passed_over=plan.passed_over)
     try:
-        with open_report(report) as rows_out, closing(run(batch, plan)) as rows, _progress(plan, totals, quiet=quiet) as show:
+        with (
+            open_report(report) as rows_out,
+            closing(run(batch, plan)) as rows,
+            _progress(plan, totals, quiet=quiet) as show,
+        ):
             for row, size in rows:
                 totals.add(row)
                 if rows_out is not None:
@@ -118,7 +157,10 @@ def _print_plan(plan: "Plan") -> int:
         print("skip", printable(file.source), printable(plan.destination(file)), sep="\t")
     for bad in plan.bad:
         print("fail", printable(bad.source), bad.reason, sep="\t")
-    counts = f"{len(plan.files):,} to filter, {len(plan.skipped):,} to skip, {len(plan.bad):,} that fail, {plan.passed_over:,} passed over"
+    counts = (
+        f"{len(plan.files):,} to filter, {len(plan.skipped):,} to skip, "
+        f"{len(plan.bad):,} that fail, {plan.passed_over:,} passed over"
+    )
     print(counts, file=sys.stderr)
     return 1 if plan.bad else 0
 
@@ -145,7 +187,10 @@ def _progress(plan: "Plan", totals: Totals, *, quiet: bool) -> Iterator[Callable
 
         def show(size: int) -> None:
             speed = totals.audio_seconds / (time.perf_counter() - started)
-            said = f"{totals.files:,}/{files:,} files, {duration(totals.audio_seconds)} of audio, {speed:,.0f} × real time"
+            said = (
+                f"{totals.files:,}/{files:,} files, {duration(totals.audio_seconds)} of "
+                f"audio, {speed:,.0f} × real time"
+            )
             bar.update(task, advance=size, said=said)
 
         yield show

@@ -38,34 +38,60 @@ class Precision(StrEnum):
 
 
 FILTER_HELP = (
-    "NAME[:VARIANT], joined by + into a chain, or the path of a curve (.csv: frequency_hz,gain_db) or FIR "
+    "NAME[:VARIANT], joined by + into a chain, or the path of a curve (.csv: "
+    "frequency_hz,gain_db) or FIR "
     "(.wav .json .mat .csv .txt .npy). 'earfilt filters' lists the names."
 )
 
 FilterName = Annotated[str, typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP)]
-FilterNames = Annotated[list[str], typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP + " Repeatable.")]
-Order = Annotated[int | None, typer.Option(metavar="N", help="Number of taps - 1 of each member (default: the filter's own).")]
+FilterNames = Annotated[
+    list[str], typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP + " Repeatable.")
+]
+Order = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Number of taps - 1 of each member (default: the filter's own)."
+    ),
+]
 Tolerance = Annotated[
     float | None,
-    typer.Option(metavar="DB", help="Instead of --order: the fewest taps that stay within DB of the published curve."),
+    typer.Option(
+        metavar="DB",
+        help="Instead of --order: the fewest taps that stay within DB of the published curve.",
+    ),
 ]
 PhaseOption = Annotated[
     Phase | None,
-    typer.Option("--phase", help="Causal minimum phase, or zero phase (default: minimum; zero for outer-middle-ear)."),
+    typer.Option(
+        "--phase",
+        help="Causal minimum phase, or zero phase (default: minimum; zero for outer-middle-ear).",
+    ),
 ]
 NormalizeGain = Annotated[
     bool | None,
-    typer.Option("--normalize-gain/--no-normalize-gain", help="Middle ear: peak at 0 dB (default), or m/s per Pa."),
+    typer.Option(
+        "--normalize-gain/--no-normalize-gain",
+        help="Middle ear: peak at 0 dB (default), or m/s per Pa.",
+    ),
 ]
 ConventionOption = Annotated[
     Convention | None,
-    typer.Option("--convention", help="Outer+middle ear: the published dB once (default), or four times, as the AMT does."),
+    typer.Option(
+        "--convention",
+        help="Outer+middle ear: the published dB once (default), or four times, as the AMT does.",
+    ),
 ]
-Flow = Annotated[float | None, typer.Option(metavar="HZ", help="Outer+middle ear: lowest frequency (20).")]
-Fhigh = Annotated[float | None, typer.Option(metavar="HZ", help="Outer+middle ear: highest frequency (16000).")]
+Flow = Annotated[
+    float | None, typer.Option(metavar="HZ", help="Outer+middle ear: lowest frequency (20).")
+]
+Fhigh = Annotated[
+    float | None, typer.Option(metavar="HZ", help="Outer+middle ear: highest frequency (16000).")
+]
 Latency = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Tap at time zero of a FIR file that does not say (.npy, foreign files)."),
+    typer.Option(
+        metavar="N", help="Tap at time zero of a FIR file that does not say (.npy, foreign files)."
+    ),
 ]
 InterpolationOption = Annotated[
     Interpolation | None,
@@ -73,9 +99,14 @@ InterpolationOption = Annotated[
 ]
 BeyondOption = Annotated[
     Beyond | None,
-    typer.Option("--beyond", help="A curve outside its ends: held flat (default), or falling 12 dB an octave."),
+    typer.Option(
+        "--beyond",
+        help="A curve outside its ends: held flat (default), or falling 12 dB an octave.",
+    ),
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No summary and no progress; errors only.")]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", help="No summary and no progress; errors only.")
+]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]
 
 _SPEC_OPTIONS: dict[str, Any] = {
@@ -100,15 +131,23 @@ def takes_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     The command declares ``make_spec: SpecMaker`` and calls it with each name.
     """
-    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "make_spec"]
+    own = [
+        p
+        for p in inspect.signature(command, eval_str=True).parameters.values()
+        if p.name != "make_spec"
+    ]
     added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option) for name, option in _SPEC_OPTIONS.items()
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        for name, option in _SPEC_OPTIONS.items()
     ]
 
     @functools.wraps(command)
     def wrapper(**values: Any) -> Any:
         options = {name: values.pop(name) for name in _SPEC_OPTIONS}
-        plain: dict[str, Any] = {name: value.value if isinstance(value, StrEnum) else value for name, value in options.items()}
+        plain: dict[str, Any] = {
+            name: value.value if isinstance(value, StrEnum) else value
+            for name, value in options.items()
+        }
         return command(make_spec=lambda name: FilterSpec(name, **plain), **values)
 
     del wrapper.__wrapped__

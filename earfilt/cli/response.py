@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from earfilt.chains.request import FilterSpec
-    from earfilt.synthesis.fir import Fir
     from earfilt.report.figures import Measurement
+    from earfilt.synthesis.fir import Fir
     from earfilt.synthesis.response import Response
 
 _DEFAULT_FS = 48000.0
@@ -44,13 +44,28 @@ def response(
     make_spec: SpecMaker,
     fs: Annotated[
         float | None,
-        typer.Option(metavar="HZ", help="Sampling rate (48000; of a FIR file, its own).", show_default=False),
+        typer.Option(
+            metavar="HZ", help="Sampling rate (48000; of a FIR file, its own).", show_default=False
+        ),
     ] = None,
     points: Annotated[int, typer.Option(metavar="N", help="How many frequencies.")] = 512,
-    scale: Annotated[Scale, typer.Option(help="Their spacing, and the axis of figures.")] = Scale.log,
-    fmin: Annotated[float | None, typer.Option(metavar="HZ", help="The lowest (20; 0 on a linear scale).", show_default=False)] = None,
-    fmax: Annotated[float | None, typer.Option(metavar="HZ", help="The highest (20000, at most fs/2).", show_default=False)] = None,
-    freqs: Annotated[str | None, typer.Option(metavar="HZ,HZ,...", help="Exactly these instead.", show_default=False)] = None,
+    scale: Annotated[
+        Scale, typer.Option(help="Their spacing, and the axis of figures.")
+    ] = Scale.log,
+    fmin: Annotated[
+        float | None,
+        typer.Option(
+            metavar="HZ", help="The lowest (20; 0 on a linear scale).", show_default=False
+        ),
+    ] = None,
+    fmax: Annotated[
+        float | None,
+        typer.Option(metavar="HZ", help="The highest (20000, at most fs/2).", show_default=False),
+    ] = None,
+    freqs: Annotated[
+        str | None,
+        typer.Option(metavar="HZ,HZ,...", help="Exactly these instead.", show_default=False),
+    ] = None,
     outputs: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,19 +87,23 @@ def response(
     ] = None,
     panels: Annotated[
         list[Panel] | None,
-        typer.Option("--panel", help="What a figure shows (magnitude). Repeatable.", show_default=False),
+        typer.Option(
+            "--panel", help="What a figure shows (magnitude). Repeatable.", show_default=False
+        ),
     ] = None,
     width: Annotated[float, typer.Option(metavar="MM", help="Width of figures.")] = 85.0,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Quiet = False,
 ) -> int:
-    """Effective response of filters: magnitude, phase and group delay, evaluated exactly at each frequency.
+    """Effective response of filters: magnitude, phase and group delay, evaluated exactly at each
+    frequency.
 
-    Columns: frequency_hz, magnitude_db, phase_rad (principal value; time zero where the output is aligned with the input),
-    group_delay_s (from the coefficients). With several filters or a measurement a first column names each.
+    Columns: frequency_hz, magnitude_db, phase_rad (principal value; time zero where the output is
+    aligned with the input), group_delay_s (from the coefficients). With several filters or a
+    measurement a first column names each.
     """
-    from earfilt.synthesis.response import to_csv
     from earfilt.storage.writing import refuse_existing, write_bytes
+    from earfilt.synthesis.response import to_csv
 
     files = [path for path in outputs or () if path != _STDOUT]
     _check_outputs(files, width)
@@ -92,8 +111,14 @@ def response(
         refuse_existing(path, force=force)
     specs = [make_spec(name) for name in filter_names]
     rate = fs if fs is not None else default_fs(specs)
-    curves = _Curves(specs, rate, _asked(rate, freqs, points, scale.value, fmin, fmax), compare or [])
-    style = {"scale": scale.value, "panels": [panel.value for panel in panels or [Panel.magnitude]], "width_mm": width}
+    curves = _Curves(
+        specs, rate, _asked(rate, freqs, points, scale.value, fmin, fmax), compare or []
+    )
+    style = {
+        "scale": scale.value,
+        "panels": [panel.value for panel in panels or [Panel.magnitude]],
+        "width_mm": width,
+    }
     made = [(path, curves.file(path, style)) for path in files]
     drawing = curves.terminal(scale.value, quiet=quiet) if show else ""
     for path, data in made:
@@ -111,13 +136,21 @@ def response(
 class _Curves:
     """The realised filters and measurements of one call, in every form that was asked for."""
 
-    def __init__(self, specs: "list[FilterSpec]", fs: float, freqs: "NDArray[np.float64]", compared: list[Path]) -> None:
+    def __init__(
+        self,
+        specs: "list[FilterSpec]",
+        fs: float,
+        freqs: "NDArray[np.float64]",
+        compared: list[Path],
+    ) -> None:
+        from earfilt.chains.build import realise
         from earfilt.files.curves import read_curve
         from earfilt.report.figures import Measurement
         from earfilt.synthesis.response import respond
-        from earfilt.chains.build import realise
 
-        self._measurements: list[Measurement] = [Measurement(str(path), *read_curve(path)) for path in compared]
+        self._measurements: list[Measurement] = [
+            Measurement(str(path), *read_curve(path)) for path in compared
+        ]
         self._specs = specs
         self._firs: list[Fir] = [realise(spec, fs) for spec in specs]
         self._responses: list[Response] = [respond(fir, freqs) for fir in self._firs]
@@ -126,7 +159,9 @@ class _Curves:
         """Name and values of each curve, measurements last."""
         from earfilt.synthesis.response import measured
 
-        realised = [(spec.name, values) for spec, values in zip(self._specs, self._responses, strict=True)]
+        realised = [
+            (spec.name, values) for spec, values in zip(self._specs, self._responses, strict=True)
+        ]
         return realised + [(m.label, measured(m.freqs, m.gain_db)) for m in self._measurements]
 
     def file(self, path: str, style: dict[str, Any]) -> bytes:
@@ -138,9 +173,13 @@ class _Curves:
         if suffix == ".csv":
             return to_csv(self.rows()).encode()
         if suffix == ".json":
-            facts = [self._facts(fir) for fir in self._firs] + [{"measurement": True} for _ in self._measurements]
+            facts = [self._facts(fir) for fir in self._firs] + [
+                {"measurement": True} for _ in self._measurements
+            ]
             named = zip(facts, self.rows(), strict=True)
-            return to_json(({"filter": name, **fact}, values) for fact, (name, values) in named).encode()
+            return to_json(
+                ({"filter": name, **fact}, values) for fact, (name, values) in named
+            ).encode()
         return figure(self._lines(), suffix, measurements=self._measurements, **style)
 
     def terminal(self, scale: str, *, quiet: bool) -> str:
@@ -150,33 +189,61 @@ class _Curves:
         size, attended = shutil.get_terminal_size(), sys.stdout.isatty()
         plain = not attended or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
         # The remarks and the next prompt follow on the same screen.
-        taken = 2 + (0 if quiet else sum(1 + len(remark) // size.columns for remark in self.remarks()))
+        taken = 2 + (
+            0 if quiet else sum(1 + len(remark) // size.columns for remark in self.remarks())
+        )
         room = {"columns": size.columns, "rows": size.lines - taken}
-        return terminal(self._lines(), measurements=self._measurements, scale=scale, **room, colour=not plain, wrap=attended)
+        return terminal(
+            self._lines(),
+            measurements=self._measurements,
+            scale=scale,
+            **room,
+            colour=not plain,
+            wrap=attended,
+        )
 
     def remarks(self) -> list[str]:
         """What was realised and how far it is from what was published or measured."""
         from earfilt.chains import describe
 
-        lines = [", ".join(filter(None, (describe.design_words(fir), describe.deviation_words(fir.meta)))) for fir in self._firs]
+        lines = [
+            ", ".join(
+                filter(None, (describe.design_words(fir), describe.deviation_words(fir.meta)))
+            )
+            for fir in self._firs
+        ]
         lines += [f"warning: {text}" for fir in self._firs for text in describe.warnings(fir)]
         pairs = list(zip(self._specs, self._firs, strict=True))
-        return lines + [_difference(measurement, spec.name, fir) for measurement in self._measurements for spec, fir in pairs]
+        return lines + [
+            _difference(measurement, spec.name, fir)
+            for measurement in self._measurements
+            for spec, fir in pairs
+        ]
 
     @staticmethod
     def _facts(fir: "Fir") -> dict[str, Any]:
-        shown = {name: value for name, value in fir.meta.items() if name != "filter" and value is not None}
+        shown = {
+            name: value
+            for name, value in fir.meta.items()
+            if name != "filter" and value is not None
+        }
         return {"fs": fir.fs, "numtaps": fir.numtaps, "latency": fir.lookahead, **shown}
 
     def _lines(self) -> "list[Any]":
+        from earfilt.chains.build import published
         from earfilt.chains.describe import legend
         from earfilt.report.figures import Line
-        from earfilt.chains.build import published
 
         lines = []
         for spec, fir, values in zip(self._specs, self._firs, self._responses, strict=True):
             curve = published(spec, fir.fs or 0.0)
-            lines.append(Line(legend(fir), values, None if curve is None else (curve.points_hz, curve.points_db)))
+            lines.append(
+                Line(
+                    legend(fir),
+                    values,
+                    None if curve is None else (curve.points_hz, curve.points_db),
+                )
+            )
         return lines
 
 
@@ -186,21 +253,29 @@ def _difference(measurement: "Measurement", name: str, fir: "Fir") -> str:
 
     off = compare(fir, measurement.freqs, measurement.gain_db)
     return (
-        f"{printable(measurement.label)} minus {printable(name)} at {off.points} frequencies: {off.mean_db:+.2f} dB on average, "
-        f"{off.rms_db:.2f} dB rms around that, {off.largest_db:+.2f} dB at most, at {off.largest_hz:g} Hz"
+        f"{printable(measurement.label)} minus {printable(name)} at {off.points} frequencies: "
+        f"{off.mean_db:+.2f} dB on average, "
+        f"{off.rms_db:.2f} dB rms around that, {off.largest_db:+.2f} dB at most, at "
+        f"{off.largest_hz:g} Hz"
     )
 
 
 def _check_outputs(files: list[str], width: float) -> None:
-    """Refuse an extension that is not known, a file that would be written twice, and a figure of no use."""
+    """Refuse an extension that is not known, a file that would be written twice, and a figure of no
+    use.
+    """
     from earfilt.report.figures import SUFFIXES
 
     if not _MIN_WIDTH_MM <= width <= _MAX_WIDTH_MM:
-        raise UsageError(f"--width {width:g}; figures are {_MIN_WIDTH_MM} to {_MAX_WIDTH_MM} mm wide")
+        raise UsageError(
+            f"--width {width:g}; figures are {_MIN_WIDTH_MM} to {_MAX_WIDTH_MM} mm wide"
+        )
 
     for path in files:
         if Path(path).suffix.lower() not in (*_TABLES, *SUFFIXES):
-            raise UsageError(f"{printable(path)}: a response is written as {', '.join((*_TABLES, *SUFFIXES))}")
+            raise UsageError(
+                f"{printable(path)}: a response is written as {', '.join((*_TABLES, *SUFFIXES))}"
+            )
     if len({Path(path).resolve() for path in files}) < len(files):
         raise UsageError("two outputs have the same name")
 
@@ -210,12 +285,19 @@ def default_fs(specs: "list[FilterSpec]") -> float:
     from earfilt.chains.request import check
     from earfilt.files.firs import read_fir
 
-    paths = [member.source for spec in specs for member in check(spec) if member.kind == "fir" and isinstance(member.source, Path)]
+    paths = [
+        member.source
+        for spec in specs
+        for member in check(spec)
+        if member.kind == "fir" and isinstance(member.source, Path)
+    ]
     rates = (read_fir(path).fs for path in paths)
     return next((rate for rate in rates if rate is not None), _DEFAULT_FS)
 
 
-def _asked(fs: float, freqs: str | None, points: int, scale: str, fmin: float | None, fmax: float | None) -> "NDArray[np.float64]":
+def _asked(
+    fs: float, freqs: str | None, points: int, scale: str, fmin: float | None, fmax: float | None
+) -> "NDArray[np.float64]":
     import numpy as np
 
     from earfilt.synthesis.response import check_freqs, frequency_grid
@@ -225,6 +307,8 @@ def _asked(fs: float, freqs: str | None, points: int, scale: str, fmin: float | 
     try:
         asked = np.array([float(word) for word in freqs.split(",")])
     except ValueError as error:
-        raise UsageError(f"--freqs {printable(freqs)}: frequencies in Hz are written 125,250,1000") from error
+        raise UsageError(
+            f"--freqs {printable(freqs)}: frequencies in Hz are written 125,250,1000"
+        ) from error
     check_freqs(asked, fs)
     return asked

@@ -1,4 +1,6 @@
-"""The three standard streams: there even where the caller closed them, and stderr for earfilt's own words alone."""
+"""The three standard streams: there even where the caller closed them, and stderr for earfilt's own
+words alone.
+"""
 
 import contextlib
 import os
@@ -10,12 +12,16 @@ _FLAGS = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
 
 
 def open_closed() -> None:
-    """Give descriptors 0, 1 and 2 something where they are closed, so that no file that is opened later gets their numbers."""
+    """Give descriptors 0, 1 and 2 something where they are closed, so that no file that is opened
+    later gets their numbers.
+    """
     for number, flags in _FLAGS.items():
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, flags), True)  # the lowest free number, which is this one
+            os.set_inheritable(
+                os.open(os.devnull, flags), True
+            )  # the lowest free number, which is this one
     if sys.stdin is None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115
     if sys.stdout is None:
@@ -26,7 +32,8 @@ def open_closed() -> None:
 
 @contextlib.contextmanager
 def own_stderr() -> Iterator[None]:
-    """Send to nowhere what C libraries print (libmpg123 of a damaged MP3 and the like); `sys.stderr` writes on.
+    """Send to nowhere what C libraries print (libmpg123 of a damaged MP3 and the like);
+    `sys.stderr` writes on.
 
     Where `sys.stderr` is not the one of the process, all stays as it is.
     """

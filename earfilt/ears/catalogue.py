@@ -1,7 +1,8 @@
 """The published tables and the ears made of them: data with provenance, no formula.
 
-A table is two files in ``data/tables/``: ``ID.csv`` (a header line, then numbers; ``#`` comments) and ``ID.toml`` (title, unit, source, and
-an ``[[ear]]`` entry for each filter made of it). Adding one takes no line of code: an ear of kind ``"curve"`` reads the columns
+A table is two files in ``data/tables/``: ``ID.csv`` (a header line, then numbers; ``#`` comments)
+and ``ID.toml`` (title, unit, source, and an ``[[ear]]`` entry for each filter made of it). Adding
+one takes no line of code: an ear of kind ``"curve"`` reads the columns
 ``frequency_hz,gain_db``.
 """
 
@@ -29,7 +30,8 @@ class Table:
     columns : mapping of str to tuple of float
         By header name; ``frequency_hz`` comes first, in Hz, ascending.
     facts : mapping
-        The TOML: ``title``, ``quantity`` (the column that matters most), ``unit``, ``source`` (``citation``, ``where``, ``bibtex``, …).
+        The TOML: ``title``, ``quantity`` (the column that matters most), ``unit``, ``source``
+        (``citation``, ``where``, ``bibtex``, …).
     sha256 : str
         Hash of the CSV file's bytes.
     """
@@ -95,7 +97,11 @@ def table(table_id: str) -> Table:
     if not csv_file.is_file():
         raise KeyError(table_id)
     raw = csv_file.read_bytes()
-    lines = [line for line in raw.decode("utf-8").splitlines() if line.strip() and not line.startswith("#")]
+    lines = [
+        line
+        for line in raw.decode("utf-8").splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
     header, *rows = csv.reader(lines)
     columns = dict(zip(header, zip(*(map(float, row) for row in rows), strict=True), strict=True))
     facts = tomllib.loads((directory() / f"{table_id}.toml").read_text("utf-8"))
@@ -105,7 +111,11 @@ def table(table_id: str) -> Table:
 @cache
 def table_ids() -> tuple[str, ...]:
     """Ids of all tables, sorted."""
-    return tuple(sorted(f.name.removesuffix(".toml") for f in directory().iterdir() if f.name.endswith(".toml")))
+    return tuple(
+        sorted(
+            f.name.removesuffix(".toml") for f in directory().iterdir() if f.name.endswith(".toml")
+        )
+    )
 
 
 @cache
@@ -155,5 +165,7 @@ def _suggestion(name: str) -> str:
     known = sorted({name for ear in ears() for name in (ear.name, ear.full_name)})
     near = siblings or difflib.get_close_matches(name, known, n=3, cutoff=0.4)
     if near:
-        return "did you mean " + ", ".join(near[:-1]) + (" or " if near[:-1] else "") + near[-1] + "?"
+        return (
+            "did you mean " + ", ".join(near[:-1]) + (" or " if near[:-1] else "") + near[-1] + "?"
+        )
     return "'earfilt filters' lists them"

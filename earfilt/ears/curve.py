@@ -1,9 +1,9 @@
 """The published curve of an ear, and how far a realised filter is from it.
 
-A curve is two things: the *points* that were published (table rows), and the *aim*, the interpolated
-curve through them that a design tries to meet on the whole axis from 0 Hz to fs/2. A filter is as good as
-its largest deviation at the points and between neighbouring points; what it does outside them is nobody's
-measurement.
+A curve is two things: the *points* that were published (table rows), and the *aim*, the
+interpolated curve through them that a design tries to meet on the whole axis from 0 Hz to fs/2. A
+filter is as good as its largest deviation at the points and between neighbouring points; what it
+does outside them is nobody's measurement.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ class PublishedCurve:
     Parameters
     ----------
     points_hz, points_db
-        (N,) float64, N >= 1, frequencies ascending within 0 .. fs/2: the points a tolerance is held to,
-        offset by gain normalisation included.
+        (N,) float64, N >= 1, frequencies ascending within 0 .. fs/2: the points a tolerance is held
+        to, offset by gain normalisation included.
     aim
-        Function of frequencies in Hz (any shape, within 0 .. fs/2) that returns the linear magnitude
-        the design aims at; it passes through the points.
+        Function of frequencies in Hz (any shape, within 0 .. fs/2) that returns the linear
+        magnitude the design aims at; it passes through the points.
     fs
         Sampling rate in Hz.
     corners_hz
-        Further frequencies, ascending, where the slope of the aim jumps; a design looks at them exactly.
+        Further frequencies, ascending, where the slope of the aim jumps; a design looks at them
+        exactly.
     """
 
     points_hz: Floats
@@ -44,7 +45,8 @@ class PublishedCurve:
 def product(curves: Sequence[PublishedCurve]) -> PublishedCurve:
     """The curve of a chain: magnitudes multiplied.
 
-    Its points are the points of all members, within the range where every member has been published.
+    Its points are the points of all members, within the range where every member has been
+    published.
 
     Parameters
     ----------
@@ -64,7 +66,9 @@ def product(curves: Sequence[PublishedCurve]) -> PublishedCurve:
     every = _merged([curve.points_hz for curve in curves])
     points_hz = every[(every >= low) & (every <= high)]
     if not points_hz.size:
-        raise ValueError(f"the published ranges of the chain's members do not overlap ({low:g} Hz > {high:g} Hz)")
+        raise ValueError(
+            f"the published ranges of the chain's members do not overlap ({low:g} Hz > {high:g} Hz)"
+        )
 
     def aim(freqs: Floats) -> Floats:
         return np.prod([curve.aim(freqs) for curve in curves], axis=0)

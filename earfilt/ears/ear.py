@@ -1,7 +1,8 @@
 """What an ear is: published numbers, the amplitude curve they stand for, and the FIR made of it.
 
-An ``Ear`` is a value, and needs numpy alone; ``ears`` makes those there are. Where its functions take arrays, tensors do as well, and
-gradients reach the numbers: ``earfilter`` makes torch modules of it.
+An ``Ear`` is a value, and needs numpy alone; ``ears`` makes those there are. Where its functions
+take arrays, tensors do as well, and gradients reach the numbers: ``earfilter`` makes torch modules
+of it.
 """
 
 import math
@@ -10,29 +11,34 @@ from typing import Generic, NamedTuple, Protocol
 
 import numpy as np
 
-from earfilt.synthesis.sampling import firwin2
-from earfilt.synthesis.phase import forward_backward, minimum_phase
-from earfilt.synthesis.spectrum import peak
 from earfilt.arrays import Array, Floats, namespace
 from earfilt.ears.curve import PublishedCurve
 from earfilt.errors import UsageError
+from earfilt.synthesis.phase import forward_backward, minimum_phase
+from earfilt.synthesis.sampling import firwin2
+from earfilt.synthesis.spectrum import peak
 
 PHASE_TYPES = ("minimum", "zero")
 # Share of fs up to which a published point can be met.
 POINTS_UP_TO = 0.45
-# A curve of the user may hold numbers whose ratios leave the range of float64; what comes of them is zero or inf, and no warning.
+# A curve of the user may hold numbers whose ratios leave the range of float64; what comes of them
+# is zero or inf, and no warning.
 _silent = np.errstate(all="ignore")
 
 
 class Passes(NamedTuple, Generic[Array]):
-    """One design, without gain normalisation: float64 taps of one pass, and of all passes in one convolution."""
+    """One design, without gain normalisation: float64 taps of one pass, and of all passes in one
+    convolution.
+    """
 
     one_pass: Array
     effective: Array
 
 
 class Nodes(Protocol):
-    """From the frequencies (Hz) and numbers of an ear, (N,) each, to nodes of the effective curve: Hz from 0 to fs/2, linear amplitude."""
+    """From the frequencies (Hz) and numbers of an ear, (N,) each, to nodes of the effective curve:
+    Hz from 0 to fs/2, linear amplitude.
+    """
 
     def __call__(self, freqs: Array, numbers: Array, /) -> tuple[Array, Array]: ...
 
@@ -48,7 +54,8 @@ class Ear:
     order : int
         Number of taps − 1 of one pass, ≥ 2.
     phase_type : {'minimum', 'zero'}
-        One causal pass of a minimum-phase FIR, or forwards and backwards with the square root of the amplitude.
+        One causal pass of a minimum-phase FIR, or forwards and backwards with the square root of
+        the amplitude.
     freqs : (N,) float64
         Hz, the grid of the numbers.
     numbers : (N,) float64
@@ -92,9 +99,11 @@ class Ear:
 
     @_silent
     def passes(self, freqs: Array, numbers: Array) -> Passes[Array]:
-        """Design the FIR from numbers (N,) on the grid ``freqs`` (N,): order + 1 taps of one pass, and the effective ones.
+        """Design the FIR from numbers (N,) on the grid ``freqs`` (N,): order + 1 taps of one pass,
+        and the effective ones.
 
-        Effective are order + 1 causal taps (minimum phase), or 2·order + 1 taps centred on time zero (zero phase).
+        Effective are order + 1 causal taps (minimum phase), or 2·order + 1 taps centred on time
+        zero (zero phase).
         """
         nodes, amplitude = self.nodes(freqs, numbers)
         if self.phase_type == "zero":
@@ -109,7 +118,9 @@ class Ear:
         return one_pass if self.peak is None else one_pass * (self.peak**share / peak(one_pass))
 
     def taps(self) -> Floats:
-        """Taps of all that the audio gets in one convolution, gain normalisation included: those of the published numbers."""
+        """Taps of all that the audio gets in one convolution, gain normalisation included: those of
+        the published numbers.
+        """
         effective = self.passes(self.freqs, self.numbers).effective
         return effective * 10.0 ** (self._gain_db(effective) / 20.0)
 
@@ -139,7 +150,9 @@ class Ear:
         freqs, amplitude = self.nodes(self.freqs, self.numbers if numbers is None else numbers)
         points = np.array([f for f in self.published_hz if f <= POINTS_UP_TO * self.fs])
         if not len(points):
-            raise UsageError(f"no published point lies at or below {POINTS_UP_TO} of fs {self.fs:g} Hz")
+            raise UsageError(
+                f"no published point lies at or below {POINTS_UP_TO} of fs {self.fs:g} Hz"
+            )
         shape = np.interp(points, freqs, amplitude)
         scale = self._curve_scale(float(shape.max()), float(amplitude.max()))
 
@@ -156,7 +169,12 @@ class Ear:
 
 def checked_fs(fs: float) -> float:
     """A sampling rate in Hz, or UsageError where it is none."""
-    if isinstance(fs, bool) or not isinstance(fs, (int, float, np.integer, np.floating)) or not math.isfinite(fs) or fs <= 0:
+    if (
+        isinstance(fs, bool)
+        or not isinstance(fs, (int, float, np.integer, np.floating))
+        or not math.isfinite(fs)
+        or fs <= 0
+    ):
         raise UsageError(f"fs is {fs!r}; it must be a positive, finite sampling rate in Hz")
     return fs
 

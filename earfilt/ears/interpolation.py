@@ -1,7 +1,8 @@
 """Interpolation between published points, differentiable in their values.
 
-The idea: where a point falls (its interval) depends on frequencies alone and carries no gradient; the value is then arithmetic on the
-neighbouring gains, so gradients reach them. All arguments are of one library, numpy or torch.
+The idea: where a point falls (its interval) depends on frequencies alone and carries no gradient;
+the value is then arithmetic on the neighbouring gains, so gradients reach them. All arguments are
+of one library, numpy or torch.
 """
 
 from typing import Any
@@ -38,7 +39,8 @@ def linear(x: Array, nodes: Array, values: Array) -> Array:
 
 
 def pchip(x: Array, nodes: Array, values: Array) -> Array:
-    """Piecewise cubic Hermite interpolation that keeps the shape of the data (PCHIP), held flat beyond both ends.
+    """Piecewise cubic Hermite interpolation that keeps the shape of the data (PCHIP), held flat
+    beyond both ends.
 
     Parameters
     ----------
@@ -55,8 +57,8 @@ def pchip(x: Array, nodes: Array, values: Array) -> Array:
 
     References
     ----------
-    Fritsch, F. N. & Butland, J. (1984). A method for constructing local monotone piecewise cubic interpolants.
-    SIAM J. Sci. Stat. Comput. 5, 300-304.
+    Fritsch, F. N. & Butland, J. (1984). A method for constructing local monotone piecewise cubic
+    interpolants. SIAM J. Sci. Stat. Comput. 5, 300-304.
     """
     xp = namespace(x)
     x = xp.clip(x, nodes[0], nodes[-1])
@@ -79,8 +81,8 @@ def _pchip_derivatives(h: Array, slopes: Array) -> Array:
     w1 = 2.0 * h[1:] + h[:-1]
     w2 = h[1:] + 2.0 * h[:-1]
     monotone = before * after > 0.0
-    # A weighted harmonic mean of the two slopes where they agree in sign, zero at extrema. The unused branch of a `where` must
-    # stay finite too, or its gradient is NaN: hence the ones.
+    # A weighted harmonic mean of the two slopes where they agree in sign, zero at extrema. The
+    # unused branch of a `where` must stay finite too, or its gradient is NaN: hence the ones.
     safe_before, safe_after = xp.where(monotone, before, 1.0), xp.where(monotone, after, 1.0)
     inner = xp.where(monotone, (w1 + w2) / (w1 / safe_before + w2 / safe_after), 0.0)
     first = _pchip_end(h[:1], h[1:2], slopes[:1], slopes[1:2])

@@ -1,7 +1,7 @@
 """Overlap-save of interleaved frames in numpy: the step of the file engine on the CPU.
 
-scipy's FFT takes all segments of a window in one call, straight from the interleaved frames: a segment is a view, and the transform runs
-along the middle axis, so that nothing is transposed.
+scipy's FFT takes all segments of a window in one call, straight from the interleaved frames: a
+segment is a view, and the transform runs along the middle axis, so that nothing is transposed.
 """
 
 import numpy as np
@@ -24,8 +24,9 @@ class OverlapSave:
     dtype : float32 or float64
         Of the frames and of the arithmetic.
     packed : bool
-        True (even channel counts): two channels are filtered as one complex signal, without being separated.  A quarter
-        faster; a channel then carries rounding noise of its neighbour, about -140 dB of its level in float32.
+        True (even channel counts): two channels are filtered as one complex signal, without being
+        separated.  A quarter faster; a channel then carries rounding noise of its neighbour, about
+        -140 dB of its level in float32.
 
     Attributes
     ----------
@@ -34,7 +35,9 @@ class OverlapSave:
         Output frames of a segment; further input frames that a window needs, `n_fft - hop`.
     """
 
-    def __init__(self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, packed: bool = False) -> None:
+    def __init__(
+        self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, packed: bool = False
+    ) -> None:
         self.n_fft = choose_n_fft(len(taps))
         self.hop = hop_of(len(taps), self.n_fft)
         self.overlap = self.n_fft - self.hop
@@ -44,7 +47,9 @@ class OverlapSave:
         # Divided by n_fft here, since the inverse transform is without a scale.
         padded = np.zeros((1, self.n_fft, 1))
         np.divide(taps, self.n_fft, out=padded[0, : len(taps), 0])
-        with np.errstate(over="ignore"):  # a gain beyond the dtype shows in the samples, and is told of there
+        with np.errstate(
+            over="ignore"
+        ):  # a gain beyond the dtype shows in the samples, and is told of there
             half = fft.forward(padded).astype(complex_dtype)
         self._response = np.concatenate([half, half[:, -2:0:-1].conj()], axis=1) if packed else half
 
@@ -66,7 +71,12 @@ class OverlapSave:
         seen = window.view(self._seen)
         segments = (len(window) - self.overlap) // self.hop
         row, column = seen.strides
-        cut = as_strided(seen, (segments, self.n_fft, seen.shape[1]), (self.hop * row, row, column), writeable=False)
+        cut = as_strided(
+            seen,
+            (segments, self.n_fft, seen.shape[1]),
+            (self.hop * row, row, column),
+            writeable=False,
+        )
         spectra = fft.forward(cut)
         spectra *= self._response
         filtered = fft.backward(spectra, self.n_fft)

@@ -1,8 +1,9 @@
 """scipy's FFT, without what importing it costs.
 
-`scipy.fft` is a front door to one compiled module.  Through the door come scipy.special, numpy.testing, numpy.f2py and more: 0.12 s,
-half of what a call on a short file takes.  So the compiled module is loaded alone, where scipy has it (1.4 to 1.17); any other scipy is
-asked through the door.  Either way it is the same code, and gives the same bits.
+`scipy.fft` is a front door to one compiled module.  Through the door come scipy.special,
+numpy.testing, numpy.f2py and more: 0.12 s, half of what a call on a short file takes.  So the
+compiled module is loaded alone, where scipy has it (1.4 to 1.17); any other scipy is asked through
+the door.  Either way it is the same code, and gives the same bits.
 """
 
 import importlib.util
@@ -23,7 +24,9 @@ def _compiled() -> Any:
     scipy = importlib.util.find_spec("scipy")
     if scipy is None or scipy.origin is None:
         return None
-    spec = PathFinder.find_spec("pypocketfft", [str(Path(scipy.origin).parent / "fft" / "_pocketfft")])
+    spec = PathFinder.find_spec(
+        "pypocketfft", [str(Path(scipy.origin).parent / "fft" / "_pocketfft")]
+    )
     if spec is None or spec.loader is None:
         return None
     module = importlib.util.module_from_spec(spec)
@@ -32,10 +35,16 @@ def _compiled() -> Any:
 
 
 def _alone(module: Any) -> tuple[Callable[[Array], Array], Callable[[Array, int], Array]]:
-    """The transforms of the compiled module; arguments are array, axes, direction, scaling (none), memory and threads."""
+    """The transforms of the compiled module; arguments are array, axes, direction, scaling (none),
+    memory and threads.
+    """
 
     def forward(x: Array) -> Array:
-        transformed: Array = module.c2c(x, (1,), True, 0, None, 1) if x.dtype.kind == "c" else module.r2c(x, (1,), True, 0, None, 1)
+        transformed: Array = (
+            module.c2c(x, (1,), True, 0, None, 1)
+            if x.dtype.kind == "c"
+            else module.r2c(x, (1,), True, 0, None, 1)
+        )
         return transformed
 
     def backward(spectra: Array, n_fft: int) -> Array:
@@ -52,7 +61,9 @@ def _through_the_door() -> tuple[Callable[[Array], Array], Callable[[Array, int]
     import scipy.fft
 
     def forward(x: Array) -> Array:
-        transformed: Array = scipy.fft.fft(x, axis=1) if x.dtype.kind == "c" else scipy.fft.rfft(x, axis=1)
+        transformed: Array = (
+            scipy.fft.fft(x, axis=1) if x.dtype.kind == "c" else scipy.fft.rfft(x, axis=1)
+        )
         return transformed
 
     def backward(spectra: Array, n_fft: int) -> Array:

@@ -8,17 +8,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from earfilt.engine.tensors import filter_segments
 from earfilt.engine.samples import Samples
 from earfilt.engine.segments import choose_n_fft, hop_of
+from earfilt.engine.tensors import filter_segments
 
 __all__ = ["DeviceStep"]
 
 
 class DeviceStep:
-    """Filter windows of interleaved frames on a device: what `earfilt.engine.cpu.OverlapSave` is on the CPU.
+    """Filter windows of interleaved frames on a device: what `earfilt.engine.cpu.OverlapSave` is on
+    the CPU.
 
-    Each thread has a CUDA stream and a pinned buffer of its own, so that the copies of one window run beside the FFT of another.
+    Each thread has a CUDA stream and a pinned buffer of its own, so that the copies of one window
+    run beside the FFT of another.
 
     Parameters
     ----------
@@ -39,18 +41,26 @@ class DeviceStep:
         self.overlap = self.n_fft - self.hop
         self._device, self._own = torch.device(device), local()
         self._dtype: torch.dtype = getattr(torch, np.dtype(dtype).name)
-        self._response = torch.fft.rfft(torch.tensor(taps), n=self.n_fft).to(self._dtype.to_complex()).to(self._device)
+        self._response = (
+            torch.fft.rfft(torch.tensor(taps), n=self.n_fft)
+            .to(self._dtype.to_complex())
+            .to(self._device)
+        )
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window, from which the device can copy at full speed."""
-        room: Samples = torch.empty(frames, channels, dtype=self._dtype, pin_memory=self._device.type == "cuda").numpy()
+        room: Samples = torch.empty(
+            frames, channels, dtype=self._dtype, pin_memory=self._device.type == "cuda"
+        ).numpy()
         return room
 
     def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> None:
         """As `OverlapSave.__call__`."""
         with self._stream():
             there = torch.from_numpy(window).to(self._device, non_blocking=True)
-            filtered = filter_segments(there.T.unfold(-1, self.n_fft, self.hop), self._response, self.n_fft, self.hop).T
+            filtered = filter_segments(
+                there.T.unfold(-1, self.n_fft, self.hop), self._response, self.n_fft, self.hop
+            ).T
             frames = filtered.round() if whole else filtered.contiguous()
             torch.from_numpy(out).copy_(frames, non_blocking=True)
 

@@ -1,10 +1,11 @@
 """The engine for one file: read, filter and write at the same time.
 
-Each thread takes turns: it reads the next window of the input, filters it while another thread reads, and writes its result
-when all before it are written.  So there are no more threads than cores, no queues, and at most one window per thread in
-memory.  A window is a group of FFT segments with the frames that overlap its neighbours'; groups lie on absolute frames and
-their shape follows from the length of the signal, so that samples depend on source, filter and precision alone: not on how
-reads were cut, on the number of threads, or on load.
+Each thread takes turns: it reads the next window of the input, filters it while another thread
+reads, and writes its result when all before it are written.  So there are no more threads than
+cores, no queues, and at most one window per thread in memory.  A window is a group of FFT segments
+with the frames that overlap its neighbours'; groups lie on absolute frames and their shape follows
+from the length of the signal, so that samples depend on source, filter and precision alone: not on
+how reads were cut, on the number of threads, or on load.
 """
 
 from collections import deque
@@ -17,11 +18,11 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.errors import AudioError, UsageError
-from earfilt.synthesis.fir import Fir
 from earfilt.engine.cpu import OverlapSave
 from earfilt.engine.samples import Levels, SampleFormat, Samples, Tally, quantise, tpdf
 from earfilt.engine.segments import CALL_BYTES, extend_ends, keep_memory, order_reached, per_call
+from earfilt.errors import AudioError, UsageError
+from earfilt.synthesis.fir import Fir
 
 __all__ = ["Levels", "NonFiniteError", "SampleFormat", "Settings", "run"]
 
@@ -34,10 +35,15 @@ Write = Callable[[Samples], None]
 
 
 class NonFiniteError(AudioError):
-    """NaN or infinity among the samples; `channel` and `frame` (both from 0) say where the first one is."""
+    """NaN or infinity among the samples; `channel` and `frame` (both from 0) say where the first
+    one is.
+    """
 
     def __init__(self, channel: int, frame: int, value: float) -> None:
-        super().__init__(f"sample of channel {channel}, frame {frame} is {value}; use --repair to read such samples as 0")
+        super().__init__(
+            f"sample of channel {channel}, frame {frame} is {value}; use --repair to read "
+            "such samples as 0"
+        )
         self.channel, self.frame = channel, frame
 
 
@@ -52,7 +58,8 @@ class Settings:
     gain : float
         Linear, folded into the taps.
     dither_seed : int, optional
-        Adds triangular dither before rounding to an integer target; the same seed gives the same bytes.
+        Adds triangular dither before rounding to an integer target; the same seed gives the same
+        bytes.
     keep_tail : bool
         Output longer by the order of the FIR; causal filters only.
     repair : bool
@@ -72,7 +79,9 @@ class Settings:
 
 @dataclass(frozen=True)
 class _Window:
-    """Input of one group: consecutive arrays of frames, from the absolute frame `at` (negative: before the signal) on."""
+    """Input of one group: consecutive arrays of frames, from the absolute frame `at` (negative:
+    before the signal) on.
+    """
 
     index: int
     at: int
@@ -82,7 +91,9 @@ class _Window:
 
 @dataclass(frozen=True)
 class _Group:
-    """What a worker made of a window: samples of the target, energy of the new input, levels of the output."""
+    """What a worker made of a window: samples of the target, energy of the new input, levels of the
+    output.
+    """
 
     index: int
     samples: Samples
@@ -101,7 +112,9 @@ class _Step(Protocol):
         """Memory for a window."""
 
     def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> None:
-        """Filter `window` (overlap + segments * hop, channels) into `out` (segments * hop, channels)."""
+        """Filter `window` (overlap + segments * hop, channels) into `out` (segments * hop,
+        channels).
+        """
 
 
 @lru_cache(maxsize=8)
@@ -119,9 +132,19 @@ def _step(fir: Fir, scale: float, precision: str, packed: bool, device: str) -> 
 class _Job:
     """Everything the workers share, fixed for one file."""
 
-    def __init__(self, fir: Fir, source: SampleFormat, target: SampleFormat, channels: int, settings: Settings) -> None:
+    def __init__(
+        self,
+        fir: Fir,
+        source: SampleFormat,
+        target: SampleFormat,
+        channels: int,
+        settings: Settings,
+    ) -> None:
         if settings.keep_tail and fir.lookahead:
-            raise UsageError(f"the filter looks ahead by {fir.lookahead} samples; only a causal one has a tail to keep")
+            raise UsageError(
+                f"the filter looks ahead by {fir.lookahead} samples; only a causal one has a "
+                "tail to keep"
+            )
         self.source, self.target, self.channels, self.settings = source, target, channels, settings
         self.lookahead, self.mirrored = fir.lookahead, fir.lookahead if fir.odd_ends else 0
         self.tail = fir.numtaps - 1 if settings.keep_tail else 0
@@ -129,13 +152,20 @@ class _Job:
         scale = settings.gain * target.codes / source.full_scale
         self.step = _step(fir, scale, settings.precision, self._packs(), settings.device)
         call_bytes = CALL_BYTES if settings.device == "cpu" else DEVICE_CALL_BYTES
-        self.segments = per_call(self.step.n_fft, channels, np.dtype(settings.precision).itemsize, call_bytes)
+        self.segments = per_call(
+            self.step.n_fft, channels, np.dtype(settings.precision).itemsize, call_bytes
+        )
         self.frames = self.segments * self.step.hop
 
     def _packs(self) -> bool:
         """Whether a neighbour's rounding noise stays far below the target's least significant bit."""
         fine = self.settings.precision == "float64" or self.target.bits <= 16
-        return self.settings.device == "cpu" and self.channels % 2 == 0 and self.target.is_integer and fine
+        return (
+            self.settings.device == "cpu"
+            and self.channels % 2 == 0
+            and self.target.is_integer
+            and fine
+        )
 
     def windows(self, read: Read) -> Iterator[_Window]:
         """Cut what is read into overlapping windows, until every output frame has its group."""
@@ -159,7 +189,9 @@ class _Job:
     def filter(self, window: _Window) -> _Group:
         """Filter one window: samples of the target, and their levels.  Runs on any thread."""
         due = self._due(window)
-        segments = -(-due // self.step.hop)  # of the last group as few as its frames allow, decided by the length alone
+        segments = -(
+            -due // self.step.hop
+        )  # of the last group as few as its frames allow, decided by the length alone
         x = self._buffer(self.step.overlap + segments * self.step.hop)
         _fill(x, max(0, -window.at), window.pieces)
         fresh = Tally(self.channels)
@@ -167,13 +199,17 @@ class _Job:
         silent = [c for c in range(self.channels) if fresh.energy[c] == 0 and not x[:, c].any()]
         noise = self._noise(window.index)
         extend_ends(x, window.at, window.total, self.mirrored)
-        codes = x[: segments * self.step.hop]  # written over the input, whose memory is still in the cache
+        codes = x[
+            : segments * self.step.hop
+        ]  # written over the input, whose memory is still in the cache
         self.step(x, codes, whole=self.target.is_integer and noise is None)
         codes = codes[:due]
         if noise is not None:
             codes += noise[:due]
             np.rint(codes, out=codes)
-        for channel in silent:  # digital silence stays silence, whatever the neighbours' rounding or the dither
+        for channel in (
+            silent
+        ):  # digital silence stays silence, whatever the neighbours' rounding or the dither
             codes[:, channel] = 0
         samples, levels = quantise(codes, self.target)
         return _Group(window.index, samples, fresh, levels)
@@ -219,7 +255,9 @@ def _drop(held: deque[Samples], keep: int) -> None:
 
 
 class _Source:
-    """The reader, watched: extremes of what it gives, and NaN or infinity, which are refused or read as 0."""
+    """The reader, watched: extremes of what it gives, and NaN or infinity, which are refused or
+    read as 0.
+    """
 
     def __init__(self, read: Read, channels: int, repair: bool) -> None:
         self.read, self.repair = read, repair
@@ -243,13 +281,17 @@ class _Source:
         bad = ~np.isfinite(block)
         if not self.repair:
             frame, channel = np.argwhere(bad)[0]
-            raise NonFiniteError(int(channel), self.frames + int(frame), float(block[frame, channel]))
+            raise NonFiniteError(
+                int(channel), self.frames + int(frame), float(block[frame, channel])
+            )
         self.repaired += int(np.count_nonzero(bad))
         return np.where(bad, block.dtype.type(0), block)
 
 
 class _Sink:
-    """Writes the groups in their order, and adds up their levels; `take` may be called from any thread."""
+    """Writes the groups in their order, and adds up their levels; `take` may be called from any
+    thread.
+    """
 
     def __init__(self, write: Write, channels: int) -> None:
         self.write = write
@@ -292,13 +334,16 @@ class _Crew:
     def run(self, count: int) -> None:
         """Work on so many threads, and wait for them.
 
-        The calling thread does nothing else: it is the one that a system's signal interrupts, at any instruction, and a lock that it
-        held then would never be given back.
+        The calling thread does nothing else: it is the one that a system's signal interrupts, at
+        any instruction, and a lock that it held then would never be given back.
         """
-        # As daemons they do not keep a process that was told to end, should one of them wait for a pipe that gives nothing. Thread.join
-        # takes a thread for ended when a signal interrupts the waiting; a lock does not.
+        # As daemons they do not keep a process that was told to end, should one of them wait for a
+        # pipe that gives nothing. Thread.join takes a thread for ended when a signal interrupts the
+        # waiting; a lock does not.
         ended = [Lock() for _ in range(count)]
-        threads = [Thread(target=self._work, args=(lock,), name="earfilt", daemon=True) for lock in ended]
+        threads = [
+            Thread(target=self._work, args=(lock,), name="earfilt", daemon=True) for lock in ended
+        ]
         try:
             for lock, thread in zip(ended, threads, strict=True):
                 lock.acquire()
@@ -351,8 +396,8 @@ def run(
     read : callable
         ``read(n)`` -> array (<= n, channels) of `source.dtype`; an empty one ends the signal.
     write : callable
-        Gets arrays (frames, channels) of `target.dtype`, C-contiguous, in order.  Either is called by one thread at a time,
-        but not always the same one, and both may run at the same time.
+        Gets arrays (frames, channels) of `target.dtype`, C-contiguous, in order.  Either is called
+        by one thread at a time, but not always the same one, and both may run at the same time.
     fir : Fir
     source, target : SampleFormat
         Integers are rounded half to even and clipped to the target's codes.

@@ -1,7 +1,7 @@
 """Samples as numbers: integer formats, exact quantisation, dither, levels.
 
-Integers are worked on in units of the target's least significant bit, as floats: a code is a whole number, so that rounding
-is one vectorised step and nothing is scaled on the way.
+Integers are worked on in units of the target's least significant bit, as floats: a code is a whole
+number, so that rounding is one vectorised step and nothing is scaled on the way.
 """
 
 from collections.abc import Iterator
@@ -27,8 +27,8 @@ class SampleFormat:
     ----------
     dtype : 'int16', 'int32', 'float32' or 'float64'
     bits : int
-        Significant bits of an integer, left-justified in its dtype as soundfile reads and writes it (8 bit in int16, 24 bit
-        in int32); 0 for floats.
+        Significant bits of an integer, left-justified in its dtype as soundfile reads and writes it
+        (8 bit in int16, 24 bit in int32); 0 for floats.
     """
 
     dtype: Literal["int16", "int32", "float32", "float64"]
@@ -57,9 +57,11 @@ class SampleFormat:
 
 @dataclass
 class Levels:
-    """What a file's samples came to, before and after the filter; arrays are (channels,), full scale is 1.0.
+    """What a file's samples came to, before and after the filter; arrays are (channels,), full
+    scale is 1.0.
 
-    ``peak_out`` and ``rms_out`` are of the rounded samples before clipping, ``clipped`` counts the samples that were, and
+    ``peak_out`` and ``rms_out`` are of the rounded samples before clipping, ``clipped`` counts the
+    samples that were, and
     ``repaired`` the NaN and infinite input samples that were replaced by zeros.
     """
 
@@ -96,14 +98,18 @@ class Tally:
         self.clipped = np.zeros(self.channels, np.int64)
 
     def add(self, other: "Tally") -> None:
-        """Take in the tally of further samples; the order of additions decides the last bit of the energy."""
+        """Take in the tally of further samples; the order of additions decides the last bit of the
+        energy.
+        """
         self.low = np.minimum(self.low, other.low)
         self.high = np.maximum(self.high, other.high)
         self.energy = self.energy + other.energy
         self.clipped = self.clipped + other.clipped
 
     def see(self, x: Samples) -> None:
-        """Take in the extremes of samples (frames, channels), C-contiguous; NaN passes through into them."""
+        """Take in the extremes of samples (frames, channels), C-contiguous; NaN passes through into
+        them.
+        """
         with np.errstate(invalid="ignore"):  # a signalling NaN would be warned of on stderr
             if self.channels == 1 and len(x):  # one long row: as fast, and cheaper for short files
                 self.low, self.high = np.minimum(self.low, x.min()), np.maximum(self.high, x.max())
@@ -146,7 +152,8 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     Parameters
     ----------
     y : array (frames, channels) of float32 or float64, C-contiguous
-        Codes of the target, already rounded, if that is an integer.  Overwritten where they are clipped.
+        Codes of the target, already rounded, if that is an integer.  Overwritten where they are
+        clipped.
     target : SampleFormat
 
     Returns
@@ -163,7 +170,10 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     levels.weigh(y)
     levels.see(y)
     if not np.isfinite(levels.peak).all():
-        raise AudioError(f"the filtered samples are beyond what {y.dtype} can hold; lower the gain, or compute in float64")
+        raise AudioError(
+            f"the filtered samples are beyond what {y.dtype} can hold; lower the gain, or "
+            "compute in float64"
+        )
     lowest, highest = -target.codes, _highest(target, y.dtype)
     if target.is_integer and (levels.low.min() < lowest or levels.high.max() > highest):
         levels.clipped = np.count_nonzero((y < lowest) | (y > highest), axis=0)
@@ -181,12 +191,14 @@ def _highest(target: SampleFormat, dtype: np.dtype[Any]) -> float:
 
 
 def tpdf(seed: int, index: int, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Triangular dither of +-1 least significant bit for the group of frames `index`: the same wherever it is made.
+    """Triangular dither of +-1 least significant bit for the group of frames `index`: the same
+    wherever it is made.
 
     References
     ----------
-    Lipshitz, Wannamaker & Vanderkooy (1992), Quantization and dither: a theoretical survey, J. Audio Eng. Soc. 40.
-    Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3 (the Philox generator).
+    Lipshitz, Wannamaker & Vanderkooy (1992), Quantization and dither: a theoretical survey, J.
+    Audio Eng. Soc. 40. Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3 (the
+    Philox generator).
     """
     random = np.random.Generator(np.random.Philox(key=seed % (1 << 128), counter=[0, 0, 0, index]))
     noise = random.random(shape, dtype=np.float32)

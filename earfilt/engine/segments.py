@@ -1,9 +1,11 @@
-"""How a signal is cut into FFT segments for overlap-save, and extended beyond its ends: what numpy and torch share.
+"""How a signal is cut into FFT segments for overlap-save, and extended beyond its ends: what numpy
+and torch share.
 
-The signal is cut into segments of `n_fft` samples that overlap by the order of the FIR; the circular convolution of a segment
-equals the linear one except in its first `order` samples, which are dropped (Oppenheim & Schafer, Discrete-Time Signal
-Processing, section 8.7.3).  Zero phase is the same with a look-ahead: `filtfilt` with the taps h equals one convolution with
-h * reverse(h), advanced by the order, over a signal extended oddly at both ends.
+The signal is cut into segments of `n_fft` samples that overlap by the order of the FIR; the
+circular convolution of a segment equals the linear one except in its first `order` samples, which
+are dropped (Oppenheim & Schafer, Discrete-Time Signal Processing, section 8.7.3).  Zero phase is
+the same with a look-ahead: `filtfilt` with the taps h equals one convolution with h * reverse(h),
+advanced by the order, over a signal extended oddly at both ends.
 """
 
 from functools import cache
@@ -13,25 +15,41 @@ import numpy as np
 
 from earfilt.arrays import power_of_two
 
-__all__ = ["CALL_BYTES", "GRAIN", "choose_n_fft", "extend_ends", "hop_of", "keep_memory", "order_reached", "per_call"]
+__all__ = [
+    "CALL_BYTES",
+    "GRAIN",
+    "choose_n_fft",
+    "extend_ends",
+    "hop_of",
+    "keep_memory",
+    "order_reached",
+    "per_call",
+]
 
-GRAIN = 64  # hops are multiples of this: every segment starts on a cache line, as an FFT's last bits may depend on alignment
+# hops are multiples of this: every segment starts on a cache line, as an FFT's last bits may depend
+# on alignment
+GRAIN = 64
 LONG = 1 << 18  # from so many taps on, memory counts more than time
-CALL_BYTES = 1 << 21  # of spectra in one call: large enough to hide what a call costs, small enough for the caches
+CALL_BYTES = (
+    1 << 21
+)  # of spectra in one call: large enough to hide what a call costs, small enough for the caches
 
 
 def choose_n_fft(numtaps: int) -> int:
-    """FFT size for a FIR: the smallest power of two that is at least 4096 and three times the taps (beyond 2^18 taps, 1.5 times).
+    """FFT size for a FIR: the smallest power of two that is at least 4096 and three times the taps
+    (beyond 2^18 taps, 1.5 times).
 
-    Measured with scipy.fft on one Xeon core (Sapphire Rapids), ns per output sample of packed stereo, float32 / float64::
+    Measured with scipy.fft on one Xeon core (Sapphire Rapids), ns per output sample of packed
+    stereo, float32 / float64::
 
         taps     n_fft: 2048       4096        8192       16384       32768      65536       131072
         257       3.3 / 6.0   3.1 /  5.9
         513       3.7 / 7.2   3.3 /  6.1   3.3 / 6.4
         1025      5.6 / 10.4  3.8 /  7.1   3.6 / 6.6   3.6 /  6.8
         4097                               6.3 / 11.4  4.4 /  8.5   4.4 /  8.7   5.3 / 10.9
-        8193                                           6.5 / 12.2   4.9 / 10.0   5.6 / 11.6   5.7 / 11.6
-        32769                                                                    9.5 / 19.5   6.9 / 14.2
+        8193                                           6.5 / 12.2   4.9 / 10.0   5.6 / 11.6   5.7 /
+        11.6 32769                                                                    9.5 / 19.5
+        6.9 / 14.2
 
     Sizes of 3 * 2^k are nowhere faster by more than 5 %.
 
@@ -57,12 +75,15 @@ def hop_of(numtaps: int, n_fft: int) -> int:
 
 
 def per_call(n_fft: int, channels: int, itemsize: int, call_bytes: int = CALL_BYTES) -> int:
-    """Segments whose spectra, of real signals of `itemsize` bytes a sample, take `call_bytes`; at least 1."""
+    """Segments whose spectra, of real signals of `itemsize` bytes a sample, take `call_bytes`; at
+    least 1.
+    """
     return max(1, call_bytes // (n_fft * channels * itemsize))
 
 
 def order_reached(lookahead: int, odd_ends: bool) -> int:
-    """The least order that a FIR must be brought to by zeros, so that a window holds all that its ends are mirrored from.
+    """The least order that a FIR must be brought to by zeros, so that a window holds all that its
+    ends are mirrored from.
 
     Raises
     ------
@@ -75,7 +96,8 @@ def order_reached(lookahead: int, odd_ends: bool) -> int:
 
 
 def extend_ends(window: Any, at: int, total: int | None, lookahead: int) -> None:
-    """Mirror a signal oddly into the part of a window that lies before its start or behind its end, in place.
+    """Mirror a signal oddly into the part of a window that lies before its start or behind its end,
+    in place.
 
     Parameters
     ----------
@@ -97,7 +119,9 @@ def extend_ends(window: Any, at: int, total: int | None, lookahead: int) -> None
 
 
 def _mirror(window: Any, pivot: int, count: int, towards: int) -> None:
-    """Point reflection of `count` frames at the frame `pivot`, onto its other side: before (-1) or behind it (1)."""
+    """Point reflection of `count` frames at the frame `pivot`, onto its other side: before (-1) or
+    behind it (1).
+    """
     beyond = slice(pivot + 1, pivot + 1 + count) if towards > 0 else slice(pivot - count, pivot)
     within = slice(pivot - count, pivot) if towards > 0 else slice(pivot + 1, pivot + 1 + count)
     part = window[within]
@@ -109,7 +133,8 @@ def _mirror(window: Any, pivot: int, count: int, towards: int) -> None:
 def keep_memory() -> None:
     """Let the allocator keep what an FFT gives back.
 
-    glibc hands blocks above a threshold back to the system, and pays for every page of the next one.  It raises the threshold to the
-    largest block that was freed, 32 MiB at most: more than an FFT needs here.
+    glibc hands blocks above a threshold back to the system, and pays for every page of the next
+    one.  It raises the threshold to the largest block that was freed, 32 MiB at most: more than an
+    FFT needs here.
     """
     np.empty(31 << 20, np.uint8)

@@ -1,14 +1,23 @@
-"""Convolution of torch tensors by FFT overlap-save: whole signals, differentiable, and streams (`earfilt.engine.segments` has the idea).
+"""Convolution of torch tensors by FFT overlap-save: whole signals, differentiable, and streams
+(`earfilt.engine.segments` has the idea).
 
-Segments lie on absolute frames, and the FFT of a stream always has the same shape: what comes out does not depend on how
-the signal was cut into blocks.
+Segments lie on absolute frames, and the FFT of a stream always has the same shape: what comes out
+does not depend on how the signal was cut into blocks.
 """
 
 import torch
 from torch import Tensor
 
 from earfilt.arrays import power_of_two
-from earfilt.engine.segments import GRAIN, choose_n_fft, extend_ends, hop_of, keep_memory, order_reached, per_call
+from earfilt.engine.segments import (
+    GRAIN,
+    choose_n_fft,
+    extend_ends,
+    hop_of,
+    keep_memory,
+    order_reached,
+    per_call,
+)
 
 __all__ = ["Stream", "convolve", "filter_segments", "reach"]
 
@@ -16,12 +25,18 @@ CALL_BYTES = 1 << 22  # of spectra in one call: torch's cost more than numpy's
 
 
 def reach(taps: Tensor, lookahead: int, odd_ends: bool) -> Tensor:
-    """`taps` (numtaps,) with zeros appended until a window holds all that its ends are mirrored from."""
-    return torch.nn.functional.pad(taps, (0, max(0, order_reached(lookahead, odd_ends) + 1 - taps.shape[-1])))
+    """`taps` (numtaps,) with zeros appended until a window holds all that its ends are mirrored
+    from.
+    """
+    return torch.nn.functional.pad(
+        taps, (0, max(0, order_reached(lookahead, odd_ends) + 1 - taps.shape[-1]))
+    )
 
 
 def _extended(x: Tensor, before: int, after: int, lookahead: int) -> Tensor:
-    """`x` (..., T) with `before` and `after` samples added: oddly up to `lookahead` of them, zeros beyond."""
+    """`x` (..., T) with `before` and `after` samples added: oddly up to `lookahead` of them, zeros
+    beyond.
+    """
     mirrored = min(lookahead, x.shape[-1] - 1)
     if mirrored > 0:
         head = 2 * x[..., :1] - x[..., 1 : mirrored + 1].flip(-1)
@@ -31,7 +46,8 @@ def _extended(x: Tensor, before: int, after: int, lookahead: int) -> Tensor:
 
 
 def convolve(x: Tensor, taps: Tensor, *, lookahead: int = 0, odd_ends: bool = False) -> Tensor:
-    """Filter whole signals: y[n] = sum_k taps[k] * x[n + lookahead - k], differentiable in `x` and `taps`.
+    """Filter whole signals: y[n] = sum_k taps[k] * x[n + lookahead - k], differentiable in `x` and
+    `taps`.
 
     Parameters
     ----------
@@ -40,7 +56,8 @@ def convolve(x: Tensor, taps: Tensor, *, lookahead: int = 0, odd_ends: bool = Fa
     lookahead : int >= 0
         Samples by which the output is advanced; 0 is causal.
     odd_ends : bool
-        True: `x` goes on at both ends as 2*x[0] - x[k], for `lookahead` samples or as far as it goes. Else zeros.
+        True: `x` goes on at both ends as 2*x[0] - x[k], for `lookahead` samples or as far as it
+        goes. Else zeros.
 
     Returns
     -------
@@ -51,8 +68,12 @@ def convolve(x: Tensor, taps: Tensor, *, lookahead: int = 0, odd_ends: bool = Fa
     ValueError
         If `lookahead` is negative.
     """
-    if torch.compiler.is_compiling():  # inductor has no complex numbers, and working out sizes symbolically takes it minutes
-        filtered: Tensor = torch.compiler.disable(convolve)(x, taps, lookahead=lookahead, odd_ends=odd_ends)
+    if (
+        torch.compiler.is_compiling()
+    ):  # inductor has no complex numbers, and working out sizes symbolically takes it minutes
+        filtered: Tensor = torch.compiler.disable(convolve)(
+            x, taps, lookahead=lookahead, odd_ends=odd_ends
+        )
         return filtered
     dtype = torch.promote_types(x.dtype, torch.float32) if x.dtype.itemsize < 4 else x.dtype
     taps = reach(taps.to(dtype), lookahead, odd_ends)
@@ -68,7 +89,10 @@ def convolve(x: Tensor, taps: Tensor, *, lookahead: int = 0, odd_ends: bool = Fa
     cut = _extended(rows, before, after, lookahead if odd_ends else 0).unfold(-1, n_fft, hop)
     response = torch.fft.rfft(taps, n=n_fft)
     step = per_call(n_fft, rows.shape[0], dtype.itemsize, CALL_BYTES)
-    parts = [filter_segments(cut[:, at : at + step], response, n_fft, hop) for at in range(0, segments, step)]
+    parts = [
+        filter_segments(cut[:, at : at + step], response, n_fft, hop)
+        for at in range(0, segments, step)
+    ]
     return torch.cat(parts, dim=-1)[:, :frames].reshape(x.shape).to(x.dtype)
 
 
@@ -79,13 +103,16 @@ def _n_fft_for(frames: int, numtaps: int) -> int:
 
 
 def filter_segments(cut: Tensor, response: Tensor, n_fft: int, hop: int) -> Tensor:
-    """Overlapping segments (rows, segments, n_fft), by a response (n_fft // 2 + 1,) -> their part of the output (rows, segments * hop)."""
+    """Overlapping segments (rows, segments, n_fft), by a response (n_fft // 2 + 1,) -> their part
+    of the output (rows, segments * hop).
+    """
     y: Tensor = torch.fft.irfft(torch.fft.rfft(cut) * response, n=n_fft)
     return y[..., n_fft - hop :].flatten(-2)
 
 
 class Stream:
-    """Filter a signal of unknown length block by block; blocks of any sizes give the same samples, bit for bit.
+    """Filter a signal of unknown length block by block; blocks of any sizes give the same samples,
+    bit for bit.
 
     Parameters
     ----------
@@ -125,27 +152,38 @@ class Stream:
         padded = reach(taps.detach(), lookahead, odd_ends)
         self._n_fft = n_fft or choose_n_fft(len(padded))
         self._hop = hop_of(len(padded), self._n_fft)
-        self._response = torch.fft.rfft(padded.double(), n=self._n_fft).to(dtype.to_complex()).to(device)
+        self._response = (
+            torch.fft.rfft(padded.double(), n=self._n_fft).to(dtype.to_complex()).to(device)
+        )
         self._mirrored = lookahead if odd_ends else 0
         self._start = lookahead - (self._n_fft - self._hop)
         self._before = torch.zeros(-self._start, channels, dtype=dtype, device=device)
-        self._pending, self._at = self._before, self._start  # frames still needed, from the absolute frame `at` on
+        self._pending, self._at = (
+            self._before,
+            self._start,
+        )  # frames still needed, from the absolute frame `at` on
 
     def push(self, block: Tensor) -> Tensor:
-        """Take frames (frames, channels), none or more; give all output that is ready, (frames', channels)."""
+        """Take frames (frames, channels), none or more; give all output that is ready, (frames',
+        channels).
+        """
         self._pending = torch.cat([self._pending, block.detach().to(self._pending)])
         ready = (len(self._pending) - self._n_fft) // self._hop + 1
         return self._filtered(max(0, ready), None)
 
     def flush(self) -> Tensor:
-        """End the signal: the rest of the output, (frames', channels).  After it, a new signal may begin."""
+        """End the signal: the rest of the output, (frames', channels).  After it, a new signal may
+        begin.
+        """
         rest = len(self._pending) + self._start
         out = self._filtered(-(-rest // self._hop), self._at + len(self._pending))[:rest]
         self._pending, self._at = self._before, self._start
         return out
 
     def _filtered(self, count: int, total: int | None) -> Tensor:
-        """Filter the next `count` segments, one by one as the FFT's shape is fixed: (count * hop, channels)."""
+        """Filter the next `count` segments, one by one as the FFT's shape is fixed: (count * hop,
+        channels).
+        """
         out = self._pending.new_empty(count, self._hop, self._pending.shape[1])
         for part in out:  # (hop, channels)
             window = out.new_zeros(self._n_fft, out.shape[2])

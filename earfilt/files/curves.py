@@ -1,7 +1,8 @@
 """A user's own curve: ``frequency_hz,gain_db`` as CSV.
 
-Measured curves come from spreadsheets, so the reader takes their byte-order mark, line ends, quotes and separators (comma, semicolon
-or tab; the header line decides), and nothing that would have to be guessed: both columns are named, frequencies are in Hz and ascend.
+Measured curves come from spreadsheets, so the reader takes their byte-order mark, line ends, quotes
+and separators (comma, semicolon or tab; the header line decides), and nothing that would have to be
+guessed: both columns are named, frequencies are in Hz and ascend.
 """
 
 import csv
@@ -48,7 +49,8 @@ def read_curve(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArr
     Parameters
     ----------
     path : path
-        CSV with the columns ``frequency_hz`` and ``gain_db`` (or ``magnitude_db``); others are passed over, as are blank lines and
+        CSV with the columns ``frequency_hz`` and ``gain_db`` (or ``magnitude_db``); others are
+        passed over, as are blank lines and
         ``#`` comments.
 
     Returns
@@ -72,7 +74,9 @@ def read_curve(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArr
         if len(freqs) == _MAX_ROWS:
             raise UsageError(f"{where}: more than {_MAX_ROWS} rows; thin the curve out")
         if len(fields) != len(table.header):
-            raise UsageError(f"{where}: {len(fields)} fields where the header has {len(table.header)}")
+            raise UsageError(
+                f"{where}: {len(fields)} fields where the header has {len(table.header)}"
+            )
         freqs.append(_frequency(fields[f], freqs, where))
         gains.append(_gain_db(fields[g], where))
     _check_extent(freqs, path)
@@ -121,7 +125,9 @@ def _header(line: str, where: str) -> tuple[list[str], str]:
     return fields, separator
 
 
-def _rows(lines: Iterable[tuple[int, str]], separator: str, path: str | os.PathLike[str]) -> Iterator[CsvRow]:
+def _rows(
+    lines: Iterable[tuple[int, str]], separator: str, path: str | os.PathLike[str]
+) -> Iterator[CsvRow]:
     for number, line in lines:
         if line.strip() and not line.startswith("#"):
             yield CsvRow(number, _split(line, separator, f"{shown(path)}, line {number}"))
@@ -156,22 +162,33 @@ def _frequency(field: str, before: list[float], where: str) -> float:
     if before and value == before[-1]:
         raise UsageError(f"{where}: frequency {value:g} Hz stands there twice; keep one row of it")
     if before and value < before[-1]:
-        raise UsageError(f"{where}: {value:g} Hz comes after {before[-1]:g} Hz; sort the rows by frequency")
+        raise UsageError(
+            f"{where}: {value:g} Hz comes after {before[-1]:g} Hz; sort the rows by frequency"
+        )
     return value
 
 
 def _gain_db(field: str, where: str) -> float:
     value = number(field, where, "gain")
     if abs(value) > _LARGEST_DB:
-        raise UsageError(f"{where}: gain {value:g} is beyond ±{_LARGEST_DB:g} dB; gains are levels in dB re the input")
+        raise UsageError(
+            f"{where}: gain {value:g} is beyond ±{_LARGEST_DB:g} dB; gains are levels in dB "
+            "re the input"
+        )
     return value
 
 
 def _check_extent(freqs: list[float], path: str | os.PathLike[str]) -> None:
     if len(freqs) < 2:
-        raise UsageError(f"{shown(path)} has {len(freqs)} row{'' if len(freqs) == 1 else 's'} of data; a curve takes at least 2")
+        raise UsageError(
+            f"{shown(path)} has {len(freqs)} row{'' if len(freqs) == 1 else 's'} of data; a "
+            "curve takes at least 2"
+        )
     if freqs[-1] < _LOWEST_END_HZ:
-        raise UsageError(f"{shown(path)} ends at {freqs[-1]:g} Hz; are its frequencies in kHz? They must be in Hz")
+        raise UsageError(
+            f"{shown(path)} ends at {freqs[-1]:g} Hz; are its frequencies in kHz? They must "
+            "be in Hz"
+        )
 
 
 def _excerpt(text: str) -> str:

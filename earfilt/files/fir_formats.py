@@ -1,13 +1,14 @@
 """The formats of FIR files, each as a pair: Fir -> bytes, and path -> taps with a header.
 
-What every format carries beside the taps is one *header* (rate, latency, extension rule, what the filter is), as JSON where the
-format has room for text. Files come from anyone: every parser checks sizes before it takes memory, and its result is checked again by
+What every format carries beside the taps is one *header* (rate, latency, extension rule, what the
+filter is), as JSON where the format has room for text. Files come from anyone: every parser checks
+sizes before it takes memory, and its result is checked again by
 :mod:`earfilt.files.firs`.
 
 References
 ----------
-SoX 14.4.2, ``man sox``, effect ``fir``: white-space separated coefficients with ``#`` comments; the output is advanced by
-(taps − 1)/2 samples.
+SoX 14.4.2, ``man sox``, effect ``fir``: white-space separated coefficients with ``#`` comments; the
+output is advanced by (taps − 1)/2 samples.
 """
 
 import io
@@ -24,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earfilt.arrays import Floats
-from earfilt.files.curves import csv_table, number
 from earfilt.errors import UsageError, printable
-from earfilt.synthesis.fir import Fir
+from earfilt.files.curves import csv_table, number
 from earfilt.files.matlab import Value, read_mat, write_mat
 from earfilt.storage.reading import MAX_BYTES, read_bytes, read_text, shown
+from earfilt.synthesis.fir import Fir
 
 MAX_TAPS = 1 << 22
 """Most taps that a file may hold."""
@@ -53,7 +54,13 @@ class Content(NamedTuple):
 
 
 def _header(fir: Fir, **more: int) -> dict[str, Any]:
-    return {"fs": fir.fs, "latency": fir.lookahead, "odd_ends": fir.odd_ends, **more, "meta": dict(fir.meta)}
+    return {
+        "fs": fir.fs,
+        "latency": fir.lookahead,
+        "odd_ends": fir.odd_ends,
+        **more,
+        "meta": dict(fir.meta),
+    }
 
 
 def _header_line(fir: Fir, **more: int) -> str:
@@ -68,7 +75,8 @@ def _header_of(comments: list[str], path: PathLike) -> dict[str, Any]:
 
 def _parse_json(text: str, path: PathLike) -> dict[str, Any]:
     """A JSON object from an untrusted file."""
-    # Containers are counted before parsing: nesting exhausts the stack, and empty ones take 50 bytes of memory for two of text.
+    # Containers are counted before parsing: nesting exhausts the stack, and empty ones take 50
+    # bytes of memory for two of text.
     if text.count("[") + text.count("{") > 10_000 or text.count(",") > MAX_TAPS + 100_000:
         raise UsageError(f"{shown(path)} is not a FIR: its JSON holds too many parts")
     try:
@@ -88,7 +96,14 @@ def _refuse_constant(name: str) -> float:
 
 
 def _write_json(fir: Fir) -> bytes:
-    return (json.dumps(_header(fir) | {"numtaps": fir.numtaps, "taps": fir.taps.tolist()}, allow_nan=False, indent=1) + "\n").encode()
+    return (
+        json.dumps(
+            _header(fir) | {"numtaps": fir.numtaps, "taps": fir.taps.tolist()},
+            allow_nan=False,
+            indent=1,
+        )
+        + "\n"
+    ).encode()
 
 
 def _read_json(path: PathLike) -> Content:
@@ -118,7 +133,9 @@ def _read_csv(path: PathLike) -> Content:
     """The sample column counts from −latency."""
     table = csv_table(read_text(path), path)
     if table.header != CSV_HEADER:
-        raise UsageError(f"{shown(path)} is not a FIR; expected the header line '{','.join(CSV_HEADER)}'")
+        raise UsageError(
+            f"{shown(path)} is not a FIR; expected the header line '{','.join(CSV_HEADER)}'"
+        )
     taps: list[float] = []
     first = 0.0
     for line, fields in table.rows:
@@ -137,11 +154,15 @@ def _read_csv(path: PathLike) -> Content:
 
 
 def _write_txt(fir: Fir) -> bytes:
-    # SoX advances N taps by (N−1)//2; zeros before (a) and behind (b) make that the look-ahead L plus a: N = 2(L+a)+1.
+    # SoX advances N taps by (N−1)//2; zeros before (a) and behind (b) make that the look-ahead L
+    # plus a: N = 2(L+a)+1.
     before = max(0, fir.numtaps - 1 - 2 * fir.lookahead)
     behind = 2 * (fir.lookahead + before) + 1 - fir.numtaps - before
     total = before + fir.numtaps + behind
-    comments = [_header_line(fir, first=before, numtaps=fir.numtaps), f"{total} coefficients for: sox IN OUT fir FILE"]
+    comments = [
+        _header_line(fir, first=before, numtaps=fir.numtaps),
+        f"{total} coefficients for: sox IN OUT fir FILE",
+    ]
     padded = np.pad(fir.taps, (before, behind)).tolist()
     return "\n".join([*(f"# {comment}" for comment in comments), *map(repr, padded), ""]).encode()
 
@@ -150,7 +171,8 @@ def _read_txt(path: PathLike) -> Content:
     lines = read_text(path).splitlines()
     comments = [line.strip()[1:].strip() for line in lines if line.strip().startswith("#")]
     header = _header_of(comments, path)
-    # One word after the other, since the words of 64 MiB would take gigabytes; one beyond the limit is read, and refused.
+    # One word after the other, since the words of 64 MiB would take gigabytes; one beyond the limit
+    # is read, and refused.
     taps = np.fromiter(itertools.islice(_coefficients(lines, path), MAX_TAPS + 1), np.float64)
     if not header or len(taps) > MAX_TAPS:
         return Content(taps, {"latency": (len(taps) - 1) // 2} if len(taps) else {})
@@ -166,13 +188,20 @@ def _coefficients(lines: list[str], path: PathLike) -> Iterator[float]:
 
 def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) -> Floats:
     first, numtaps, latency = (header.get(name) for name in ("first", "numtaps", "latency"))
-    if isinstance(first, int) and isinstance(numtaps, int) and isinstance(latency, int) and first >= 0 and numtaps > 0:
+    if (
+        isinstance(first, int)
+        and isinstance(numtaps, int)
+        and isinstance(latency, int)
+        and first >= 0
+        and numtaps > 0
+    ):
         taps = padded[first : first + numtaps]
         aligned = (len(padded) - 1) // 2 == first + latency
         if aligned and len(taps) == numtaps and np.count_nonzero(taps) == np.count_nonzero(padded):
             return taps
     raise UsageError(
-        f"{shown(path)} is damaged: its comment '{_MARK}…' does not fit its {len(padded)} coefficients; "
+        f"{shown(path)} is damaged: its comment '{_MARK}…' does not fit its {len(padded)} "
+        "coefficients; "
         "take the comment out to have it read as SoX does"
     )
 
@@ -189,20 +218,30 @@ def _write_npy(fir: Fir) -> bytes:
 def _read_npy(path: PathLike) -> Content:
     data = read_bytes(path)
     try:
-        # frombuffer holds the stated shape against the bytes that are there, and takes neither memory nor objects.
+        # frombuffer holds the stated shape against the bytes that are there, and takes neither
+        # memory nor objects.
         version = np.lib.format.read_magic(stream := io.BytesIO(data))
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
         shape, _, dtype = read(stream)
         array = np.frombuffer(data, dtype, count=math.prod(shape), offset=stream.tell())
     except Exception as error:
-        raise UsageError(f"{shown(path)} is not a NumPy array file of numbers: {printable(str(error))}") from error
+        raise UsageError(
+            f"{shown(path)} is not a NumPy array file of numbers: {printable(str(error))}"
+        ) from error
     return Content(_vector(array.reshape(shape), path, "the array"), {})
 
 
 def _vector(array: NDArray[Any], path: PathLike, what: str) -> Floats:
     """Real numbers in one row or column, as float64."""
     if array.dtype.kind not in "fiu" or array.size != max(array.shape, default=0):
-        raise UsageError(f"{shown(path)}: {what} is {array.dtype} of shape {array.shape}; a FIR is one row or column of real numbers")
+        raise UsageError(
+            f"{shown(path)}: {what} is {array.dtype} of shape {array.shape}; a FIR is one row "
+            "or column of real numbers"
+        )
     return array.reshape(-1).astype(np.float64)
 
 
@@ -210,10 +249,14 @@ def _vector(array: NDArray[Any], path: PathLike, what: str) -> Floats:
 
 
 def _write_wav(fir: Fir) -> bytes:
-    """RIFF with IEEE float64 samples; the header is the INFO comment. Written here since libsndfile stamps floats with the time."""
+    """RIFF with IEEE float64 samples; the header is the INFO comment. Written here since libsndfile
+    stamps floats with the time.
+    """
     fs = round(fir.fs or 0)
     if fs != fir.fs or fs >= 1 << 31:
-        raise UsageError(f"a .wav cannot state a sampling rate of {fir.fs} Hz; write .json, .mat or .csv")
+        raise UsageError(
+            f"a .wav cannot state a sampling rate of {fir.fs} Hz; write .json, .mat or .csv"
+        )
     comment = _header_line(fir).encode() + b"\0"
     chunks = [
         (b"fmt ", struct.pack("<HHIIHHH", 3, 1, fs, 8 * fs & 0xFFFFFFFF, 8, 64, 0)),
@@ -240,15 +283,22 @@ def _read_wav(path: PathLike) -> Content:
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         raise UsageError(f"{shown(path)} is not an audio file: {printable(str(error))}") from error
     if channels != 1:
-        raise UsageError(f"{shown(path)} has {channels} channels; a FIR has one, save each channel as a file of its own")
+        raise UsageError(
+            f"{shown(path)} has {channels} channels; a FIR has one, save each channel as a "
+            "file of its own"
+        )
     if len(taps) != min(frames, MAX_TAPS + 1):
-        raise UsageError(f"{shown(path)} is cut short: it states {frames} frames and holds {len(taps)}")
+        raise UsageError(
+            f"{shown(path)} is cut short: it states {frames} frames and holds {len(taps)}"
+        )
     return Content(taps[:, 0], {**_header_of(_info_comments(data), path), "fs": fs})
 
 
 def _info_comments(data: bytes) -> list[str]:
     """INFO comments (ICMT) of a RIFF file's bytes."""
-    lists = [body[4:] for name, body in _chunks(data[12:]) if name == b"LIST" and body[:4] == b"INFO"]
+    lists = [
+        body[4:] for name, body in _chunks(data[12:]) if name == b"LIST" and body[:4] == b"INFO"
+    ]
     texts = [body for info in lists for name, body in _chunks(info) if name == b"ICMT"]
     return [text.rstrip(b"\0").decode("utf-8", "replace") for text in texts]
 
@@ -268,11 +318,21 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _write_mat(fir: Fir) -> bytes:
     rate = {} if fir.fs is None else {"fs": fir.fs}
     meta = json.dumps(dict(fir.meta))
-    return write_mat({"taps": fir.taps, **rate, "latency": float(fir.lookahead), "odd_ends": fir.odd_ends, "meta": meta})
+    return write_mat(
+        {
+            "taps": fir.taps,
+            **rate,
+            "latency": float(fir.lookahead),
+            "odd_ends": fir.odd_ends,
+            "meta": meta,
+        }
+    )
 
 
 def _read_mat(path: PathLike) -> Content:
-    """Variables ``taps`` (or the only vector there is), ``fs``, ``latency``, ``odd_ends`` and ``meta`` (JSON)."""
+    """Variables ``taps`` (or the only vector there is), ``fs``, ``latency``, ``odd_ends`` and
+    ``meta`` (JSON).
+    """
     data = read_bytes(path)
     try:
         found = read_mat(data, limit=MAX_BYTES)
@@ -283,12 +343,16 @@ def _read_mat(path: PathLike) -> Content:
     chosen = vectors[0] if len(vectors) == 1 else "taps"
     if chosen not in arrays:
         raise UsageError(f"{shown(path)} is not a FIR: it has no vector of numbers called 'taps'")
-    return Content(_vector(arrays[chosen], path, f"'{printable(chosen)}'"), _mat_header(found, path))
+    return Content(
+        _vector(arrays[chosen], path, f"'{printable(chosen)}'"), _mat_header(found, path)
+    )
 
 
 def _mat_header(found: Mapping[str, Value], path: PathLike) -> dict[str, Any]:
     given = {name: found[name] for name in ("fs", "latency", "odd_ends") if name in found}
-    header: dict[str, Any] = {n: v.item() if not isinstance(v, str) and v.size == 1 else v for n, v in given.items()}
+    header: dict[str, Any] = {
+        n: v.item() if not isinstance(v, str) and v.size == 1 else v for n, v in given.items()
+    }
     # MATLAB's whole numbers are doubles, and its truth values small integers.
     if isinstance(header.get("latency"), float) and header["latency"].is_integer():
         header["latency"] = int(header["latency"])

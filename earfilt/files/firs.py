@@ -1,7 +1,9 @@
 """FIR files: the effective FIR for other programs, and back again to the same bits.
 
-A file that earfilt wrote says its rate, latency and extension rule (:mod:`earfilt.files.fir_formats`). One made elsewhere means what its
-usual reader takes it for: SoX advances a ``.txt`` by half its taps; of the others, symmetric taps are centred and the rest are causal.
+A file that earfilt wrote says its rate, latency and extension rule
+(:mod:`earfilt.files.fir_formats`). One made elsewhere means what its usual reader takes it for: SoX
+advances a ``.txt`` by half its taps; of the others, symmetric taps are centred and the rest are
+causal.
 """
 
 from pathlib import Path
@@ -9,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from earfilt.files.curves import csv_table, read_curve
 from earfilt.errors import UsageError, printable
-from earfilt.synthesis.fir import Fir
+from earfilt.files.curves import csv_table, read_curve
 from earfilt.files.fir_formats import CSV_HEADER, MAX_TAPS, READERS, WRITERS, Content, PathLike
 from earfilt.storage.reading import read_text, shown
 from earfilt.storage.writing import write_bytes
+from earfilt.synthesis.fir import Fir
 
 __all__ = ["SUFFIXES", "fir_bytes", "holds_fir", "read_curve", "read_fir", "write_fir"]
 
@@ -44,23 +46,29 @@ def read_fir(path: PathLike, *, latency: int | None = None) -> Fir:
     Raises
     ------
     UsageError
-        Not such a file, damaged, too large (64 MiB, 2²² taps), not finite, or ``latency`` contradicts it.
+        Not such a file, damaged, too large (64 MiB, 2²² taps), not finite, or ``latency``
+        contradicts it.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in READERS:
         raise UsageError(f"{shown(path)} is no FIR file; {_KNOWN}")
     content = READERS[suffix](path)
     if not 0 < len(content.taps) <= MAX_TAPS:
-        raise UsageError(f"{shown(path)} holds {len(content.taps)} taps; 1 to {MAX_TAPS} are possible")
+        raise UsageError(
+            f"{shown(path)} holds {len(content.taps)} taps; 1 to {MAX_TAPS} are possible"
+        )
     if not np.isfinite(content.taps).all():
-        raise UsageError(f"{shown(path)}: tap {int(np.argmin(np.isfinite(content.taps)))} is not a finite number")
+        raise UsageError(
+            f"{shown(path)}: tap {int(np.argmin(np.isfinite(content.taps)))} is not a finite number"
+        )
     return _build(content, path, latency)
 
 
 def write_fir(fir: Fir, path: PathLike, *, force: bool = False) -> None:
     """Write a FIR in the format of the extension; :func:`read_fir` reads it back to the same bits.
 
-    ``.npy`` holds the bare taps: rate and extension rule are lost, and the look-ahead where it is not the one the reader assumes.
+    ``.npy`` holds the bare taps: rate and extension rule are lost, and the look-ahead where it is
+    not the one the reader assumes.
 
     Raises
     ------
@@ -87,7 +95,8 @@ def fir_bytes(fir: Fir, path: PathLike) -> bytes:
 
 
 def holds_fir(path: PathLike) -> bool:
-    """Whether a file holds a FIR (True) or a curve (False): a ``.csv`` by its header line, all others by extension.
+    """Whether a file holds a FIR (True) or a curve (False): a ``.csv`` by its header line, all
+    others by extension.
 
     Raises
     ------
@@ -105,13 +114,27 @@ def _build(content: Content, path: PathLike, latency: int | None) -> Fir:
     taps, header = content
     stated = header.get("latency")
     if stated is not None and latency is not None and stated != latency:
-        raise UsageError(f"{shown(path)} says its own latency, {_excerpt(stated)} samples; leave --latency {latency} out")
-    lookahead = next((value for value in (stated, latency) if value is not None), _assumed_lookahead(taps))
-    if not isinstance(lookahead, int) or isinstance(lookahead, bool) or not 0 <= lookahead < len(taps):
-        raise UsageError(f"{shown(path)}: latency {_excerpt(lookahead)}; it must be 0 to {len(taps) - 1} samples for {len(taps)} taps")
+        raise UsageError(
+            f"{shown(path)} says its own latency, {_excerpt(stated)} samples; leave --latency "
+            f"{latency} out"
+        )
+    lookahead = next(
+        (value for value in (stated, latency) if value is not None), _assumed_lookahead(taps)
+    )
+    if (
+        not isinstance(lookahead, int)
+        or isinstance(lookahead, bool)
+        or not 0 <= lookahead < len(taps)
+    ):
+        raise UsageError(
+            f"{shown(path)}: latency {_excerpt(lookahead)}; it must be 0 to {len(taps) - 1} "
+            f"samples for {len(taps)} taps"
+        )
     odd_ends, meta = header.get("odd_ends", False), header.get("meta", {})
     if not isinstance(odd_ends, bool) or not isinstance(meta, dict):
-        raise UsageError(f"{shown(path)} is damaged: odd_ends must be true or false, and meta an object")
+        raise UsageError(
+            f"{shown(path)} is damaged: odd_ends must be true or false, and meta an object"
+        )
     return Fir(taps, _checked_fs(header.get("fs"), path), lookahead, odd_ends, meta)
 
 
@@ -119,7 +142,10 @@ def _checked_fs(fs: object, path: PathLike) -> float | None:
     if fs is None:
         return None
     if isinstance(fs, bool) or not isinstance(fs, int | float) or not 0 < fs <= _MAX_FS:
-        raise UsageError(f"{shown(path)}: sampling rate {_excerpt(fs)}; it must be above 0 and at most {_MAX_FS:g} Hz")
+        raise UsageError(
+            f"{shown(path)}: sampling rate {_excerpt(fs)}; it must be above 0 and at most "
+            f"{_MAX_FS:g} Hz"
+        )
     return float(fs)
 
 

@@ -1,7 +1,8 @@
-"""MATLAB files of level 5 (``save -v6``, ``-v7``), as far as a FIR needs them: real arrays, truth values and text.
+"""MATLAB files of level 5 (``save -v6``, ``-v7``), as far as a FIR needs them: real arrays, truth
+values and text.
 
-Own code instead of scipy's reader, which ends the interpreter (SIGSEGV) on some damaged files; here every size is held against the
-bytes that are there.
+Own code instead of scipy's reader, which ends the interpreter (SIGSEGV) on some damaged files; here
+every size is held against the bytes that are there.
 
 References
 ----------
@@ -22,7 +23,18 @@ Value = NDArray[np.generic] | str
 _HEADER = 128
 _COMPRESSED, _MATRIX = 15, 14
 _UTF8, _INT8, _INT32, _UINT32, _DOUBLE = 16, 1, 5, 6, 9
-_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_TYPES = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+}
 _ENCODINGS = {1: "latin-1", 2: "latin-1", 4: "utf-16", _UTF8: "utf-8", 17: "utf-16", 18: "utf-32"}
 _CHAR_CLASS, _DOUBLE_CLASS, _UINT8_CLASS = 4, 6, 9
 _NUMBER_CLASSES = range(6, 16)
@@ -35,7 +47,8 @@ class _Element(NamedTuple):
 
 
 def read_mat(data: bytes, *, limit: int) -> dict[str, Value]:
-    """Variables of a level 5 file that are real arrays or text; others (cells, structures, complex or sparse ones) are passed over.
+    """Variables of a level 5 file that are real arrays or text; others (cells, structures, complex
+    or sparse ones) are passed over.
 
     Parameters
     ----------
@@ -54,7 +67,11 @@ def read_mat(data: bytes, *, limit: int) -> dict[str, Value]:
     ValueError
         Not such a file, damaged, or beyond the limit.
     """
-    if len(data) < _HEADER or data[126:128] not in (b"IM", b"MI") or data[125 if data[126:128] == b"IM" else 124] != 1:
+    if (
+        len(data) < _HEADER
+        or data[126:128] not in (b"IM", b"MI")
+        or data[125 if data[126:128] == b"IM" else 124] != 1
+    ):
         raise ValueError("it is no MATLAB file of level 5; save it with -v7")
     order = "<" if data[126:128] == b"IM" else ">"
     found: dict[str, Value] = {}
@@ -70,7 +87,9 @@ def read_mat(data: bytes, *, limit: int) -> dict[str, Value]:
 
 
 def write_mat(values: Mapping[str, NDArray[np.float64] | float | bool | str]) -> bytes:
-    """A level 5 file: arrays as columns, numbers, truth values, and ASCII text. Equal values make equal bytes."""
+    """A level 5 file: arrays as columns, numbers, truth values, and ASCII text. Equal values make
+    equal bytes.
+    """
     header = b"MATLAB 5.0 MAT-file, written by earfilt".ljust(124) + b"\x00\x01IM"
     return header + b"".join(_matrix(name, value) for name, value in values.items())
 
@@ -97,7 +116,9 @@ def _element(kind: int, body: bytes) -> bytes:
 
 
 def _elements(data: bytes, order: str) -> Iterator[_Element]:
-    """The elements of a level 5 stream; bodies are padded to 8 bytes, and those of up to 4 bytes may stand in the tag."""
+    """The elements of a level 5 stream; bodies are padded to 8 bytes, and those of up to 4 bytes
+    may stand in the tag.
+    """
     at = 0
     while at + 8 <= len(data):
         kind, size = struct.unpack_from(order + "II", data, at)
@@ -137,7 +158,10 @@ def _variable(body: bytes, order: str) -> Iterator[tuple[str, Value]]:
     if bits & 0xFF == _CHAR_CLASS:
         yield label, _text(real, order)
     else:
-        yield label, _array(real, struct.unpack(f"{order}{len(shape.body) // 4}i", shape.body), order)
+        yield (
+            label,
+            _array(real, struct.unpack(f"{order}{len(shape.body) // 4}i", shape.body), order),
+        )
 
 
 def _text(real: _Element, order: str) -> str:
@@ -150,6 +174,10 @@ def _text(real: _Element, order: str) -> str:
 def _array(real: _Element, shape: tuple[int, ...], order: str) -> NDArray[np.generic]:
     """Numbers are stored in the smallest type that holds them, whatever the variable's class."""
     dtype = np.dtype(order + _TYPES.get(real.kind, "V1"))
-    if dtype.kind == "V" or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(real.body):
+    if (
+        dtype.kind == "V"
+        or min(shape, default=0) < 0
+        or math.prod(shape) * dtype.itemsize != len(real.body)
+    ):
         raise ValueError("it is damaged")
     return np.frombuffer(real.body, dtype).reshape(shape, order="F")

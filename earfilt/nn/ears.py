@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from earfilt.ears.kinds import documented
-from earfilt.synthesis.spectrum import frequency_response
 from earfilt.nn.module import EarFilter
+from earfilt.synthesis.spectrum import frequency_response
 
 __all__ = ["HeadphoneFilter", "MiddleEarFilter", "OuterMiddleEarFilter"]
 
@@ -23,8 +23,9 @@ class HeadphoneFilter(EarFilter):
     order : int
         Number of taps − 1 of one pass, ≥ 2.
     phase_type : {'minimum', 'zero'}
-        One causal pass of a minimum-phase FIR, or forwards and backwards (as ``scipy.signal.filtfilt``) with the square root of the
-        amplitude, so that the audio gets the table's magnitude either way.
+        One causal pass of a minimum-phase FIR, or forwards and backwards (as
+        ``scipy.signal.filtfilt``) with the square root of the amplitude, so that the audio gets the
+        table's magnitude either way.
     learnable : bool
         ``frequency_data`` becomes a parameter (44 numbers); column 0 is shown and never used.
     compensate_delay : bool
@@ -44,7 +45,8 @@ class HeadphoneFilter(EarFilter):
     Raises
     ------
     UsageError
-        A ValueError: fs not positive, or too low to keep two rows; order < 2; an unknown phase type.
+        A ValueError: fs not positive, or too low to keep two rows; order < 2; an unknown phase
+        type.
 
     References
     ----------
@@ -74,7 +76,9 @@ class HeadphoneFilter(EarFilter):
         super().__init__(documented.headphone(fs, order, phase_type), learnable)
         self.compensate_delay = bool(compensate_delay)
         gains = torch.tensor(self._ear.numbers)
-        self._store("frequency_data", torch.stack([self._freqs, gains], 1), dtype, learnable=self.learnable)
+        self._store(
+            "frequency_data", torch.stack([self._freqs, gains], 1), dtype, learnable=self.learnable
+        )
         _ = self.taps()
 
     def _numbers(self) -> Tensor:
@@ -84,7 +88,9 @@ class HeadphoneFilter(EarFilter):
         return 1.0
 
     def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
-        """Frequencies (nfft//2 + 1,) in Hz and complex response of what ``forward`` does; exact for any ``nfft``."""
+        """Frequencies (nfft//2 + 1,) in Hz and complex response of what ``forward`` does; exact for
+        any ``nfft``.
+        """
         return self.get_effective_response(nfft)
 
     def get_parameters(self) -> dict[str, Any]:
@@ -100,7 +106,10 @@ class HeadphoneFilter(EarFilter):
         }
 
     def extra_repr(self) -> str:
-        return f"fs={self.fs}, order={self.order}, phase_type={self.phase_type}, learnable={self.learnable}"
+        return (
+            f"fs={self.fs}, order={self.order}, phase_type={self.phase_type}, "
+            f"learnable={self.learnable}"
+        )
 
 
 @final
@@ -112,19 +121,21 @@ class MiddleEarFilter(EarFilter):
     fs : float
         Sampling rate in Hz.
     filter_type : {'lopezpoveda2001', 'jepsen2008', 'goode1994'}
-        Stapes peak velocity at 0 dB SPL; inverse stapes impedance; velocity from stapes displacement (the AMT's default points).
+        Stapes peak velocity at 0 dB SPL; inverse stapes impedance; velocity from stapes
+        displacement (the AMT's default points).
     order : int
         Number of taps − 1 of one pass, even, ≥ 2.
     phase_type : {'minimum', 'zero'}
         As for HeadphoneFilter.
     normalize_gain : bool
-        The effective response peaks at 0 dB. Without it the response is m/s per Pa (lopezpoveda2001, goode1994; peak −66 dB) or peaks
-        at 1e-8·10^(104/20) (jepsen2008).
+        The effective response peaks at 0 dB. Without it the response is m/s per Pa
+        (lopezpoveda2001, goode1994; peak −66 dB) or peaks at 1e-8·10^(104/20) (jepsen2008).
     learnable : bool
         ``frequency_data``, and ``gain_normalization`` where ``normalize_gain``, become parameters.
     compensate_delay : bool
-        With minimum phase the first order//2 output samples are dropped, as documented. A minimum-phase FIR has no such delay, so this
-        advances the signal (ruling 7); the command line never does it.
+        With minimum phase the first order//2 output samples are dropped, as documented. A
+        minimum-phase FIR has no such delay, so this advances the signal (ruling 7); the command
+        line never does it.
     dtype : torch.dtype
         Of the stored numbers.
 
@@ -148,8 +159,9 @@ class MiddleEarFilter(EarFilter):
 
     References
     ----------
-    Lopez-Poveda & Meddis (2001), J. Acoust. Soc. Am. 110, 3107-3118, Fig. 2(b); Jepsen, Ewert & Dau (2008), J. Acoust. Soc. Am. 124,
-    422-438; Goode, Killion, Nakamura & Nishihara (1994), Am. J. Otol. 15, 145-154, Fig. 1.
+    Lopez-Poveda & Meddis (2001), J. Acoust. Soc. Am. 110, 3107-3118, Fig. 2(b); Jepsen, Ewert & Dau
+    (2008), J. Acoust. Soc. Am. 124, 422-438; Goode, Killion, Nakamura & Nishihara (1994), Am. J.
+    Otol. 15, 145-154, Fig. 1.
     """
 
     frequency_data: Tensor
@@ -166,17 +178,28 @@ class MiddleEarFilter(EarFilter):
         compensate_delay: bool = True,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        ear = documented.middle_ear(fs, filter_type, order, phase_type, normalize_gain=bool(normalize_gain))
+        ear = documented.middle_ear(
+            fs, filter_type, order, phase_type, normalize_gain=bool(normalize_gain)
+        )
         super().__init__(ear, learnable)
         self.filter_type = filter_type
         self.normalize_gain = bool(normalize_gain)
         self.compensate_delay = bool(compensate_delay)
-        self._dropped = self.group_delay if self.compensate_delay and self.phase_type == "minimum" else 0
+        self._dropped = (
+            self.group_delay if self.compensate_delay and self.phase_type == "minimum" else 0
+        )
         self.reference_gain = ear.reference_gain
         relative = torch.tensor(ear.numbers)
-        self._store("frequency_data", torch.stack([self._freqs, relative], 1), dtype, learnable=self.learnable)
+        self._store(
+            "frequency_data",
+            torch.stack([self._freqs, relative], 1),
+            dtype,
+            learnable=self.learnable,
+        )
         gain_db = torch.tensor(ear.gain_db(), dtype=torch.float64)
-        self._store("gain_normalization", gain_db, dtype, learnable=self.learnable and self.normalize_gain)
+        self._store(
+            "gain_normalization", gain_db, dtype, learnable=self.learnable and self.normalize_gain
+        )
         _ = self.taps()
 
     def _numbers(self) -> Tensor:
@@ -186,12 +209,15 @@ class MiddleEarFilter(EarFilter):
         return torch.pow(10.0, self._value("gain_normalization") / 20.0)
 
     def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
-        """Frequencies (nfft//2 + 1,) in Hz and complex response, normalisation included; exact for any ``nfft``."""
+        """Frequencies (nfft//2 + 1,) in Hz and complex response, normalisation included; exact for
+        any ``nfft``.
+        """
         return self.get_effective_response(nfft)
 
     def extra_repr(self) -> str:
         return (
-            f"fs={self.fs}, filter_type={self.filter_type}, order={self.order}, phase_type={self.phase_type}, "
+            f"fs={self.fs}, filter_type={self.filter_type}, order={self.order}, "
+            f"phase_type={self.phase_type}, "
             f"normalize_gain={self.normalize_gain}, learnable={self.learnable}"
         )
 
@@ -205,8 +231,8 @@ class OuterMiddleEarFilter(EarFilter):
     fs : float
         Sampling rate in Hz.
     compensation_type : {'tfOuterMiddle1997', 'tfOuterMiddle2007'}
-        Middle ear of Moore et al. (1997), data as revised in 2006, or of ANSI S3.4-2007 (ruling 11: the first is not the table that was
-        published in 1997).
+        Middle ear of Moore et al. (1997), data as revised in 2006, or of ANSI S3.4-2007 (ruling 11:
+        the first is not the table that was published in 1997).
     field_type : {'free', 'diffuse'}
         Sound field of the outer ear's transfer function (ANSI S3.4-2007).
     flow, fhigh : float
@@ -218,8 +244,9 @@ class OuterMiddleEarFilter(EarFilter):
     dtype : torch.dtype
         Of the stored numbers.
     convention : {'amt', 'published'}
-        What the audio gets: four times the published dB, as documented and as the Auditory Modeling Toolbox does (one pass has
-        amplitude 10^(dB/10), and there are two), or the published dB once (ruling 6).
+        What the audio gets: four times the published dB, as documented and as the Auditory Modeling
+        Toolbox does (one pass has amplitude 10^(dB/10), and there are two), or the published dB
+        once (ruling 6).
     phase_type : {'zero', 'minimum'}
         Forwards and backwards, or one causal pass of the same effective magnitude.
 
@@ -239,7 +266,8 @@ class OuterMiddleEarFilter(EarFilter):
 
     References
     ----------
-    ANSI S3.4-2007; Moore, Glasberg & Baer (1997), J. Audio Eng. Soc. 45, 224-240; Glasberg & Moore (2002), J. Audio Eng. Soc. 50, 331-342.
+    ANSI S3.4-2007; Moore, Glasberg & Baer (1997), J. Audio Eng. Soc. 45, 224-240; Glasberg & Moore
+    (2002), J. Audio Eng. Soc. 50, 331-342.
     """
 
     tf_gains: Tensor
@@ -258,7 +286,16 @@ class OuterMiddleEarFilter(EarFilter):
         convention: str = "amt",
         phase_type: str = "zero",
     ) -> None:
-        ear = documented.outer_middle_ear(fs, compensation_type, field_type, order, phase_type, flow=flow, fhigh=fhigh, convention=convention)
+        ear = documented.outer_middle_ear(
+            fs,
+            compensation_type,
+            field_type,
+            order,
+            phase_type,
+            flow=flow,
+            fhigh=fhigh,
+            convention=convention,
+        )
         super().__init__(ear, learnable)
         self.compensation_type = compensation_type
         self.field_type = field_type
@@ -283,7 +320,9 @@ class OuterMiddleEarFilter(EarFilter):
         return self.fvec, self.tf_gains
 
     def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
-        """Frequencies (nfft//2 + 1,) in Hz and response in dB of the FIR of one pass; exact for any ``nfft``."""
+        """Frequencies (nfft//2 + 1,) in Hz and response in dB of the FIR of one pass; exact for any
+        ``nfft``.
+        """
         response = frequency_response(self._taps().one_pass, nfft)
         tiny = torch.finfo(torch.float64).tiny
         return self._frequencies(nfft, response), 20.0 * torch.log10(response.abs().clamp(min=tiny))

@@ -1,6 +1,8 @@
-"""An ear as a torch module: its numbers kept in float64, redesigned when they change, applied as one convolution.
+"""An ear as a torch module: its numbers kept in float64, redesigned when they change, applied as
+one convolution.
 
-``EarFilter`` is the private base of the final classes in ``filters``. What a filter *is* stands in ``ear`` and
+``EarFilter`` is the private base of the final classes in ``filters``. What a filter *is* stands in
+``ear`` and
 ``ears``; how it is applied stands in ``fftconv``, once.
 """
 
@@ -11,11 +13,11 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from earfilt.synthesis.spectrum import frequency_response
 from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.ear import Ear, Passes
-from earfilt.errors import DtypeError, UsageError
 from earfilt.engine.tensors import convolve
+from earfilt.errors import DtypeError, UsageError
+from earfilt.synthesis.spectrum import frequency_response
 
 
 class EarFilter(nn.Module):
@@ -35,10 +37,12 @@ class EarFilter(nn.Module):
         self._exact: dict[str, Tensor] = {}
         self._cache: tuple[list[Tensor], Passes[Tensor]] | None = None
 
-    # -- the numbers ------------------------------------------------------------------------------------------------------------
+    # -- the numbers -----------------------------------------------------------------------------
 
     def _store(self, name: str, values: Tensor, dtype: torch.dtype, *, learnable: bool) -> None:
-        """Keep float64 numbers under a public name, as a parameter or a buffer of the module's dtype."""
+        """Keep float64 numbers under a public name, as a parameter or a buffer of the module's
+        dtype.
+        """
         if not dtype.is_floating_point:
             raise DtypeError(f"dtype is {dtype}; allowed: floating-point dtypes")
         shown = values.to(dtype)
@@ -49,7 +53,9 @@ class EarFilter(nn.Module):
         self._exact[name] = values
 
     def _value(self, name: str) -> Tensor:
-        """The numbers in float64; one that still equals its rounded original stands for that original."""
+        """The numbers in float64; one that still equals its rounded original stands for that
+        original.
+        """
         shown: Tensor = getattr(self, name)
         exact = self._exact[name]
         shown = shown.to(exact.device)
@@ -58,12 +64,18 @@ class EarFilter(nn.Module):
         return wide + torch.where(kept, exact - wide.detach(), 0.0)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # Casts and moves change what is shown; grid and numbers stay float64 and follow to the device (MPS has no float64).
+        # Casts and moves change what is shown; grid and numbers stay float64 and follow to the
+        # device (MPS has no float64).
         with torch.no_grad():
             exact = {name: self._value(name) for name in self._exact}
         super()._apply(fn, recurse)
         with torch.no_grad():
-            for name, value in exact.items():  # a wider dtype than before shows the digits that a narrower one had lost
+            for (
+                name,
+                value,
+            ) in (
+                exact.items()
+            ):  # a wider dtype than before shows the digits that a narrower one had lost
                 getattr(self, name).copy_(value)
         device = getattr(self, next(iter(exact))).device
         home = torch.device("cpu") if device.type == "mps" else device
@@ -78,7 +90,7 @@ class EarFilter(nn.Module):
         shown: Tensor = getattr(self, next(iter(self._exact)))
         return shown.dtype
 
-    # -- the design -------------------------------------------------------------------------------------------------------------
+    # -- the design ------------------------------------------------------------------------------
 
     @abstractmethod
     def _numbers(self) -> Tensor:
@@ -93,14 +105,20 @@ class EarFilter(nn.Module):
         return Passes(one_pass, effective * self._gain())
 
     def _taps(self) -> Passes[Tensor]:
-        """The current design; outside of what torch.compile sees, since a search and a cache have nothing to fuse."""
+        """The current design; outside of what torch.compile sees, since a search and a cache have
+        nothing to fuse.
+        """
         if torch.compiler.is_compiling():
             return torch.compiler.disable(self._current)()
         return self._current()
 
     def _current(self) -> Passes[Tensor]:
         """The design: made anew where gradients flow, else cached until a number changes."""
-        if self.training and torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters()):
+        if (
+            self.training
+            and torch.is_grad_enabled()
+            and any(p.requires_grad for p in self.parameters())
+        ):
             return self._design()
         with torch.inference_mode(False), torch.no_grad():
             # Compared by value: an edit through `.data` does not raise a tensor's version.
@@ -111,7 +129,9 @@ class EarFilter(nn.Module):
 
     @property
     def fir_coeffs(self) -> Tensor:
-        """(order + 1,) FIR of one pass, scaled, without ``gain_normalization``; the module's dtype and device."""
+        """(order + 1,) FIR of one pass, scaled, without ``gain_normalization``; the module's dtype
+        and device.
+        """
         shown: Tensor = getattr(self, next(iter(self._exact)))
         return self._taps().one_pass.to(shown)
 
@@ -121,7 +141,8 @@ class EarFilter(nn.Module):
         Returns
         -------
         (numtaps,) float64
-            order + 1 causal taps (minimum phase), or 2·order + 1 taps centred on time zero (zero phase).
+            order + 1 causal taps (minimum phase), or 2·order + 1 taps centred on time zero (zero
+            phase).
         """
         return self._taps().effective
 
@@ -130,7 +151,7 @@ class EarFilter(nn.Module):
         """Index of the tap at time zero in ``taps()``: 0, or order for zero phase."""
         return self._ear.lookahead
 
-    # -- the application --------------------------------------------------------------------------------------------------------
+    # -- the application -------------------------------------------------------------------------
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter a signal.
@@ -143,7 +164,8 @@ class EarFilter(nn.Module):
         Returns
         -------
         (..., T) tensor of x's dtype and device
-            MiddleEarFilter with ``compensate_delay`` and minimum phase: (..., T − order//2) when T > order//2.
+            MiddleEarFilter with ``compensate_delay`` and minimum phase: (..., T − order//2) when T
+            > order//2.
 
         Raises
         ------
@@ -154,7 +176,9 @@ class EarFilter(nn.Module):
         """
         _check_signal(x)
         work = x if x.dtype in (torch.float32, torch.float64) else x.float()
-        y = convolve(work, self.taps().to(work), lookahead=self.lookahead, odd_ends=self.phase_type == "zero").to(x.dtype)
+        y = convolve(
+            work, self.taps().to(work), lookahead=self.lookahead, odd_ends=self.phase_type == "zero"
+        ).to(x.dtype)
         return y[..., self._dropped :] if self._dropped < x.shape[-1] else y
 
     def get_effective_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
@@ -176,7 +200,9 @@ class EarFilter(nn.Module):
         return self._frequencies(nfft, response), response
 
     def _frequencies(self, nfft: int, like: Tensor) -> Tensor:
-        return torch.arange(nfft // 2 + 1, dtype=torch.float64, device=like.device) * (self.fs / nfft)
+        return torch.arange(nfft // 2 + 1, dtype=torch.float64, device=like.device) * (
+            self.fs / nfft
+        )
 
     def published_curve(self) -> PublishedCurve:
         """The points and the curve that the design aims at, for a tolerance or a figure.
@@ -188,6 +214,12 @@ class EarFilter(nn.Module):
 
 def _check_signal(x: Tensor) -> None:
     if not x.dtype.is_floating_point:
-        raise DtypeError(f"the signal's dtype is {x.dtype}; filters take floating-point samples: convert with x.float() and scale first")
+        raise DtypeError(
+            f"the signal's dtype is {x.dtype}; filters take floating-point samples: convert "
+            "with x.float() and scale first"
+        )
     if x.ndim == 0 or x.shape[-1] == 0:
-        raise UsageError(f"the signal's shape is {tuple(x.shape)}; the last dimension is time and must hold at least one sample")
+        raise UsageError(
+            f"the signal's shape is {tuple(x.shape)}; the last dimension is time and must "
+            "hold at least one sample"
+        )

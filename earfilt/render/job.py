@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from earfilt.audio import Exists
-from earfilt.errors import UsageError
 from earfilt.chains.request import FilterSpec
+from earfilt.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -15,18 +15,21 @@ class Options:
     Parameters
     ----------
     subtype : str, optional
-        Sample format of the output, e.g. PCM_24 or FLOAT; default the source's, or the nearest lossless one.
+        Sample format of the output, e.g. PCM_24 or FLOAT; default the source's, or the nearest
+        lossless one.
     format : str, optional
         Container of the output, e.g. wav or flac; default by the output's extension.
     gain_db : float
         Gain in dB beside the filter; levels are never normalised unasked.
     clip : 'warn', 'error', 'rescale' or 'float'
-        What happens to samples beyond full scale: clipped and counted; an error that leaves no file; a second pass with the gain that
-        fits; or a floating-point output, where nothing clips.
+        What happens to samples beyond full scale: clipped and counted; an error that leaves no
+        file; a second pass with the gain that fits; or a floating-point output, where nothing
+        clips.
     dither : bool
         Triangular dither before rounding to integers, seeded from the file's relative path.
     precision : 'auto', 'float32' or 'float64'
-        Of the computation; auto is float64 where source or output has more than 16 bits (24- and 32-bit integers, DOUBLE).
+        Of the computation; auto is float64 where source or output has more than 16 bits (24- and
+        32-bit integers, DOUBLE).
     device : str
         cpu, cuda, cuda:N, mps, or auto.
     metadata : bool
@@ -38,7 +41,8 @@ class Options:
     full_scale_spl : float, optional
         Level of digital full scale in dB SPL, for the levels in the report.
     full_scale : 'peak' or 'rms'
-        What that level belongs to: rms: a signal whose RMS is 1.0 (AMT: 93.98 or 100 dB); peak: a full-scale sine, peak 1.0.
+        What that level belongs to: rms: a signal whose RMS is 1.0 (AMT: 93.98 or 100 dB); peak: a
+        full-scale sine, peak 1.0.
     exists : 'refuse', 'force' or 'skip'
         What to do where the output exists.
     in_place : bool
@@ -63,11 +67,15 @@ class Options:
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
-                raise UsageError(f"{name} is '{getattr(self, name)}'; it can be {', '.join(allowed)}")
+                raise UsageError(
+                    f"{name} is '{getattr(self, name)}'; it can be {', '.join(allowed)}"
+                )
         if not abs(self.gain_db) <= 400.0:
             raise UsageError(f"gain is {self.gain_db} dB; it must be −400 to 400 dB")
         if self.full_scale_spl is not None and not abs(self.full_scale_spl) <= 400.0:
-            raise UsageError(f"full scale is {self.full_scale_spl} dB SPL; it must be −400 to 400 dB SPL")
+            raise UsageError(
+                f"full scale is {self.full_scale_spl} dB SPL; it must be −400 to 400 dB SPL"
+            )
 
 
 _CHOICES = {

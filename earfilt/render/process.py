@@ -1,7 +1,7 @@
 """One file: source -> reader -> engine -> writer -> destination, and the record of it.
 
-Everything that can be refused is refused before the first byte is written. The engine is loaded by `filter_file` only, after the
-source was looked at, and torch only for another device than the CPU.
+Everything that can be refused is refused before the first byte is written. The engine is loaded by
+`filter_file` only, after the source was looked at, and torch only for another device than the CPU.
 """
 
 import hashlib
@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from earfilt import __version__, audio
-from earfilt.chains import describe
 from earfilt.audio import tags
 from earfilt.audio.formats import Target
 from earfilt.audio.output_format import plan_target
 from earfilt.audio.reader import short_message
-from earfilt.errors import AudioError, UsageError, printable
+from earfilt.chains import describe
 from earfilt.chains.request import FilterSpec
+from earfilt.errors import AudioError, UsageError, printable
 from earfilt.render.job import FileJob, Options
 from earfilt.render.record import Row, decibels
 from earfilt.units import db_to_gain, gain_to_db
 
 if TYPE_CHECKING:
-    from earfilt.synthesis.fir import Fir
     from earfilt.engine.pipeline import Levels, SampleFormat
+    from earfilt.synthesis.fir import Fir
 
 __all__ = ["FileJob", "Options", "Row", "check", "filter_file"]
 
@@ -52,7 +52,9 @@ def check(job: FileJob) -> audio.AudioInfo | None:
         The source is missing, no audio, damaged or cut short; the destination cannot be written.
     """
     options = job.options
-    audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
+    audio.check_destination(
+        job.source, job.destination, exists=options.exists, in_place=options.in_place
+    )
     if audio.is_stream(job.source):
         return None
     info = audio.probe(job.source)
@@ -80,17 +82,26 @@ def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = N
     UsageError
         As `check`, or the filter does not go with this sampling rate.
     AudioError
-        As `check`, or reading or writing failed; NaN in the source; clipping, where that is an error. No output is left.
+        As `check`, or reading or writing failed; NaN in the source; clipping, where that is an
+        error. No output is left.
     BrokenPipeError
         The reader of the standard output went away.
     """
     started, options = time.perf_counter(), job.options
-    if options.exists == "skip" and os.path.lexists(job.destination) and not audio.is_stream(job.destination):
+    if (
+        options.exists == "skip"
+        and os.path.lexists(job.destination)
+        and not audio.is_stream(job.destination)
+    ):
         return Row(job.source, job.destination, job.name, "skipped", filter=job.spec.name)
-    streams = audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
+    streams = audio.check_destination(
+        job.source, job.destination, exists=options.exists, in_place=options.in_place
+    )
     directory = None if streams else os.path.dirname(os.path.abspath(job.destination))
     twice = options.clip == "rescale"
-    with audio.open_reader(job.source, repair=options.repair, spool=twice, spool_dir=directory) as reader:
+    with audio.open_reader(
+        job.source, repair=options.repair, spool=twice, spool_dir=directory
+    ) as reader:
         row = _Run(job, reader, threads, progress).row()
     row.seconds = round(time.perf_counter() - started, 6)
     return row
@@ -117,7 +128,9 @@ def _suffix(path: str) -> str:
 class _Run:
     """The steps for one open source."""
 
-    def __init__(self, job: FileJob, reader: audio.Reader, threads: int, progress: Progress | None) -> None:
+    def __init__(
+        self, job: FileJob, reader: audio.Reader, threads: int, progress: Progress | None
+    ) -> None:
         self.job, self.options, self.reader, self.progress = job, job.options, reader, progress
         self.info = reader.info
         planned = _plan(job, self.info)
@@ -126,9 +139,13 @@ class _Run:
         self.fir = realise(job.spec, self.info.fs)
         self.tail = self.fir.numtaps - 1 if self.options.tail == "keep" else 0
         if self.tail and self.fir.lookahead:
-            raise UsageError("--tail keep needs a causal filter, this one looks ahead: add --phase minimum")
+            raise UsageError(
+                "--tail keep needs a causal filter, this one looks ahead: add --phase minimum"
+            )
         self.target, self.warnings = _plan(job, self.info, self.tail) if self.tail else planned
-        self.precision: Literal["float32", "float64"] = _precision(self.options.precision, self.info, self.target)
+        self.precision: Literal["float32", "float64"] = _precision(
+            self.options.precision, self.info, self.target
+        )
         self.device = resolve_device(self.options.device)
         self.threads, self.gain_db, self.rescaled_db = threads, self.options.gain_db, 0.0
 
@@ -143,7 +160,9 @@ class _Run:
         levels = self._filter(lambda block: None, dither=False)
         self.reader.rewind()
         if levels.clipped.any():
-            self.rescaled_db = gain_to_db(_full_scale(self.target, self.options.dither) / float(levels.peak_out.max()))
+            self.rescaled_db = gain_to_db(
+                _full_scale(self.target, self.options.dither) / float(levels.peak_out.max())
+            )
             self.gain_db += self.rescaled_db
 
     def _write(self) -> "Levels":
@@ -152,21 +171,41 @@ class _Run:
         self.warnings += left
         stored = not self.target.native
         with (
-            audio.open_output(job.destination, exists=options.exists, in_place=options.in_place, spool=stored) as output,
-            audio.open_writer(output.file, self.target, metadata, frames=self._frames(output.seekable), seekable=output.seekable) as writer,
+            audio.open_output(
+                job.destination, exists=options.exists, in_place=options.in_place, spool=stored
+            ) as output,
+            audio.open_writer(
+                output.file,
+                self.target,
+                metadata,
+                frames=self._frames(output.seekable),
+                seekable=output.seekable,
+            ) as writer,
         ):
             levels = self._filter(writer.write, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
                 raise AudioError(f"{info.name}: {_clip_message(levels, self._fitting(levels))}")
-            if not self.target.sample.bits and not (levels.peak_out <= np.finfo(self.target.sample.dtype).max).all():
-                raise AudioError(f"{info.name}: the output goes beyond what {self.target.subtype} can hold; use a lower --gain")
+            if (
+                not self.target.sample.bits
+                and not (levels.peak_out <= np.finfo(self.target.sample.dtype).max).all()
+            ):
+                raise AudioError(
+                    f"{info.name}: the output goes beyond what {self.target.subtype} can "
+                    "hold; use a lower --gain"
+                )
             # A pipe tells the chunks behind its samples at its end.
-            late = self.reader.info.metadata.after if options.metadata and not self.reader.rewindable else ()
+            late = (
+                self.reader.info.metadata.after
+                if options.metadata and not self.reader.rewindable
+                else ()
+            )
             self.warnings += writer.finish(tags.with_history(late, self.target, self._history()))
         return levels
 
     def _frames(self, seekable: bool) -> int | None:
-        """Frames to come. What is repaired may end early, which a pipe's header cannot be told any more."""
+        """Frames to come. What is repaired may end early, which a pipe's header cannot be told any
+        more.
+        """
         if self.info.frames is None or (self.options.repair and not seekable):
             return None
         return self.info.frames + self.tail
@@ -183,9 +222,20 @@ class _Run:
             repair=self.options.repair,
             threads=self.threads,
         )
-        source, target = _format(self.info.dtype, self.info.bits), _format(self.target.sample.dtype, self.target.sample.bits)
+        source, target = (
+            _format(self.info.dtype, self.info.bits),
+            _format(self.target.sample.dtype, self.target.sample.bits),
+        )
         try:
-            return pipeline.run(self._read, write, self.fir, source=source, target=target, channels=self.info.channels, settings=settings)
+            return pipeline.run(
+                self._read,
+                write,
+                self.fir,
+                source=source,
+                target=target,
+                channels=self.info.channels,
+                settings=settings,
+            )
         except pipeline.NonFiniteError as error:
             error.args = (f"{self.info.name}: {error.args[0]}",)
             raise
@@ -214,29 +264,50 @@ class _Run:
 
     def _fitting(self, levels: "Levels") -> float:
         """The ``--gain`` at which nothing clips, rounded down to 0.01 dB."""
-        fit = gain_to_db(_full_scale(self.target, self.options.dither) / float(levels.peak_out.max()))
+        fit = gain_to_db(
+            _full_scale(self.target, self.options.dither) / float(levels.peak_out.max())
+        )
         return math.floor(100.0 * (self.gain_db + fit)) / 100.0
 
     def _record(self, levels: "Levels") -> Row:
         job, info, target, fir = self.job, self.reader.info, self.target, self.fir
         clipped = bool(levels.clipped.any())
-        row = Row(job.source, job.destination, job.name, "ok", format=target.container, subtype=target.subtype)
+        row = Row(
+            job.source,
+            job.destination,
+            job.name,
+            "ok",
+            format=target.container,
+            subtype=target.subtype,
+        )
         row.source_format, row.source_subtype = info.container, info.subtype
         row.fs, row.channels, row.frames = info.fs, info.channels, levels.frames_out
         _describe(row, job.spec, fir)
         row.peak_in_dbfs, row.rms_in_dbfs = decibels(levels.peak_in), decibels(levels.rms_in)
         row.peak_out_dbfs, row.rms_out_dbfs = decibels(levels.peak_out), decibels(levels.rms_out)
         if self.options.full_scale_spl is not None:
-            # A full-scale sine has an RMS of 1/√2: where its level is the reference, RMS 1.0 lies 3.01 dB above.
-            offset = self.options.full_scale_spl + (gain_to_db(math.sqrt(2.0)) if self.options.full_scale == "peak" else 0.0)
-            row.spl_in_db, row.spl_out_db = decibels(levels.rms_in, offset), decibels(levels.rms_out, offset)
+            # A full-scale sine has an RMS of 1/√2: where its level is the reference, RMS 1.0 lies
+            # 3.01 dB above.
+            offset = self.options.full_scale_spl + (
+                gain_to_db(math.sqrt(2.0)) if self.options.full_scale == "peak" else 0.0
+            )
+            row.spl_in_db, row.spl_out_db = (
+                decibels(levels.rms_in, offset),
+                decibels(levels.rms_out, offset),
+            )
         row.clipped = [int(count) for count in levels.clipped]
         row.fitting_gain_db = self._fitting(levels) if clipped else None
         row.gain_db, row.rescaled_db = round(self.gain_db, 6), round(self.rescaled_db, 6)
         row.dithered = self.options.dither and bool(target.sample.bits)
         row.repaired, row.missing_frames = levels.repaired, info.missing
         row.device, row.precision = self.device, self.precision
-        row.warnings = [*info.warnings, *self.warnings, *_repairs(row, info), *describe.warnings(fir), *noise_floor_advice(levels, target)]
+        row.warnings = [
+            *info.warnings,
+            *self.warnings,
+            *_repairs(row, info),
+            *describe.warnings(fir),
+            *noise_floor_advice(levels, target),
+        ]
         return row
 
 
@@ -244,14 +315,21 @@ def _repairs(row: Row, info: audio.AudioInfo) -> list[str]:
     """What ``--repair`` had to do, in words."""
     words = [f"{row.repaired} NaN or infinite samples read as 0"] if row.repaired else []
     if info.missing:
-        words.append(f"the source is cut short: {info.frames} frames were there, at least {info.missing} are missing")
+        words.append(
+            f"the source is cut short: {info.frames} frames were there, at least "
+            f"{info.missing} are missing"
+        )
     return words
 
 
 def _describe(row: Row, spec: FilterSpec, fir: "Fir") -> None:
     meta = fir.meta
     row.filter, row.parameters, row.coefficients_sha256 = spec.name, meta, fir.sha256
-    row.convention, row.order, row.phase = meta.get("convention"), meta.get("order"), meta.get("phase")
+    row.convention, row.order, row.phase = (
+        meta.get("convention"),
+        meta.get("order"),
+        meta.get("phase"),
+    )
     row.latency = fir.lookahead
     row.gain_1khz_db = _gain_1khz_db(fir)
 
@@ -278,14 +356,19 @@ def _precision(asked: str, info: audio.AudioInfo, target: Target) -> Literal["fl
 
 
 def _full_scale(target: Target, dither: bool) -> float:
-    """Largest amplitude that an integer subtype holds on both sides of zero; dither takes a code more."""
+    """Largest amplitude that an integer subtype holds on both sides of zero; dither takes a code
+    more.
+    """
     return 1.0 - (2 if dither else 1) * 2.0 ** (1 - target.sample.bits)
 
 
 def _clip_message(levels: "Levels", fitting: float) -> str:
     counts = ", ".join(f"{int(n)} in channel {i}" for i, n in enumerate(levels.clipped) if n)
     peak = gain_to_db(float(levels.peak_out.max()))
-    return f"{int(levels.clipped.sum())} samples would be clipped ({counts}), the peak is {peak:+.2f} dBFS; --gain {fitting:.2f} fits"
+    return (
+        f"{int(levels.clipped.sum())} samples would be clipped ({counts}), the peak is "
+        f"{peak:+.2f} dBFS; --gain {fitting:.2f} fits"
+    )
 
 
 def _seed(name: str) -> int:
@@ -295,8 +378,8 @@ def _seed(name: str) -> int:
 def noise_floor_advice(levels: "Levels", target: Target) -> list[str]:
     """A warning where the filter took the signal down into the rounding noise of an integer output.
 
-    Rounding makes noise of 1/√12 of a code (RMS). A channel is in trouble when the output lies less than 40 dB above it and the filter
-    took it down by 20 dB or more.
+    Rounding makes noise of 1/√12 of a code (RMS). A channel is in trouble when the output lies less
+    than 40 dB above it and the filter took it down by 20 dB or more.
     """
     bits = target.sample.bits
     if not bits:
@@ -306,7 +389,10 @@ def noise_floor_advice(levels: "Levels", target: Target) -> list[str]:
         if level_in > 0.0 and level_out < 100.0 * noise and level_out <= 0.1 * level_in:
             distance = gain_to_db(level_out / noise) if level_out else -math.inf
             where = f"only {distance:.0f} dB above" if distance > 0.0 else "below"
-            return [f"the output lies {where} the rounding noise of {target.subtype}: add --subtype FLOAT"]
+            return [
+                f"the output lies {where} the rounding noise of {target.subtype}: add "
+                "--subtype FLOAT"
+            ]
     return []
 
 
@@ -325,9 +411,16 @@ def resolve_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, index = name.partition(":")
-    there: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    there: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+    }
     if kind not in there or (index and not index.isdecimal()):
-        raise UsageError(f"unknown device '{printable(name)}'; it can be cpu, cuda, cuda:N, mps or auto")
+        raise UsageError(
+            f"unknown device '{printable(name)}'; it can be cpu, cuda, cuda:N, mps or auto"
+        )
     if not there[kind]() or (kind == "cuda" and index and int(index) >= torch.cuda.device_count()):
-        raise UsageError(f"device '{printable(name)}' does not exist on this machine; use --device cpu")
+        raise UsageError(
+            f"device '{printable(name)}' does not exist on this machine; use --device cpu"
+        )
     return name

@@ -109,4 +109,7 @@ def decibels(values: Iterable[float], offset: float = 0.0) -> list[float | None]
     >>> decibels([1.0, 0.0])
     [0.0, None]
     """
-    return [round(20.0 * math.log10(value) + offset, 4) if value > 0 else None for value in map(float, values)]
+    return [
+        round(20.0 * math.log10(value) + offset, 4) if value > 0 else None
+        for value in map(float, values)
+    ]

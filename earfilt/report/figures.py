@@ -1,7 +1,8 @@
 """How curves look in print: figures by matplotlib, which loads on first use (the extra ``plot``).
 
-A figure has the width of a column, type of 7 to 8 points at that width, and colours that every kind of colour vision tells apart
-(Okabe & Ito), backed up by line styles and markers for greyscale. Equal curves make equal bytes.
+A figure has the width of a column, type of 7 to 8 points at that width, and colours that every kind
+of colour vision tells apart (Okabe & Ito), backed up by line styles and markers for greyscale.
+Equal curves make equal bytes.
 
 References
 ----------
@@ -49,7 +50,10 @@ _TYPE: Any = {
     "axes.linewidth": 0.6, "lines.linewidth": 1.1, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.minor.width": 0.4,
     "font.family": "DejaVu Sans",
 }  # fmt: skip
-_FILES: Any = {"pdf.fonttype": 42, "svg.hashsalt": "earfilt"}  # type that stays text; names inside that are the same each time
+_FILES: Any = {
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "earfilt",
+}  # type that stays text; names inside that are the same each time
 
 _RANGE_DB = 80.0  # below its peak a curve without published points is not drawn
 _TICKS = [float(digit * 10**power) for power in range(7) for digit in (1, 2, 5)]
@@ -57,7 +61,9 @@ _TICKS = [float(digit * 10**power) for power in range(7) for digit in (1, 2, 5)]
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """One curve to draw: what the legend says, its response, and the published points (Hz, dB) if there are any."""
+    """One curve to draw: what the legend says, its response, and the published points (Hz, dB) if
+    there are any.
+    """
 
     label: str
     response: Response
@@ -98,9 +104,13 @@ def figure(
     matplotlib = load_extra("matplotlib", "figures")
     metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
     buffer = io.BytesIO()
-    drawing = compose(lines, measurements=measurements, panels=panels, scale=scale, width_mm=width_mm)
+    drawing = compose(
+        lines, measurements=measurements, panels=panels, scale=scale, width_mm=width_mm
+    )
     with matplotlib.rc_context(_FILES), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a file's name in a script that the font lacks
+        warnings.filterwarnings(
+            "ignore", "Glyph .* missing"
+        )  # a file's name in a script that the font lacks
         drawing.savefig(buffer, format=suffix[1:], dpi=_DPI, metadata=metadata)
     return buffer.getvalue()
 
@@ -131,11 +141,15 @@ def compose(
 
     with rc_context(_TYPE):
         legend = _legend_entries(lines, measurements, width_mm)
-        legend_mm = _LEGEND_LINE_MM * (1 + sum(str(entry.get_label()).count("\n") + 1 for entry in legend))
+        legend_mm = _LEGEND_LINE_MM * (
+            1 + sum(str(entry.get_label()).count("\n") + 1 for entry in legend)
+        )
         heights = [_HEIGHTS_MM[panel] for panel in panels]
         size = width_mm / _MM, (sum(heights) + _MARGINS_MM + legend_mm) / _MM
         drawing = Figure(figsize=size, layout="constrained")
-        axes = drawing.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0].tolist()
+        axes = drawing.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[
+            :, 0
+        ].tolist()
         for panel, ax in zip(panels, axes, strict=True):
             _draw_panel(ax, panel, lines, measurements)
         _set_frequency_axis(axes, lines, scale)
@@ -143,14 +157,18 @@ def compose(
     return drawing
 
 
-def _draw_panel(ax: Axes, panel: str, lines: Sequence[Line], measurements: Sequence[Measurement]) -> None:
+def _draw_panel(
+    ax: Axes, panel: str, lines: Sequence[Line], measurements: Sequence[Measurement]
+) -> None:
     for measurement in measurements if panel == "magnitude" else ():
         ax.plot(measurement.freqs, measurement.gain_db, **_measured_style())
     for index, line in enumerate(lines):
         style = _line_style(index)
         ax.plot(line.response.freqs, _values(line.response, panel), **style)
         if panel == "magnitude" and line.points is not None:
-            ax.plot(*_inside(line.points, frequency_range(lines)), **_point_style(index), clip_on=False)
+            ax.plot(
+                *_inside(line.points, frequency_range(lines)), **_point_style(index), clip_on=False
+            )
     ax.set_ylabel(_LABELS[panel])
     ax.grid(True, which="major", color="#dddddd", linewidth=0.5)
     ax.set_axisbelow(True)
@@ -181,7 +199,13 @@ def _dashes(index: int) -> dict[str, Any]:
 
 def _point_style(index: int) -> dict[str, Any]:
     colour, marker = _COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)]
-    style = {"color": colour, "marker": marker, "markerfacecolor": "white", "linestyle": "", "zorder": 4}
+    style = {
+        "color": colour,
+        "marker": marker,
+        "markerfacecolor": "white",
+        "linestyle": "",
+        "zorder": 4,
+    }
     return style | {"markersize": 3.4, "markeredgewidth": 0.8}
 
 
@@ -190,12 +214,19 @@ def _measured_style() -> dict[str, Any]:
 
 
 def level_range(lines: Sequence[Line], measurements: Sequence[Measurement]) -> tuple[float, float]:
-    """Ends of the level axis in dB: all that was published or measured, and curves down to 80 dB below their peak."""
-    sure = [line.points[1] for line in lines if line.points is not None] + [m.gain_db for m in measurements]
+    """Ends of the level axis in dB: all that was published or measured, and curves down to 80 dB
+    below their peak.
+    """
+    sure = [line.points[1] for line in lines if line.points is not None] + [
+        m.gain_db for m in measurements
+    ]
     levels = np.concatenate([line.response.magnitude_db for line in lines])
     levels = levels[np.isfinite(levels)]
     peak = max([float(part.max()) for part in (levels, *sure) if part.size], default=0.0)
-    low = min([float(part.min()) for part in sure] + [float(levels[levels >= peak - _RANGE_DB].min(initial=peak))])
+    low = min(
+        [float(part.min()) for part in sure]
+        + [float(levels[levels >= peak - _RANGE_DB].min(initial=peak))]
+    )
     margin = max(1.0, 0.05 * (peak - low))
     return low - margin, peak + margin
 
@@ -221,9 +252,15 @@ def frequency_range(lines: Sequence[Line]) -> tuple[float, float]:
 
 
 def ticks_between(low: float, high: float, *, most: int) -> list[float]:
-    """Frequencies of the series 1, 2, 5 within a range, thinned to decades where there are more than ``most``."""
+    """Frequencies of the series 1, 2, 5 within a range, thinned to decades where there are more
+    than ``most``.
+    """
     inside = [tick for tick in _TICKS if low <= tick <= high]
-    return inside if len(inside) <= most else [tick for tick in inside if math.log10(tick).is_integer()]
+    return (
+        inside
+        if len(inside) <= most
+        else [tick for tick in inside if math.log10(tick).is_integer()]
+    )
 
 
 def short_hz(freq: float) -> str:
@@ -235,16 +272,29 @@ def short_hz(freq: float) -> str:
     return f"{freq / 1000:g}k" if freq >= 1000 else f"{freq:g}"
 
 
-def _legend_entries(lines: Sequence[Line], measurements: Sequence[Measurement], width_mm: float) -> list[Line2D]:
+def _legend_entries(
+    lines: Sequence[Line], measurements: Sequence[Measurement], width_mm: float
+) -> list[Line2D]:
     """One entry a curve, its label wrapped to the width of the figure."""
     from matplotlib.lines import Line2D
 
-    styles = [_line_style(i) | ({} if line.points is None else _point_style(i) | _dashes(i)) for i, line in enumerate(lines)]
+    styles = [
+        _line_style(i) | ({} if line.points is None else _point_style(i) | _dashes(i))
+        for i, line in enumerate(lines)
+    ]
     styles += [_measured_style() for _ in measurements]
     labels = [line.label for line in lines] + [measurement.label for measurement in measurements]
     columns = round((width_mm - _LEGEND_SAMPLE_MM) / _CHARACTER_MM)
-    wrapped = ["\n".join(part for row in label.splitlines() for part in textwrap.wrap(printable(row), columns)) for label in labels]
-    return [Line2D([], [], label=label.replace("$", r"\$"), **style) for label, style in zip(wrapped, styles, strict=True)]
+    wrapped = [
+        "\n".join(
+            part for row in label.splitlines() for part in textwrap.wrap(printable(row), columns)
+        )
+        for label in labels
+    ]
+    return [
+        Line2D([], [], label=label.replace("$", r"\$"), **style)
+        for label, style in zip(wrapped, styles, strict=True)
+    ]
 
 
 def _add_legend(drawing: Figure, entries: list[Line2D], *, points: bool) -> None:
@@ -269,4 +319,7 @@ def load_extra(name: str, purpose: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise UsageError(f"{purpose} need {name}, which is not installed; get it with: pip install 'earfilt[plot]'") from error
+        raise UsageError(
+            f"{purpose} need {name}, which is not installed; get it with: pip install "
+            "'earfilt[plot]'"
+        ) from error

@@ -1,7 +1,7 @@
 """How a row looks: the summary of one file, JSON lines, and the table at the end of a batch.
 
-A row is the record of one file (`earfilt.render.record.Row`); everything here only reads it. Names come from file systems, so that
-whatever reaches a terminal goes through `printable`.
+A row is the record of one file (`earfilt.render.record.Row`); everything here only reads it. Names
+come from file systems, so that whatever reaches a terminal goes through `printable`.
 """
 
 import re
@@ -12,15 +12,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from earfilt.errors import AudioError, printable
 from earfilt.chains.describe import deviation_words, joined
+from earfilt.errors import AudioError, printable
 
 if TYPE_CHECKING:
     from earfilt.render.record import Row
 
 
 def summary(row: "Row") -> str:
-    """What a user wants to know of one filtered file: lines of a label and its value, without a line's end at the last.
+    """What a user wants to know of one filtered file: lines of a label and its value, without a
+    line's end at the last.
 
     Parameters
     ----------
@@ -32,10 +33,13 @@ def summary(row: "Row") -> str:
     said = {
         "filter": _filter(row),
         "deviation": deviation_words(row.parameters),
-        "audio": f"{row.fs:g} Hz, {_counted(row.channels or 0, 'channel')}, {row.frames} frames ({duration(audio_seconds(row))})",
+        "audio": f"{row.fs:g} Hz, {_counted(row.channels or 0, 'channel')}, {row.frames} "
+        f"frames ({duration(audio_seconds(row))})",
         "written as": f"{row.format} {row.subtype}, computed in {row.precision} on {row.device}",
         "peak": f"in {_levels(row.peak_in_dbfs)}, out {_levels(row.peak_out_dbfs)} dBFS",
-        "level": f"in {_levels(row.spl_in_db)}, out {_levels(row.spl_out_db)} dB SPL" if row.spl_in_db else "",
+        "level": f"in {_levels(row.spl_in_db)}, out {_levels(row.spl_out_db)} dB SPL"
+        if row.spl_in_db
+        else "",
         "clipped": _clipped(row),
         **{f"warning {i}": printable(text) for i, text in enumerate(row.warnings, 1)},
     }
@@ -58,7 +62,10 @@ def _clipped(row: "Row") -> str:
     if not any(row.clipped):
         return "no sample"
     channels = ", ".join(f"{count} in channel {i}" for i, count in enumerate(row.clipped) if count)
-    return f"{_counted(sum(row.clipped), 'sample')} ({channels}); --gain {row.fitting_gain_db:.2f} fits"
+    return (
+        f"{_counted(sum(row.clipped), 'sample')} ({channels}); --gain "
+        f"{row.fitting_gain_db:.2f} fits"
+    )
 
 
 def _levels(values: Sequence[float | None]) -> str:
@@ -119,7 +126,9 @@ def open_report(target: str | None) -> Iterator[JsonLines | None]:
             try:
                 stream = stack.enter_context(open(target, "w", encoding="ascii", newline="\n"))
             except OSError as error:
-                raise AudioError(f"cannot write the report {printable(target)}: {error.strerror or error}") from error
+                raise AudioError(
+                    f"cannot write the report {printable(target)}: {error.strerror or error}"
+                ) from error
             yield JsonLines(stream)
 
 
@@ -158,7 +167,9 @@ class Totals:
         if any(row.clipped):
             self.clipped_files += 1
             self.clipped_samples += sum(row.clipped)
-            self.fitting_gain = min(self.fitting_gain, (row.fitting_gain_db or 0.0, row.destination))
+            self.fitting_gain = min(
+                self.fitting_gain, (row.fitting_gain_db or 0.0, row.destination)
+            )
 
     @property
     def files(self) -> int:
@@ -167,12 +178,16 @@ class Totals:
 
 
 def reason_of(row: "Row") -> str:
-    """Why a file failed, without what differs from file to file (its names and numbers), so that equal reasons group."""
+    """Why a file failed, without what differs from file to file (its names and numbers), so that
+    equal reasons group.
+    """
     return _anonymous(row.error or "unknown", row)
 
 
 def _anonymous(text: str, row: "Row") -> str:
-    for name in sorted({row.source, row.destination, row.name, printable(row.source)}, key=len, reverse=True):
+    for name in sorted(
+        {row.source, row.destination, row.name, printable(row.source)}, key=len, reverse=True
+    ):
         if name:
             text = text.replace(name, "…")
     text = re.sub(r"(?<![\w.])\d[\d,]*(\.\d+)?\b", "N", text)
@@ -180,7 +195,8 @@ def _anonymous(text: str, row: "Row") -> str:
 
 
 def table(totals: Totals, seconds: float) -> str:
-    """The end of a batch: done, skipped, failed with reasons grouped, clipping in one line, audio and speed.
+    """The end of a batch: done, skipped, failed with reasons grouped, clipping in one line, audio
+    and speed.
 
     Parameters
     ----------
@@ -194,7 +210,11 @@ def table(totals: Totals, seconds: float) -> str:
 
 def _lines(totals: Totals, seconds: float) -> Iterator[tuple[str, str]]:
     speed = totals.audio_seconds / seconds if seconds else 0.0
-    yield f"{totals.done:,}", f"done: {duration(totals.audio_seconds)} of audio in {duration(seconds)}, {speed:,.0f} × real time"
+    yield (
+        f"{totals.done:,}",
+        f"done: {duration(totals.audio_seconds)} of audio in {duration(seconds)}, "
+        f"{speed:,.0f} × real time",
+    )
     if totals.skipped:
         yield f"{totals.skipped:,}", "skipped: already there"
     if totals.passed_over:
@@ -213,4 +233,7 @@ def clipping(totals: Totals) -> str:
     """One line on all clipping, with the gain that would have avoided it."""
     gain, name = totals.fitting_gain
     samples = _counted(totals.clipped_samples, "sample")
-    return f"clipped: {samples}; --gain {gain:.2f} would fit the loudest, {printable(name)}, and with it all"
+    return (
+        f"clipped: {samples}; --gain {gain:.2f} would fit the loudest, {printable(name)}, "
+        "and with it all"
+    )

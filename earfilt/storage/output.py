@@ -1,8 +1,9 @@
 """The place where an output appears: whole, or not at all.
 
-A file is written under a hidden name beside its destination, ``.NAME.earfilt-HOST-PID-RANDOM.suffix``, and moved into place once it
-is complete. Whoever is killed leaves such a name behind; the next run that writes into the directory removes it, if the process
-that it names ran on this machine and is dead.
+A file is written under a hidden name beside its destination,
+``.NAME.earfilt-HOST-PID-RANDOM.suffix``, and moved into place once it is complete. Whoever is
+killed leaves such a name behind; the next run that writes into the directory removes it, if the
+process that it names ran on this machine and is dead.
 """
 
 import errno
@@ -50,11 +51,15 @@ class Output:
 
 
 def is_stream(path: str) -> bool:
-    """Whether a destination is the standard output, a pipe or a device: written as it comes, never replaced."""
+    """Whether a destination is the standard output, a pipe or a device: written as it comes, never
+    replaced.
+    """
     return path == "-" or ((status := _status(path)) is not None and _flows(status))
 
 
-def check_destination(source: str, path: str, *, exists: Exists = "refuse", in_place: bool = False) -> bool:
+def check_destination(
+    source: str, path: str, *, exists: Exists = "refuse", in_place: bool = False
+) -> bool:
     """Refuse, before any work, what would do harm.
 
     Returns
@@ -70,10 +75,20 @@ def check_destination(source: str, path: str, *, exists: Exists = "refuse", in_p
         The directory is missing or not writable, or the destination is a directory.
     """
     if "\0" in source + path:
-        raise AudioError(f"{printable(source if chr(0) in source else path)} is no file name: it holds a zero byte")
+        raise AudioError(
+            f"{printable(source if chr(0) in source else path)} is no file name: it holds a "
+            "zero byte"
+        )
     there = _status(path)
-    if there is not None and stat.S_ISREG(there.st_mode) and not (in_place and path != "-") and _is(source, there):
-        raise UsageError(f"output {printable(path)} is the input itself; use --in-place to replace it")
+    if (
+        there is not None
+        and stat.S_ISREG(there.st_mode)
+        and not (in_place and path != "-")
+        and _is(source, there)
+    ):
+        raise UsageError(
+            f"output {printable(path)} is the input itself; use --in-place to replace it"
+        )
     if path == "-" or (there is not None and _flows(there)):
         return True
     if there is not None and stat.S_ISDIR(there.st_mode):
@@ -84,8 +99,12 @@ def check_destination(source: str, path: str, *, exists: Exists = "refuse", in_p
     directory = os.path.dirname(os.path.realpath(path) if named else path) or os.curdir
     if not os.access(os.path.join(directory, ""), os.W_OK | os.X_OK):  # an executable file is none
         if not os.path.isdir(directory):
-            raise AudioError(f"cannot write {printable(path)}: its directory does not exist; make it first")
-        raise AudioError(f"cannot write {printable(path)}: no permission to create files in its directory")
+            raise AudioError(
+                f"cannot write {printable(path)}: its directory does not exist; make it first"
+            )
+        raise AudioError(
+            f"cannot write {printable(path)}: no permission to create files in its directory"
+        )
     return False
 
 
@@ -103,18 +122,25 @@ def _flows(status: os.stat_result) -> bool:
 
 
 def _is(source: str, there: os.stat_result) -> bool:
-    """Whether a source is the file that is there, under any name, or redirected to the standard input."""
+    """Whether a source is the file that is there, under any name, or redirected to the standard
+    input.
+    """
     status = _status(source, 0)
     return status is not None and os.path.samestat(status, there)
 
 
 def exists_message(path: str) -> str:
     """What to tell of a destination that is taken."""
-    return f"output {printable(path)} exists already; use --force to replace it or --skip-existing to keep it"
+    return (
+        f"output {printable(path)} exists already; use --force to replace it or "
+        "--skip-existing to keep it"
+    )
 
 
 @contextmanager
-def open_output(path: str, *, exists: Exists = "refuse", in_place: bool = False, spool: bool = False) -> Iterator[Output]:
+def open_output(
+    path: str, *, exists: Exists = "refuse", in_place: bool = False, spool: bool = False
+) -> Iterator[Output]:
     """An output that appears when the block ends, and never if it raises.
 
     Parameters
@@ -122,8 +148,8 @@ def open_output(path: str, *, exists: Exists = "refuse", in_place: bool = False,
     path : str
         A file, ``-`` for the standard output, or a pipe or device.
     exists : 'refuse', 'force' or 'skip'
-        'force' replaces a file that is there. Otherwise the move never replaces one, not even one that another process put there
-        meanwhile.
+        'force' replaces a file that is there. Otherwise the move never replaces one, not even one
+        that another process put there meanwhile.
     in_place : bool
         As 'force'; a link is followed and stays.
     spool : bool
@@ -176,7 +202,9 @@ def _temp_name(final: str) -> str:
     suffix = os.path.splitext(name)[1][:16]
     # 255 bytes is the longest name that usual file systems take.
     stem = os.fsdecode(os.fsencode(name)[: 180 - len(os.fsencode(suffix))])
-    return os.path.join(directory, f".{stem}.earfilt-{_host()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}")
+    return os.path.join(
+        directory, f".{stem}.earfilt-{_host()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}"
+    )
 
 
 @cache
@@ -185,7 +213,9 @@ def _host() -> str:
 
 
 def _like(file: io.FileIO, final: str) -> None:
-    """Give the new file the mode and, where allowed, the owner of the one it replaces, and make sure of its bytes before that goes."""
+    """Give the new file the mode and, where allowed, the owner of the one it replaces, and make
+    sure of its bytes before that goes.
+    """
     with suppress(FileNotFoundError):
         old = os.stat(final)
         if hasattr(os, "fchown"):
@@ -200,7 +230,8 @@ def _publish(temp: str, final: str, replace: bool) -> None:
         os.replace(temp, final)
         return
     try:
-        # A link fails where the name is taken; a rename would replace what another process has just put there.
+        # A link fails where the name is taken; a rename would replace what another process has just
+        # put there.
         os.link(temp, final)
     except FileExistsError:
         raise UsageError(exists_message(final)) from None
@@ -214,7 +245,9 @@ def _publish(temp: str, final: str, replace: bool) -> None:
 
 @contextmanager
 def _stream(path: str, spool: bool) -> Iterator[Output]:
-    """The standard output or a device; a reader that went away raises `BrokenPipeError`, which is no fault."""
+    """The standard output or a device; a reader that went away raises `BrokenPipeError`, which is
+    no fault.
+    """
     name = "standard output" if path == "-" else printable(path)
     try:
         with io.FileIO(os.dup(1) if path == "-" else path, "wb") as file:
@@ -281,12 +314,16 @@ def _alive(pid: int) -> bool:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file name is one of earfilt's unfinished outputs, to be passed over when a directory is searched."""
+    """Whether a file name is one of earfilt's unfinished outputs, to be passed over when a
+    directory is searched.
+    """
     return _TEMP.match(name) is not None
 
 
 def discard_all() -> None:
-    """Remove every unfinished output of this process: for a way out that runs no ``finally`` (`os._exit`)."""
+    """Remove every unfinished output of this process: for a way out that runs no ``finally``
+    (`os._exit`).
+    """
     with _lock:
         names = list(_live)
     for name in names:
@@ -294,7 +331,9 @@ def discard_all() -> None:
             os.unlink(name)
 
 
-def write_all(write: Callable[[memoryview], int | None], data: bytes | bytearray | memoryview) -> None:
+def write_all(
+    write: Callable[[memoryview], int | None], data: bytes | bytearray | memoryview
+) -> None:
     """Write every byte (raw files may take fewer at a time)."""
     view = memoryview(data).cast("B")
     while view:

@@ -39,7 +39,10 @@ def read_bytes(path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> bytes
             raise
         raise UsageError(f"cannot read {shown(path)}: {error}") from error
     if len(data) > limit:
-        raise UsageError(f"{shown(path)} is larger than {limit >> 20} MiB, the largest file of coefficients or of a curve that is read")
+        raise UsageError(
+            f"{shown(path)} is larger than {limit >> 20} MiB, the largest file of "
+            "coefficients or of a curve that is read"
+        )
     if not data:
         raise UsageError(f"{shown(path)} is empty")
     return data
@@ -57,9 +60,14 @@ def read_text(path: str | os.PathLike[str]) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{shown(path)} is not a text file in UTF-8 (byte {error.start}); save it as plain CSV or text") from error
+        raise UsageError(
+            f"{shown(path)} is not a text file in UTF-8 (byte {error.start}); save it as "
+            "plain CSV or text"
+        ) from error
     if "\0" in text:
-        raise UsageError(f"{shown(path)} is not a text file (it holds zero bytes); save it as plain CSV or text")
+        raise UsageError(
+            f"{shown(path)} is not a text file (it holds zero bytes); save it as plain CSV or text"
+        )
     if sum(map(text.count, _LINE_ENDS)) > MAX_LINES:
         raise UsageError(f"{shown(path)} has more than {MAX_LINES} lines, the most that are read")
     return text

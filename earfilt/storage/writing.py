@@ -3,9 +3,8 @@
 import os
 from pathlib import Path
 
-from earfilt.storage.output import open_output
-from earfilt.storage.output import write_all
 from earfilt.errors import UsageError
+from earfilt.storage.output import open_output, write_all
 from earfilt.storage.reading import shown
 
 
@@ -21,7 +20,8 @@ def refuse_existing(path: str | os.PathLike[str], *, force: bool) -> None:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> None:
-    """Write a whole file: it appears complete or not at all, and the next run removes what a killed one left.
+    """Write a whole file: it appears complete or not at all, and the next run removes what a killed
+    one left.
 
     Raises
     ------

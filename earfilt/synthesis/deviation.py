@@ -10,8 +10,12 @@ from earfilt.arrays import Floats
 from earfilt.ears.curve import PublishedCurve, to_db
 from earfilt.synthesis.fir import dtft
 
-_GRID_PER_TAP = 64  # samples of the response per tap: a ripple's height is then read to 0.1 % of itself
-_GRID_PER_GAP = 16  # and at least this many between the two closest points, where the curve itself bends
+_GRID_PER_TAP = (
+    64  # samples of the response per tap: a ripple's height is then read to 0.1 % of itself
+)
+_GRID_PER_GAP = (
+    16  # and at least this many between the two closest points, where the curve itself bends
+)
 
 
 class Deviation(NamedTuple):
@@ -34,14 +38,18 @@ def deviation(taps: Floats, curve: PublishedCurve) -> Deviation:
 
 
 def deviation_between(taps: Floats, curve: PublishedCurve) -> Deviation:
-    """Largest deviation of `taps` (numtaps,) from the aimed curve, first to last point, ends included."""
+    """Largest deviation of `taps` (numtaps,) from the aimed curve, first to last point, ends
+    included.
+    """
     freqs, off = deviations(taps, curve)
     worst = int(np.argmax(off))
     return Deviation(float(off[worst]), float(freqs[worst]))
 
 
 def deviations(taps: Floats, curve: PublishedCurve) -> tuple[Floats, Floats]:
-    """Deviation of `taps` (numtaps,) from the aimed curve at the points and densely between them: (freqs in Hz, |dB|)."""
+    """Deviation of `taps` (numtaps,) from the aimed curve at the points and densely between them:
+    (freqs in Hz, |dB|).
+    """
     dense, magnitude = _dense_response(taps, curve)
     inside = (dense > curve.points_hz[0]) & (dense < curve.points_hz[-1])
     freqs = np.concatenate([curve.points_hz, dense[inside]])

@@ -1,4 +1,6 @@
-"""What every filter ends as: the effective FIR, with where its time zero lies and how the signal's ends are extended."""
+"""What every filter ends as: the effective FIR, with where its time zero lies and how the signal's
+ends are extended.
+"""
 
 import hashlib
 import math
@@ -26,9 +28,11 @@ class Fir:
     fs : float or None
         Sampling rate in Hz that they were made for; None where a file did not say.
     lookahead : int
-        Samples of the future that an output sample needs: 0 for causal filters, the latency of a real-time reader.
+        Samples of the future that an output sample needs: 0 for causal filters, the latency of a
+        real-time reader.
     odd_ends : bool
-        True: x is extended at both ends by ``lookahead`` samples, oddly (2·x[0] − x[k]), as far as it goes and by zeros beyond, as
+        True: x is extended at both ends by ``lookahead`` samples, oddly (2·x[0] − x[k]), as far as
+        it goes and by zeros beyond, as
         ``scipy.signal.filtfilt`` does. False: by zeros.
     meta : mapping
         JSON-able facts: filter, order, phase, convention, deviation from the published points, …
@@ -78,9 +82,12 @@ class Fir:
         return dtft(self.taps, cycles.reshape(-1), -self.lookahead).reshape(cycles.shape)
 
 
-def dtft(taps: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64], first: int = 0) -> npt.NDArray[np.complex128]:
+def dtft(
+    taps: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64], first: int = 0
+) -> npt.NDArray[np.complex128]:
     """Σ_k taps[k]·exp(−2πj·cycles·(first + k)) for (M,) frequencies in cycles per sample: (M,)."""
-    # With k = row·width + column the phase is a product of one factor for each: 2·√numtaps exponentials a frequency, not numtaps.
+    # With k = row·width + column the phase is a product of one factor for each: 2·√numtaps
+    # exponentials a frequency, not numtaps.
     width = math.isqrt(len(taps) - 1) + 1
     table = np.pad(taps, (0, -len(taps) % width)).reshape(-1, width)
     at_rows = -2j * np.pi * (first + width * np.arange(len(table)))

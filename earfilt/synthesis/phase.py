@@ -6,8 +6,8 @@ Everything here is float64, of numpy or of torch, and then differentiable in the
 from earfilt.arrays import Array, constant, namespace, padded, power_of_two
 from earfilt.synthesis.spectrum import power_spectrum
 
-# Power below which the logarithm of a spectrum is cut off, re its peak: −140 dB keeps gradients finite at spectral zeros, and moves
-# a magnitude at −60 dB by 4e-8 dB.
+# Power below which the logarithm of a spectrum is cut off, re its peak: −140 dB keeps gradients
+# finite at spectral zeros, and moves a magnitude at −60 dB by 4e-8 dB.
 _POWER_FLOOR = 1e-14
 # Largest error of a minimum-phase magnitude, in dB, and where it counts (re the peak).
 _MINIMUM_PHASE_ERROR_DB = 2e-7
@@ -16,10 +16,12 @@ _LARGEST_CEPSTRUM = 1 << 22
 
 
 def minimum_phase(taps: Array) -> Array:
-    """Minimum-phase FIR of the same length and magnitude, by the Hilbert transform of the log magnitude.
+    """Minimum-phase FIR of the same length and magnitude, by the Hilbert transform of the log
+    magnitude.
 
-    The transform is folding of the real cepstrum, on a grid of at least 8·numtaps points that doubles until time aliasing has moved
-    no magnitude within 60 dB of the peak by more than 2e-7 dB.
+    The transform is folding of the real cepstrum, on a grid of at least 8·numtaps points that
+    doubles until time aliasing has moved no magnitude within 60 dB of the peak by more than 2e-7
+    dB.
 
     Parameters
     ----------
@@ -33,11 +35,13 @@ def minimum_phase(taps: Array) -> Array:
 
     References
     ----------
-    Oppenheim, A. V. & Schafer, R. W. (2010). Discrete-time signal processing, 3rd ed., section 13.5.
+    Oppenheim, A. V. & Schafer, R. W. (2010). Discrete-time signal processing, 3rd ed., section
+    13.5.
     """
     if len(taps) % 2 == 0:
-        # A symmetric FIR of odd order is zero at fs/2. A zero on the unit circle spoils the cepstrum, and stays where it is in the
-        # minimum-phase FIR: divide 1 + 1/z out (an alternating running sum), and put it back.
+        # A symmetric FIR of odd order is zero at fs/2. A zero on the unit circle spoils the
+        # cepstrum, and stays where it is in the minimum-phase FIR: divide 1 + 1/z out (an
+        # alternating running sum), and put it back.
         xp = namespace(taps)
         sign = 1.0 - 2.0 * (xp.arange(len(taps), device=taps.device) % 2)
         quotient = minimum_phase((sign * xp.cumsum(sign * taps, 0))[:-1])
@@ -46,7 +50,10 @@ def minimum_phase(taps: Array) -> Array:
     wanted = constant(taps)
     while True:
         candidate = _fold_cepstrum(wanted, n_fft)
-        if n_fft >= _LARGEST_CEPSTRUM or _magnitude_error_db(candidate, wanted, n_fft) < _MINIMUM_PHASE_ERROR_DB:
+        if (
+            n_fft >= _LARGEST_CEPSTRUM
+            or _magnitude_error_db(candidate, wanted, n_fft) < _MINIMUM_PHASE_ERROR_DB
+        ):
             break
         n_fft *= 2
     return candidate if wanted is taps else _fold_cepstrum(taps, n_fft)
@@ -72,7 +79,8 @@ def _magnitude_error_db(candidate: Array, wanted: Array, n_fft: int) -> float:
 
 
 def forward_backward(taps: Array) -> Array:
-    """Taps of one convolution that equals applying ``taps`` forwards and backwards: their autocorrelation.
+    """Taps of one convolution that equals applying ``taps`` forwards and backwards: their
+    autocorrelation.
 
     Parameters
     ----------
@@ -88,5 +96,3 @@ def forward_backward(taps: Array) -> Array:
     n_fft = power_of_two(2 * numtaps - 1)
     correlation = xp.fft.irfft(power_spectrum(taps, n_fft), n_fft)
     return xp.concat([xp.flip(correlation[1:numtaps], (0,)), correlation[:numtaps]])
-
-

@@ -1,4 +1,6 @@
-"""Curves at asked frequencies: what a FIR does to the audio there, exactly, as rows for people and programs."""
+"""Curves at asked frequencies: what a FIR does to the audio there, exactly, as rows for people and
+programs.
+"""
 
 import csv
 import io
@@ -44,7 +46,8 @@ class Response:
 def respond(fir: Fir, freqs: Floats) -> Response:
     """Evaluate a FIR at frequencies.
 
-    The group delay is τ(ω) = Re(Σ n·h[n]·e^{−jωn} / H(ω)) / fs, the derivative of the phase without differencing it.
+    The group delay is τ(ω) = Re(Σ n·h[n]·e^{−jωn} / H(ω)) / fs, the derivative of the phase without
+    differencing it.
 
     Parameters
     ----------
@@ -69,7 +72,12 @@ def respond(fir: Fir, freqs: Floats) -> Response:
     moment = replace(fir, taps=fir.taps * (np.arange(fir.numtaps) - fir.lookahead)).response(freqs)
     with np.errstate(divide="ignore", invalid="ignore"):
         delay = np.where(spectrum == 0.0, np.nan, (moment / spectrum).real / fir.fs)
-        return Response(np.asarray(freqs, np.float64), 20.0 * np.log10(np.abs(spectrum)), np.angle(spectrum), delay)
+        return Response(
+            np.asarray(freqs, np.float64),
+            20.0 * np.log10(np.abs(spectrum)),
+            np.angle(spectrum),
+            delay,
+        )
 
 
 def check_freqs(freqs: Floats, fs: float) -> None:
@@ -78,10 +86,20 @@ def check_freqs(freqs: Floats, fs: float) -> None:
         raise UsageError("no frequency is asked for")
     wrong = ~((freqs >= 0.0) & (freqs <= fs / 2.0))
     if wrong.any():
-        raise UsageError(f"{freqs[wrong][0]:g} Hz is asked for; at {fs:g} Hz sampling rate a response is defined from 0 to {fs / 2:g} Hz")
+        raise UsageError(
+            f"{freqs[wrong][0]:g} Hz is asked for; at {fs:g} Hz sampling rate a response is "
+            f"defined from 0 to {fs / 2:g} Hz"
+        )
 
 
-def frequency_grid(fs: float, *, points: int = 512, scale: str = "log", fmin: float | None = None, fmax: float | None = None) -> Floats:
+def frequency_grid(
+    fs: float,
+    *,
+    points: int = 512,
+    scale: str = "log",
+    fmin: float | None = None,
+    fmax: float | None = None,
+) -> Floats:
     """Frequencies of a curve, both ends included.
 
     Parameters
@@ -121,7 +139,9 @@ def frequency_grid(fs: float, *, points: int = 512, scale: str = "log", fmin: fl
     if scale == "linear":
         return np.linspace(low, high, points)
     if low == 0.0:
-        raise UsageError("--fmin 0 has no place on a log scale; choose a higher one or --scale linear")
+        raise UsageError(
+            "--fmin 0 has no place on a log scale; choose a higher one or --scale linear"
+        )
     freqs = np.geomspace(low, high, points)
     freqs[0], freqs[-1] = low, high if points > 1 else low
     return freqs
@@ -139,8 +159,14 @@ def to_csv(curves: Sequence[tuple[str, Response]]) -> str:
 
 
 def to_json(curves: Iterable[tuple[dict[str, Any], Response]]) -> str:
-    """A JSON array with one object a curve: its facts, then its columns as arrays; what is not finite is null."""
-    found = [facts | {name: _finite(column) for name, column in zip(COLUMNS, curve.columns(), strict=True)} for facts, curve in curves]
+    """A JSON array with one object a curve: its facts, then its columns as arrays; what is not
+    finite is null.
+    """
+    found = [
+        facts
+        | {name: _finite(column) for name, column in zip(COLUMNS, curve.columns(), strict=True)}
+        for facts, curve in curves
+    ]
     return json.dumps(found, allow_nan=False, indent=1) + "\n"
 
 
@@ -154,7 +180,9 @@ def _finite(column: Floats) -> list[float | None]:
 
 @dataclass(frozen=True)
 class Difference:
-    """A measurement minus a realised curve, dB: its mean, the scatter around the mean (rms), the largest value and where (Hz)."""
+    """A measurement minus a realised curve, dB: its mean, the scatter around the mean (rms), the
+    largest value and where (Hz).
+    """
 
     points: int
     mean_db: float
@@ -175,7 +203,9 @@ def compare(fir: Fir, freqs: Floats, gain_db: Floats) -> Difference:
     freqs, gain_db = freqs[inside], gain_db[inside]
     off = gain_db - respond(fir, freqs).magnitude_db
     worst = int(np.abs(off).argmax())
-    return Difference(len(off), float(off.mean()), float(off.std()), float(off[worst]), float(freqs[worst]))
+    return Difference(
+        len(off), float(off.mean()), float(off.std()), float(off[worst]), float(freqs[worst])
+    )
 
 
 def measured(freqs: Floats, gain_db: Floats) -> Response:

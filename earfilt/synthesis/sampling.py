@@ -6,12 +6,13 @@ Everything here is float64, of numpy or of torch, and then differentiable in the
 import math
 
 from earfilt.arrays import Array, namespace, power_of_two
-from earfilt.errors import UsageError
 from earfilt.ears.interpolation import linear
+from earfilt.errors import UsageError
 
 
 def firwin2(order: int, freqs: Array, gains: Array, fs: float) -> Array:
-    """Linear-phase FIR by frequency sampling with a Hamming window, as ``scipy.signal.firwin2(order + 1, …)``.
+    """Linear-phase FIR by frequency sampling with a Hamming window, as
+    ``scipy.signal.firwin2(order + 1, …)``.
 
     Parameters
     ----------
@@ -35,7 +36,10 @@ def firwin2(order: int, freqs: Array, gains: Array, fs: float) -> Array:
         An odd order with a gain other than zero at fs/2: such a filter is zero there by symmetry.
     """
     if order % 2 and bool(gains[-1] != 0.0):
-        raise UsageError(f"order {order} is odd, which forces zero gain at fs/2, but this filter has a gain there; use an even order")
+        raise UsageError(
+            f"order {order} is odd, which forces zero gain at fs/2, but this filter has a "
+            "gain there; use an even order"
+        )
     xp = namespace(gains)
     numtaps = order + 1
     points = 1 + power_of_two(numtaps)

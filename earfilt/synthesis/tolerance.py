@@ -1,19 +1,22 @@
 """The order a filter needs to stay within a tolerance of its published curve.
 
-The idea: both kinds of filter are one approximation problem. A minimum-phase FIR of order n has |H|^2 = P(w), a positive cosine
-polynomial of degree n, and every positive P is the square of such a filter; a forward-backward one has P itself as its effective
-response. So P is fitted to the squared aim or to the aim, as the smallest degree that stays within the tolerance allows
-(``earfilt.synthesis.remez.exchange``, ``earfilt.synthesis.remez.search``), and then split into taps.
+The idea: both kinds of filter are one approximation problem. A minimum-phase FIR of order n has
+|H|^2 = P(w), a positive cosine polynomial of degree n, and every positive P is the square of such a filter; a forward-backward one has P itself as its effective
+response. So P is fitted to the squared aim or to the aim, as the smallest degree that stays within
+the tolerance allows (``earfilt.synthesis.remez.exchange``, ``earfilt.synthesis.remez.search``), and
+then split into taps.
 
 Where nothing was published, the response is led, not held:
 
-* above the last point it stays within 1 dB of the aim (or the tolerance, where that is more); the aim is not followed further down
-  than 20 dB below the last point, nor down a step: the slope is limited to 35 dB per octave or so;
-* below the first point it lies between that point's level, tolerance included, and a hundredth of it (of its square, for minimum
-  phase), but for the uppermost quarter of that range, where it may be up to 3 dB higher (6 dB for zero phase);
+* above the last point it stays within 1 dB of the aim (or the tolerance, where that is more); the
+  aim is not followed further down than 20 dB below the last point, nor down a step: the slope is
+  limited to 35 dB per octave or so;
+* below the first point it lies between that point's level, tolerance included, and a hundredth of
+  it (of its square, for minimum phase), but for the uppermost quarter of that range, where it may
+  be up to 3 dB higher (6 dB for zero phase);
 
-so that it has no zeros there and the factor into taps is well conditioned. Opening the band above to 12 dB would save 1 % of the taps
-of the headphone and none of the other ears'.
+so that it has no zeros there and the factor into taps is well conditioned. Opening the band above
+to 12 dB would save 1 % of the taps of the headphone and none of the other ears'.
 """
 
 from __future__ import annotations
@@ -24,22 +27,32 @@ from typing import Literal
 import numpy as np
 
 from earfilt.arrays import Floats
-from earfilt.synthesis.remez.polynomials import sample
-from earfilt.synthesis.deviation import Deviation, deviation, deviation_between, deviations, missed_points
 from earfilt.ears.curve import PublishedCurve
-from earfilt.synthesis.remez.search import smallest_even_degree
+from earfilt.synthesis.deviation import (
+    Deviation,
+    deviation,
+    deviation_between,
+    deviations,
+    missed_points,
+)
 from earfilt.synthesis.remez.exchange import Levelled, Problem
+from earfilt.synthesis.remez.polynomials import sample
+from earfilt.synthesis.remez.search import smallest_even_degree
 
 __all__ = ["LARGEST_ORDER", "Design", "order_for"]
 
 LARGEST_ORDER = 131_072
 
-_MARGIN = 1e-4  # part of the tolerance kept back for extrema that fall between the samples of the search
+_MARGIN = (
+    1e-4  # part of the tolerance kept back for extrema that fall between the samples of the search
+)
 _ABOVE_DB = 1.0  # depth of the band above the last point
 _ABOVE_DEPTH = 0.1  # how far down the aim is followed there, re the last point (linear magnitude)
 _ABOVE_FALL = 4.0  # and how fast: exp(-4 (f / f_last - 1))
 _FELT = 0.005  # a corner of the aim this high, re the tolerance, can be felt
-_MARKS_PER_GAP = 4  # angles between neighbouring points that are tried as extrema besides the grid of the search
+_MARKS_PER_GAP = (
+    4  # angles between neighbouring points that are tried as extrema besides the grid of the search
+)
 _REPAIRS = 8
 _HIGHEST_POINT = 0.45  # of the rate: a curve may lie up to there
 _ROUGH = 0.01  # how exactly the order at half the rate is wanted
@@ -65,7 +78,8 @@ class Design:
     phase
         'minimum' or 'zero'.
     taps
-        The effective FIR: (order + 1,) for minimum phase, (2·order + 1,), symmetric, for zero phase (both passes).
+        The effective FIR: (order + 1,) for minimum phase, (2·order + 1,), symmetric, for zero phase
+        (both passes).
     pass_taps
         (order + 1,): the FIR of one pass, minimum-phase.
     deviation
@@ -91,13 +105,17 @@ class Design:
     order_below: int | None
 
 
-def order_for(curve: PublishedCurve, tolerance_db: float, *, phase: Literal["minimum", "zero"] | str) -> Design:
-    """The filter of the smallest even order that stays within `tolerance_db` of a curve, at its points and between them.
+def order_for(
+    curve: PublishedCurve, tolerance_db: float, *, phase: Literal["minimum", "zero"] | str
+) -> Design:
+    """The filter of the smallest even order that stays within `tolerance_db` of a curve, at its
+    points and between them.
 
     Parameters
     ----------
     curve
-        What to follow; for a chain of one phase type, the product of its members' curves (``earfilt.ears.curve.product``).
+        What to follow; for a chain of one phase type, the product of its members' curves
+        (``earfilt.ears.curve.product``).
     tolerance_db
         Largest deviation of the effective response in dB, > 0.
     phase
@@ -106,9 +124,11 @@ def order_for(curve: PublishedCurve, tolerance_db: float, *, phase: Literal["min
     Returns
     -------
     Design
-        With `met` false where no order up to 131 072 would do: the best one found. Where `order_below` is order - 2, no smaller even
-        order exists. Time grows with the square of the order: about 1.5 s at 5600. Beyond 16 384, and where rounding ends the search
-        earlier (tolerances below some 0.03 dB on curves that span 100 dB in power), a simpler design is used that needs more taps.
+        With `met` false where no order up to 131 072 would do: the best one found. Where
+        `order_below` is order - 2, no smaller even order exists. Time grows with the square of the
+        order: about 1.5 s at 5600. Beyond 16 384, and where rounding ends the search earlier
+        (tolerances below some 0.03 dB on curves that span 100 dB in power), a simpler design is
+        used that needs more taps.
 
     Raises
     ------
@@ -122,25 +142,38 @@ def order_for(curve: PublishedCurve, tolerance_db: float, *, phase: Literal["min
     power = 2 if phase == "minimum" else 1
     held = tolerance_db * (1 - _MARGIN)
     problem = _problem(curve, held, power)
-    best, below = smallest_even_degree(problem, start=_at_half_rate(curve, held, power), largest=LARGEST_ORDER)
+    best, below = smallest_even_degree(
+        problem, start=_at_half_rate(curve, held, power), largest=LARGEST_ORDER
+    )
     design = _design(best, below, curve, tolerance_db, phase)
     for _ in range(_REPAIRS):
         if design.met or not best.feasible:
             break
-        # A curve may have corners between the points that no sample of the search met. The taps show where: try those too.
-        problem = Problem(problem.bounds, np.union1d(problem.marks, _missed_angles(design.taps, curve, tolerance_db)))
+        # A curve may have corners between the points that no sample of the search met. The taps
+        # show where: try those too.
+        problem = Problem(
+            problem.bounds,
+            np.union1d(problem.marks, _missed_angles(design.taps, curve, tolerance_db)),
+        )
         best, below = smallest_even_degree(problem, start=best, below=below, largest=LARGEST_ORDER)
         design = _design(best, below, curve, tolerance_db, phase)
     return design
 
 
 def _at_half_rate(curve: PublishedCurve, tolerance_db: float, power: int) -> Levelled | None:
-    """About the order needed, from the same curve at half the rate, where all costs are a quarter; None if that cannot hold it."""
+    """About the order needed, from the same curve at half the rate, where all costs are a quarter;
+    None if that cannot hold it.
+    """
     half = replace(curve, fs=curve.fs / 2)
     if curve.points_hz[-1] > _HIGHEST_POINT * half.fs:
         return None
     start = _at_half_rate(half, tolerance_db, power)
-    best, _ = smallest_even_degree(_problem(half, tolerance_db, power), start=start, largest=LARGEST_ORDER // 2, resolution=_ROUGH)
+    best, _ = smallest_even_degree(
+        _problem(half, tolerance_db, power),
+        start=start,
+        largest=LARGEST_ORDER // 2,
+        resolution=_ROUGH,
+    )
     return best.stretched() if best.feasible else None
 
 
@@ -152,7 +185,9 @@ def _missed_angles(taps: Floats, curve: PublishedCurve, tolerance_db: float) -> 
     return freqs[peaks] * (2 * np.pi / curve.fs)
 
 
-def _design(best: Levelled, below: Levelled | None, curve: PublishedCurve, tolerance_db: float, phase: str) -> Design:
+def _design(
+    best: Levelled, below: Levelled | None, curve: PublishedCurve, tolerance_db: float, phase: str
+) -> Design:
     """Taps of a polynomial, and what they achieve, measured on the taps."""
     factor = spectral_factor(best.cosines)
     taps = factor if phase == "minimum" else _symmetric(best.cosines)
@@ -176,11 +211,18 @@ def _problem(curve: PublishedCurve, tolerance_db: float, power: int) -> Problem:
     ratio = 10 ** (power * tolerance_db / 20)
     # Middle and half-width of the interval from 1/ratio to ratio.
     middle, half = (ratio + 1 / ratio) / 2, (ratio - 1 / ratio) / 2
-    # Rounding leaves P uncertain by some 1e-15 of its peak. What lies so deep that the tolerance is no wider than that is let go.
+    # Rounding leaves P uncertain by some 1e-15 of its peak. What lies so deep that the tolerance is
+    # no wider than that is let go.
     held = np.linspace(first, last, _PEAK_SAMPLES)
-    deepest = _DEEPEST / half * max(np.max(curve.aim(held) ** power), np.max(curve.aim(curve.points_hz) ** power))
+    deepest = (
+        _DEEPEST
+        / half
+        * max(np.max(curve.aim(held) ** power), np.max(curve.aim(curve.points_hz) ** power))
+    )
     at_first, at_last = np.maximum(curve.aim(np.array([first, last])) ** power, deepest)
-    rise = np.log(curve.aim(np.array([first * (1 + _RISE_OVER)])) / curve.aim(np.array([first])))[0] / np.log1p(_RISE_OVER)
+    rise = np.log(curve.aim(np.array([first * (1 + _RISE_OVER)])) / curve.aim(np.array([first])))[
+        0
+    ] / np.log1p(_RISE_OVER)
     slope = max(_BELOW_SLOPE, power * rise)
     loose = max(1 - 10 ** (-power * _ABOVE_DB / 20), half / middle)
 
@@ -192,7 +234,8 @@ def _problem(curve: PublishedCurve, tolerance_db: float, power: int) -> Problem:
         aim = np.maximum(aim, deepest)
         lowest = np.maximum(_ABOVE_DEPTH, np.exp(-_ABOVE_FALL * np.maximum(freqs / last - 1, 0.0)))
         centre = np.where(above, np.maximum(aim, at_last * lowest**power), aim) * middle
-        # The centre is continuous where the band widens: at any level of error the wide band then contains the narrow one.
+        # The centre is continuous where the band widens: at any level of error the wide band then
+        # contains the narrow one.
         fall = np.maximum((freqs / first) ** slope * middle, ratio / (1 + _BELOW))
         centre = np.where(below, at_first * fall, centre)
         width = centre * np.where(above, loose, np.where(below | lost, _BELOW, half / middle))
@@ -202,9 +245,13 @@ def _problem(curve: PublishedCurve, tolerance_db: float, power: int) -> Problem:
 
 
 def _marks(curve: PublishedCurve, tolerance_db: float) -> Floats:
-    """Frequencies that the search must look at: the points, some between them, and corners of the aim that can be felt."""
+    """Frequencies that the search must look at: the points, some between them, and corners of the
+    aim that can be felt.
+    """
     count = len(curve.points_hz)
-    between = np.interp(np.arange(_MARKS_PER_GAP * (count - 1)) / _MARKS_PER_GAP, np.arange(count), curve.points_hz)
+    between = np.interp(
+        np.arange(_MARKS_PER_GAP * (count - 1)) / _MARKS_PER_GAP, np.arange(count), curve.points_hz
+    )
     corners = curve.corners_hz
     if len(corners) > 2:
         # How far a corner stands out from the chord between the middles of its neighbouring sides.
@@ -213,7 +260,9 @@ def _marks(curve: PublishedCurve, tolerance_db: float) -> Floats:
         ends = curve.aim(sides)
         chord = ends[:-1] + (ends[1:] - ends[:-1]) * (corners[1:-1] - sides[:-1]) / np.diff(sides)
         felt = abs(chord - values) > _FELT * (10 ** (tolerance_db / 20) - 1) * values
-        corners = corners[1:-1][felt & (corners[1:-1] > curve.points_hz[0]) & (corners[1:-1] < curve.points_hz[-1])]
+        corners = corners[1:-1][
+            felt & (corners[1:-1] > curve.points_hz[0]) & (corners[1:-1] < curve.points_hz[-1])
+        ]
     return np.unique(np.concatenate([curve.points_hz, between, corners]))
 
 
@@ -226,9 +275,10 @@ def _symmetric(cosines: Floats) -> Floats:
 def spectral_factor(cosines: Floats) -> Floats:
     """Minimum-phase FIR h with |H(w)|^2 = P(w) > 0, of the order that is P's degree.
 
-    The complex cepstrum of a minimum-phase sequence is causal, so that of h is the causal half of the cepstrum of log P:
-    fold, exponentiate, and the sequence ends by itself after degree + 1 taps. Time aliasing of the cepstrum falls
-    exponentially with the length of the FFT, which doubles until the response has P's magnitude to 1e-7 dB.
+    The complex cepstrum of a minimum-phase sequence is causal, so that of h is the causal half of
+    the cepstrum of log P: fold, exponentiate, and the sequence ends by itself after degree + 1
+    taps. Time aliasing of the cepstrum falls exponentially with the length of the FFT, which
+    doubles until the response has P's magnitude to 1e-7 dB.
 
     Parameters
     ----------
@@ -241,8 +291,9 @@ def spectral_factor(cosines: Floats) -> Floats:
 
     References
     ----------
-    Oppenheim, A. V. & Schafer, R. W. (1975). Digital Signal Processing, section 10.5. Prentice-Hall.
-    Boite, R. & Leich, H. (1981). A new procedure for the design of high order minimum phase FIR digital or CCD filters.
+    Oppenheim, A. V. & Schafer, R. W. (1975). Digital Signal Processing, section 10.5.
+    Prentice-Hall. Boite, R. & Leich, H. (1981). A new procedure for the design of high order
+    minimum phase FIR digital or CCD filters.
         Signal Processing 3, 101-108.
     """
     intervals = 1 << int(np.ceil(np.log2(8 * len(cosines))))
@@ -250,7 +301,9 @@ def spectral_factor(cosines: Floats) -> Floats:
     while error > _FACTOR_ERROR_DB and intervals < _LARGEST_FACTOR_FFT:
         intervals *= 2
         finer, finer_error = _cepstral_factor(cosines, intervals)
-        if finer_error > error / 2 and intervals > _FACTOR_GRID * len(cosines):  # rounding, no longer aliasing
+        if finer_error > error / 2 and intervals > _FACTOR_GRID * len(
+            cosines
+        ):  # rounding, no longer aliasing
             break
         taps, error = finer, finer_error
     return taps
@@ -259,7 +312,8 @@ def spectral_factor(cosines: Floats) -> Floats:
 def _cepstral_factor(cosines: Floats, intervals: int) -> tuple[Floats, float]:
     """Spectral factor with an FFT of 2·intervals, and the largest error of its magnitude in dB."""
     power = sample(cosines, intervals)
-    # A polynomial that did not meet its band may touch zero; rounding leaves nothing to know below 1e-15 of the peak.
+    # A polynomial that did not meet its band may touch zero; rounding leaves nothing to know below
+    # 1e-15 of the peak.
     power = np.maximum(power, 1e-15 * power.max())
     cepstrum = np.fft.irfft(0.5 * np.log(power))
     cepstrum[1:intervals] *= 2

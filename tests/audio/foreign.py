@@ -27,17 +27,24 @@ MATRIX = [
     *(("sox", "wav", "WAVEX", subtype) for subtype in ("PCM_24", "PCM_32")),
     *(("ffmpeg", "wav", "WAV", subtype) for subtype in ("PCM_U8", "PCM_16")),
     *(("ffmpeg", "wav", "WAVEX", subtype) for subtype in ("PCM_24", "PCM_32")),
-    *(("ffmpeg", "rf64", "RF64", subtype) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
+    *(
+        ("ffmpeg", "rf64", "RF64", subtype)
+        for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
+    ),
     *(("sox", "w64", "W64", subtype) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32")),
     *(("ffmpeg", "w64", "W64", subtype) for subtype in ("FLOAT", "DOUBLE")),
     *(("sox", "aiff", "AIFF", subtype) for subtype in ("PCM_S8", "PCM_16", "PCM_24", "PCM_32")),
     *(("ffmpeg", "aiff", "AIFF", subtype) for subtype in ("FLOAT", "DOUBLE")),
     *(("sox", "caf", "CAF", subtype) for subtype in ("PCM_S8", "PCM_16", "PCM_24", "PCM_32")),
     *(("ffmpeg", "caf", "CAF", subtype) for subtype in ("PCM_16", "FLOAT", "DOUBLE")),
-    *(("sox", "au", "AU", subtype) for subtype in ("PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
+    *(
+        ("sox", "au", "AU", subtype)
+        for subtype in ("PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
+    ),
     *(("sox", "flac", "FLAC", subtype) for subtype in ("PCM_16", "PCM_24")),
 ]
-"""Program, extension, container and subtype of the files that earfilt must give back as it got them.
+"""Program, extension, container and subtype of the files that earfilt must give back as it got
+them.
 
 SoX scales the floating-point samples of CAF and W64 by 2**31, so that ffmpeg makes those.
 """
@@ -48,8 +55,17 @@ def run(*command: object) -> bytes:
     return subprocess.run([str(word) for word in command], check=True, capture_output=True).stdout
 
 
-def sox_file(path: Path, subtype: str = "PCM_16", *, fs: int = 16_000, channels: int = 2, seconds: float = 0.2) -> Path:
-    """Noise at half of full scale, channels differing, written by SoX in the container of the extension."""
+def sox_file(
+    path: Path,
+    subtype: str = "PCM_16",
+    *,
+    fs: int = 16_000,
+    channels: int = 2,
+    seconds: float = 0.2,
+) -> Path:
+    """Noise at half of full scale, channels differing, written by SoX in the container of the
+    extension.
+    """
     sox = need("sox")
     kind = () if path.suffix == ".flac" and subtype == "PCM_16" else SOX_ENCODINGS[subtype]
     if path.suffix == ".flac":
@@ -59,7 +75,9 @@ def sox_file(path: Path, subtype: str = "PCM_16", *, fs: int = 16_000, channels:
     return path
 
 
-def ffmpeg_file(path: Path, subtype: str = "PCM_16", *, extra: tuple[str, ...] = (), channels: int = 2) -> Path:
+def ffmpeg_file(
+    path: Path, subtype: str = "PCM_16", *, extra: tuple[str, ...] = (), channels: int = 2
+) -> Path:
     """The same made by ffmpeg; ``.rf64`` is its WAV muxer told to write RF64."""
     ffmpeg, sox = need("ffmpeg"), need("sox")
     noise = sox_file(path.with_name(path.name + ".noise.wav"), "PCM_32", channels=channels)
@@ -68,7 +86,9 @@ def ffmpeg_file(path: Path, subtype: str = "PCM_16", *, extra: tuple[str, ...] =
     order = "" if subtype in ("PCM_U8", "PCM_S8") else "be" if path.suffix == ".aiff" else "le"
     rf64 = ("-rf64", "always") if path.suffix == ".rf64" else ()
     muxer = ("-f", "wav") if path.suffix in (".wav", ".rf64") else ()
-    run(ffmpeg, "-v", "error", "-y", "-i", noise, "-c:a", codec + order, *rf64, *extra, *muxer, path)
+    run(
+        ffmpeg, "-v", "error", "-y", "-i", noise, "-c:a", codec + order, *rf64, *extra, *muxer, path
+    )
     noise.unlink()
     return path
 
@@ -90,7 +110,9 @@ def sox_samples(path: Path) -> np.ndarray:
 def ffmpeg_samples(path: Path) -> np.ndarray:
     """Every sample as ffmpeg reads it: (frames, channels) float64, full scale 1.0."""
     ffmpeg, ffprobe = need("ffmpeg"), need("ffprobe")
-    channels = int(run(ffprobe, "-v", "error", "-show_entries", "stream=channels", "-of", "csv=p=0", path))
+    channels = int(
+        run(ffprobe, "-v", "error", "-show_entries", "stream=channels", "-of", "csv=p=0", path)
+    )
     raw = run(ffmpeg, "-v", "error", "-i", path, "-f", "f64le", "-")
     return np.frombuffer(raw, "<f8").reshape(-1, channels)
 
@@ -106,13 +128,25 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def wav_bytes(
-    samples: np.ndarray, *, fs: int = 8000, before: bytes = b"", after: bytes = b"", data_size: int | None = None, size: int | None = None
+    samples: np.ndarray,
+    *,
+    fs: int = 8000,
+    before: bytes = b"",
+    after: bytes = b"",
+    data_size: int | None = None,
+    size: int | None = None,
 ) -> bytes:
     """A 16-bit WAV put together by hand, its size words as one likes."""
     block = np.ascontiguousarray(samples if samples.ndim == 2 else samples[:, None], "<i2")
     channels = block.shape[1]
     fmt = struct.pack("<HHIIHH", 1, channels, fs, fs * 2 * channels, 2 * channels, 16)
     data = block.tobytes()
-    head = b"WAVE" + chunk(b"fmt ", fmt) + before + b"data" + struct.pack("<I", len(data) if data_size is None else data_size)
+    head = (
+        b"WAVE"
+        + chunk(b"fmt ", fmt)
+        + before
+        + b"data"
+        + struct.pack("<I", len(data) if data_size is None else data_size)
+    )
     body = head + data + after
     return b"RIFF" + struct.pack("<I", len(body) if size is None else size) + body

@@ -1,7 +1,9 @@
-"""What libsndfile and its rivals get wrong, one test for each fact: the fault is shown, and earfilt does not share it.
+"""What libsndfile and its rivals get wrong, one test for each fact: the fault is shown, and earfilt
+does not share it.
 
-Numbers are those of the list of facts that the project started from. Where the fault needs another program or a closer look, the test
-stands elsewhere: 10 (pipes) in test_process_streams, 16 (temporary names) in test_destination.
+Numbers are those of the list of facts that the project started from. Where the fault needs another
+program or a closer look, the test stands elsewhere: 10 (pipes) in test_process_streams, 16
+(temporary names) in test_destination.
 """
 
 import hashlib
@@ -13,8 +15,8 @@ import soundfile
 
 from earfilt import audio
 from earfilt.audio import formats
-from earfilt.errors import AudioError, UsageError
 from earfilt.chains.request import FilterSpec
+from earfilt.errors import AudioError, UsageError
 from earfilt.render.process import FileJob, Options, filter_file
 from tests.audio.foreign import chunk, ffmpeg_samples, run, sox_file, wav_bytes
 from tests.tools import need
@@ -25,7 +27,15 @@ def apply(tmp_path):
     def call(source, destination, taps=(1.0,), **options):
         fir = tmp_path / "fir.npy"
         np.save(fir, np.asarray(taps, dtype=np.float64))
-        return filter_file(FileJob(str(source), str(destination), "a", FilterSpec(str(fir)), Options(exists="force", **options)))
+        return filter_file(
+            FileJob(
+                str(source),
+                str(destination),
+                "a",
+                FilterSpec(str(fir)),
+                Options(exists="force", **options),
+            )
+        )
 
     return call
 
@@ -33,11 +43,25 @@ def apply(tmp_path):
 def test_01_rounds_to_nearest_where_libsndfile_floors(tmp_path, apply):
     x = np.array([0.9, -0.1, 0.1, -0.9, 1.4, -1.4]) / 32_768
     soundfile.write(tmp_path / "theirs.wav", x, 8000, subtype="PCM_16")
-    assert soundfile.read(tmp_path / "theirs.wav", dtype="int16")[0].tolist() != [1, 0, 0, -1, 1, -1]
+    assert soundfile.read(tmp_path / "theirs.wav", dtype="int16")[0].tolist() != [
+        1,
+        0,
+        0,
+        -1,
+        1,
+        -1,
+    ]
     soundfile.write(tmp_path / "a.wav", x, 8000, subtype="DOUBLE")
     for extension in ("wav", "rf64", "w64", "aiff", "caf", "flac"):
         apply(tmp_path / "a.wav", tmp_path / f"b.{extension}", subtype="PCM_16")
-        assert soundfile.read(tmp_path / f"b.{extension}", dtype="int16")[0].tolist() == [1, 0, 0, -1, 1, -1]
+        assert soundfile.read(tmp_path / f"b.{extension}", dtype="int16")[0].tolist() == [
+            1,
+            0,
+            0,
+            -1,
+            1,
+            -1,
+        ]
 
 
 @pytest.mark.parametrize("extension", ["wav", "flac"])
@@ -92,13 +116,22 @@ def test_07_ogg_serials_are_fixed_and_checksums_hold(tmp_path, apply):
         assert len(digests) == 1
         # ffmpeg drops pages whose checksum is wrong; every frame comes out.
         ours = soundfile.read(tmp_path / f"b.{extension}")[0]
-        assert np.corrcoef(ffmpeg_samples(tmp_path / f"b.{extension}")[:90_000, 0], ours[:90_000, 0])[0, 1] > 0.999
+        assert (
+            np.corrcoef(ffmpeg_samples(tmp_path / f"b.{extension}")[:90_000, 0], ours[:90_000, 0])[
+                0, 1
+            ]
+            > 0.999
+        )
 
 
 def test_08_every_info_key_survives_where_libsndfile_keeps_ten(tmp_path, apply):
     keys = ["IARL", "IART", "ICMS", "ICMT", "ICOP", "ICRD", "ICRP", "IDIM", "IDPI", "IENG", "IGNR", "IKEY", "ILGT", "IMED", "INAM", "IPLT",
             "IPRD", "ISBJ", "ISFT", "ISRC", "ISRF", "ITCH", "ITRK", "IXYZ"]  # fmt: skip
-    info = chunk(b"LIST", b"INFO" + b"".join(chunk(key.encode(), b"value of " + key.encode() + b"\0") for key in keys))
+    info = chunk(
+        b"LIST",
+        b"INFO"
+        + b"".join(chunk(key.encode(), b"value of " + key.encode() + b"\0") for key in keys),
+    )
     (tmp_path / "a.wav").write_bytes(wav_bytes(np.arange(100, dtype=np.int16), before=info))
     for fmt in ("wav", "wavex", "rf64"):
         apply(tmp_path / "a.wav", tmp_path / "b.wav", format=fmt)
@@ -107,7 +140,9 @@ def test_08_every_info_key_survives_where_libsndfile_keeps_ten(tmp_path, apply):
 
 def test_09_plain_24_bit_stays_plain_and_extensible_stays_extensible(tmp_path, apply):
     for container in ("WAV", "WAVEX"):
-        soundfile.write(tmp_path / "a.wav", np.zeros((9, 4)), 8000, subtype="PCM_24", format=container)
+        soundfile.write(
+            tmp_path / "a.wav", np.zeros((9, 4)), 8000, subtype="PCM_24", format=container
+        )
         assert apply(tmp_path / "a.wav", tmp_path / "b.wav").format == container
         assert soundfile.info(tmp_path / "b.wav").format == container
 
@@ -122,7 +157,9 @@ def test_11_a_wav_cut_short_is_not_taken_for_whole(tmp_path, apply):
 
 
 def test_12_long_vorbis_is_written_in_pieces_and_many_channels_are_refused(tmp_path, apply):
-    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 3_000_000), 48_000)
+    soundfile.write(
+        tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 3_000_000), 48_000
+    )
     assert apply(tmp_path / "a.wav", tmp_path / "b.ogg", subtype="VORBIS").frames == 3_000_000
     assert soundfile.info(tmp_path / "b.ogg").frames == 3_000_000
     soundfile.write(tmp_path / "a.wav", np.zeros((10, 256)), 48_000)
@@ -134,8 +171,12 @@ def test_13_all_32_bits_survive(tmp_path, apply):
     codes = np.random.default_rng(0).integers(-(2**31), 2**31, (5000, 2)).astype(np.int32)
     for extension in ("wav", "aiff", "caf", "w64"):
         soundfile.write(tmp_path / f"a.{extension}", codes, 48_000, subtype="PCM_32")
-        assert apply(tmp_path / f"a.{extension}", tmp_path / f"b.{extension}").precision == "float64"
-        np.testing.assert_array_equal(soundfile.read(tmp_path / f"b.{extension}", dtype="int32")[0], codes)
+        assert (
+            apply(tmp_path / f"a.{extension}", tmp_path / f"b.{extension}").precision == "float64"
+        )
+        np.testing.assert_array_equal(
+            soundfile.read(tmp_path / f"b.{extension}", dtype="int32")[0], codes
+        )
 
 
 def test_13_every_extension_that_soundfile_does_not_know_is_written(tmp_path, apply):
@@ -158,7 +199,11 @@ def test_other_tools_sox_destroys_its_input_and_earfilt_refuses(tmp_path, apply)
 def test_other_tools_24_bit_and_float_do_not_become_16_bit(tmp_path, apply):
     for subtype in ("PCM_24", "FLOAT"):
         source = sox_file(tmp_path / f"{subtype}.wav", subtype)
-        assert apply(source, tmp_path / "b.wav").subtype == soundfile.info(tmp_path / "b.wav").subtype == subtype
+        assert (
+            apply(source, tmp_path / "b.wav").subtype
+            == soundfile.info(tmp_path / "b.wav").subtype
+            == subtype
+        )
 
 
 @pytest.mark.parametrize("subtype", ["ULAW", "ALAW"])
@@ -171,7 +216,10 @@ def test_telephone_codecs_are_written_on_request_only(tmp_path, apply, extension
     assert f"--subtype {subtype} keeps it" in row.warnings[0]
     row = apply(tmp_path / f"a.{extension}", tmp_path / f"b.{extension}", subtype=subtype.lower())
     assert row.subtype == soundfile.info(tmp_path / f"b.{extension}").subtype == subtype
-    np.testing.assert_array_equal(soundfile.read(tmp_path / f"b.{extension}")[0], soundfile.read(tmp_path / f"a.{extension}")[0])
+    np.testing.assert_array_equal(
+        soundfile.read(tmp_path / f"b.{extension}")[0],
+        soundfile.read(tmp_path / f"a.{extension}")[0],
+    )
 
 
 def test_other_tools_no_gain_delay_or_frames_are_added(tmp_path, apply):

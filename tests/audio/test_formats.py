@@ -25,7 +25,10 @@ def test_the_table_holds_only_what_libsndfile_writes():
     ],
 )  # fmt: skip
 def test_an_extension_picks_the_container(suffix, expected):
-    assert formats.choose_container("CAF" if expected != "CAF" else "WAV", ".x", suffix, None) == expected
+    assert (
+        formats.choose_container("CAF" if expected != "CAF" else "WAV", ".x", suffix, None)
+        == expected
+    )
 
 
 def test_the_same_extension_keeps_what_the_content_is():
@@ -40,7 +43,9 @@ def test_format_wins_over_the_extension():
     assert formats.choose_container("WAVEX", ".wav", ".flac", "wav") == "WAVEX"
 
 
-@pytest.mark.parametrize("source", ["PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+@pytest.mark.parametrize(
+    "source", ["PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"]
+)
 @pytest.mark.parametrize("name", ["WAV", "RF64", "W64", "AIFF", "CAF", "AU", "FLAC"])
 def test_the_nearest_lossless_subtype_holds_every_code(source, name):
     container = CONTAINERS[name]
@@ -74,7 +79,10 @@ def test_what_other_codecs_become(source, container, expected):
 @pytest.mark.parametrize(
     ("target", "match"),
     [
-        (Target("FLAC", "PCM_16", 48_000, 9), "at most 8 channels, the source has 9: name the output .wav"),
+        (
+            Target("FLAC", "PCM_16", 48_000, 9),
+            "at most 8 channels, the source has 9: name the output .wav",
+        ),
         (Target("FLAC", "PCM_16", 768_000, 1), "655350 Hz"),
         (Target("OGG", "OPUS", 44_100, 2), "8000, 12000, 16000, 24000, 48000 Hz only"),
         (Target("MP3", "MPEG_LAYER_III", 96_000, 2), "48000 Hz"),

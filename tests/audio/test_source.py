@@ -7,8 +7,8 @@ import pytest
 
 from earfilt.audio import source as source_module
 from earfilt.audio.source import Source, open_source
-from earfilt.storage.output import write_all
 from earfilt.errors import AudioError
+from earfilt.storage.output import write_all
 
 
 def pipe(data: bytes) -> Source:
@@ -56,7 +56,10 @@ def test_skipping_ends_at_the_end(tmp_path):
         source.close()
 
 
-@pytest.mark.parametrize(("name", "match"), [("none.wav", "No such file"), (".", "is a directory"), ("empty", r"is empty \(0 bytes\)")])
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [("none.wav", "No such file"), (".", "is a directory"), ("empty", r"is empty \(0 bytes\)")],
+)
 def test_what_cannot_be_opened_is_named(tmp_path, name, match):
     (tmp_path / "empty").touch()
     with pytest.raises(AudioError, match=match):

@@ -6,23 +6,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earfilt.audio import tags
+from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.formats import Target
 from earfilt.audio.info import Metadata
-from earfilt.audio.containers.riff import Chunk
 from tests.audio.foreign import chunk
 
 TARGET = Target("WAV", "PCM_24", 48_000, 2)
 
 
 def test_info_keys_get_the_names_of_vorbis_comments_and_back():
-    info = Chunk(b"LIST", b"INFO" + chunk(b"INAM", b"t\0") + chunk(b"IENG", "ü\0".encode()) + chunk(b"IXYZ", b"q\0"))
+    info = Chunk(
+        b"LIST",
+        b"INFO" + chunk(b"INAM", b"t\0") + chunk(b"IENG", "ü\0".encode()) + chunk(b"IXYZ", b"q\0"),
+    )
     pairs = tags.riff_tags([info, Chunk(b"LIST", b"adtl" + chunk(b"INAM", b"no"))])
     assert pairs == (("TITLE", "t"), ("ENGINEER", "ü"), ("IXYZ", "q"))
     assert tags.info_chunk(pairs) == info
 
 
 def test_old_programs_wrote_latin_letters():
-    assert tags.riff_tags([Chunk(b"LIST", b"INFO" + chunk(b"IART", b"Gr\xfc\xdfe\0"))]) == (("ARTIST", "Grüße"),)
+    assert tags.riff_tags([Chunk(b"LIST", b"INFO" + chunk(b"IART", b"Gr\xfc\xdfe\0"))]) == (
+        ("ARTIST", "Grüße"),
+    )
 
 
 def test_what_has_no_name_there_makes_no_chunk():
@@ -43,9 +48,15 @@ def history(content: bytes, target: Target = TARGET) -> bytes:
 
 def test_the_history_gets_one_line_in_the_words_of_r98():
     assert history(bytes(602)) == b"A=PCM,F=48000,W=24,M=stereo,T=earfilt\r\n"
-    assert history(bytes(602) + b"A=ANALOGUE\r\n\0\0\0") == b"A=ANALOGUE\r\nA=PCM,F=48000,W=24,M=stereo,T=earfilt\r\n"
+    assert (
+        history(bytes(602) + b"A=ANALOGUE\r\n\0\0\0")
+        == b"A=ANALOGUE\r\nA=PCM,F=48000,W=24,M=stereo,T=earfilt\r\n"
+    )
     assert history(bytes(602) + b"no end") == b"no end\r\nA=PCM,F=48000,W=24,M=stereo,T=earfilt\r\n"
-    assert history(bytes(602), Target("WAV", "FLOAT", 8000, 6)) == b"A=PCM,F=8000,M=multitrack,T=earfilt\r\n"
+    assert (
+        history(bytes(602), Target("WAV", "FLOAT", 8000, 6))
+        == b"A=PCM,F=8000,M=multitrack,T=earfilt\r\n"
+    )
 
 
 def test_a_bext_that_is_too_short_is_left_alone():
@@ -53,11 +64,20 @@ def test_a_bext_that_is_too_short_is_left_alone():
 
 
 def test_what_is_left_behind_is_named_once():
-    metadata = Metadata(before=(Chunk(b"bext", b""), Chunk(b"LIST", b"INFO")), after=(Chunk(b"cue ", b""), Chunk(b"cue ", b"")))
+    metadata = Metadata(
+        before=(Chunk(b"bext", b""), Chunk(b"LIST", b"INFO")),
+        after=(Chunk(b"cue ", b""), Chunk(b"cue ", b"")),
+    )
     assert tags.left_behind(metadata, TARGET) == []
-    assert tags.left_behind(metadata, Target("FLAC", "PCM_16", 8000, 1)) == ["FLAC has no place for bext, cue: left behind"]
-    assert tags.left_behind(Metadata(blocks=((4, b""), (6, b""))), TARGET) == ["WAV has no place for picture: left behind"]
+    assert tags.left_behind(metadata, Target("FLAC", "PCM_16", 8000, 1)) == [
+        "FLAC has no place for bext, cue: left behind"
+    ]
+    assert tags.left_behind(Metadata(blocks=((4, b""), (6, b""))), TARGET) == [
+        "WAV has no place for picture: left behind"
+    ]
     tagged = Metadata(tags=(("TITLE", "a"), ("ISRC", "b"), ("MOOD", "c")))
     assert tags.left_behind(tagged, Target("FLAC", "PCM_16", 8000, 1)) == []
     assert tags.left_behind(tagged, TARGET) == ["WAV has no place for MOOD: left behind"]
-    assert tags.left_behind(tagged, Target("CAF", "PCM_16", 8000, 1)) == ["CAF has no place for ISRC, MOOD: left behind"]
+    assert tags.left_behind(tagged, Target("CAF", "PCM_16", 8000, 1)) == [
+        "CAF has no place for ISRC, MOOD: left behind"
+    ]

@@ -1,4 +1,6 @@
-"""``earfilt apply`` on a tree: the same bytes as file by file, resumable, and not one bad file spoiling the rest."""
+"""``earfilt apply`` on a tree: the same bytes as file by file, resumable, and not one bad file
+spoiling the rest.
+"""
 
 import contextlib
 import dataclasses
@@ -33,7 +35,9 @@ EARFILT = [sys.executable, "-c", "from earfilt.cli import main; main()"]
 def command(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
     """``earfilt apply`` in a process of its own, with a filter that leaves time to disturb it."""
     words = [*EARFILT, "apply", *map(str, arguments), *LONG_FILTER]
-    return subprocess.Popen(words, env=single_threaded(), stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(
+        words, env=single_threaded(), stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 def finish(process: "subprocess.Popen[str]") -> tuple[int, str]:
@@ -75,7 +79,9 @@ def test_outputs_are_those_of_single_runs(tree: Tree, tmp_path: Path) -> None:
     assert not leftovers(tmp_path)
 
 
-def test_the_report_is_a_row_a_file_and_nothing_else(tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_report_is_a_row_a_file_and_nothing_else(
+    tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     root = tree("a.wav", "b.wav")
     (root / "b.wav").write_text("no audio")
     (root / "notes.txt").write_text("neither")
@@ -141,7 +147,22 @@ def test_resume_sees_that_a_users_curve_was_edited(tree: Tree, tmp_path: Path) -
     root, out, curve = tree("a.wav"), tmp_path / "out", tmp_path / "curve.csv"
 
     def status() -> str:
-        assert run(["apply", str(root), str(out), "-f", str(curve), "--resume", "-q", "--report", str(tmp_path / "report")]) == 0
+        assert (
+            run(
+                [
+                    "apply",
+                    str(root),
+                    str(out),
+                    "-f",
+                    str(curve),
+                    "--resume",
+                    "-q",
+                    "--report",
+                    str(tmp_path / "report"),
+                ]
+            )
+            == 0
+        )
         return str(rows(tmp_path / "report")[0]["status"])
 
     curve.write_text("frequency_hz,gain_db\n100,0\n1000,6\n3000,0\n")
@@ -150,7 +171,9 @@ def test_resume_sees_that_a_users_curve_was_edited(tree: Tree, tmp_path: Path) -
     assert [status(), status()] == ["ok", "skipped"]
 
 
-def test_a_run_says_what_was_there_already(tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_says_what_was_there_already(
+    tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     root, out = tree("a.wav", "b.wav"), tmp_path / "out"
     assert apply(root, out) == 0
     before = hashes(out)
@@ -163,12 +186,15 @@ def test_a_run_says_what_was_there_already(tree: Tree, tmp_path: Path, capfd: py
 
 
 def kill_at_random(corpus: Path, out: Path, rounds: int) -> list[int]:
-    """Kill runs at random moments, the first of them while nothing is there; how many outputs each left."""
+    """Kill runs at random moments, the first of them while nothing is there; how many outputs each
+    left.
+    """
     moments = random.Random(rounds)
     counts = []
     for _ in range(rounds):
         process = command(corpus, out, "--resume", "-q")
-        # Part of a short run goes by while modules load: most of the moments are counted from the first output on.
+        # Part of a short run goes by while modules load: most of the moments are counted from the
+        # first output on.
         before = len(hashes(out)) if out.exists() else 0
         if moments.random() < 0.75:
             while process.poll() is None and len(hashes(out)) <= before:
@@ -183,17 +209,23 @@ def kill_at_random(corpus: Path, out: Path, rounds: int) -> list[int]:
 
 
 @pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_again_and_again_and_resumed(rounds: int, corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+def test_killed_again_and_again_and_resumed(
+    rounds: int, corpus: Path, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     counts = kill_at_random(corpus, out, rounds)
     whole = hashes(out)
-    assert all(undisturbed[name] == content for name, content in whole.items())  # no partial file at a final name
+    assert all(
+        undisturbed[name] == content for name, content in whole.items()
+    )  # no partial file at a final name
     code, err = finish(command(corpus, out, "--resume", "--report", tmp_path / "report"))
     assert code == 0, err
     assert hashes(out) == undisturbed, counts
     status = [row["status"] for row in rows(tmp_path / "report")]
     assert len(status) == len(undisturbed)
-    assert counts[-1] < 100 or "skipped" in status  # what was told before the kill is not done again
+    assert (
+        counts[-1] < 100 or "skipped" in status
+    )  # what was told before the kill is not done again
     assert not leftovers(out)
 
 
@@ -209,9 +241,13 @@ def workers(process: "subprocess.Popen[str]") -> list[psutil.Process]:
 
 
 def wait_for(condition: Callable[[], Any], process: "subprocess.Popen[str] | None" = None) -> Any:
-    """What the condition gives, once it gives something; a run that ends before that cannot be disturbed any more."""
+    """What the condition gives, once it gives something; a run that ends before that cannot be
+    disturbed any more.
+    """
     while not (value := condition()):
-        assert process is None or process.poll() is None, f"the run ended before it could be disturbed: {finish(process)}"
+        assert process is None or process.poll() is None, (
+            f"the run ended before it could be disturbed: {finish(process)}"
+        )
         time.sleep(0.01)
     return value
 
@@ -220,7 +256,9 @@ def has_output(out: Path) -> bool:
     return out.exists() and any(not path.name.startswith(".") for path in out.rglob("*.wav"))
 
 
-def test_a_killed_worker_loses_nothing(corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+def test_a_killed_worker_loses_nothing(
+    corpus: Path, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     process = command(corpus, out, "--report", tmp_path / "report")
     wait_for(lambda: has_output(out), process)
@@ -233,7 +271,9 @@ def test_a_killed_worker_loses_nothing(corpus: Path, undisturbed: dict[str, str]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_stop_cleanly(number: signal.Signals, code: int, corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+def test_signals_stop_cleanly(
+    number: signal.Signals, code: int, corpus: Path, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     process = command(corpus, out, start_new_session=True)
     manifest = out / ".earfilt-manifest.jsonl"
@@ -249,7 +289,9 @@ def test_signals_stop_cleanly(number: signal.Signals, code: int, corpus: Path, u
     part = hashes(out)
     assert 0 < len(part) < len(undisturbed)
     assert all(undisturbed[name] == content for name, content in part.items())
-    assert apply(corpus, out, "--resume", "--report", tmp_path / "report", "-q", ear=LONG_FILTER) == 0
+    assert (
+        apply(corpus, out, "--resume", "--report", tmp_path / "report", "-q", ear=LONG_FILTER) == 0
+    )
     assert hashes(out) == undisturbed
     assert any(row["status"] == "skipped" for row in rows(tmp_path / "report"))
 
@@ -263,20 +305,29 @@ def test_workers_end_with_a_killed_parent(corpus: Path, tmp_path: Path) -> None:
     assert not psutil.wait_procs(family, timeout=20)[1]
 
 
-def test_runs_at_once_on_one_tree(corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+def test_runs_at_once_on_one_tree(
+    corpus: Path, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
-    processes = [command(corpus, out, "--jobs", 1, "--report", tmp_path / f"report{i}") for i in range(3)]
+    processes = [
+        command(corpus, out, "--jobs", 1, "--report", tmp_path / f"report{i}") for i in range(3)
+    ]
     ended = [finish(process) for process in processes]
     assert hashes(out) == undisturbed
     assert not leftovers(out)
-    reports = [rows(tmp_path / f"report{i}") if (tmp_path / f"report{i}").exists() else [] for i in range(3)]
+    reports = [
+        rows(tmp_path / f"report{i}") if (tmp_path / f"report{i}").exists() else []
+        for i in range(3)
+    ]
     done = [row["name"] for report in reports for row in report if row["status"] == "ok"]
     assert sorted(done) == sorted(undisturbed)  # each name has one winner
     for (code, err), report in zip(ended, reports, strict=True):
         lost = [row for row in report if row["status"] == "failed"]
         assert all("exists already" in row["error"] for row in lost)
         assert code == (1 if lost else 0 if report else 2), err
-    assert apply(corpus, out, "--resume", "--report", tmp_path / "report", "-q", ear=LONG_FILTER) == 0
+    assert (
+        apply(corpus, out, "--resume", "--report", tmp_path / "report", "-q", ear=LONG_FILTER) == 0
+    )
     assert {row["status"] for row in rows(tmp_path / "report")} == {"skipped"}
 
 
@@ -284,33 +335,58 @@ def test_shards_do_the_whole(corpus: Path, undisturbed: dict[str, str], tmp_path
     for i in (1, 2, 3):
         assert apply(corpus, tmp_path / "out", "--shard", f"{i}/3", "-q", ear=LONG_FILTER) == 0
     assert hashes(tmp_path / "out") == undisturbed
-    assert apply(corpus, tmp_path / "out", "--resume", "--report", tmp_path / "report", "-q", ear=LONG_FILTER) == 0
+    assert (
+        apply(
+            corpus,
+            tmp_path / "out",
+            "--resume",
+            "--report",
+            tmp_path / "report",
+            "-q",
+            ear=LONG_FILTER,
+        )
+        == 0
+    )
     assert {row["status"] for row in rows(tmp_path / "report")} == {"skipped"}
 
 
-def test_in_place_is_done_once_however_often_it_is_killed(corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+def test_in_place_is_done_once_however_often_it_is_killed(
+    corpus: Path, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
     root = tmp_path / "in"
     shutil.copytree(corpus, root)
     originals = hashes(corpus)
     for moment in (0.0, 0.1, 0.25):
         process = command(root, "--in-place", "--resume", "-q")
-        wait_for(lambda: process.poll() is not None or any(hashes(root)[name] != content for name, content in originals.items()))  # noqa: B023
+        wait_for(
+            lambda: (
+                process.poll() is not None
+                or any(hashes(root)[name] != content for name, content in originals.items())
+            )
+        )  # noqa: B023
         time.sleep(moment)
         process.kill()
         process.communicate()
     code, err = finish(command(root, "--in-place", "--resume", "-v"))
     assert code == 0, err
     assert hashes(root) == undisturbed
-    assert apply(root, "--in-place", "--resume", "--gain", "-6", "-q", ear=LONG_FILTER) == 1  # it cannot be had otherwise any more
+    assert (
+        apply(root, "--in-place", "--resume", "--gain", "-6", "-q", ear=LONG_FILTER) == 1
+    )  # it cannot be had otherwise any more
     assert hashes(root) == undisturbed
 
 
-def test_in_place_again_is_refused_unless_forced(tree: Tree, capfd: pytest.CaptureFixture[str]) -> None:
+def test_in_place_again_is_refused_unless_forced(
+    tree: Tree, capfd: pytest.CaptureFixture[str]
+) -> None:
     root = tree("a.wav", "b.wav")
     assert apply(root, "--in-place", "-q") == 0
     once = hashes(root)
     assert apply(root, "--in-place", "-q") == 2
-    assert "was filtered in place before (and 1 more); --resume leaves such files" in capfd.readouterr().err
+    assert (
+        "was filtered in place before (and 1 more); --resume leaves such files"
+        in capfd.readouterr().err
+    )
     assert hashes(root) == once
     write_tone(root / "b.wav", seed=9)  # new content is no second time
     (root / "a.wav").unlink()
@@ -320,7 +396,9 @@ def test_in_place_again_is_refused_unless_forced(tree: Tree, capfd: pytest.Captu
     assert set(hashes(root).values()).isdisjoint(twice.values())
 
 
-def test_a_plan_is_printed_and_nothing_written(tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_is_printed_and_nothing_written(
+    tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     root = tree("a.wav", "x/b.wav")
     (root / "c.wav").mkdir()
     assert apply(root, tmp_path / "out", "--dry-run", "--format", "flac") == 1
@@ -341,16 +419,32 @@ def test_lists_of_files(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     root = tree("a.wav", "x/b c.wav", "x/d.wav")
     monkeypatch.chdir(root)
     (tmp_path / "list").write_bytes(b"a.wav\0x/b c.wav\0gone.wav\0")
-    assert apply("--files-from", tmp_path / "list", "-0", tmp_path / "out", "--report", tmp_path / "report", "-q") == 1
+    assert (
+        apply(
+            "--files-from",
+            tmp_path / "list",
+            "-0",
+            tmp_path / "out",
+            "--report",
+            tmp_path / "report",
+            "-q",
+        )
+        == 1
+    )
     assert sorted(hashes(tmp_path / "out")) == ["a.wav", "x/b c.wav"]
-    assert [(row["name"], row["status"]) for row in rows(tmp_path / "report")][1] == ("gone.wav", "failed")
+    assert [(row["name"], row["status"]) for row in rows(tmp_path / "report")][1] == (
+        "gone.wav",
+        "failed",
+    )
 
 
 def test_several_files_go_into_a_directory(tree: Tree, tmp_path: Path) -> None:
     root = tree("a.wav", "x/b.wav")
     assert apply(root / "a.wav", root / "x" / "b.wav", tmp_path / "out", "-q") == 0
     assert sorted(hashes(tmp_path / "out")) == ["a.wav", "b.wav"]
-    assert apply(root / "a.wav", tmp_path / "out", "--force", "-q") == 0  # one file into a directory that is there
+    assert (
+        apply(root / "a.wav", tmp_path / "out", "--force", "-q") == 0
+    )  # one file into a directory that is there
     assert apply(root / "a.wav", f"{tmp_path}/new/", "-q") == 0  # or that the slash says to make
     assert sorted(hashes(tmp_path / "new")) == ["a.wav"]
 
@@ -367,7 +461,11 @@ def test_several_files_go_into_a_directory(tree: Tree, tmp_path: Path) -> None:
     ],
 )
 def test_refusals_write_nothing(
-    arguments: list[str], words: str, tree: Tree, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    arguments: list[str],
+    words: str,
+    tree: Tree,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     root = tree("a.wav")
     monkeypatch.chdir(root.parent)

@@ -35,22 +35,46 @@ def undisturbed(corpus: Path) -> dict[str, str]:
 
 
 class Cluster:
-    """A scheduler and two workers as a user starts them, each worker under a nanny that starts it again when it dies."""
+    """A scheduler and two workers as a user starts them, each worker under a nanny that starts it
+    again when it dies.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "scheduler.json"
-        self.processes = [self._start(folder, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")]
+        self.processes = [
+            self._start(folder, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        ]
         wait_for(self.file.exists)
-        self.processes += [self._start(folder, "worker", "--nthreads", "1", "--no-dashboard", "--death-timeout", "30") for _ in range(2)]
+        self.processes += [
+            self._start(
+                folder, "worker", "--nthreads", "1", "--no-dashboard", "--death-timeout", "30"
+            )
+            for _ in range(2)
+        ]
 
     def _start(self, folder: Path, what: str, *options: str) -> "subprocess.Popen[bytes]":
-        words = [sys.executable, "-m", "distributed.cli.dask_" + what, "--scheduler-file", str(self.file), *options]
+        words = [
+            sys.executable,
+            "-m",
+            "distributed.cli.dask_" + what,
+            "--scheduler-file",
+            str(self.file),
+            *options,
+        ]
         if what == "worker":
             words += ["--local-directory", str(folder)]
-        return subprocess.Popen(words, env=single_threaded(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=folder)
+        return subprocess.Popen(
+            words,
+            env=single_threaded(),
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            cwd=folder,
+        )
 
     def stop(self) -> None:
-        """End the scheduler; its workers leave with it. One that is told to end while it starts anew may not."""
+        """End the scheduler; its workers leave with it. One that is told to end while it starts
+        anew may not.
+        """
         self.processes[0].send_signal(signal.SIGTERM)
         for process in self.processes:
             process.wait(120)
@@ -69,16 +93,33 @@ def worker_pids(cluster: Cluster) -> list[int]:
 
 
 def test_a_local_cluster(corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
-    code, err = finish(command(corpus, tmp_path / "out", "--dask", "local", "--report", tmp_path / "report"))
+    code, err = finish(
+        command(corpus, tmp_path / "out", "--dask", "local", "--report", tmp_path / "report")
+    )
     assert code == 0, err
     assert hashes(tmp_path / "out") == undisturbed
     assert {row["status"] for row in rows(tmp_path / "report")} == {"ok"}
-    assert apply(corpus, tmp_path / "out", "--resume", "-q", "--report", tmp_path / "report", ear=LONG_FILTER) == 0
-    assert {row["status"] for row in rows(tmp_path / "report")} == {"skipped"}  # one manifest, whatever did the work
+    assert (
+        apply(
+            corpus,
+            tmp_path / "out",
+            "--resume",
+            "-q",
+            "--report",
+            tmp_path / "report",
+            ear=LONG_FILTER,
+        )
+        == 0
+    )
+    assert {row["status"] for row in rows(tmp_path / "report")} == {
+        "skipped"
+    }  # one manifest, whatever did the work
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_killed_worker_loses_nothing(kills: int, cluster: Cluster, corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+def test_a_killed_worker_loses_nothing(
+    kills: int, cluster: Cluster, corpus: Path, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
     for i in range(kills):
         out, report = tmp_path / f"out{i}", tmp_path / f"report{i}"
         wait_for(lambda: len(worker_pids(cluster)) == 2)
@@ -98,11 +139,21 @@ def test_bad_files_are_rows_there_too(cluster: Cluster, tmp_path: Path) -> None:
     root = tmp_path / "in"
     write_tone(root / "good.wav")
     (root / "bad.wav").write_text("no audio")
-    assert finish(command(root, tmp_path / "out", "--dask", cluster.file, "--report", tmp_path / "report"))[0] == 1
-    assert [(row["name"], row["status"]) for row in rows(tmp_path / "report")] == [("bad.wav", "failed"), ("good.wav", "ok")]
+    assert (
+        finish(
+            command(root, tmp_path / "out", "--dask", cluster.file, "--report", tmp_path / "report")
+        )[0]
+        == 1
+    )
+    assert [(row["name"], row["status"]) for row in rows(tmp_path / "report")] == [
+        ("bad.wav", "failed"),
+        ("good.wav", "ok"),
+    ]
 
 
-def test_an_address_and_relative_paths(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_and_relative_paths(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Workers have another current directory."""
     write_tone(tmp_path / "in" / "a.wav")
     monkeypatch.chdir(tmp_path)
@@ -111,7 +162,9 @@ def test_an_address_and_relative_paths(cluster: Cluster, tmp_path: Path, monkeyp
     assert list(hashes(tmp_path / "out")) == ["a.wav"]
 
 
-def test_interrupted(cluster: Cluster, corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+def test_interrupted(
+    cluster: Cluster, corpus: Path, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
     process = command(corpus, tmp_path / "out", "--dask", cluster.file)
     wait_for(lambda: has_output(tmp_path / "out"), process)
     process.send_signal(signal.SIGTERM)

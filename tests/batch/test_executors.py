@@ -26,14 +26,19 @@ def test_the_users_program_is_not_run_again_and_loads_no_engine(tmp_path: Path) 
     """multiprocessing would run a main file without the usual guard once more in every worker."""
     script = tmp_path / "script.py"
     script.write_text(UNGUARDED)
-    ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=single_threaded())
+    ran = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env=single_threaded()
+    )
     assert ran.stdout.splitlines() == ["main runs", "True False"], ran.stderr
     assert not ran.stderr
 
 
 def test_workers_have_the_engine_from_the_start_and_never_torch() -> None:
     with processes(1) as pool:
-        loaded = pool.submit(eval, "[name in __import__('sys').modules for name in ('earfilt.engine.pipeline', 'torch')]").result()
+        loaded = pool.submit(
+            eval,
+            "[name in __import__('sys').modules for name in ('earfilt.engine.pipeline', 'torch')]",
+        ).result()
     assert loaded == [True, False]
 
 
@@ -71,7 +76,10 @@ def test_cores_are_those_this_process_may_use() -> None:
 def test_no_scheduler_file(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr("earfilt.batch.executors._PATIENCE", 0.1)
-    with pytest.raises(UsageError, match="no such scheduler file"), dask("nowhere/scheduler.json", 1):
+    with (
+        pytest.raises(UsageError, match="no such scheduler file"),
+        dask("nowhere/scheduler.json", 1),
+    ):
         pass
 
 

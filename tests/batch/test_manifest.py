@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from earfilt.batch.manifest import Entry, is_manifest, manifest_path, open_manifest, read_ledger, recipe_id
+from earfilt.batch.manifest import (
+    Entry,
+    is_manifest,
+    manifest_path,
+    open_manifest,
+    read_ledger,
+    recipe_id,
+)
 from earfilt.errors import AudioError
 
 ENTRY = Entry((10, 20), (30, 40), "abc", 8000.0, "f00", "a.wav")
@@ -17,9 +24,14 @@ def test_what_was_recorded_is_read_back(tmp_path: Path) -> None:
     awkward = os.fsdecode(b"n\n\xff \xc3\xbc.wav")
     with open_manifest(str(tmp_path / "new")) as manifest:
         manifest.recipe("abc", {"filter": "headphone"})
-        manifest.record([("a.wav", ENTRY), (awkward, Entry((1, 2), recipe="abc", error="is empty"))])
+        manifest.record(
+            [("a.wav", ENTRY), (awkward, Entry((1, 2), recipe="abc", error="is empty"))]
+        )
     ledger = read_ledger(str(tmp_path / "new"))
-    assert ledger.entries == {"a.wav": ENTRY, awkward: Entry((1, 2), recipe="abc", error="is empty")}
+    assert ledger.entries == {
+        "a.wav": ENTRY,
+        awkward: Entry((1, 2), recipe="abc", error="is empty"),
+    }
     assert ledger.recipes == {"abc": {"filter": "headphone"}}
 
 
@@ -46,7 +58,16 @@ def test_a_torn_last_line_is_no_line_and_no_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"[]", b"3", b'{"name": "x"}', b'{"name": "x", "source": 5, "recipe": ""}', b"\xff\xfe", b"[" * 9000, b"null"]
+    "line",
+    [
+        b"[]",
+        b"3",
+        b'{"name": "x"}',
+        b'{"name": "x", "source": 5, "recipe": ""}',
+        b"\xff\xfe",
+        b"[" * 9000,
+        b"null",
+    ],
 )
 def test_foreign_lines_say_nothing(line: bytes, tmp_path: Path) -> None:
     Path(manifest_path(str(tmp_path))).write_bytes(line + b"\n")
@@ -66,7 +87,12 @@ def test_reopening_compacts_unless_another_run_has_it_open(tmp_path: Path) -> No
             first.record([("c.wav", ENTRY)])
     with open_manifest(str(tmp_path)) as manifest:
         manifest.record([("d.wav", ENTRY)])
-    assert [json.loads(line)["name"] for line in path.read_bytes().splitlines()] == ["a.wav", "b.wav", "c.wav", "d.wav"]
+    assert [json.loads(line)["name"] for line in path.read_bytes().splitlines()] == [
+        "a.wav",
+        "b.wav",
+        "c.wav",
+        "d.wav",
+    ]
     assert read_ledger(str(tmp_path)).entries["a.wav"].source == (49, 49)
     assert os.listdir(tmp_path) == [path.name]
 
@@ -98,10 +124,17 @@ def test_shards_keep_their_own_and_are_read_together(tmp_path: Path) -> None:
 
 
 def test_a_recipe_has_one_name() -> None:
-    assert recipe_id({"a": 1, "b": [2]}) == recipe_id({"b": [2], "a": 1}) != recipe_id({"a": 1, "b": [3]})
+    assert (
+        recipe_id({"a": 1, "b": [2]})
+        == recipe_id({"b": [2], "a": 1})
+        != recipe_id({"a": 1, "b": [3]})
+    )
 
 
 def test_a_manifest_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(AudioError, match="cannot write"), open_manifest(str(tmp_path / "file" / "out")):
+    with (
+        pytest.raises(AudioError, match="cannot write"),
+        open_manifest(str(tmp_path / "file" / "out")),
+    ):
         pass

@@ -17,12 +17,17 @@ from tests.batch.conftest import Tree
 
 def plan_of(root: Path | Sequence[Path], out: Path | None, **rules: object) -> Plan:
     inputs = [root] if isinstance(root, Path) else root
-    return make_plan([str(path) for path in inputs], None if out is None else str(out), Rules(**rules))  # type: ignore[arg-type]
+    return make_plan(
+        [str(path) for path in inputs], None if out is None else str(out), Rules(**rules)
+    )  # type: ignore[arg-type]
 
 
 def test_outputs_mirror_the_tree_and_nothing_is_written(tree: Tree, tmp_path: Path) -> None:
     plan = plan_of(tree("a.wav", "x/b.wav"), tmp_path / "out")
-    assert [plan.destination(file) for file in plan.files] == [str(tmp_path / "out/a.wav"), str(tmp_path / "out/x/b.wav")]
+    assert [plan.destination(file) for file in plan.files] == [
+        str(tmp_path / "out/a.wav"),
+        str(tmp_path / "out/x/b.wav"),
+    ]
     assert not (tmp_path / "out").exists()
 
 
@@ -33,15 +38,21 @@ def test_a_format_gives_its_extension(tree: Tree, tmp_path: Path) -> None:
 
 def test_colliding_outputs(tree: Tree, tmp_path: Path) -> None:
     root = tree("a.wav", "a.flac")
-    with pytest.raises(UsageError, match=r"a\.(wav|flac) and .*a\.(wav|flac) would both become .*a\.wav"):
+    with pytest.raises(
+        UsageError, match=r"a\.(wav|flac) and .*a\.(wav|flac) would both become .*a\.wav"
+    ):
         plan_of(root, tmp_path / "out", format="wav")
     two = [tree("n/a.wav", under="one"), tree("n/a.wav", under="two")]
     with pytest.raises(UsageError, match="would both become"):
         plan_of(two, tmp_path / "out")
-    assert len(plan_of([root, root / "a.wav"], tmp_path / "out").files) == 2  # the same file twice is one
+    assert (
+        len(plan_of([root, root / "a.wav"], tmp_path / "out").files) == 2
+    )  # the same file twice is one
 
 
-def test_collisions_where_case_makes_no_difference(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collisions_where_case_makes_no_difference(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = tree("a.wav", "A.wav")
     if len(os.listdir(root)) == 1:
         pytest.skip("this file system has no two such files")
@@ -85,7 +96,9 @@ def test_existing_outputs(tree: Tree, tmp_path: Path) -> None:
 def test_permission(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tree("a.wav", "x/b.wav")
     (tmp_path / "out" / "x").mkdir(parents=True)
-    monkeypatch.setattr(planning.os, "access", lambda path, mode: not str(path).endswith("x"))  # tests may run as root
+    monkeypatch.setattr(
+        planning.os, "access", lambda path, mode: not str(path).endswith("x")
+    )  # tests may run as root
     with pytest.raises(AudioError, match=r"no permission to write in .*out/x"):
         plan_of(root, tmp_path / "out")
     assert AudioError.exit_code == 1
@@ -111,7 +124,9 @@ def test_space(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "out").mkdir()
     for path in root.iterdir():
         shutil.copy(path, tmp_path / "out")
-    check_space(plan_of(root, tmp_path / "out", exists="force"))  # they take the room of those they replace
+    check_space(
+        plan_of(root, tmp_path / "out", exists="force")
+    )  # they take the room of those they replace
 
 
 def test_in_place_names_are_relative_to_the_common_directory(tree: Tree, tmp_path: Path) -> None:
@@ -125,18 +140,27 @@ def test_in_place_names_are_relative_to_the_common_directory(tree: Tree, tmp_pat
 def test_shards_are_a_partition_that_never_changes(tree: Tree, tmp_path: Path) -> None:
     names = [f"{i:02d}.wav" for i in range(40)]
     root = tree(*names)
-    parts = [[file.name for file in plan_of(root, tmp_path / "out", shard=(i, 3)).files] for i in (1, 2, 3)]
+    parts = [
+        [file.name for file in plan_of(root, tmp_path / "out", shard=(i, 3)).files]
+        for i in (1, 2, 3)
+    ]
     assert sorted(itertools.chain(*parts)) == names
     assert all(len(part) > 5 for part in parts)
-    # SHA-256 of the name, first 8 bytes, modulo N, from 1: jobs on other machines and in other years rely on it.
+    # SHA-256 of the name, first 8 bytes, modulo N, from 1: jobs on other machines and in other
+    # years rely on it.
     assert [shard_of(name, 8) for name in ("a.wav", "x/b.wav", "ü.wav")] == [5, 4, 7]
 
 
 def test_tasks_put_long_files_first_and_short_ones_together() -> None:
     files = [Found("", str(i), size, 0, 0) for i, size in enumerate([5, 900, 10, 2000, 20, 90])]
-    portions = [[file.size for file in portion] for portion in tasks(files, max_bytes=100, max_files=3)]
+    portions = [
+        [file.size for file in portion] for portion in tasks(files, max_bytes=100, max_files=3)
+    ]
     assert portions == [[2000], [900], [5, 10, 20], [90]]
-    assert [[file.size for file in portion] for portion in tasks(files[:1] * 5, max_bytes=100, max_files=2)] == [[5, 5], [5, 5], [5]]
+    assert [
+        [file.size for file in portion]
+        for portion in tasks(files[:1] * 5, max_bytes=100, max_files=2)
+    ] == [[5, 5], [5, 5], [5]]
 
 
 def test_in_place_of_nothing_is_nothing(tmp_path: Path) -> None:

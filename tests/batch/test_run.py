@@ -26,11 +26,17 @@ SPEC = FilterSpec("headphone", order=64)
 def unit(source: Path, destination: Path, **options: Any) -> Unit:
     status = source.stat() if source.exists() else None
     job = FileJob(str(source), str(destination), source.name, SPEC, Options(**options))
-    return Unit(job, (status.st_size, status.st_mtime_ns) if status else (0, 0), status.st_ino if status else 0)
+    return Unit(
+        job,
+        (status.st_size, status.st_mtime_ns) if status else (0, 0),
+        status.st_ino if status else 0,
+    )
 
 
 class Fragile(Executor):
-    """Threads, except that a task with a file called poison breaks everything under way, as a dying process does."""
+    """Threads, except that a task with a file called poison breaks everything under way, as a dying
+    process does.
+    """
 
     made = 0
 
@@ -53,7 +59,9 @@ class Fragile(Executor):
         self.threads.shutdown(wait, cancel_futures=cancel_futures)
 
 
-def test_a_gpu_gets_several_files_at_once(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_gets_several_files_at_once(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same rows in order and the same bytes as one by one; the processor stands in for the GPU."""
     root = tree(*(f"{i:02d}.wav" for i in range(12)))
     (root / "05.wav").write_text("no audio")
@@ -71,18 +79,24 @@ def test_a_gpu_gets_several_files_at_once(tree: Tree, tmp_path: Path, monkeypatc
     done = {}
     for device in ("cpu", "cuda"):
         working.clear()
-        found = work([unit(root / name, tmp_path / device / name, device=device) for name in names], 4, False)
+        found = work(
+            [unit(root / name, tmp_path / device / name, device=device) for name in names], 4, False
+        )
         assert [row.name for row, _ in found] == names
         assert [row.name for row, _ in found if row.status == "failed"] == ["05.wav"]
         assert len(working) == (4 if device == "cuda" else 1)
         done[device] = hashes(tmp_path / device)
     assert done["cuda"] == done["cpu"]
     assert len(done["cpu"]) == 11
-    stopped = work([unit(root / name, tmp_path / "fast" / name, device="cuda") for name in names], 4, True)
+    stopped = work(
+        [unit(root / name, tmp_path / "fast" / name, device="cuda") for name in names], 4, True
+    )
     assert [row.status for row, _ in stopped] == ["ok"] * 5 + ["failed"]
 
 
-def outcomes(tasks: Sequence[Sequence[Unit]], executor: type[Executor] = Fragile, **settings: Any) -> list[Outcome]:
+def outcomes(
+    tasks: Sequence[Sequence[Unit]], executor: type[Executor] = Fragile, **settings: Any
+) -> list[Outcome]:
     pool = Pool(executor, lambda: 1)
     try:
         return list(chain.from_iterable(Runner(pool, **settings).outcomes(tasks)))
@@ -94,11 +108,17 @@ def test_a_worker_that_dies_costs_its_own_file_only(tree: Tree, tmp_path: Path) 
     root = tree(*(f"{i}.wav" for i in range(6)), "poison.wav")
     units = [unit(path, tmp_path / "out" / path.name) for path in sorted(root.iterdir())]
     Fragile.made = 0
-    found = outcomes([units[0:1], units[1:3], units[4:7], units[3:4]])  # poison comes with two others
+    found = outcomes(
+        [units[0:1], units[1:3], units[4:7], units[3:4]]
+    )  # poison comes with two others
     status = {outcome.row.name: outcome.row.status for outcome in found}
     assert status == {**{f"{i}.wav": "ok" for i in range(6)}, "poison.wav": "failed"}
-    assert "worker process died" in next(o.row.error or "" for o in found if o.row.status == "failed")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{i}.wav" for i in range(6)]
+    assert "worker process died" in next(
+        o.row.error or "" for o in found if o.row.status == "failed"
+    )
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        f"{i}.wav" for i in range(6)
+    ]
     assert Fragile.made == 2  # one after each death, where there was more to do
 
 
@@ -121,11 +141,17 @@ def test_a_file_in_place_is_never_filtered_twice(tree: Tree) -> None:
     assert stamp == again
 
 
-ERRORS = [(MemoryError(), "out of memory"), (RuntimeError("\x1b[31mred"), r"RuntimeError: \x1b[31mred"), (OSError(5, "I/O"), "I/O")]
+ERRORS = [
+    (MemoryError(), "out of memory"),
+    (RuntimeError("\x1b[31mred"), r"RuntimeError: \x1b[31mred"),
+    (OSError(5, "I/O"), "I/O"),
+]
 
 
 @pytest.mark.parametrize(("error", "said"), ERRORS)
-def test_any_exception_is_a_row(error: Exception, said: str, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_exception_is_a_row(
+    error: Exception, said: str, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(job: FileJob, *, threads: int) -> Row:
         raise error
 

@@ -11,7 +11,9 @@ from tests.batch.conftest import Tree
 from tests.batch.trees import write_tone
 
 
-def names(*inputs: str | Path, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> list[str]:
+def names(
+    *inputs: str | Path, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()
+) -> list[str]:
     return [found.name for found in Search(Selection(include, exclude)).inputs(map(str, inputs))]
 
 
@@ -42,7 +44,9 @@ def test_content_decides_where_the_name_says_nothing(tree: Tree) -> None:
         (("*.wav",), ("x/*",), ["a.wav"]),
     ],
 )
-def test_include_and_exclude(include: tuple[str, ...], exclude: tuple[str, ...], wanted: list[str], tree: Tree) -> None:
+def test_include_and_exclude(
+    include: tuple[str, ...], exclude: tuple[str, ...], wanted: list[str], tree: Tree
+) -> None:
     assert names(tree("a.wav", "x/b.wav", "x/c.flac"), include=include, exclude=exclude) == wanted
 
 
@@ -90,7 +94,9 @@ def test_listed_files_keep_relative_paths_or_those_below_their_common_directory(
 
     def listed(*paths: str) -> list[str]:
         found = list(Search(Selection()).listed(paths))
-        assert [os.path.realpath(file.source) for file in found] == [os.path.realpath(path) for path in paths]
+        assert [os.path.realpath(file.source) for file in found] == [
+            os.path.realpath(path) for path in paths
+        ]
         return [file.name for file in found]
 
     assert listed("./a.wav", "x/b.wav") == ["a.wav", "x/b.wav"]
@@ -100,7 +106,9 @@ def test_listed_files_keep_relative_paths_or_those_below_their_common_directory(
     assert listed("../../a.wav", "../b.wav", "c.wav") == ["a.wav", "x/b.wav", "c.wav"]
 
 
-@pytest.mark.parametrize(("nul", "data"), [(False, b"a b.wav\nc.wav\r\n\n"), (True, b"a b.wav\0c.wav\0")])
+@pytest.mark.parametrize(
+    ("nul", "data"), [(False, b"a b.wav\nc.wav\r\n\n"), (True, b"a b.wav\0c.wav\0")]
+)
 def test_lists(nul: bool, data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "list"
     path.write_bytes(data)

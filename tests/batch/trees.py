@@ -21,8 +21,15 @@ def write_tone(path: Path, *, frames: int = 800, seed: int = 0, fs: int = 8000) 
 
 def hashes(root: Path, pattern: str = "*.wav") -> dict[str, str]:
     """Content of every file of a tree, by relative name; unfinished outputs are none."""
-    files = (path for path in sorted(root.rglob(pattern)) if path.is_file() and not path.name.startswith("."))
-    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    files = (
+        path
+        for path in sorted(root.rglob(pattern))
+        if path.is_file() and not path.name.startswith(".")
+    )
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
 def rows(report: Path) -> list[dict[str, Any]]:
@@ -33,4 +40,8 @@ def rows(report: Path) -> list[dict[str, Any]]:
 
 def leftovers(root: Path) -> list[Path]:
     """Unfinished outputs."""
-    return [path for path in root.rglob(".*") if ".earfilt-" in path.name and not path.name.startswith(".earfilt-manifest")]
+    return [
+        path
+        for path in root.rglob(".*")
+        if ".earfilt-" in path.name and not path.name.startswith(".earfilt-manifest")
+    ]

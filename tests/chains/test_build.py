@@ -10,10 +10,10 @@ import scipy.signal
 import torch
 
 from earfilt import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
-from earfilt.ears.kinds import documented
 from earfilt.chains import build as spec
-from earfilt.errors import UsageError
 from earfilt.chains.build import FilterSpec, realise
+from earfilt.ears.kinds import documented
+from earfilt.errors import UsageError
 
 CURVE = "frequency_hz,gain_db\n100,-6\n1000,0\n4000,10\n"
 
@@ -31,7 +31,9 @@ def test_names_stand_for_the_classes() -> None:
         "middle-ear": MiddleEarFilter(16000, **f64),
         "middle-ear:goode1994": MiddleEarFilter(16000, "goode1994", **f64),
         "outer-middle-ear": OuterMiddleEarFilter(16000, convention="published", **f64),
-        "outer-middle-ear:2007-diffuse": OuterMiddleEarFilter(16000, "tfOuterMiddle2007", "diffuse", convention="published", **f64),
+        "outer-middle-ear:2007-diffuse": OuterMiddleEarFilter(
+            16000, "tfOuterMiddle2007", "diffuse", convention="published", **f64
+        ),
     }
     for name, ear in wanted.items():
         fir = realise(FilterSpec(name), 16000)
@@ -43,11 +45,25 @@ def test_names_stand_for_the_classes() -> None:
 @pytest.mark.parametrize(
     ("options", "make"),
     [
-        ({"name": "headphone", "order": 64, "phase": "zero"}, lambda: HeadphoneFilter(8000, 64, "zero", dtype=torch.float64)),
-        ({"name": "middle-ear", "normalize_gain": False}, lambda: MiddleEarFilter(8000, normalize_gain=False, dtype=torch.float64)),
         (
-            {"name": "outer-middle-ear", "convention": "amt", "flow": 100.0, "fhigh": 3000.0, "phase": "minimum"},
-            lambda: OuterMiddleEarFilter(8000, flow=100, fhigh=3000, phase_type="minimum", dtype=torch.float64),
+            {"name": "headphone", "order": 64, "phase": "zero"},
+            lambda: HeadphoneFilter(8000, 64, "zero", dtype=torch.float64),
+        ),
+        (
+            {"name": "middle-ear", "normalize_gain": False},
+            lambda: MiddleEarFilter(8000, normalize_gain=False, dtype=torch.float64),
+        ),
+        (
+            {
+                "name": "outer-middle-ear",
+                "convention": "amt",
+                "flow": 100.0,
+                "fhigh": 3000.0,
+                "phase": "minimum",
+            },
+            lambda: OuterMiddleEarFilter(
+                8000, flow=100, fhigh=3000, phase_type="minimum", dtype=torch.float64
+            ),
         ),
     ],
 )
@@ -58,7 +74,9 @@ def test_options_reach_the_class(options: dict[str, Any], make: Any) -> None:
 def test_a_chain_is_the_convolution_of_its_members() -> None:
     chain = realise(FilterSpec("outer-middle-ear+headphone"), 16000)
     members = [realise(FilterSpec(name), 16000) for name in ("outer-middle-ear", "headphone")]
-    np.testing.assert_allclose(chain.taps, scipy.signal.fftconvolve(members[0].taps, members[1].taps), atol=1e-13)
+    np.testing.assert_allclose(
+        chain.taps, scipy.signal.fftconvolve(members[0].taps, members[1].taps), atol=1e-13
+    )
     assert (chain.lookahead, chain.odd_ends) == (4096, True)
     assert chain.meta["filter"] == "outer-middle-ear:1997-free+headphone"
 
@@ -69,7 +87,9 @@ def test_options_go_to_the_members_that_have_them() -> None:
         realise(FilterSpec("headphone", order=128), 16000),
         realise(FilterSpec("outer-middle-ear", order=128, convention="amt"), 16000),
     ]
-    np.testing.assert_allclose(chain.taps, np.convolve(members[0].taps, members[1].taps), atol=1e-13)
+    np.testing.assert_allclose(
+        chain.taps, np.convolve(members[0].taps, members[1].taps), atol=1e-13
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,9 +97,15 @@ def test_options_go_to_the_members_that_have_them() -> None:
     [
         ({"name": "midle-ear"}, "did you mean middle-ear"),
         ({"name": "headphone+"}, "NAME\\+NAME"),
-        ({"name": "headphone", "convention": "amt"}, "'headphone' has no option --convention; it belongs to outer-middle-ear"),
+        (
+            {"name": "headphone", "convention": "amt"},
+            "'headphone' has no option --convention; it belongs to outer-middle-ear",
+        ),
         ({"name": "headphone", "latency": 3}, "--latency; it belongs to FIR files"),
-        ({"name": "outer-middle-ear", "normalize_gain": True}, "--normalize-gain; it belongs to middle-ear"),
+        (
+            {"name": "outer-middle-ear", "normalize_gain": True},
+            "--normalize-gain; it belongs to middle-ear",
+        ),
         ({"name": "headphone", "order": 8, "tolerance": 1.0}, "exclude each other"),
         ({"name": "headphone", "order": 1}, "order is 1; it must be 2 to 131072"),
         ({"name": "headphone", "order": 200000}, "order is 200000"),
@@ -113,7 +139,10 @@ def test_curves_interpolate_on_either_axis(tmp_path: Path) -> None:
     path = tmp_path / "line.csv"
     path.write_text("frequency_hz,gain_db\n1000,0\n4000,12\n")
     middle = {
-        axis: realise(FilterSpec(str(path), order=1024, interpolation=axis), 16000).response([2000, 2500]) for axis in ("log", "linear")
+        axis: realise(FilterSpec(str(path), order=1024, interpolation=axis), 16000).response(
+            [2000, 2500]
+        )
+        for axis in ("log", "linear")
     }
     assert 20 * np.log10(abs(middle["log"][0])) == pytest.approx(6, abs=0.05)
     assert 20 * np.log10(abs(middle["linear"][1])) == pytest.approx(6, abs=0.05)
@@ -136,10 +165,14 @@ def test_same_request_gives_the_same_object_and_hash() -> None:
     assert realise(FilterSpec("middle-ear"), 44100).sha256 == one.sha256
 
 
-def test_an_ear_is_made_once_for_its_taps_its_curve_and_its_deviation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ear_is_made_once_for_its_taps_its_curve_and_its_deviation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     made = []
     headphone = documented.headphone
-    monkeypatch.setattr(documented, "headphone", lambda *arguments: made.append(arguments) or headphone(*arguments))
+    monkeypatch.setattr(
+        documented, "headphone", lambda *arguments: made.append(arguments) or headphone(*arguments)
+    )
     assert realise(FilterSpec("headphone"), 31000).meta["deviation_db"] is not None
     assert spec.published(FilterSpec("headphone"), 31000) is not None
     assert made == [(31000, 512, "minimum")]
@@ -159,7 +192,15 @@ def test_deviation_from_the_published_points() -> None:
     assert at_192["deviation_db"] == pytest.approx(3.8, abs=0.15)
 
 
-@pytest.mark.parametrize("name", ["headphone", "outer-middle-ear:2007-diffuse", "headphone+middle-ear", "outer-middle-ear+headphone"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "headphone",
+        "outer-middle-ear:2007-diffuse",
+        "headphone+middle-ear",
+        "outer-middle-ear+headphone",
+    ],
+)
 def test_tolerance_is_the_whole_chains(name: str) -> None:
     fir = realise(FilterSpec(name, tolerance=0.3), 44100)
     wanted = spec.published(FilterSpec(name), 44100)

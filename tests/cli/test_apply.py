@@ -8,28 +8,49 @@ import pytest
 import scipy.signal
 import soundfile as sf
 
-from earfilt.cli import run
 from earfilt.chains.build import FilterSpec, realise
+from earfilt.cli import run
 
-FILTERS = ["headphone", "middle-ear", "middle-ear:jepsen2008", "middle-ear:goode1994", "outer-middle-ear", "headphone+middle-ear"]
+FILTERS = [
+    "headphone",
+    "middle-ear",
+    "middle-ear:jepsen2008",
+    "middle-ear:goode1994",
+    "outer-middle-ear",
+    "headphone+middle-ear",
+]
 
 
 def oracle(x: np.ndarray, name: str, fs: int) -> np.ndarray:
-    """float64 by scipy, aligned: the effective taps over the oddly extended signal (frames, channels)."""
+    """float64 by scipy, aligned: the effective taps over the oddly extended signal (frames,
+    channels).
+    """
     fir = realise(FilterSpec(name), fs)
     ends = fir.lookahead if fir.odd_ends else 0
     if ends:
         x = np.concatenate([2 * x[:1] - x[ends:0:-1], x, 2 * x[-1:] - x[-2 : -ends - 2 : -1]])
     y = scipy.signal.oaconvolve(x, fir.taps[:, None], axes=0)
-    return y[ends + fir.lookahead : len(y) - (fir.numtaps - 1) + fir.lookahead - ends] if ends else y[: len(x)]
+    return (
+        y[ends + fir.lookahead : len(y) - (fir.numtaps - 1) + fir.lookahead - ends]
+        if ends
+        else y[: len(x)]
+    )
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_the_recording_through_every_ear(name: str, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_recording_through_every_ear(
+    name: str, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out.wav"
     assert run(["apply", str(recording), str(out), "-f", name]) == 0
     before, after = sf.info(recording), sf.info(out)
-    assert (after.format, after.subtype, after.samplerate, after.channels, after.frames) == ("WAV", "PCM_16", 16000, 1, before.frames)
+    assert (after.format, after.subtype, after.samplerate, after.channels, after.frames) == (
+        "WAV",
+        "PCM_16",
+        16000,
+        1,
+        before.frames,
+    )
     x, fs = sf.read(recording, always_2d=True)
     got = sf.read(out, dtype="int16", always_2d=True)[0]
     wanted = np.clip(np.round(oracle(x, name, fs) * 32768), -32768, 32767)
@@ -52,8 +73,23 @@ def test_an_impulse_answers_at_its_own_sample(suffix: str, tmp_path: Path) -> No
         np.testing.assert_allclose(y[:, 1], -y[:, 0] / 2, atol=2**-22)
 
 
-def test_summary_names_what_was_done(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["apply", str(recording), str(tmp_path / "out.wav"), "-f", "outer-middle-ear", "--gain", "6"]) == 0
+def test_summary_names_what_was_done(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        run(
+            [
+                "apply",
+                str(recording),
+                str(tmp_path / "out.wav"),
+                "-f",
+                "outer-middle-ear",
+                "--gain",
+                "6",
+            ]
+        )
+        == 0
+    )
     said = capsys.readouterr().err
     x, y = (np.abs(sf.read(path)[0]).max() for path in (recording, tmp_path / "out.wav"))
     for words in (
@@ -82,11 +118,23 @@ def test_summary_names_what_was_done(recording: Path, tmp_path: Path, capsys: py
         (["{folder}/none/in.wav", "{out}", "-f", "headphone"], 1, ["No such file"]),
         (["{good}", "{out}", "-f", "headfone"], 2, ["headfone", "did you mean headphone"]),
         (["{good}", "{out}", "-f", "middle-ear:jepsen"], 2, ["middle-ear:jepsen2008"]),
-        (["{good}", "{out}", "-f", "headphone", "--flow", "30"], 2, ["headphone", "--flow", "outer-middle-ear"]),
-        (["{good}", "{out}", "-f", "headphone", "--order", "64", "--tolerance", "1"], 2, ["--order", "--tolerance"]),
+        (
+            ["{good}", "{out}", "-f", "headphone", "--flow", "30"],
+            2,
+            ["headphone", "--flow", "outer-middle-ear"],
+        ),
+        (
+            ["{good}", "{out}", "-f", "headphone", "--order", "64", "--tolerance", "1"],
+            2,
+            ["--order", "--tolerance"],
+        ),
         (["{slow}", "{out}", "-f", "headphone"], 2, ["400 Hz", "above 500 Hz"]),
         (["{good}", "{out}", "-f", "headphone", "--device", "tpu"], 2, ["tpu", "cpu, cuda"]),
-        (["{good}", "{out}", "-f", "headphone", "--device", "cuda:99"], 2, ["cuda:99", "--device cpu"]),
+        (
+            ["{good}", "{out}", "-f", "headphone", "--device", "cuda:99"],
+            2,
+            ["cuda:99", "--device cpu"],
+        ),
         (["{good}", "{folder}/none/out.wav", "-f", "headphone"], 1, ["none", "directory"]),
         (["{good}", "{good}", "-f", "headphone"], 2, ["--in-place"]),
         (["{good}", "{taken}", "-f", "headphone"], 2, ["taken.wav", "--force"]),
@@ -96,9 +144,17 @@ def test_summary_names_what_was_done(recording: Path, tmp_path: Path, capsys: py
     ],
 )
 def test_errors_a_user_can_act_on(
-    arguments: list[str], code: int, words: list[str], recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    code: int,
+    words: list[str],
+    recording: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    files = {name: tmp_path / f"{name}.wav" for name in ("missing", "text", "empty", "good", "slow", "taken", "out")}
+    files = {
+        name: tmp_path / f"{name}.wav"
+        for name in ("missing", "text", "empty", "good", "slow", "taken", "out")
+    }
     files["text"].write_text("This is a letter, not audio.\n" * 20)
     files["empty"].write_bytes(b"")
     files["good"].write_bytes(recording.read_bytes())
@@ -126,15 +182,43 @@ def test_force_replaces_and_skip_existing_keeps(recording: Path, tmp_path: Path)
 
 def test_two_runs_write_the_same_bytes(recording: Path, tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
-        assert run(["apply", str(recording), str(tmp_path / name), "-f", "middle-ear", "--subtype", "FLOAT"]) == 0
+        assert (
+            run(
+                [
+                    "apply",
+                    str(recording),
+                    str(tmp_path / name),
+                    "-f",
+                    "middle-ear",
+                    "--subtype",
+                    "FLOAT",
+                ]
+            )
+            == 0
+        )
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
 
 
-def test_quiet_is_silent_of_all_but_failures(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_is_silent_of_all_but_failures(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "in").mkdir()
     shutil.copy(recording, tmp_path / "in" / "a.wav")
     assert run(["apply", str(tmp_path / "in"), str(tmp_path / "out"), "-f", "headphone", "-q"]) == 0
     assert capsys.readouterr().err == ""
     (tmp_path / "in" / "b.wav").write_bytes(b"RIFF")
-    assert run(["apply", str(tmp_path / "in"), str(tmp_path / "out"), "-f", "headphone", "-q", "--resume"]) == 1
+    assert (
+        run(
+            [
+                "apply",
+                str(tmp_path / "in"),
+                str(tmp_path / "out"),
+                "-f",
+                "headphone",
+                "-q",
+                "--resume",
+            ]
+        )
+        == 1
+    )
     assert "b.wav" in capsys.readouterr().err

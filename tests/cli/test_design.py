@@ -8,12 +8,18 @@ import pytest
 import soundfile
 
 from earfilt import cli
-from earfilt.synthesis.fir import Fir
-from earfilt.files.firs import SUFFIXES, read_fir, write_fir
 from earfilt.chains.build import FilterSpec, realise
+from earfilt.files.firs import SUFFIXES, read_fir, write_fir
+from earfilt.synthesis.fir import Fir
 from tests.tools import need
 
-FILTERS = ["headphone", "middle-ear", "outer-middle-ear", "headphone+middle-ear", "headphone+outer-middle-ear"]
+FILTERS = [
+    "headphone",
+    "middle-ear",
+    "outer-middle-ear",
+    "headphone+middle-ear",
+    "headphone+outer-middle-ear",
+]
 
 
 def run(*arguments):
@@ -22,7 +28,9 @@ def run(*arguments):
 
 @pytest.fixture
 def noise(tmp_path, monkeypatch, rng) -> Path:
-    """Noise between two silences longer than any look-ahead here, so that every rule for the ends means the same."""
+    """Noise between two silences longer than any look-ahead here, so that every rule for the ends
+    means the same.
+    """
     monkeypatch.chdir(tmp_path)
     samples = np.zeros(24000)
     samples[6000:-6000] = rng.uniform(-0.3, 0.3, 12000)
@@ -39,7 +47,10 @@ def test_sox_gives_the_audio_of_apply(noise, name):
     sox = need("sox")
     assert run("design", "-q", "-f", name, "-o", "fir.txt") == 0
     assert run("apply", "-q", "in.wav", "apply.wav", "-f", name) == 0
-    subprocess.run([sox, "-V1", "-D", "in.wav", "-e", "float", "-b", "64", "sox.wav", "fir", "fir.txt"], check=True)
+    subprocess.run(
+        [sox, "-V1", "-D", "in.wav", "-e", "float", "-b", "64", "sox.wav", "fir", "fir.txt"],
+        check=True,
+    )
     assert np.abs(samples("sox.wav") - samples("apply.wav")).max() < 1e-6
 
 
@@ -56,10 +67,26 @@ def test_ffmpeg_gives_the_audio_of_apply(noise, name):
 
 def afir(source, response):
     """ffmpeg's convolution without any of its normalisations."""
-    known = subprocess.run(["ffmpeg", "-v", "error", "-h", "filter=afir"], capture_output=True, text=True, check=True).stdout
+    known = subprocess.run(
+        ["ffmpeg", "-v", "error", "-h", "filter=afir"], capture_output=True, text=True, check=True
+    ).stdout
     bare = "irnorm=-1" if "irnorm" in known else "gtype=none"
     graph = f"[0][1]afir={bare}:precision=double"
-    command = ["ffmpeg", "-y", "-v", "error", "-i", source, "-i", response, "-lavfi", graph, "-c:a", "pcm_f64le", "ffmpeg.wav"]
+    command = [
+        "ffmpeg",
+        "-y",
+        "-v",
+        "error",
+        "-i",
+        source,
+        "-i",
+        response,
+        "-lavfi",
+        graph,
+        "-c:a",
+        "pcm_f64le",
+        "ffmpeg.wav",
+    ]
     subprocess.run(command, check=True)
     return samples("ffmpeg.wav")
 
@@ -75,7 +102,9 @@ def afir_gain():
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("name", ["headphone", "headphone+outer-middle-ear"])
-def test_apply_reads_back_the_same_samples_ends_included(recording, tmp_path, monkeypatch, suffix, name):
+def test_apply_reads_back_the_same_samples_ends_included(
+    recording, tmp_path, monkeypatch, suffix, name
+):
     monkeypatch.chdir(tmp_path)
     assert run("design", "-q", "-f", name, "--order", 256, "--fs", 16000, "-o", f"fir{suffix}") == 0
     fir, back = realise(FilterSpec(name, order=256), 16000), read_fir(f"fir{suffix}")
@@ -99,32 +128,70 @@ def test_bare_taps_read_as_documented(noise):
 
 def test_several_rates_and_formats(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run("design", "-f", "headphone", "--fs", 44100, "--fs", 48000, "-o", "hp-{fs}.wav", "-o", "hp-{fs}.json") == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["hp-44100.json", "hp-44100.wav", "hp-48000.json", "hp-48000.wav"]
+    assert (
+        run(
+            "design",
+            "-f",
+            "headphone",
+            "--fs",
+            44100,
+            "--fs",
+            48000,
+            "-o",
+            "hp-{fs}.wav",
+            "-o",
+            "hp-{fs}.json",
+        )
+        == 0
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "hp-44100.json",
+        "hp-44100.wav",
+        "hp-48000.json",
+        "hp-48000.wav",
+    ]
     assert read_fir("hp-44100.wav").fs == 44100
     out, err = capsys.readouterr()
     assert out == ""
-    assert "hp-48000.json: 513 taps at 48000 Hz, latency 0 samples (0 ms), headphone, order 512, minimum phase, 2.02 dB at most" in err
+    assert (
+        "hp-48000.json: 513 taps at 48000 Hz, latency 0 samples (0 ms), headphone, order "
+        "512, minimum phase, 2.02 dB at most" in err
+    )
     assert "from the published points, at 125 Hz" in err
 
 
 def test_one_format_becomes_another_bit_for_bit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run("design", "-q", "-f", "headphone+outer-middle-ear", "--order", 128, "--fs", 22050, "-o", "a.wav")
+    run(
+        "design",
+        "-q",
+        "-f",
+        "headphone+outer-middle-ear",
+        "--order",
+        128,
+        "--fs",
+        22050,
+        "-o",
+        "a.wav",
+    )
     assert run("design", "-q", "-f", "a.wav", "-o", "b.txt") == 0
     assert read_fir("b.txt").sha256 == read_fir("a.wav").sha256
 
 
 def test_the_summary_says_what_a_tolerance_found(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run("design", "-f", "headphone", "--tolerance", 0.5, "--fs", 16000, "-o", "fir.json") == 0
+    assert (
+        run("design", "-f", "headphone", "--tolerance", 0.5, "--fs", 16000, "-o", "fir.json") == 0
+    )
     said = capsys.readouterr().err
     fir = read_fir("fir.json")
     assert f"order {fir.numtaps - 1}, minimum phase" in said
     assert fir.meta["deviation_db"] <= 0.5
 
 
-def test_a_file_of_another_rate_is_refused_with_the_command_that_helps(tmp_path, monkeypatch, recording, capsys):
+def test_a_file_of_another_rate_is_refused_with_the_command_that_helps(
+    tmp_path, monkeypatch, recording, capsys
+):
     monkeypatch.chdir(tmp_path)
     run("design", "-q", "-f", "headphone", "--order", 64, "--fs", 48000, "-o", "fir.wav")
     assert run("apply", recording, "out.wav", "-f", "fir.wav") == 2
@@ -159,9 +226,15 @@ def test_nothing_is_written_where_anything_is_refused(tmp_path, monkeypatch, cap
     refused = [
         (("-f", "headphone", "-o", "a.wav", "-o", "there.wav"), "there.wav exists; --force"),
         (("-f", "headphone", "-o", "a.wav", "-o", "a.flac"), "a.flac: a FIR is written as .json"),
-        (("-f", "headphone", "-o", "a.wav", "--fs", 44100, "--fs", 48000), "put {fs} into its name"),
+        (
+            ("-f", "headphone", "-o", "a.wav", "--fs", 44100, "--fs", 48000),
+            "put {fs} into its name",
+        ),
         (("-f", "headfone", "-o", "a.wav"), "did you mean headphone"),
-        (("-f", "headphone", "-o", "a.wav", "--fs", 44100.5), "a .wav cannot state a sampling rate of 44100.5 Hz"),
+        (
+            ("-f", "headphone", "-o", "a.wav", "--fs", 44100.5),
+            "a .wav cannot state a sampling rate of 44100.5 Hz",
+        ),
         (("-f", "headphone", "-o", "a.wav", "--fs", 0), "--fs 0"),
         (("-f", "headphone", "-o", "a.wav", "--convention", "amt"), "no option --convention"),
         (("-f", "headphone", "-o", "a.wav", "--order", 64, "--tolerance", 1), "exclude each other"),

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from earfilt.ears import catalogue
 from earfilt import cli
 from earfilt.chains import build as spec
+from earfilt.ears import catalogue
 from tests.tools import need, single_threaded
 
 NAMES = [ear.full_name for ear in catalogue.ears()]
@@ -31,7 +31,13 @@ def test_off_a_terminal_the_table_is_tab_separated_and_whole(capsys, monkeypatch
     assert [row[0] for row in rows] == NAMES
     assert all(len(row) == 6 and all(row) for row in rows)
     found = {row[0]: row[1:] for row in rows}
-    assert found["headphone"] == ["yes", "headphone plus outer ear (HD 250 Linear)", "125", "9008.42", "Pralong & Carlile 1996"]
+    assert found["headphone"] == [
+        "yes",
+        "headphone plus outer ear (HD 250 Linear)",
+        "125",
+        "9008.42",
+        "Pralong & Carlile 1996",
+    ]
     assert found["outer-middle-ear:1997-free"][-1] == "Moore et al. 1997; ANSI S3.4-2007"
 
 
@@ -43,7 +49,15 @@ def test_one_filter_as_text_is_facts_and_points(name, capsys):
     data = [line for line in out.splitlines() if not line.startswith("#")]
     ear = catalogue.find(name)
     assert f"# name: {name}" in facts
-    for part in ("# what:", "# range:", "# variants:", "# options: --order", "# unit:", "# source:", "# provenance:"):
+    for part in (
+        "# what:",
+        "# range:",
+        "# variants:",
+        "# options: --order",
+        "# unit:",
+        "# source:",
+        "# provenance:",
+    ):
         assert any(fact.startswith(part) for fact in facts)
     assert len(data) == sum(len(catalogue.table(table).frequencies) + 1 for table in ear.tables)
     assert data[0].startswith("frequency_hz,")
@@ -51,7 +65,12 @@ def test_one_filter_as_text_is_facts_and_points(name, capsys):
 
 def test_the_points_keep_every_digit(capsys):
     run("filters", "headphone")
-    rows = np.loadtxt(io.StringIO(capsys.readouterr().out), delimiter=",", skiprows=0, comments=["#", "frequency_hz"])
+    rows = np.loadtxt(
+        io.StringIO(capsys.readouterr().out),
+        delimiter=",",
+        skiprows=0,
+        comments=["#", "frequency_hz"],
+    )
     table = catalogue.table("pralong1996")
     assert np.array_equal(rows, np.column_stack([table.frequencies, table.columns["gain"]]))
 
@@ -89,9 +108,13 @@ def test_wrong_usage(capsys):
 @pytest.mark.parametrize("columns", [60, 160])
 def test_in_a_terminal_no_name_is_cut(columns):
     need("script")
-    command = f"stty cols {columns}; {sys.executable} -c 'from earfilt.cli import main; main()' filters"
+    command = (
+        f"stty cols {columns}; {sys.executable} -c 'from earfilt.cli import main; main()' filters"
+    )
     terminal = ["script", "-qec", command, "/dev/null"]
-    shown = subprocess.run(terminal, capture_output=True, text=True, check=True, env=single_threaded()).stdout
+    shown = subprocess.run(
+        terminal, capture_output=True, text=True, check=True, env=single_threaded()
+    ).stdout
     for name in NAMES:
         assert name in shown
     assert "…" not in shown
@@ -102,10 +125,13 @@ def with_one_table_more(tmp_path, monkeypatch) -> None:
     """A copy of the tables with two files more; and no line of code."""
     tables = tmp_path / "tables"
     shutil.copytree(str(catalogue.directory()), tables)
-    (tables / "nobody2026.csv").write_text("# Nobody (2026)\nfrequency_hz,gain_db\n100,-10\n1000,0\n3000,12\n10000,-5\n")
+    (tables / "nobody2026.csv").write_text(
+        "# Nobody (2026)\nfrequency_hz,gain_db\n100,-10\n1000,0\n3000,12\n10000,-5\n"
+    )
     (tables / "nobody2026.toml").write_text(
         'title = "An ear"\nquantity = "gain_db"\nunit = "dB"\n'
-        '[source]\ncitation = "Nobody, N. (2026). An ear. J. None 1, 2-3."\nbibtex = "@misc{nobody2026}"\n'
+        '[source]\ncitation = "Nobody, N. (2026). An ear. J. None 1, 2-3."\nbibtex = '
+        '"@misc{nobody2026}"\n'
         '[[ear]]\nname = "cat-ear"\nkind = "curve"\nsummary = "the ear of a cat"\n'
     )
     monkeypatch.setattr(catalogue, "directory", lambda: tables)
@@ -125,8 +151,12 @@ def test_a_new_table_is_two_files_and_no_line_of_code(tmp_path, monkeypatch, cap
     assert "cat-ear\tyes\tthe ear of a cat\t100\t10000\tNobody 2026\n" in capsys.readouterr().out
     assert run("filters", "cat-ear", "--bibtex") == 0
     assert capsys.readouterr().out == "@misc{nobody2026}\n"
-    assert run("response", "-f", "cat-ear", "--tolerance", 0.1, "--freqs", "100,1000,3000,10000") == 0
-    levels = [float(row["magnitude_db"]) for row in csv.DictReader(io.StringIO(capsys.readouterr().out))]
+    assert (
+        run("response", "-f", "cat-ear", "--tolerance", 0.1, "--freqs", "100,1000,3000,10000") == 0
+    )
+    levels = [
+        float(row["magnitude_db"]) for row in csv.DictReader(io.StringIO(capsys.readouterr().out))
+    ]
     assert levels == pytest.approx([-10, 0, 12, -5], abs=0.1)
     assert run("design", "-q", "-f", "cat-ear+middle-ear", "-o", "cat.wav") == 0
 

@@ -14,11 +14,17 @@ import pytest
 import scipy.signal
 
 from earfilt import cli
-from earfilt.synthesis.response import COLUMNS
 from earfilt.chains.build import FilterSpec, realise
+from earfilt.synthesis.response import COLUMNS
 from tests.tools import need, single_threaded
 
-EARS = ["headphone", "middle-ear", "middle-ear:jepsen2008", "outer-middle-ear", "headphone+middle-ear"]
+EARS = [
+    "headphone",
+    "middle-ear",
+    "middle-ear:jepsen2008",
+    "outer-middle-ear",
+    "headphone+middle-ear",
+]
 
 
 def run(*arguments):
@@ -50,7 +56,20 @@ def test_the_default_grid_and_a_linear_one(capsys):
     run("response", "-q", "-f", "headphone")
     _, rows = table(capsys.readouterr().out)
     assert (len(rows), rows[0, 0], rows[-1, 0]) == (512, 20.0, 20000.0)
-    run("response", "-q", "-f", "headphone", "--fs", 16000, "--points", 5, "--scale", "linear", "--fmin", 1000)
+    run(
+        "response",
+        "-q",
+        "-f",
+        "headphone",
+        "--fs",
+        16000,
+        "--points",
+        5,
+        "--scale",
+        "linear",
+        "--fmin",
+        1000,
+    )
     out, err = capsys.readouterr()
     assert table(out)[1][:, 0].tolist() == [1000, 2750, 4500, 6250, 8000]
     assert err == ""
@@ -88,7 +107,20 @@ def test_a_fir_file_is_shown_at_its_own_rate(tmp_path, monkeypatch, capsys):
 def test_a_curve_of_ones_own(tmp_path, monkeypatch, capsys, phase):
     monkeypatch.chdir(tmp_path)
     Path("mine.csv").write_text("frequency_hz,gain_db\n100,-6\n1000,0\n4000,8\n12000,-10\n")
-    assert run("response", "-f", "mine.csv", "--phase", phase, "--order", 4096, "--freqs", "100,1000,4000,12000") == 0
+    assert (
+        run(
+            "response",
+            "-f",
+            "mine.csv",
+            "--phase",
+            phase,
+            "--order",
+            4096,
+            "--freqs",
+            "100,1000,4000,12000",
+        )
+        == 0
+    )
     assert table(capsys.readouterr().out)[1][:, 1] == pytest.approx([-6, 0, 8, -10], abs=0.05)
     assert run("response", "-q", "-f", "mine.csv+headphone", "--points", 3) == 0
     assert run("response", "-q", "-f", "mine.csv", "--tolerance", 0.2, "--points", 3) == 0
@@ -98,7 +130,9 @@ def test_files_by_extension(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = ["a.csv", "a.json", "a.png", "a.svg", "a.pdf"]
     outputs = [word for name in names for word in ("-o", name)]
-    assert run("response", "-q", "-f", "headphone", "-f", "middle-ear", "--points", 33, *outputs) == 0
+    assert (
+        run("response", "-q", "-f", "headphone", "-f", "middle-ear", "--points", 33, *outputs) == 0
+    )
     assert capsys.readouterr().out == ""
     run("response", "-q", "-f", "headphone", "-f", "middle-ear", "--points", 33)
     assert Path("a.csv").read_text() == capsys.readouterr().out
@@ -110,12 +144,40 @@ def test_files_by_extension(tmp_path, monkeypatch, capsys):
     heads = [Path(name).read_bytes()[:5] for name in names[2:]]
     assert heads == [b"\x89PNG\r", b"<?xml", b"%PDF-"]
     first = {name: Path(name).read_bytes() for name in names}
-    assert run("response", "-q", "-f", "headphone", "-f", "middle-ear", "--points", 33, *outputs, "--force") == 0
+    assert (
+        run(
+            "response",
+            "-q",
+            "-f",
+            "headphone",
+            "-f",
+            "middle-ear",
+            "--points",
+            33,
+            *outputs,
+            "--force",
+        )
+        == 0
+    )
     assert {name: Path(name).read_bytes() for name in names} == first
 
 
 def test_stdout_beside_a_file(tmp_path, capsys):
-    assert run("response", "-q", "-f", "headphone", "--freqs", "1000", "-o", tmp_path / "a.json", "-o", "-") == 0
+    assert (
+        run(
+            "response",
+            "-q",
+            "-f",
+            "headphone",
+            "--freqs",
+            "1000",
+            "-o",
+            tmp_path / "a.json",
+            "-o",
+            "-",
+        )
+        == 0
+    )
     assert table(capsys.readouterr().out)[1][0, 0] == 1000
 
 
@@ -124,12 +186,38 @@ def test_a_measurement_is_laid_beside(tmp_path, monkeypatch, capsys):
     freqs = [250, 1000, 4000, 30000]
     run("response", "-q", "-f", "headphone", "--freqs", "250,1000,4000")
     levels = [*(table(capsys.readouterr().out)[1][:, 1] + [1.0, 1.0, 4.0]), 0.0]
-    Path("mine.csv").write_text("frequency_hz,gain_db\n" + "".join(f"{f},{g!r}\n" for f, g in zip(freqs, map(float, levels), strict=True)))
-    assert run("response", "-f", "headphone", "--compare", "mine.csv", "--freqs", "1000", "-o", "-", "-o", "a.json", "-o", "a.pdf") == 0
+    Path("mine.csv").write_text(
+        "frequency_hz,gain_db\n"
+        + "".join(f"{f},{g!r}\n" for f, g in zip(freqs, map(float, levels), strict=True))
+    )
+    assert (
+        run(
+            "response",
+            "-f",
+            "headphone",
+            "--compare",
+            "mine.csv",
+            "--freqs",
+            "1000",
+            "-o",
+            "-",
+            "-o",
+            "a.json",
+            "-o",
+            "a.pdf",
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
-    assert "mine.csv minus headphone at 3 frequencies: +2.00 dB on average, 1.41 dB rms around that, +4.00 dB at most, at 4000 Hz" in err
+    assert (
+        "mine.csv minus headphone at 3 frequencies: +2.00 dB on average, 1.41 dB rms around "
+        "that, +4.00 dB at most, at 4000 Hz" in err
+    )
     rows = list(csv.DictReader(io.StringIO(out)))
-    assert [(row["filter"], float(row["frequency_hz"])) for row in rows] == [("headphone", 1000), *(("mine.csv", f) for f in freqs)]
+    assert [(row["filter"], float(row["frequency_hz"])) for row in rows] == [
+        ("headphone", 1000),
+        *(("mine.csv", f) for f in freqs),
+    ]
     assert rows[1]["magnitude_db"] == repr(float(levels[0]))
     assert json.loads(Path("a.json").read_text())[1]["phase_rad"] == [None] * 4
 
@@ -164,7 +252,9 @@ def test_without_the_extra_the_message_says_how_to_get_it(tmp_path, monkeypatch,
     for arguments, name in ((("-o", tmp_path / "a.png"), "matplotlib"), (("--show",), "plotext")):
         assert run("response", "-f", "headphone", *arguments) == 2
         out, err = capsys.readouterr()
-        assert f"need {name}, which is not installed; get it with: pip install 'earfilt[plot]'" in err
+        assert (
+            f"need {name}, which is not installed; get it with: pip install 'earfilt[plot]'" in err
+        )
         assert out == ""
     assert run("response", "-f", "headphone", "-o", tmp_path / "a.csv") == 0
 
@@ -191,12 +281,18 @@ def test_show_in_a_real_terminal(tmp_path, columns, no_color):
     command = f"{earfilt} response -q -f headphone -f middle-ear --show; touch {tmp_path}/done; cat"
     environment = single_threaded() | {"NO_COLOR": no_color}
     try:
-        subprocess.run([tmux, *server[1:], "new-session", "-d", "-x", str(columns), "-y", "40", command], check=True, env=environment)
+        subprocess.run(
+            [tmux, *server[1:], "new-session", "-d", "-x", str(columns), "-y", "40", command],
+            check=True,
+            env=environment,
+        )
         deadline = time.monotonic() + 120
         while not (tmp_path / "done").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(0.3)
-        screen = subprocess.run([*server, "capture-pane", "-p", "-e"], capture_output=True, text=True, check=True).stdout
+        screen = subprocess.run(
+            [*server, "capture-pane", "-p", "-e"], capture_output=True, text=True, check=True
+        ).stdout
     finally:
         subprocess.run([*server, "kill-server"], check=False, capture_output=True)
     assert "dB over Hz" in screen

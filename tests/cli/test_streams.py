@@ -9,17 +9,23 @@ EARFILT = f"{sys.executable} -c 'from earfilt.cli import main; main()'"
 
 
 def shell(command, cwd):
-    return subprocess.run(["sh", "-c", command], cwd=cwd, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["sh", "-c", command], cwd=cwd, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 def test_what_needs_no_stream_works_without(tmp_path, recording, closed):
-    ended = shell(f"{EARFILT} apply {recording} out.wav -f headphone --order 16 -q {closed}", tmp_path)
+    ended = shell(
+        f"{EARFILT} apply {recording} out.wav -f headphone --order 16 -q {closed}", tmp_path
+    )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
 
 
-@pytest.mark.parametrize("command", ["filters >&-", "filters >/dev/full", "response -f headphone >&-", "--version >&-"])
+@pytest.mark.parametrize(
+    "command", ["filters >&-", "filters >/dev/full", "response -f headphone >&-", "--version >&-"]
+)
 def test_data_that_cannot_be_written_is_a_failure(tmp_path, command):
     ended = shell(f"{EARFILT} {command}", tmp_path)
     assert ended.returncode == 1
@@ -28,12 +34,23 @@ def test_data_that_cannot_be_written_is_a_failure(tmp_path, command):
 
 
 def test_a_closed_input_and_output_are_named(tmp_path, recording):
-    assert "cannot read standard input: Bad file descriptor" in shell(f"{EARFILT} apply - a.wav -f headphone <&-", tmp_path).stderr
-    assert "cannot write standard output: Bad file" in shell(f"{EARFILT} apply {recording} - -f headphone >&-", tmp_path).stderr
+    assert (
+        "cannot read standard input: Bad file descriptor"
+        in shell(f"{EARFILT} apply - a.wav -f headphone <&-", tmp_path).stderr
+    )
+    assert (
+        "cannot write standard output: Bad file"
+        in shell(f"{EARFILT} apply {recording} - -f headphone >&-", tmp_path).stderr
+    )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_libraries_print_is_not_shown(tmp_path):
     code = "with own_stderr(): os.write(2, b'noise'); print('ours', file=sys.stderr)"
     code = f"import os, sys; from earfilt.cli.streams import own_stderr\n{code}"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr == "ours\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stderr
+        == "ours\n"
+    )

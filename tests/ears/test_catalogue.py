@@ -49,7 +49,12 @@ def test_names(name: str, full: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "suggested"),
-    [("midle-ear", "middle-ear"), ("headphones", "headphone"), ("middle-ear:jepsen", "middle-ear:jepsen2008"), ("xyz", "earfilt filters")],
+    [
+        ("midle-ear", "middle-ear"),
+        ("headphones", "headphone"),
+        ("middle-ear:jepsen", "middle-ear:jepsen2008"),
+        ("xyz", "earfilt filters"),
+    ],
 )
 def test_unknown_names_get_suggestions(name: str, suggested: str) -> None:
     with pytest.raises(UnknownNameError, match=suggested):

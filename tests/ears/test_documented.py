@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from earfilt import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
+from earfilt.ears.ear import Ear
 from earfilt.ears.kinds import documented
 from earfilt.ears.kinds.measured import curve_ear
-from earfilt.ears.ear import Ear
-from earfilt.nn.module import EarFilter
 from earfilt.errors import UsageError
+from earfilt.nn.module import EarFilter
 from tests.tools import single_threaded
 
 F64: dict[str, Any] = {"dtype": torch.float64}
@@ -28,16 +28,25 @@ MakeModule = Callable[[float, int, str], EarFilter]
 
 def middle(table: str, normalize: bool = True) -> tuple[MakeEar, MakeModule]:
     return (
-        lambda fs, order, phase: documented.middle_ear(fs, table, order, phase, normalize_gain=normalize),
+        lambda fs, order, phase: documented.middle_ear(
+            fs, table, order, phase, normalize_gain=normalize
+        ),
         lambda fs, order, phase: MiddleEarFilter(fs, table, order, phase, normalize, **F64),
     )
 
 
-def outer_middle(year: int, field: str, convention: str, flow: float = 20.0, fhigh: float = 16000.0) -> tuple[MakeEar, MakeModule]:
-    names, options = (f"tfOuterMiddle{year}", field), {"flow": flow, "fhigh": fhigh, "convention": convention}
+def outer_middle(
+    year: int, field: str, convention: str, flow: float = 20.0, fhigh: float = 16000.0
+) -> tuple[MakeEar, MakeModule]:
+    names, options = (
+        (f"tfOuterMiddle{year}", field),
+        {"flow": flow, "fhigh": fhigh, "convention": convention},
+    )
     return (
         lambda fs, order, phase: documented.outer_middle_ear(fs, *names, order, phase, **options),
-        lambda fs, order, phase: OuterMiddleEarFilter(fs, *names, order=order, phase_type=phase, **options, **F64),
+        lambda fs, order, phase: OuterMiddleEarFilter(
+            fs, *names, order=order, phase_type=phase, **options, **F64
+        ),
     )
 
 
@@ -46,7 +55,10 @@ def curve(fs: float, interpolation: str = "log", beyond: str = "hold") -> Ear:
 
 
 EARS: dict[str, tuple[MakeEar, MakeModule]] = {
-    "headphone": (documented.headphone, lambda fs, order, phase: HeadphoneFilter(fs, order, phase, **F64)),
+    "headphone": (
+        documented.headphone,
+        lambda fs, order, phase: HeadphoneFilter(fs, order, phase, **F64),
+    ),
     "lopezpoveda2001": middle("lopezpoveda2001"),
     "jepsen2008": middle("jepsen2008"),
     "goode1994": middle("goode1994"),
@@ -67,7 +79,9 @@ def assert_same(got: np.ndarray, wanted: np.ndarray, within: float = 1e-12) -> N
 @every_ear
 @pytest.mark.parametrize("phase", ["minimum", "zero"])
 @pytest.mark.parametrize("fs", [8000, 16000, 22050, 44100, 48000, 96000])
-def test_numpy_and_torch_give_the_same_taps(make: MakeEar, module: MakeModule, fs: float, phase: str) -> None:
+def test_numpy_and_torch_give_the_same_taps(
+    make: MakeEar, module: MakeModule, fs: float, phase: str
+) -> None:
     for order in (2, 64, 512, 4096):
         ear, twin = make(fs, order, phase), module(fs, order, phase)
         assert_same(ear.taps(), twin.taps().numpy())
@@ -84,14 +98,18 @@ def test_numpy_and_torch_agree_on_odd_orders(order: int, phase: str) -> None:
 
 @pytest.mark.parametrize(("phase", "within"), [("zero", 1e-12), ("minimum", 1e-11)])
 def test_numpy_and_torch_agree_on_four_times_the_decibels(phase: str, within: float) -> None:
-    # This curve spans 190 dB, more than a spectrum holds digits for: the logarithm for minimum phase sees the rounding.
+    # This curve spans 190 dB, more than a spectrum holds digits for: the logarithm for minimum
+    # phase sees the rounding.
     make, module = outer_middle(2007, "diffuse", "amt")
     assert_same(make(48000, 4096, phase).taps(), module(48000, 4096, phase).taps().numpy(), within)
 
 
 @every_ear
 def test_curves_are_those_of_the_modules(make: MakeEar, module: MakeModule) -> None:
-    ours, theirs = make(44100, 64, "zero").published_curve(), module(44100, 64, "zero").published_curve()
+    ours, theirs = (
+        make(44100, 64, "zero").published_curve(),
+        module(44100, 64, "zero").published_curve(),
+    )
     assert ours.points_hz.tolist() == theirs.points_hz.tolist()
     np.testing.assert_allclose(ours.points_db, theirs.points_db, rtol=0, atol=1e-12)
     hz = np.linspace(0.0, 22050.0, 1001)
@@ -102,8 +120,13 @@ def test_a_module_designs_from_what_it_has_learnt() -> None:
     twin = HeadphoneFilter(16000, 64, learnable=True, **F64)
     with torch.no_grad():
         twin.frequency_data[:, 1] *= 2.0
-    assert_same(twin.taps().detach().numpy(), 2.0 * documented.headphone(16000, 64, "minimum").taps())
-    points_db = twin.published_curve().points_db - documented.headphone(16000, 64, "minimum").published_curve().points_db
+    assert_same(
+        twin.taps().detach().numpy(), 2.0 * documented.headphone(16000, 64, "minimum").taps()
+    )
+    points_db = (
+        twin.published_curve().points_db
+        - documented.headphone(16000, 64, "minimum").published_curve().points_db
+    )
     np.testing.assert_allclose(points_db, 20.0 * np.log10(2.0), rtol=1e-12)
 
 
@@ -120,13 +143,25 @@ def test_ears_are_values(make: MakeEar, module: MakeModule) -> None:
 def test_taps_have_the_same_bits_in_every_process() -> None:
     code = (
         "import hashlib; from earfilt.chains.build import FilterSpec, realise\n"
-        "for name in ('headphone', 'middle-ear:jepsen2008', 'outer-middle-ear', 'headphone+middle-ear'):\n"
-        "    for fs in (16000, 44100, 48000): fir = realise(FilterSpec(name), fs); print(fir.sha256, fir.meta['deviation_db'])"
+        "for name in ('headphone', 'middle-ear:jepsen2008', 'outer-middle-ear', "
+        "'headphone+middle-ear'):\n"
+        "    for fs in (16000, 44100, 48000): fir = realise(FilterSpec(name), fs); "
+        "print(fir.sha256, fir.meta['deviation_db'])"
     )
     hashes = set()
     for threads in ("1", "2", "5"):
-        environment = single_threaded() | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads)
-        hashes.add(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout)
+        environment = single_threaded() | dict.fromkeys(
+            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads
+        )
+        hashes.add(
+            subprocess.run(
+                [sys.executable, "-c", code],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
     assert len(hashes) == 1
 
 
@@ -135,18 +170,48 @@ def test_taps_have_the_same_bits_in_every_process() -> None:
     [
         (lambda: documented.headphone(0.0, 64, "minimum"), "fs is 0.0"),
         (lambda: documented.headphone(16000, 1, "minimum"), "order is 1"),
-        (lambda: documented.headphone(16000, 64, "linear"), "phase_type is 'linear'; allowed: 'minimum', 'zero'"),
-        (lambda: documented.middle_ear(16000, "goode", 64, "zero", normalize_gain=True), "filter_type is 'goode'"),
-        (lambda: outer_middle(1998, "free", "amt")[0](16000, 64, "zero"), "compensation_type is 'tfOuterMiddle1998'"),
-        (lambda: outer_middle(1997, "free", "once")[0](16000, 64, "zero"), "convention is 'once'; allowed: 'amt', 'published'"),
+        (
+            lambda: documented.headphone(16000, 64, "linear"),
+            "phase_type is 'linear'; allowed: 'minimum', 'zero'",
+        ),
+        (
+            lambda: documented.middle_ear(16000, "goode", 64, "zero", normalize_gain=True),
+            "filter_type is 'goode'",
+        ),
+        (
+            lambda: outer_middle(1998, "free", "amt")[0](16000, 64, "zero"),
+            "compensation_type is 'tfOuterMiddle1998'",
+        ),
+        (
+            lambda: outer_middle(1997, "free", "once")[0](16000, 64, "zero"),
+            "convention is 'once'; allowed: 'amt', 'published'",
+        ),
         (lambda: outer_middle(1997, "free", "amt", flow=5.0)[0](16000, 64, "zero"), "flow is 5.0"),
-        (lambda: curve(16000, "cubic", "hold"), "interpolation is 'cubic'; allowed: 'log', 'linear'"),
+        (
+            lambda: curve(16000, "cubic", "hold"),
+            "interpolation is 'cubic'; allowed: 'log', 'linear'",
+        ),
         (lambda: curve(16000, "log", "rise"), "beyond is 'rise'"),
         (lambda: curve(150, "log", "hold"), "fewer than two points of the curve lie below fs/2"),
         (lambda: curve(-1, "log", "hold"), "fs is -1"),
-        (lambda: curve_ear(16000, [0.0, 100.0], [0.0, 0.0], 64, "zero", interpolation="log", beyond="hold"), "a point at 0 Hz"),
-        (lambda: documented.middle_ear(16000, "goode1994", 33, "zero", normalize_gain=True).taps(), "order 33 is odd"),
-        (lambda: outer_middle(1997, "free", "amt", flow=20.5, fhigh=24.5)[0](16000, 64, "zero").published_curve(), "no published point"),
+        (
+            lambda: curve_ear(
+                16000, [0.0, 100.0], [0.0, 0.0], 64, "zero", interpolation="log", beyond="hold"
+            ),
+            "a point at 0 Hz",
+        ),
+        (
+            lambda: documented.middle_ear(
+                16000, "goode1994", 33, "zero", normalize_gain=True
+            ).taps(),
+            "order 33 is odd",
+        ),
+        (
+            lambda: outer_middle(1997, "free", "amt", flow=20.5, fhigh=24.5)[0](
+                16000, 64, "zero"
+            ).published_curve(),
+            "no published point",
+        ),
     ],
 )
 def test_bad_arguments_say_value_and_rule(make: Callable[[], object], message: str) -> None:
@@ -157,7 +222,19 @@ def test_bad_arguments_say_value_and_rule(make: Callable[[], object], message: s
 @pytest.mark.parametrize("beyond", ["hold", "fall"])
 @pytest.mark.parametrize("lowest", [0.0, 20.0])
 def test_a_curve_outside_its_ends(lowest: float, beyond: str) -> None:
-    aim = curve_ear(48000, [lowest, 4000.0], [6.0, 6.0], 64, "minimum", interpolation="linear", beyond=beyond).published_curve().aim
+    aim = (
+        curve_ear(
+            48000,
+            [lowest, 4000.0],
+            [6.0, 6.0],
+            64,
+            "minimum",
+            interpolation="linear",
+            beyond=beyond,
+        )
+        .published_curve()
+        .aim
+    )
     gain = 10 ** (6 / 20)
     np.testing.assert_allclose(aim(np.array([lowest, 100.0, 4000.0])), gain)
     octave_up, octave_down = aim(np.array([8000.0, lowest / 2])) / gain

@@ -15,10 +15,14 @@ TABLES = [
     (catalogue.table("ansi2007_outer_ear"), "diffuse_field_db"),
     (catalogue.table("pralong1996"), "gain"),
 ]
-every_library = pytest.mark.parametrize("array", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+every_library = pytest.mark.parametrize(
+    "array", [np.asarray, torch.from_numpy], ids=["numpy", "torch"]
+)
 
 
-def of(function: Callable[..., Any], array: Callable[[np.ndarray], Any], *arguments: np.ndarray) -> np.ndarray:
+def of(
+    function: Callable[..., Any], array: Callable[[np.ndarray], Any], *arguments: np.ndarray
+) -> np.ndarray:
     """A function of one library's arrays, from and to numpy; what it gives is of that library."""
     given = [array(argument) for argument in arguments]
     found = function(*given)
@@ -32,15 +36,31 @@ def of(function: Callable[..., Any], array: Callable[[np.ndarray], Any], *argume
 def test_pchip_equals_scipy(table: catalogue.Table, column: str, array: Any) -> None:
     xp, yp = np.array(table.frequencies), np.array(table.columns[column])
     x = np.linspace(xp[0], xp[-1], 20011)
-    np.testing.assert_allclose(of(interpolation.pchip, array, x, xp, yp), PchipInterpolator(xp, yp)(x), atol=1e-12, rtol=0)
+    np.testing.assert_allclose(
+        of(interpolation.pchip, array, x, xp, yp), PchipInterpolator(xp, yp)(x), atol=1e-12, rtol=0
+    )
 
 
 @every_library
-@pytest.mark.parametrize("yp", [[1.0, 5.0], [1.0, 5.0, 2.0], [0.0, 0.0, 0.0, 1.0], [3.0, 1.0, 1.0, 4.0, 9.0, 2.0], [1.0, 2.0, 30.0]])
+@pytest.mark.parametrize(
+    "yp",
+    [
+        [1.0, 5.0],
+        [1.0, 5.0, 2.0],
+        [0.0, 0.0, 0.0, 1.0],
+        [3.0, 1.0, 1.0, 4.0, 9.0, 2.0],
+        [1.0, 2.0, 30.0],
+    ],
+)
 def test_pchip_shapes_of_few_points(yp: list[float], array: Any) -> None:
     xp = np.cumsum([1.0, 2.0, 0.5, 3.0, 1.0, 1.0][: len(yp)])
     x = np.linspace(xp[0], xp[-1], 501)
-    np.testing.assert_allclose(of(interpolation.pchip, array, x, xp, np.array(yp)), PchipInterpolator(xp, yp)(x), atol=1e-12, rtol=0)
+    np.testing.assert_allclose(
+        of(interpolation.pchip, array, x, xp, np.array(yp)),
+        PchipInterpolator(xp, yp)(x),
+        atol=1e-12,
+        rtol=0,
+    )
 
 
 @every_library
@@ -55,7 +75,9 @@ def test_both_hold_flat_beyond_the_ends(array: Any) -> None:
 def test_linear_equals_numpy(rng: np.random.Generator, array: Any) -> None:
     xp, yp = np.sort(rng.uniform(0, 100, 40)), rng.normal(size=40)
     x = np.concatenate([rng.uniform(-10, 110, 1000), xp])
-    np.testing.assert_allclose(of(interpolation.linear, array, x, xp, yp), np.interp(x, xp, yp), atol=1e-13, rtol=0)
+    np.testing.assert_allclose(
+        of(interpolation.linear, array, x, xp, yp), np.interp(x, xp, yp), atol=1e-13, rtol=0
+    )
 
 
 @pytest.mark.parametrize("function", [interpolation.linear, interpolation.pchip])
@@ -68,6 +90,8 @@ def test_gradients(function) -> None:
 
 def test_flat_data_has_finite_gradients() -> None:
     yp = torch.ones(5, dtype=torch.float64, requires_grad=True)
-    interpolation.pchip(torch.linspace(0, 4, 9).double(), torch.arange(5.0).double(), yp).sum().backward()
+    interpolation.pchip(
+        torch.linspace(0, 4, 9).double(), torch.arange(5.0).double(), yp
+    ).sum().backward()
     assert yp.grad is not None
     assert torch.isfinite(yp.grad).all()

@@ -5,10 +5,19 @@ import pytest
 import scipy.signal
 import torch
 
-from earfilt.engine.gpu import DeviceStep
 from earfilt.engine.cpu import OverlapSave
+from earfilt.engine.gpu import DeviceStep
 
-DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")])]
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=[
+            pytest.mark.cuda,
+            pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA"),
+        ],
+    ),
+]
 
 
 def steps(taps: np.ndarray, dtype: str, packed: bool) -> list[OverlapSave | DeviceStep]:
@@ -18,9 +27,13 @@ def steps(taps: np.ndarray, dtype: str, packed: bool) -> list[OverlapSave | Devi
 
 
 @pytest.mark.parametrize("numtaps", [1, 100, 1500])
-@pytest.mark.parametrize(("channels", "packed"), [(1, False), (2, False), (3, False), (2, True), (8, True)])
+@pytest.mark.parametrize(
+    ("channels", "packed"), [(1, False), (2, False), (3, False), (2, True), (8, True)]
+)
 @pytest.mark.parametrize(("dtype", "within"), [("float32", 2e-5), ("float64", 1e-12)])
-def test_segments_are_lfilter(numtaps: int, channels: int, packed: bool, dtype: str, within: float) -> None:
+def test_segments_are_lfilter(
+    numtaps: int, channels: int, packed: bool, dtype: str, within: float
+) -> None:
     rng = np.random.default_rng(numtaps)
     taps = rng.standard_normal(numtaps) / np.sqrt(numtaps)
     for step in steps(taps, dtype, packed):
@@ -46,7 +59,10 @@ def test_whole_numbers_are_the_nearest_ones(packed: bool) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_device_agrees_with_the_cpu(device: str) -> None:
     taps = np.random.default_rng(2).standard_normal(8193) / 90
-    here, there = OverlapSave(taps, dtype="float32"), DeviceStep(taps, dtype="float32", device=device)
+    here, there = (
+        OverlapSave(taps, dtype="float32"),
+        DeviceStep(taps, dtype="float32", device=device),
+    )
     window = there.empty(here.overlap + 4 * here.hop, 2)
     window[...] = np.random.default_rng(3).standard_normal(window.shape)
     a, b = here.empty(4 * here.hop, 2), there.empty(4 * here.hop, 2)

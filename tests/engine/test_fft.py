@@ -12,10 +12,14 @@ DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
 def segments(dtype: type, columns: int) -> np.ndarray:
     """Overlapping segments of noise, as the engine cuts them."""
     rng = np.random.default_rng(columns)
-    noise = rng.standard_normal((7000, columns)) + (1j * rng.standard_normal((7000, columns)) if np.dtype(dtype).kind == "c" else 0)
+    noise = rng.standard_normal((7000, columns)) + (
+        1j * rng.standard_normal((7000, columns)) if np.dtype(dtype).kind == "c" else 0
+    )
     frames = noise.astype(dtype)
     step = frames.strides
-    return np.lib.stride_tricks.as_strided(frames, (7, 1024, columns), (900 * step[0], *step), writeable=False)
+    return np.lib.stride_tricks.as_strided(
+        frames, (7, 1024, columns), (900 * step[0], *step), writeable=False
+    )
 
 
 @pytest.mark.parametrize("columns", [1, 2, 5])
@@ -27,7 +31,9 @@ def test_forward_and_backward_are_those_of_scipy(dtype: type, columns: int) -> N
     spectra = fft.forward(x)
     assert spectra.dtype == expected.dtype
     np.testing.assert_array_equal(spectra, expected)
-    inverse = (scipy.fft.ifft if is_complex else scipy.fft.irfft)(expected, 1024, axis=1, norm="forward")
+    inverse = (scipy.fft.ifft if is_complex else scipy.fft.irfft)(
+        expected, 1024, axis=1, norm="forward"
+    )
     signals = fft.backward(spectra, 1024)
     assert signals.dtype == np.dtype(dtype)
     np.testing.assert_array_equal(signals, inverse)

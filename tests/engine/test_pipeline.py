@@ -9,11 +9,13 @@ import scipy.signal
 import torch
 
 from earfilt.engine import pipeline
+from earfilt.engine.pipeline import Levels, NonFiniteError, SampleFormat, Settings
 from earfilt.errors import AudioError, UsageError
 from earfilt.synthesis.fir import Fir
-from earfilt.engine.pipeline import Levels, NonFiniteError, SampleFormat, Settings
 
-I8, I16, I24, I32 = (SampleFormat(d, b) for d, b in (("int16", 8), ("int16", 16), ("int32", 24), ("int32", 32)))  # type: ignore[arg-type]
+I8, I16, I24, I32 = (
+    SampleFormat(d, b) for d, b in (("int16", 8), ("int16", 16), ("int32", 24), ("int32", 32))
+)  # type: ignore[arg-type]
 F32, F64 = SampleFormat("float32", 0), SampleFormat("float64", 0)
 RNG = np.random.default_rng(11)
 LOWPASS = Fir(scipy.signal.firwin(129, 0.3), None)
@@ -39,7 +41,13 @@ def apply(
         return block
 
     levels = pipeline.run(
-        read, written.append, fir, source=source, target=target, channels=x.shape[1], settings=Settings(**settings)  # type: ignore[arg-type]
+        read,
+        written.append,
+        fir,
+        source=source,
+        target=target,
+        channels=x.shape[1],
+        settings=Settings(**settings),  # type: ignore[arg-type]
     )
     return np.concatenate(written), levels
 
@@ -55,7 +63,14 @@ def oracle(x: np.ndarray, fir: Fir, source: SampleFormat) -> np.ndarray:
     """What the FIR makes of x, full scale 1.0, in float64."""
     x = x / source.full_scale
     reach = min(fir.lookahead, len(x) - 1) if fir.odd_ends else 0
-    longer = np.concatenate([2 * x[0] - x[reach:0:-1], x, 2 * x[-1] - x[-2 : -reach - 2 : -1], np.zeros((fir.numtaps, x.shape[1]))])
+    longer = np.concatenate(
+        [
+            2 * x[0] - x[reach:0:-1],
+            x,
+            2 * x[-1] - x[-2 : -reach - 2 : -1],
+            np.zeros((fir.numtaps, x.shape[1])),
+        ]
+    )
     y = scipy.signal.oaconvolve(longer, fir.taps[:, None], axes=0)
     return y[reach + fir.lookahead :][: len(x)]
 
@@ -72,9 +87,17 @@ def test_identity_keeps_every_code(source: SampleFormat) -> None:
     if source is F32:
         x = RNG.standard_normal((50_000, 2)).astype(np.float32)
     else:
-        codes = np.arange(-int(source.codes), int(source.codes), dtype=source.dtype) << (source.width - source.bits)
+        codes = np.arange(-int(source.codes), int(source.codes), dtype=source.dtype) << (
+            source.width - source.bits
+        )
         x = np.stack([codes, codes[::-1]], axis=1)
-    y, levels = apply(x, Fir(np.ones(1), None), source, source, precision="float32" if source in (I8, I16) else "float64")
+    y, levels = apply(
+        x,
+        Fir(np.ones(1), None),
+        source,
+        source,
+        precision="float32" if source in (I8, I16) else "float64",
+    )
     np.testing.assert_array_equal(y, x)
     assert levels.clipped.tolist() == [0, 0]
 
@@ -105,8 +128,12 @@ def test_integers_are_the_oracle_rounded(
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])
-@pytest.mark.parametrize(("sample", "precision", "within"), [(F32, "float32", 1e-6), (F64, "float64", 1e-14)])
-def test_floats_are_the_oracle(channels: int, sample: SampleFormat, precision: str, within: float, groups: int) -> None:
+@pytest.mark.parametrize(
+    ("sample", "precision", "within"), [(F32, "float32", 1e-6), (F64, "float64", 1e-14)]
+)
+def test_floats_are_the_oracle(
+    channels: int, sample: SampleFormat, precision: str, within: float, groups: int
+) -> None:
     x = noise(9000, channels, sample)
     y, _ = apply(x, ZERO_PHASE, sample, sample, precision=precision)
     assert y.dtype == sample.dtype
@@ -139,9 +166,14 @@ def test_bytes_do_not_depend_on_reads_or_threads(target: SampleFormat, groups: i
 
 
 @pytest.mark.parametrize("channels", [2, 8])
-@pytest.mark.parametrize(("sample", "precision"), [(I16, "float32"), (I24, "float64"), (I24, "float32"), (F32, "float32")])
+@pytest.mark.parametrize(
+    ("sample", "precision"),
+    [(I16, "float32"), (I24, "float64"), (I24, "float32"), (F32, "float32")],
+)
 @pytest.mark.parametrize("seed", [None, 4])
-def test_a_silent_channel_stays_silent(channels: int, sample: SampleFormat, precision: str, seed: int | None) -> None:
+def test_a_silent_channel_stays_silent(
+    channels: int, sample: SampleFormat, precision: str, seed: int | None
+) -> None:
     x = noise(30_000, channels, sample, 0.25)
     x[:, 1] = 0
     y, levels = apply(x, LOWPASS, sample, sample, precision=precision, gain=100.0, dither_seed=seed)
@@ -153,7 +185,10 @@ def test_a_silent_channel_stays_silent(channels: int, sample: SampleFormat, prec
 def test_levels_are_those_of_the_samples() -> None:
     x = noise(50_000, 3, I16)
     y, levels = apply(x, LOWPASS, I16, I16)
-    for samples, peak, rms in ((x, levels.peak_in, levels.rms_in), (y, levels.peak_out, levels.rms_out)):
+    for samples, peak, rms in (
+        (x, levels.peak_in, levels.rms_in),
+        (y, levels.peak_out, levels.rms_out),
+    ):
         full = samples / 32768.0
         np.testing.assert_array_equal(peak, np.abs(full).max(axis=0))
         np.testing.assert_allclose(rms, np.sqrt((full**2).mean(axis=0)), rtol=1e-5)
@@ -221,7 +256,9 @@ def test_dither_is_reproducible_and_takes_the_correlation_away(groups: int) -> N
 def test_tail_is_the_full_convolution(frames: int, groups: int) -> None:
     x = noise(frames, 2, F64)
     y, levels = apply(x, LOWPASS, F64, F64, precision="float64", keep_tail=True)
-    np.testing.assert_allclose(y, scipy.signal.oaconvolve(x, LOWPASS.taps[:, None], axes=0), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(
+        y, scipy.signal.oaconvolve(x, LOWPASS.taps[:, None], axes=0), rtol=0, atol=1e-14
+    )
     assert (levels.frames_in, levels.frames_out) == (frames, frames + 128)
 
 
@@ -237,7 +274,9 @@ class DiskFullError(Exception):
 @pytest.mark.parametrize("where", ["read", "write"])
 @pytest.mark.parametrize("after", [0, 3])
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_a_failure_ends_all_threads_and_is_told_once(where: str, after: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_ends_all_threads_and_is_told_once(
+    where: str, after: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pipeline, "CALL_BYTES", 1 << 14)
     calls = {"read": 0, "write": 0}
     before = threading.active_count()
@@ -252,16 +291,28 @@ def test_a_failure_ends_all_threads_and_is_told_once(where: str, after: int, thr
         return np.ones((frames, 1), np.int16)
 
     with pytest.raises(DiskFullError):
-        pipeline.run(read, lambda block: call("write"), LOWPASS, source=I16, target=I16, channels=1, settings=Settings(threads=threads))
+        pipeline.run(
+            read,
+            lambda block: call("write"),
+            LOWPASS,
+            source=I16,
+            target=I16,
+            channels=1,
+            settings=Settings(threads=threads),
+        )
     assert threading.active_count() == before
     assert calls["write"] <= after + threads
 
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize(("sample", "precision"), [(I16, "float32"), (I24, "float64"), (F32, "float32")])
+@pytest.mark.parametrize(
+    ("sample", "precision"), [(I16, "float32"), (I24, "float64"), (F32, "float32")]
+)
 def test_cuda_agrees_with_the_cpu(sample: SampleFormat, precision: str) -> None:
     x = noise(300_000, 2, sample)
     here, _ = apply(x, ZERO_PHASE, sample, sample, precision=precision)
     there, _ = apply(x, ZERO_PHASE, sample, sample, precision=precision, device="cuda")
-    assert np.abs(there / sample.full_scale - here / sample.full_scale).max() <= max(1e-5, 1 / sample.codes * sample.is_integer)
+    assert np.abs(there / sample.full_scale - here / sample.full_scale).max() <= max(
+        1e-5, 1 / sample.codes * sample.is_integer
+    )

@@ -3,20 +3,38 @@
 import numpy as np
 import pytest
 
-from earfilt.errors import AudioError
 from earfilt.engine.samples import SampleFormat, Tally, quantise, tpdf
+from earfilt.errors import AudioError
 
-FORMATS = [SampleFormat("int16", 8), SampleFormat("int16", 16), SampleFormat("int32", 24), SampleFormat("int32", 32)]
+FORMATS = [
+    SampleFormat("int16", 8),
+    SampleFormat("int16", 16),
+    SampleFormat("int32", 24),
+    SampleFormat("int32", 32),
+]
 
 
 @pytest.mark.parametrize("target", FORMATS)
 def test_codes_are_left_justified_and_clipped(target: SampleFormat) -> None:
-    codes = np.array([[0.0], [1.0], [-1.0], [target.codes - 1], [-target.codes], [target.codes], [-target.codes - 1], [3e10]])
+    codes = np.array(
+        [
+            [0.0],
+            [1.0],
+            [-1.0],
+            [target.codes - 1],
+            [-target.codes],
+            [target.codes],
+            [-target.codes - 1],
+            [3e10],
+        ]
+    )
     samples, levels = quantise(codes.copy(), target)
     step = 2 ** (target.width - target.bits)
     top, bottom = int(target.codes) - 1, -int(target.codes)
     assert samples.dtype == target.dtype
-    assert [int(s) for s in samples[:, 0]] == [c * step for c in (0, 1, -1, top, bottom, top, bottom, top)]
+    assert [int(s) for s in samples[:, 0]] == [
+        c * step for c in (0, 1, -1, top, bottom, top, bottom, top)
+    ]
     assert levels.clipped.tolist() == [3]
     assert levels.peak.tolist() == [3e10]
 

@@ -24,9 +24,17 @@ def test_look_ahead_is_not_negative() -> None:
 
 @pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
 @pytest.mark.parametrize(("frames", "reflected"), [(6, 3), (3, 2), (1, 0)])
-def test_ends_are_point_reflections_as_far_as_the_signal_goes(kind: type, frames: int, reflected: int) -> None:
+def test_ends_are_point_reflections_as_far_as_the_signal_goes(
+    kind: type, frames: int, reflected: int
+) -> None:
     x = np.random.default_rng(1).standard_normal((frames, 2))
     window = kind(np.pad(x, ((4, 5), (0, 0))))
     extend_ends(window, -4, frames, 3)
-    expected = np.pad(x, ((reflected, reflected), (0, 0)), mode="reflect", reflect_type="odd") if reflected else x
-    np.testing.assert_allclose(np.asarray(window), np.pad(expected, ((4 - reflected, 5 - reflected), (0, 0))))
+    expected = (
+        np.pad(x, ((reflected, reflected), (0, 0)), mode="reflect", reflect_type="odd")
+        if reflected
+        else x
+    )
+    np.testing.assert_allclose(
+        np.asarray(window), np.pad(expected, ((4 - reflected, 5 - reflected), (0, 0)))
+    )

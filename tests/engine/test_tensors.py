@@ -31,37 +31,49 @@ def test_causal_filtering_is_lfilter(shape: tuple[int, ...], order: int) -> None
     np.testing.assert_allclose(y, scipy.signal.lfilter(taps, 1.0, x), rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize(("frames", "order"), [(34, 2), (34, 32), (513, 512), (1500, 512), (30000, 32), (30000, 512)])
+@pytest.mark.parametrize(
+    ("frames", "order"), [(34, 2), (34, 32), (513, 512), (1500, 512), (30000, 32), (30000, 512)]
+)
 def test_one_convolution_with_odd_ends_is_filtfilt(frames: int, order: int) -> None:
     x, h = signal(2, frames), signal(order + 1) / np.sqrt(order)
     both_ways = torch.tensor(np.convolve(h, h[::-1]))
     y = convolve(torch.tensor(x), both_ways, lookahead=order, odd_ends=True)
-    np.testing.assert_allclose(y, scipy.signal.filtfilt(h, 1.0, x, padlen=order), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(
+        y, scipy.signal.filtfilt(h, 1.0, x, padlen=order), rtol=0, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("frames", [1, 2, 30, 64, 65, 3000])
 @pytest.mark.parametrize(("order", "lookahead"), [(64, 0), (64, 32), (64, 64), (64, 10), (16, 40)])
 @pytest.mark.parametrize("odd_ends", [False, True])
-def test_any_look_ahead_and_any_length(frames: int, order: int, lookahead: int, odd_ends: bool) -> None:
+def test_any_look_ahead_and_any_length(
+    frames: int, order: int, lookahead: int, odd_ends: bool
+) -> None:
     x, taps = signal(frames), signal(order + 1)
     y = convolve(torch.tensor(x), torch.tensor(taps), lookahead=lookahead, odd_ends=odd_ends)
     np.testing.assert_allclose(y, filtered(x, taps, lookahead, odd_ends), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("dtype", "within"), [(torch.float32, 1e-5), (torch.float16, 1e-2), (torch.bfloat16, 1e-1)])
+@pytest.mark.parametrize(
+    ("dtype", "within"), [(torch.float32, 1e-5), (torch.float16, 1e-2), (torch.bfloat16, 1e-1)]
+)
 def test_dtype_of_the_signal_is_kept(dtype: torch.dtype, within: float) -> None:
     x, taps = torch.tensor(signal(2, 900)).to(dtype), torch.tensor(signal(33) / 10).to(dtype)
     y = convolve(x, taps)
     assert y.dtype == dtype
     assert y.shape == x.shape
-    np.testing.assert_allclose(y.double(), scipy.signal.lfilter(taps.double(), 1.0, x.double()), rtol=0, atol=within)
+    np.testing.assert_allclose(
+        y.double(), scipy.signal.lfilter(taps.double(), 1.0, x.double()), rtol=0, atol=within
+    )
 
 
 @pytest.mark.parametrize("odd_ends", [False, True])
 def test_gradients(odd_ends: bool) -> None:
     x = torch.tensor(signal(2, 70), requires_grad=True)
     taps = torch.tensor(signal(9), requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x, taps: convolve(x, taps, lookahead=4, odd_ends=odd_ends), (x, taps))
+    assert torch.autograd.gradcheck(
+        lambda x, taps: convolve(x, taps, lookahead=4, odd_ends=odd_ends), (x, taps)
+    )
 
 
 def test_gradients_across_segments() -> None:
@@ -101,25 +113,37 @@ def streamed(x: np.ndarray, sizes: list[int], taps: np.ndarray, **how: object) -
 
 @pytest.mark.parametrize("n_fft", [None, 160, 1024])
 @pytest.mark.parametrize("frames", [1, 20, 64, 5000])
-@pytest.mark.parametrize(("lookahead", "odd_ends"), [(0, False), (32, True), (64, False), (20, True)])
-def test_blocks_of_any_sizes_give_the_whole(n_fft: int | None, frames: int, lookahead: int, odd_ends: bool) -> None:
+@pytest.mark.parametrize(
+    ("lookahead", "odd_ends"), [(0, False), (32, True), (64, False), (20, True)]
+)
+def test_blocks_of_any_sizes_give_the_whole(
+    n_fft: int | None, frames: int, lookahead: int, odd_ends: bool
+) -> None:
     x, taps = signal(frames, 3), signal(65)
     how = {"lookahead": lookahead, "odd_ends": odd_ends}
     whole = streamed(x, [frames], taps, n_fft=n_fft, **how)
     for sizes in ([1, 0, 7], [97], [1000, 3]):
         assert torch.equal(streamed(x, sizes, taps, n_fft=n_fft, **how), whole)
-    expected = convolve(torch.tensor(x.T.copy()), torch.tensor(taps), lookahead=lookahead, odd_ends=odd_ends).T
+    expected = convolve(
+        torch.tensor(x.T.copy()), torch.tensor(taps), lookahead=lookahead, odd_ends=odd_ends
+    ).T
     np.testing.assert_allclose(whole, expected, rtol=0, atol=1e-12)
 
 
 def test_small_n_fft_answers_sooner() -> None:
     taps = torch.ones(33)
-    first = {n_fft: len(Stream(taps, channels=1, n_fft=n_fft).push(torch.ones(3000, 1))) for n_fft in (128, 4096)}
+    first = {
+        n_fft: len(Stream(taps, channels=1, n_fft=n_fft).push(torch.ones(3000, 1)))
+        for n_fft in (128, 4096)
+    }
     assert first == {128: 2944, 4096: 0}
 
 
 def test_a_flushed_stream_starts_anew() -> None:
-    x, stream = torch.tensor(signal(300, 1)), Stream(torch.tensor(signal(9)), channels=1, dtype=torch.float64)
+    x, stream = (
+        torch.tensor(signal(300, 1)),
+        Stream(torch.tensor(signal(9)), channels=1, dtype=torch.float64),
+    )
     first = torch.cat([stream.push(x), stream.flush()])
     assert torch.equal(torch.cat([stream.push(x), stream.flush()]), first)
     assert stream.flush().shape == (0, 1)
@@ -130,4 +154,6 @@ def test_a_flushed_stream_starts_anew() -> None:
 def test_cuda_agrees_with_the_cpu() -> None:
     x, taps = torch.tensor(signal(2, 20000)).float(), torch.tensor(signal(513) / 30).float()
     there = convolve(x.cuda(), taps.cuda(), lookahead=256, odd_ends=True).cpu()
-    np.testing.assert_allclose(there, convolve(x, taps, lookahead=256, odd_ends=True), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        there, convolve(x, taps, lookahead=256, odd_ends=True), rtol=0, atol=1e-5
+    )

@@ -14,14 +14,20 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earfilt.files import firs, fir_formats
-from earfilt.storage import reading as plainfile
 from earfilt.errors import AudioError, UsageError
-from earfilt.synthesis.fir import Fir
+from earfilt.files import fir_formats, firs
 from earfilt.files.firs import SUFFIXES, holds_fir, read_curve, read_fir, write_fir
+from earfilt.storage import reading as plainfile
+from earfilt.synthesis.fir import Fir
 
 CARRY_ALL = [suffix for suffix in SUFFIXES if suffix != ".npy"]
-META = {"filter": "headphone", "order": [512, 256], "source": "Pralong & Carlile µ–\u2028\n", "deviation_db": 0.1, "nothing": None}
+META = {
+    "filter": "headphone",
+    "order": [512, 256],
+    "source": "Pralong & Carlile µ–\u2028\n",
+    "deviation_db": 0.1,
+    "nothing": None,
+}
 
 
 def odd_taps(n=33, seed=0):
@@ -33,7 +39,9 @@ def odd_taps(n=33, seed=0):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize(("lookahead", "odd_ends"), [(0, False), (16, True), (7, False), (32, True)])
+@pytest.mark.parametrize(
+    ("lookahead", "odd_ends"), [(0, False), (16, True), (7, False), (32, True)]
+)
 def test_what_is_written_is_read_back_to_the_same_bits(tmp_path, suffix, lookahead, odd_ends):
     fir = Fir(odd_taps(), 44100.0, lookahead, odd_ends, META)
     path = tmp_path / f"fir{suffix}"
@@ -47,7 +55,9 @@ def test_what_is_written_is_read_back_to_the_same_bits(tmp_path, suffix, lookahe
 
 
 @given(
-    taps=st.lists(st.floats(allow_nan=False, allow_infinity=False, width=64), min_size=1, max_size=9),
+    taps=st.lists(
+        st.floats(allow_nan=False, allow_infinity=False, width=64), min_size=1, max_size=9
+    ),
     share=st.floats(0, 1, exclude_max=True),
     fs=st.sampled_from([8000.0, 22050.0, 192000.0]),
 )
@@ -91,7 +101,12 @@ def test_other_programs_read_the_numbers(tmp_path):
     table = np.loadtxt(tmp_path / "fir.csv", delimiter=",", skiprows=2)
     assert np.array_equal(table, np.column_stack([np.arange(-2, 3), fir.taps]))
     found = json.loads((tmp_path / "fir.json").read_text())
-    assert (found["taps"], found["fs"], found["latency"], found["odd_ends"]) == (fir.taps.tolist(), 32000.0, 2, True)
+    assert (found["taps"], found["fs"], found["latency"], found["odd_ends"]) == (
+        fir.taps.tolist(),
+        32000.0,
+        2,
+        True,
+    )
 
 
 def test_sox_text_is_padded_so_that_half_its_taps_are_the_advance(tmp_path):
@@ -105,11 +120,22 @@ def test_sox_text_is_padded_so_that_half_its_taps_are_the_advance(tmp_path):
 
 
 def test_bare_taps_are_centred_where_symmetric_and_causal_otherwise(tmp_path):
-    for taps, lookahead in (([1.0, 2, 1], 1), ([1.0, 2, 3], 0), ([1.0, 2, 2, 1], 1), ([1.0, 0, -1], 0), ([2.0], 0)):
+    for taps, lookahead in (
+        ([1.0, 2, 1], 1),
+        ([1.0, 2, 3], 0),
+        ([1.0, 2, 2, 1], 1),
+        ([1.0, 0, -1], 0),
+        ([2.0], 0),
+    ):
         np.save(tmp_path / "fir.npy", np.array(taps))
         soundfile.write(tmp_path / "fir.wav", np.array(taps) / 8, 8000, subtype="FLOAT")
-        scipy.io.savemat(tmp_path / "fir.mat", {"h": np.array([*taps, 0.0, 0.0][: max(2, len(taps))])})
-        assert (read_fir(tmp_path / "fir.npy").lookahead, read_fir(tmp_path / "fir.wav").lookahead) == (lookahead, lookahead)
+        scipy.io.savemat(
+            tmp_path / "fir.mat", {"h": np.array([*taps, 0.0, 0.0][: max(2, len(taps))])}
+        )
+        assert (
+            read_fir(tmp_path / "fir.npy").lookahead,
+            read_fir(tmp_path / "fir.wav").lookahead,
+        ) == (lookahead, lookahead)
         assert read_fir(tmp_path / "fir.npy").fs is None
         assert read_fir(tmp_path / "fir.wav").fs == 8000.0
         assert read_fir(tmp_path / "fir.mat").fs is None
@@ -119,7 +145,12 @@ def test_bare_taps_are_centred_where_symmetric_and_causal_otherwise(tmp_path):
 def test_foreign_text_means_what_sox_takes_it_for(tmp_path):
     (tmp_path / "fir.txt").write_text("# HP filter\n 1 2\t3 # end\n4\n")
     fir = read_fir(tmp_path / "fir.txt")
-    assert (fir.taps.tolist(), fir.lookahead, fir.fs, fir.odd_ends) == ([1, 2, 3, 4], 1, None, False)
+    assert (fir.taps.tolist(), fir.lookahead, fir.fs, fir.odd_ends) == (
+        [1, 2, 3, 4],
+        1,
+        None,
+        False,
+    )
 
 
 @pytest.mark.parametrize("dtype", ["<f4", ">f8", "<i2", "|u1", "<f2"])
@@ -132,7 +163,13 @@ def test_numpy_arrays_of_any_real_dtype(tmp_path, dtype, shape):
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i2", "u1"])
 def test_matlab_files_of_another_writer(tmp_path, compressed, dtype):
-    values = {"taps": np.arange(300, dtype=dtype), "fs": np.int32(22050), "note": "x" * 99, "other": {"cell": [1]}, "w": np.eye(3) * 1j}
+    values = {
+        "taps": np.arange(300, dtype=dtype),
+        "fs": np.int32(22050),
+        "note": "x" * 99,
+        "other": {"cell": [1]},
+        "w": np.eye(3) * 1j,
+    }
     scipy.io.savemat(tmp_path / "fir.mat", values, do_compression=compressed)
     fir = read_fir(tmp_path / "fir.mat")
     assert np.array_equal(fir.taps, np.arange(300).astype(dtype))
@@ -260,7 +297,9 @@ HOSTILE = {
     "none.npy": npy_bytes(np.zeros(0)),
     "nan.npy": npy_bytes(np.array([1, np.nan])),
     "short.npy": npy_bytes(np.ones(100))[:-8],
-    "claims.npy": npy_header("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"),
+    "claims.npy": npy_header(
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"
+    ),
     "code.npy": npy_header("__import__('os').system('true')"),
     "stereo.wav": wav_bytes(channels=2),
     "short.wav": wav_bytes()[:60],
@@ -296,7 +335,9 @@ def test_bad_files_are_refused_in_one_printable_line(tmp_path, name):
     assert len(message) < 400 + len(str(tmp_path))
 
 
-def test_what_is_small_as_bytes_and_large_as_objects_is_refused_before_it_takes_memory(tmp_path, monkeypatch):
+def test_what_is_small_as_bytes_and_large_as_objects_is_refused_before_it_takes_memory(
+    tmp_path, monkeypatch
+):
     for module in (firs, fir_formats):
         monkeypatch.setattr(module, "MAX_TAPS", 1000)
     (tmp_path / "words.txt").write_bytes(b"1 " * (4 << 20))
@@ -336,7 +377,10 @@ def test_too_many_taps_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@given(noise=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=8), cut=st.integers(0, 2_000))
+@given(
+    noise=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=8),
+    cut=st.integers(0, 2_000),
+)
 @settings(max_examples=60, deadline=None)
 def test_damaged_files_raise_nothing_else(tmp_path_factory, suffix, noise, cut):
     path = tmp_path_factory.mktemp("noise") / f"fir{suffix}"
@@ -393,13 +437,22 @@ ROWS = "frequency_hz,gain_db\n100,1\n"
         (ROWS + "200,nan\n", r"line 3: gain 'nan' is not a finite number"),
         (ROWS + "inf,1\n", r"line 3: frequency 'inf' is not a finite number"),
         (ROWS + "200\n", r"line 3: 1 fields where the header has 2"),
-        ("frequency_hz;gain_db\n100;1,5\n", r"line 2: gain '1,5' is not a finite number; write decimals with a point"),
+        (
+            "frequency_hz;gain_db\n100;1,5\n",
+            r"line 2: gain '1,5' is not a finite number; write decimals with a point",
+        ),
         (ROWS + "200,500\n", r"line 3: gain 500 is beyond ±200 dB"),
         (ROWS, r"1 row of data; a curve takes at least 2"),
         ("frequency_hz,gain_db\n", r"0 rows of data"),
         ("frequency_hz,gain_db\n-20,0\n100,1\n", r"line 2: frequency -20 Hz is negative"),
-        ("frequency_hz,gain_db\n0.125,0\n1,1\n16,2\n", r"ends at 16 Hz; are its frequencies in kHz"),
-        ("frequency_khz,gain_db\n0.125,0\n", r"begins 'frequency_khz,gain_db'; expected .* \(frequencies in Hz, not kHz\)"),
+        (
+            "frequency_hz,gain_db\n0.125,0\n1,1\n16,2\n",
+            r"ends at 16 Hz; are its frequencies in kHz",
+        ),
+        (
+            "frequency_khz,gain_db\n0.125,0\n",
+            r"begins 'frequency_khz,gain_db'; expected .* \(frequencies in Hz, not kHz\)",
+        ),
         ("100,1\n200,2\n", r"begins '100,1'; expected the header line 'frequency_hz,gain_db'"),
         ("frequency_hz,gain\n100,1\n", r"expected the header line"),
         ("frequency_hz,gain_db,gain_db\n100,1,2\n", r"expected the header line"),

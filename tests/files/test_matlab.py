@@ -38,15 +38,32 @@ def test_arrays_keep_shape_and_bits(compressed):
 
 
 def test_cells_structures_complex_and_sparse_variables_are_passed_over():
-    odd = {"cell": np.array([[1, "a"]], dtype=object), "struct": {"a": 1}, "z": np.array([1j]), "s": scipy.sparse.eye_array(3).tocsc()}
+    odd = {
+        "cell": np.array([[1, "a"]], dtype=object),
+        "struct": {"a": 1},
+        "z": np.array([1j]),
+        "s": scipy.sparse.eye_array(3).tocsc(),
+    }
     assert read_mat(saved(odd | {"taps": [1.0, 2.0]}), limit=1 << 20).keys() == {"taps"}
 
 
 def test_scipy_reads_what_is_written():
-    values = {"taps": np.arange(5) / 3, "fs": 44100.5, "odd_ends": True, "off": False, "meta": '{"a": "b c"}', "none": ""}
+    values = {
+        "taps": np.arange(5) / 3,
+        "fs": 44100.5,
+        "odd_ends": True,
+        "off": False,
+        "meta": '{"a": "b c"}',
+        "none": "",
+    }
     found = scipy.io.loadmat(io.BytesIO(write_mat(values)), squeeze_me=True)
     assert np.array_equal(found["taps"], values["taps"])
-    assert (found["fs"], found["odd_ends"], found["off"], found["meta"]) == (44100.5, 1, 0, '{"a": "b c"}')
+    assert (found["fs"], found["odd_ends"], found["off"], found["meta"]) == (
+        44100.5,
+        1,
+        0,
+        '{"a": "b c"}',
+    )
 
 
 def test_unpacking_stops_at_the_limit():

@@ -12,14 +12,14 @@ import soundfile
 from scipy.signal import lfilter
 
 from earfilt import audio
-from earfilt.render import process
 from earfilt.audio import output_format
 from earfilt.audio.containers import wav
-from earfilt.errors import AudioError, EarfiltError, UsageError
+from earfilt.chains.build import realise
 from earfilt.chains.request import FilterSpec
 from earfilt.engine.pipeline import NonFiniteError
+from earfilt.errors import AudioError, EarfiltError, UsageError
+from earfilt.render import process
 from earfilt.render.process import FileJob, Options, check, filter_file
-from earfilt.chains.build import realise
 from tests.audio.foreign import MATRIX, chunk, foreign_file, heard, run, sox_file, wav_bytes
 from tests.tools import need
 
@@ -35,7 +35,13 @@ def one(tmp_path):
 
 
 def apply(source, destination, filter_name="headphone", threads=2, **options):
-    job = FileJob(str(source), str(destination), os.path.basename(str(source)), FilterSpec(filter_name), Options(**options))
+    job = FileJob(
+        str(source),
+        str(destination),
+        os.path.basename(str(source)),
+        FilterSpec(filter_name),
+        Options(**options),
+    )
     return filter_file(job, threads=threads)
 
 
@@ -49,7 +55,10 @@ def samples(path, subtype):
     """Samples as the subtype's codes (floats as they are)."""
     if subtype not in INTEGERS:
         return soundfile.read(path, dtype="float64", always_2d=True)[0]
-    return soundfile.read(path, dtype="int32", always_2d=True)[0].astype(np.int64) >> 32 - INTEGERS[subtype]
+    return (
+        soundfile.read(path, dtype="int32", always_2d=True)[0].astype(np.int64)
+        >> 32 - INTEGERS[subtype]
+    )
 
 
 # 1. Same in, same out.
@@ -74,12 +83,33 @@ def test_same_in_same_out(tmp_path, program, extension, container, subtype):
 def test_an_identity_changes_no_sample(tmp_path, one, program, extension, container, subtype):
     source = foreign_file(tmp_path, program, extension, subtype)
     apply(source, tmp_path / f"out.{extension}", one)
-    np.testing.assert_allclose(heard(tmp_path / f"out.{extension}", subtype), heard(source, subtype), rtol=0, atol=5e-7)
+    np.testing.assert_allclose(
+        heard(tmp_path / f"out.{extension}", subtype), heard(source, subtype), rtol=0, atol=5e-7
+    )
     if subtype in INTEGERS:
-        np.testing.assert_array_equal(samples(tmp_path / f"out.{extension}", subtype), samples(source, subtype))
+        np.testing.assert_array_equal(
+            samples(tmp_path / f"out.{extension}", subtype), samples(source, subtype)
+        )
 
 
-@pytest.mark.parametrize("extension", ["wave", "bwf", "aif", "aiff", "aifc", "caf", "w64", "rf64", "au", "snd", "flac", "FLAC", "WAV"])
+@pytest.mark.parametrize(
+    "extension",
+    [
+        "wave",
+        "bwf",
+        "aif",
+        "aiff",
+        "aifc",
+        "caf",
+        "w64",
+        "rf64",
+        "au",
+        "snd",
+        "flac",
+        "FLAC",
+        "WAV",
+    ],
+)
 def test_another_extension_picks_the_container_and_keeps_every_code(tmp_path, one, extension):
     source = sox_file(tmp_path / "in.wav", "PCM_24")
     out = tmp_path / f"out.{extension}"
@@ -95,7 +125,9 @@ def test_content_decides_what_a_file_is(tmp_path, one):
     assert apply(source, tmp_path / "c.aiff", one).format == "AIFF"
 
 
-@pytest.mark.parametrize(("extension", "subtype"), [("ogg", "VORBIS"), ("mp3", "MPEG_LAYER_III"), ("opus", "OPUS")])
+@pytest.mark.parametrize(
+    ("extension", "subtype"), [("ogg", "VORBIS"), ("mp3", "MPEG_LAYER_III"), ("opus", "OPUS")]
+)
 def test_lossy_files_are_read_and_written_on_request_only(tmp_path, one, extension, subtype):
     ffmpeg = need("ffmpeg")
     source = tmp_path / f"a.{extension}"
@@ -105,7 +137,9 @@ def test_lossy_files_are_read_and_written_on_request_only(tmp_path, one, extensi
         apply(source, tmp_path / f"b.{extension}", one)
     assert apply(source, tmp_path / "b.wav", one).subtype == "FLOAT"
     assert apply(source, tmp_path / "b.flac", one).subtype == "PCM_24"
-    np.testing.assert_allclose(soundfile.read(tmp_path / "b.wav")[0], soundfile.read(source)[0], atol=1e-6)
+    np.testing.assert_allclose(
+        soundfile.read(tmp_path / "b.wav")[0], soundfile.read(source)[0], atol=1e-6
+    )
     row = apply(source, tmp_path / f"b.{extension}", one, subtype=subtype)
     assert (row.subtype, soundfile.info(tmp_path / f"b.{extension}").frames) == (subtype, frames)
     run(ffmpeg, "-v", "error", "-xerror", "-i", tmp_path / f"b.{extension}", "-f", "null", "-")
@@ -114,7 +148,18 @@ def test_lossy_files_are_read_and_written_on_request_only(tmp_path, one, extensi
 def test_the_channel_mask_is_kept(tmp_path, one):
     ffmpeg = need("ffmpeg")
     source = tmp_path / "a.wav"
-    run(ffmpeg, "-v", "error", "-i", sox_file(tmp_path / "n.wav", channels=6), "-c:a", "pcm_s24le", "-channel_layout", "5.1", source)
+    run(
+        ffmpeg,
+        "-v",
+        "error",
+        "-i",
+        sox_file(tmp_path / "n.wav", channels=6),
+        "-c:a",
+        "pcm_s24le",
+        "-channel_layout",
+        "5.1",
+        source,
+    )
     mask = source.read_bytes()[40:44]
     assert mask not in (b"\0\0\0\0", b"")
     apply(source, tmp_path / "b.wav", one)
@@ -126,10 +171,22 @@ def test_the_channel_mask_is_kept(tmp_path, one):
 @pytest.mark.parametrize(
     ("subtype", "channels", "out", "options", "match"),
     [
-        ("FLOAT", 2, "b.flac", {}, r"FLAC cannot hold FLOAT .* add --subtype PCM_24, or name the output \.wav"),
+        (
+            "FLOAT",
+            2,
+            "b.flac",
+            {},
+            r"FLAC cannot hold FLOAT .* add --subtype PCM_24, or name the output \.wav",
+        ),
         ("PCM_32", 2, "b.flac", {}, "add --subtype PCM_24"),
         ("PCM_16", 9, "b.flac", {}, r"at most 8 channels, the source has 9: name the output \.wav"),
-        ("PCM_16", 1, "b.flac", {"subtype": "FLOAT"}, "FLAC cannot hold FLOAT; it holds PCM_S8, PCM_16, PCM_24"),
+        (
+            "PCM_16",
+            1,
+            "b.flac",
+            {"subtype": "FLOAT"},
+            "FLAC cannot hold FLOAT; it holds PCM_S8, PCM_16, PCM_24",
+        ),
         ("PCM_16", 1, "b.flac", {"clip": "float"}, r"name the output \.wav"),
         ("PCM_16", 1, "b.xyz", {}, "--format wav"),
         ("PCM_16", 1, "b.mp3", {}, "--subtype MPEG_LAYER_III"),
@@ -137,25 +194,40 @@ def test_the_channel_mask_is_kept(tmp_path, one):
         ("PCM_16", 1, "b.wav", {"format": "wma"}, "unknown format 'wma'"),
     ],
 )
-def test_what_cannot_be_held_is_refused_before_any_work(tmp_path, subtype, channels, out, options, match):
+def test_what_cannot_be_held_is_refused_before_any_work(
+    tmp_path, subtype, channels, out, options, match
+):
     source = tmp_path / "a.wav"
     soundfile.write(source, np.zeros((50, channels)), 48_000, subtype=subtype)
     before = sorted(os.listdir(tmp_path))
     for step in (check, filter_file):
         with pytest.raises(UsageError, match=match):
-            step(FileJob(str(source), str(tmp_path / out), "a", FilterSpec("headphone"), Options(**options)))
+            step(
+                FileJob(
+                    str(source),
+                    str(tmp_path / out),
+                    "a",
+                    FilterSpec("headphone"),
+                    Options(**options),
+                )
+            )
     assert sorted(os.listdir(tmp_path)) == before
 
 
 # 2. Exact samples.
 
 
-@pytest.mark.parametrize(("extension", "subtype"), [("wav", "PCM_U8"), ("aiff", "PCM_S8"), ("wav", "PCM_16"), ("flac", "PCM_16")])
+@pytest.mark.parametrize(
+    ("extension", "subtype"),
+    [("wav", "PCM_U8"), ("aiff", "PCM_S8"), ("wav", "PCM_16"), ("flac", "PCM_16")],
+)
 def test_every_code_survives(tmp_path, one, extension, subtype):
     bits = INTEGERS[subtype]
     codes = np.arange(-(1 << bits - 1), 1 << bits - 1, dtype=np.int64)
     source, out = tmp_path / f"a.{extension}", tmp_path / f"b.{extension}"
-    soundfile.write(source, (codes << 32 - bits).astype(np.int32).reshape(-1, 2), 48_000, subtype=subtype)
+    soundfile.write(
+        source, (codes << 32 - bits).astype(np.int32).reshape(-1, 2), 48_000, subtype=subtype
+    )
     apply(source, out, one)
     np.testing.assert_array_equal(samples(out, subtype).reshape(-1), codes)
 
@@ -176,17 +248,27 @@ def test_wav_and_flac_of_one_signal_hold_the_same_codes(tmp_path):
         apply(source, tmp_path / f"b.{extension}", subtype="PCM_16")
     apply(source, tmp_path / "b.wav", subtype="PCM_16")
     for extension in ("flac", "aiff", "caf", "w64"):
-        np.testing.assert_array_equal(samples(tmp_path / f"b.{extension}", "PCM_16"), samples(tmp_path / "b.wav", "PCM_16"))
+        np.testing.assert_array_equal(
+            samples(tmp_path / f"b.{extension}", "PCM_16"), samples(tmp_path / "b.wav", "PCM_16")
+        )
 
 
-@pytest.mark.parametrize(("subtype", "spec"), [("PCM_16", "float32"), ("PCM_24", "float64"), ("PCM_32", "float64"), ("DOUBLE", "float64")])
+@pytest.mark.parametrize(
+    ("subtype", "spec"),
+    [("PCM_16", "float32"), ("PCM_24", "float64"), ("PCM_32", "float64"), ("DOUBLE", "float64")],
+)
 def test_auto_precision_is_within_one_code_of_the_rounded_oracle(tmp_path, subtype, spec):
     source = tmp_path / "a.wav"
     rng = np.random.default_rng(3)
     soundfile.write(source, rng.uniform(-0.3, 0.3, (20_000, 2)), 48_000, subtype=subtype)
     row = apply(source, tmp_path / "b.wav")
     assert row.precision == spec
-    exact = lfilter(realise(FilterSpec("headphone"), 48_000).taps, 1.0, soundfile.read(source, always_2d=True)[0], axis=0)
+    exact = lfilter(
+        realise(FilterSpec("headphone"), 48_000).taps,
+        1.0,
+        soundfile.read(source, always_2d=True)[0],
+        axis=0,
+    )
     if subtype == "DOUBLE":
         np.testing.assert_allclose(samples(tmp_path / "b.wav", subtype), exact, atol=1e-13)
     else:
@@ -199,7 +281,9 @@ def test_rounding_is_to_nearest_and_without_bias(tmp_path, extension):
     codes = np.arange(-500, 500, dtype=np.int16)
     soundfile.write(tmp_path / "a.wav", codes, 48_000)
     row = apply(tmp_path / "a.wav", tmp_path / f"b.{extension}", fir_file(tmp_path, [0.3701]))
-    np.testing.assert_array_equal(samples(tmp_path / f"b.{extension}", "PCM_16")[:, 0], np.rint(codes * 0.3701))
+    np.testing.assert_array_equal(
+        samples(tmp_path / f"b.{extension}", "PCM_16")[:, 0], np.rint(codes * 0.3701)
+    )
     assert row.clipped == [0]
 
 
@@ -210,9 +294,13 @@ CONTAINERS_AND_SUBTYPES = [
 
 
 @pytest.mark.parametrize(("extension", "subtype"), CONTAINERS_AND_SUBTYPES)
-def test_two_runs_give_the_same_bytes_at_any_time_and_with_any_number_of_threads(tmp_path, monkeypatch, extension, subtype):
+def test_two_runs_give_the_same_bytes_at_any_time_and_with_any_number_of_threads(
+    tmp_path, monkeypatch, extension, subtype
+):
     source = tmp_path / "a.wav"
-    soundfile.write(source, np.random.default_rng(1).uniform(-0.4, 0.4, (150_000, 2)), 48_000, subtype="FLOAT")
+    soundfile.write(
+        source, np.random.default_rng(1).uniform(-0.4, 0.4, (150_000, 2)), 48_000, subtype="FLOAT"
+    )
     apply(source, tmp_path / f"b.{extension}", subtype=subtype, threads=1)
     monkeypatch.setattr(audio.reader, "_BLOCK_BYTES", 40_000)
     apply(source, tmp_path / f"c.{extension}", subtype=subtype, threads=3)
@@ -225,7 +313,13 @@ def test_dither_is_seeded_by_the_name(tmp_path):
     source = sox_file(tmp_path / "a.wav", "PCM_24")
     outs = {}
     for key, name in (("b", "x/a.wav"), ("c", "x/a.wav"), ("d", "y/a.wav")):
-        job = FileJob(str(source), str(tmp_path / f"{key}.wav"), name, FilterSpec("headphone"), Options(subtype="PCM_16", dither=True))
+        job = FileJob(
+            str(source),
+            str(tmp_path / f"{key}.wav"),
+            name,
+            FilterSpec("headphone"),
+            Options(subtype="PCM_16", dither=True),
+        )
         assert filter_file(job).dithered
         outs[key] = (tmp_path / f"{key}.wav").read_bytes()
     assert outs["b"] == outs["c"] != outs["d"]
@@ -243,7 +337,11 @@ def sine(tmp_path, peak, subtype="PCM_16", channels=1):
 def test_gain_is_exact(tmp_path, one):
     source = sine(tmp_path, 0.1, "DOUBLE")
     row = apply(source, tmp_path / "b.wav", one, gain_db=-6.5)
-    np.testing.assert_allclose(samples(tmp_path / "b.wav", "DOUBLE"), samples(source, "DOUBLE") * 10 ** (-6.5 / 20), atol=1e-15)
+    np.testing.assert_allclose(
+        samples(tmp_path / "b.wav", "DOUBLE"),
+        samples(source, "DOUBLE") * 10 ** (-6.5 / 20),
+        atol=1e-15,
+    )
     assert row.peak_out_dbfs[0] == pytest.approx(row.peak_in_dbfs[0] - 6.5, abs=1e-3)
     assert row.rms_in_dbfs[0] == pytest.approx(-20 - 3.0103, abs=1e-3)
 
@@ -251,7 +349,13 @@ def test_gain_is_exact(tmp_path, one):
 def test_floating_point_that_overflows_is_an_error(tmp_path, one):
     source = sine(tmp_path, 0.9, "DOUBLE")
     with pytest.raises(AudioError, match="beyond what FLOAT can hold; use a lower --gain"):
-        apply(source, tmp_path / "b.wav", fir_file(tmp_path, [1e38, 0.0]), subtype="FLOAT", gain_db=100.0)
+        apply(
+            source,
+            tmp_path / "b.wav",
+            fir_file(tmp_path, [1e38, 0.0]),
+            subtype="FLOAT",
+            gain_db=100.0,
+        )
     assert not (tmp_path / "b.wav").exists()
 
 
@@ -270,7 +374,10 @@ def test_clip_warn_counts_by_channel_and_names_the_gain_that_fits(tmp_path, one)
 
 def test_clip_error_leaves_no_file(tmp_path, one):
     source = sine(tmp_path, 0.9, channels=2)
-    with pytest.raises(AudioError, match=r"would be clipped \(\d+ in channel 0, \d+ in channel 1\), the peak is \+\d.\d\d dBFS; --gain"):
+    with pytest.raises(
+        AudioError,
+        match=r"would be clipped \(\d+ in channel 0, \d+ in channel 1\), the peak is \+\d.\d\d dBFS; --gain",
+    ):
         apply(source, tmp_path / "b.wav", one, gain_db=6.0, clip="error")
     assert sorted(os.listdir(tmp_path)) == ["a.wav", "one.npy"]
     apply(source, tmp_path / "b.wav", one, clip="error")
@@ -296,12 +403,17 @@ def test_rescale_leaves_alone_what_fits(tmp_path, one):
     np.testing.assert_array_equal(samples(tmp_path / "b.wav", "PCM_16"), samples(source, "PCM_16"))
 
 
-@pytest.mark.parametrize(("subtype", "expected"), [("PCM_16", "FLOAT"), ("PCM_24", "FLOAT"), ("PCM_32", "DOUBLE"), ("DOUBLE", "DOUBLE")])
+@pytest.mark.parametrize(
+    ("subtype", "expected"),
+    [("PCM_16", "FLOAT"), ("PCM_24", "FLOAT"), ("PCM_32", "DOUBLE"), ("DOUBLE", "DOUBLE")],
+)
 def test_clip_float_writes_what_goes_beyond(tmp_path, one, subtype, expected):
     source = sine(tmp_path, 0.9, subtype)
     row = apply(source, tmp_path / "b.wav", one, gain_db=12.0, clip="float")
     assert row.subtype == soundfile.info(tmp_path / "b.wav").subtype == expected
-    assert samples(tmp_path / "b.wav", "FLOAT").max() == pytest.approx(0.9 * 10 ** (12 / 20), rel=1e-3)
+    assert samples(tmp_path / "b.wav", "FLOAT").max() == pytest.approx(
+        0.9 * 10 ** (12 / 20), rel=1e-3
+    )
     assert row.clipped == [0]
 
 
@@ -310,7 +422,10 @@ def test_losing_the_signal_in_the_noise_floor_is_said(tmp_path, one, recording):
     job = FileJob(str(recording), str(tmp_path / "b.wav"), "a", raw)
     (advice,) = filter_file(job).warnings
     assert "rounding noise of PCM_16: add --subtype FLOAT" in advice
-    for spec, options in ((raw, Options(subtype="FLOAT", exists="force")), (FilterSpec("middle-ear"), Options(exists="force"))):
+    for spec, options in (
+        (raw, Options(subtype="FLOAT", exists="force")),
+        (FilterSpec("middle-ear"), Options(exists="force")),
+    ):
         assert filter_file(FileJob(job.source, job.destination, "a", spec, options)).warnings == []
 
 
@@ -320,7 +435,9 @@ def test_nan_is_an_error_that_says_where(tmp_path, one, value, subtype):
     x = np.full((70_000, 3), 0.25)
     x[65_001:65_003, 2] = value
     soundfile.write(tmp_path / "a.wav", x, 48_000, subtype=subtype)
-    with pytest.raises(NonFiniteError, match=r"a\.wav: sample of channel 2, frame 65001 is .*--repair"):
+    with pytest.raises(
+        NonFiniteError, match=r"a\.wav: sample of channel 2, frame 65001 is .*--repair"
+    ):
         apply(tmp_path / "a.wav", tmp_path / "b.wav", one, subtype="PCM_16")
     assert not (tmp_path / "b.wav").exists()
     row = apply(tmp_path / "a.wav", tmp_path / "b.wav", one, repair=True)
@@ -342,17 +459,32 @@ def test_a_silent_channel_stays_exactly_silent(tmp_path, subtype, silent):
     assert row.peak_out_dbfs[1 - silent] is not None
 
 
-@pytest.mark.parametrize(("full_scale", "expected"), [("rms", 100.0 - 20 - 3.0103), ("peak", 100.0 - 20)])
+@pytest.mark.parametrize(
+    ("full_scale", "expected"), [("rms", 100.0 - 20 - 3.0103), ("peak", 100.0 - 20)]
+)
 def test_levels_in_spl(tmp_path, one, full_scale, expected):
-    row = apply(sine(tmp_path, 0.1, "FLOAT"), tmp_path / "b.wav", one, full_scale_spl=100.0, full_scale=full_scale, gain_db=-10.0)
+    row = apply(
+        sine(tmp_path, 0.1, "FLOAT"),
+        tmp_path / "b.wav",
+        one,
+        full_scale_spl=100.0,
+        full_scale=full_scale,
+        gain_db=-10.0,
+    )
     assert row.spl_in_db == [pytest.approx(expected, abs=1e-3)]
     assert row.spl_out_db == [pytest.approx(expected - 10.0, abs=1e-3)]
 
 
 # 4. Metadata.
 
-BEXT = chunk(b"bext", b"A description".ljust(602, b"\0") + b"A=PCM,F=44100,W=16,M=stereo,T=original\r\n\0\0")
-BEFORE = BEXT + chunk(b"iXML", b"<BWFXML/>") + chunk(b"LIST", b"INFO" + chunk(b"IENG", b"An engineer\0") + chunk(b"INAM", b"A name"))
+BEXT = chunk(
+    b"bext", b"A description".ljust(602, b"\0") + b"A=PCM,F=44100,W=16,M=stereo,T=original\r\n\0\0"
+)
+BEFORE = (
+    BEXT
+    + chunk(b"iXML", b"<BWFXML/>")
+    + chunk(b"LIST", b"INFO" + chunk(b"IENG", b"An engineer\0") + chunk(b"INAM", b"A name"))
+)
 AFTER = (
     chunk(b"cue ", b"\1\0\0\0" + bytes(24))
     + chunk(b"LIST", b"adtl" + chunk(b"labl", b"\1\0\0\0here\0"))
@@ -400,18 +532,32 @@ def test_ffmpeg_reads_the_tags_that_it_wrote(tmp_path, one):
         source, out = tmp_path / f"a.{extension}", tmp_path / f"b.{extension}"
         run(ffmpeg, "-v", "error", "-i", sox_file(tmp_path / "n.wav"), *tags, source)
         apply(source, out, one)
-        shown = json.loads(run(need("ffprobe"), "-v", "error", "-show_format", "-of", "json", out))["format"]["tags"]
-        assert {k: shown.get(k) for k in ("title", "artist", "comment")} == {k: wanted[k] for k in ("title", "artist", "comment")}
+        shown = json.loads(run(need("ffprobe"), "-v", "error", "-show_format", "-of", "json", out))[
+            "format"
+        ]["tags"]
+        assert {k: shown.get(k) for k in ("title", "artist", "comment")} == {
+            k: wanted[k] for k in ("title", "artist", "comment")
+        }
 
 
 def test_flac_comments_and_pictures_are_carried(tmp_path, one):
     metaflac = need("metaflac", "flac")
     source, out = sox_file(tmp_path / "a.flac", "PCM_24"), tmp_path / "b.flac"
     (tmp_path / "p.png").write_bytes(
-        bytes.fromhex("89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8ffff3f0005fe02fe")
+        bytes.fromhex(
+            "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8ffff3f0005fe02fe"
+        )
         + bytes.fromhex("0def46b80000000049454e44ae426082")
     )
-    run(metaflac, "--remove-all-tags", "--set-tag=TITLE=a=b", "--set-tag=ARTIST=one", "--set-tag=ARTIST=two", "--set-tag=x=ü", source)
+    run(
+        metaflac,
+        "--remove-all-tags",
+        "--set-tag=TITLE=a=b",
+        "--set-tag=ARTIST=one",
+        "--set-tag=ARTIST=two",
+        "--set-tag=x=ü",
+        source,
+    )
     run(metaflac, f"--import-picture-from={tmp_path / 'p.png'}", source)
     apply(source, out, one)
     run(need("flac"), "-t", "-s", out)
@@ -427,8 +573,13 @@ def test_flac_comments_and_pictures_are_carried(tmp_path, one):
 def test_tags_cross_between_wav_and_flac_and_what_cannot_is_named(tmp_path, one):
     (tmp_path / "a.wav").write_bytes(wav_bytes(CODES, before=BEFORE, after=AFTER))
     row = apply(tmp_path / "a.wav", tmp_path / "b.flac", one)
-    assert row.warnings == ["FLAC has no place for bext, iXML, cue, LIST, smpl, id3, odd!: left behind"]
-    assert run(need("metaflac"), "--export-tags-to=-", tmp_path / "b.flac").split(b"\n")[:2] == [b"ENGINEER=An engineer", b"TITLE=A name"]
+    assert row.warnings == [
+        "FLAC has no place for bext, iXML, cue, LIST, smpl, id3, odd!: left behind"
+    ]
+    assert run(need("metaflac"), "--export-tags-to=-", tmp_path / "b.flac").split(b"\n")[:2] == [
+        b"ENGINEER=An engineer",
+        b"TITLE=A name",
+    ]
     apply(tmp_path / "b.flac", tmp_path / "c.wav", one)
     assert chunk(b"IENG", b"An engineer\0") in (tmp_path / "c.wav").read_bytes()
     apply(tmp_path / "b.flac", tmp_path / "d.aiff", one)
@@ -508,7 +659,9 @@ def test_the_writer_passes_four_gigabytes(tmp_path, known):
     assert (soundfile.info(path).format, soundfile.info(path).frames) == ("RF64", frames)
     with soundfile.SoundFile(path) as sound:
         sound.seek(frames - 1001)
-        np.testing.assert_array_equal(sound.read(dtype="int16"), np.concatenate([silence[:1], click]))
+        np.testing.assert_array_equal(
+            sound.read(dtype="int16"), np.concatenate([silence[:1], click])
+        )
     assert audio.probe(str(path)).frames == frames
 
 
@@ -555,10 +708,15 @@ def test_an_output_that_exists(tmp_path, one, exists):
     source, out = sox_file(tmp_path / "a.wav"), tmp_path / "b.wav"
     out.write_bytes(b"old")
     if exists == "refuse":
-        with pytest.raises(UsageError, match="exists already; use --force to replace it or --skip-existing"):
+        with pytest.raises(
+            UsageError, match="exists already; use --force to replace it or --skip-existing"
+        ):
             apply(source, out, one)
     else:
-        assert apply(source, out, one, exists=exists).status == {"force": "ok", "skip": "skipped"}[exists]
+        assert (
+            apply(source, out, one, exists=exists).status
+            == {"force": "ok", "skip": "skipped"}[exists]
+        )
     assert (out.read_bytes() == b"old") == (exists != "force")
 
 
@@ -571,7 +729,9 @@ def test_a_source_cut_short_is_an_error_that_says_so(tmp_path, one, extension, s
     rng = np.random.default_rng(0)
     whole, cut, out = (tmp_path / f"{name}.{extension}" for name in ("whole", "cut", "out"))
     kind = {"rf64": "RF64", "au": "AU"}.get(extension, extension.upper())
-    soundfile.write(whole, rng.uniform(-0.5, 0.5, (48_000, 2)), 48_000, subtype=subtype, format=kind)
+    soundfile.write(
+        whole, rng.uniform(-0.5, 0.5, (48_000, 2)), 48_000, subtype=subtype, format=kind
+    )
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     with pytest.raises(AudioError, match=r"cut short.*use --repair"):
         apply(cut, out, one)
@@ -585,24 +745,39 @@ def test_a_source_cut_short_is_an_error_that_says_so(tmp_path, one, extension, s
 
 
 def test_an_ogg_without_its_last_page_is_cut_short(tmp_path, one):
-    run(need("ffmpeg"), "-v", "error", "-i", sox_file(tmp_path / "n.wav", seconds=3.0), "-c:a", "libvorbis", tmp_path / "a.ogg")
+    run(
+        need("ffmpeg"),
+        "-v",
+        "error",
+        "-i",
+        sox_file(tmp_path / "n.wav", seconds=3.0),
+        "-c:a",
+        "libvorbis",
+        tmp_path / "a.ogg",
+    )
     data = (tmp_path / "a.ogg").read_bytes()
     (tmp_path / "a.ogg").write_bytes(data[: data.rfind(b"OggS")])
     with pytest.raises(AudioError, match="cut short"):
-        check(FileJob(str(tmp_path / "a.ogg"), str(tmp_path / "b.wav"), "a", FilterSpec("headphone")))
+        check(
+            FileJob(str(tmp_path / "a.ogg"), str(tmp_path / "b.wav"), "a", FilterSpec("headphone"))
+        )
     assert apply(tmp_path / "a.ogg", tmp_path / "b.wav", one, repair=True).frames > 0
 
 
 @pytest.mark.parametrize(
     ("data", "match"),
-    [(b"", "is empty"), (b"Hello, I am no audio file.\n" * 20, "is not audio"), (b"RIFF\0\0\0\0WAVE", "no fmt chunk"),
+    [(b"", "is empty"), (b"Hello, I am no audio file.\n" * 20, "is " "not " "audio"), (b"RIFF\0\0\0\0WAVE", "no " "fmt " "chunk"),
      (wav_bytes(CODES[:0]), "holds no samples"), (b"fLaC" + bytes(100), "not audio")],
 )  # fmt: skip
 def test_what_is_no_audio_is_said(tmp_path, data, match):
     (tmp_path / "a.wav").write_bytes(data)
     for step in (check, filter_file):
         with pytest.raises(AudioError, match=match) as caught:
-            step(FileJob(str(tmp_path / "a.wav"), str(tmp_path / "b.wav"), "a", FilterSpec("headphone")))
+            step(
+                FileJob(
+                    str(tmp_path / "a.wav"), str(tmp_path / "b.wav"), "a", FilterSpec("headphone")
+                )
+            )
         assert str(tmp_path / "a.wav") in str(caught.value)
         assert "\n" not in str(caught.value)
     assert os.listdir(tmp_path) == ["a.wav"]
@@ -634,7 +809,9 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, one, monkeypatch):
 
 def test_jobs_are_picklable_and_rows_are_json(tmp_path, one):
     source = sox_file(tmp_path / "a.wav")
-    job = FileJob(str(source), str(tmp_path / "b.wav"), "a.wav", FilterSpec(one), Options(gain_db=-1.0))
+    job = FileJob(
+        str(source), str(tmp_path / "b.wav"), "a.wav", FilterSpec(one), Options(gain_db=-1.0)
+    )
     assert pickle.loads(pickle.dumps(job)) == job
     row = filter_file(pickle.loads(pickle.dumps(job)))
     fields = json.loads(row.to_json())
@@ -656,9 +833,13 @@ def test_the_row_says_what_the_filter_was(tmp_path, recording):
 
 def test_tail_keep_lengthens_by_the_order_and_needs_a_causal_filter(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.r_[np.zeros(99), 0.5], 48_000, subtype="DOUBLE")
-    row = apply(tmp_path / "a.wav", tmp_path / "b.wav", fir_file(tmp_path, [0.5, 0.25, 0.125]), tail="keep")
+    row = apply(
+        tmp_path / "a.wav", tmp_path / "b.wav", fir_file(tmp_path, [0.5, 0.25, 0.125]), tail="keep"
+    )
     assert row.frames == 102
-    np.testing.assert_allclose(samples(tmp_path / "b.wav", "DOUBLE")[99:, 0], [0.25, 0.125, 0.0625], atol=1e-12)
+    np.testing.assert_allclose(
+        samples(tmp_path / "b.wav", "DOUBLE")[99:, 0], [0.25, 0.125, 0.0625], atol=1e-12
+    )
     with pytest.raises(UsageError, match="--phase minimum"):
         apply(tmp_path / "a.wav", tmp_path / "c.wav", "outer-middle-ear", tail="keep")
 
@@ -688,15 +869,31 @@ def test_devices_that_do_not_exist_are_refused(device):
 
 
 def test_many_files_at_once_in_one_process_equal_those_done_one_by_one(tmp_path):
-    sources = [tmp_path / f"a{i}.{extension}" for i, extension in enumerate(["wav", "flac", "aiff", "wav", "flac", "caf"] * 4)]
+    sources = [
+        tmp_path / f"a{i}.{extension}"
+        for i, extension in enumerate(["wav", "flac", "aiff", "wav", "flac", "caf"] * 4)
+    ]
     for i, path in enumerate(sources):
-        soundfile.write(path, np.random.default_rng(i).uniform(-0.4, 0.4, (5000 + i, 1 + i % 3)), 48_000, subtype="PCM_16")
+        soundfile.write(
+            path,
+            np.random.default_rng(i).uniform(-0.4, 0.4, (5000 + i, 1 + i % 3)),
+            48_000,
+            subtype="PCM_16",
+        )
     with ThreadPoolExecutor(6) as pool:
-        rows = list(pool.map(lambda path: apply(path, path.with_stem(path.stem + "-together"), threads=1), sources))
+        rows = list(
+            pool.map(
+                lambda path: apply(path, path.with_stem(path.stem + "-together"), threads=1),
+                sources,
+            )
+        )
     assert {row.status for row in rows} == {"ok"}
     for path in sources:
         apply(path, path.with_stem(path.stem + "-alone"))
-        assert path.with_stem(path.stem + "-alone").read_bytes() == path.with_stem(path.stem + "-together").read_bytes()
+        assert (
+            path.with_stem(path.stem + "-alone").read_bytes()
+            == path.with_stem(path.stem + "-together").read_bytes()
+        )
 
 
 def test_progress_counts_the_frames_read(tmp_path, one):
@@ -710,8 +907,10 @@ def test_progress_counts_the_frames_read(tmp_path, one):
 def test_planning_loads_no_torch(tmp_path, recording):
     code = (
         "import sys\n"
-        "from earfilt.render.process import FileJob, check\nfrom earfilt.chains.request import FilterSpec\n"
-        f"info = check(FileJob({str(recording)!r}, {str(tmp_path / 'b.wav')!r}, 'a', FilterSpec('headphone')))\n"
+        "from earfilt.render.process import FileJob, check\nfrom earfilt.chains.request "
+        "import FilterSpec\n"
+        f"info = check(FileJob({str(recording)!r}, {str(tmp_path / 'b.wav')!r}, 'a', "
+        "FilterSpec('headphone')))\n"
         "assert info.frames > 0\nassert 'torch' not in sys.modules and 'scipy' not in sys.modules\n"
     )
     run(sys.executable, "-c", code)

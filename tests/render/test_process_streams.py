@@ -33,7 +33,13 @@ def one(tmp_path):
 def shell(line: str, cwd) -> subprocess.CompletedProcess:
     """Run a line in which EARFILT stands for the program."""
     line = line.replace("EARFILT", shlex.join(EARFILT))
-    return subprocess.run(["bash", "-c", "set -o pipefail; " + line], cwd=cwd, env=single_threaded(), capture_output=True, check=False)
+    return subprocess.run(
+        ["bash", "-c", "set -o pipefail; " + line],
+        cwd=cwd,
+        env=single_threaded(),
+        capture_output=True,
+        check=False,
+    )
 
 
 def codes(path) -> np.ndarray:
@@ -42,7 +48,12 @@ def codes(path) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("extension", "container", "subtype"),
-    [("wav", "WAV", "PCM_16"), ("wav", "WAVEX", "PCM_24"), ("rf64", "RF64", "PCM_16"), ("flac", "FLAC", "PCM_16")],
+    [
+        ("wav", "WAV", "PCM_16"),
+        ("wav", "WAVEX", "PCM_24"),
+        ("rf64", "RF64", "PCM_16"),
+        ("flac", "FLAC", "PCM_16"),
+    ],
 )
 def test_a_file_through_two_pipes_is_the_file(tmp_path, one, extension, container, subtype):
     soundfile.write(tmp_path / f"a.{extension}", CODES, 8000, subtype=subtype, format=container)
@@ -53,7 +64,8 @@ def test_a_file_through_two_pipes_is_the_file(tmp_path, one, extension, containe
     assert info.subtype == subtype
     np.testing.assert_array_equal(codes(tmp_path / "b.wav"), CODES)
     if extension == "wav":
-        # Nothing had to be guessed: the header says the true length, and the bytes are those of file to file.
+        # Nothing had to be guessed: the header says the true length, and the bytes are those of
+        # file to file.
         shell("EARFILT apply a.wav c.wav -f one.npy", tmp_path)
         assert (tmp_path / "b.wav").read_bytes() == (tmp_path / "c.wav").read_bytes()
 
@@ -91,7 +103,9 @@ def test_bogus_lengths_on_a_pipe(tmp_path, one, size):
 
 def test_a_flac_on_the_standard_output_is_whole(tmp_path, one):
     (tmp_path / "a.wav").write_bytes(wav_bytes(CODES))
-    done = shell("cat a.wav | EARFILT apply - - -f one.npy --format flac -q | cat > b.flac", tmp_path)
+    done = shell(
+        "cat a.wav | EARFILT apply - - -f one.npy --format flac -q | cat > b.flac", tmp_path
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     run(need("flac"), "-t", "-s", tmp_path / "b.flac")
     assert soundfile.info(tmp_path / "b.flac").frames == len(CODES)
@@ -99,7 +113,10 @@ def test_a_flac_on_the_standard_output_is_whole(tmp_path, one):
 
 def test_rescaling_needs_two_passes_also_of_a_pipe(tmp_path, one):
     (tmp_path / "a.wav").write_bytes(wav_bytes(CODES))
-    done = shell("cat a.wav | EARFILT apply - - -f one.npy --gain 40 --clip rescale -q | cat > b.wav", tmp_path)
+    done = shell(
+        "cat a.wav | EARFILT apply - - -f one.npy --gain 40 --clip rescale -q | cat > b.wav",
+        tmp_path,
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert np.abs(codes(tmp_path / "b.wav").astype(int)).max() in (32_766, 32_767)
 
@@ -114,7 +131,10 @@ def test_a_pipe_cut_short_is_an_error_and_repaired_on_request(tmp_path, one):
     (tmp_path / "a.wav").write_bytes(wav_bytes(CODES)[:60_044])
     done = shell("cat a.wav | EARFILT apply - b.wav -f one.npy", tmp_path)
     assert done.returncode == 1
-    assert b"standard input is cut short: its header promises 30000 frames, 15000 are there" in done.stderr
+    assert (
+        b"standard input is cut short: its header promises 30000 frames, 15000 are there"
+        in done.stderr
+    )
     assert not (tmp_path / "b.wav").exists()
     done = shell("cat a.wav | EARFILT apply - - -f one.npy --repair | cat > b.wav", tmp_path)
     assert done.returncode == 0
@@ -137,7 +157,13 @@ def test_chunks_behind_the_samples_of_a_pipe_reach_a_file(tmp_path, one):
     assert (tmp_path / "b.wav").read_bytes() == (tmp_path / "a.wav").read_bytes()
 
 
-@pytest.mark.parametrize("line", ["EARFILT apply a.wav - -f one.npy >> a.wav", "EARFILT apply - a.wav -f one.npy --force < a.wav"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "EARFILT apply a.wav - -f one.npy >> a.wav",
+        "EARFILT apply - a.wav -f one.npy --force < a.wav",
+    ],
+)
 def test_the_input_is_recognised_behind_a_redirection(tmp_path, one, line):
     (tmp_path / "a.wav").write_bytes(wav_bytes(CODES))
     done = shell(line, tmp_path)
@@ -165,7 +191,9 @@ def start_and_wait(tmp_path, extension: str) -> subprocess.Popen:
     long_wav(tmp_path / "a.wav", 500_000_000)
     command = [*EARFILT, "apply", "a.wav", f"b.{extension}", "-f", "headphone", "-q"]
     process = subprocess.Popen(command, cwd=tmp_path, env=single_threaded(), stderr=subprocess.PIPE)
-    while process.poll() is None and not any(os.path.getsize(tmp_path / name) > 5000 for name in unfinished(tmp_path)):
+    while process.poll() is None and not any(
+        os.path.getsize(tmp_path / name) > 5000 for name in unfinished(tmp_path)
+    ):
         time.sleep(0.02)
     return process
 
@@ -203,12 +231,19 @@ while True:
 
 
 def test_kill_9_at_any_moment_leaves_the_whole_old_or_the_whole_new_file(tmp_path):
-    """A process that replaces one output over and over is killed at random moments: the name always holds the same whole file."""
+    """A process that replaces one output over and over is killed at random moments: the name always
+    holds the same whole file.
+    """
     (tmp_path / "a.wav").write_bytes(wav_bytes(np.tile(CODES, (20, 1))))
     whole = None
     rng = np.random.default_rng(9)
     for _ in range(3):
-        process = subprocess.Popen([sys.executable, "-c", KILL_LOOP], cwd=tmp_path, env=single_threaded(), stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILL_LOOP],
+            cwd=tmp_path,
+            env=single_threaded(),
+            stdout=subprocess.PIPE,
+        )
         assert process.stdout is not None
         process.stdout.readline()
         whole = whole or (tmp_path / "b.wav").read_bytes()
@@ -238,7 +273,12 @@ except UsageError as error:
 def test_of_several_processes_at_one_name_one_wins_and_the_others_say_so(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav_bytes(np.tile(CODES, (20, 1))))
     command = [sys.executable, "-c", RACE]
-    racers = [subprocess.Popen(command, cwd=tmp_path, env=single_threaded(), stdin=-1, stdout=-1, text=True) for _ in range(3)]
+    racers = [
+        subprocess.Popen(
+            command, cwd=tmp_path, env=single_threaded(), stdin=-1, stdout=-1, text=True
+        )
+        for _ in range(3)
+    ]
     for racer in racers:
         racer.stdout.readline()
     for racer in racers:
@@ -262,7 +302,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 def peak_memory(path) -> float:
     """Of a process that filters the file, in MB."""
-    return int(run(sys.executable, "-c", MEMORY, path)) / (1024 if sys.platform == "linux" else 1 << 20)
+    return int(run(sys.executable, "-c", MEMORY, path)) / (
+        1024 if sys.platform == "linux" else 1 << 20
+    )
 
 
 @pytest.mark.parametrize("minutes", [10, pytest.param(600, marks=pytest.mark.slow)])
@@ -282,6 +324,10 @@ def test_memory_does_not_grow_with_the_file(tmp_path, minutes):
 def test_sox_and_ffmpeg_play_along(tmp_path):
     """The pipeline of the issue: a FLAC through earfilt into another program."""
     sox_file(tmp_path / "x.flac", seconds=1.0)
-    done = shell(f"cat x.flac | EARFILT apply - - -f headphone | {need('ffmpeg')} -v error -i - -f s16le - | wc -c", tmp_path)
+    done = shell(
+        f"cat x.flac | EARFILT apply - - -f headphone | {need('ffmpeg')} -v error -i - -f "
+        "s16le - | wc -c",
+        tmp_path,
+    )
     assert done.returncode == 0
     assert int(done.stdout) == 16_000 * 2 * 2

@@ -7,17 +7,27 @@ import sys
 import numpy as np
 import pytest
 
-from earfilt.synthesis.fir import Fir
-from earfilt.report.figures import PANELS, SUFFIXES, Line, Measurement, compose, figure, ticks_between
-from earfilt.synthesis.response import frequency_grid, respond
+from earfilt.report.figures import (
+    PANELS,
+    SUFFIXES,
+    Line,
+    Measurement,
+    compose,
+    figure,
+    ticks_between,
+)
 from earfilt.report.terminal import terminal
+from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.response import frequency_grid, respond
 
 FREQS = frequency_grid(48000.0, points=64)
 
 
 def line(level=0.0, label="an ear, order 2, minimum phase\nSomebody 2001", points=True):
     response = respond(Fir(np.array([0.5, 0.3, 0.2]) * 10 ** (level / 20), 48000.0, 1), FREQS)
-    return Line(label, response, (np.array([20.0, 1000.0, 9000.0]), np.full(3, level)) if points else None)
+    return Line(
+        label, response, (np.array([20.0, 1000.0, 9000.0]), np.full(3, level)) if points else None
+    )
 
 
 MINE = Measurement("mine $1.csv", np.array([100.0, 5000.0]), np.array([-12.0, 9.0]))
@@ -25,7 +35,11 @@ MINE = Measurement("mine $1.csv", np.array([100.0, 5000.0]), np.array([-12.0, 9.
 
 def test_the_curve_its_points_and_the_measurement_lie_on_one_log_axis():
     (ax,) = compose([line(), line(-6.0)], measurements=[MINE]).axes
-    assert (ax.get_xscale(), ax.get_xlabel(), ax.get_ylabel()) == ("log", "Frequency (Hz)", "Magnitude (dB)")
+    assert (ax.get_xscale(), ax.get_xlabel(), ax.get_ylabel()) == (
+        "log",
+        "Frequency (Hz)",
+        "Magnitude (dB)",
+    )
     assert ax.get_xlim() == (20.0, 20000.0)
     drawn = [np.column_stack(artist.get_data()) for artist in ax.get_lines()]
     assert np.array_equal(drawn[0], np.column_stack([MINE.freqs, MINE.gain_db]))
@@ -47,8 +61,13 @@ def test_curves_differ_without_colour():
 
 @pytest.mark.parametrize("width_mm", [60.0, 85.0, 174.0])
 def test_the_legend_names_source_and_order_inside_the_figure(width_mm):
-    label = "outer-middle-ear:1997-diffuse, order 4096, zero phase, published convention\nMoore et al. 1997; ANSI S3.4-2007"
-    drawing = compose([line(label=label), line(), line()], measurements=[MINE], panels=PANELS, width_mm=width_mm)
+    label = (
+        "outer-middle-ear:1997-diffuse, order 4096, zero phase, published "
+        "convention\nMoore et al. 1997; ANSI S3.4-2007"
+    )
+    drawing = compose(
+        [line(label=label), line(), line()], measurements=[MINE], panels=PANELS, width_mm=width_mm
+    )
     drawing.draw_without_rendering()
     (legend,) = drawing.legends
     texts = [text.get_text().replace("\n", " ") for text in legend.get_texts()]
@@ -68,7 +87,11 @@ def test_the_legend_names_source_and_order_inside_the_figure(width_mm):
 
 def test_all_panels_share_the_frequency_axis():
     drawing = compose([line()], panels=PANELS)
-    assert [ax.get_ylabel() for ax in drawing.axes] == ["Magnitude (dB)", "Phase (rad)", "Group delay (ms)"]
+    assert [ax.get_ylabel() for ax in drawing.axes] == [
+        "Magnitude (dB)",
+        "Phase (rad)",
+        "Group delay (ms)",
+    ]
     assert [bool(ax.get_xlabel()) for ax in drawing.axes] == [False, False, True]
 
 
@@ -111,7 +134,18 @@ def test_a_name_that_the_font_lacks_is_no_reason_to_fail():
 
 
 def test_ticks_thin_out_to_decades():
-    assert ticks_between(20.0, 20000.0, most=10) == [20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000]
+    assert ticks_between(20.0, 20000.0, most=10) == [
+        20,
+        50,
+        100,
+        200,
+        500,
+        1000,
+        2000,
+        5000,
+        10000,
+        20000,
+    ]
     assert ticks_between(20.0, 20000.0, most=9) == [100, 1000, 10000]
 
 
@@ -121,7 +155,9 @@ def test_ticks_thin_out_to_decades():
 @pytest.mark.parametrize("columns", [20, 60, 80, 200])
 @pytest.mark.parametrize("colour", [True, False])
 def test_the_drawing_fits_and_the_legend_is_whole(columns, colour):
-    text = terminal([line(), line(-9.0)], measurements=[MINE], columns=columns, rows=30, colour=colour)
+    text = terminal(
+        [line(), line(-9.0)], measurements=[MINE], columns=columns, rows=30, colour=colour
+    )
     assert ("\x1b[" in text) == colour
     plain = re.sub(r" *\x1b\[[\d;]*m *\n", "\n", text)
     plain = re.sub(r"\x1b\[[\d;]*m", "", plain)
@@ -139,7 +175,10 @@ def test_levels_stand_where_the_axis_says():
     tilted = Measurement("m", np.array([20.0, 20000.0]), np.array([-20.0, 20.0]))
     rows = terminal([flat], measurements=[tilted], columns=100, rows=40, colour=False).splitlines()
     assert re.match(r" *0┤[⠀-⣿]{60,}", rows[next(i for i, row in enumerate(rows) if " 0┤" in row)])
-    below, above = (next(i for i, row in enumerate(rows) if re.search(pattern, row)) for pattern in (r"┤?[│┤]x", r"x│"))
+    below, above = (
+        next(i for i, row in enumerate(rows) if re.search(pattern, row))
+        for pattern in (r"┤?[│┤]x", r"x│")
+    )
     assert below > above
     assert "-20┤x" in rows[below]
 
@@ -153,7 +192,10 @@ def test_without_colours_several_curves_are_digits():
 
 
 def test_plotting_libraries_load_on_use_only():
-    code = "import sys, earfilt.report.figures, earfilt.report.terminal; sys.exit(bool({'matplotlib', 'plotext'} & set(sys.modules)))"
+    code = (
+        "import sys, earfilt.report.figures, earfilt.report.terminal; "
+        "sys.exit(bool({'matplotlib', 'plotext'} & set(sys.modules)))"
+    )
     import subprocess
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

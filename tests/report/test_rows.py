@@ -9,14 +9,24 @@ from typing import Any
 import pytest
 
 from earfilt.errors import AudioError
-from earfilt.report.rows import Totals, duration, open_report, reason_of, summary, table
 from earfilt.render.record import Row
+from earfilt.report.rows import Totals, duration, open_report, reason_of, summary, table
 
 README = Path(__file__).parent.parent / "README.md"
 
 
 def done(name: str = "a.wav", **facts: Any) -> Row:
-    row = Row(f"in/{name}", f"out/{name}", name, "ok", format="WAV", subtype="PCM_16", fs=8000, channels=2, frames=80_000)
+    row = Row(
+        f"in/{name}",
+        f"out/{name}",
+        name,
+        "ok",
+        format="WAV",
+        subtype="PCM_16",
+        fs=8000,
+        channels=2,
+        frames=80_000,
+    )
     row.filter, row.convention, row.order, row.phase = "outer-middle-ear", "published", 4096, "zero"
     row.parameters = {"variant": "1997-free", "deviation_db": 0.123, "deviation_hz": 500.0}
     row.peak_in_dbfs, row.peak_out_dbfs, row.clipped = [-6.0, None], [1.5, None], [0, 0]
@@ -59,7 +69,9 @@ def test_rows_stream_as_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture
     with open_report(str(tmp_path / "report")) as report:
         assert report is not None
         report.write(done(awkward))
-        [line] = (tmp_path / "report").read_text("ascii").splitlines()  # there before the next file is done
+        [line] = (
+            (tmp_path / "report").read_text("ascii").splitlines()
+        )  # there before the next file is done
         assert json.loads(line)["name"] == awkward
     with open_report("-") as report:
         assert report is not None
@@ -67,24 +79,37 @@ def test_rows_stream_as_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out)["status"] == "ok"
     with open_report(None) as report:
         assert report is None
-    with pytest.raises(AudioError, match="cannot write the report"), open_report(str(tmp_path / "no" / "report")):
+    with (
+        pytest.raises(AudioError, match="cannot write the report"),
+        open_report(str(tmp_path / "no" / "report")),
+    ):
         pass
 
 
 def test_equal_reasons_are_one_line() -> None:
     totals = Totals(passed_over=7)
     for i in range(1500):
-        totals.add(failed(f"{i}.wav", f"in/{i}.wav is cut short: its header promises {i * 7} frames, {i} are there"))
+        totals.add(
+            failed(
+                f"{i}.wav",
+                f"in/{i}.wav is cut short: its header promises {i * 7} frames, {i} are there",
+            )
+        )
     totals.add(failed("x.wav", "in/x.wav is empty (0 bytes)"))
     said = table(totals, 2.0)
-    assert "1,500    is cut short: its header promises N frames, N are there (e.g. in/0.wav)" in said
+    assert (
+        "1,500    is cut short: its header promises N frames, N are there (e.g. in/0.wav)" in said
+    )
     assert "1    is empty (N bytes) (e.g. in/x.wav)" in said
     assert "1,501  failed" in said
     assert "7  passed over" in said
 
 
 def test_numbers_that_are_part_of_a_word_stay() -> None:
-    assert reason_of(failed("a.wav", "FLAC cannot hold PCM_32: add --subtype PCM_24")) == "FLAC cannot hold PCM_32: add --subtype PCM_24"
+    assert (
+        reason_of(failed("a.wav", "FLAC cannot hold PCM_32: add --subtype PCM_24"))
+        == "FLAC cannot hold PCM_32: add --subtype PCM_24"
+    )
 
 
 def test_totals_and_one_line_of_clipping() -> None:
@@ -104,7 +129,14 @@ def test_totals_and_one_line_of_clipping() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 00 s"), (3599.7, "1 h 00 min"), (90_000, "25 h 00 min")]
+    ("seconds", "said"),
+    [
+        (0, "0.0 s"),
+        (59.94, "59.9 s"),
+        (60, "1 min 00 s"),
+        (3599.7, "1 h 00 min"),
+        (90_000, "25 h 00 min"),
+    ],
 )
 def test_duration(seconds: float, said: str) -> None:
     assert duration(seconds) == said
@@ -113,5 +145,9 @@ def test_duration(seconds: float, said: str) -> None:
 def test_every_field_of_a_row_is_documented() -> None:
     """The table of the README: its first column names every field, and no other."""
     table = README.read_text().partition("| field | ")[2].partition("\n\n")[0]
-    documented = [name for line in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", line.split("|")[1])]
+    documented = [
+        name
+        for line in table.splitlines()[2:]
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    ]
     assert sorted(documented) == sorted(field.name for field in dataclasses.fields(Row))

@@ -1,5 +1,5 @@
-"""The command line in a child of its own: the installed program, or a fork of a process that has loaded it (as good, and 100 times
-as quick), with limits, signals and streams as one likes.
+"""The command line in a child of its own: the installed program, or a fork of a process that has
+loaded it (as good, and 100 times as quick), with limits, signals and streams as one likes.
 """
 
 import contextlib
@@ -37,7 +37,9 @@ def context() -> "multiprocessing.context.BaseContext":
     """The fork server, with everything loaded."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["tests.robustness.judge", "tests.robustness.storage", "tests.robustness.signals"])
+    server.set_forkserver_preload(
+        ["tests.robustness.judge", "tests.robustness.storage", "tests.robustness.signals"]
+    )
     return server
 
 
@@ -58,7 +60,13 @@ class Warm:
         What it reads; default nothing.
     """
 
-    def __init__(self, words: Words, folder: Path, before: Callable[[], None] = nothing, stdin: Path | None = None) -> None:
+    def __init__(
+        self,
+        words: Words,
+        folder: Path,
+        before: Callable[[], None] = nothing,
+        stdin: Path | None = None,
+    ) -> None:
         self._pipes = Path(tempfile.mkdtemp(prefix="earfilt-pipes-"))
         names = [self._pipes / name for name in ("out", "err")]
         for name in names:
@@ -105,7 +113,11 @@ def _drain(reader: int) -> bytes:
 
 
 def _child(
-    words: list[str], folder: str, streams: list[str], before: Callable[[], None], ready: "multiprocessing.connection.Connection"
+    words: list[str],
+    folder: str,
+    streams: list[str],
+    before: Callable[[], None],
+    ready: "multiprocessing.connection.Connection",
 ) -> None:
     from earfilt.cli import main
 
@@ -123,10 +135,20 @@ def warm(words: Words, folder: Path, before: Callable[[], None] = nothing) -> En
     return Warm(words, folder, before).wait()
 
 
-def real(words: Words, folder: Path, *, env: Mapping[str, str] | None = None, prefix: Words = ()) -> Ended:
+def real(
+    words: Words, folder: Path, *, env: Mapping[str, str] | None = None, prefix: Words = ()
+) -> Ended:
     """The installed program, to its end; ``prefix`` is a program that starts it."""
     command = [*prefix, BINARY, *words]
-    done = subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=10 * LONGEST, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=10 * LONGEST,
+        check=False,
+    )
     return Ended(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
 
 
@@ -134,7 +156,13 @@ def shell(script: str, folder: Path, *, env: Mapping[str, str] | None = None) ->
     """A line of shell in which ``$EARFILT`` is the installed program."""
     env = {**(os.environ if env is None else env), "EARFILT": str(BINARY)}
     done = subprocess.run(
-        ["sh", "-c", script], cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=LONGEST, check=False
+        ["sh", "-c", script],
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=LONGEST,
+        check=False,
     )
     return Ended(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
 
@@ -142,7 +170,12 @@ def shell(script: str, folder: Path, *, env: Mapping[str, str] | None = None) ->
 def is_one_line(said: str) -> bool:
     """Whether a failure is told as it should be."""
     line = said.removesuffix("\n")
-    return line.startswith("earfilt: ") and "\n" not in line and "unexpected" not in line and len(line) < MAX_LINE
+    return (
+        line.startswith("earfilt: ")
+        and "\n" not in line
+        and "unexpected" not in line
+        and len(line) < MAX_LINE
+    )
 
 
 STOPS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}

@@ -1,7 +1,8 @@
-"""``python -m tests.robustness.coverage TARGET``: parsers under atheris, which looks for inputs that reach new code.
+"""``python -m tests.robustness.coverage TARGET``: parsers under atheris, which looks for inputs
+that reach new code.
 
-Atheris is no dependency: ``make fuzz-long`` installs it. Whatever is raised beside the errors that belong to earfilt is a finding, and
-so is an input that takes more than ten seconds or a gigabyte.
+Atheris is no dependency: ``make fuzz-long`` installs it. Whatever is raised beside the errors that
+belong to earfilt is a finding, and so is an input that takes more than ten seconds or a gigabyte.
 """
 
 import io
@@ -14,11 +15,11 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["earfilt"]):
-    from earfilt.files import curves, firs
-    from earfilt.audio.containers import flac, riff
     from earfilt.audio import reader
+    from earfilt.audio.containers import flac, riff
     from earfilt.audio.source import Source
     from earfilt.errors import AudioError, UsageError
+    from earfilt.files import curves, firs
 
 from tests.robustness import seeds
 

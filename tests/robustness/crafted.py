@@ -152,7 +152,10 @@ def npz_bomb_as_wav() -> bytes:
 def _zip_bomb() -> bytes:
     """1 GiB of zeros in 1 MB."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive, archive.open("taps.npy", "w") as entry:
+    with (
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+        archive.open("taps.npy", "w") as entry,
+    ):
         entry.write(_npy("'<f8'", b"", f"({2**27},)"))
         for _ in range(1024):
             entry.write(bytes(1 << 20))
@@ -176,7 +179,10 @@ def mat_of_many_bombs() -> bytes:
 @_made("fir.mat")
 def mat_of_objects() -> bytes:
     file = io.BytesIO()
-    scipy.io.savemat(file, {"taps": np.array([1, "a", [2, 3]], dtype=object), "fs": np.array(["x", {}], dtype=object)})
+    scipy.io.savemat(
+        file,
+        {"taps": np.array([1, "a", [2, 3]], dtype=object), "fs": np.array(["x", {}], dtype=object)},
+    )
     return file.getvalue()
 
 
@@ -322,8 +328,17 @@ def csv_beyond_64_mib() -> bytes:
     return b"x" * (65 << 20)
 
 
-def _wav(fmt: bytes, data: bytes = bytes(64), before: bytes = b"", size: int | None = None) -> bytes:
-    body = b"WAVE" + chunk(b"fmt ", fmt) + before + b"data" + struct.pack("<I", len(data) if size is None else size) + data
+def _wav(
+    fmt: bytes, data: bytes = bytes(64), before: bytes = b"", size: int | None = None
+) -> bytes:
+    body = (
+        b"WAVE"
+        + chunk(b"fmt ", fmt)
+        + before
+        + b"data"
+        + struct.pack("<I", len(data) if size is None else size)
+        + data
+    )
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
@@ -391,44 +406,78 @@ def chunk_of_100_mib() -> bytes:
 
 @_made("WAV")
 def tags_that_speak_to_the_terminal() -> bytes:
-    return _wav(_fmt(), before=chunk(b"LIST", b"INFO" + chunk(b"INAM", b"\x1b]0;owned\x07\x1b[2J\0") + chunk(b"\x1b[2J", b"x\0")))
+    return _wav(
+        _fmt(),
+        before=chunk(
+            b"LIST",
+            b"INFO" + chunk(b"INAM", b"\x1b]0;owned\x07\x1b[2J\0") + chunk(b"\x1b[2J", b"x\0"),
+        ),
+    )
 
 
 @_made("WAV")
 def all_samples_nan() -> bytes:
-    return _wav(struct.pack("<HHIIHH", 3, 1, 8000, 32000, 4, 32), np.full(64, np.nan, "<f4").tobytes())
+    return _wav(
+        struct.pack("<HHIIHH", 3, 1, 8000, 32000, 4, 32), np.full(64, np.nan, "<f4").tobytes()
+    )
 
 
 @_made("WAV")
 def largest_floats() -> bytes:
-    return _wav(struct.pack("<HHIIHH", 3, 1, 8000, 32000, 4, 32), np.full(640, 3.4e38, "<f4").tobytes())
+    return _wav(
+        struct.pack("<HHIIHH", 3, 1, 8000, 32000, 4, 32), np.full(640, 3.4e38, "<f4").tobytes()
+    )
 
 
 @_made("WAV")
 def largest_doubles() -> bytes:
-    return _wav(struct.pack("<HHIIHH", 3, 1, 8000, 64000, 8, 64), np.full(640, 1.7e308, "<f8").tobytes())
+    return _wav(
+        struct.pack("<HHIIHH", 3, 1, 8000, 64000, 8, 64), np.full(640, 1.7e308, "<f8").tobytes()
+    )
 
 
 @_made("WAV")
 def denormals() -> bytes:
-    return _wav(struct.pack("<HHIIHH", 3, 1, 8000, 32000, 4, 32), np.full(64, 1e-45, "<f4").tobytes())
+    return _wav(
+        struct.pack("<HHIIHH", 3, 1, 8000, 32000, 4, 32), np.full(64, 1e-45, "<f4").tobytes()
+    )
 
 
 @_made("RF64")
 def rf64_of_exabytes() -> bytes:
     ds64 = chunk(b"ds64", struct.pack("<QQQI", 2**63, 2**62, 2**61, 2**32 - 1))
-    return b"RF64\xff\xff\xff\xffWAVE" + ds64 + chunk(b"fmt ", _fmt()) + b"data\xff\xff\xff\xff" + bytes(64)
+    return (
+        b"RF64\xff\xff\xff\xffWAVE"
+        + ds64
+        + chunk(b"fmt ", _fmt())
+        + b"data\xff\xff\xff\xff"
+        + bytes(64)
+    )
 
 
 @_made("AIFF")
 def aiff_of_impossible_rate() -> bytes:
     common = struct.pack(">hIh", 1, 32, 16) + b"\x7f\xff" + b"\xff" * 8
     sound = struct.pack(">II", 0, 0) + bytes(64)
-    body = b"AIFF" + b"COMM" + struct.pack(">I", len(common)) + common + b"SSND" + struct.pack(">I", len(sound)) + sound
+    body = (
+        b"AIFF"
+        + b"COMM"
+        + struct.pack(">I", len(common))
+        + common
+        + b"SSND"
+        + struct.pack(">I", len(sound))
+        + sound
+    )
     return b"FORM" + struct.pack(">I", len(body)) + body
 
 
 @_made("FLAC")
 def flac_of_giant_blocks() -> bytes:
     info = struct.pack(">HH", 65_535, 65_535) + bytes(6) + bytes.fromhex("0bb803f0") + bytes(20)
-    return b"fLaC\0\0\0\x22" + info[:34] + (b"\4\xff\xff\xff" + bytes(1000)) * 3 + b"\xff\xf8" + bytes(500)
+    return (
+        b"fLaC\0\0\0\x22"
+        + info[:34]
+        + (b"\4\xff\xff\xff" + bytes(1000)) * 3
+        + b"\xff\xf8"
+        + bytes(500)
+    )

@@ -1,4 +1,6 @@
-"""Faults of what surrounds a program: streams that are closed, no home, no terminal, odd locales, hostile names, few descriptors."""
+"""Faults of what surrounds a program: streams that are closed, no home, no terminal, odd locales,
+hostile names, few descriptors.
+"""
 
 import json
 import os
@@ -46,7 +48,7 @@ ENVIRONMENTS: dict[str, tuple[tuple[str, ...], dict[str, str | None]]] = {
 }
 
 NAMES = (
-    "a\nb.wav", "\n.wav", "a\rb.wav", "\t.wav", "a\x07b.wav", "\x1b]0;owned\x07.wav", "\x1b[2J\x1b[31mred.wav", "\x7f.wav", "a b.wav",
+    "a\nb.wav", "\n.wav", "a\rb.wav", "\t.wav", "a\x07b.wav", "\x1b]0;owned\x07.wav", "\x1b[2J\x1b[31mred.wav", "\x7f.wav", "a " "b.wav",
     "-f.wav", "--force.wav", "-", "~.wav", "$HOME.wav", "`id`.wav", "a;b.wav", "*.wav", "[a].wav", "?.wav", "a,b.wav", "a+b.wav",
     "\udcff\udcfe.wav", "a\udc80.wav", "\u202egnp.wav", "\u200b.wav", "é.wav", "e\u0301.wav", "🦻.wav", "中.wav", "CON.wav", "a.wav.",
     "x" * 251 + ".wav", "é" * 125 + ".wav", ".wav", "..wav", "a.WAV", "a..wav", "'.wav", '".wav', "\\.wav", "%s.wav", "{0}.wav", "{a}.wav",
@@ -60,8 +62,13 @@ def closed_streams(table: Table, scale: float) -> None:
         with scene("wav") as place:
             wanted = place.reference()
             piped = "|" in script
-            ended = shell(script if not piped else f"{script.split('|')[0]} | {script.split('|')[1]}", place.folder)
-            fault = place.fault(wanted) or (refusal_fault(ended) if code == 1 and "2>&-" not in script else None)
+            ended = shell(
+                script if not piped else f"{script.split('|')[0]} | {script.split('|')[1]}",
+                place.folder,
+            )
+            fault = place.fault(wanted) or (
+                refusal_fault(ended) if code == 1 and "2>&-" not in script else None
+            )
             if ended.code != code or "Traceback" in ended.err or (code == 0 and ended.err):
                 fault = f"exit code {ended.code}, said {ended.err[-300:]!r}"
             record(table, "streams closed", fault, ended, script)
@@ -79,7 +86,11 @@ def bare(table: Table, scale: float) -> None:
         place.reference()
         wanted = {"é.wav": place.reference()["é.wav"]}
         for what, (prefix, changes) in list(ENVIRONMENTS.items())[:: 1 if scale >= 1 else 7]:
-            env = {name: value for name, value in {**os.environ, **changes}.items() if value is not None}
+            env = {
+                name: value
+                for name, value in {**os.environ, **changes}.items()
+                if value is not None
+            }
             for name, words in commands.items():
                 ended = real(words, place.folder, env=env, prefix=prefix)
                 fault = (
@@ -104,29 +115,51 @@ def _read_only_package(table: Table, place: Scene, wanted: dict[str, str]) -> No
     import earfilt
 
     package = Path(earfilt.__file__).parent
-    script = f"mount --bind {package} {package} && mount -o remount,ro,bind {package} && ! touch {package}/x 2>/dev/null && "
-    allowed = subprocess.run(["unshare", "-m", "sh", "-c", script + "true"], capture_output=True, check=False).returncode == 0
+    script = (
+        f"mount --bind {package} {package} && mount -o remount,ro,bind {package} && ! "
+        f"touch {package}/x 2>/dev/null && "
+    )
+    allowed = (
+        subprocess.run(
+            ["unshare", "-m", "sh", "-c", script + "true"], capture_output=True, check=False
+        ).returncode
+        == 0
+    )
     if not allowed:
         table.skip("read-only package directory", "mounting needs root")
         return
-    ended = real(["apply", "in", "out", *FILTER], place.folder, prefix=["unshare", "-m", "sh", "-c", script + 'exec "$@"', "sh"])
-    record(table, "environment", place.fault(wanted) or (ended.err or None), ended, "read-only package")
+    ended = real(
+        ["apply", "in", "out", *FILTER],
+        place.folder,
+        prefix=["unshare", "-m", "sh", "-c", script + 'exec "$@"', "sh"],
+    )
+    record(
+        table, "environment", place.fault(wanted) or (ended.err or None), ended, "read-only package"
+    )
     place.clear()
 
 
 def names(table: Table, scale: float) -> None:
-    """Files whose names speak to terminals, shells and parsers: alone, in a batch with a report, and in the messages of failures."""
+    """Files whose names speak to terminals, shells and parsers: alone, in a batch with a report,
+    and in the messages of failures.
+    """
     chosen = NAMES if scale >= 1 else NAMES[::12]
     for name in chosen:
         with scene() as place:
             _put(place, name)
-            ended = real(["apply", f"./in/{name}", f"./out/{name}", "-f", "headphone"], place.folder)
+            ended = real(
+                ["apply", f"./in/{name}", f"./out/{name}", "-f", "headphone"], place.folder
+            )
             fault = _printed_fault(ended) or (f"exit code {ended.code}" if ended.code else None)
             if not (place.out / name).exists():
                 fault = fault or "no output of that name"
             record(table, "hostile names", fault, ended, f"{name!r}: {ended.err[-200:]!r}")
-            ended = real(["apply", f"./in/{name}", f"./out/{name}", "-f", f"./{name}.csv"], place.folder)
-            fault = _printed_fault(ended) or (None if ended.code and is_one_line(ended.err) else ended.err)
+            ended = real(
+                ["apply", f"./in/{name}", f"./out/{name}", "-f", f"./{name}.csv"], place.folder
+            )
+            fault = _printed_fault(ended) or (
+                None if ended.code and is_one_line(ended.err) else ended.err
+            )
             record(table, "hostile names", fault, ended, f"{name!r} refused")
     _names_in_a_batch(table, chosen)
 
@@ -136,12 +169,22 @@ def _names_in_a_batch(table: Table, chosen: tuple[str, ...]) -> None:
         for k, name in enumerate(chosen):
             _put(place, name, seed=k)
         (place.folder / "in" / "\x1b[2Jbroken.wav").write_bytes(b"RIFF\x04\0\0\0WAVE")
-        ended = real(["apply", "in", "out", *FILTER, "--report", "report.jsonl", "-v"], place.folder)
-        rows = [json.loads(line) for line in (place.folder / "report.jsonl").read_bytes().splitlines()]
-        fault = _printed_fault(ended) or (None if ended.code == 1 else f"exit code {ended.code}: {ended.err[-300:]}")
+        ended = real(
+            ["apply", "in", "out", *FILTER, "--report", "report.jsonl", "-v"], place.folder
+        )
+        rows = [
+            json.loads(line) for line in (place.folder / "report.jsonl").read_bytes().splitlines()
+        ]
+        fault = _printed_fault(ended) or (
+            None if ended.code == 1 else f"exit code {ended.code}: {ended.err[-300:]}"
+        )
         absent = [name for name in chosen if not (place.out / name).exists()]
         fault = fault or (f"no output for {absent}" if absent else None)
-        fault = fault or (None if len(rows) == len(chosen) + 1 else f"{len(rows)} rows for {len(chosen) + 1} files")
+        fault = fault or (
+            None
+            if len(rows) == len(chosen) + 1
+            else f"{len(rows)} rows for {len(chosen) + 1} files"
+        )
         record(table, "hostile names", fault, ended, "a batch")
 
 

@@ -1,6 +1,8 @@
-"""``python -m tests.robustness.fuzz``: mutants by the thousand, in child processes that may die; prints what became of them.
+"""``python -m tests.robustness.fuzz``: mutants by the thousand, in child processes that may die;
+prints what became of them.
 
-Every mutant is decided by its kind and number, so that a violation can be looked at again: ``--only KIND:NUMBER``.
+Every mutant is decided by its kind and number, so that a violation can be looked at again:
+``--only KIND:NUMBER``.
 """
 
 import argparse
@@ -42,7 +44,11 @@ def portions(total: int, kinds: Iterable[str] = seeds.KINDS) -> list[tuple[str, 
     kinds = list(kinds)
     parts = sum(WEIGHTS.get(kind, 1) for kind in kinds)
     shares = [(kind, -(-total * WEIGHTS.get(kind, 1) // parts)) for kind in kinds]
-    return [(kind, range(at, min(at + PER_CHILD, share))) for kind, share in shares for at in range(0, share, PER_CHILD)]
+    return [
+        (kind, range(at, min(at + PER_CHILD, share)))
+        for kind, share in shares
+        for at in range(0, share, PER_CHILD)
+    ]
 
 
 def try_in_child(kind: str, numbers: Sequence[int], table: Table) -> None:
@@ -80,33 +86,59 @@ def try_with_binary(kind: str, number: int, table: Table) -> None:
         folder = Path(top)
         arguments, output = worker.lay(folder, worker.made(kind, number))
         before = {entry.name for entry in folder.iterdir()}
-        ended = subprocess.run([BINARY, *arguments], cwd=folder, capture_output=True, text=True, errors="replace", check=False)
+        ended = subprocess.run(
+            [BINARY, *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
         made = {entry.name for entry in folder.iterdir()} - before
     lines = ended.stderr.splitlines()
     good = ended.returncode == 0 and made == {output.name} and "Traceback" not in ended.stderr
-    refused = ended.returncode in (1, 2) and not made and len(lines) == 1 and lines[0].startswith("earfilt: ")
+    refused = (
+        ended.returncode in (1, 2)
+        and not made
+        and len(lines) == 1
+        and lines[0].startswith("earfilt: ")
+    )
     outcome = "correct" if good else "error" if refused else "violation"
     with _lock:
-        table.add("through the binary", outcome, f"{kind}:{number} exit code {ended.returncode}, {ended.stderr[-300:]!r}")
+        table.add(
+            "through the binary",
+            outcome,
+            f"{kind}:{number} exit code {ended.returncode}, {ended.stderr[-300:]!r}",
+        )
 
 
 def campaign(
-    total: int, *, jobs: int, first: int = 0, binary_every: int = EVERY_WITH_THE_BINARY, crafted_files: Sequence[int] | None = None
+    total: int,
+    *,
+    jobs: int,
+    first: int = 0,
+    binary_every: int = EVERY_WITH_THE_BINARY,
+    crafted_files: Sequence[int] | None = None,
 ) -> Table:
     """Try that many mutants (numbered from ``first``), and crafted files (all, if not named)."""
     bad = range(crafted.count()) if crafted_files is None else crafted_files
     table = Table(kinds=[*seeds.KINDS, "crafted"])
     work: list[tuple[str, Sequence[int]]] = [
-        (kind, range(first + numbers.start, first + numbers.stop)) for kind, numbers in portions(total)
+        (kind, range(first + numbers.start, first + numbers.stop))
+        for kind, numbers in portions(total)
     ]
     work += [("crafted", bad[at : at + 8]) for at in range(0, len(bad), 8)]
     random.Random(0).shuffle(work)
-    sampled = [(kind, number) for kind, numbers in work for number in numbers if number % binary_every == 7]
+    sampled = [
+        (kind, number) for kind, numbers in work for number in numbers if number % binary_every == 7
+    ]
     _context().Process(target=int).start()  # the fork server starts before any thread does
     with ThreadPoolExecutor(jobs) as pool:
         for future in [pool.submit(try_in_child, kind, numbers, table) for kind, numbers in work]:
             future.result()
-        for future in [pool.submit(try_with_binary, kind, number, table) for kind, number in sampled]:
+        for future in [
+            pool.submit(try_with_binary, kind, number, table) for kind, number in sampled
+        ]:
             future.result()
     return table
 
@@ -115,7 +147,12 @@ def main() -> int:
     """Print the table; 1 if anything was violated."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mutants", type=int, default=10_000)
-    parser.add_argument("--first", type=int, default=0, help="number of the first mutant: other numbers, other mutants")
+    parser.add_argument(
+        "--first",
+        type=int,
+        default=0,
+        help="number of the first mutant: other numbers, other mutants",
+    )
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--only", help="KIND:NUMBER, one mutant alone")
     given = parser.parse_args()

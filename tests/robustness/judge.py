@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-import earfilt.engine.pipeline
-import earfilt.render.process
 import earfilt.chains.build  # noqa: F401  (loaded before the first file, so that no file pays for it)
 from earfilt.cli import main
 from earfilt.errors import printable
@@ -31,7 +29,9 @@ _BEYOND = 2 << 30  # address space above what the imports took
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run of the command line ended: exit code, what it said, what it took (seconds of processor time, bytes of memory)."""
+    """How a run of the command line ended: exit code, what it said, what it took (seconds of
+    processor time, bytes of memory).
+    """
 
     code: int
     out: str
@@ -99,7 +99,11 @@ def run(console: Console, arguments: Sequence[str]) -> Ended:
 
 
 def _peak() -> int:
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    line = next(
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("VmHWM")
+    )
     return int(line.split()[1]) << 10
 
 
@@ -112,7 +116,11 @@ def fault_of(ended: Ended) -> str | None:
     if ended.code not in (0, 1, 2):
         return f"exit code {ended.code}"
     for said in (ended.out, ended.err):
-        if printable(said.replace("\n", "")) != said.replace("\n", "") or "Traceback" in said or "Warning" in said:
+        if (
+            printable(said.replace("\n", "")) != said.replace("\n", "")
+            or "Traceback" in said
+            or "Warning" in said
+        ):
             return f"printed {said[:300]!r}"
     return None if ended.code == 0 else _fault_of_error(ended.err)
 
@@ -137,8 +145,8 @@ class Wanted:
     samples : array, optional
         As another reader finds them in the source of a filter that changes nothing.
     all : bool
-        Whether that reader finds as many as it should: libsndfile takes what follows the samples of a W64 for more of them, and stops
-        early in what is cut short.
+        Whether that reader finds as many as it should: libsndfile takes what follows the samples of
+        a W64 for more of them, and stops early in what is cut short.
     """
 
     frames: int | None = None
@@ -146,7 +154,9 @@ class Wanted:
     all: bool = True
 
 
-def verdict(ended: Ended, folder: Path, before: dict[str, bytes], output: Path, wanted: Wanted) -> Verdict:
+def verdict(
+    ended: Ended, folder: Path, before: dict[str, bytes], output: Path, wanted: Wanted
+) -> Verdict:
     """Judge a run that filters one file.
 
     Parameters
@@ -161,7 +171,10 @@ def verdict(ended: Ended, folder: Path, before: dict[str, bytes], output: Path, 
     """
     after = {entry.name for entry in folder.iterdir()}
     fault = fault_of(ended)
-    if fault is None and {name: (folder / name).read_bytes() for name in before if name in after} != before:
+    if (
+        fault is None
+        and {name: (folder / name).read_bytes() for name in before if name in after} != before
+    ):
         fault = "a source was changed"
     made = after - before.keys()
     if fault is None and made != ({output.name} if ended.code == 0 else set()):
@@ -192,21 +205,28 @@ def _difference(samples: np.ndarray, expected: np.ndarray, whole: bool) -> str |
         return f"the output is {samples.shape}, libsndfile reads {expected.shape}"
     common = min(len(samples), len(expected))
     distance = np.abs(samples[:common] - expected[:common]).max(initial=0.0)
-    return None if distance <= 1e-6 * max(1.0, np.abs(expected).max(initial=0.0)) else f"samples differ by {distance:g}"
+    return (
+        None
+        if distance <= 1e-6 * max(1.0, np.abs(expected).max(initial=0.0))
+        else f"samples differ by {distance:g}"
+    )
 
 
 def _is_ambiguous(log: str) -> bool:
     """Whether readers may differ.
 
-    Of two chunks of samples libsndfile takes the last, SoX and ffmpeg the first; of the two sizes that an RF64 states, libsndfile takes
-    the one of ds64 even where the chunk has a size of its own.
+    Of two chunks of samples libsndfile takes the last, SoX and ffmpeg the first; of the two sizes
+    that an RF64 states, libsndfile takes the one of ds64 even where the chunk has a size of its
+    own.
     """
     chunks = [line.strip() for line in log.splitlines() if line.strip().startswith("data : ")]
     return len(chunks) > 1 or any("should be 0xffffffff" in line for line in chunks)
 
 
 def as_libsndfile_reads(data: bytes) -> np.ndarray | None:
-    """Samples of a file by another reader, what is not finite as 0 (as with --repair); None where it cannot be told."""
+    """Samples of a file by another reader, what is not finite as 0 (as with --repair); None where
+    it cannot be told.
+    """
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             if _is_ambiguous(file.extra_info):

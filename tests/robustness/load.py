@@ -1,4 +1,6 @@
-"""``python -m tests.robustness.load``: very many files, a very long one, very many channels, very many processes; prints what it took."""
+"""``python -m tests.robustness.load``: very many files, a very long one, very many channels, very
+many processes; prints what it took.
+"""
 
 import argparse
 import json
@@ -32,7 +34,9 @@ class Took:
 
 
 def _watched(command: list[str | Path], folder: Path) -> tuple[float, float, int, int, list[float]]:
-    """Run; seconds, seconds until the first line on stdout, lines, exit code, and the memory (MiB) of the parent as it went on."""
+    """Run; seconds, seconds until the first line on stdout, lines, exit code, and the memory (MiB)
+    of the parent as it went on.
+    """
     begun, first, lines, memory = time.perf_counter(), 0.0, 0, [0.0]
     running = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process = psutil.Process(running.pid)
@@ -59,14 +63,19 @@ def tree(count: int) -> Took:
                 folder.mkdir(parents=True)
             (folder / f"{k}.wav").write_bytes(wav_bytes(np.full(32, k % 1000), fs=16_000))
         begun = time.perf_counter()
-        planned = len(prepare(Batch(FilterSpec("headphone", order=64)), [str(root / "in")], str(root / "out")).files)
+        planned = len(
+            prepare(
+                Batch(FilterSpec("headphone", order=64)), [str(root / "in")], str(root / "out")
+            ).files
+        )
         planning = time.perf_counter() - begun
         command = [BINARY, "apply", "in", "out", *_FILTER, "--report", "-"]
         seconds, first, rows, code, memory = _watched(command, root)
         done = sum(len(names) for _, _, names in os.walk(root / "out")) - 1  # the manifest
     middle, end = memory[len(memory) // 2], memory[-1]
     said = (
-        f"{count} files: planned in {planning:.2f} s; first row after {first:.1f} s of {seconds:.0f} s ({count / seconds:.0f} files/s); "
+        f"{count} files: planned in {planning:.2f} s; first row after {first:.1f} s of "
+        f"{seconds:.0f} s ({count / seconds:.0f} files/s); "
         f"memory of the parent {middle:.0f} MiB half-way, {end:.0f} MiB at the end"
     )
     fault = (
@@ -92,8 +101,16 @@ def long_file(hours: float) -> Took:
         peak = _peak(running)
         seconds = time.perf_counter() - begun
         there = soundfile.info(root / "out.wav").frames if running.returncode == 0 else 0
-    said = f"{hours:g} hours, {frames} frames: {seconds:.1f} s, {hours * 3600 / seconds:.0f} times as fast as it plays, peak {peak:.0f} MiB"
-    return Took(said, "" if there == frames and peak < 1024 else f"exit code {running.returncode}, {there} frames, {peak:.0f} MiB")
+    said = (
+        f"{hours:g} hours, {frames} frames: {seconds:.1f} s, {hours * 3600 / seconds:.0f} "
+        f"times as fast as it plays, peak {peak:.0f} MiB"
+    )
+    return Took(
+        said,
+        ""
+        if there == frames and peak < 1024
+        else f"exit code {running.returncode}, {there} frames, {peak:.0f} MiB",
+    )
 
 
 def _peak(running: "subprocess.Popen[bytes]") -> float:
@@ -122,14 +139,33 @@ def channels(count: int) -> Took:
         worst = 0
         for k in {0, count // 2, count - 1}:
             soundfile.write(root / "mono.wav", samples[:, k], 16_000, "PCM_16")
-            subprocess.run([BINARY, "apply", "mono.wav", "mono-out.wav", *_FILTER, "--force"], cwd=root, check=True)
-            worst = max(worst, int(np.abs(out[:, k].astype(int) - soundfile.read(root / "mono-out.wav", dtype="int16")[0]).max()))
-    said = f"{count} channels of 10 s: {seconds:.1f} s, peak {peak:.0f} MiB, at most {worst} codes from the same channel alone"
-    return Took(said, "" if worst <= 1 and running.returncode == 0 else f"exit code {running.returncode}")
+            subprocess.run(
+                [BINARY, "apply", "mono.wav", "mono-out.wav", *_FILTER, "--force"],
+                cwd=root,
+                check=True,
+            )
+            worst = max(
+                worst,
+                int(
+                    np.abs(
+                        out[:, k].astype(int)
+                        - soundfile.read(root / "mono-out.wav", dtype="int16")[0]
+                    ).max()
+                ),
+            )
+    said = (
+        f"{count} channels of 10 s: {seconds:.1f} s, peak {peak:.0f} MiB, at most {worst} "
+        "codes from the same channel alone"
+    )
+    return Took(
+        said, "" if worst <= 1 and running.returncode == 0 else f"exit code {running.returncode}"
+    )
 
 
 def crowd(processes: int) -> Took:
-    """So many batches on one output tree at once: every output whole, and whoever comes second to a name says so."""
+    """So many batches on one output tree at once: every output whole, and whoever comes second to a
+    name says so.
+    """
     with tempfile.TemporaryDirectory(prefix="earfilt-load-") as top:
         root = Path(top)
         (root / "in").mkdir()
@@ -139,18 +175,33 @@ def crowd(processes: int) -> Took:
         subprocess.run([BINARY, "apply", "in", "whole", *_FILTER], cwd=root, check=True)
         wanted = {path.name: digest(path) for path in (root / "whole").glob("*.wav")}
         command = [BINARY, "apply", "in", "out", *_FILTER, "--jobs", "1", "--report"]
-        crew = [subprocess.Popen([*command, f"{k}.jsonl"], cwd=root, stderr=subprocess.PIPE) for k in range(processes)]
+        crew = [
+            subprocess.Popen([*command, f"{k}.jsonl"], cwd=root, stderr=subprocess.PIPE)
+            for k in range(processes)
+        ]
         said = [process.communicate()[1].decode() for process in crew]
         codes = [process.returncode for process in crew]
-        rows = [json.loads(line) for path in root.glob("*.jsonl") for line in path.read_text().splitlines()]
+        rows = [
+            json.loads(line)
+            for path in root.glob("*.jsonl")
+            for line in path.read_text().splitlines()
+        ]
         there = {path.name: digest(path) for path in (root / "out").glob("*.wav")}
         left = [path.name for path in (root / "out").iterdir() if is_temporary(path.name)]
     won = sum(row["status"] == "ok" for row in rows)
-    lost = [row["error"] for row in rows if row["status"] == "failed"] + [line for line, code in zip(said, codes, strict=True) if code == 2]
+    lost = [row["error"] for row in rows if row["status"] == "failed"] + [
+        line for line, code in zip(said, codes, strict=True) if code == 2
+    ]
     silent = [message for message in lost if "exists already" not in message]
-    fault = "" if there == wanted and won == len(wanted) and not left and not silent else f"{won} won, {left} left, {silent[:2]}, {codes}"
+    fault = (
+        ""
+        if there == wanted and won == len(wanted) and not left and not silent
+        else f"{won} won, {left} left, {silent[:2]}, {codes}"
+    )
     return Took(
-        f"{processes} processes on one tree of {len(wanted)} outputs: {won} written, all whole; {len(lost)} refusals that say so", fault
+        f"{processes} processes on one tree of {len(wanted)} outputs: {won} written, all "
+        f"whole; {len(lost)} refusals that say so",
+        fault,
     )
 
 
@@ -172,7 +223,11 @@ def main() -> int:
     for name, (load, size, _) in LOADS.items():
         if given.only in name:
             took = load(int(size) if name != "long" else size)
-            print(f"{name}: {took.said}" + (f"\nVIOLATION {name}: {took.fault}" if took.fault else ""), flush=True)
+            print(
+                f"{name}: {took.said}"
+                + (f"\nVIOLATION {name}: {took.fault}" if took.fault else ""),
+                flush=True,
+            )
             bad += bool(took.fault)
     return 1 if bad else 0
 

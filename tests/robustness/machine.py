@@ -1,7 +1,8 @@
-"""``python -m tests.robustness.machine``: faults of disk, memory, files, signals, streams and environment; prints what became of each.
+"""``python -m tests.robustness.machine``: faults of disk, memory, files, signals, streams and
+environment; prints what became of each.
 
-After every one: sources untouched, outputs whole or absent, temporary files gone or cleaned by the next run, exit code and message
-right.
+After every one: sources untouched, outputs whole or absent, temporary files gone or cleaned by the
+next run, exit code and message right.
 """
 
 import argparse

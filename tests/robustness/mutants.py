@@ -12,7 +12,25 @@ from hypothesis import strategies as st
 from tests.audio.foreign import chunk
 from tests.robustness.seeds import Seed, seeds
 
-NUMBERS = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1, 2**63 - 1, 2**64 - 1)
+NUMBERS = (
+    0,
+    1,
+    2,
+    3,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    0x10000,
+    2**31 - 1,
+    2**31,
+    2**32 - 2,
+    2**32 - 1,
+    2**63 - 1,
+    2**64 - 1,
+)
 WORDS = (
     "nan", "inf", "-inf", "1e999", "-1e308", "1e-320", "-0", "", "0x10", "1_000", "١٢٥", "9" * 5000, "1e", "--1", "null", "true", "{}",
     "[]", "\"", "\x1b]0;a\x07", "\x1b[2J", "\u202e", "\0", "\r", "\ufeff", "=1+1", "🦻", "\\ud800", "1" + "0" * 400, ",", ";", "\t", "#",
@@ -22,7 +40,14 @@ MARKS = re.compile(
     rb"\.snd|vorbis|OpusHead|\xff\xf8|\xff\xfb|NUMPY|MATLAB|taps|fs|latency|descr|shape|riff|wave"
 )
 HEAD = 96
-FLOATS = (b"\0\0\xc0\x7f", b"\0\0\x80\x7f", b"\0\0\x80\xff", b"\xff\xff\x7f\x7f", b"\1\0\0\0", b"\1\0\xa0\x7f")
+FLOATS = (
+    b"\0\0\xc0\x7f",
+    b"\0\0\x80\x7f",
+    b"\0\0\x80\xff",
+    b"\xff\xff\x7f\x7f",
+    b"\1\0\0\0",
+    b"\1\0\xa0\x7f",
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +74,9 @@ def mutants(kind: str) -> st.SearchStrategy[Mutant]:
 
 def damaged(seed: Seed, rng: random.Random) -> bytes:
     """A seed with one to four kinds of damage."""
-    ways: Sequence[Callable[[bytes, random.Random], bytes]] = _TEXT if seed.is_text and rng.random() < 0.7 else _BINARY
+    ways: Sequence[Callable[[bytes, random.Random], bytes]] = (
+        _TEXT if seed.is_text and rng.random() < 0.7 else _BINARY
+    )
     data = seed.data
     if seed.suffix == ".mat" and rng.random() < 0.5:
         return _repacked(data, rng)
@@ -60,7 +87,9 @@ def damaged(seed: Seed, rng: random.Random) -> bytes:
 
 def boundaries(data: bytes) -> list[int]:
     """Where something begins or ends: names of chunks, and the fields behind them."""
-    return [at for found in MARKS.finditer(data) for at in (found.start(), found.end(), found.end() + 4)] or [0]
+    return [
+        at for found in MARKS.finditer(data) for at in (found.start(), found.end(), found.end() + 4)
+    ] or [0]
 
 
 def _place(data: bytes, rng: random.Random) -> int:
@@ -132,8 +161,16 @@ def nest(data: bytes, rng: random.Random) -> bytes:
     inner = b"INFO"
     for _ in range(rng.choice((1, 50, 2000))):
         inner = b"LIST" + struct.pack("<I", len(inner) + 4) + b"INFO" + inner
-    name = rng.choice((b"LIST", b"bext", b"\x1b[2J", b"\0\0\0\0", b"fmt ", b"data", b"ds64", b"id3 ", b"iXML"))
-    new = rng.choice((inner, chunk(name, rng.randbytes(33)), name + struct.pack("<I", rng.choice(NUMBERS) & 0xFFFFFFFF)))
+    name = rng.choice(
+        (b"LIST", b"bext", b"\x1b[2J", b"\0\0\0\0", b"fmt ", b"data", b"ds64", b"id3 ", b"iXML")
+    )
+    new = rng.choice(
+        (
+            inner,
+            chunk(name, rng.randbytes(33)),
+            name + struct.pack("<I", rng.choice(NUMBERS) & 0xFFFFFFFF),
+        )
+    )
     at = rng.choice(boundaries(data))
     return data[:at] + new + data[at:]
 
@@ -178,7 +215,9 @@ def shuffle(data: bytes, rng: random.Random) -> bytes:
     """Lines moved, doubled, lost."""
     lines = data.splitlines(keepends=True)
     spot = rng.randrange(max(1, len(lines)))
-    lines[spot : spot + 1] = rng.choice(([], lines[spot : spot + 1] * 2, lines[spot : spot + 1] * 2000))
+    lines[spot : spot + 1] = rng.choice(
+        ([], lines[spot : spot + 1] * 2, lines[spot : spot + 1] * 2000)
+    )
     if rng.random() < 0.3:
         rng.shuffle(lines)
     return b"".join(lines)
@@ -192,5 +231,19 @@ def deepen(data: bytes, rng: random.Random) -> bytes:
     return data[:at] + left * depth + b"1" + right * rng.choice((0, depth)) + data[at:]
 
 
-_BINARY = (flip, flip, lie, lie, lie, cut, cut_near_the_end, drop, repeat, grow, splice, nest, poison)
+_BINARY = (
+    flip,
+    flip,
+    lie,
+    lie,
+    lie,
+    cut,
+    cut_near_the_end,
+    drop,
+    repeat,
+    grow,
+    splice,
+    nest,
+    poison,
+)
 _TEXT = (word, word, word, insert, shuffle, deepen, flip, cut, drop)

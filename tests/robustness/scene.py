@@ -41,7 +41,9 @@ class Scene:
             (folder / name).write_bytes(data)
 
     def reference(self) -> dict[str, str]:
-        """Hashes of the outputs of an undisturbed run, by their names; the output directory is empty again."""
+        """Hashes of the outputs of an undisturbed run, by their names; the output directory is
+        empty again.
+        """
         wanted = {}
         for name in self.files:
             ended = warm(["apply", name, "out/reference" + Path(name).suffix, *FILTER], self.folder)
@@ -56,7 +58,9 @@ class Scene:
         """Unfinished outputs that lie about."""
         return [path.name for path in self.out.rglob("*") if is_temporary(path.name)]
 
-    def fault(self, wanted: dict[str, str], *, changed: bool = False, temporary: bool = False) -> str | None:
+    def fault(
+        self, wanted: dict[str, str], *, changed: bool = False, temporary: bool = False
+    ) -> str | None:
         """What is wrong: a source touched, an output that is not whole, something left behind.
 
         Parameters
@@ -66,7 +70,11 @@ class Scene:
         temporary : bool
             Whether unfinished outputs may lie about.
         """
-        touched = [name for name, data in self.files.items() if not changed and (self.folder / name).read_bytes() != data]
+        touched = [
+            name
+            for name, data in self.files.items()
+            if not changed and (self.folder / name).read_bytes() != data
+        ]
         if touched:
             return f"sources changed: {touched}"
         for path in (path for path in self.out.rglob("*") if not path.is_dir()):
@@ -98,7 +106,14 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def sound(extension: str = "wav", *, seconds: float = 1.0, seed: int = 0, level: float = 0.1, offset: float = 0.0) -> bytes:
+def sound(
+    extension: str = "wav",
+    *,
+    seconds: float = 1.0,
+    seed: int = 0,
+    level: float = 0.1,
+    offset: float = 0.0,
+) -> bytes:
     """A file of noise at 48 kHz in the container of the extension."""
     container, subtype = CONTAINERS[extension]
     samples = np.random.default_rng(seed).normal(offset, level, (round(seconds * FS), 2))
@@ -111,7 +126,10 @@ def sound(extension: str = "wav", *, seconds: float = 1.0, seed: int = 0, level:
 def scene(*extensions: str, seconds: float = 1.0) -> Iterator[Scene]:
     """A scene with one source of each container."""
     with tempfile.TemporaryDirectory(prefix="earfilt-faults-") as top:
-        yield Scene(Path(top), {f"a.{extension}": sound(extension, seconds=seconds) for extension in extensions})
+        yield Scene(
+            Path(top),
+            {f"a.{extension}": sound(extension, seconds=seconds) for extension in extensions},
+        )
 
 
 class NoMount(Exception):
@@ -127,7 +145,12 @@ def mounted(place: Path, options: str) -> Iterator[None]:
     NoMount
         Not allowed here.
     """
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "none", place],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise NoMount(f"mounting needs root ({done.stderr.strip()})")
     try:

@@ -1,4 +1,6 @@
-"""Genuine files to damage: every container that is read, curves, and every format of a FIR. All small, all the same at every run."""
+"""Genuine files to damage: every container that is read, curves, and every format of a FIR. All
+small, all the same at every run.
+"""
 
 import io
 import struct
@@ -9,8 +11,8 @@ import numpy as np
 import scipy.io
 import soundfile
 
-from earfilt.synthesis.fir import Fir
 from earfilt.files.firs import fir_bytes
+from earfilt.synthesis.fir import Fir
 from tests.audio.foreign import chunk
 
 FS = 8000
@@ -54,7 +56,9 @@ def seeds(kind: str) -> tuple[Seed, ...]:
         return tuple(Seed(kind, ".csv", text.encode()) for text in _curves())
     if kind in FIRS:
         suffix = kind.removeprefix("fir")
-        return tuple(Seed(kind, suffix, data) for data in [*_own_firs(suffix), *_foreign_firs(suffix)])
+        return tuple(
+            Seed(kind, suffix, data) for data in [*_own_firs(suffix), *_foreign_firs(suffix)]
+        )
     suffix = f".{kind.lower()}" if kind not in ("WAVEX", "RF64") else ".wav"
     made = [_encoded(*which) for which in SOUNDFILE[kind]]
     if kind == "WAV":
@@ -84,14 +88,23 @@ def _chunky(dtype: str) -> bytes:
     info = chunk(b"LIST", b"INFO" + chunk(b"INAM", b"A title\0") + chunk(b"IART", b"Somebody\0"))
     cue = chunk(b"cue ", struct.pack("<I", 1) + struct.pack("<II4sIII", 1, 100, b"data", 0, 0, 100))
     labels = chunk(b"LIST", b"adtl" + chunk(b"labl", struct.pack("<I", 1) + b"mark\0"))
-    parts = chunk(b"fmt ", fmt) + chunk(b"bext", bytes(602) + b"A=PCM,F=8000\r\n") + info + chunk(b"data", body) + cue + labels
+    parts = (
+        chunk(b"fmt ", fmt)
+        + chunk(b"bext", bytes(602) + b"A=PCM,F=8000\r\n")
+        + info
+        + chunk(b"data", body)
+        + cue
+        + labels
+    )
     return chunk(b"RIFF", b"WAVE" + parts + chunk(b"smpl", bytes(37)))
 
 
 def _curves() -> list[str]:
     rows = [(125 * 2**k, (-1) ** k * 3.5 * k) for k in range(6)]
     plain = "frequency_hz,gain_db\n" + "".join(f"{f},{g}\n" for f, g in rows)
-    sheet = '\ufeff# a comment\r\nFrequency_Hz;note;"gain_dB"\r\n' + "".join(f'{f};"a;b";{g}\r\n' for f, g in rows)
+    sheet = '\ufeff# a comment\r\nFrequency_Hz;note;"gain_dB"\r\n' + "".join(
+        f'{f};"a;b";{g}\r\n' for f, g in rows
+    )
     return [plain, sheet]
 
 
@@ -105,7 +118,11 @@ def _foreign_firs(suffix: str) -> list[bytes]:
     taps = np.hanning(9)
     file = io.BytesIO()
     if suffix == ".mat":
-        scipy.io.savemat(file, {"h": taps, "fs": 8000.0, "cell": np.array([1, "a"], object), "s": {"a": 1}}, do_compression=True)
+        scipy.io.savemat(
+            file,
+            {"h": taps, "fs": 8000.0, "cell": np.array([1, "a"], object), "s": {"a": 1}},
+            do_compression=True,
+        )
     elif suffix == ".npy":
         np.save(file, taps.astype(np.float32))
     elif suffix == ".wav":
@@ -113,7 +130,11 @@ def _foreign_firs(suffix: str) -> list[bytes]:
     elif suffix == ".txt":
         file.write(("# taps\n" + "\n".join(map(str, taps))).encode())
     elif suffix == ".csv":
-        file.write(("sample,coefficient\n" + "".join(f"{k},{tap}\n" for k, tap in enumerate(taps))).encode())
+        file.write(
+            (
+                "sample,coefficient\n" + "".join(f"{k},{tap}\n" for k, tap in enumerate(taps))
+            ).encode()
+        )
     else:
         file.write(str({"taps": taps.tolist()}).replace("'", '"').encode())
     return [file.getvalue()]

@@ -25,12 +25,16 @@ def ring_often() -> None:
 
 
 def interrupted_calls(table: Table, scale: float) -> None:
-    """Signals all the time: the bytes are those of an undisturbed run, from files and through pipes."""
+    """Signals all the time: the bytes are those of an undisturbed run, from files and through
+    pipes.
+    """
     with scene("wav", "flac", "aiff") as place:
         wanted = place.reference()
         for name in list(wanted) * max(1, round(scale * 5)):
             ended = warm(["apply", f"in/{name}", f"out/{name}", *FILTER], place.folder, ring_often)
-            fault = place.fault(wanted) or (f"exit code {ended.code}: {ended.err}" if ended.code else None)
+            fault = place.fault(wanted) or (
+                f"exit code {ended.code}: {ended.err}" if ended.code else None
+            )
             record(table, "interrupted system calls", fault, ended, name)
             place.clear()
         _through_a_pipe(table, place, wanted)
@@ -63,18 +67,31 @@ def out_of_memory(table: Table, scale: float) -> None:
         steps = [0, 1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 80, 96, 128, 160, 200, 300, 500]
         for mib in steps if scale >= 1 else steps[::6]:
             for name in wanted:
-                ended = warm(["apply", f"in/{name}", f"out/{name}", *FILTER], place.folder, partial(limit_memory, mib << 20))
+                ended = warm(
+                    ["apply", f"in/{name}", f"out/{name}", *FILTER],
+                    place.folder,
+                    partial(limit_memory, mib << 20),
+                )
                 # OpenMP ends the process where it gets no thread; then as after a kill.
                 fault = place.fault(wanted, temporary=not ended.err)
-                if ended.code and not fault and ended.err and (ended.code != 1 or not is_one_line(ended.err)):
+                if (
+                    ended.code
+                    and not fault
+                    and ended.err
+                    and (ended.code != 1 or not is_one_line(ended.err))
+                ):
                     fault = f"exit code {ended.code}: {ended.err[-300:]!r}"
-                fault = fault or _next_run_fault(place, ["apply", f"in/{name}", f"out/{name}", *FILTER, "--force"], wanted)
+                fault = fault or _next_run_fault(
+                    place, ["apply", f"in/{name}", f"out/{name}", *FILTER, "--force"], wanted
+                )
                 record(table, "out of memory", fault, ended, f"{name}, {mib} MiB more")
                 place.clear()
 
 
 def killed(table: Table, scale: float) -> None:
-    """A run of one file ended at a random moment by SIGKILL, SIGTERM or SIGINT; then the next run in the same place."""
+    """A run of one file ended at a random moment by SIGKILL, SIGTERM or SIGINT; then the next run
+    in the same place.
+    """
     rng = random.Random(1)
     with scene("wav", "flac", seconds=4.0) as place:
         wanted = place.reference()
@@ -87,9 +104,15 @@ def killed(table: Table, scale: float) -> None:
             time.sleep(rng.uniform(0.0, 1.1 * longest))
             job.kill(number)
             ended = job.wait()
-            fault = _stop_fault(ended, number) or place.fault(wanted, temporary=number == signal.SIGKILL)
+            fault = _stop_fault(ended, number) or place.fault(
+                wanted, temporary=number == signal.SIGKILL
+            )
             fault = fault or _next_run_fault(place, [*words, "--force"], wanted)
-            table.add("killed, one file", "violation" if fault else "correct" if ended.code == 0 else "error", f"{number!r} {k}: {fault}")
+            table.add(
+                "killed, one file",
+                "violation" if fault else "correct" if ended.code == 0 else "error",
+                f"{number!r} {k}: {fault}",
+            )
             place.clear()
 
 
@@ -106,7 +129,9 @@ def killed_waiting(table: Table, scale: float) -> None:
                 time.sleep(0.2)
                 job.kill(number)
                 ended = job.wait()
-            fault = place.fault({}) or (None if ended.code == STOPS[number] else f"exit code {ended.code}: {ended.err!r}")
+            fault = place.fault({}) or (
+                None if ended.code == STOPS[number] else f"exit code {ended.code}: {ended.err!r}"
+            )
             record(table, "killed, waiting for a pipe", fault, ended, str(number))
 
 
@@ -151,7 +176,9 @@ def _batch_scene(place: Scene, files: int) -> dict[str, str]:
 
 
 def killed_batch(table: Table, scale: float) -> None:
-    """A batch ended at a random moment; then ``--resume``, which leaves the same tree as a batch that nothing happened to."""
+    """A batch ended at a random moment; then ``--resume``, which leaves the same tree as a batch
+    that nothing happened to.
+    """
     rng = random.Random(2)
     with scene() as place:
         begun = time.perf_counter()
@@ -163,17 +190,27 @@ def killed_batch(table: Table, scale: float) -> None:
             fault = _stop_fault(ended, number) if ended.code else None
             fault = fault or place.fault(wanted, temporary=number == signal.SIGKILL)
             again = real(["apply", "in", "out", *FILTER, "--jobs", "2", "--resume"], place.folder)
-            fault = fault or (f"resumed: exit code {again.code} {again.err[-300:]}" if again.code else place.fault(wanted))
+            fault = fault or (
+                f"resumed: exit code {again.code} {again.err[-300:]}"
+                if again.code
+                else place.fault(wanted)
+            )
             missing = [name for name in wanted if not (place.out / name).exists()]
             fault = fault or (f"after --resume {missing} are missing" if missing else None)
-            table.add("killed, a batch", "violation" if fault else "correct" if ended.code == 0 else "error", f"{number!r} {k}: {fault}")
+            table.add(
+                "killed, a batch",
+                "violation" if fault else "correct" if ended.code == 0 else "error",
+                f"{number!r} {k}: {fault}",
+            )
             place.clear()
 
 
 def _killed_batch(place: Scene, number: int, after: float) -> Ended:
     """Run a batch and end it, then wait for its workers, which must not outlive it."""
     words = [BINARY, "apply", "in", "out", *FILTER, "--jobs", "2"]
-    batch = subprocess.Popen(words, cwd=place.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    batch = subprocess.Popen(
+        words, cwd=place.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     time.sleep(after)
     family = _children(batch.pid)
     batch.send_signal(number)
@@ -198,7 +235,11 @@ def killed_worker(table: Table, scale: float) -> None:
     with scene() as place:
         wanted = _batch_scene(place, 24)
         for k in range(max(1, round(scale * 6))):
-            batch = subprocess.Popen([BINARY, "apply", "in", "out", *FILTER, "--jobs", "2"], cwd=place.folder, stderr=subprocess.PIPE)
+            batch = subprocess.Popen(
+                [BINARY, "apply", "in", "out", *FILTER, "--jobs", "2"],
+                cwd=place.folder,
+                stderr=subprocess.PIPE,
+            )
             victim = _worker(batch.pid, place)
             if victim is not None:
                 victim.kill()
@@ -206,7 +247,9 @@ def killed_worker(table: Table, scale: float) -> None:
             ended = Ended(batch.returncode, b"", said.decode("utf-8", "replace"))
             missing = [name for name in wanted if not (place.out / name).exists()]
             fault = place.fault(wanted) or (
-                f"exit code {ended.code}, {missing} missing: {ended.err[-200:]}" if ended.code or missing else None
+                f"exit code {ended.code}, {missing} missing: {ended.err[-200:]}"
+                if ended.code or missing
+                else None
             )
             record(table, "worker killed", fault, ended, f"{k}, {victim}")
             place.clear()

@@ -8,7 +8,16 @@ import time
 from functools import partial
 
 from tests.robustness.cli import Ended, Warm, real, shell, warm
-from tests.robustness.scene import CONTAINERS, FILTER, Scene, digest, mounted, refusal_fault, scene, sound
+from tests.robustness.scene import (
+    CONTAINERS,
+    FILTER,
+    Scene,
+    digest,
+    mounted,
+    refusal_fault,
+    scene,
+    sound,
+)
 from tests.robustness.table import Table
 
 LIMITS = (0, 1, 12, 43, 44, 45, 100, 4095, 65_536)
@@ -16,7 +25,11 @@ LIMITS = (0, 1, 12, 43, 44, 45, 100, 4095, 65_536)
 
 def record(table: Table, kind: str, fault: str | None, ended: Ended, what: str) -> None:
     """Count a try by what is wrong with it, if anything."""
-    table.add(kind, "violation" if fault else "correct" if ended.code == 0 else "error", f"{what}: {fault}")
+    table.add(
+        kind,
+        "violation" if fault else "correct" if ended.code == 0 else "error",
+        f"{what}: {fault}",
+    )
 
 
 def limit_file_size(most: int) -> None:
@@ -25,7 +38,9 @@ def limit_file_size(most: int) -> None:
 
 
 def full_by_limit(table: Table, scale: float) -> None:
-    """A limit on the size of files, at the head, in the middle and at the last byte of every container."""
+    """A limit on the size of files, at the head, in the middle and at the last byte of every
+    container.
+    """
     extensions = list(CONTAINERS) if scale >= 1 else ["wav", "flac", "aiff"]
     with scene(*extensions, seconds=0.5) as place:
         wanted = place.reference()
@@ -33,11 +48,23 @@ def full_by_limit(table: Table, scale: float) -> None:
             size = len(place.files[f"in/a.{extension}"])
             output = f"a.{extension}"
             for limit in [*LIMITS, size // 3, size // 2] if scale >= 1 else [0, 45, size // 2]:
-                ended = warm(["apply", f"in/{output}", f"out/{output}", *FILTER], place.folder, partial(limit_file_size, limit))
-                fault = place.fault(wanted) or (refusal_fault(ended, "File too large") if ended.code else None)
+                ended = warm(
+                    ["apply", f"in/{output}", f"out/{output}", *FILTER],
+                    place.folder,
+                    partial(limit_file_size, limit),
+                )
+                fault = place.fault(wanted) or (
+                    refusal_fault(ended, "File too large") if ended.code else None
+                )
                 if not (place.out / output).exists() and not ended.code:
                     fault = "exit code 0 and no output"
-                record(table, "disk full, by a limit on files", fault, ended, f"{extension} at {limit} bytes")
+                record(
+                    table,
+                    "disk full, by a limit on files",
+                    fault,
+                    ended,
+                    f"{extension} at {limit} bytes",
+                )
                 place.clear()
 
 
@@ -49,25 +76,50 @@ def full_file_system(table: Table, scale: float) -> None:
         for options in ("size=16k", "size=64k", "size=1m,nr_inodes=1", "size=1m,nr_inodes=2"):
             for extension in extensions:
                 with mounted(place.out, options):
-                    ended = warm(["apply", f"in/a.{extension}", f"out/a.{extension}", *FILTER], place.folder)
-                    fault = place.fault(wanted) or (refusal_fault(ended, "No space left") if ended.code else None)
-                    record(table, "disk full, a small file system", fault, ended, f"{extension}, {options}")
+                    ended = warm(
+                        ["apply", f"in/a.{extension}", f"out/a.{extension}", *FILTER], place.folder
+                    )
+                    fault = place.fault(wanted) or (
+                        refusal_fault(ended, "No space left") if ended.code else None
+                    )
+                    record(
+                        table,
+                        "disk full, a small file system",
+                        fault,
+                        ended,
+                        f"{extension}, {options}",
+                    )
 
 
 def full_in_a_batch(table: Table, scale: float) -> None:
-    """The disk is full after some files of a batch: those are whole, the others are told, and the batch ends when there is room."""
+    """The disk is full after some files of a batch: those are whole, the others are told, and the
+    batch ends when there is room.
+    """
     with scene() as place:
         for k in range(6):  # constant, so that FLAC makes them far smaller than is usual
             place.files[f"in/{k}.flac"] = sound("flac", seconds=0.7, level=0.0, offset=0.1)
             (place.folder / "in").mkdir(exist_ok=True)
             (place.folder / f"in/{k}.flac").write_bytes(place.files[f"in/{k}.flac"])
-        words = ["apply", "in", "out", *FILTER, "--format", "wav", "--subtype", "DOUBLE", "--jobs", "2"]
+        words = [
+            "apply",
+            "in",
+            "out",
+            *FILTER,
+            "--format",
+            "wav",
+            "--subtype",
+            "DOUBLE",
+            "--jobs",
+            "2",
+        ]
         real([*words[:2], "whole", *words[3:]], place.folder)
         wanted = {path.name: digest(path) for path in (place.folder / "whole").glob("*.wav")}
         for size in ("2500k", "1300k", "600k", "20k") if scale >= 1 else ("1300k",):
             with mounted(place.out, f"size={size}"):
                 ended = real(words, place.folder)
-                fault = place.fault(wanted) or (_batch_fault(ended) if ended.code != 0 else "exit code 0")
+                fault = place.fault(wanted) or (
+                    _batch_fault(ended) if ended.code != 0 else "exit code 0"
+                )
                 record(table, "disk full, in a batch", fault, ended, size)
 
 
@@ -90,7 +142,8 @@ def full_elsewhere(table: Table, scale: float) -> None:
             "table on stdout": "$EARFILT response -f headphone > /dev/full",
             "list on stdout": "$EARFILT filters > /dev/full",
             "audio on stdout": "$EARFILT apply in/a.wav - -f headphone -q > /dev/full",
-            "FLAC on stdout": "$EARFILT apply in/a.flac - --format flac -f headphone -q > /dev/full",
+            "FLAC on stdout": "$EARFILT apply in/a.flac - --format flac -f headphone -q > "
+            "/dev/full",
             "device": "$EARFILT apply in/a.wav /dev/full -f headphone -q",
             "spool": "cat in/a.flac | TMPDIR=$PWD/small $EARFILT apply - - -f headphone -q",
         }
@@ -111,22 +164,33 @@ def as_mere_owner() -> list[str]:
 
 
 def read_only(table: Table, scale: float) -> None:
-    """Directories that cannot be written: by permission, by the file system; for one file, a batch, a report."""
+    """Directories that cannot be written: by permission, by the file system; for one file, a batch,
+    a report.
+    """
     kind = "read-only directory"
     with scene("wav") as place:
         for path in (place.folder / "in", place.out):
             path.chmod(0o555)
         words = ["apply", "in/a.wav", "out/a.wav", *FILTER]
-        for what, command in {"one file": words, "forced": [*words, "--force"], "in place": ["apply", "in/a.wav", "--in-place", *FILTER],
+        for what, command in {"one file": words, "forced": [*words, "--force"], "in " "place": ["apply", "in/a.wav", "--in-place", *FILTER],
                               "batch": ["apply", "in", "out/deeper", *FILTER]}.items():  # fmt: skip
             ended = real(command, place.folder, prefix=as_mere_owner())
             record(table, kind, refusal_fault(ended, "permission") or place.fault({}), ended, what)
         for path in (place.folder / "in", place.out):
             path.chmod(0o755)
         with mounted(place.out, "size=1m,ro"):
-            for what, command in {"one file": words, "batch": ["apply", "in", "out", *FILTER]}.items():
+            for what, command in {
+                "one file": words,
+                "batch": ["apply", "in", "out", *FILTER],
+            }.items():
                 ended = warm(command, place.folder)
-                record(table, kind, refusal_fault(ended, "ead-only", "permission") or place.fault({}), ended, f"{what}, mounted so")
+                record(
+                    table,
+                    kind,
+                    refusal_fault(ended, "ead-only", "permission") or place.fault({}),
+                    ended,
+                    f"{what}, mounted so",
+                )
 
 
 def vanishing_directory(table: Table, scale: float) -> None:
@@ -146,7 +210,9 @@ def vanishing_directory(table: Table, scale: float) -> None:
             ended = job.wait()
             fault = place.fault(wanted) if place.out.is_dir() else None
             fault = fault or (
-                refusal_fault(ended, "No such file") if way != "moved" else refusal_fault(ended, "No such file", codes=(0, 1))
+                refusal_fault(ended, "No such file")
+                if way != "moved"
+                else refusal_fault(ended, "No such file", codes=(0, 1))
             )
             record(table, "vanishing directory", fault, ended, way)
 
@@ -176,7 +242,9 @@ CHANGES = {
     "written over": "changed while it was read",
     "grown": "changed while it was read",
 }
-"""What happens to a source while it is read, and what is said of it; None: the open file is still the old one."""
+"""What happens to a source while it is read, and what is said of it; None: the open file is still
+the old one.
+"""
 
 
 def change_source_while_reading(path: str, way: str) -> None:
@@ -220,7 +288,9 @@ def changing_source(table: Table, scale: float) -> None:
                 name = f"in/a.{extension}"
                 before = partial(change_source_while_reading, str(place.folder / name), way)
                 ended = warm(["apply", name, f"out/a.{extension}", *FILTER], place.folder, before)
-                fault = place.fault(wanted, changed=True) or (refusal_fault(ended, said) if said else None)
+                fault = place.fault(wanted, changed=True) or (
+                    refusal_fault(ended, said) if said else None
+                )
                 if said is None and ended.code:
                     fault = f"exit code {ended.code}: {ended.err}"
                 record(table, "source that changes", fault, ended, f"{extension} {way}")

@@ -48,10 +48,16 @@ class Table:
         return [(kind, self.counts[kind]) for kind in (*self.kinds, *others) if kind in self.counts]
 
     def __str__(self) -> str:
-        rows = [(kind, sum(c.values()), c["correct"], c["error"], c["violation"]) for kind, c in self._ordered()]
+        rows = [
+            (kind, sum(c.values()), c["correct"], c["error"], c["violation"])
+            for kind, c in self._ordered()
+        ]
         rows.append(("all", *(sum(row[i] for row in rows) for i in range(1, 5))))
         width = max(len(row[0]) for row in rows)
         lines = [f"{'kind':{width}}  {'tries':>7} {'correct':>8} {'errors':>7} {'violations':>10}"]
-        lines += [f"{kind:{width}}  {tries:7} {correct:8} {error:7} {bad:10}" for kind, tries, correct, error, bad in rows]
+        lines += [
+            f"{kind:{width}}  {tries:7} {correct:8} {error:7} {bad:10}"
+            for kind, tries, correct, error, bad in rows
+        ]
         lines += [f"NOT TRIED {kind}: {reason}" for kind, reason in self.skipped.items()]
         return "\n".join(lines + [f"VIOLATION {line}" for line in self.violations])

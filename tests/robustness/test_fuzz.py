@@ -10,19 +10,31 @@ from earfilt.files.firs import read_curve, read_fir
 from tests.robustness import crafted, fuzz, mutants, seeds, worker
 from tests.robustness.judge import Ended, fault_of
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 HEAVY = ("million", "64_mib", "bomb", "as_many", "100_mib")
 
 
 def test_mutants_and_crafted_files_end_in_a_correct_output_or_in_one_line():
-    light = [number for number, name in enumerate(crafted.MAKERS) if not any(word in name for word in HEAVY)]
+    light = [
+        number
+        for number, name in enumerate(crafted.MAKERS)
+        if not any(word in name for word in HEAVY)
+    ]
     table = fuzz.campaign(200, jobs=1, first=1_000_000, binary_every=10_000, crafted_files=light)
     assert table.violations == []
     assert table.tries >= 200 + len(light)
 
 
 def test_no_pickle_is_loaded_and_no_code_run():
-    for name in ("pickled_npy", "bare_pickle_as_npy", "code_in_the_npy_header", "npy_of_structures", "mat_of_objects"):
+    for name in (
+        "pickled_npy",
+        "bare_pickle_as_npy",
+        "code_in_the_npy_header",
+        "npy_of_structures",
+        "mat_of_objects",
+    ):
         kind, make = crafted.MAKERS[name]
         with pytest.raises(UsageError), crafted.in_a_folder(kind, make()) as path:
             read_fir(path)

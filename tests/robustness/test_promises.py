@@ -1,4 +1,6 @@
-"""What is promised to whoever runs earfilt over files of strangers: watched from inside, by Python's audit events."""
+"""What is promised to whoever runs earfilt over files of strangers: watched from inside, by
+Python's audit events.
+"""
 
 import json
 import os
@@ -53,7 +55,13 @@ def watched(tmp_path):
             "HOME": str(tmp_path / "home"),
             "XDG_CACHE_HOME": str(tmp_path),
         }
-        subprocess.run([sys.executable, "-c", WATCH, *words], cwd=tmp_path, env=env, check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, "-c", WATCH, *words],
+            cwd=tmp_path,
+            env=env,
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
         code, seen = json.loads(log.read_text())
         return code, [event for event in seen if event[1] not in (os.devnull, str(log))]
 
@@ -66,7 +74,9 @@ def watched(tmp_path):
 
 @pytest.mark.parametrize("extension", ["wav", "flac", "aiff"])
 def test_nothing_is_written_but_the_output_and_no_network_is_used(tmp_path, watched, extension):
-    code, seen = watched("apply", f"in/a.{extension}", f"out/a.{extension}", "-f", "headphone+outer-middle-ear", "-q")
+    code, seen = watched(
+        "apply", f"in/a.{extension}", f"out/a.{extension}", "-f", "headphone+outer-middle-ear", "-q"
+    )
     assert code == 0
     assert {kind for kind, _ in seen} == {"write"}
     assert {str(Path(path).parent) for _, path in seen} == {str(tmp_path / "out")}
@@ -81,13 +91,24 @@ def test_no_table_makes_anything_be_unpickled_run_or_fetched(tmp_path, watched, 
     elif suffix == ".mat":
         scipy.io.savemat(path, {"taps": taps})
     else:
-        path.write_text(json.dumps({"taps": taps.tolist()}) if suffix == ".json" else "frequency_hz,gain_db\n100,0\n4000,3\n")
+        path.write_text(
+            json.dumps({"taps": taps.tolist()})
+            if suffix == ".json"
+            else "frequency_hz,gain_db\n100,0\n4000,3\n"
+        )
     code, seen = watched("apply", "in/a.wav", "out/a.wav", "-f", str(path), "-q")
     assert code == 0
     assert {kind for kind, _ in seen} == {"write"}
     assert {str(Path(path).parent) for _, path in seen} == {str(tmp_path / "out")}
 
 
-@pytest.mark.parametrize("words", [("filters",), ("response", "-f", "headphone"), ("apply", "in/none.wav", "out/a.wav", "-f", "headphone")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("filters",),
+        ("response", "-f", "headphone"),
+        ("apply", "in/none.wav", "out/a.wav", "-f", "headphone"),
+    ],
+)
 def test_what_has_no_output_writes_nothing(watched, words):
     assert watched(*words)[1] == []

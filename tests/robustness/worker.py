@@ -8,7 +8,15 @@ from pathlib import Path
 import soundfile
 
 from tests.robustness import crafted
-from tests.robustness.judge import Console, Verdict, Wanted, as_libsndfile_reads, limit_memory, run, verdict
+from tests.robustness.judge import (
+    Console,
+    Verdict,
+    Wanted,
+    as_libsndfile_reads,
+    limit_memory,
+    run,
+    verdict,
+)
 from tests.robustness.mutants import Mutant, mutant
 from tests.robustness.seeds import AUDIO, FRAMES, FS, noise
 
@@ -38,7 +46,9 @@ def judged(console: Console, folder: Path, hostile: Mutant) -> Verdict:
     arguments, output = lay(folder, hostile)
     before = {entry.name: entry.read_bytes() for entry in folder.iterdir()}
     ended = run(console, arguments)
-    found = verdict(ended, folder, before, output, _wanted(hostile, arguments) if ended.code == 0 else Wanted())
+    found = verdict(
+        ended, folder, before, output, _wanted(hostile, arguments) if ended.code == 0 else Wanted()
+    )
     crafted.check_canary(folder)
     for name in before:
         (folder / name).unlink()
@@ -66,7 +76,14 @@ def lay(folder: Path, hostile: Mutant) -> tuple[list[str], Path]:
     source, table = folder / "in.wav", folder / f"table{hostile.number}{hostile.suffix}"
     soundfile.write(source, noise(), FS, "PCM_16" if hostile.number % 3 else "FLOAT")
     table.write_bytes(hostile.data)
-    return ["apply", str(source), str(folder / "out.wav"), "-f", str(table), *quiet], folder / "out.wav"
+    return [
+        "apply",
+        str(source),
+        str(folder / "out.wav"),
+        "-f",
+        str(table),
+        *quiet,
+    ], folder / "out.wav"
 
 
 def _identity(folder: Path) -> list[str]:

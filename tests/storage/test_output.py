@@ -10,14 +10,26 @@ import textwrap
 
 import pytest
 
-from earfilt.audio import check_destination, discard_all, is_stream, is_temporary, open_output, sweep
-from earfilt.storage import output
+from earfilt.audio import (
+    check_destination,
+    discard_all,
+    is_stream,
+    is_temporary,
+    open_output,
+    sweep,
+)
 from earfilt.errors import AudioError, UsageError
+from earfilt.storage import output
 
 DATA = b"0123456789"
 
 
-def write(path, failure: type[BaseException] | BaseException | None = None, meanwhile: bytes | None = None, **options):
+def write(
+    path,
+    failure: type[BaseException] | BaseException | None = None,
+    meanwhile: bytes | None = None,
+    **options,
+):
     """Write a file; fail or let another process come first, while it is half done."""
     with open_output(str(path), **options) as output:
         output.file.write(DATA)
@@ -45,7 +57,10 @@ def test_it_appears_at_the_end_and_leaves_nothing_beside_it(tmp_path):
     assert path.read_bytes() == DATA
 
 
-@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, SystemExit, OSError(errno.ENOSPC, "No space left on device")])
+@pytest.mark.parametrize(
+    "failure",
+    [RuntimeError, KeyboardInterrupt, SystemExit, OSError(errno.ENOSPC, "No space left on device")],
+)
 def test_whatever_is_raised_leaves_nothing(tmp_path, failure):
     path = tmp_path / "a.wav"
     expected = AudioError if isinstance(failure, OSError) else failure
@@ -115,7 +130,13 @@ def spellings(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "soft.wav").symlink_to("a.wav")
     os.link(tmp_path / "a.wav", tmp_path / "hard.wav")
-    return [tmp_path / "a.wav", tmp_path / "soft.wav", tmp_path / "hard.wav", f"{tmp_path}/sub/../a.wav", f"{tmp_path}//./a.wav"]
+    return [
+        tmp_path / "a.wav",
+        tmp_path / "soft.wav",
+        tmp_path / "hard.wav",
+        f"{tmp_path}/sub/../a.wav",
+        f"{tmp_path}//./a.wav",
+    ]
 
 
 def test_the_input_is_recognised_under_any_name(tmp_path):
@@ -164,7 +185,14 @@ def test_a_directory_that_goes_away_is_an_audio_error(tmp_path):
 
 
 def test_long_and_odd_names(tmp_path):
-    for name in ("x" * 251 + ".wav", "é" * 125 + ".flac", "a\nb.wav", "\udcff.wav", ".wav", "noextension"):
+    for name in (
+        "x" * 251 + ".wav",
+        "é" * 125 + ".flac",
+        "a\nb.wav",
+        "\udcff.wav",
+        ".wav",
+        "noextension",
+    ):
         path = tmp_path / name
         with open_output(str(path)) as output:
             output.file.write(DATA)
@@ -232,7 +260,9 @@ with open_output("-") as output:
 def test_the_standard_output_can_seek_only_where_it_is_a_fresh_file(tmp_path):
     def seekable(redirection: str) -> str:
         command = f"{sys.executable} -c '{textwrap.dedent(STDOUT)}' {redirection}"
-        return subprocess.run(command, shell=True, check=True, cwd=tmp_path, capture_output=True, text=True).stderr.strip()
+        return subprocess.run(
+            command, shell=True, check=True, cwd=tmp_path, capture_output=True, text=True
+        ).stderr.strip()
 
     assert seekable("> a.wav") == "True"
     assert seekable("| cat") == "False"

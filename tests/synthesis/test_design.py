@@ -8,18 +8,20 @@ import scipy.signal
 import torch
 
 from earfilt.ears import catalogue
-from earfilt.synthesis import phase
-from earfilt.synthesis.sampling import firwin2
-from earfilt.synthesis.phase import forward_backward, minimum_phase
-from earfilt.synthesis.spectrum import frequency_response
 from earfilt.errors import UsageError
+from earfilt.synthesis import phase
+from earfilt.synthesis.phase import forward_backward, minimum_phase
+from earfilt.synthesis.sampling import firwin2
+from earfilt.synthesis.spectrum import frequency_response
 
 TABLE = catalogue.table("pralong1996")
 every_library = pytest.mark.parametrize("array", [np.asarray, torch.tensor], ids=["numpy", "torch"])
 
 
 def nodes(fs: float, last: float = 0.0) -> tuple[list[float], list[float]]:
-    rows = [(f, g) for f, g in zip(TABLE.frequencies, TABLE.columns["gain"], strict=True) if f < fs / 2]
+    rows = [
+        (f, g) for f, g in zip(TABLE.frequencies, TABLE.columns["gain"], strict=True) if f < fs / 2
+    ]
     return [0.0, *(f for f, _ in rows), fs / 2], [0.0, *(g for _, g in rows), last]
 
 
@@ -75,7 +77,9 @@ def test_forward_backward_is_the_autocorrelation(rng: np.random.Generator, array
 @every_library
 @pytest.mark.parametrize("n_fft", [1, 2, 7, 16, 36, 37, 38, 101, 8192])
 @pytest.mark.parametrize("lookahead", [0, 5, 36])
-def test_response_is_exact_for_any_length(rng: np.random.Generator, n_fft: int, lookahead: int, array: Any) -> None:
+def test_response_is_exact_for_any_length(
+    rng: np.random.Generator, n_fft: int, lookahead: int, array: Any
+) -> None:
     taps = rng.normal(size=37)
     k = np.arange(n_fft // 2 + 1)[:, None]
     wanted = np.exp(-2j * np.pi * k * (np.arange(37) - lookahead) / n_fft) @ taps
@@ -97,7 +101,11 @@ def test_gradients_reach_the_gains(order: int) -> None:
 def test_the_search_of_minimum_phase_records_no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = []
     fold = phase._fold_cepstrum
-    monkeypatch.setattr(phase, "_fold_cepstrum", lambda taps, n_fft: recorded.append(taps.requires_grad) or fold(taps, n_fft))
+    monkeypatch.setattr(
+        phase,
+        "_fold_cepstrum",
+        lambda taps, n_fft: recorded.append(taps.requires_grad) or fold(taps, n_fft),
+    )
     assert minimum_phase(linear_phase(64, 16000).requires_grad_()).requires_grad
     assert recorded[-1]
     assert not any(recorded[:-1])

@@ -25,7 +25,9 @@ def test_magnitude_is_that_of_freqz() -> None:
 
 @pytest.mark.parametrize("block", [1, 100, 1 << 18])
 @pytest.mark.parametrize("numtaps", [1, 2, 9, 10, 1000])
-def test_magnitude_does_not_depend_on_how_the_sum_is_laid_out(numtaps: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_magnitude_does_not_depend_on_how_the_sum_is_laid_out(
+    numtaps: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("earfilt.synthesis.fir._BLOCK", block)
     taps = np.random.default_rng(2).standard_normal(numtaps)
     freqs = np.linspace(0.0, 4000.0, 23)
@@ -42,7 +44,8 @@ def test_deviation_at_the_points_names_the_worst() -> None:
 
 
 def test_deviation_between_sees_a_ripple_that_passes_through_every_point() -> None:
-    # An echo of 0.1 after 80 samples: its ripple repeats every 100 Hz, so that the response is 1.1 at each multiple of 100 Hz.
+    # An echo of 0.1 after 80 samples: its ripple repeats every 100 Hz, so that the response is 1.1
+    # at each multiple of 100 Hz.
     taps = np.zeros(81)
     taps[0], taps[80] = 1.0, 0.1
     curve = straight([100.0, 200.0, 400.0, 1000.0], [1.1] * 4)
@@ -59,10 +62,15 @@ def test_what_lies_outside_the_points_does_not_count() -> None:
 
 
 def test_product_of_curves() -> None:
-    a, b = straight([100.0, 1000.0, 3000.0], [1.0, 2.0, 1.0]), straight([50.0, 500.0, 2000.0], [0.5, 0.5, 1.0])
+    a, b = (
+        straight([100.0, 1000.0, 3000.0], [1.0, 2.0, 1.0]),
+        straight([50.0, 500.0, 2000.0], [0.5, 0.5, 1.0]),
+    )
     both = product([a, b])
     assert both.points_hz.tolist() == [100.0, 500.0, 1000.0, 2000.0]
-    np.testing.assert_allclose(10 ** (both.points_db / 20), a.aim(both.points_hz) * b.aim(both.points_hz))
+    np.testing.assert_allclose(
+        10 ** (both.points_db / 20), a.aim(both.points_hz) * b.aim(both.points_hz)
+    )
     for same in (product([a]), product([a, a])):
         assert same.points_hz.tolist() == a.points_hz.tolist()
 

@@ -25,10 +25,14 @@ def direct(fir, freqs, power=0):
     n = np.arange(fir.numtaps).astype(np.longdouble) - fir.lookahead
     weighted = fir.taps * n**power
     angles = [2 * PI * n * np.longdouble(f) / np.longdouble(fir.fs) for f in freqs]
-    return np.array([(weighted * np.cos(a)).sum() - 1j * (weighted * np.sin(a)).sum() for a in angles])
+    return np.array(
+        [(weighted * np.cos(a)).sum() - 1j * (weighted * np.sin(a)).sum() for a in angles]
+    )
 
 
-@pytest.mark.parametrize(("numtaps", "lookahead"), [(1, 0), (2, 1), (3, 0), (513, 0), (8193, 4096), (131073, 65536)])
+@pytest.mark.parametrize(
+    ("numtaps", "lookahead"), [(1, 0), (2, 1), (3, 0), (513, 0), (8193, 4096), (131073, 65536)]
+)
 @pytest.mark.parametrize("fs", [16000.0, 44100.0, 192000.0])
 def test_response_is_the_direct_sum(numtaps, lookahead, fs):
     fir = Fir(decaying(numtaps, lookahead), fs, lookahead)
@@ -57,7 +61,9 @@ def test_a_pure_delay_and_a_centred_filter():
     centred = respond(Fir(np.array([0.25, 1.0, 0.25]), 8000.0, 1), freqs)
     assert centred.phase_rad == pytest.approx(0, abs=1e-15)
     assert centred.group_delay_s == pytest.approx(0, abs=1e-18)
-    assert centred.magnitude_db == pytest.approx(20 * np.log10(1 + 0.5 * np.cos(2 * np.pi * freqs / 8000)), abs=1e-12)
+    assert centred.magnitude_db == pytest.approx(
+        20 * np.log10(1 + 0.5 * np.cos(2 * np.pi * freqs / 8000)), abs=1e-12
+    )
 
 
 def test_a_zero_of_the_response_has_no_group_delay():
@@ -66,7 +72,11 @@ def test_a_zero_of_the_response_has_no_group_delay():
     assert math.isnan(curve.group_delay_s[0])
     assert curve.group_delay_s[1] == pytest.approx(0.5 / 8000)
     found = json.loads(to_json([({"filter": "x"}, curve)]))
-    assert (found[0]["filter"], found[0]["magnitude_db"][0], found[0]["group_delay_s"][0]) == ("x", None, None)
+    assert (found[0]["filter"], found[0]["magnitude_db"][0], found[0]["group_delay_s"][0]) == (
+        "x",
+        None,
+        None,
+    )
 
 
 def test_grids():
@@ -87,7 +97,11 @@ def test_grids():
         ({"scale": "mel"}, "--scale mel; it is one of log, linear"),
         ({"fmin": 0.0}, "--fmin 0 has no place on a log scale"),
         ({"fmin": -1.0}, "-1 Hz is asked for"),
-        ({"fmax": 5000.0}, "5000 Hz is asked for; at 8000 Hz sampling rate a response is defined from 0 to 4000 Hz"),
+        (
+            {"fmax": 5000.0},
+            "5000 Hz is asked for; at 8000 Hz sampling rate a response is defined from 0 to "
+            "4000 Hz",
+        ),
         ({"fmin": 300.0, "fmax": 200.0}, "--fmin 300 is above --fmax 200"),
         ({"fmax": math.nan}, "nan Hz"),
     ],
@@ -99,7 +113,12 @@ def test_grids_that_make_no_sense(options, message):
 
 def test_frequencies_and_rates_that_make_no_sense():
     fir = Fir(np.ones(3), 8000.0)
-    for freqs, message in (([4000.1], r"4000\.1 Hz"), ([-1.0], "-1 Hz"), ([], "no frequency"), ([math.inf], "inf Hz")):
+    for freqs, message in (
+        ([4000.1], r"4000\.1 Hz"),
+        ([-1.0], "-1 Hz"),
+        ([], "no frequency"),
+        ([math.inf], "inf Hz"),
+    ):
         with pytest.raises(UsageError, match=message):
             respond(fir, np.array(freqs))
     with pytest.raises(UsageError, match="--fs states it"):
@@ -108,7 +127,10 @@ def test_frequencies_and_rates_that_make_no_sense():
 
 def test_csv_holds_every_bit():
     freqs = np.array([1 / 3, 1000.0])
-    one, two = respond(Fir(decaying(9), 8000.0), freqs), respond(Fir(decaying(9, seed=1), 8000.0), freqs)
+    one, two = (
+        respond(Fir(decaying(9), 8000.0), freqs),
+        respond(Fir(decaying(9, seed=1), 8000.0), freqs),
+    )
     rows = list(csv.reader(io.StringIO(to_csv([("a", one)]))))
     assert tuple(rows[0]) == COLUMNS
     assert np.array_equal(np.array(rows[1:], dtype=float).T, np.array(one.columns()))

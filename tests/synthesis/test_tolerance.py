@@ -1,4 +1,6 @@
-"""The order a tolerance needs: held at the points and between them by scipy's evaluation, minimal by linear programming."""
+"""The order a tolerance needs: held at the points and between them by scipy's evaluation, minimal
+by linear programming.
+"""
 
 import os
 import subprocess
@@ -10,9 +12,9 @@ import pytest
 from scipy import signal
 from scipy.optimize import linprog
 
-from earfilt.synthesis import tolerance
-from earfilt.ears.curve import PublishedCurve, product
 from earfilt.chains.build import FilterSpec, published
+from earfilt.ears.curve import PublishedCurve, product
+from earfilt.synthesis import tolerance
 from earfilt.synthesis.tolerance import Design, order_for, spectral_factor
 
 EARS = [
@@ -33,9 +35,15 @@ def curve_of(name: str, fs: float) -> PublishedCurve:
 
 
 def largest_deviation(design: Design, curve: PublishedCurve) -> float:
-    """dB over the points and a grid that is logarithmically and linearly much finer than any the search used."""
+    """dB over the points and a grid that is logarithmically and linearly much finer than any the
+    search used.
+    """
     low, high = curve.points_hz[[0, -1]]
-    freqs = np.unique(np.concatenate([curve.points_hz, np.geomspace(low, high, 3001), np.linspace(low, high, 9001)])).clip(low, high)
+    freqs = np.unique(
+        np.concatenate(
+            [curve.points_hz, np.geomspace(low, high, 3001), np.linspace(low, high, 9001)]
+        )
+    ).clip(low, high)
     _, response = signal.freqz(design.taps, worN=freqs, fs=curve.fs)
     return float(np.max(abs(20 * np.log10(abs(response) / curve.aim(freqs)))))
 
@@ -58,7 +66,9 @@ def test_a_tenth_of_a_decibel_at_the_points_and_between(name: str, fs: float, ph
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_the_highest_rate_needs_the_same_taps_per_second(phase: str) -> None:
-    low, high = (order_for(curve_of("headphone", fs), 0.1, phase=phase) for fs in (48000.0, 192000.0))
+    low, high = (
+        order_for(curve_of("headphone", fs), 0.1, phase=phase) for fs in (48000.0, 192000.0)
+    )
     assert high.met
     assert high.order == pytest.approx(4 * low.order, rel=0.02)
 
@@ -70,7 +80,9 @@ def test_taps_of_the_phases() -> None:
     np.testing.assert_array_equal(minimum.taps, minimum.pass_taps)
     assert len(zero.taps) == 2 * zero.order + 1
     np.testing.assert_array_equal(zero.taps, zero.taps[::-1])
-    np.testing.assert_allclose(np.convolve(zero.pass_taps, zero.pass_taps[::-1]), zero.taps, atol=1e-9)
+    np.testing.assert_allclose(
+        np.convolve(zero.pass_taps, zero.pass_taps[::-1]), zero.taps, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -80,13 +92,30 @@ def test_one_pass_is_minimum_phase(phase: str) -> None:
 
 
 def feasible(curve: PublishedCurve, tolerance_db: float, power: int, order: int) -> bool:
-    """Whether any cosine polynomial of this degree lies in the band between the first point and the last: linear programming."""
+    """Whether any cosine polynomial of this degree lies in the band between the first point and the
+    last: linear programming.
+    """
     held = (curve.points_hz[0], curve.points_hz[-1])
-    freqs = np.unique(np.concatenate([np.linspace(*held, 30 * order), curve.points_hz, np.linspace(0.0, curve.fs / 2, 8 * order)]))
-    centre, width = tolerance._problem(curve, tolerance_db, power).bounds(freqs * (2 * np.pi / curve.fs))
+    freqs = np.unique(
+        np.concatenate(
+            [
+                np.linspace(*held, 30 * order),
+                curve.points_hz,
+                np.linspace(0.0, curve.fs / 2, 8 * order),
+            ]
+        )
+    )
+    centre, width = tolerance._problem(curve, tolerance_db, power).bounds(
+        freqs * (2 * np.pi / curve.fs)
+    )
     basis = np.cos(np.outer(freqs * (2 * np.pi / curve.fs), np.arange(order + 1))) / width[:, None]
-    rows, limits = np.vstack([basis, -basis]), np.r_[(centre + width) / width, (width - centre) / width]
-    return linprog(np.zeros(order + 1), rows, limits, bounds=(None, None), method="highs").status == 0
+    rows, limits = (
+        np.vstack([basis, -basis]),
+        np.r_[(centre + width) / width, (width - centre) / width],
+    )
+    return (
+        linprog(np.zeros(order + 1), rows, limits, bounds=(None, None), method="highs").status == 0
+    )
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -149,7 +178,12 @@ def test_a_wide_tolerance_on_a_deep_curve() -> None:
 
 
 def test_a_curve_of_a_single_point_needs_hardly_any_taps() -> None:
-    flat = PublishedCurve(np.array([1000.0]), np.array([-3.0]), lambda at: np.full(np.shape(at), 10 ** (-3 / 20)), 48000.0)
+    flat = PublishedCurve(
+        np.array([1000.0]),
+        np.array([-3.0]),
+        lambda at: np.full(np.shape(at), 10 ** (-3 / 20)),
+        48000.0,
+    )
     assert order_for(flat, 0.1, phase="minimum").order == 2
 
 
@@ -157,7 +191,9 @@ def test_corners_between_the_points_are_held_without_being_announced() -> None:
     curve = curve_of("headphone", 48000.0)
     silent = replace(curve, corners_hz=np.zeros(0))
     freqs = np.array([0.0, 900.0, 1100.0, 1105.0, 1110.0, 24000.0])
-    kinked = replace(silent, aim=lambda at: curve.aim(at) * np.interp(at, freqs, [1.0, 1.0, 1.0, 1.03, 1.0, 1.0]))
+    kinked = replace(
+        silent, aim=lambda at: curve.aim(at) * np.interp(at, freqs, [1.0, 1.0, 1.0, 1.03, 1.0, 1.0])
+    )
     design = order_for(kinked, 0.2, phase="minimum")
     assert design.met
     assert largest_deviation(design, kinked) <= 0.2 * (1 + 5e-3)
@@ -170,7 +206,10 @@ def test_spectral_factor_has_the_magnitude_and_the_order() -> None:
     np.testing.assert_allclose(found, factor, atol=1e-9)
 
 
-@pytest.mark.parametrize(("tolerance_db", "phase"), [(0.0, "zero"), (-1.0, "zero"), (float("nan"), "zero"), (0.1, "linear")])
+@pytest.mark.parametrize(
+    ("tolerance_db", "phase"),
+    [(0.0, "zero"), (-1.0, "zero"), (float("nan"), "zero"), (0.1, "linear")],
+)
 def test_refusals(tolerance_db: float, phase: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         order_for(curve_of("middle-ear", 16000.0), tolerance_db, phase=phase)
@@ -181,7 +220,12 @@ def test_taps_do_not_depend_on_the_number_of_threads() -> None:
         "import hashlib, sys; from earfilt.chains.build import FilterSpec, realise;"
         "print(realise(FilterSpec('headphone', tolerance=0.1), 48000.0).sha256)"
     )
-    threads = [dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count) for count in ("1", "2")]
+    threads = [
+        dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count) for count in ("1", "2")
+    ]
     command = [sys.executable, "-c", code]
-    digests = [subprocess.run(command, env={**os.environ, **env}, capture_output=True, check=True).stdout for env in threads]
+    digests = [
+        subprocess.run(command, env={**os.environ, **env}, capture_output=True, check=True).stdout
+        for env in threads
+    ]
     assert digests[0] == digests[1] != b""

@@ -1,4 +1,5 @@
-"""Chunks of AIFF files beside the samples (markers, instruments, texts, ID3), carried byte for byte.
+"""Chunks of AIFF files beside the samples (markers, instruments, texts, ID3), carried byte for
+byte.
 
 Reference: Apple, Audio Interchange File Format: AIFF, version 1.3 (1989), and AIFF-C (1991).
 """
@@ -59,7 +60,12 @@ def append_chunks(file: io.RawIOBase, chunks: Iterable[Chunk]) -> None:
     end = file.seek(0, os.SEEK_END)
     tail = b"\0" * (end % 2)
     for chunk in chunks:
-        tail += chunk.id + struct.pack(">I", len(chunk.data)) + chunk.data + b"\0" * (len(chunk.data) % 2)
+        tail += (
+            chunk.id
+            + struct.pack(">I", len(chunk.data))
+            + chunk.data
+            + b"\0" * (len(chunk.data) % 2)
+        )
     write_all(file.write, tail)
     file.seek(4)
     write_all(file.write, struct.pack(">I", end + len(tail) - 8))

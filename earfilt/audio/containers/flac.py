@@ -92,7 +92,9 @@ def splice(head: bytes, blocks: Iterable[Block]) -> bytes:
 
 
 def head_size(start: bytes) -> int:
-    """Bytes before the first audio frame, from the first bytes of a file that libsndfile wrote; 0 where they do not suffice."""
+    """Bytes before the first audio frame, from the first bytes of a file that libsndfile wrote; 0
+    where they do not suffice.
+    """
     at = 4
     while at + 4 <= len(start):
         size = int.from_bytes(start[at + 1 : at + 4], "big")
@@ -109,7 +111,11 @@ def parse_comments(content: bytes) -> list[tuple[str, str]]:
         if at + 4 > len(content):
             return None
         size = struct.unpack_from("<I", content, at)[0]
-        return (content[at + 4 : at + 4 + size], at + 4 + size) if size <= len(content) - at - 4 else None
+        return (
+            (content[at + 4 : at + 4 + size], at + 4 + size)
+            if size <= len(content) - at - 4
+            else None
+        )
 
     vendor = take(0)
     pairs: list[tuple[str, str]] = []
@@ -127,7 +133,11 @@ def parse_comments(content: bytes) -> list[tuple[str, str]]:
 def comment_block(tags: Iterable[tuple[str, str]], vendor: str) -> Block:
     """A Vorbis comment block of ``KEY=value`` pairs."""
     entries = [f"{key}={value}".encode("utf-8", "replace") for key, value in tags]
-    content = _counted(vendor.encode()) + struct.pack("<I", len(entries)) + b"".join(map(_counted, entries))
+    content = (
+        _counted(vendor.encode())
+        + struct.pack("<I", len(entries))
+        + b"".join(map(_counted, entries))
+    )
     return VORBIS_COMMENT, content
 
 

@@ -1,7 +1,8 @@
 """Ogg pages get a fixed serial number: libsndfile draws one at random, and two runs would differ.
 
-A page's checksum is linear, so that changing four bytes changes it by the checksum of the difference, which depends on the page's
-length only through a power of x modulo the polynomial: no page has to be read whole.
+A page's checksum is linear, so that changing four bytes changes it by the checksum of the
+difference, which depends on the page's length only through a power of x modulo the polynomial: no
+page has to be read whole.
 
 Reference: RFC 3533, section 6.
 """
@@ -43,7 +44,8 @@ def _power(count: int) -> int:
 
 def _changed(checksum: int, difference: bytes, following: int) -> int:
     """Checksum of a page that differs in four bytes with ``following`` bytes behind them."""
-    # Checksum of m bytes M is M·x**32 mod P, no inversion: four bytes followed by n zeros give M·x**(8·(n + 4)).
+    # Checksum of m bytes M is M·x**32 mod P, no inversion: four bytes followed by n zeros give
+    # M·x**(8·(n + 4)).
     return checksum ^ _times(int.from_bytes(difference, "big"), _power(following + 4))
 
 

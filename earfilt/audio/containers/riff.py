@@ -4,8 +4,8 @@ Sizes are only ever limits: what is there decides. A chunk of 4 GiB in a file of
 
 References
 ----------
-Microsoft, Multimedia Programming Interface and Data Specifications 1.0 (1991), RIFF and WAVE; EBU Tech 3285 (bext);
-EBU Tech 3306 and ITU-R BS.2088 (RF64, BW64, ds64).
+Microsoft, Multimedia Programming Interface and Data Specifications 1.0 (1991), RIFF and WAVE; EBU
+Tech 3285 (bext); EBU Tech 3306 and ITU-R BS.2088 (RF64, BW64, ds64).
 """
 
 import struct
@@ -17,8 +17,22 @@ from earfilt.errors import AudioError, printable
 
 MAGICS = (b"RIFF", b"RF64", b"BW64")
 
-STRUCTURE = (b"fmt ", b"ds64", b"data", b"fact", b"PEAK", b"levl", b"JUNK", b"junk", b"PAD ", b"FLLR", b"slnt")
-"""Chunks that describe the samples or fill space: written anew, never carried. All others are carried byte for byte."""
+STRUCTURE = (
+    b"fmt ",
+    b"ds64",
+    b"data",
+    b"fact",
+    b"PEAK",
+    b"levl",
+    b"JUNK",
+    b"junk",
+    b"PAD ",
+    b"FLLR",
+    b"slnt",
+)
+"""Chunks that describe the samples or fill space: written anew, never carried. All others are
+carried byte for byte.
+"""
 
 MAX_METADATA = 64 << 20
 """Bytes of carried chunks; what lies beyond is left behind, with a warning."""
@@ -46,7 +60,9 @@ class Chunk:
 
     def to_bytes(self) -> bytes:
         """As it lies in a file."""
-        return self.id + struct.pack("<I", len(self.data)) + self.data + b"\0" * (len(self.data) % 2)
+        return (
+            self.id + struct.pack("<I", len(self.data)) + self.data + b"\0" * (len(self.data) % 2)
+        )
 
 
 @dataclass(frozen=True)
@@ -87,7 +103,9 @@ def parse_format(data: bytes, name: str) -> WaveFormat:
         Too short, or with channels, rate or alignment that no file can have.
     """
     if len(data) < 16:
-        raise AudioError(f"{name} is damaged: its fmt chunk has {len(data)} bytes, 16 are the least")
+        raise AudioError(
+            f"{name} is damaged: its fmt chunk has {len(data)} bytes, 16 are the least"
+        )
     tag, channels, fs, _, align, bits = struct.unpack_from("<HHIIHH", data)
     extensible = None
     if tag == _EXTENSIBLE and len(data) >= 40:
@@ -96,13 +114,22 @@ def parse_format(data: bytes, name: str) -> WaveFormat:
         if guid[2:] in (_GUID_TAIL, _AMBISONIC_TAIL):
             tag = struct.unpack_from("<H", guid)[0]
     if not 1 <= channels <= MAX_CHANNELS:
-        raise AudioError(f"{name} is damaged: it claims {channels} channels (1 to {MAX_CHANNELS} can be)")
+        raise AudioError(
+            f"{name} is damaged: it claims {channels} channels (1 to {MAX_CHANNELS} can be)"
+        )
     if not 1 <= fs <= MAX_FS:
-        raise AudioError(f"{name} is damaged: it claims a sampling rate of {fs} Hz (1 to {MAX_FS} can be)")
+        raise AudioError(
+            f"{name} is damaged: it claims a sampling rate of {fs} Hz (1 to {MAX_FS} can be)"
+        )
     subtype = _subtype(tag, bits)
-    width = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}.get(subtype or "", 0)
+    width = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}.get(
+        subtype or "", 0
+    )
     if subtype and align != width * channels:
-        raise AudioError(f"{name} is damaged: {channels} channels of {bits} bits cannot take {align} bytes a frame")
+        raise AudioError(
+            f"{name} is damaged: {channels} channels of {bits} bits cannot take {align} bytes "
+            "a frame"
+        )
     return WaveFormat(subtype, fs, channels, align, extensible)
 
 
@@ -178,7 +205,9 @@ def read_rest(source: Source, taken: int, warnings: list[str]) -> list[Chunk]:
 
 
 def _header(source: Source, odd: int) -> bytes:
-    """Name and size of the next chunk. Behind an odd one a zero byte is padding; some programs leave it out."""
+    """Name and size of the next chunk. Behind an odd one a zero byte is padding; some programs
+    leave it out.
+    """
     pad = source.read(1) if odd else b""
     return source.read(8) if pad in (b"", b"\0") else pad + source.read(7)
 
@@ -198,9 +227,12 @@ def _carry(source: Source, name: bytes, size: int, kept: list[Chunk], warnings: 
     legible = all(0x20 <= byte < 0x7F for byte in name)
     if name in STRUCTURE or there > budget or not legible:
         if name not in STRUCTURE:
-            # libsndfile takes a name of control characters for the end of the chunks, and would find no samples behind it.
+            # libsndfile takes a name of control characters for the end of the chunks, and would
+            # find no samples behind it.
             fault = "is too big to carry" if legible else "has no legible name"
-            warnings.append(f"chunk '{printable(label)}' of {there} bytes {fault} and is left behind")
+            warnings.append(
+                f"chunk '{printable(label)}' of {there} bytes {fault} and is left behind"
+            )
         source.skip(size)
         return
     content = source.read(size)
@@ -218,8 +250,8 @@ def _container(magic: bytes, fmt: WaveFormat) -> str:
 def _promised(source: Source, magic: bytes, size: int, data64: int | None) -> int | None:
     """Bytes of samples that the header promises, None where its words are those of a stream.
 
-    Streams say 0 (with a RIFF size that ends at the header), 0x7FFFF000 and a little more, or 0xFFFFFFFF. A word in between is the
-    length of a big file, unless the RIFF size contradicts it.
+    Streams say 0 (with a RIFF size that ends at the header), 0x7FFFF000 and a little more, or
+    0xFFFFFFFF. A word in between is the length of a big file, unless the RIFF size contradicts it.
     """
     total = struct.unpack_from("<I", magic, 4)[0]
     there = None if source.size is None else source.size - source.position

@@ -27,8 +27,8 @@ def promised_frames(source: Source, magic: bytes, frames: int | None) -> int | N
     Returns
     -------
     int or None
-        None where the format makes no promise that can be checked. For Ogg, one frame more than is there if the last page of the
-        stream is missing.
+        None where the format makes no promise that can be checked. For Ogg, one frame more than is
+        there if the last page of the stream is missing.
     """
     if magic[:4] == b"FORM" and magic[8:] in (b"AIFF", b"AIFC"):
         return _aiff(source)
@@ -87,7 +87,9 @@ def _caf_data(source: Source) -> tuple[int, int] | None:
 
 
 def caf_patch(source: Source, magic: bytes) -> tuple[int, bytes] | None:
-    """The bytes, and their place, that make a CAF file cut short acceptable to libsndfile; None if it is not one."""
+    """The bytes, and their place, that make a CAF file cut short acceptable to libsndfile; None if
+    it is not one.
+    """
     data = _caf_data(source) if magic[:4] == b"caff" else None
     if data is None or data[1] <= (source.size or 0) - data[0]:
         return None

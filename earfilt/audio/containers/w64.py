@@ -1,6 +1,7 @@
 """Sony Wave64: the same chunks as WAV under names of 16 bytes, with sizes of 64 bits.
 
-earfilt reads it itself: libsndfile takes the floating-point files that ffmpeg writes for 32-bit integers.
+earfilt reads it itself: libsndfile takes the floating-point files that ffmpeg writes for 32-bit
+integers.
 
 Reference: Sonic Foundry / Sony, The Sony Wave64 file format (2006).
 """

@@ -1,7 +1,9 @@
-"""WAV, WAVEX and RF64 as earfilt writes them: no wall clock, no PEAK chunk, the source's channel mask and chunks.
+"""WAV, WAVEX and RF64 as earfilt writes them: no wall clock, no PEAK chunk, the source's channel
+mask and chunks.
 
-A WAV whose length is known beforehand gets its final header at once. One whose length is not known keeps 28 bytes free for the
-64-bit sizes of RF64 (EBU Tech 3306), if it can be sought in, and the sizes of a stream otherwise.
+A WAV whose length is known beforehand gets its final header at once. One whose length is not known
+keeps 28 bytes free for the 64-bit sizes of RF64 (EBU Tech 3306), if it can be sought in, and the
+sizes of a stream otherwise.
 """
 
 import io
@@ -9,23 +11,27 @@ import struct
 from collections.abc import Sequence
 
 from earfilt.audio.containers import pcm
-from earfilt.audio.formats import SIZE_WORD, Extensible, Target
 from earfilt.audio.containers.riff import STREAMING, Chunk
-from earfilt.storage.output import write_all
+from earfilt.audio.formats import SIZE_WORD, Extensible, Target
 from earfilt.errors import AudioError
+from earfilt.storage.output import write_all
 
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 _DS64 = 28
 
 
 def format_chunk(target: Target) -> bytes:
-    """The fmt chunk, and the fact chunk's header where the standard wants one (its content follows the number of frames)."""
+    """The fmt chunk, and the fact chunk's header where the standard wants one (its content follows
+    the number of frames).
+    """
     tag = 3 if target.subtype in ("FLOAT", "DOUBLE") else 1
     width = target.sample.width
     align = width * target.channels
     rate = min(target.fs * align, SIZE_WORD)
     extensible = target.extensible or (Extensible(0, b"") if target.container == "WAVEX" else None)
-    head = struct.pack("<HHIIHH", 0xFFFE if extensible else tag, target.channels, target.fs, rate, align, 8 * width)
+    head = struct.pack(
+        "<HHIIHH", 0xFFFE if extensible else tag, target.channels, target.fs, rate, align, 8 * width
+    )
     if extensible:
         tail = extensible.guid[2:] or _GUID_TAIL
         head += struct.pack("<HHIH14s", 22, 8 * width, extensible.mask, tag, tail)
@@ -34,7 +40,9 @@ def format_chunk(target: Target) -> bytes:
     return b"fmt " + struct.pack("<I", len(head)) + head
 
 
-def header(target: Target, data_bytes: int | None, before: Sequence[Chunk], after_bytes: int, *, room: bool) -> bytes:
+def header(
+    target: Target, data_bytes: int | None, before: Sequence[Chunk], after_bytes: int, *, room: bool
+) -> bytes:
     """Everything before the first sample.
 
     Parameters
@@ -52,7 +60,9 @@ def header(target: Target, data_bytes: int | None, before: Sequence[Chunk], afte
     frames = 0 if data_bytes is None else data_bytes // align
     body = format_chunk(target)
     if target.subtype in ("FLOAT", "DOUBLE"):
-        body += b"fact" + struct.pack("<II", 4, min(frames, SIZE_WORD) if data_bytes is not None else STREAMING)
+        body += b"fact" + struct.pack(
+            "<II", 4, min(frames, SIZE_WORD) if data_bytes is not None else STREAMING
+        )
     body += b"".join(chunk.to_bytes() for chunk in before)
     wide = target.container == "RF64"
     extra = 8 + _DS64 if wide or room else 0
@@ -61,9 +71,24 @@ def header(target: Target, data_bytes: int | None, before: Sequence[Chunk], afte
         total = STREAMING
     if wide:
         sizes = struct.pack("<QQQI", total, data_bytes or 0, frames, 0)
-        return b"RF64" + struct.pack("<I", STREAMING) + b"WAVEds64" + struct.pack("<I", _DS64) + sizes + body + _data(STREAMING)
+        return (
+            b"RF64"
+            + struct.pack("<I", STREAMING)
+            + b"WAVEds64"
+            + struct.pack("<I", _DS64)
+            + sizes
+            + body
+            + _data(STREAMING)
+        )
     junk = b"JUNK" + struct.pack("<I", _DS64) + bytes(_DS64) if room else b""
-    return b"RIFF" + struct.pack("<I", total) + b"WAVE" + junk + body + _data(STREAMING if data_bytes is None else data_bytes)
+    return (
+        b"RIFF"
+        + struct.pack("<I", total)
+        + b"WAVE"
+        + junk
+        + body
+        + _data(STREAMING if data_bytes is None else data_bytes)
+    )
 
 
 def _data(size: int) -> bytes:
@@ -101,7 +126,8 @@ class WavWriter:
         after: Sequence[Chunk] = (),
     ) -> None:
         if target.container == "RF64":
-            # libsndfile 1.2.2 forgets the padding of odd chunks of RF64 and then finds no samples behind them.
+            # libsndfile 1.2.2 forgets the padding of odd chunks of RF64 and then finds no samples
+            # behind them.
             odd = [chunk for chunk in before if len(chunk.data) % 2]
             before, after = [chunk for chunk in before if chunk not in odd], [*odd, *after]
         self.target, self.after = target, list(after)
@@ -123,9 +149,11 @@ class WavWriter:
         self._written += len(data)
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
-        """Write what follows the samples and state the true sizes; returns what the user should know.
+        """Write what follows the samples and state the true sizes; returns what the user should
+        know.
 
-        ``after`` are chunks to append beyond those announced, where the header can still be corrected.
+        ``after`` are chunks to append beyond those announced, where the header can still be
+        corrected.
 
         Raises
         ------
@@ -133,13 +161,17 @@ class WavWriter:
             Other than the promised number of frames went into a stream.
         """
         self.after += after if self._seekable else ()
-        # A stream of unknown length ends at its last sample: whatever followed would be taken for samples.
+        # A stream of unknown length ends at its last sample: whatever followed would be taken for
+        # samples.
         if self._promised is not None or self._seekable:
             tail = b"\0" * (self._written % 2) + b"".join(chunk.to_bytes() for chunk in self.after)
             write_all(self._file.write, tail)
         if not self._seekable:
             if self._promised not in (None, self._written):
-                raise AudioError(f"{self._written // self._align} frames came instead of the {self._promised // self._align} promised")
+                raise AudioError(
+                    f"{self._written // self._align} frames came instead of the "
+                    f"{self._promised // self._align} promised"
+                )
             return []
         target, notes = self._fitting()
         final = self._make(target, self._written)
@@ -149,7 +181,9 @@ class WavWriter:
         return notes
 
     def _fitting(self) -> tuple[Target, list[str]]:
-        if not self._room or fits(self.target, self._written // self._align, self._before, self.after):
+        if not self._room or fits(
+            self.target, self._written // self._align, self._before, self.after
+        ):
             return self.target, []
         return as_rf64(self.target), [RF64_NOTE]
 

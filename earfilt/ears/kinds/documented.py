@@ -9,27 +9,32 @@ from functools import partial
 
 import numpy as np
 
-from earfilt.ears import catalogue
 from earfilt.arrays import Array, Floats, namespace
+from earfilt.ears import catalogue
 from earfilt.ears.ear import Ear, checked_fs, choice
-from earfilt.errors import UsageError
 from earfilt.ears.interpolation import pchip
+from earfilt.errors import UsageError
 
 __all__ = ["headphone", "middle_ear", "outer_middle_ear"]
 
 CONVENTIONS = ("amt", "published")
-# Smallest linear gain a design sees; the smallest published one (relative to its table's maximum) is 0.05, and 2.7e-4 for the
-# extrapolated rows at 192 kHz. Below it logarithms and square roots would give gradients without bound.
+# Smallest linear gain a design sees; the smallest published one (relative to its table's maximum)
+# is 0.05, and 2.7e-4 for the extrapolated rows at 192 kHz. Below it logarithms and square roots
+# would give gradients without bound.
 GAIN_FLOOR = 1e-6
-# Below this rate the tables reach beyond fs/2 and are cut there; above it the middle ear's are continued to fs/2.
+# Below this rate the tables reach beyond fs/2 and are cut there; above it the middle ear's are
+# continued to fs/2.
 CUT_FS = 20_000.0
 REFERENCE_PRESSURE = 20e-6  # Pa, 0 dB SPL
 JEPSEN_PEAK = 1e-8 * 10.0 ** (104.0 / 20.0)
-_MIDDLE_EAR_COLUMN = {"tfOuterMiddle1997": "middle_ear_1997_db", "tfOuterMiddle2007": "middle_ear_2007_db"}
+_MIDDLE_EAR_COLUMN = {
+    "tfOuterMiddle1997": "middle_ear_1997_db",
+    "tfOuterMiddle2007": "middle_ear_2007_db",
+}
 _FIELD_COLUMN = {"free": "free_field_db", "diffuse": "diffuse_field_db"}
 
 
-# -- headphone --------------------------------------------------------------------------------------------------------------------
+# -- headphone -----------------------------------------------------------------------------------
 
 
 def headphone(fs: float, order: int, phase_type: str) -> Ear:
@@ -60,21 +65,30 @@ def headphone(fs: float, order: int, phase_type: str) -> Ear:
 
 def _headphone_nodes(freqs: Array, gains: Array, /, *, fs: float, kept: int) -> tuple[Array, Array]:
     xp = namespace(gains)
-    return _between_ends(freqs[:kept], xp.clip(gains[:kept], GAIN_FLOOR, None), fs, at_nyquist=xp.zeros_like(freqs[:1]))
+    return _between_ends(
+        freqs[:kept],
+        xp.clip(gains[:kept], GAIN_FLOOR, None),
+        fs,
+        at_nyquist=xp.zeros_like(freqs[:1]),
+    )
 
 
-# -- middle ear -------------------------------------------------------------------------------------------------------------------
+# -- middle ear ----------------------------------------------------------------------------------
 
 _Rows = list[tuple[float, float]]
 
 
-def middle_ear(fs: float, filter_type: str, order: int, phase_type: str, *, normalize_gain: bool) -> Ear:
-    """Middle ear, eardrum pressure to stapes velocity; the numbers are amplitudes (N,) relative to the table's maximum.
+def middle_ear(
+    fs: float, filter_type: str, order: int, phase_type: str, *, normalize_gain: bool
+) -> Ear:
+    """Middle ear, eardrum pressure to stapes velocity; the numbers are amplitudes (N,) relative to
+    the table's maximum.
 
     Parameters
     ----------
     filter_type : {'lopezpoveda2001', 'jepsen2008', 'goode1994'}
-        Stapes peak velocity at 0 dB SPL; inverse stapes impedance; velocity from stapes displacement.
+        Stapes peak velocity at 0 dB SPL; inverse stapes impedance; velocity from stapes
+        displacement.
     normalize_gain : bool
         The effective response peaks at 0 dB, instead of being in m/s per Pa.
 
@@ -85,8 +99,9 @@ def middle_ear(fs: float, filter_type: str, order: int, phase_type: str, *, norm
 
     References
     ----------
-    Lopez-Poveda & Meddis (2001), J. Acoust. Soc. Am. 110, 3107-3118, Fig. 2(b); Jepsen, Ewert & Dau (2008), J. Acoust. Soc. Am. 124,
-    422-438; Goode, Killion, Nakamura & Nishihara (1994), Am. J. Otol. 15, 145-154, Fig. 1.
+    Lopez-Poveda & Meddis (2001), J. Acoust. Soc. Am. 110, 3107-3118, Fig. 2(b); Jepsen, Ewert & Dau
+    (2008), J. Acoust. Soc. Am. 124, 422-438; Goode, Killion, Nakamura & Nishihara (1994), Am. J.
+    Otol. 15, 145-154, Fig. 1.
     """
     rows = _STAPES_AMPLITUDES[choice("filter_type", filter_type, tuple(_STAPES_AMPLITUDES))]()
     freqs, amplitude = _continued_to_nyquist(rows, checked_fs(fs))
@@ -99,7 +114,9 @@ def middle_ear(fs: float, filter_type: str, order: int, phase_type: str, *, norm
         freqs=np.array(freqs),
         numbers=np.array(amplitude) / reference_gain,
         # From m/s at 0 dB SPL to m/s per Pa; a table scaled by its peak needs no unit.
-        nodes=partial(_middle_ear_nodes, unit=reference_gain / REFERENCE_PRESSURE if peak is None else 1.0),
+        nodes=partial(
+            _middle_ear_nodes, unit=reference_gain / REFERENCE_PRESSURE if peak is None else 1.0
+        ),
         published_hz=tuple(f for f, _ in rows if f < fs / 2.0),
         reference_gain=reference_gain,
         peak=peak,
@@ -120,14 +137,21 @@ def _lopezpoveda2001() -> _Rows:
 
 def _jepsen2008() -> _Rows:
     table = catalogue.table("jepsen2008")
-    return [(f, 1.0 / z) for f, z in zip(table.frequencies, table.columns["impedance"], strict=True)]
+    return [
+        (f, 1.0 / z) for f, z in zip(table.frequencies, table.columns["impedance"], strict=True)
+    ]
 
 
 def _goode1994() -> _Rows:
-    """Peak velocity at 0 dB SPL from peak-to-peak displacement at 104 dB SPL, completed by the rows extrapolated in 2001."""
+    """Peak velocity at 0 dB SPL from peak-to-peak displacement at 104 dB SPL, completed by the rows
+    extrapolated in 2001.
+    """
     table = catalogue.table("goode1994")
     to_velocity = 1e-6 * 2.0 * math.pi * 10.0 ** (-104.0 / 20.0) * math.sqrt(2.0)
-    measured = [(f, um * f * to_velocity) for f, um in zip(table.frequencies, table.columns["displacement_um"], strict=True)]
+    measured = [
+        (f, um * f * to_velocity)
+        for f, um in zip(table.frequencies, table.columns["displacement_um"], strict=True)
+    ]
     low, high = table.frequencies[0], table.frequencies[-1]
     return sorted(measured + [row for row in _lopezpoveda2001() if not low <= row[0] <= high])
 
@@ -140,7 +164,9 @@ _STAPES_AMPLITUDES: dict[str, Callable[[], _Rows]] = {
 
 
 def _continued_to_nyquist(rows: _Rows, fs: float) -> tuple[list[float], list[float]]:
-    """Rows below fs/2, or continued every 1000 Hz with a gain divided by 1.1 each, and a last one at fs/2."""
+    """Rows below fs/2, or continued every 1000 Hz with a gain divided by 1.1 each, and a last one
+    at fs/2.
+    """
     nyquist = fs / 2.0
     if fs <= CUT_FS:
         rows = rows[: _rows_below_nyquist([f for f, _ in rows], fs)]
@@ -154,18 +180,28 @@ def _continued_to_nyquist(rows: _Rows, fs: float) -> tuple[list[float], list[flo
     return [f for f, _ in rows], [gain for _, gain in rows]
 
 
-# -- outer and middle ear -----------------------------------------------------------------------------------------------------------
+# -- outer and middle ear ------------------------------------------------------------------------
 
 
 def outer_middle_ear(
-    fs: float, compensation_type: str, field_type: str, order: int, phase_type: str, *, flow: float, fhigh: float, convention: str
+    fs: float,
+    compensation_type: str,
+    field_type: str,
+    order: int,
+    phase_type: str,
+    *,
+    flow: float,
+    fhigh: float,
+    convention: str,
 ) -> Ear:
-    """Outer ear plus middle ear, as in models of loudness; the numbers are dB on a 1-Hz grid from flow to fhigh.
+    """Outer ear plus middle ear, as in models of loudness; the numbers are dB on a 1-Hz grid from
+    flow to fhigh.
 
     Parameters
     ----------
     compensation_type : {'tfOuterMiddle1997', 'tfOuterMiddle2007'}
-        Middle ear of Moore et al. (1997), data as revised in 2006, or of ANSI S3.4-2007 (ruling 11).
+        Middle ear of Moore et al. (1997), data as revised in 2006, or of ANSI S3.4-2007 (ruling
+        11).
     field_type : {'free', 'diffuse'}
         Sound field of the outer ear's transfer function.
     flow, fhigh : float
@@ -180,14 +216,20 @@ def outer_middle_ear(
 
     References
     ----------
-    ANSI S3.4-2007; Moore, Glasberg & Baer (1997), J. Audio Eng. Soc. 45, 224-240; Glasberg & Moore (2002), J. Audio Eng. Soc. 50, 331-342.
+    ANSI S3.4-2007; Moore, Glasberg & Baer (1997), J. Audio Eng. Soc. 45, 224-240; Glasberg & Moore
+    (2002), J. Audio Eng. Soc. 50, 331-342.
     """
     checked_fs(fs)
-    middle = _MIDDLE_EAR_COLUMN[choice("compensation_type", compensation_type, tuple(_MIDDLE_EAR_COLUMN))]
+    middle = _MIDDLE_EAR_COLUMN[
+        choice("compensation_type", compensation_type, tuple(_MIDDLE_EAR_COLUMN))
+    ]
     outer = _FIELD_COLUMN[choice("field_type", field_type, tuple(_FIELD_COLUMN))]
     choice("convention", convention, CONVENTIONS)
     if not 20.0 <= flow < fhigh <= 20_000.0:
-        raise UsageError(f"flow is {flow!r} and fhigh is {fhigh!r}; the tables allow 20 <= flow < fhigh <= 20000 Hz")
+        raise UsageError(
+            f"flow is {flow!r} and fhigh is {fhigh!r}; the tables allow 20 <= flow < fhigh <= "
+            "20000 Hz"
+        )
     freqs = flow + np.arange(math.floor(fhigh - flow + 1e-9) + 1.0)
     kept = int((freqs < fs / 2.0).sum())
     _need_two_rows(kept, fs, flow)
@@ -198,14 +240,20 @@ def outer_middle_ear(
         order=order,
         phase_type=phase_type,
         freqs=freqs,
-        numbers=_table_pchip(freqs, "ansi2007_outer_ear", outer) + _table_pchip(freqs, "moore_middle_ear", middle),
-        # dB of the effective response: the two passes of 10^(dB/10) that the 'amt' convention documents are four times the curve.
-        nodes=partial(_outer_middle_ear_nodes, fs=fs, kept=kept, times=4.0 if convention == "amt" else 1.0),
+        numbers=_table_pchip(freqs, "ansi2007_outer_ear", outer)
+        + _table_pchip(freqs, "moore_middle_ear", middle),
+        # dB of the effective response: the two passes of 10^(dB/10) that the 'amt' convention
+        # documents are four times the curve.
+        nodes=partial(
+            _outer_middle_ear_nodes, fs=fs, kept=kept, times=4.0 if convention == "amt" else 1.0
+        ),
         published_hz=tuple(f for f in in_both if flow <= f <= fhigh),
     )
 
 
-def _outer_middle_ear_nodes(freqs: Array, decibels: Array, /, *, fs: float, kept: int, times: float) -> tuple[Array, Array]:
+def _outer_middle_ear_nodes(
+    freqs: Array, decibels: Array, /, *, fs: float, kept: int, times: float
+) -> tuple[Array, Array]:
     amplitude = 10.0 ** (decibels[:kept] * (times / 20.0))
     freqs, amplitude = _between_ends(freqs[:kept], amplitude, fs, at_nyquist=amplitude[-1:])
     return freqs, namespace(amplitude).concat([amplitude[1:2], amplitude[1:]])
@@ -216,7 +264,7 @@ def _table_pchip(freqs: Floats, table_id: str, column: str) -> Floats:
     return pchip(freqs, np.array(table.frequencies), np.array(table.columns[column]))
 
 
-# -- what they share ----------------------------------------------------------------------------------------------------------------
+# -- what they share -----------------------------------------------------------------------------
 
 
 def _rows_below_nyquist(freqs: Sequence[float], fs: float) -> int:
@@ -229,11 +277,14 @@ def _rows_below_nyquist(freqs: Sequence[float], fs: float) -> int:
 def _need_two_rows(kept: int, fs: float, needed: float) -> None:
     if kept < 2:
         raise UsageError(
-            f"fs is {fs:g} Hz, which leaves {kept} table rows below fs/2; two are needed, so fs must be above {2 * needed:g} Hz"
+            f"fs is {fs:g} Hz, which leaves {kept} table rows below fs/2; two are needed, so "
+            f"fs must be above {2 * needed:g} Hz"
         )
 
 
-def _between_ends(freqs: Array, gains: Array, fs: float, *, at_nyquist: Array) -> tuple[Array, Array]:
+def _between_ends(
+    freqs: Array, gains: Array, fs: float, *, at_nyquist: Array
+) -> tuple[Array, Array]:
     """Nodes with one more at 0 Hz, of no gain, and one at fs/2."""
     xp = namespace(freqs)
     zero = xp.zeros_like(freqs[:1])

@@ -7,8 +7,8 @@ import numpy as np
 
 from earfilt.arrays import Array, namespace
 from earfilt.ears.ear import Ear, checked_fs, choice
-from earfilt.errors import UsageError
 from earfilt.ears.interpolation import pchip
+from earfilt.errors import UsageError
 
 INTERPOLATIONS = ("log", "linear")
 BEYOND = ("hold", "fall")
@@ -17,9 +17,17 @@ _GRID = 4096
 
 
 def curve_ear(
-    fs: float, freqs: Sequence[float], gain_db: Sequence[float], order: int, phase_type: str, *, interpolation: str, beyond: str
+    fs: float,
+    freqs: Sequence[float],
+    gain_db: Sequence[float],
+    order: int,
+    phase_type: str,
+    *,
+    interpolation: str,
+    beyond: str,
 ) -> Ear:
-    """A gain curve through PCHIP, in dB, at one sampling rate, order and phase; the numbers are its dB (N,).
+    """A gain curve through PCHIP, in dB, at one sampling rate, order and phase; the numbers are its
+    dB (N,).
 
     Parameters
     ----------
@@ -34,7 +42,8 @@ def curve_ear(
     Raises
     ------
     UsageError
-        fs not positive; order < 2; unknown names; fewer than two points below fs/2; a point at 0 Hz on a logarithmic axis.
+        fs not positive; order < 2; unknown names; fewer than two points below fs/2; a point at 0 Hz
+        on a logarithmic axis.
     """
     checked_fs(fs)
     choice("interpolation", interpolation, INTERPOLATIONS)
@@ -42,7 +51,10 @@ def curve_ear(
     if sum(f < fs / 2.0 for f in freqs) < 2:
         raise UsageError(f"fs is {fs:g} Hz, but fewer than two points of the curve lie below fs/2")
     if interpolation == "log" and freqs[0] <= 0.0:
-        raise UsageError("the curve has a point at 0 Hz, which has no place on a logarithmic axis; use linear interpolation")
+        raise UsageError(
+            "the curve has a point at 0 Hz, which has no place on a logarithmic axis; use "
+            "linear interpolation"
+        )
     return Ear(
         fs=fs,
         order=order,
@@ -54,20 +66,26 @@ def curve_ear(
     )
 
 
-def _nodes(freqs: Array, decibels: Array, /, *, fs: float, logarithmic: bool, falls: bool) -> tuple[Array, Array]:
+def _nodes(
+    freqs: Array, decibels: Array, /, *, fs: float, logarithmic: bool, falls: bool
+) -> tuple[Array, Array]:
     xp = namespace(freqs)
     grid = _dense_grid(freqs, fs / 2.0)
     inside = xp.clip(grid, freqs[0], freqs[-1])
     x, nodes = (xp.log(inside), xp.log(freqs)) if logarithmic else (inside, freqs)
     decibels = pchip(x, nodes, decibels)
     if falls:
-        ratio = xp.where(grid > freqs[-1], grid / inside, xp.where(grid < freqs[0], inside / grid, 1.0))
+        ratio = xp.where(
+            grid > freqs[-1], grid / inside, xp.where(grid < freqs[0], inside / grid, 1.0)
+        )
         decibels = decibels - FALL_DB_PER_OCTAVE * xp.log2(ratio)
     return grid, 10.0 ** (decibels / 20.0)
 
 
 def _dense_grid(freqs: Array, nyquist: float) -> Array:
-    """Frequencies from 0 to fs/2, dense on both axes and through every point: between them linear interpolation does."""
+    """Frequencies from 0 to fs/2, dense on both axes and through every point: between them linear
+    interpolation does.
+    """
     xp = namespace(freqs)
     even = xp.linspace(0.0, nyquist, _GRID + 1, dtype=xp.float64, device=freqs.device)
     octaves = 2.0 ** xp.linspace(-16.0, 0.0, _GRID, dtype=xp.float64, device=freqs.device)

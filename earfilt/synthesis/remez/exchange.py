@@ -1,14 +1,17 @@
-"""Chebyshev approximation by cosine polynomials: Remez exchange at one degree, for a band that the response has to stay in.
+"""Chebyshev approximation by cosine polynomials: Remez exchange at one degree, for a band that the
+response has to stay in.
 
-The idea: every response an FIR of a given order can have is P(w) = a[0] + a[1] cos w + ... + a[n] cos nw, n = order,
-be it the squared magnitude of a minimum-phase filter or the magnitude of a forward-backward one. A band lower ≤ P ≤ upper
-is |P - centre| / width <= 1. By de la Vallee Poussin's theorem, n + 2 points where the error alternates in sign bound from
-below what degree n can reach.
+The idea: every response an FIR of a given order can have is P(w) = a[0] + a[1] cos w + ... + a[n]
+cos nw, n = order, be it the squared magnitude of a minimum-phase filter or the magnitude of a
+forward-backward one. A band lower ≤ P ≤ upper is |P - centre| / width <= 1. By de la Vallee
+Poussin's theorem, n + 2 points where the error alternates in sign bound from below what degree n
+can reach.
 
 References
 ----------
-Remez, E. Ya. (1934). Sur le calcul effectif des polynomes d'approximation de Tchebichef. C. R. Acad. Sci. 199, 337-340.
-Parks, T. W. & McClellan, J. H. (1972). Chebyshev approximation for nonrecursive digital filters with linear phase.
+Remez, E. Ya. (1934). Sur le calcul effectif des polynomes d'approximation de Tchebichef. C. R.
+Acad. Sci. 199, 337-340. Parks, T. W. & McClellan, J. H. (1972). Chebyshev approximation for
+nonrecursive digital filters with linear phase.
     IEEE Trans. Circuit Theory 19, 189-194.
 """
 
@@ -22,16 +25,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earfilt.arrays import Floats
-from earfilt.synthesis.remez.polynomials import Interpolant, at, barycentric_weights, between, coefficients, evaluate, sample
+from earfilt.synthesis.remez.polynomials import (
+    Interpolant,
+    at,
+    barycentric_weights,
+    between,
+    coefficients,
+    evaluate,
+    sample,
+)
 
-__all__ = ["Levelled", "Problem", "chebyshev_points", "exchange", "scaled_reference", "search_intervals"]
+__all__ = [
+    "Levelled",
+    "Problem",
+    "chebyshev_points",
+    "exchange",
+    "scaled_reference",
+    "search_intervals",
+]
 
 _PER_DEGREE = 16  # samples of P per degree, where extrema are looked for
 _CONVERGED = 1e-5  # relative distance between the largest and the levelled error
-_CLOSE = 1e-4  # nearer than this (in mean spacings) to a reference point, a new one would only repeat it
+_CLOSE = (
+    1e-4  # nearer than this (in mean spacings) to a reference point, a new one would only repeat it
+)
 _PATIENCE = 3  # stalled exchanges in a row
 _HIGH = 3.0  # errors beyond so many times the level are all the same
-_STALLED = 1e-9  # a level that rises by less, with an error that does not fall, will not move any more
+_STALLED = (
+    1e-9  # a level that rises by less, with an error that does not fall, will not move any more
+)
 _USABLE = 1.5  # a reference this near to level makes a good start for another degree
 
 
@@ -42,9 +64,11 @@ class Problem:
     Parameters
     ----------
     bounds
-        Function of angles w (radians, 0..π, any shape (K,)) -> (centre (K,), width (K,)), width > 0.
+        Function of angles w (radians, 0..π, any shape (K,)) -> (centre (K,), width (K,)), width >
+        0.
     marks
-        Angles where centre has corners: they are tried as extrema exactly, not to the nearest grid point.
+        Angles where centre has corners: they are tried as extrema exactly, not to the nearest grid
+        point.
     """
 
     bounds: Callable[[Floats], tuple[Floats, Floats]]
@@ -62,8 +86,8 @@ class Problem:
 class Levelled(NamedTuple):
     """What an exchange found out about one degree.
 
-    `lower` ≤ smallest possible error ≤ `upper`, the error of the polynomial `cosines` (degree + 1,).
-    `reference` (degree + 2,) are the angles of its alternation.
+    `lower` ≤ smallest possible error ≤ `upper`, the error of the polynomial `cosines` (degree +
+    1,). `reference` (degree + 2,) are the angles of its alternation.
     """
 
     degree: int
@@ -86,19 +110,24 @@ class Levelled(NamedTuple):
 
     @property
     def error(self) -> float:
-        """An estimate of the smallest possible error: `lower` converges the faster, once the reference is near to level."""
+        """An estimate of the smallest possible error: `lower` converges the faster, once the
+        reference is near to level.
+        """
         near = self.lost or self.upper < _USABLE * self.lower
         return max(self.lower, 1e-9) if near else float(np.sqrt(max(self.lower, 1e-9) * self.upper))
 
     def stretched(self) -> Levelled:
-        """What this says about the same band at twice the sampling rate: twice the degree, the new half of the axis even."""
+        """What this says about the same band at twice the sampling rate: twice the degree, the new
+        half of the axis even.
+        """
         angles = self.reference / 2
         even = np.linspace(angles[-1], np.pi, self.degree + 1)
         return self._replace(degree=2 * self.degree, reference=np.concatenate([angles, even[1:]]))
 
 
 def exchange(problem: Problem, degree: int, reference: Floats, *, iterations: int = 30) -> Levelled:
-    """Remez exchange at one degree, until the question whether an error of 1 can be reached is decided.
+    """Remez exchange at one degree, until the question whether an error of 1 can be reached is
+    decided.
 
     Parameters
     ----------
@@ -114,7 +143,8 @@ def exchange(problem: Problem, degree: int, reference: Floats, *, iterations: in
     Returns
     -------
     Levelled
-        Feasible; or with lower > 1, and its reference near to level; or converged to 1e-5; or lost to rounding (upper = inf).
+        Feasible; or with lower > 1, and its reference near to level; or converged to 1e-5; or lost
+        to rounding (upper = inf).
     """
     highest = 0.0
     smallest, stalled = np.inf, 0
@@ -152,16 +182,18 @@ def chebyshev_points(degree: int) -> Floats:
 def scaled_reference(reference: Floats, degree: int) -> Floats:
     """A reference for `degree` placed as one that was levelled for another degree.
 
-    Extrema lie evenly, k = (n + 1)·w/π, but for a displacement s(w) of a few places that corners and edges cause and that
-    hardly depends on n. Keeping s, and not the density, keeps it that small: the weights of the interpolation grow
-    exponentially with it.
+    Extrema lie evenly, k = (n + 1)·w/π, but for a displacement s(w) of a few places that corners
+    and edges cause and that hardly depends on n. Keeping s, and not the density, keeps it that
+    small: the weights of the interpolation grow exponentially with it.
     """
     even = np.linspace(0.0, np.pi, len(reference))
     displacement = (even - reference) * (len(reference) - 1) / np.pi
     if degree + 2 > 1.3 * len(reference):
         displacement = _smooth(displacement)
     angles = np.concatenate([[0.0], reference, [np.pi]])
-    displacement = np.concatenate([[min(displacement[0], 0.0)], displacement, [max(displacement[-1], 0.0)]])
+    displacement = np.concatenate(
+        [[min(displacement[0], 0.0)], displacement, [max(displacement[-1], 0.0)]]
+    )
     rank = np.maximum.accumulate(angles * ((degree + 1) / np.pi) + displacement)
     return np.interp(np.arange(degree + 2), rank, angles)
 
@@ -178,10 +210,12 @@ def _signs(count: int) -> Floats:
 
 
 def _levelled(problem: Problem, reference: Floats) -> tuple[float, Interpolant]:
-    """The error that alternates with equal height over the reference, and the polynomial that has it.
+    """The error that alternates with equal height over the reference, and the polynomial that has
+    it.
 
-    Degree n through n + 2 points leaves one condition: the divided difference of P = centre - (-1)^k level width over all
-    of them is zero, sum_k b[k] P[k] = 0, with barycentric weights b, which alternate in sign themselves.
+    Degree n through n + 2 points leaves one condition: the divided difference of P = centre -
+    (-1)^k level width over all of them is zero, sum_k b[k] P[k] = 0, with barycentric weights b,
+    which alternate in sign themselves.
     """
     centre, width = problem.bounds(reference)
     signs = _signs(len(reference))
@@ -190,8 +224,12 @@ def _levelled(problem: Problem, reference: Floats) -> tuple[float, Interpolant]:
     return level, Interpolant(reference, centre - level * signs * width, signs * weights)
 
 
-def _extrema(problem: Problem, interpolant: Interpolant, cosines: Floats) -> tuple[Floats, Floats, float]:
-    """Where the error has its local extrema: (angles, errors, largest |error|); errors lost in rounding are left out."""
+def _extrema(
+    problem: Problem, interpolant: Interpolant, cosines: Floats
+) -> tuple[Floats, Floats, float]:
+    """Where the error has its local extrema: (angles, errors, largest |error|); errors lost in
+    rounding are left out.
+    """
     intervals = search_intervals(len(cosines) - 1)
     values = sample(cosines, intervals)
     centre, width = problem.grid(intervals)
@@ -202,19 +240,26 @@ def _extrema(problem: Problem, interpolant: Interpolant, cosines: Floats) -> tup
     samples = np.concatenate([ends, peaks])
     angles = np.concatenate([samples, peaks + offset]) * (np.pi / intervals)
     angles = np.concatenate([angles, problem.marks])
-    found = np.concatenate([values[samples], between(values, peaks, offset), evaluate(interpolant, problem.marks)])
+    found = np.concatenate(
+        [values[samples], between(values, peaks, offset), evaluate(interpolant, problem.marks)]
+    )
     centre, width = problem.bounds(angles)
     exact = (found - centre) / width
-    # A reference far from level makes P large somewhere, and the rounding of that then covers the small errors elsewhere.
-    # How much it is shows at the reference, where P is known. Points it covers stay as they are in this step.
+    # A reference far from level makes P large somewhere, and the rounding of that then covers the
+    # small errors elsewhere. How much it is shows at the reference, where P is known. Points it
+    # covers stay as they are in this step.
     noise = np.median(abs(at(values, interpolant.nodes) - interpolant.values))
     clear = abs(exact) * width > 10 * noise
-    at_marks = (at(values, problem.marks) - centre[-len(problem.marks) :]) / width[-len(problem.marks) :]
+    at_marks = (at(values, problem.marks) - centre[-len(problem.marks) :]) / width[
+        -len(problem.marks) :
+    ]
     return angles[clear], exact[clear], float(max(abs(exact).max(), abs(at_marks).max()))
 
 
 def _peaks(height: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """Local maxima of samples: (indices, offset of the vertex of the parabola through three samples, within half a step)."""
+    """Local maxima of samples: (indices, offset of the vertex of the parabola through three
+    samples, within half a step).
+    """
     peaks = np.nonzero((height[1:-1] >= height[:-2]) & (height[1:-1] > height[2:]))[0] + 1
     before, here, after = height[peaks - 1], height[peaks], height[peaks + 1]
     bend = before - 2 * here + after
@@ -222,7 +267,8 @@ def _peaks(height: Floats) -> tuple[NDArray[np.int64], Floats]:
 
 
 def _alternation(reference: Floats, own: Floats, angles: Floats, errors: Floats) -> Floats:
-    """The next reference: as many points as before, alternating in sign, each error at least as large as the level was.
+    """The next reference: as many points as before, alternating in sign, each error at least as
+    large as the level was.
 
     The old points are candidates too, so there are always enough; the level can then only rise.
     """
@@ -245,25 +291,34 @@ def _strongest(angles: Floats, errors: Floats) -> tuple[Floats, Floats]:
 
 
 def _thinned(angles: Floats, heights: Floats, count: int) -> Floats:
-    """`count` of the alternating points: neighbouring pairs go, or one at an end, where that leaves the smallest gap.
+    """`count` of the alternating points: neighbouring pairs go, or one at an end, where that leaves
+    the smallest gap.
 
-    All of them are good enough for the level to rise. Choosing by gap, not by height, keeps the density even: heights
-    differ by many orders while the reference is far from level, and following them leaves holes in which P explodes.
+    All of them are good enough for the level to rise. Choosing by gap, not by height, keeps the
+    density even: heights differ by many orders while the reference is far from level, and following
+    them leaves holes in which P explodes.
     """
     while (excess := len(angles) - count) > 0:
         if excess % 2:
-            low, high = (heights[0], angles[1]), (heights[-1], np.pi - angles[-2])  # the lower one, of equal ones the closer
+            low, high = (
+                (heights[0], angles[1]),
+                (heights[-1], np.pi - angles[-2]),
+            )  # the lower one, of equal ones the closer
             kept = slice(1, None) if low < high else slice(None, -1)
             angles, heights = angles[kept], heights[kept]
             continue
-        gaps = np.concatenate([[2 * angles[2]], angles[3:] - angles[:-3], [2 * (np.pi - angles[-3])]])
+        gaps = np.concatenate(
+            [[2 * angles[2]], angles[3:] - angles[:-3], [2 * (np.pi - angles[-3])]]
+        )
         stays = _without_pairs(np.argsort(gaps, kind="stable"), len(angles), max(1, excess // 4))
         angles, heights = angles[stays], heights[stays]
     return angles
 
 
 def _without_pairs(order: NDArray[np.int64], count: int, pairs: int) -> NDArray[np.bool_]:
-    """Mask over `count` points without the first `pairs` pairs (i, i + 1) in `order` that do not touch one another."""
+    """Mask over `count` points without the first `pairs` pairs (i, i + 1) in `order` that do not
+    touch one another.
+    """
     gone = np.zeros(count + 2, np.bool_)
     for i in order:
         if pairs and not gone[i : i + 4].any():

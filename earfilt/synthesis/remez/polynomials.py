@@ -1,9 +1,11 @@
-"""Cosine polynomials P(w) = a[0] + a[1] cos w + ... + a[n] cos nw: through given values, at any angle, as coefficients, as samples.
+"""Cosine polynomials P(w) = a[0] + a[1] cos w + ... + a[n] cos nw: through given values, at any
+angle, as coefficients, as samples.
 
 References
 ----------
-Berrut, J.-P. & Trefethen, L. N. (2004). Barycentric Lagrange interpolation. SIAM Review 46, 501-517.
-Filip, S.-I. (2016). A robust and scalable implementation of the Parks-McClellan algorithm for designing FIR filters.
+Berrut, J.-P. & Trefethen, L. N. (2004). Barycentric Lagrange interpolation. SIAM Review 46,
+501-517. Filip, S.-I. (2016). A robust and scalable implementation of the Parks-McClellan algorithm
+for designing FIR filters.
     ACM Trans. Math. Softw. 43, 7.
 """
 
@@ -41,9 +43,10 @@ class _Places(NamedTuple):
 def _differences(places: _Places, block: slice, nodes: _Places) -> Floats:
     """2·(cos(nodes) - cos(angles)) as a matrix, a row for each angle in the block.
 
-    As differences of sin² in the lower half of the axis and of cos² in the upper one: cos(w) itself is flat at 0 and π, and its
-    rounding would swallow the spacing of the nodes there. The factor is the inverse capacity of the interval -1..1:
-    products over well-placed nodes then neither grow nor fade.
+    As differences of sin² in the lower half of the axis and of cos² in the upper one: cos(w) itself
+    is flat at 0 and π, and its rounding would swallow the spacing of the nodes there. The factor is
+    the inverse capacity of the interval -1..1: products over well-placed nodes then neither grow
+    nor fade.
     """
     low, high = places.low[block, None], places.high[block, None]
     half = int(np.searchsorted(low[:, 0], 2.0))
@@ -60,7 +63,8 @@ def _blocks(count: int, width: int) -> list[slice]:
 
 
 def barycentric_weights(nodes: Floats) -> Floats:
-    """1 / prod_j |x[k] - x[j]| up to a common factor, x = cos(nodes): (len(nodes),), largest below 2.
+    """1 / prod_j |x[k] - x[j]| up to a common factor, x = cos(nodes): (len(nodes),), largest below
+    2.
 
     Products of thousands of factors are kept as mantissa and exponent.
     """
@@ -74,7 +78,9 @@ def barycentric_weights(nodes: Floats) -> Floats:
 
 
 def _products(factors: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """|Product| of each row as (mantissa in 0.5..1, exponent of 2). 32 factors at a time cannot leave the range of float64."""
+    """|Product| of each row as (mantissa in 0.5..1, exponent of 2). 32 factors at a time cannot
+    leave the range of float64.
+    """
     width = factors.shape[1] // 32
     product = np.ones((len(factors), width + 1))
     for start in range(0, 32 * width, width or 1):
@@ -95,13 +101,17 @@ def evaluate(interpolant: Interpolant, angles: Floats) -> Floats:
             terms = _differences(places, block, node_places)
             np.reciprocal(terms, out=terms)
             # einsum and not BLAS: the sums must not depend on the number of threads.
-            out[block] = np.einsum("ij,j->i", terms, weighted) / np.einsum("ij,j->i", terms, weights)
+            out[block] = np.einsum("ij,j->i", terms, weighted) / np.einsum(
+                "ij,j->i", terms, weights
+            )
     after = np.clip(np.searchsorted(nodes, angles), 0, len(nodes) - 1)
     return np.where(nodes[after] == angles, values[after], out)
 
 
 def coefficients(interpolant: Interpolant, degree: int) -> Floats:
-    """Coefficients of P: a discrete cosine transform of its values at Chebyshev points, (degree + 1,)."""
+    """Coefficients of P: a discrete cosine transform of its values at Chebyshev points, (degree +
+    1,).
+    """
     count = _fast_length(degree + 2)
     angles = (np.arange(count, dtype=np.float64) + 0.5) * (np.pi / count)
     values = evaluate(interpolant, angles)
@@ -135,7 +145,9 @@ def at(values: Floats, angles: Floats) -> Floats:
 
 
 def between(values: Floats, index: NDArray[np.int64], offset: Floats) -> Floats:
-    """`values` between samples by Lagrange interpolation over seven neighbours; P is even about both ends."""
+    """`values` between samples by Lagrange interpolation over seven neighbours; P is even about
+    both ends.
+    """
     padded = np.concatenate([values[3:0:-1], values, values[-2:-5:-1]])
     total = np.zeros(len(index))
     for k in range(-3, 4):

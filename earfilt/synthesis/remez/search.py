@@ -1,15 +1,23 @@
 """The smallest even degree at which a cosine polynomial stays inside a tolerance band.
 
-One exchange step often proves a degree too small, and the first polynomial found inside the band proves it large enough; only the two
-degrees on either side of the smallest one are carried to convergence.
+One exchange step often proves a degree too small, and the first polynomial found inside the band
+proves it large enough; only the two degrees on either side of the smallest one are carried to
+convergence.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from earfilt.synthesis.remez.exchange import (
+    Levelled,
+    Problem,
+    chebyshev_points,
+    exchange,
+    scaled_reference,
+    search_intervals,
+)
 from earfilt.synthesis.remez.polynomials import sample
-from earfilt.synthesis.remez.exchange import Levelled, Problem, chebyshev_points, exchange, scaled_reference, search_intervals
 
 __all__ = ["smallest_even_degree"]
 
@@ -37,7 +45,8 @@ def smallest_even_degree(
     problem
         The band.
     start
-        A solution of a similar problem, of a degree that is thought to be near; None: nothing is known.
+        A solution of a similar problem, of a degree that is thought to be near; None: nothing is
+        known.
     below
         What is known of a degree that is too small.
     largest
@@ -50,7 +59,8 @@ def smallest_even_degree(
     best
         Feasible; or, where no degree tried was, the one nearest to it.
     below
-        The largest degree that was found not feasible, two below `best` if resolution is 0; None if none was tried.
+        The largest degree that was found not feasible, two below `best` if resolution is 0; None if
+        none was tried.
     """
     above: Levelled | None = None
     nearest: Levelled | None = None
@@ -87,7 +97,8 @@ def _next_degree(below: Levelled | None, above: Levelled | None, largest: int) -
 def _step(level: Levelled) -> int:
     """The next degree to try when only one side of the bracket is known.
 
-    At corners the error falls as 1/degree, elsewhere faster; close to the end a short step is the cheaper one.
+    At corners the error falls as 1/degree, elsewhere faster; close to the end a short step is the
+    cheaper one.
     """
     if not level.feasible and level.lower <= 1.0:  # rounding decided, not the degree
         return 2 * (level.degree * 3 // 4)
@@ -100,7 +111,9 @@ def _step(level: Levelled) -> int:
 
 
 def _solve(problem: Problem, degree: int, start: Levelled | None) -> Levelled:
-    """`exchange` from what is known of another degree or, where that is cheap, from scratch; what sampling gives if they fail."""
+    """`exchange` from what is known of another degree or, where that is cheap, from scratch; what
+    sampling gives if they fail.
+    """
     lower = 0.0
     if degree <= _LARGEST_EXCHANGE:
         starts = [] if start is None else [scaled_reference(start.reference, degree)]
@@ -116,8 +129,9 @@ def _solve(problem: Problem, degree: int, start: Levelled | None) -> Levelled:
 def _sampled(problem: Problem, degree: int, lower: float) -> Levelled:
     """The cosine series of the band's centre, kept up to half the degree and then faded out.
 
-    Far from the best at corners, but polynomials of half the degree come out as they are, so the error is at most a few times
-    the smallest one of half the degree (de la Vallée Poussin), and no rounding builds up.
+    Far from the best at corners, but polynomials of half the degree come out as they are, so the
+    error is at most a few times the smallest one of half the degree (de la Vallée Poussin), and no
+    rounding builds up.
     """
     intervals = search_intervals(degree)
     centre, width = problem.grid(intervals)

@@ -8,8 +8,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earfilt.audio.containers import aiff
 from earfilt.audio import probe
+from earfilt.audio.containers import aiff
 from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.source import open_source
 from earfilt.chains.request import FilterSpec
@@ -33,7 +33,9 @@ def source(tmp_path):
 def apply(source, destination, **options):
     fir = source.with_name("one.npy")
     np.save(fir, np.array([1.0]))
-    return filter_file(FileJob(str(source), str(destination), "a", FilterSpec(str(fir)), Options(**options)))
+    return filter_file(
+        FileJob(str(source), str(destination), "a", FilterSpec(str(fir)), Options(**options))
+    )
 
 
 def test_chunks_are_carried_and_others_read_the_file(source, tmp_path):
@@ -60,10 +62,17 @@ def test_no_metadata_leaves_them_behind(source, tmp_path):
 @pytest.mark.parametrize("channels", [1, 2, 5])
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "DOUBLE"])
 def test_a_few_frames_stay_as_few(tmp_path, subtype, channels):
-    """libsndfile's first header has a chunk more than its last one; what stuck out behind the samples was read as samples."""
+    """libsndfile's first header has a chunk more than its last one; what stuck out behind the
+    samples was read as samples.
+    """
     for frames in (1, 2, 7):
         source, out = tmp_path / f"{frames}.aiff", tmp_path / f"{frames}-out.aiff"
-        soundfile.write(source, np.random.default_rng(0).uniform(-0.5, 0.5, (frames, channels)), 8000, subtype=subtype)
+        soundfile.write(
+            source,
+            np.random.default_rng(0).uniform(-0.5, 0.5, (frames, channels)),
+            8000,
+            subtype=subtype,
+        )
         apply(source, out, precision="float64")
         np.testing.assert_array_equal(soundfile.read(out)[0], soundfile.read(source)[0])
         assert struct.unpack(">I", out.read_bytes()[4:8])[0] == out.stat().st_size - 8

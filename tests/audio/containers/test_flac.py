@@ -27,7 +27,12 @@ def with_blocks(path, blocks, prefix=b"") -> None:
 
 
 def test_blocks_survive_a_splice_and_the_file_stays_readable(tmp_path):
-    picture = struct.pack(">II", 3, 9) + b"image/png" + struct.pack(">IIIIII", 0, 1, 1, 24, 0, 4) + b"data"
+    picture = (
+        struct.pack(">II", 3, 9)
+        + b"image/png"
+        + struct.pack(">IIIIII", 0, 1, 1, 24, 0, 4)
+        + b"data"
+    )
     blocks = [(6, picture), flac.comment_block([("TITLE", "x")], "me"), (6, picture)]
     with_blocks(tmp_path / "a.flac", blocks)
     assert blocks_of(tmp_path / "a.flac") == blocks
@@ -43,7 +48,9 @@ def test_a_splice_is_longer_by_the_size_of_the_blocks(tmp_path):
 
 
 def test_an_id3_tag_before_it_is_passed_over(tmp_path):
-    with_blocks(tmp_path / "a.flac", [(6, b"p")], prefix=b"ID3\4\0\0" + bytes([0, 0, 1, 2]) + bytes(130))
+    with_blocks(
+        tmp_path / "a.flac", [(6, b"p")], prefix=b"ID3\4\0\0" + bytes([0, 0, 1, 2]) + bytes(130)
+    )
     assert (6, b"p") in blocks_of(tmp_path / "a.flac")
 
 
@@ -68,4 +75,6 @@ def test_comments_are_read_as_the_standard_says():
 @given(st.binary(max_size=200), st.integers(0, 2**32 - 1))
 def test_any_comment_block_ends(content, size):
     for data in (content, struct.pack("<I", size) + content):
-        assert sum(len(key) + len(value) for key, value in flac.parse_comments(data)) <= 4 * len(data)
+        assert sum(len(key) + len(value) for key, value in flac.parse_comments(data)) <= 4 * len(
+            data
+        )

@@ -33,7 +33,13 @@ def pages(data: bytes) -> list[bytes]:
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
 def test_every_page_gets_the_serial_and_its_checksum(subtype):
     file = io.BytesIO()
-    soundfile.write(file, np.random.default_rng(0).uniform(-0.1, 0.1, 30_000), 48_000, format="OGG", subtype=subtype)
+    soundfile.write(
+        file,
+        np.random.default_rng(0).uniform(-0.1, 0.1, 30_000),
+        48_000,
+        format="OGG",
+        subtype=subtype,
+    )
     before = pages(file.getvalue())
     ogg.set_serials(file, 0x12345678)
     after = pages(file.getvalue())

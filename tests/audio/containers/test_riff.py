@@ -31,7 +31,11 @@ def wav(tmp_path):
 
 def test_chunks_on_both_sides_are_kept_in_order(wav):
     before = chunk(b"bext", bytes(602)) + chunk(b"iXML", b"<x/>") + chunk(b"JUNK", b"1234")
-    after = chunk(b"LIST", b"INFO" + chunk(b"IENG", b"me\0")) + chunk(b"id3 ", b"ID3") + chunk(b"cue ", b"\1\0\0\0")
+    after = (
+        chunk(b"LIST", b"INFO" + chunk(b"IENG", b"me\0"))
+        + chunk(b"id3 ", b"ID3")
+        + chunk(b"cue ", b"\1\0\0\0")
+    )
     metadata = probe(wav(wav_bytes(SAMPLES, before=before, after=after))).metadata
     assert [c.id for c in metadata.before] == [b"bext", b"iXML"]
     assert [c.id for c in metadata.after] == [b"LIST", b"id3 ", b"cue "]
@@ -70,7 +74,9 @@ def test_metadata_beyond_the_limit_are_left_behind_and_named(wav, monkeypatch):
 
 
 def test_a_chunk_whose_name_would_hide_the_samples_from_other_readers_is_left_behind(wav):
-    info = probe(wav(wav_bytes(SAMPLES, before=chunk(b"\x01\x00\xa0\x7f", b"x") + chunk(b"cart", b"y"))))
+    info = probe(
+        wav(wav_bytes(SAMPLES, before=chunk(b"\x01\x00\xa0\x7f", b"x") + chunk(b"cart", b"y")))
+    )
     assert [c.id for c in info.metadata.before] == [b"cart"]
     assert "has no legible name" in info.warnings[0]
 
@@ -125,7 +131,14 @@ def test_damaged_headers_are_named(wav, change, match):
 def test_rf64_takes_its_size_from_ds64(wav):
     plain = wav_bytes(SAMPLES, data_size=0xFFFFFFFF)
     ds64 = chunk(b"ds64", struct.pack("<QQQI", 0, SAMPLES.nbytes, len(SAMPLES), 0))
-    data = b"RF64" + struct.pack("<I", 0xFFFFFFFF) + b"WAVE" + ds64 + plain[12:] + chunk(b"iXML", b"<y/>")
+    data = (
+        b"RF64"
+        + struct.pack("<I", 0xFFFFFFFF)
+        + b"WAVE"
+        + ds64
+        + plain[12:]
+        + chunk(b"iXML", b"<y/>")
+    )
     info = probe(wav(data))
     assert (info.container, info.frames, info.missing) == ("RF64", 500, 0)
     assert info.metadata.after[0].data == b"<y/>"
@@ -138,10 +151,20 @@ def test_rf64_takes_its_size_from_ds64(wav):
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_any_bytes_end_in_chunks_or_in_an_audio_error(tmp_path_factory, data):
-    whole = bytearray(wav_bytes(SAMPLES, before=chunk(b"LIST", b"INFO" + chunk(b"INAM", b"x\0")), after=chunk(b"id3 ", b"abc")))
+    whole = bytearray(
+        wav_bytes(
+            SAMPLES,
+            before=chunk(b"LIST", b"INFO" + chunk(b"INAM", b"x\0")),
+            after=chunk(b"id3 ", b"abc"),
+        )
+    )
     for _ in range(data.draw(st.integers(0, 6))):
         at = data.draw(st.integers(0, 120))
-        whole[at : at + 4] = data.draw(st.sampled_from([b"\0\0\0\0", b"\xff\xff\xff\xff", b"data", b"fmt ", b"LIST", b"\x01\x02\x03\x04"]))
+        whole[at : at + 4] = data.draw(
+            st.sampled_from(
+                [b"\0\0\0\0", b"\xff\xff\xff\xff", b"data", b"fmt ", b"LIST", b"\x01\x02\x03\x04"]
+            )
+        )
     del whole[data.draw(st.integers(12, len(whole))) :]
     path = tmp_path_factory.getbasetemp() / "fuzzed.wav"
     path.write_bytes(whole)

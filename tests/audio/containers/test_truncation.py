@@ -49,7 +49,11 @@ def test_an_au_stream_promises_nothing(tmp_path):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from([b"FORM\0\0\0\0AIFF", b"caff\0\1\0\0", b".snd", b"OggS"]), st.binary(max_size=300), st.integers(0, 2**63))
+@given(
+    st.sampled_from([b"FORM\0\0\0\0AIFF", b"caff\0\1\0\0", b".snd", b"OggS"]),
+    st.binary(max_size=300),
+    st.integers(0, 2**63),
+)
 def test_any_bytes_end(tmp_path_factory, magic, body, size):
     path = tmp_path_factory.getbasetemp() / "promise.bin"
     path.write_bytes(magic + body + b"data" + struct.pack(">Q", size) + body + bytes(12))

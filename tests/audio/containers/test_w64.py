@@ -22,7 +22,13 @@ def test_what_libsndfile_writes(path, subtype):
     soundfile.write(path, x, 44_100, subtype=subtype)
     with open_reader(str(path)) as reader:
         info = reader.info
-        assert (info.container, info.subtype, info.fs, info.channels, info.frames) == ("W64", subtype, 44_100, 3, 333)
+        assert (info.container, info.subtype, info.fs, info.channels, info.frames) == (
+            "W64",
+            subtype,
+            44_100,
+            3,
+            333,
+        )
         np.testing.assert_array_equal(reader.read(1000), soundfile.read(path, dtype=info.dtype)[0])
 
 
@@ -38,7 +44,12 @@ def test_sizes_that_lie(path):
     soundfile.write(path, np.zeros(1000), 8000, subtype="PCM_16")
     data = path.read_bytes()
     at = data.index(b"data\xf3\xac") + 16
-    for size, frames, missing in ((0, 1000, 0), (24, 1000, 0), (2**64 - 1, 1000, 0), (2**40, 1000, (2**40 - 24) // 2 - 1000)):
+    for size, frames, missing in (
+        (0, 1000, 0),
+        (24, 1000, 0),
+        (2**64 - 1, 1000, 0),
+        (2**40, 1000, (2**40 - 24) // 2 - 1000),
+    ):
         path.write_bytes(data[:at] + struct.pack("<Q", size) + data[at + 8 :])
         info = probe(str(path))
         assert (info.frames, info.missing) == (frames, missing)

@@ -9,13 +9,20 @@ import soundfile
 
 from earfilt.audio import open_reader
 from earfilt.audio.containers import wav
-from earfilt.audio.formats import Extensible, Target
 from earfilt.audio.containers.riff import Chunk
+from earfilt.audio.formats import Extensible, Target
 from earfilt.errors import AudioError
 from tests.audio.foreign import run, sox_samples
 from tests.tools import need
 
-SUBTYPES = {"PCM_U8": "int16", "PCM_16": "int16", "PCM_24": "int32", "PCM_32": "int32", "FLOAT": "float32", "DOUBLE": "float64"}
+SUBTYPES = {
+    "PCM_U8": "int16",
+    "PCM_16": "int16",
+    "PCM_24": "int32",
+    "PCM_32": "int32",
+    "FLOAT": "float32",
+    "DOUBLE": "float64",
+}
 CHUNKS = (Chunk(b"bext", bytes(602)), Chunk(b"odd ", b"abc"))
 
 
@@ -42,9 +49,22 @@ def write(path, target: Target, data: np.ndarray, **options) -> list[str]:
 @pytest.mark.parametrize("known", [True, False])
 def test_others_read_what_was_written(tmp_path, container, subtype, known):
     path, data = tmp_path / "a.wav", block(subtype)
-    write(path, Target(container, subtype, 44_100, 3), data, frames=len(data) if known else None, before=CHUNKS, after=CHUNKS)
+    write(
+        path,
+        Target(container, subtype, 44_100, 3),
+        data,
+        frames=len(data) if known else None,
+        before=CHUNKS,
+        after=CHUNKS,
+    )
     info = soundfile.info(path)
-    assert (info.format, info.subtype, info.frames, info.samplerate, info.channels) == (container, subtype, 333, 44_100, 3)
+    assert (info.format, info.subtype, info.frames, info.samplerate, info.channels) == (
+        container,
+        subtype,
+        333,
+        44_100,
+        3,
+    )
     np.testing.assert_array_equal(soundfile.read(path, dtype=SUBTYPES[subtype])[0], data)
     full_scale = 1.0 if data.dtype.kind == "f" else 2.0 ** (8 * data.dtype.itemsize - 1)
     np.testing.assert_allclose(sox_samples(path), data / full_scale, atol=2**-30)
@@ -52,7 +72,9 @@ def test_others_read_what_was_written(tmp_path, container, subtype, known):
     with open_reader(str(path)) as reader:
         np.testing.assert_array_equal(reader.read(1000), data)
         metadata = reader.info.metadata
-    if container == "RF64":  # libsndfile finds no samples behind an odd chunk of RF64, so that it goes to the end
+    if (
+        container == "RF64"
+    ):  # libsndfile finds no samples behind an odd chunk of RF64, so that it goes to the end
         assert (metadata.before, metadata.after) == (CHUNKS[:1], (CHUNKS[1], *CHUNKS))
     else:
         assert (metadata.before, metadata.after) == (CHUNKS, CHUNKS)
@@ -92,7 +114,9 @@ def test_the_ambisonic_identifier_follows_the_subtype(tmp_path):
 def test_a_wav_of_unknown_length_becomes_rf64_in_place(tmp_path, monkeypatch):
     path, data = tmp_path / "a.wav", block("PCM_16", 1000)
     monkeypatch.setattr(wav, "SIZE_WORD", 4000)
-    notes = write(path, Target("WAV", "PCM_16", 8000, 3), data, frames=None, before=CHUNKS[:1], after=CHUNKS)
+    notes = write(
+        path, Target("WAV", "PCM_16", 8000, 3), data, frames=None, before=CHUNKS[:1], after=CHUNKS
+    )
     assert "RF64" in notes[0]
     info = soundfile.info(path)
     assert (info.format, info.frames) == ("RF64", 1000)
@@ -114,7 +138,9 @@ def test_sizes_beyond_four_gigabytes_are_stated_in_ds64():
 @pytest.mark.parametrize("frames", [2**30 - 100, 2**30])
 def test_the_border_of_wav(frames):
     assert wav.fits(Target("WAV", "PCM_16", 8000, 2), frames, (), ()) == (frames < 2**30)
-    assert not wav.fits(Target("WAV", "PCM_16", 8000, 2), frames, (Chunk(b"id3 ", bytes(1000)),), ())
+    assert not wav.fits(
+        Target("WAV", "PCM_16", 8000, 2), frames, (Chunk(b"id3 ", bytes(1000)),), ()
+    )
 
 
 class Pipe(io.RawIOBase):
@@ -130,7 +156,9 @@ class Pipe(io.RawIOBase):
 @pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64"])
 def test_a_pipe_gets_its_final_header_first(container):
     pipe, data = Pipe(), block("PCM_16")
-    writer = wav.WavWriter(pipe, Target(container, "PCM_16", 8000, 3), frames=333, seekable=False, after=CHUNKS)
+    writer = wav.WavWriter(
+        pipe, Target(container, "PCM_16", 8000, 3), frames=333, seekable=False, after=CHUNKS
+    )
     writer.write(data)
     writer.finish()
     np.testing.assert_array_equal(soundfile.read(io.BytesIO(pipe.data), dtype="int16")[0], data)
@@ -140,7 +168,9 @@ def test_a_pipe_gets_its_final_header_first(container):
 @pytest.mark.parametrize("container", ["WAV", "RF64"])
 def test_a_pipe_of_unknown_length_is_marked_as_a_stream(tmp_path, container):
     pipe, data = Pipe(), block("PCM_16")
-    writer = wav.WavWriter(pipe, Target(container, "PCM_16", 8000, 3), frames=None, seekable=False, after=CHUNKS)
+    writer = wav.WavWriter(
+        pipe, Target(container, "PCM_16", 8000, 3), frames=None, seekable=False, after=CHUNKS
+    )
     writer.write(data)
     writer.finish()
     assert pipe.data.endswith(data.tobytes())

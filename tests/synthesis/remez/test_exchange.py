@@ -5,7 +5,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from earfilt.synthesis.remez.exchange import Levelled, Problem, chebyshev_points, exchange, scaled_reference
+from earfilt.synthesis.remez.exchange import (
+    Levelled,
+    Problem,
+    chebyshev_points,
+    exchange,
+    scaled_reference,
+)
 
 Floats = NDArray[np.float64]
 CORNERS = np.array([0.6, 1.4, 2.2])
@@ -21,19 +27,25 @@ PROBLEM = Problem(bounds, CORNERS)
 
 
 def minimax(degree: int) -> float:
-    """Smallest error by linear programming on a dense grid: minimise t subject to |P - centre| <= t width."""
+    """Smallest error by linear programming on a dense grid: minimise t subject to |P - centre| <= t
+    width.
+    """
     angles = np.union1d(np.linspace(0.0, np.pi, 40 * degree), CORNERS)
     centre, width = bounds(angles)
     basis = np.cos(np.outer(angles, np.arange(degree + 1)))
     above, below = np.column_stack([basis, -width]), np.column_stack([-basis, -width])
     cost = np.r_[np.zeros(degree + 1), 1.0]
-    found = linprog(cost, np.vstack([above, below]), np.r_[centre, -centre], bounds=(None, None), method="highs")
+    found = linprog(
+        cost, np.vstack([above, below]), np.r_[centre, -centre], bounds=(None, None), method="highs"
+    )
     assert found.status == 0
     return float(found.fun)
 
 
 def converged(degree: int) -> Levelled:
-    """The exchange carried to the end: the band is scaled so that an error of 1 is not in reach and the early exit not taken."""
+    """The exchange carried to the end: the band is scaled so that an error of 1 is not in reach and
+    the early exit not taken.
+    """
     small = minimax(degree) * 0.999
     tight = Problem(lambda angles: (bounds(angles)[0], bounds(angles)[1] * small), CORNERS)
     found = exchange(tight, degree, chebyshev_points(degree))
@@ -47,7 +59,9 @@ def converged(degree: int) -> Levelled:
 @pytest.mark.parametrize("degree", [8, 24, 41])
 def test_level_bounds_the_minimax_error_of_linear_programming(degree: int) -> None:
     found, best = converged(degree), minimax(degree)
-    assert found.lower <= best * (1 + 2e-3)  # the programme's grid is coarser: its optimum may lie a little low
+    assert found.lower <= best * (
+        1 + 2e-3
+    )  # the programme's grid is coarser: its optimum may lie a little low
     assert found.upper >= best * (1 - 1e-9)
     assert found.lower == pytest.approx(best, rel=0.02)
 

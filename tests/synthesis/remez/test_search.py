@@ -27,7 +27,9 @@ def test_the_band_holds_on_a_grid_much_finer_than_the_search() -> None:
 
 def test_a_good_start_changes_the_time_but_not_the_result() -> None:
     best, _ = smallest_even_degree(PROBLEM, largest=1024)
-    again, below = smallest_even_degree(PROBLEM, start=best._replace(degree=best.degree + 10), largest=1024)
+    again, below = smallest_even_degree(
+        PROBLEM, start=best._replace(degree=best.degree + 10), largest=1024
+    )
     assert again.degree == best.degree
     assert below is not None
     assert below.degree == best.degree - 2
