@@ -6,6 +6,7 @@
     ├── UsageError (ValueError)       exit code 2: wrong usage, or a refusal before any work
     │   ├── UnknownNameError          a filter that does not exist; names the nearest ones
     │   └── DtypeError (TypeError)    a tensor that no filter can take
+    ├── DataError (ValueError)        exit code 2: what a data file contains cannot be used
     └── AudioError (OSError)          exit code 1: a file that is missing, damaged, or cannot be
     written
 
@@ -33,6 +34,28 @@ class UnknownNameError(UsageError):
 
 class DtypeError(UsageError, TypeError):
     """A tensor whose dtype no filter can take (integers, complex numbers)."""
+
+
+class DataError(EarfiltError, ValueError):
+    """What a data file contains cannot be used: an entry of the catalogue, a curve, a FIR.
+
+    Attributes
+    ----------
+    subject : str
+        The file or entry, printable.
+    reason : str
+        What is wrong with it, and what helps.
+    """
+
+    exit_code = 2
+
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(subject, reason)
+        self.subject = printable(subject)
+        self.reason = printable(reason)
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.reason}"
 
 
 class AudioError(EarfiltError, OSError):

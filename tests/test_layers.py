@@ -107,11 +107,11 @@ def loaded(code: str) -> set[str]:
 
 def test_designing_a_filter_loads_numpy_alone() -> None:
     every = (
-        "for ear in ears(): realise(FilterSpec(ear.full_name), 48000), "
+        "for ear in entries(): realise(FilterSpec(ear.full_name), 48000), "
         "published(FilterSpec(ear.full_name), 48000)"
     )
     modules = loaded(
-        "from earfilt.ears.catalogue import ears; from earfilt.chains.build import "
+        "from earfilt.ears.catalogue import entries; from earfilt.chains.build import "
         f"FilterSpec, published, realise\n{every}"
     )
     assert "numpy" in modules

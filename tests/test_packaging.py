@@ -13,7 +13,7 @@ from tests.tools import single_threaded
 
 CODE = (
     "import earfilt, earfilt.ears.catalogue as c, sys; print(earfilt.__file__); "
-    "print(len(c.ears()), c.table('goode1994').sha256)"
+    "print(len(c.entries()), c.find('middle-ear:goode1994').table().sha256)"
 )
 
 
@@ -59,9 +59,9 @@ def test_wheel_runs_from_another_directory(built: Path, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     where, facts = run.stdout.splitlines()
     assert where.startswith(str(built))
-    from earfilt.ears import catalogue
+    from earfilt.ears import catalogue, shipped
 
-    assert facts == f"{len(catalogue.ears())} {catalogue.table('goode1994').sha256}"
+    assert facts == f"{len(catalogue.entries())} {shipped.table('goode1994').sha256}"
 
 
 def test_sdist_holds_the_tables(built: Path) -> None:

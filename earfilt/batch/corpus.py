@@ -56,7 +56,10 @@ class Batch:
         for name in ("exists", "in_place", "full_scale", "full_scale_spl"):
             del settings[name]
         tables = {
-            table.id: table.sha256 for member in request.check(self.spec) for table in member.tables
+            table.id: table.sha256
+            for member in request.check(self.spec)
+            if member.ear is not None
+            for table in member.ear.tables
         }
         return {
             "version": __version__,

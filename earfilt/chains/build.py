@@ -7,7 +7,6 @@ here a name becomes its ear, and everything ends as a ``Fir``. torch has no part
 import os
 import shlex
 import threading
-from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from earfilt.arrays import Floats
-from earfilt.chains.request import FilterSpec, Member, Settings, check, is_path, settings
-from earfilt.ears import catalogue, curve
+from earfilt.chains.request import FilterSpec, Member, check, is_path, settings
+from earfilt.ears import curve
 from earfilt.ears.curve import PublishedCurve
-from earfilt.ears.kinds import documented
-from earfilt.ears.kinds.measured import curve_target
 from earfilt.ears.target import Target
 from earfilt.errors import UsageError, printable
-from earfilt.synthesis.deviation import deviation
 from earfilt.synthesis import passes
+from earfilt.synthesis.deviation import deviation
 from earfilt.synthesis.fir import Fir
 
 if TYPE_CHECKING:
@@ -32,48 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["FilterSpec", "check", "published", "realise"]
 
 
-def _headphone(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Target:
-    return documented.headphone(fs)
-
-
-def _middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Target:
-    assert isinstance(ear, catalogue.Ear)
-    return documented.middle_ear(
-        fs,
-        ear.variant,
-        normalize_gain=options["normalize_gain"],
-    )
-
-
-def _outer_middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Target:
-    assert isinstance(ear, catalogue.Ear)
-    return documented.outer_middle_ear(
-        fs,
-        flow=options["flow"],
-        fhigh=options["fhigh"],
-        convention=options["convention"],
-        **ear.parameters,
-    )
-
-
-def _curve(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Target:
-    if isinstance(ear, catalogue.Ear):
-        table = catalogue.table(ear.tables[0])
-        freqs, gain_db = table.frequencies, table.columns["gain_db"]
-    else:
-        from earfilt.files import curves
-
-        freqs, gain_db = (tuple(column.tolist()) for column in curves.read_curve(ear))
-    axis, beyond = options["interpolation"], options["beyond"]
-    return curve_target(fs, freqs, gain_db, interpolation=axis, beyond=beyond)
-
-
-_BUILD: Mapping[str, Callable[[catalogue.Ear | Path, float, Settings], Target]] = {
-    "headphone": _headphone,
-    "middle-ear": _middle_ear,
-    "outer-middle-ear": _outer_middle_ear,
-    "curve": _curve,
-}
 _Stamps = tuple[tuple[int, int], ...]
 _lock = threading.Lock()
 
@@ -116,10 +71,7 @@ def _file_stamps(spec: FilterSpec) -> _Stamps:
 def _targets(spec: FilterSpec, fs: float, stamps: _Stamps) -> tuple[Target | None, ...]:
     """The target of each member; None for a FIR."""
     return tuple(
-        None
-        if member.kind == "fir"
-        else _BUILD[member.kind](member.source, fs, settings(member, spec))
-        for member in check(spec)
+        None if member.ear is None else member.ear.at(fs, **spec.given()) for member in check(spec)
     )
 
 
@@ -236,17 +188,14 @@ def _by_tolerance(
 def _meta(spec: FilterSpec, chain: list[Member], designs: "list[Design]") -> dict[str, Any]:
     """JSON-able facts about what was made."""
     options = [settings(member, spec) for member in chain]
-    tables = [table for member in chain for table in member.tables]
+    ears = [member.ear for member in chain if member.ear is not None]
+    sources = [source for ear in ears for source in ear.sources]
+    tables = [table for ear in ears for table in ear.tables]
     meta: dict[str, Any] = {
         "filter": "+".join(member.name for member in chain),
         "command": _command(spec),
-        "variant": _joined(
-            [
-                m.source.variant or None if isinstance(m.source, catalogue.Ear) else None
-                for m in chain
-            ]
-        ),
-        "source": [table.facts["source"]["citation"] for table in tables],
+        "variant": _joined([ear.entry.variant or None for ear in ears]),
+        "source": [source.citation for source in sources],
         "table_sha256": {table.id: table.sha256 for table in tables},
         "order": _joined([o.get("order") for o in options]),
     }

@@ -6,33 +6,25 @@ knows a filter by name.
 """
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from earfilt.ears import catalogue
+from earfilt.ears import catalogue, kinds
+from earfilt.ears.ear import Ear
 from earfilt.errors import UsageError, printable
 
 Settings = dict[str, Any]
 
 MAX_ORDER = 131_072
-_DESIGN = {"order": 512, "tolerance": None, "phase": "minimum"}
-# The options of each kind of ear beside its name, with their defaults.
-OPTIONS: Mapping[str, Settings] = {
-    "headphone": _DESIGN,
-    "middle-ear": {**_DESIGN, "normalize_gain": True},
-    "outer-middle-ear": {
-        **_DESIGN,
-        "order": 4096,
-        "phase": "zero",
-        "convention": "published",
-        "flow": 20.0,
-        "fhigh": 16_000.0,
-    },
-    "curve": {**_DESIGN, "interpolation": "log", "beyond": "hold"},
-    "fir": {"latency": None},
-}
+_FIR_OPTIONS = {"latency": None}
+
+
+def options_of(kind: str) -> Settings:
+    """The options of a kind of filter beside its name, with their defaults."""
+    if kind == "fir":
+        return dict(_FIR_OPTIONS)
+    return {option.name: option.default for option in kinds.kind(kind).declared}
 
 
 @dataclass(frozen=True)
@@ -88,16 +80,7 @@ class Member:
 
     name: str
     kind: str
-    source: catalogue.Ear | Path
-
-    @property
-    def tables(self) -> list[catalogue.Table]:
-        """The tables it reads."""
-        return (
-            [catalogue.table(t) for t in self.source.tables]
-            if isinstance(self.source, catalogue.Ear)
-            else []
-        )
+    ear: Ear | None
 
 
 def members(name: str) -> list[Member]:
@@ -133,14 +116,18 @@ def _member(piece: str) -> Member:
         )
     if is_path(piece):
         return _from_path(piece)
-    ear = catalogue.find(piece)
-    return Member(ear.full_name, ear.kind, ear)
+    ear = catalogue.ear(piece)
+    return Member(ear.name, ear.kind, ear)
 
 
 def _from_path(name: str) -> Member:
-    from earfilt.files import firs
+    from earfilt.ears.kinds.measured import Measured
+    from earfilt.files import curves, firs
 
-    return Member(name, "fir" if firs.holds_fir(name) else "curve", Path(name))
+    if firs.holds_fir(name):
+        return Member(name, "fir", None)
+    freqs, gain_db = curves.read_curve(name)
+    return Member(name, "curve", Measured.of(Path(name), freqs.tolist(), gain_db.tolist()))
 
 
 def check(spec: FilterSpec) -> list[Member]:
@@ -161,7 +148,7 @@ def check(spec: FilterSpec) -> list[Member]:
         )
     found = members(spec.name)
     for option in spec.given():
-        if not any(option in OPTIONS[member.kind] for member in found):
+        if not any(option in options_of(member.kind) for member in found):
             raise UsageError(
                 f"'{printable(spec.name)}' has no option "
                 f"--{option.replace('_', '-')}{_owners(option)}"
@@ -171,11 +158,12 @@ def check(spec: FilterSpec) -> list[Member]:
 
 def _owners(option: str) -> str:
     names = {"fir": "FIR files", "curve": "a curve"}
-    owners = [names.get(kind, kind) for kind, options in OPTIONS.items() if option in options]
+    owners = [names.get(kind, kind) for kind in (*kinds.NAMES, "fir") if option in options_of(kind)]
     return f"; it belongs to {', '.join(owners)}"
 
 
 def settings(member: Member, spec: FilterSpec) -> Settings:
     """The member's options: those given where it has them, else its defaults."""
-    own = OPTIONS[member.kind]
-    return {**own, **{name: value for name, value in spec.given().items() if name in own}}
+    if member.ear is not None:
+        return member.ear.settings(spec.given())
+    return {name: spec.given().get(name, default) for name, default in _FIR_OPTIONS.items()}

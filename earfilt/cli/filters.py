@@ -4,13 +4,14 @@ import json
 import shutil
 import sys
 import textwrap
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from earfilt.chains.request import OPTIONS
 from earfilt.ears import catalogue
-from earfilt.ears.catalogue import Ear
+from earfilt.ears.ear import Ear
+from earfilt.ears.entry import Entry
 from earfilt.errors import UsageError
 
 
@@ -32,16 +33,24 @@ def filters(
     """
     if bibtex and as_json:
         raise UsageError("--bibtex and --json exclude each other")
-    ears = catalogue.ears() if name is None else (catalogue.find(name),)
+    if name is not None:
+        ear = catalogue.ear(name)
+        if bibtex:
+            _print(_bibtex((ear.entry,)))
+        elif as_json:
+            _print(_json(_facts(ear)))
+        else:
+            _print_ear(ear)
+        return 0
+    entries = catalogue.entries()
     if bibtex:
-        _print(_bibtex(ears))
+        _print(_bibtex(entries))
     elif as_json:
-        found = [_facts(ear) for ear in ears]
-        _print(json.dumps(found if name is None else found[0], indent=1, ensure_ascii=False) + "\n")
-    elif name is None:
-        _print_overview(ears)
+        _print(_json([_facts(catalogue.of_entry(entry)) for entry in entries]))
     else:
-        _print_ear(ears[0])
+        _print_overview(entries)
+    for problem in catalogue.problems():
+        print(f"earfilt: warning: {problem}", file=sys.stderr)
     return 0
 
 
@@ -49,73 +58,76 @@ def _print(text: str) -> None:
     sys.stdout.write(text)
 
 
-def _bibtex(ears: tuple[Ear, ...]) -> str:
+def _json(facts: Any) -> str:
+    return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+
+
+def _bibtex(entries: tuple[Entry, ...]) -> str:
     """Each source once."""
-    entries = [
-        catalogue.table(table).facts["source"].get("bibtex", "").strip()
-        for ear in ears
-        for table in ear.tables
-    ]
-    return "\n\n".join(dict.fromkeys(filter(None, entries))) + "\n"
+    texts = [source.bibtex.strip() for entry in entries for source in entry.sources]
+    return "\n\n".join(dict.fromkeys(filter(None, texts))) + "\n"
 
 
 def _facts(ear: Ear) -> dict[str, Any]:
-    tables = [catalogue.table(table) for table in ear.tables]
-    low, high = _range(ear)
+    entry, (low, high) = ear.entry, ear.range_hz
     return {
-        "name": ear.full_name,
-        "default": ear.default,
-        "variants": _variants(ear),
-        "summary": ear.summary,
-        "kind": ear.kind,
-        "parameters": dict(ear.parameters),
+        "name": ear.name,
+        "default": entry.default,
+        "variants": _variants(entry),
+        "summary": entry.summary,
+        "title": entry.title,
+        "kind": entry.kind,
+        "group": entry.group,
+        "quantity": entry.quantity,
+        "unit": entry.unit,
+        "scale": entry.scale,
+        "start": entry.start or None,
+        "end": entry.end or None,
+        "side": entry.side,
+        "species": entry.species,
         "lowest_hz": low,
         "highest_hz": high,
+        "caveats": entry.caveats,
+        "parameters": dict(entry.parameters),
+        "options": [option.name for option in ear.options],
+        "sources": [asdict(source) for source in entry.sources],
+        "points": {"frequency_hz": ear.points.freqs, "gain_db": ear.points.gain_db},
         "tables": [
-            {
-                "id": table.id,
-                **{k: v for k, v in table.facts.items() if k != "ear"},
-                "sha256": table.sha256,
-                "points": table.columns,
-            }
-            for table in tables
+            {"id": table.id, "sha256": table.sha256, "points": table.columns}
+            for table in ear.tables
         ],
     }
 
 
-def _variants(ear: Ear) -> list[str]:
+def _variants(entry: Entry) -> list[str]:
     """Variants of the same name, the default one first."""
-    return [other.variant for other in catalogue.ears() if other.name == ear.name and other.variant]
-
-
-def _range(ear: Ear) -> tuple[float, float]:
-    """Lowest and highest frequency (Hz) that all tables of an ear have."""
-    columns = [catalogue.table(table).frequencies for table in ear.tables]
-    return max(map(min, columns)), min(map(max, columns))
+    return [
+        other.variant for other in catalogue.entries() if other.name == entry.name and other.variant
+    ]
 
 
 # All of them
 
 
-def _print_overview(ears: tuple[Ear, ...]) -> None:
+def _print_overview(entries: tuple[Entry, ...]) -> None:
     if sys.stdout.isatty():
-        _print_grid(ears)
+        _print_grid(entries)
         return
     header = ("name", "default", "what", "lowest_hz", "highest_hz", "source")
     rows = [
         (
-            ear.full_name,
-            "yes" if ear.default else "no",
-            ear.summary,
-            *(f"{end:g}" for end in _range(ear)),
-            _short_sources(ear),
+            entry.full_name,
+            "yes" if entry.default else "no",
+            entry.summary,
+            *(f"{end:g}" for end in _range(entry)),
+            _short_sources(entry),
         )
-        for ear in ears
+        for entry in entries
     ]
     _print("".join("\t".join(row) + "\n" for row in (header, *rows)))
 
 
-def _print_grid(ears: tuple[Ear, ...]) -> None:
+def _print_grid(entries: tuple[Entry, ...]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -124,10 +136,10 @@ def _print_grid(ears: tuple[Ear, ...]) -> None:
     grid.add_column("name", no_wrap=True)
     grid.add_column("what it is, source")
     grid.add_column("range", no_wrap=True, justify="right")
-    for ear in ears:
-        low, high = _range(ear)
-        about = Text.assemble(ear.summary, "\n", (_short_sources(ear), "dim"))
-        grid.add_row(ear.full_name, about, f"{low:.0f}-{high:.0f} Hz")
+    for entry in entries:
+        low, high = _range(entry)
+        about = Text.assemble(entry.summary, "\n", (_short_sources(entry), "dim"))
+        grid.add_row(entry.full_name, about, f"{low:.0f}-{high:.0f} Hz")
     console = Console(highlight=False, markup=False)
     console.print(grid)
     console.print(
@@ -135,50 +147,57 @@ def _print_grid(ears: tuple[Ear, ...]) -> None:
     )
 
 
-def _short_sources(ear: Ear) -> str:
+def _range(entry: Entry) -> tuple[float, float]:
+    return catalogue.of_entry(entry).range_hz
+
+
+def _short_sources(entry: Entry) -> str:
     from earfilt.chains.describe import short_citation
 
-    return "; ".join(
-        short_citation(catalogue.table(table).facts["source"]["citation"]) for table in ear.tables
-    )
+    return "; ".join(short_citation(source.citation) for source in entry.sources)
 
 
 # One of them
 
 
 def _print_ear(ear: Ear) -> None:
-    low, high = _range(ear)
+    entry, (low, high) = ear.entry, ear.range_hz
     facts = {
-        "name": ear.full_name,
-        "what": ear.summary,
+        "name": ear.name,
+        "what": entry.summary,
+        "title": entry.title,
+        "from": entry.start,
+        "to": entry.end,
+        "quantity": entry.quantity,
+        "unit": entry.unit,
+        "scale": entry.scale,
         "range": f"{low:g}-{high:g} Hz",
-        "variants": ", ".join(_variants(ear)) or "none",
-        "options": ", ".join("--" + option.replace("_", "-") for option in OPTIONS[ear.kind]),
+        "variants": ", ".join(_variants(entry)) or "none",
+        "options": ", ".join(option.flag for option in ear.options),
     }
     _print_facts(facts)
-    for table in map(catalogue.table, ear.tables):
-        source = table.facts["source"]
-        about = {
-            "table": table.facts["title"],
-            "unit": table.facts["unit"],
-            "source": source["citation"],
-        }
+    for caveat in entry.caveats:
+        _print_facts({"caveat": caveat})
+    for source in entry.sources:
         _print("#\n")
-        _print_facts(
-            about | {key: source[key] for key in ("where", "doi", "provenance") if key in source}
-        )
-        _print(",".join(table.columns) + "\n")
-        _print(
-            "".join(
-                ",".join(map(_digits, row)) + "\n"
-                for row in zip(*table.columns.values(), strict=True)
-            )
-        )
+        _print_facts({"source": source.citation})
+        shown = ("where", "doi", "checked", "provenance", "licence")
+        _print_facts({key: getattr(source, key) for key in shown})
+    for columns in [table.columns for table in ear.tables] or [_points(ear)]:
+        _print(",".join(columns) + "\n")
+        rows = zip(*columns.values(), strict=True)
+        _print("".join(",".join(map(_digits, row)) + "\n" for row in rows))
+
+
+def _points(ear: Ear) -> dict[str, tuple[float, ...]]:
+    return {"frequency_hz": ear.points.freqs, "gain_db": ear.points.gain_db}
 
 
 def _print_facts(facts: dict[str, str]) -> None:
     """Comment lines, wrapped where a person reads them."""
     for label, text in facts.items():
+        if not text:
+            continue
         line = f"# {label}: {text}"
         if sys.stdout.isatty():
             line = textwrap.fill(

@@ -285,12 +285,7 @@ def default_fs(specs: "list[FilterSpec]") -> float:
     from earfilt.chains.request import check
     from earfilt.files.firs import read_fir
 
-    paths = [
-        member.source
-        for spec in specs
-        for member in check(spec)
-        if member.kind == "fir" and isinstance(member.source, Path)
-    ]
+    paths = [member.name for spec in specs for member in check(spec) if member.ear is None]
     rates = (read_fir(path).fs for path in paths)
     return next((rate for rate in rates if rate is not None), _DEFAULT_FS)
 

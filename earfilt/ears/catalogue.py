@@ -1,159 +1,175 @@
-"""The published tables and the ears made of them: data with provenance, no formula.
+"""The ears by name: those that come with the package, and the user's own.
 
-A table is two files in ``data/tables/``: ``ID.csv`` (a header line, then numbers; ``#`` comments)
-and ``ID.toml`` (title, unit, source, and an ``[[ear]]`` entry for each filter made of it). Adding
-one takes no line of code: an ear of kind ``"curve"`` reads the columns
-``frequency_hz,gain_db``.
+Adding one takes no line of code: a TOML, and a CSV where there is a table
+(``earfilt.ears.entry``). A bad entry is an error of that entry: it is among ``problems()``, and
+every other ear is found as before.
 """
 
-import csv
-import hashlib
-import importlib
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from earfilt.errors import UnknownNameError, printable
+from earfilt.ears import kinds
+from earfilt.ears.ear import Ear
+from earfilt.ears.entry import Entry, read_entries
+from earfilt.ears.shipped import directory
+from earfilt.errors import DataError, EarfiltError, UnknownNameError, UsageError, printable
 
-
-@dataclass(frozen=True)
-class Table:
-    """One published table.
-
-    Attributes
-    ----------
-    id : str
-        File name without its ending.
-    columns : mapping of str to tuple of float
-        By header name; ``frequency_hz`` comes first, in Hz, ascending.
-    facts : mapping
-        The TOML: ``title``, ``quantity`` (the column that matters most), ``unit``, ``source``
-        (``citation``, ``where``, ``bibtex``, …).
-    sha256 : str
-        Hash of the CSV file's bytes.
-    """
-
-    id: str
-    columns: Mapping[str, tuple[float, ...]]
-    facts: Mapping[str, Any]
-    sha256: str
-
-    @property
-    def frequencies(self) -> tuple[float, ...]:
-        """Column ``frequency_hz``, Hz."""
-        return self.columns["frequency_hz"]
+__all__ = ["Entry", "ear", "entries", "find", "problems", "read_path", "user_directory"]
 
 
 @dataclass(frozen=True)
-class Ear:
-    """A filter by name: which table, which kind of formula, which parameters.
-
-    Attributes
-    ----------
-    name, variant : str
-        ``NAME[:VARIANT]``; an ear without variants has an empty one.
-    kind : str
-        The formula: ``"headphone"``, ``"middle-ear"``, ``"outer-middle-ear"`` or ``"curve"``.
-    tables : tuple of str
-        Ids of the tables it reads, the main one first.
-    default : bool
-        The variant meant by the bare name.
-    parameters : mapping
-        Arguments of the class that the variant fixes.
-    """
-
-    name: str
-    variant: str
-    kind: str
-    tables: tuple[str, ...]
-    summary: str
-    default: bool
-    parameters: Mapping[str, Any]
-
-    @property
-    def full_name(self) -> str:
-        """``NAME:VARIANT``, or ``NAME`` where there are no variants."""
-        return f"{self.name}:{self.variant}" if self.variant else self.name
+class _Found:
+    entries: tuple[Entry, ...] = ()
+    problems: tuple[DataError, ...] = ()
 
 
-def directory() -> Path:
-    """The folder of tables, in a wheel, an sdist or an editable install."""
-    return Path(importlib.import_module("earfilt.data.tables").__path__[0])
-
-
-@cache
-def table(table_id: str) -> Table:
-    """Read one table.
-
-    Raises
-    ------
-    KeyError
-        No such table.
-    """
-    csv_file = directory() / f"{table_id}.csv"
-    if not csv_file.is_file():
-        raise KeyError(table_id)
-    raw = csv_file.read_bytes()
-    lines = [
-        line
-        for line in raw.decode("utf-8").splitlines()
-        if line.strip() and not line.startswith("#")
-    ]
-    header, *rows = csv.reader(lines)
-    columns = dict(zip(header, zip(*(map(float, row) for row in rows), strict=True), strict=True))
-    facts = tomllib.loads((directory() / f"{table_id}.toml").read_text("utf-8"))
-    return Table(table_id, columns, facts, hashlib.sha256(raw).hexdigest())
-
-
-@cache
-def table_ids() -> tuple[str, ...]:
-    """Ids of all tables, sorted."""
-    return tuple(
-        sorted(
-            f.name.removesuffix(".toml") for f in directory().iterdir() if f.name.endswith(".toml")
-        )
-    )
-
-
-@cache
-def ears() -> tuple[Ear, ...]:
-    """All ears: by name, the default variant first."""
-    found = [
-        Ear(
-            name=entry["name"],
-            variant=entry.get("variant", ""),
-            kind=entry["kind"],
-            tables=(table_id, *([entry["with_table"]] if "with_table" in entry else [])),
-            summary=entry.get("summary", table(table_id).facts["title"]),
-            default=entry.get("default", "variant" not in entry),
-            parameters=entry.get("parameters", {}),
-        )
-        for table_id in table_ids()
-        for entry in table(table_id).facts.get("ear", [])
-    ]
+def entries() -> tuple[Entry, ...]:
+    """All ears that can be used, the user's own included: by name, the default variant first."""
+    found = (*_shipped().entries, *_users().entries)
     return tuple(sorted(found, key=lambda ear: (ear.name, not ear.default, ear.variant)))
 
 
-def find(name: str) -> Ear:
-    """The ear of a name ``NAME[:VARIANT]``.
+def problems() -> tuple[DataError, ...]:
+    """What is wrong with the entries that cannot be used."""
+    return (*_shipped().problems, *_users().problems)
+
+
+def user_directory() -> Path:
+    """The folder of the user's own entries, which need not exist."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_path("earfilt", appauthor=False), "ears")
+
+
+def find(name: str) -> Entry:
+    """The entry of a name ``NAME[:VARIANT]``.
 
     Raises
     ------
     UnknownNameError
         No such ear; the message suggests the nearest names.
+    DataError
+        There is one, but its files are damaged.
 
     Examples
     --------
     >>> find("middle-ear").full_name
     'middle-ear:lopezpoveda2001'
     """
-    for ear in ears():
-        if name == ear.full_name or (ear.default and name == ear.name):
-            return ear
+    for folder in (_shipped, _users):
+        for entry in folder().entries:
+            if found := _named(entry, name):
+                return found
+    stem = name.partition(":")[0]
+    for problem in problems():
+        if stem in (Path(problem.subject).stem, problem.subject.partition(":")[0]):
+            raise problem
     raise UnknownNameError(f"no filter is called '{printable(name)}'; {_suggestion(name)}")
+
+
+def _named(entry: Entry, name: str) -> Entry | None:
+    """The entry, if it goes by this name; with the argument that the name brings."""
+    if name == entry.full_name or (entry.default and name == entry.name):
+        return entry
+    stem, colon, argument = name.partition(":")
+    if entry.arguments and stem == entry.name and colon:
+        return replace(entry, variant=argument)
+    return None
+
+
+def ear(name: str) -> Ear:
+    """The ear of a name.
+
+    Raises
+    ------
+    UnknownNameError, DataError
+        As ``find``.
+    UsageError
+        The argument in the name is none.
+    """
+    return of_entry(find(name))
+
+
+def of_entry(entry: Entry) -> Ear:
+    """The ear of an entry.
+
+    Raises
+    ------
+    DataError, UsageError
+    """
+    return kinds.kind(entry.kind).read(entry)
+
+
+def read_path(path: str | os.PathLike[str], name: str = "") -> Entry:
+    """The entry of a TOML of the user's, with its CSV beside it.
+
+    Parameters
+    ----------
+    path : path
+    name : str
+        Which of its ears, where it holds several.
+
+    Raises
+    ------
+    DataError
+        The file is no such entry.
+    UsageError
+        It holds several ears, and the name is none of them.
+    """
+    path = Path(path)
+    found = read_entries(path)
+    for entry in found:
+        _check(entry)
+    chosen = [entry for entry in found if not name or _named(entry, name)]
+    if len(chosen) == 1:
+        return chosen[0]
+    names = ", ".join(entry.full_name for entry in found)
+    if not found:
+        raise DataError(path.name, "holds no [[ear]]")
+    raise UsageError(f"{printable(os.fspath(path))} holds {names}; name one of them after a ':'")
+
+
+def _check(entry: Entry) -> None:
+    """Refuse an entry that cannot be used, as an error of this entry."""
+    if entry.kind not in kinds.NAMES:
+        raise DataError(
+            entry.full_name, f"kind is '{entry.kind}'; there are {', '.join(kinds.NAMES)}"
+        )
+    if entry.arguments:
+        return
+    try:
+        of_entry(entry)
+    except DataError:
+        raise
+    except (EarfiltError, KeyError, TypeError, ValueError) as error:
+        raise DataError(entry.full_name, str(error)) from error
+
+
+@cache
+def _shipped() -> _Found:
+    return _read_folder(directory())
+
+
+@cache
+def _users() -> _Found:
+    return _read_folder(user_directory())
+
+
+def _read_folder(folder: Path) -> _Found:
+    """All entries of a folder, and what is wrong with the rest."""
+    good: list[Entry] = []
+    bad: list[DataError] = []
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            for entry in read_entries(path):
+                _check(entry)
+                good.append(entry)
+        except DataError as error:
+            bad.append(error)
+    return _Found(tuple(good), tuple(bad))
 
 
 def _suggestion(name: str) -> str:
@@ -161,11 +177,13 @@ def _suggestion(name: str) -> str:
     import difflib
 
     stem = name.partition(":")[0]
-    siblings = [ear.full_name for ear in ears() if ear.variant and ear.name == stem]
-    known = sorted({name for ear in ears() for name in (ear.name, ear.full_name)})
+    every = entries()
+    siblings = [entry.full_name for entry in every if entry.variant and entry.name == stem]
+    known = sorted({name for entry in every for name in (entry.name, entry.full_name)})
     near = siblings or difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    if near:
-        return (
-            "did you mean " + ", ".join(near[:-1]) + (" or " if near[:-1] else "") + near[-1] + "?"
-        )
-    return "'earfilt filters' lists them"
+    return f"did you mean {_listed(near)}?" if near else "'earfilt filters' lists them"
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last

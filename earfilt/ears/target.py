@@ -5,15 +5,16 @@ A ``Target`` is a value and needs numpy alone. Where its functions take arrays, 
 and gradients reach the numbers. It has no order and no phase: those belong to a design.
 """
 
-import math
-from dataclasses import dataclass
-from typing import Protocol
+from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from earfilt.arrays import Array, Floats
-from earfilt.ears.curve import PublishedCurve
 from earfilt.errors import UsageError
+
+if TYPE_CHECKING:
+    from earfilt.ears.curve import PublishedCurve
 
 # Share of fs up to which a published point can be met.
 POINTS_UP_TO = 0.45
@@ -75,12 +76,18 @@ class Target:
         UsageError
             No point lies at or below 0.45·fs.
         """
+        import numpy as np
+
         # A user's curve may hold numbers whose ratios leave the range of float64; what comes of
         # them is zero or inf, and no warning.
         with np.errstate(all="ignore"):
             return self._curve(self.numbers if numbers is None else numbers)
 
     def _curve(self, numbers: Floats) -> PublishedCurve:
+        import numpy as np
+
+        from earfilt.ears.curve import PublishedCurve
+
         freqs, amplitude = self.nodes(self.freqs, numbers)
         points = np.array([f for f in self.published_hz if f <= POINTS_UP_TO * self.fs])
         if not len(points):
@@ -99,22 +106,3 @@ class Target:
         if self.normalize_gain:
             return 1.0 / highest_point
         return 1.0 if self.peak is None else self.peak / highest_node
-
-
-def checked_fs(fs: float) -> float:
-    """A sampling rate in Hz, or UsageError where it is none."""
-    if (
-        isinstance(fs, bool)
-        or not isinstance(fs, (int, float, np.integer, np.floating))
-        or not math.isfinite(fs)
-        or fs <= 0
-    ):
-        raise UsageError(f"fs is {fs!r}; it must be a positive, finite sampling rate in Hz")
-    return fs
-
-
-def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    """``value``, or UsageError where it is not among ``allowed``."""
-    if value not in allowed:
-        raise UsageError(f"{name} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
-    return value

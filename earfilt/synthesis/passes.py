@@ -8,7 +8,8 @@ from typing import Generic, NamedTuple
 import numpy as np
 
 from earfilt.arrays import Array, Floats, namespace
-from earfilt.ears.target import Target, choice
+from earfilt.ears.options import choice
+from earfilt.ears.target import Target
 from earfilt.errors import UsageError
 from earfilt.synthesis.phase import forward_backward, minimum_phase
 from earfilt.synthesis.sampling import firwin2

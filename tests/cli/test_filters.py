@@ -13,10 +13,10 @@ import soundfile
 
 from earfilt import cli
 from earfilt.chains import build as spec
-from earfilt.ears import catalogue
+from earfilt.ears import catalogue, shipped
 from tests.tools import need, single_threaded
 
-NAMES = [ear.full_name for ear in catalogue.ears()]
+NAMES = [ear.full_name for ear in catalogue.entries()]
 
 
 def run(*arguments):
@@ -47,7 +47,7 @@ def test_one_filter_as_text_is_facts_and_points(name, capsys):
     out = capsys.readouterr().out
     facts = [line for line in out.splitlines() if line.startswith("#")]
     data = [line for line in out.splitlines() if not line.startswith("#")]
-    ear = catalogue.find(name)
+    ear = catalogue.ear(name)
     assert f"# name: {name}" in facts
     for part in (
         "# what:",
@@ -59,7 +59,7 @@ def test_one_filter_as_text_is_facts_and_points(name, capsys):
         "# provenance:",
     ):
         assert any(fact.startswith(part) for fact in facts)
-    assert len(data) == sum(len(catalogue.table(table).frequencies) + 1 for table in ear.tables)
+    assert len(data) == sum(len(table.frequencies) + 1 for table in ear.tables)
     assert data[0].startswith("frequency_hz,")
 
 
@@ -71,7 +71,7 @@ def test_the_points_keep_every_digit(capsys):
         skiprows=0,
         comments=["#", "frequency_hz"],
     )
-    table = catalogue.table("pralong1996")
+    table = shipped.table("pralong1996")
     assert np.array_equal(rows, np.column_stack([table.frequencies, table.columns["gain"]]))
 
 
@@ -83,7 +83,7 @@ def test_json_of_one_and_of_all(capsys):
     one = json.loads(capsys.readouterr().out)
     assert one == next(entry for entry in found if entry["name"] == "middle-ear:lopezpoveda2001")
     assert one["variants"] == ["lopezpoveda2001", "goode1994", "jepsen2008"]
-    assert one["tables"][0]["unit"] == "m/s at 0 dB SPL"
+    assert one["unit"] == "m/s at 0 dB SPL"
     assert one["tables"][0]["points"]["frequency_hz"][0] == 100
 
 
@@ -94,7 +94,9 @@ def test_bibtex(capsys):
     assert out.startswith("@article{moore1997,")
     run("filters", "--bibtex")
     everything = capsys.readouterr().out
-    assert everything.count("@") == len({table for ear in catalogue.ears() for table in ear.tables})
+    assert everything.count("@") == len(
+        {source.bibtex for entry in catalogue.entries() for source in entry.sources}
+    )
     assert everything.count("{") == everything.count("}")
 
 
@@ -124,7 +126,7 @@ def test_in_a_terminal_no_name_is_cut(columns):
 def with_one_table_more(tmp_path, monkeypatch) -> None:
     """A copy of the tables with two files more; and no line of code."""
     tables = tmp_path / "tables"
-    shutil.copytree(str(catalogue.directory()), tables)
+    shutil.copytree(str(shipped.directory()), tables)
     (tables / "nobody2026.csv").write_text(
         "# Nobody (2026)\nfrequency_hz,gain_db\n100,-10\n1000,0\n3000,12\n10000,-5\n"
     )
@@ -135,7 +137,7 @@ def with_one_table_more(tmp_path, monkeypatch) -> None:
         '[[ear]]\nname = "cat-ear"\nkind = "curve"\nsummary = "the ear of a cat"\n'
     )
     monkeypatch.setattr(catalogue, "directory", lambda: tables)
-    caches = (catalogue.table, catalogue.table_ids, catalogue.ears, spec._realise)
+    caches = (catalogue._shipped, spec._realise)
     for cached in caches:
         cached.cache_clear()
     yield

@@ -4,18 +4,23 @@ import math
 
 import pytest
 
-from earfilt.ears import catalogue
-from earfilt.errors import UnknownNameError
+from earfilt.ears import catalogue, shipped
+from earfilt.ears.catalogue import Entry
+from earfilt.errors import DataError, UnknownNameError
 
 
-@pytest.mark.parametrize("table_id", catalogue.table_ids())
-def test_every_table_has_data_and_provenance(table_id: str) -> None:
-    table = catalogue.table(table_id)
-    assert list(table.frequencies) == sorted(set(table.frequencies))
-    assert all(math.isfinite(value) for column in table.columns.values() for value in column)
-    assert table.facts["quantity"] in table.columns
-    assert {"title", "unit", "source"} <= table.facts.keys()
-    assert {"citation", "where", "provenance", "bibtex"} <= table.facts["source"].keys()
+@pytest.mark.parametrize("entry", catalogue.entries(), ids=lambda entry: entry.full_name)
+def test_every_entry_has_data_and_provenance(entry: Entry) -> None:
+    ear = catalogue.of_entry(entry)
+    assert ear.points.freqs
+    assert all(map(math.isfinite, ear.points.gain_db))
+    assert entry.title
+    assert entry.unit
+    for source in ear.sources:
+        assert source.citation
+        assert source.where
+        assert source.provenance
+        assert source.bibtex
 
 
 @pytest.mark.parametrize(
@@ -30,7 +35,7 @@ def test_every_table_has_data_and_provenance(table_id: str) -> None:
     ],
 )
 def test_number_of_rows(table_id: str, rows: int) -> None:
-    assert len(catalogue.table(table_id).frequencies) == rows
+    assert len(shipped.table(table_id).frequencies) == rows
 
 
 @pytest.mark.parametrize(
@@ -68,5 +73,5 @@ def test_unknown_names_are_printed_safely() -> None:
 
 
 def test_unknown_table() -> None:
-    with pytest.raises(KeyError):
-        catalogue.table("nothing")
+    with pytest.raises(DataError, match=r"nothing\.csv: cannot read"):
+        shipped.table("nothing")

@@ -8,12 +8,12 @@ import pytest
 import torch
 from scipy.interpolate import PchipInterpolator
 
-from earfilt.ears import catalogue, interpolation
+from earfilt.ears import interpolation, shipped
 
 TABLES = [
-    (catalogue.table("moore_middle_ear"), "middle_ear_1997_db"),
-    (catalogue.table("ansi2007_outer_ear"), "diffuse_field_db"),
-    (catalogue.table("pralong1996"), "gain"),
+    (shipped.table("moore_middle_ear"), "middle_ear_1997_db"),
+    (shipped.table("ansi2007_outer_ear"), "diffuse_field_db"),
+    (shipped.table("pralong1996"), "gain"),
 ]
 every_library = pytest.mark.parametrize(
     "array", [np.asarray, torch.from_numpy], ids=["numpy", "torch"]

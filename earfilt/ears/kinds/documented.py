@@ -1,21 +1,35 @@
 """The three published ears: they differ by table, nodes and scale.
 
-Each function checks its arguments and gives a ``Target`` at one sampling rate.
+Each function checks its arguments and gives a ``Target`` at one sampling rate; the classes say the
+same as kinds of the catalogue.
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, Self
 
-import numpy as np
-
-from earfilt.arrays import Array, Floats, namespace
-from earfilt.ears import catalogue
+from earfilt.arrays import Array, Floats, floats, namespace
+from earfilt.ears.ear import Ear, Points
+from earfilt.ears.ends import with_ends
+from earfilt.ears.entry import Entry
 from earfilt.ears.interpolation import pchip
-from earfilt.ears.target import Target, checked_fs, choice
+from earfilt.ears.options import (
+    BEYOND,
+    DESIGN,
+    NORMALIZE_GAIN,
+    Option,
+    checked_fs,
+    choice,
+    with_defaults,
+)
+from earfilt.ears.shipped import table as shipped_table
+from earfilt.ears.table import Table
+from earfilt.ears.target import Target
 from earfilt.errors import UsageError
 
-__all__ = ["headphone", "middle_ear", "outer_middle_ear"]
+__all__ = ["KINDS", "headphone", "middle_ear", "outer_middle_ear"]
 
 CONVENTIONS = ("amt", "published")
 # Smallest linear gain a design sees; the smallest published one (relative to its table's maximum)
@@ -49,13 +63,13 @@ def headphone(fs: float) -> Target:
     ----------
     Pralong & Carlile (1996), J. Acoust. Soc. Am. 100, 3785-3793, Fig. 1(e).
     """
-    table = catalogue.table("pralong1996")
+    table = shipped_table("pralong1996")
     # All rows stay among the numbers; those at or above fs/2 are left out of the design (ruling 2).
     kept = _rows_below_nyquist(table.frequencies, checked_fs(fs))
     return Target(
         fs=fs,
-        freqs=np.array(table.frequencies),
-        numbers=np.array(table.columns["gain"]),
+        freqs=floats(table.frequencies),
+        numbers=floats(table.columns["gain"]),
         nodes=partial(_headphone_nodes, fs=fs, kept=kept),
         published_hz=table.frequencies[:kept],
     )
@@ -105,8 +119,8 @@ def middle_ear(fs: float, filter_type: str, *, normalize_gain: bool) -> Target:
     peak = JEPSEN_PEAK if filter_type == "jepsen2008" else None
     return Target(
         fs=fs,
-        freqs=np.array(freqs),
-        numbers=np.array(amplitude) / reference_gain,
+        freqs=floats(freqs),
+        numbers=floats(amplitude) / reference_gain,
         # From m/s at 0 dB SPL to m/s per Pa; a table scaled by its peak needs no unit.
         nodes=partial(
             _middle_ear_nodes, unit=reference_gain / REFERENCE_PRESSURE if peak is None else 1.0
@@ -125,12 +139,12 @@ def _middle_ear_nodes(freqs: Array, relative: Array, /, *, unit: float) -> tuple
 
 
 def _lopezpoveda2001() -> _Rows:
-    table = catalogue.table("lopezpoveda2001")
+    table = shipped_table("lopezpoveda2001")
     return list(zip(table.frequencies, table.columns["velocity_m_per_s"], strict=True))
 
 
 def _jepsen2008() -> _Rows:
-    table = catalogue.table("jepsen2008")
+    table = shipped_table("jepsen2008")
     return [
         (f, 1.0 / z) for f, z in zip(table.frequencies, table.columns["impedance"], strict=True)
     ]
@@ -140,7 +154,7 @@ def _goode1994() -> _Rows:
     """Peak velocity at 0 dB SPL from peak-to-peak displacement at 104 dB SPL, completed by the rows
     extrapolated in 2001.
     """
-    table = catalogue.table("goode1994")
+    table = shipped_table("goode1994")
     to_velocity = 1e-6 * 2.0 * math.pi * 10.0 ** (-104.0 / 20.0) * math.sqrt(2.0)
     measured = [
         (f, um * f * to_velocity)
@@ -222,11 +236,11 @@ def outer_middle_ear(
             f"flow is {flow!r} and fhigh is {fhigh!r}; the tables allow 20 <= flow < fhigh <= "
             "20000 Hz"
         )
-    freqs = flow + np.arange(math.floor(fhigh - flow + 1e-9) + 1.0)
+    freqs = flow + floats(range(math.floor(fhigh - flow + 1e-9) + 1))
     kept = int((freqs < fs / 2.0).sum())
     _need_two_rows(kept, fs, flow)
-    in_outer = set(catalogue.table("ansi2007_outer_ear").frequencies)
-    in_both = (f for f in catalogue.table("moore_middle_ear").frequencies if f in in_outer)
+    in_outer = set(shipped_table("ansi2007_outer_ear").frequencies)
+    in_both = (f for f in shipped_table("moore_middle_ear").frequencies if f in in_outer)
     return Target(
         fs=fs,
         freqs=freqs,
@@ -250,8 +264,8 @@ def _outer_middle_ear_nodes(
 
 
 def _table_pchip(freqs: Floats, table_id: str, column: str) -> Floats:
-    table = catalogue.table(table_id)
-    return pchip(freqs, np.array(table.frequencies), np.array(table.columns[column]))
+    table = shipped_table(table_id)
+    return pchip(freqs, floats(table.frequencies), floats(table.columns[column]))
 
 
 # -- what they share -----------------------------------------------------------------------------
@@ -279,3 +293,108 @@ def _between_ends(
     xp = namespace(freqs)
     zero = xp.zeros_like(freqs[:1])
     return xp.concat([zero, freqs, zero + fs / 2.0]), xp.concat([zero, gains, at_nyquist])
+
+
+# -- as kinds of the catalogue -------------------------------------------------------------------
+
+
+class _Documented(Ear):
+    """What the three share: their curve is that of their target, linear in amplitude."""
+
+    def magnitude(self, freqs: Floats, fs: float | None = None) -> Floats:
+        # A rate above all rows; outside them the documented rules depend on the rate, and a source
+        # that is asked without one holds its ends.
+        xp = namespace(freqs)
+        if fs is None:
+            fs = 4.0 * self.points.freqs[-1]
+            freqs = xp.clip(freqs, *self.range_hz)
+        target = self.at(fs, **self.settings({"normalize_gain": False}))
+        with xp.errstate(divide="ignore"):
+            return 20.0 * xp.log10(target.curve().aim(freqs))
+
+    def at(self, fs: float, **options: Any) -> Target:
+        options = self.settings(options)
+        return with_ends(self._target(fs, options), self.range_hz, options["beyond"])
+
+    @abstractmethod
+    def _target(self, fs: float, options: dict[str, Any]) -> Target:
+        """By the documented rules."""
+
+
+class Headphone(_Documented):
+    """Headphone plus outer ear (Pralong & Carlile 1996)."""
+
+    kind = "headphone"
+    declared = (*DESIGN, BEYOND)
+
+    @classmethod
+    def _read(cls, entry: Entry) -> Self:
+        table = entry.table()
+        table.require(["frequency_hz", "gain"], [])
+        return cls(entry=entry, points=_points(table.frequencies, table.columns["gain"]))
+
+    def _target(self, fs: float, options: dict[str, Any]) -> Target:
+        return headphone(fs)
+
+
+class MiddleEar(_Documented):
+    """Middle ear, eardrum pressure to stapes velocity."""
+
+    kind = "middle-ear"
+    declared = (*DESIGN, NORMALIZE_GAIN, BEYOND)
+
+    @classmethod
+    def _read(cls, entry: Entry) -> Self:
+        choice("filter_type", entry.variant, tuple(_STAPES_AMPLITUDES))
+        rows = _STAPES_AMPLITUDES[entry.variant]()
+        unit = 1.0 / REFERENCE_PRESSURE
+        if entry.variant == "jepsen2008":
+            unit = JEPSEN_PEAK / max(amplitude for _, amplitude in rows)
+        points = _points([f for f, _ in rows], [amplitude * unit for _, amplitude in rows])
+        return cls(entry=entry, points=points)
+
+    def _target(self, fs: float, options: dict[str, Any]) -> Target:
+        return middle_ear(fs, self.entry.variant, normalize_gain=options["normalize_gain"])
+
+
+class OuterMiddleEar(_Documented):
+    """Outer ear plus middle ear, as in models of loudness."""
+
+    kind = "outer-middle-ear"
+    keys = frozenset({"compensation_type", "field_type"})
+    declared = (
+        *with_defaults(DESIGN, order=4096, phase="zero"),
+        Option(
+            "convention",
+            "published",
+            "Outer+middle ear: the published dB once (default), or four times, as the AMT does.",
+            choices=("published", "amt"),
+        ),
+        Option("flow", 20.0, "Outer+middle ear: lowest frequency (20).", float, (), "HZ"),
+        Option("fhigh", 16_000.0, "Outer+middle ear: highest frequency (16000).", float, (), "HZ"),
+        BEYOND,
+    )
+
+    @classmethod
+    def _read(cls, entry: Entry) -> Self:
+        middle, outer = entry.table(0), entry.table(1)
+        first = _by_frequency(middle, _MIDDLE_EAR_COLUMN[entry.parameters["compensation_type"]])
+        second = _by_frequency(outer, _FIELD_COLUMN[entry.parameters["field_type"]])
+        gain_db = {f: db + second[f] for f, db in first.items() if f in second}
+        points = Points(freqs=tuple(gain_db), gain_db=tuple(gain_db.values()))
+        return cls(entry=entry, points=points)
+
+    def _target(self, fs: float, options: dict[str, Any]) -> Target:
+        own = {name: options[name] for name in ("flow", "fhigh", "convention")}
+        return outer_middle_ear(fs, **self.entry.parameters, **own)
+
+
+def _by_frequency(table: Table, column: str) -> dict[float, float]:
+    return dict(zip(table.frequencies, table.columns[column], strict=True))
+
+
+def _points(freqs: Sequence[float], amplitude: Sequence[float]) -> Points:
+    return Points(freqs=tuple(freqs), gain_db=tuple(20.0 * math.log10(a) for a in amplitude))
+
+
+KINDS = (Headphone, MiddleEar, OuterMiddleEar)

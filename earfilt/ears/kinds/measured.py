@@ -1,19 +1,108 @@
 """An ear from any curve: gains in dB at frequencies, the user's own or a table of the catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any, Self
 
-import numpy as np
-
-from earfilt.arrays import Array, namespace
+from earfilt.arrays import Array, Floats, floats, namespace
+from earfilt.ears.ear import Ear, Points
+from earfilt.ears.ends import dense_grid, fall_db
+from earfilt.ears.entry import Entry
 from earfilt.ears.interpolation import pchip
-from earfilt.ears.target import Target, checked_fs, choice
-from earfilt.errors import UsageError
+from earfilt.ears.options import BEYOND, DESIGN, Option, checked_fs, choice, with_defaults
+from earfilt.ears.table import FREQUENCY, Table
+from earfilt.ears.target import Target
+from earfilt.errors import DataError, UsageError
 
 INTERPOLATIONS = ("log", "linear")
-BEYOND = ("hold", "fall")
-FALL_DB_PER_OCTAVE = 12.0
-_GRID = 4096
+BEYOND_RULES = ("hold", "fall")
+BANDS = ("sd_db", "tol_lower_db", "tol_upper_db")
+_GAIN = {"gain_db": 1.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(Ear):
+    """A measured curve.
+
+    Attributes
+    ----------
+    interpolation : {'log', 'linear'}
+        Axis of the interpolation between its points.
+    beyond : {'hold', 'fall'}
+        The documented rule outside its ends.
+    """
+
+    interpolation: str = "log"
+    beyond: str = "hold"
+
+    kind = "curve"
+    keys = frozenset({"gain", "interpolation", "beyond"})
+    declared = (
+        *DESIGN,
+        Option(
+            "interpolation",
+            "log",
+            "Frequency axis on which a curve is interpolated (log).",
+            choices=INTERPOLATIONS,
+        ),
+        BEYOND,
+    )
+
+    @classmethod
+    def _read(cls, entry: Entry) -> Self:
+        if not entry.tables:
+            raise DataError(entry.full_name, "has no table: a CSV of the same name beside its TOML")
+        table, terms = entry.table(), entry.parameters.get("gain", _GAIN)
+        table.require([FREQUENCY, *terms], BANDS)
+        rules = {
+            name: choice(name, entry.parameters[name], allowed)
+            for name, allowed in (("interpolation", INTERPOLATIONS), ("beyond", BEYOND_RULES))
+            if name in entry.parameters
+        }
+        return cls(entry=entry, points=_points(table, terms), **rules)
+
+    @classmethod
+    def of(cls, path: Path, freqs: Sequence[float], gain_db: Sequence[float]) -> Self:
+        """The ear of a user's own curve: (N,) Hz and dB."""
+        entry = Entry(name=str(path), summary="a curve of your own")
+        return cls(entry=entry, points=Points(freqs=tuple(freqs), gain_db=tuple(gain_db)))
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        return with_defaults(self.declared, interpolation=self.interpolation, beyond=self.beyond)
+
+    def magnitude(self, freqs: Floats, fs: float | None = None) -> Floats:
+        return gain_db(
+            freqs,
+            floats(self.points.freqs),
+            floats(self.points.gain_db),
+            interpolation=self.interpolation,
+            beyond=self.beyond,
+        )
+
+    def at(self, fs: float, **options: Any) -> Target:
+        options = self.settings(options)
+        beyond = self.beyond if options["beyond"] == "documented" else options["beyond"]
+        return curve_target(
+            fs,
+            self.points.freqs,
+            self.points.gain_db,
+            interpolation=options["interpolation"],
+            beyond=beyond,
+        )
+
+
+def _points(table: Table, terms: Mapping[str, float]) -> Points:
+    """The gain as a sum of columns, each times its factor."""
+    columns = [table.columns[name] for name in terms]
+    gain = tuple(
+        sum(factor * value for factor, value in zip(terms.values(), row, strict=True))
+        for row in zip(*columns, strict=True)
+    )
+    bands = {name: table.columns[name] for name in BANDS if name in table.columns}
+    return Points(freqs=table.frequencies, gain_db=gain, bands=bands)
 
 
 def curve_target(
@@ -44,7 +133,7 @@ def curve_target(
     """
     checked_fs(fs)
     choice("interpolation", interpolation, INTERPOLATIONS)
-    choice("beyond", beyond, BEYOND)
+    choice("beyond", beyond, BEYOND_RULES)
     if sum(f < fs / 2.0 for f in freqs) < 2:
         raise UsageError(f"fs is {fs:g} Hz, but fewer than two points of the curve lie below fs/2")
     if interpolation == "log" and freqs[0] <= 0.0:
@@ -54,34 +143,28 @@ def curve_target(
         )
     return Target(
         fs=fs,
-        freqs=np.array(freqs, dtype=np.float64),
-        numbers=np.array(gain_db, dtype=np.float64),
-        nodes=partial(_nodes, fs=fs, logarithmic=interpolation == "log", falls=beyond == "fall"),
+        freqs=floats(freqs),
+        numbers=floats(gain_db),
+        nodes=partial(_nodes, fs=fs, interpolation=interpolation, beyond=beyond),
         published_hz=tuple(map(float, freqs)),
     )
 
 
 def _nodes(
-    freqs: Array, decibels: Array, /, *, fs: float, logarithmic: bool, falls: bool
+    freqs: Array, decibels: Array, /, *, fs: float, interpolation: str, beyond: str
 ) -> tuple[Array, Array]:
-    xp = namespace(freqs)
-    grid = _dense_grid(freqs, fs / 2.0)
-    inside = xp.clip(grid, freqs[0], freqs[-1])
-    x, nodes = (xp.log(inside), xp.log(freqs)) if logarithmic else (inside, freqs)
-    decibels = pchip(x, nodes, decibels)
-    if falls:
-        ratio = xp.where(
-            grid > freqs[-1], grid / inside, xp.where(grid < freqs[0], inside / grid, 1.0)
-        )
-        decibels = decibels - FALL_DB_PER_OCTAVE * xp.log2(ratio)
+    grid = dense_grid(freqs, fs / 2.0)
+    decibels = gain_db(grid, freqs, decibels, interpolation=interpolation, beyond=beyond)
     return grid, 10.0 ** (decibels / 20.0)
 
 
-def _dense_grid(freqs: Array, nyquist: float) -> Array:
-    """Frequencies from 0 to fs/2, dense on both axes and through every point: between them linear
-    interpolation does.
-    """
+def gain_db(at: Array, freqs: Array, decibels: Array, *, interpolation: str, beyond: str) -> Array:
+    """A curve through its points, dB: (N,) points, (M,) frequencies in Hz -> (M,)."""
     xp = namespace(freqs)
-    even = xp.linspace(0.0, nyquist, _GRID + 1, dtype=xp.float64, device=freqs.device)
-    octaves = 2.0 ** xp.linspace(-16.0, 0.0, _GRID, dtype=xp.float64, device=freqs.device)
-    return xp.unique(xp.concat([even, octaves * nyquist, freqs[freqs <= nyquist]]))
+    inside = xp.clip(at, freqs[0], freqs[-1])
+    x, nodes = (xp.log(inside), xp.log(freqs)) if interpolation == "log" else (inside, freqs)
+    decibels = pchip(x, nodes, decibels)
+    return decibels - fall_db(at, inside) if beyond == "fall" else decibels
+
+
+KINDS = (Measured,)

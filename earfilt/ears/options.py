@@ -1,0 +1,122 @@
+"""Options of ears: each kind of ear declares its own, once, and everything that knows of them reads
+the declaration: flags, defaults, checks, provenance and help.
+"""
+
+import math
+import numbers
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from earfilt.errors import UsageError, printable
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option, as a kind of ear declares it.
+
+    Attributes
+    ----------
+    name : str
+        As in Python: ``normalize_gain``.
+    default : object
+        What holds where nothing was given; None where the option is simply absent.
+    help : str
+        One line.
+    type : type
+        bool (a pair of flags), int, float or str.
+    choices : tuple of str
+        The words that are allowed.
+    metavar : str
+        Placeholder of the value in the help: ``HZ``.
+    """
+
+    name: str
+    default: Any
+    help: str
+    type: type = str
+    choices: tuple[str, ...] = ()
+    metavar: str = ""
+
+    @property
+    def flag(self) -> str:
+        """The flag of the command line.
+
+        >>> NORMALIZE_GAIN.flag
+        '--normalize-gain'
+        """
+        return "--" + self.name.replace("_", "-")
+
+    def with_default(self, default: Any) -> "Option":
+        """The same option with another default."""
+        return replace(self, default=default)
+
+
+ORDER = Option(
+    "order", 512, "Number of taps - 1 of each member (default: the filter's own).", int, (), "N"
+)
+TOLERANCE = Option(
+    "tolerance",
+    None,
+    "Instead of --order: the fewest taps that stay within DB of the published curve.",
+    float,
+    (),
+    "DB",
+)
+PHASE = Option(
+    "phase",
+    "minimum",
+    "Causal minimum phase, zero phase, or the phase of the published model where it has one "
+    "(default: minimum; zero for outer-middle-ear).",
+    choices=("minimum", "zero", "native"),
+)
+BEYOND = Option(
+    "beyond",
+    "documented",
+    "Outside the range that was published: the documented rule (default), held flat, or falling "
+    "12 dB an octave.",
+    choices=("documented", "hold", "fall"),
+)
+NORMALIZE_GAIN = Option(
+    "normalize_gain",
+    True,
+    "Middle ear and others in physical units or levels: 0 dB at the peak or at 1 kHz (default), "
+    "or the absolute value (m/s per Pa, dB SPL).",
+    bool,
+)
+DESIGN = (ORDER, TOLERANCE, PHASE)
+
+
+def with_defaults(options: Iterable[Option], **defaults: Any) -> tuple[Option, ...]:
+    """Options of which some get another default.
+
+    >>> [option.default for option in with_defaults((ORDER, PHASE), order=4096)]
+    [4096, 'minimum']
+    """
+    return tuple(
+        option.with_default(defaults[option.name]) if option.name in defaults else option
+        for option in options
+    )
+
+
+def settings(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of each option: the given one where there is one, else the default."""
+    return {option.name: given.get(option.name, option.default) for option in options}
+
+
+def checked_fs(fs: float) -> float:
+    """A sampling rate in Hz, or UsageError where it is none."""
+    if isinstance(fs, bool) or not isinstance(fs, numbers.Real) or not math.isfinite(fs) or fs <= 0:
+        raise UsageError(f"fs is {fs!r}; it must be a positive, finite sampling rate in Hz")
+    return fs
+
+
+def choice(name: str, value: _Value, allowed: tuple[_Value, ...]) -> _Value:
+    """``value``, or UsageError where it is not among ``allowed``."""
+    if value not in allowed:
+        raise UsageError(
+            f"{name} is {printable(repr(value))}; allowed: {', '.join(map(repr, allowed))}"
+        )
+    return value
