@@ -9,6 +9,7 @@ import torch
 from scipy.interpolate import PchipInterpolator
 
 from earfilt.ears import interpolation, shipped
+from earfilt.ears.table import Table
 
 TABLES = [
     (shipped.table("moore_middle_ear"), "middle_ear_1997_db"),
@@ -33,7 +34,7 @@ def of(
 
 @every_library
 @pytest.mark.parametrize(("table", "column"), TABLES, ids=lambda value: getattr(value, "id", value))
-def test_pchip_equals_scipy(table: catalogue.Table, column: str, array: Any) -> None:
+def test_pchip_equals_scipy(table: Table, column: str, array: Any) -> None:
     xp, yp = np.array(table.frequencies), np.array(table.columns[column])
     x = np.linspace(xp[0], xp[-1], 20011)
     np.testing.assert_allclose(
