@@ -6,8 +6,7 @@
     ├── UsageError (ValueError)       exit code 2: wrong usage, or a refusal before any work
     │   ├── UnknownNameError          a filter that does not exist; names the nearest ones
     │   └── DtypeError (TypeError)    a tensor that no filter can take
-    └── AudioError (OSError)          exit code 1: a file that is missing, damaged, or cannot be
-    written
+    └── AudioError (OSError)          exit code 1: a file that is missing, damaged, or cannot be written
 
 Every leaf is also a builtin exception, so that library users may catch what they are used to.
 Messages are one line: what was given, the rule, and what helps. The library raises; only

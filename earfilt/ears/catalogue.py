@@ -2,8 +2,7 @@
 
 A table is two files in ``data/tables/``: ``ID.csv`` (a header line, then numbers; ``#`` comments)
 and ``ID.toml`` (title, unit, source, and an ``[[ear]]`` entry for each filter made of it). Adding
-one takes no line of code: an ear of kind ``"curve"`` reads the columns
-``frequency_hz,gain_db``.
+one takes no line of code: an ear of kind ``"curve"`` reads the columns ``frequency_hz,gain_db``.
 """
 
 import csv

@@ -2,8 +2,7 @@
 one convolution.
 
 ``EarFilter`` is the private base of the final classes in ``filters``. What a filter *is* stands in
-``ear`` and
-``ears``; how it is applied stands in ``fftconv``, once.
+``ear`` and ``ears``; how it is applied stands in ``fftconv``, once.
 """
 
 from abc import abstractmethod
@@ -70,12 +69,8 @@ class EarFilter(nn.Module):
             exact = {name: self._value(name) for name in self._exact}
         super()._apply(fn, recurse)
         with torch.no_grad():
-            for (
-                name,
-                value,
-            ) in (
-                exact.items()
-            ):  # a wider dtype than before shows the digits that a narrower one had lost
+            # a wider dtype than before shows the digits that a narrower one had lost
+            for name, value in exact.items():
                 getattr(self, name).copy_(value)
         device = getattr(self, next(iter(exact))).device
         home = torch.device("cpu") if device.type == "mps" else device

@@ -32,8 +32,7 @@ class Fir:
         real-time reader.
     odd_ends : bool
         True: x is extended at both ends by ``lookahead`` samples, oddly (2·x[0] − x[k]), as far as
-        it goes and by zeros beyond, as
-        ``scipy.signal.filtfilt`` does. False: by zeros.
+        it goes and by zeros beyond, as ``scipy.signal.filtfilt`` does. False: by zeros.
     meta : mapping
         JSON-able facts: filter, order, phase, convention, deviation from the published points, …
     """
