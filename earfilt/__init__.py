@@ -7,11 +7,11 @@ light.
 from typing import TYPE_CHECKING, Any
 
 from earfilt.errors import AudioError, EarfiltError, UsageError
+from earfilt.version import __version__
 
 if TYPE_CHECKING:
     from earfilt.nn.ears import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
 
-__version__ = "0.1.0"
 __all__ = [
     "AudioError",
     "EarfiltError",
