@@ -16,7 +16,7 @@ LAYERS = [
     ["errors", "arrays", "units"],
     ["ears", "storage"],
     ["audio", "synthesis"],
-    ["ears.ear", "ears.kinds", "files", "engine"],
+    ["files", "engine"],
     ["chains", "nn"],
     ["render"],
     ["batch", "report"],

@@ -18,11 +18,12 @@ from earfilt.arrays import Floats
 from earfilt.chains.request import FilterSpec, Member, Settings, check, is_path, settings
 from earfilt.ears import catalogue, curve
 from earfilt.ears.curve import PublishedCurve
-from earfilt.ears.ear import Ear
 from earfilt.ears.kinds import documented
-from earfilt.ears.kinds.measured import curve_ear
+from earfilt.ears.kinds.measured import curve_target
+from earfilt.ears.target import Target
 from earfilt.errors import UsageError, printable
 from earfilt.synthesis.deviation import deviation
+from earfilt.synthesis import passes
 from earfilt.synthesis.fir import Fir
 
 if TYPE_CHECKING:
@@ -31,27 +32,23 @@ if TYPE_CHECKING:
 __all__ = ["FilterSpec", "check", "published", "realise"]
 
 
-def _headphone(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
-    return documented.headphone(fs, options["order"], options["phase"])
+def _headphone(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Target:
+    return documented.headphone(fs)
 
 
-def _middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
+def _middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Target:
     assert isinstance(ear, catalogue.Ear)
     return documented.middle_ear(
         fs,
         ear.variant,
-        options["order"],
-        options["phase"],
         normalize_gain=options["normalize_gain"],
     )
 
 
-def _outer_middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
+def _outer_middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Target:
     assert isinstance(ear, catalogue.Ear)
     return documented.outer_middle_ear(
         fs,
-        order=options["order"],
-        phase_type=options["phase"],
         flow=options["flow"],
         fhigh=options["fhigh"],
         convention=options["convention"],
@@ -59,7 +56,7 @@ def _outer_middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -
     )
 
 
-def _curve(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
+def _curve(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Target:
     if isinstance(ear, catalogue.Ear):
         table = catalogue.table(ear.tables[0])
         freqs, gain_db = table.frequencies, table.columns["gain_db"]
@@ -68,12 +65,10 @@ def _curve(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
 
         freqs, gain_db = (tuple(column.tolist()) for column in curves.read_curve(ear))
     axis, beyond = options["interpolation"], options["beyond"]
-    return curve_ear(
-        fs, freqs, gain_db, options["order"], options["phase"], interpolation=axis, beyond=beyond
-    )
+    return curve_target(fs, freqs, gain_db, interpolation=axis, beyond=beyond)
 
 
-_BUILD: Mapping[str, Callable[[catalogue.Ear | Path, float, Settings], Ear]] = {
+_BUILD: Mapping[str, Callable[[catalogue.Ear | Path, float, Settings], Target]] = {
     "headphone": _headphone,
     "middle-ear": _middle_ear,
     "outer-middle-ear": _outer_middle_ear,
@@ -99,11 +94,11 @@ def published(spec: FilterSpec, fs: float) -> PublishedCurve | None:
     """The published points and aimed curve of a filter or chain; None where a member is a FIR,
     which has none.
     """
-    return _published(_ears(spec, fs, _file_stamps(spec)))
+    return _published(_targets(spec, fs, _file_stamps(spec)))
 
 
-def _published(made: tuple[Ear | None, ...]) -> PublishedCurve | None:
-    found = [ear.published_curve() for ear in made if ear is not None]
+def _published(made: tuple[Target | None, ...]) -> PublishedCurve | None:
+    found = [target.curve() for target in made if target is not None]
     return curve.product(found) if len(found) == len(made) else None
 
 
@@ -118,8 +113,8 @@ def _file_stamps(spec: FilterSpec) -> _Stamps:
 
 
 @lru_cache(maxsize=64)
-def _ears(spec: FilterSpec, fs: float, stamps: _Stamps) -> tuple[Ear | None, ...]:
-    """The ear of each member; None for a FIR."""
+def _targets(spec: FilterSpec, fs: float, stamps: _Stamps) -> tuple[Target | None, ...]:
+    """The target of each member; None for a FIR."""
     return tuple(
         None
         if member.kind == "fir"
@@ -130,7 +125,7 @@ def _ears(spec: FilterSpec, fs: float, stamps: _Stamps) -> tuple[Ear | None, ...
 
 @lru_cache(maxsize=64)
 def _realise(spec: FilterSpec, fs: float, stamps: _Stamps) -> Fir:
-    chain, made = check(spec), _ears(spec, fs, stamps)
+    chain, made = check(spec), _targets(spec, fs, stamps)
     parts, designs = _parts(spec, fs, chain, made)
     taps = parts[0].taps
     for part in parts[1:]:
@@ -155,26 +150,29 @@ def _convolved(a: Floats, b: Floats) -> Floats:
 
 
 def _parts(
-    spec: FilterSpec, fs: float, chain: list[Member], made: tuple[Ear | None, ...]
+    spec: FilterSpec, fs: float, chain: list[Member], made: tuple[Target | None, ...]
 ) -> "tuple[list[Fir], list[Design]]":
     """The FIRs to be convolved: each member by its own rules, or designed for the tolerance of the
     whole chain.
     """
+    options = [settings(member, spec) for member in chain]
     if spec.tolerance is None:
         return [
-            _read(member, spec, fs) if ear is None else _alone(ear)
-            for member, ear in zip(chain, made, strict=True)
+            _read(member, spec, fs) if target is None else _alone(target, **own)
+            for member, target, own in zip(chain, made, options, strict=True)
         ], []
     if None in made:
         raise UsageError(
             "a FIR file has no published curve, so --tolerance has no meaning for "
             f"'{printable(spec.name)}'"
         )
-    return _by_tolerance(spec.tolerance, [ear for ear in made if ear is not None])
+    phases = [own["phase"] for own in options]
+    return _by_tolerance(spec.tolerance, [t for t in made if t is not None], phases)
 
 
-def _alone(ear: Ear) -> Fir:
-    return Fir(ear.taps(), float(ear.fs), ear.lookahead, ear.phase_type == "zero")
+def _alone(target: Target, *, order: int, phase: str, **_: Any) -> Fir:
+    taps = passes.taps(target, order, phase)
+    return Fir(taps, float(target.fs), passes.lookahead(order, phase), phase == "zero")
 
 
 def _read(member: Member, spec: FilterSpec, fs: float) -> Fir:
@@ -209,15 +207,19 @@ def _made_of(fir: Fir) -> str:
         return "FILTER"
 
 
-def _by_tolerance(tolerance: float, made: list[Ear]) -> "tuple[list[Fir], list[Design]]":
+def _by_tolerance(
+    tolerance: float, made: list[Target], phase_of: list[str]
+) -> "tuple[list[Fir], list[Design]]":
     """Members that share a phase as one design of their common curve; else each with its share of
     the tolerance.
     """
     from earfilt.synthesis.tolerance import order_for
 
-    phases = list(dict.fromkeys(ear.phase_type for ear in made))
+    phases = list(dict.fromkeys(phase_of))
     curves = [
-        curve.product([ear.published_curve() for ear in made if ear.phase_type == phase])
+        curve.product(
+            [target.curve() for target, own in zip(made, phase_of, strict=True) if own == phase]
+        )
         for phase in phases
     ]
     designs = [

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from earfilt.ears.kinds import documented
 from earfilt.nn.module import EarFilter
+from earfilt.synthesis.passes import normalization_db, passes
 from earfilt.synthesis.spectrum import frequency_response
 
 __all__ = ["HeadphoneFilter", "MiddleEarFilter", "OuterMiddleEarFilter"]
@@ -73,9 +74,9 @@ class HeadphoneFilter(EarFilter):
         compensate_delay: bool = True,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(documented.headphone(fs, order, phase_type), learnable)
+        super().__init__(documented.headphone(fs), order, phase_type, learnable)
         self.compensate_delay = bool(compensate_delay)
-        gains = torch.tensor(self._ear.numbers)
+        gains = torch.tensor(self._target.numbers)
         self._store(
             "frequency_data", torch.stack([self._freqs, gains], 1), dtype, learnable=self.learnable
         )
@@ -178,25 +179,24 @@ class MiddleEarFilter(EarFilter):
         compensate_delay: bool = True,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        ear = documented.middle_ear(
-            fs, filter_type, order, phase_type, normalize_gain=bool(normalize_gain)
-        )
-        super().__init__(ear, learnable)
+        target = documented.middle_ear(fs, filter_type, normalize_gain=bool(normalize_gain))
+        super().__init__(target, order, phase_type, learnable)
         self.filter_type = filter_type
         self.normalize_gain = bool(normalize_gain)
         self.compensate_delay = bool(compensate_delay)
         self._dropped = (
             self.group_delay if self.compensate_delay and self.phase_type == "minimum" else 0
         )
-        self.reference_gain = ear.reference_gain
-        relative = torch.tensor(ear.numbers)
+        self.reference_gain = target.reference_gain
+        relative = torch.tensor(target.numbers)
         self._store(
             "frequency_data",
             torch.stack([self._freqs, relative], 1),
             dtype,
             learnable=self.learnable,
         )
-        gain_db = torch.tensor(ear.gain_db(), dtype=torch.float64)
+        effective = passes(target, order, phase_type, target.freqs, target.numbers).effective
+        gain_db = torch.tensor(normalization_db(target, effective), dtype=torch.float64)
         self._store(
             "gain_normalization", gain_db, dtype, learnable=self.learnable and self.normalize_gain
         )
@@ -286,22 +286,20 @@ class OuterMiddleEarFilter(EarFilter):
         convention: str = "amt",
         phase_type: str = "zero",
     ) -> None:
-        ear = documented.outer_middle_ear(
+        target = documented.outer_middle_ear(
             fs,
             compensation_type,
             field_type,
-            order,
-            phase_type,
             flow=flow,
             fhigh=fhigh,
             convention=convention,
         )
-        super().__init__(ear, learnable)
+        super().__init__(target, order, phase_type, learnable)
         self.compensation_type = compensation_type
         self.field_type = field_type
         self.convention = convention
         self.flow, self.fhigh = float(flow), float(fhigh)
-        self._store("tf_gains", torch.tensor(ear.numbers), dtype, learnable=self.learnable)
+        self._store("tf_gains", torch.tensor(target.numbers), dtype, learnable=self.learnable)
         _ = self.taps()
 
     @property

@@ -1,8 +1,8 @@
 """An ear as a torch module: its numbers kept in float64, redesigned when they change, applied as
 one convolution.
 
-``EarFilter`` is the private base of the final classes in ``filters``. What a filter *is* stands in
-``ear`` and ``ears``; how it is applied stands in ``fftconv``, once.
+``EarFilter`` is the private base of the final classes in ``nn.ears``. What a filter *is* stands in
+``ears``, how it is designed in ``synthesis``; how it is applied stands in ``engine``, once.
 """
 
 from abc import abstractmethod
@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from earfilt.ears.curve import PublishedCurve
-from earfilt.ears.ear import Ear, Passes
+from earfilt.ears.target import Target
 from earfilt.engine.tensors import convolve
 from earfilt.errors import DtypeError, UsageError
+from earfilt.synthesis.passes import Passes, check_design, lookahead, passes
 from earfilt.synthesis.spectrum import frequency_response
 
 
@@ -24,15 +25,16 @@ class EarFilter(nn.Module):
 
     _dropped: int = 0  # samples that forward leaves out at the start
 
-    def __init__(self, ear: Ear, learnable: bool) -> None:
+    def __init__(self, target: Target, order: int, phase_type: str, learnable: bool) -> None:
         super().__init__()
-        self.fs = ear.fs
-        self.order = ear.order
-        self.phase_type = ear.phase_type
+        check_design(order, phase_type)
+        self.fs = target.fs
+        self.order = int(order)
+        self.phase_type = phase_type
         self.learnable = bool(learnable)
         self.group_delay = self.order // 2
-        self._ear = ear
-        self._freqs = torch.tensor(ear.freqs)  # float64, wherever the module is
+        self._target = target
+        self._freqs = torch.tensor(target.freqs)  # float64, wherever the module is
         self._exact: dict[str, Tensor] = {}
         self._cache: tuple[list[Tensor], Passes[Tensor]] | None = None
 
@@ -69,8 +71,12 @@ class EarFilter(nn.Module):
             exact = {name: self._value(name) for name in self._exact}
         super()._apply(fn, recurse)
         with torch.no_grad():
-            # a wider dtype than before shows the digits that a narrower one had lost
-            for name, value in exact.items():
+            for (
+                name,
+                value,
+            ) in (
+                exact.items()
+            ):  # a wider dtype than before shows the digits that a narrower one had lost
                 getattr(self, name).copy_(value)
         device = getattr(self, next(iter(exact))).device
         home = torch.device("cpu") if device.type == "mps" else device
@@ -96,7 +102,9 @@ class EarFilter(nn.Module):
         """Linear gain beside the passes."""
 
     def _design(self) -> Passes[Tensor]:
-        one_pass, effective = self._ear.passes(self._freqs, self._numbers())
+        one_pass, effective = passes(
+            self._target, self.order, self.phase_type, self._freqs, self._numbers()
+        )
         return Passes(one_pass, effective * self._gain())
 
     def _taps(self) -> Passes[Tensor]:
@@ -144,7 +152,7 @@ class EarFilter(nn.Module):
     @property
     def lookahead(self) -> int:
         """Index of the tap at time zero in ``taps()``: 0, or order for zero phase."""
-        return self._ear.lookahead
+        return lookahead(self.order, self.phase_type)
 
     # -- the application -------------------------------------------------------------------------
 
@@ -204,7 +212,7 @@ class EarFilter(nn.Module):
 
         With gain normalisation both are shifted so that the highest point is 0 dB.
         """
-        return self._ear.published_curve(self._numbers().detach().cpu().numpy())
+        return self._target.curve(self._numbers().detach().cpu().numpy())
 
 
 def _check_signal(x: Tensor) -> None:

@@ -1,6 +1,6 @@
 """The three published ears: they differ by table, nodes and scale.
 
-Each function checks its arguments and gives an ``Ear`` at one sampling rate, order and phase.
+Each function checks its arguments and gives a ``Target`` at one sampling rate.
 """
 
 import math
@@ -11,8 +11,8 @@ import numpy as np
 
 from earfilt.arrays import Array, Floats, namespace
 from earfilt.ears import catalogue
-from earfilt.ears.ear import Ear, checked_fs, choice
 from earfilt.ears.interpolation import pchip
+from earfilt.ears.target import Target, checked_fs, choice
 from earfilt.errors import UsageError
 
 __all__ = ["headphone", "middle_ear", "outer_middle_ear"]
@@ -37,13 +37,13 @@ _FIELD_COLUMN = {"free": "free_field_db", "diffuse": "diffuse_field_db"}
 # -- headphone -----------------------------------------------------------------------------------
 
 
-def headphone(fs: float, order: int, phase_type: str) -> Ear:
+def headphone(fs: float) -> Target:
     """Headphone plus outer ear; the numbers are linear gains (22,).
 
     Raises
     ------
     UsageError
-        fs not positive, or too low to keep two rows; order < 2; an unknown phase type.
+        fs not positive, or too low to keep two rows.
 
     References
     ----------
@@ -52,10 +52,8 @@ def headphone(fs: float, order: int, phase_type: str) -> Ear:
     table = catalogue.table("pralong1996")
     # All rows stay among the numbers; those at or above fs/2 are left out of the design (ruling 2).
     kept = _rows_below_nyquist(table.frequencies, checked_fs(fs))
-    return Ear(
+    return Target(
         fs=fs,
-        order=order,
-        phase_type=phase_type,
         freqs=np.array(table.frequencies),
         numbers=np.array(table.columns["gain"]),
         nodes=partial(_headphone_nodes, fs=fs, kept=kept),
@@ -78,9 +76,7 @@ def _headphone_nodes(freqs: Array, gains: Array, /, *, fs: float, kept: int) -> 
 _Rows = list[tuple[float, float]]
 
 
-def middle_ear(
-    fs: float, filter_type: str, order: int, phase_type: str, *, normalize_gain: bool
-) -> Ear:
+def middle_ear(fs: float, filter_type: str, *, normalize_gain: bool) -> Target:
     """Middle ear, eardrum pressure to stapes velocity; the numbers are amplitudes (N,) relative to
     the table's maximum.
 
@@ -107,10 +103,8 @@ def middle_ear(
     freqs, amplitude = _continued_to_nyquist(rows, checked_fs(fs))
     reference_gain = max(amplitude for _, amplitude in rows)
     peak = JEPSEN_PEAK if filter_type == "jepsen2008" else None
-    return Ear(
+    return Target(
         fs=fs,
-        order=order,
-        phase_type=phase_type,
         freqs=np.array(freqs),
         numbers=np.array(amplitude) / reference_gain,
         # From m/s at 0 dB SPL to m/s per Pa; a table scaled by its peak needs no unit.
@@ -187,13 +181,11 @@ def outer_middle_ear(
     fs: float,
     compensation_type: str,
     field_type: str,
-    order: int,
-    phase_type: str,
     *,
     flow: float,
     fhigh: float,
     convention: str,
-) -> Ear:
+) -> Target:
     """Outer ear plus middle ear, as in models of loudness; the numbers are dB on a 1-Hz grid from
     flow to fhigh.
 
@@ -235,10 +227,8 @@ def outer_middle_ear(
     _need_two_rows(kept, fs, flow)
     in_outer = set(catalogue.table("ansi2007_outer_ear").frequencies)
     in_both = (f for f in catalogue.table("moore_middle_ear").frequencies if f in in_outer)
-    return Ear(
+    return Target(
         fs=fs,
-        order=order,
-        phase_type=phase_type,
         freqs=freqs,
         numbers=_table_pchip(freqs, "ansi2007_outer_ear", outer)
         + _table_pchip(freqs, "moore_middle_ear", middle),

@@ -6,8 +6,8 @@ from functools import partial
 import numpy as np
 
 from earfilt.arrays import Array, namespace
-from earfilt.ears.ear import Ear, checked_fs, choice
 from earfilt.ears.interpolation import pchip
+from earfilt.ears.target import Target, checked_fs, choice
 from earfilt.errors import UsageError
 
 INTERPOLATIONS = ("log", "linear")
@@ -16,18 +16,15 @@ FALL_DB_PER_OCTAVE = 12.0
 _GRID = 4096
 
 
-def curve_ear(
+def curve_target(
     fs: float,
     freqs: Sequence[float],
     gain_db: Sequence[float],
-    order: int,
-    phase_type: str,
     *,
     interpolation: str,
     beyond: str,
-) -> Ear:
-    """A gain curve through PCHIP, in dB, at one sampling rate, order and phase; the numbers are its
-    dB (N,).
+) -> Target:
+    """A gain curve through PCHIP, in dB, at one sampling rate; the numbers are its dB (N,).
 
     Parameters
     ----------
@@ -42,8 +39,8 @@ def curve_ear(
     Raises
     ------
     UsageError
-        fs not positive; order < 2; unknown names; fewer than two points below fs/2; a point at 0 Hz
-        on a logarithmic axis.
+        fs not positive; unknown names; fewer than two points below fs/2; a point at 0 Hz on a
+        logarithmic axis.
     """
     checked_fs(fs)
     choice("interpolation", interpolation, INTERPOLATIONS)
@@ -55,10 +52,8 @@ def curve_ear(
             "the curve has a point at 0 Hz, which has no place on a logarithmic axis; use "
             "linear interpolation"
         )
-    return Ear(
+    return Target(
         fs=fs,
-        order=order,
-        phase_type=phase_type,
         freqs=np.array(freqs, dtype=np.float64),
         numbers=np.array(gain_db, dtype=np.float64),
         nodes=partial(_nodes, fs=fs, logarithmic=interpolation == "log", falls=beyond == "fall"),
