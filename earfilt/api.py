@@ -7,20 +7,17 @@ torch only for `ear`, for tensors, and for devices other than the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.chains.members import Filter, resolve
-from earfilt.chains.request import FilterOptions, Request
+from earfilt.chains.members import resolve
+from earfilt.chains.request import FilterOptions
 from earfilt.engine import pipeline
 from earfilt.engine.stream import Stream
 from earfilt.errors import UsageError
 from earfilt.synthesis.fir import Fir
-from earfilt.synthesis.response import Response, respond
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,14 +79,10 @@ def apply(
     >>> heard.shape, heard.dtype
     ((2, 4800), dtype('float32'))
     """
-    fir = _filter(filter, options).at(fs)
+    fir = resolve(filter, **options).at(fs)
     if isinstance(x, np.ndarray):
-        return cast("Signal", _apply_array(x, fir, axis))
-    return cast("Signal", _apply_tensor(x, fir, axis))
-
-
-def _filter(name: str, options: FilterOptions) -> Filter:
-    return resolve(Request(name, **options))
+        return _apply_array(x, fir, axis)
+    return _apply_tensor(x, fir, axis)
 
 
 def _apply_array(x: npt.NDArray[Any], fir: Fir, axis: int) -> npt.NDArray[Any]:
@@ -197,7 +190,7 @@ def stream(
     >>> sum(len(stream.push(block)) for block in blocks) + len(stream.flush())
     9600
     """
-    return Stream(_filter(filter, options).at(fs), channels=channels, dtype=dtype)
+    return Stream(resolve(filter, **options).at(fs), channels=channels, dtype=dtype)
 
 
 def design(filter: str, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:
@@ -221,4 +214,4 @@ def design(filter: str, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:
     >>> fir.numtaps, fir.lookahead, fir.provenance.phase
     (513, 0, 'minimum')
     """
-    return _filter(filter, options).at(fs)
+    return resolve(filter, **options).at(fs)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from earfilt.chains.request import OPTIONS
+from earfilt.chains.members import option_names
 from earfilt.ears import catalogue
 from earfilt.ears.catalogue import Ear
 from earfilt.errors import UsageError
@@ -153,7 +153,7 @@ def _print_ear(ear: Ear) -> None:
         "what": ear.summary,
         "range": f"{low:g}-{high:g} Hz",
         "variants": ", ".join(_variants(ear)) or "none",
-        "options": ", ".join("--" + option.replace("_", "-") for option in OPTIONS[ear.kind]),
+        "options": ", ".join("--" + option.replace("_", "-") for option in option_names(ear.kind)),
     }
     _print_facts(facts)
     for table in map(catalogue.table, ear.tables):
