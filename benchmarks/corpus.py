@@ -97,9 +97,8 @@ def sox(tree: Path, out: Path, taps: Path) -> None:
         f"cd {tree} && find . -name '*.wav' -print0 | xargs -0 -P2 -I{{}} sox -D {{}} "
         f"{out}/{{}} fir {taps}"
     )
-    subprocess.run(
-        ["sh", "-c", line], check=True, stderr=subprocess.DEVNULL
-    )  # it warns of what it clips
+    # it warns of what it clips
+    subprocess.run(["sh", "-c", line], check=True, stderr=subprocess.DEVNULL)
 
 
 def different(files: list[Path], tree: Path, out: Path, single: Path) -> int:

@@ -6,9 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-LARGEST = (
-    3300 << 20
-)  # bytes that the largest case holds at once: FLOAT, 60 and 10 minutes of stereo, and the result
+# bytes that the largest case holds at once: FLOAT, 60 and 10 minutes of stereo, and the result
+LARGEST = 3300 << 20
 LARGEST_QUICK = 200 << 20
 
 

@@ -25,9 +25,8 @@ EARS = (
 RATES = (16000, 48000)
 PHASES = ("minimum", "zero")
 TOLERANCE_DB = 0.1
-LOWEST_HZ = (
-    50.0  # the target is for the points from here up; what the ones below reach is printed too
-)
+# the target is for the points from here up; what the ones below reach is printed too
+LOWEST_HZ = 50.0
 PLAIN_ORDERS = (512, 1024, 2048, 4096, 8192, 16384, 32768)
 COLUMNS = [
     "filter",

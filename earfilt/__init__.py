@@ -1,37 +1,73 @@
 """earfilt: audio through the human outer and middle ear.
 
-The three torch modules load on first use, so that ``import earfilt`` (and ``earfilt --help``) stays
-light.
+What is public stands in ``__all__`` and loads on first use, so that ``import earfilt`` and the help
+of the command line stay light; everything else is private to the package.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from earfilt.errors import AudioError, EarfiltError, UsageError
+from earfilt.errors import AudioError, DtypeError, EarfiltError, UnknownNameError, UsageError
+from earfilt.version import __version__
 
 if TYPE_CHECKING:
+    from earfilt.api import (
+        ResponseTable,
+        apply,
+        apply_file,
+        apply_files,
+        design,
+        filters,
+        response,
+        stream,
+    )
+    from earfilt.engine.stream import Stream
     from earfilt.nn.ears import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
+    from earfilt.render.record import Row
+    from earfilt.synthesis.fir import Fir
 
-__version__ = "0.1.0"
 __all__ = [
     "AudioError",
+    "DtypeError",
     "EarfiltError",
+    "Fir",
     "HeadphoneFilter",
     "MiddleEarFilter",
     "OuterMiddleEarFilter",
+    "ResponseTable",
+    "Row",
+    "Stream",
+    "UnknownNameError",
     "UsageError",
     "__version__",
+    "apply",
+    "apply_file",
+    "apply_files",
+    "design",
+    "filters",
+    "response",
+    "stream",
 ]
 
-_FILTERS = ("HeadphoneFilter", "MiddleEarFilter", "OuterMiddleEarFilter")
+# Where each public name that loads on first use comes from.
+_PLACES = {
+    "Fir": "earfilt.synthesis.fir",
+    "Row": "earfilt.render.record",
+    "Stream": "earfilt.engine.stream",
+    "HeadphoneFilter": "earfilt.nn.ears",
+    "MiddleEarFilter": "earfilt.nn.ears",
+    "OuterMiddleEarFilter": "earfilt.nn.ears",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _FILTERS:
-        from earfilt.nn import ears
+    if name not in __all__:
+        raise AttributeError(f"module 'earfilt' has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(ears, name)
-    raise AttributeError(f"module 'earfilt' has no attribute {name!r}")
+    value = getattr(import_module(_PLACES.get(name, "earfilt.api")), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_FILTERS})
+    return sorted({*globals(), *__all__})

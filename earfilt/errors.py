@@ -7,8 +7,7 @@
     │   ├── UnknownNameError          a filter that does not exist; names the nearest ones
     │   └── DtypeError (TypeError)    a tensor that no filter can take
     ├── DataError (ValueError)        exit code 2: what a data file contains cannot be used
-    └── AudioError (OSError)          exit code 1: a file that is missing, damaged, or cannot be
-    written
+    └── AudioError (OSError)          exit code 1: a file that is missing, damaged, or cannot be written
 
 Every leaf is also a builtin exception, so that library users may catch what they are used to.
 Messages are one line: what was given, the rule, and what helps. The library raises; only

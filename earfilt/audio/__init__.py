@@ -3,13 +3,13 @@ or not at all.
 
 ::
 
-    source        files and pipes as bytes            destination   temporary name -> final name,
-    the standard output riff          chunks of WAV, WAVEX, RF64          wav           the same,
-    written w64           chunks of Wave64
+    source        files and pipes as bytes            destination   temporary name -> final name, the standard output
+    riff          chunks of WAV, WAVEX, RF64          wav           the same, written
+    w64           chunks of Wave64
     flacmeta      metadata blocks of FLAC             ogg           serial numbers of Ogg pages
     aiff          chunks of AIFF
-    promise       frames that a header promises       tags          what crosses containers, coding
-    history reader        blocks of samples in                writer        blocks of samples out
+    promise       frames that a header promises       tags          what crosses containers, coding history
+    reader        blocks of samples in                writer        blocks of samples out
     formats       which container holds what          planning      what an output will be
     pcmbytes      samples as bytes
 """

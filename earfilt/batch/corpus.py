@@ -14,8 +14,7 @@ from earfilt.batch.manifest import Entry, Manifest, open_manifest, read_ledger, 
 from earfilt.batch.plan import Plan, Rules
 from earfilt.batch.run import Outcome, Runner, Task, Unit
 from earfilt.batch.search import Bad, Found
-from earfilt.chains import request
-from earfilt.chains.request import FilterSpec
+from earfilt.chains.members import Filter
 from earfilt.errors import AudioError, UsageError, printable
 from earfilt.render.process import FileJob, Options
 from earfilt.render.record import Row
@@ -31,7 +30,7 @@ class Batch:
 
     Parameters
     ----------
-    spec : FilterSpec
+    filter : Filter
     options : Options
         Of each file; ``exists`` and ``in_place`` follow from the rules.
     rules : Rules
@@ -43,7 +42,7 @@ class Batch:
         ``local``, a scheduler's address or its file: the work is done there.
     """
 
-    spec: FilterSpec
+    filter: Filter
     options: Options = field(default_factory=Options)
     rules: Rules = field(default_factory=Rules)
     jobs: int | None = None
@@ -55,16 +54,9 @@ class Batch:
         settings = asdict(self.options)
         for name in ("exists", "in_place", "full_scale", "full_scale_spl"):
             del settings[name]
-        tables = {
-            table.id: table.sha256
-            for member in request.check(self.spec)
-            if member.ear is not None
-            for table in member.ear.tables
-        }
         return {
             "version": __version__,
-            "filter": asdict(self.spec),
-            "tables": tables,
+            "filter": self.filter.identity,
             "options": settings,
         }
 
@@ -95,7 +87,7 @@ def _leave_done(batch: Batch, plan: Plan, recipe: str) -> None:
     """Take from the plan what the manifest vouches for."""
     ledger = read_ledger(plan.root)
     files, plan.files = plan.files, []
-    hashes = cache(lambda fs: _coefficients(batch.spec, fs))
+    hashes = cache(lambda fs: _coefficients(batch.filter, fs))
     for file in files:
         entry = ledger.entries.get(file.name)
         if entry is not None and batch.rules.in_place:
@@ -127,11 +119,9 @@ def _refuse_twice(plan: Plan) -> None:
         )
 
 
-def _coefficients(spec: FilterSpec, fs: float) -> str:
-    from earfilt.chains.build import realise
-
+def _coefficients(filter: Filter, fs: float) -> str:
     try:
-        return realise(spec, fs).sha256
+        return filter.at(fs).sha256
     except UsageError:
         return ""
 
@@ -188,12 +178,14 @@ def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
         The Dask cluster cannot be reached.
     """
     for bad in plan.bad:
-        yield Row(bad.source, "", bad.name, "failed", error=bad.reason, filter=batch.spec.name), 0
+        yield Row(bad.source, "", bad.name, "failed", error=bad.reason, filter=batch.filter.name), 0
         if batch.fail_fast:
             return
     for file in plan.skipped:
         yield (
-            Row(file.source, plan.destination(file), file.name, "skipped", filter=batch.spec.name),
+            Row(
+                file.source, plan.destination(file), file.name, "skipped", filter=batch.filter.name
+            ),
             0,
         )
     try:
@@ -252,8 +244,7 @@ class _Units:
     """Makes the units of a batch."""
 
     def __init__(self, batch: Batch, plan: Plan, *, absolute: bool) -> None:
-        self._plan, self._absolute = plan, absolute
-        self._spec = _with_absolute_paths(batch.spec) if absolute else batch.spec
+        self._plan, self._absolute, self._filter = plan, absolute, batch.filter
         # What was there when the batch was planned may be replaced; else whoever comes second to a
         # name is to know. A cluster may run a task again that had finished, so that there, an
         # output of this batch's own is no obstacle.
@@ -267,21 +258,8 @@ class _Units:
         destination = source if self._options.in_place else self._plan.destination(file)
         if self._absolute:
             source, destination = os.path.abspath(source), os.path.abspath(destination)
-        job = FileJob(source, destination, file.name, self._spec, self._options)
+        job = FileJob(source, destination, file.name, self._filter, self._options)
         return Unit(job, (file.size, file.mtime_ns), file.inode)
-
-
-def _with_absolute_paths(spec: FilterSpec) -> FilterSpec:
-    """The filter for workers whose current directory is another."""
-    if request.is_path(spec.name) and os.path.exists(spec.name):
-        return replace(spec, name=os.path.abspath(spec.name))
-    pieces = spec.name.split("+")
-    return replace(
-        spec,
-        name="+".join(
-            os.path.abspath(piece) if request.is_path(piece) else piece for piece in pieces
-        ),
-    )
 
 
 def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:

@@ -265,9 +265,9 @@ def _compact(path: str, descriptor: int) -> None:
             lines += 1
     if lines == len(ledger.entries) + len(ledger.recipes):
         return
-    temp = (
-        path + ".new"
-    )  # the lock is held by one process alone; who was killed at it leaves what the next one writes over
+    # the lock is held by one process alone; who was killed at it leaves what the next one writes
+    # over
+    temp = path + ".new"
     try:
         with open(temp, "w", encoding="ascii") as out:
             for recipe, made_by in ledger.recipes.items():

@@ -118,7 +118,7 @@ def _replaced(job: FileJob) -> Row:
     """A file in place must not be filtered twice, when a worker died after replacing it and before
     saying so.
     """
-    row = Row(job.source, job.destination, job.name, "skipped", filter=job.spec.name)
+    row = Row(job.source, job.destination, job.name, "skipped", filter=job.filter.name)
     row.warnings.append("was replaced since the batch was planned: taken for filtered")
     return row
 
@@ -131,7 +131,7 @@ def failed(job: FileJob, reason: str) -> Row:
         job.name,
         "failed",
         error=printable(reason),
-        filter=job.spec.name,
+        filter=job.filter.name,
     )
 
 

@@ -1,20 +1,21 @@
-"""From a filter's name to its effective FIR: ``'headphone+middle-ear'`` at 48 kHz -> taps.
+"""From a resolved filter to its effective FIR at one sampling rate.
 
-Which names and options exist stands in ``filterspec``, which ears in ``ears`` and ``curveear``;
-here a name becomes its ear, and everything ends as a ``Fir``. torch has no part in it.
+Everything becomes taps by one road: the curves of the members are multiplied and designed as one
+within a tolerance; or, where an order was asked for, each member by the documented frequency
+sampling, and their taps are convolved. torch has no part in it.
 """
 
-import os
 import shlex
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from earfilt.arrays import Floats
-from earfilt.chains.request import FilterSpec, Member, check, is_path, settings
+from earfilt.arrays import Floats, power_of_two
+from earfilt.chains.members import DEFAULT_TOLERANCE_DB, Filter, Member
 from earfilt.ears import curve
 from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.target import Target
@@ -22,116 +23,122 @@ from earfilt.errors import UsageError, printable
 from earfilt.synthesis import passes
 from earfilt.synthesis.deviation import deviation
 from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.provenance import Provenance
 
 if TYPE_CHECKING:
     from earfilt.synthesis.tolerance import Design
 
-__all__ = ["FilterSpec", "check", "published", "realise"]
+__all__ = ["design", "published"]
 
-
-_Stamps = tuple[tuple[int, int], ...]
 _lock = threading.Lock()
 
 
-def realise(spec: FilterSpec, fs: float) -> Fir:
-    """The effective FIR of a filter or chain at one sampling rate, in float64; cached.
+class Part(NamedTuple):
+    """One of the FIRs that are convolved, and the design that found it by a tolerance, if any."""
+
+    fir: Fir
+    design: "Design | None" = None
+
+
+def design(filter: Filter, fs: float) -> Fir:
+    """The effective FIR of a filter at one sampling rate; kept, by what was asked for.
 
     Raises
     ------
     UsageError
-        As ``check``, and where the filter cannot be made for this rate.
+        The filter cannot be made for this rate.
     """
     with _lock:  # one design for each rate, however many workers ask
-        return _realise(spec, fs, _file_stamps(spec))
+        return _design(filter, fs)
 
 
-def published(spec: FilterSpec, fs: float) -> PublishedCurve | None:
-    """The published points and aimed curve of a filter or chain; None where a member is a FIR,
-    which has none.
-    """
-    return _published(_targets(spec, fs, _file_stamps(spec)))
-
-
-def _published(made: tuple[Target | None, ...]) -> PublishedCurve | None:
-    found = [target.curve() for target in made if target is not None]
-    return curve.product(found) if len(found) == len(made) else None
-
-
-def _file_stamps(spec: FilterSpec) -> _Stamps:
-    """What changes when a curve or FIR file is written anew."""
-    pieces = [
-        piece
-        for piece in (spec.name, *spec.name.split("+"))
-        if is_path(piece) and os.path.exists(piece)
-    ]
-    return tuple((status.st_mtime_ns, status.st_size) for status in map(os.stat, pieces))
+def published(filter: Filter, fs: float) -> PublishedCurve | None:
+    """The published points and aimed curve of a filter; None where a member is a FIR."""
+    return _published(_targets(filter, fs))
 
 
 @lru_cache(maxsize=64)
-def _targets(spec: FilterSpec, fs: float, stamps: _Stamps) -> tuple[Target | None, ...]:
+def _targets(filter: Filter, fs: float) -> tuple[Target | None, ...]:
     """The target of each member; None for a FIR."""
     return tuple(
-        None if member.ear is None else member.ear.at(fs, **spec.given()) for member in check(spec)
+        None if member.ear is None else member.ear.at(fs, **member.options)
+        for member in filter.members
     )
+
+
+def _published(targets: Sequence[Target | None]) -> PublishedCurve | None:
+    found = [target.curve() for target in targets if target is not None]
+    return curve.product(found) if len(found) == len(targets) else None
 
 
 @lru_cache(maxsize=64)
-def _realise(spec: FilterSpec, fs: float, stamps: _Stamps) -> Fir:
-    chain, made = check(spec), _targets(spec, fs, stamps)
-    parts, designs = _parts(spec, fs, chain, made)
-    taps = parts[0].taps
+def _design(filter: Filter, fs: float) -> Fir:
+    targets = _targets(filter, fs)
+    parts = _parts(filter, fs, targets)
+    taps = parts[0].fir.taps
     for part in parts[1:]:
-        taps = _convolved(taps, part.taps)
-    lookahead, odd_ends = (
-        sum(part.lookahead for part in parts),
-        any(part.odd_ends for part in parts),
-    )
-    meta = _meta(spec, chain, designs)
-    if len(chain) == 1 and chain[0].kind == "fir":
-        meta |= _told(parts[0])
-    meta |= _deviation(taps, _published(made))
-    return Fir(taps, float(fs), lookahead, odd_ends, meta)
+        taps = _convolved(taps, part.fir.taps)
+    lookahead = sum(part.fir.lookahead for part in parts)
+    odd_ends = any(part.fir.odd_ends for part in parts)
+    told = _provenance(filter, parts, taps, _published(targets))
+    return Fir(taps, fs, lookahead, odd_ends, told)
 
 
 def _convolved(a: Floats, b: Floats) -> Floats:
     """Taps of two filters in series; by FFT where direct products would be slow."""
     if min(len(a), len(b)) <= 1024:
         return np.convolve(a, b)
-    n_fft = 1 << (len(a) + len(b) - 2).bit_length()
-    return np.fft.irfft(np.fft.rfft(a, n_fft) * np.fft.rfft(b, n_fft), n_fft)[: len(a) + len(b) - 1]
+    numtaps = len(a) + len(b) - 1
+    n_fft = power_of_two(numtaps)
+    return np.fft.irfft(np.fft.rfft(a, n_fft) * np.fft.rfft(b, n_fft), n_fft)[:numtaps]
 
 
-def _parts(
-    spec: FilterSpec, fs: float, chain: list[Member], made: tuple[Target | None, ...]
-) -> "tuple[list[Fir], list[Design]]":
-    """The FIRs to be convolved: each member by its own rules, or designed for the tolerance of the
-    whole chain.
+def _parts(filter: Filter, fs: float, targets: Sequence[Target | None]) -> list[Part]:
+    """The FIRs to be convolved: each member by the documented design, or all ears together for a
+    tolerance.
     """
-    options = [settings(member, spec) for member in chain]
-    if spec.tolerance is None:
+    given = filter.request.given()
+    pairs = list(zip(filter.members, targets, strict=True))
+    if (order := given.get("order")) is not None:
         return [
-            _read(member, spec, fs) if target is None else _alone(target, **own)
-            for member, target, own in zip(chain, made, options, strict=True)
-        ], []
-    if None in made:
-        raise UsageError(
-            "a FIR file has no published curve, so --tolerance has no meaning for "
-            f"'{printable(spec.name)}'"
-        )
-    phases = [own["phase"] for own in options]
-    return _by_tolerance(spec.tolerance, [t for t in made if t is not None], phases)
+            Part(_read(member, fs) if target is None else _sampled(member, target, order))
+            for member, target in pairs
+        ]
+    firs = [Part(_read(member, fs)) for member, target in pairs if target is None]
+    ears = [(member.options["phase"], target) for member, target in pairs if target is not None]
+    tolerance = given.get("tolerance", DEFAULT_TOLERANCE_DB)
+    return firs + _within(ears, tolerance, fewest=given.get("fewest", False))
 
 
-def _alone(target: Target, *, order: int, phase: str, **_: Any) -> Fir:
-    taps = passes.taps(target, order, phase)
-    return Fir(taps, float(target.fs), passes.lookahead(order, phase), phase == "zero")
+def _sampled(member: Member, target: Target, order: int) -> Fir:
+    """The documented frequency sampling."""
+    phase = member.options["phase"]
+    taps, lookahead = passes.taps(target, order, phase), passes.lookahead(order, phase)
+    return Fir(taps, float(target.fs), lookahead, phase == "zero")
 
 
-def _read(member: Member, spec: FilterSpec, fs: float) -> Fir:
+def _within(ears: list[tuple[str, Target]], tolerance: float, *, fewest: bool) -> list[Part]:
+    """Ears that share a phase as one design of their common curve; else each with its share of the
+    tolerance.
+    """
+    from earfilt.synthesis.tolerance import order_for
+
+    parts = []
+    phases = list(dict.fromkeys(phase for phase, _ in ears))
+    for phase in phases:
+        targets = [target for own, target in ears if own == phase]
+        wanted = curve.product([target.curve() for target in targets])
+        found = order_for(wanted, tolerance / len(phases), phase=phase)
+        lookahead = found.order if phase == "zero" else 0
+        fir = Fir(found.taps, float(targets[0].fs), lookahead, phase == "zero")
+        parts.append(Part(fir, found))
+    return parts
+
+
+def _read(member: Member, fs: float) -> Fir:
     """The FIR of a file, if it was made for this rate."""
-    from earfilt.files import firs  # and all that writes files
-
-    fir = firs.read_fir(member.name, latency=spec.latency)
+    fir = member.fir
+    assert fir is not None
     if fir.fs is not None and fir.fs != fs:
         raise UsageError(_other_rate(member.name, fir, fs))
     return fir
@@ -141,121 +148,64 @@ def _other_rate(name: str, fir: Fir, fs: float) -> str:
     """Refusal of a FIR made for another rate, with the command that makes the right one."""
     path = Path(name)
     out = shlex.quote(f"{path.stem}-{fs:.12g}{path.suffix}")
-    remedy = f"earfilt design -f {_made_of(fir)} --fs {fs:.12g} -o {out}"
+    remedy = f"earfilt design -f FILTER --fs {fs:.12g} -o {out}"
     return (
         f"{printable(name)} was made for {fir.fs:.12g} Hz, the audio has {fs:.12g} Hz; "
         f"'{printable(remedy)}' makes the right one"
     )
 
 
-def _made_of(fir: Fir) -> str:
-    """The filter and options that a FIR file says it was made of, quoted anew since a file may say
-    anything.
-    """
-    said = fir.meta.get("command") or fir.meta.get("filter")
-    try:
-        return shlex.join(shlex.split(str(said))) if said else "FILTER"
-    except ValueError:
-        return "FILTER"
-
-
-def _by_tolerance(
-    tolerance: float, made: list[Target], phase_of: list[str]
-) -> "tuple[list[Fir], list[Design]]":
-    """Members that share a phase as one design of their common curve; else each with its share of
-    the tolerance.
-    """
-    from earfilt.synthesis.tolerance import order_for
-
-    phases = list(dict.fromkeys(phase_of))
-    curves = [
-        curve.product(
-            [target.curve() for target, own in zip(made, phase_of, strict=True) if own == phase]
-        )
-        for phase in phases
-    ]
-    designs = [
-        order_for(wanted, tolerance / len(phases), phase=phase)
-        for wanted, phase in zip(curves, phases, strict=True)
-    ]
-    firs = [
-        Fir(design.taps, float(made[0].fs), design.order if phase == "zero" else 0, phase == "zero")
-        for design, phase in zip(designs, phases, strict=True)
-    ]
-    return firs, designs
-
-
-def _meta(spec: FilterSpec, chain: list[Member], designs: "list[Design]") -> dict[str, Any]:
-    """JSON-able facts about what was made."""
-    options = [settings(member, spec) for member in chain]
-    ears = [member.ear for member in chain if member.ear is not None]
-    sources = [source for ear in ears for source in ear.sources]
+def _provenance(
+    filter: Filter, parts: list[Part], taps: Floats, wanted: PublishedCurve | None
+) -> Provenance:
+    """What is known of the FIR of a filter."""
+    members, designs = filter.members, [part.design for part in parts if part.design is not None]
+    ears = [member.ear for member in members if member.ear is not None]
     tables = [table for ear in ears for table in ear.tables]
-    meta: dict[str, Any] = {
-        "filter": "+".join(member.name for member in chain),
-        "command": _command(spec),
-        "variant": _joined([ear.entry.variant or None for ear in ears]),
-        "source": [source.citation for source in sources],
-        "table_sha256": {table.id: table.sha256 for table in tables},
-        "order": _joined([o.get("order") for o in options]),
-    }
-    for name in (
-        "phase",
-        "convention",
-        "normalize_gain",
-        "flow",
-        "fhigh",
-        "interpolation",
-        "beyond",
-    ):
-        meta[name] = _joined([o.get(name) for o in options])
-    if designs:
-        meta |= {
-            "order": _joined([design.order for design in designs]),
-            "tolerance_db": spec.tolerance,
-            "deviation_between_db": max(design.between.db for design in designs),
-            "tolerance_met": all(design.met for design in designs),
-            "missed_points_hz": sorted({f for design in designs for f in design.missed_points_hz}),
-        }
-    return meta
-
-
-def _told(fir: Fir) -> dict[str, Any]:
-    """What a FIR file says of itself, as far as it is plain words and numbers."""
-    told = {name: fir.meta.get(name) for name in ("order", "phase", "convention", "source")}
-    return {
-        name: value
-        for name, value in told.items()
-        if isinstance(value, str | int)
-        or (
-            isinstance(value, list) and value and all(isinstance(part, str | int) for part in value)
+    files = [member.file for member in members if member.file is not None]
+    if len(members) == 1 and members[0].kind == "fir":
+        told = parts[0].fir.provenance
+        order, phase, options, source = told.order, told.phase, told.options, told.source
+    else:
+        order = joined([found.order for found in designs] or filter.request.given().get("order"))
+        phase = joined([member.options.get("phase") for member in members])
+        names = dict.fromkeys(
+            name for member in members for name in member.options if name != "phase"
         )
-    }
+        options = {name: joined([m.options.get(name) for m in members]) for name in names}
+        source = tuple(source.citation for ear in ears for source in ear.sources)
+    largest = None if wanted is None else deviation(taps, wanted)
+    return Provenance(
+        filter="+".join(member.name for member in members),
+        command=filter.request.command(),
+        variant=joined([ear.entry.variant or None for ear in ears]),
+        source=source,
+        table_sha256={table.id: table.sha256 for table in tables},
+        file_sha256={file.name: file.sha256 for file in files},
+        order=order,
+        phase=phase,
+        options=options,
+        range_hz=None if wanted is None else (wanted.points_hz[0], wanted.points_hz[-1]),
+        tolerance_db=filter.request.given().get("tolerance", DEFAULT_TOLERANCE_DB)
+        if designs
+        else None,
+        tolerance_met=all(found.met for found in designs),
+        missed_points_hz=tuple(sorted({f for found in designs for f in found.missed_points_hz})),
+        deviation_db=None if largest is None else largest.db,
+        deviation_hz=None if largest is None else largest.hz,
+        deviation_between_db=max((found.between.db for found in designs), default=None),
+    )
 
 
-def _joined(values: list[Any]) -> Any:
-    """One value for the chain: the common one of those that have it, else the list."""
+def joined(values: Any) -> Any:
+    """One value for the chain: the common one of those that have it, else the list.
+
+    >>> joined([512, None, 512]), joined([512, 4096]), joined([None])
+    (512, [512, 4096], None)
+    """
+    if not isinstance(values, list):
+        return values
     have = [value for value in values if value is not None]
     if not have:
         return None
     return have[0] if all(value == have[0] for value in have) else have
-
-
-def _command(spec: FilterSpec) -> str:
-    """The filter and its options as typed, for messages and files."""
-    words = [shlex.quote(spec.name)]
-    for name, value in spec.given().items():
-        option = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-        else:
-            words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
-    return " ".join(words)
-
-
-def _deviation(taps: Floats, wanted: PublishedCurve | None) -> dict[str, Any]:
-    """Largest deviation from the published points, and where."""
-    if wanted is None:
-        return {"deviation_db": None, "deviation_hz": None}
-    largest = deviation(taps, wanted)
-    return {"deviation_db": largest.db, "deviation_hz": largest.hz}

@@ -1,13 +1,14 @@
 """A FIR in words: what the legend of a figure and the summary of a command say of it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from earfilt.errors import printable
 
 if TYPE_CHECKING:
     from earfilt.synthesis.fir import Fir
+    from earfilt.synthesis.provenance import Provenance
 
 
 def short_citation(citation: str) -> str:
@@ -31,60 +32,60 @@ def short_citation(citation: str) -> str:
 
 
 def design_words(fir: "Fir") -> str:
-    """Filter, order (or the number of taps where a file does not say), phase, and convention.
+    """Filter, order (or the number of taps where none is known), phase, and convention.
 
     >>> import numpy as np
     >>> from earfilt.synthesis.fir import Fir
-    >>> design_words(Fir(np.ones(3), 48000.0, meta={"filter": "headphone", "order": 512, "phase": "minimum"}))
+    >>> from earfilt.synthesis.provenance import Provenance
+    >>> told = Provenance(filter="headphone", order=512, phase="minimum")
+    >>> design_words(Fir(np.ones(3), 48000.0, provenance=told))
     'headphone, order 512, minimum phase'
     """
-    meta = fir.meta
-    words = [printable(str(meta.get("filter", "FIR")))]
-    words += (
-        [f"order {joined(meta['order'])}"]
-        if meta.get("order") is not None
-        else [f"{fir.numtaps} taps"]
-    )
-    words += [f"{joined(meta['phase'])} phase"] if meta.get("phase") else []
-    words += [f"{joined(meta['convention'])} convention"] if meta.get("convention") else []
+    told = fir.provenance
+    words = [told.filter or "FIR"]
+    words += [f"{fir.numtaps} taps" if told.order is None else f"order {together(told.order)}"]
+    words += [f"{together(told.phase)} phase"] if told.phase else []
+    convention = told.options.get("convention")
+    words += [f"{together(convention)} convention"] if convention else []
     return printable(", ".join(words))
 
 
 def legend(fir: "Fir") -> str:
     """Label of a curve: a line on the design, and one on its sources where there are any."""
-    sources = "; ".join(
-        dict.fromkeys(short_citation(str(text)) for text in fir.meta.get("source") or ())
-    )
+    sources = "; ".join(dict.fromkeys(map(short_citation, fir.provenance.source)))
     # What was published needs no word in a picture; that it was applied four times does.
     design = design_words(fir).removesuffix(", published convention")
     return "\n".join(filter(None, (design, printable(sources))))
 
 
-def deviation_words(meta: Mapping[str, Any]) -> str:
+def deviation_words(told: "Provenance") -> str:
     """Largest deviation from the published points and where; empty where nothing was published.
 
-    >>> deviation_words({"deviation_db": 2.0532, "deviation_hz": 125.0})
+    >>> from earfilt.synthesis.provenance import Provenance
+    >>> deviation_words(Provenance(deviation_db=2.0532, deviation_hz=125.0))
     '2.05 dB at most from the published points, at 125 Hz'
     """
-    deviation, where = meta.get("deviation_db"), meta.get("deviation_hz")
-    if not isinstance(deviation, float) or not isinstance(where, float):
+    if told.deviation_db is None or told.deviation_hz is None:
         return ""
-    return f"{deviation:.3g} dB at most from the published points, at {where:g} Hz"
+    return (
+        f"{told.deviation_db:.3g} dB at most from the published points, at {told.deviation_hz:g} Hz"
+    )
 
 
 def warnings(fir: "Fir") -> list[str]:
     """What a user must know: points that a tolerance missed."""
-    if fir.meta.get("tolerance_met", True):
+    told = fir.provenance
+    if told.tolerance_met:
         return []
-    missed = [f"{freq:g}" for freq in fir.meta.get("missed_points_hz", ())]
+    missed = [f"{freq:g}" for freq in told.missed_points_hz]
     where = f"missed at {', '.join(missed)} Hz" if missed else "missed between the points"
     return [
-        f"{design_words(fir)}: the tolerance of {fir.meta.get('tolerance_db'):g} dB is "
-        f"{where}; this is the best order found"
+        f"{design_words(fir)}: the tolerance of {told.tolerance_db:g} dB is {where}; this is the "
+        "best order found"
     ]
 
 
-def joined(value: Any) -> str:
+def together(value: Any) -> str:
     """The members of a chain joined, or what they have in common."""
     return (
         "+".join(map(str, value))

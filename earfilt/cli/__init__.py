@@ -97,16 +97,14 @@ def _sent_again(dropped: "sys.UnraisableHookArgs") -> None:
         return
     number = dropped.exc_value.number
     signal.signal(number, _unwind)
-    threading.Timer(
-        0.01, os.kill, (os.getpid(), number)
-    ).start()  # later: here it would be dropped again
+    # later: here it would be dropped again
+    threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
 
 
 def main() -> None:
     """Run the command line and raise `SystemExit` with its code."""
-    os.environ.setdefault(
-        "OMP_NUM_THREADS", "1"
-    )  # the engine has threads of its own; torch's would spin beside them
+    # the engine has threads of its own; torch's would spin beside them
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]

@@ -16,7 +16,7 @@ from earfilt.cli.options import (
     FilterName,
     Precision,
     Quiet,
-    SpecMaker,
+    Resolve,
     Verbose,
     takes_filter_options,
 )
@@ -56,7 +56,7 @@ def apply(
     ] = None,
     *,
     filter_name: FilterName,
-    make_spec: SpecMaker,
+    find: Resolve,
     subtype: Annotated[
         str | None,
         typer.Option(
@@ -151,11 +151,9 @@ def apply(
         from earfilt.batch.executors import warm_up
 
         warm_up()  # the engine loads beside all that follows
-    from earfilt.chains.request import check as check_spec
     from earfilt.render.process import FileJob, Options
 
-    spec = make_spec(filter_name)
-    check_spec(spec)
+    filter = find(filter_name)
     options = Options(
         subtype=subtype,
         format=fmt,
@@ -173,7 +171,7 @@ def apply(
         in_place=in_place,
     )
     if destination is not None:
-        job = FileJob(inputs[0], destination, Path(inputs[0]).name, spec, options)
+        job = FileJob(inputs[0], destination, Path(inputs[0]).name, filter, options)
         return many.print_job(job) if dry_run else _one_file(job, report=report, quiet=quiet)
 
     from earfilt.batch.corpus import Batch
@@ -188,7 +186,7 @@ def apply(
         in_place=in_place,
         shard=many.parse_shard(shard),
     )
-    batch = Batch(spec, options, rules, jobs=jobs, fail_fast=fail_fast, dask=dask)
+    batch = Batch(filter, options, rules, jobs=jobs, fail_fast=fail_fast, dask=dask)
     listed = read_list(files_from, nul=nul) if files_from is not None else []
     return many.apply_many(
         batch,
@@ -257,7 +255,7 @@ def _one_file(job: "FileJob", *, report: str | None, quiet: bool) -> int:
                         job.name,
                         "failed",
                         error=str(error),
-                        filter=job.spec.name,
+                        filter=job.filter.name,
                     )
                 )
             raise

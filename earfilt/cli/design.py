@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earfilt.cli.options import FilterName, Quiet, SpecMaker, takes_filter_options
+from earfilt.cli.options import FilterName, Quiet, Resolve, takes_filter_options
 from earfilt.cli.response import default_fs
 from earfilt.errors import UsageError, printable
 
@@ -19,7 +19,7 @@ _RATE = "{fs}"
 @takes_filter_options
 def design(
     filter_name: FilterName,
-    make_spec: SpecMaker,
+    find: Resolve,
     outputs: Annotated[
         list[str],
         typer.Option(
@@ -60,17 +60,16 @@ def design(
     earfilt reads all of them back with -f to the same bits. .npy says neither rate nor latency:
     symmetric taps are taken as centred, others as causal (--latency overrides).
     """
-    from earfilt.chains.build import realise
     from earfilt.files.firs import fir_bytes
     from earfilt.storage.writing import refuse_existing, write_bytes
 
-    spec = make_spec(filter_name)
-    rates = list(dict.fromkeys(fs or [default_fs([spec])]))
+    filter = find(filter_name)
+    rates = list(dict.fromkeys(fs or [default_fs([filter])]))
     plan = [(rate, output.replace(_RATE, f"{rate:.12g}")) for rate in rates for output in outputs]
     _check_plan(plan)
     for _, path in plan:
         refuse_existing(path, force=force)
-    firs = {rate: realise(spec, rate) for rate in rates}
+    firs = {rate: filter.at(rate) for rate in rates}
     made = [(path, firs[rate], fir_bytes(firs[rate], path)) for rate, path in plan]
     for path, fir, data in made:
         write_bytes(path, data, force=force)
@@ -105,7 +104,7 @@ def _summary(path: str, fir: "Fir") -> str:
         f"{fir.numtaps} taps at {fs:.12g} Hz",
         latency,
         describe.design_words(fir),
-        describe.deviation_words(fir.meta),
+        describe.deviation_words(fir.provenance),
     ]
     lines = [f"{printable(path)}: {', '.join(word for word in words if word)}"]
     return "\n".join(lines + [f"warning: {text}" for text in describe.warnings(fir)])

@@ -12,6 +12,7 @@ import typer
 from earfilt.ears import catalogue
 from earfilt.ears.ear import Ear
 from earfilt.ears.entry import Entry
+from earfilt.ears.options import DESIGN
 from earfilt.errors import UsageError
 
 
@@ -89,7 +90,7 @@ def _facts(ear: Ear) -> dict[str, Any]:
         "highest_hz": high,
         "caveats": entry.caveats,
         "parameters": dict(entry.parameters),
-        "options": [option.name for option in ear.options],
+        "options": [option.name for option in (*DESIGN, *ear.options)],
         "sources": [asdict(source) for source in entry.sources],
         "points": {"frequency_hz": ear.points.freqs, "gain_db": ear.points.gain_db},
         "tables": [
@@ -173,7 +174,7 @@ def _print_ear(ear: Ear) -> None:
         "scale": entry.scale,
         "range": f"{low:g}-{high:g} Hz",
         "variants": ", ".join(_variants(entry)) or "none",
-        "options": ", ".join(option.flag for option in ear.options),
+        "options": ", ".join(option.flag for option in (*DESIGN, *ear.options)),
     }
     _print_facts(facts)
     for caveat in entry.caveats:

@@ -4,11 +4,13 @@ import functools
 import inspect
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earfilt.chains.request import FilterSpec
+if TYPE_CHECKING:
+    from earfilt.chains.members import Filter
 
 
 class Phase(StrEnum):
@@ -122,19 +124,17 @@ _SPEC_OPTIONS: dict[str, Any] = {
     "beyond": BeyondOption,
 }
 
-SpecMaker = Callable[[str], FilterSpec]
-"""From a filter's name to its spec, with the options of the command line."""
+Resolve = Callable[[str], "Filter"]
+"""From a filter's name to the filter, with the options of the command line."""
 
 
 def takes_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of a filter in place of its parameter ``make_spec``.
+    """Give a command the options of a filter in place of its parameter ``find``.
 
-    The command declares ``make_spec: SpecMaker`` and calls it with each name.
+    The command declares ``find: Resolve`` and calls it with each name.
     """
     own = [
-        p
-        for p in inspect.signature(command, eval_str=True).parameters.values()
-        if p.name != "make_spec"
+        p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "find"
     ]
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
@@ -148,7 +148,7 @@ def takes_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
             name: value.value if isinstance(value, StrEnum) else value
             for name, value in options.items()
         }
-        return command(make_spec=lambda name: FilterSpec(name, **plain), **values)
+        return command(find=partial(_resolve, plain), **values)
 
     del wrapper.__wrapped__
     keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
@@ -157,3 +157,9 @@ def takes_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapper
+
+
+def _resolve(options: dict[str, Any], name: str) -> "Filter":
+    from earfilt.chains.members import resolve  # and numpy, which --help does without
+
+    return resolve(name, **options)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earfilt.cli.options import FilterNames, Quiet, SpecMaker, takes_filter_options
+from earfilt.cli.options import FilterNames, Quiet, Resolve, takes_filter_options
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from earfilt.chains.request import FilterSpec
+    from earfilt.chains.members import Filter
     from earfilt.report.figures import Measurement
     from earfilt.synthesis.fir import Fir
     from earfilt.synthesis.response import Response
@@ -41,7 +41,7 @@ class Panel(StrEnum):
 @takes_filter_options
 def response(
     filter_names: FilterNames,
-    make_spec: SpecMaker,
+    find: Resolve,
     fs: Annotated[
         float | None,
         typer.Option(
@@ -109,10 +109,10 @@ def response(
     _check_outputs(files, width)
     for path in files:
         refuse_existing(path, force=force)
-    specs = [make_spec(name) for name in filter_names]
-    rate = fs if fs is not None else default_fs(specs)
+    filters = [find(name) for name in filter_names]
+    rate = fs if fs is not None else default_fs(filters)
     curves = _Curves(
-        specs, rate, _asked(rate, freqs, points, scale.value, fmin, fmax), compare or []
+        filters, rate, _asked(rate, freqs, points, scale.value, fmin, fmax), compare or []
     )
     style = {
         "scale": scale.value,
@@ -138,12 +138,11 @@ class _Curves:
 
     def __init__(
         self,
-        specs: "list[FilterSpec]",
+        filters: "list[Filter]",
         fs: float,
         freqs: "NDArray[np.float64]",
         compared: list[Path],
     ) -> None:
-        from earfilt.chains.build import realise
         from earfilt.files.curves import read_curve
         from earfilt.report.figures import Measurement
         from earfilt.synthesis.response import respond
@@ -151,8 +150,8 @@ class _Curves:
         self._measurements: list[Measurement] = [
             Measurement(str(path), *read_curve(path)) for path in compared
         ]
-        self._specs = specs
-        self._firs: list[Fir] = [realise(spec, fs) for spec in specs]
+        self._filters = filters
+        self._firs: list[Fir] = [filter.at(fs) for filter in filters]
         self._responses: list[Response] = [respond(fir, freqs) for fir in self._firs]
 
     def rows(self) -> "list[tuple[str, Response]]":
@@ -160,7 +159,8 @@ class _Curves:
         from earfilt.synthesis.response import measured
 
         realised = [
-            (spec.name, values) for spec, values in zip(self._specs, self._responses, strict=True)
+            (filter.name, values)
+            for filter, values in zip(self._filters, self._responses, strict=True)
         ]
         return realised + [(m.label, measured(m.freqs, m.gain_db)) for m in self._measurements]
 
@@ -208,35 +208,31 @@ class _Curves:
 
         lines = [
             ", ".join(
-                filter(None, (describe.design_words(fir), describe.deviation_words(fir.meta)))
+                filter(None, (describe.design_words(fir), describe.deviation_words(fir.provenance)))
             )
             for fir in self._firs
         ]
         lines += [f"warning: {text}" for fir in self._firs for text in describe.warnings(fir)]
-        pairs = list(zip(self._specs, self._firs, strict=True))
+        pairs = list(zip(self._filters, self._firs, strict=True))
         return lines + [
-            _difference(measurement, spec.name, fir)
+            _difference(measurement, filter.name, fir)
             for measurement in self._measurements
-            for spec, fir in pairs
+            for filter, fir in pairs
         ]
 
     @staticmethod
     def _facts(fir: "Fir") -> dict[str, Any]:
-        shown = {
-            name: value
-            for name, value in fir.meta.items()
-            if name != "filter" and value is not None
-        }
+        shown = fir.provenance.to_json()
+        shown.pop("filter", None)
         return {"fs": fir.fs, "numtaps": fir.numtaps, "latency": fir.lookahead, **shown}
 
     def _lines(self) -> "list[Any]":
-        from earfilt.chains.build import published
         from earfilt.chains.describe import legend
         from earfilt.report.figures import Line
 
         lines = []
-        for spec, fir, values in zip(self._specs, self._firs, self._responses, strict=True):
-            curve = published(spec, fir.fs or 0.0)
+        for filter, fir, values in zip(self._filters, self._firs, self._responses, strict=True):
+            curve = filter.curve_at(fir.fs or 0.0)
             lines.append(
                 Line(
                     legend(fir),
@@ -280,13 +276,9 @@ def _check_outputs(files: list[str], width: float) -> None:
         raise UsageError("two outputs have the same name")
 
 
-def default_fs(specs: "list[FilterSpec]") -> float:
+def default_fs(filters: "list[Filter]") -> float:
     """The rate of the first FIR file that says one, else 48 kHz."""
-    from earfilt.chains.request import check
-    from earfilt.files.firs import read_fir
-
-    paths = [member.name for spec in specs for member in check(spec) if member.ear is None]
-    rates = (read_fir(path).fs for path in paths)
+    rates = (filter.stated_fs for filter in filters)
     return next((rate for rate in rates if rate is not None), _DEFAULT_FS)
 
 

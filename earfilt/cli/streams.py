@@ -19,9 +19,8 @@ def open_closed() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(
-                os.open(os.devnull, flags), True
-            )  # the lowest free number, which is this one
+            # the lowest free number, which is this one
+            os.set_inheritable(os.open(os.devnull, flags), True)
     if sys.stdin is None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115
     if sys.stdout is None:

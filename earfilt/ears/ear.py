@@ -162,8 +162,7 @@ class Ear(ABC):
         fs : float
             Sampling rate in Hz.
         **options
-            Of ``settings``; those of a design (order, tolerance, phase) are none of its own and
-            left alone.
+            Of ``settings``; ``phase`` belongs to the design and is left alone.
 
         Raises
         ------

@@ -55,16 +55,22 @@ class Option:
 
 
 ORDER = Option(
-    "order", 512, "Number of taps - 1 of each member (default: the filter's own).", int, (), "N"
+    "order",
+    None,
+    "Number of taps - 1 of each member: the documented frequency sampling.",
+    int,
+    (),
+    "N",
 )
 TOLERANCE = Option(
-    "tolerance",
-    None,
-    "Instead of --order: the fewest taps that stay within DB of the published curve.",
-    float,
-    (),
-    "DB",
+    "tolerance", None, "How close the response stays to the published curve (0.1).", float, (), "DB"
 )
+FEWEST = Option(
+    "fewest", None, "Search for the fewest taps that meet the tolerance, which takes longer.", bool
+)
+DESIGN = (ORDER, TOLERANCE, FEWEST)
+"""What every design of ears takes, beside the options of the ears."""
+
 PHASE = Option(
     "phase",
     "minimum",
@@ -86,14 +92,13 @@ NORMALIZE_GAIN = Option(
     "or the absolute value (m/s per Pa, dB SPL).",
     bool,
 )
-DESIGN = (ORDER, TOLERANCE, PHASE)
 
 
 def with_defaults(options: Iterable[Option], **defaults: Any) -> tuple[Option, ...]:
     """Options of which some get another default.
 
-    >>> [option.default for option in with_defaults((ORDER, PHASE), order=4096)]
-    [4096, 'minimum']
+    >>> [option.default for option in with_defaults((BEYOND, PHASE), phase="zero")]
+    ['documented', 'zero']
     """
     return tuple(
         option.with_default(defaults[option.name]) if option.name in defaults else option

@@ -47,9 +47,8 @@ class OverlapSave:
         # Divided by n_fft here, since the inverse transform is without a scale.
         padded = np.zeros((1, self.n_fft, 1))
         np.divide(taps, self.n_fft, out=padded[0, : len(taps), 0])
-        with np.errstate(
-            over="ignore"
-        ):  # a gain beyond the dtype shows in the samples, and is told of there
+        # a gain beyond the dtype shows in the samples, and is told of there
+        with np.errstate(over="ignore"):
             half = fft.forward(padded).astype(complex_dtype)
         self._response = np.concatenate([half, half[:, -2:0:-1].conj()], axis=1) if packed else half
 

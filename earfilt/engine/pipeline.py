@@ -189,9 +189,8 @@ class _Job:
     def filter(self, window: _Window) -> _Group:
         """Filter one window: samples of the target, and their levels.  Runs on any thread."""
         due = self._due(window)
-        segments = -(
-            -due // self.step.hop
-        )  # of the last group as few as its frames allow, decided by the length alone
+        # of the last group as few as its frames allow, decided by the length alone
+        segments = -(-due // self.step.hop)
         x = self._buffer(self.step.overlap + segments * self.step.hop)
         _fill(x, max(0, -window.at), window.pieces)
         fresh = Tally(self.channels)
@@ -199,17 +198,15 @@ class _Job:
         silent = [c for c in range(self.channels) if fresh.energy[c] == 0 and not x[:, c].any()]
         noise = self._noise(window.index)
         extend_ends(x, window.at, window.total, self.mirrored)
-        codes = x[
-            : segments * self.step.hop
-        ]  # written over the input, whose memory is still in the cache
+        # written over the input, whose memory is still in the cache
+        codes = x[: segments * self.step.hop]
         self.step(x, codes, whole=self.target.is_integer and noise is None)
         codes = codes[:due]
         if noise is not None:
             codes += noise[:due]
             np.rint(codes, out=codes)
-        for channel in (
-            silent
-        ):  # digital silence stays silence, whatever the neighbours' rounding or the dither
+        # digital silence stays silence, whatever the neighbours' rounding or the dither
+        for channel in silent:
             codes[:, channel] = 0
         samples, levels = quantise(codes, self.target)
         return _Group(window.index, samples, fresh, levels)

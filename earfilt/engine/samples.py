@@ -61,8 +61,8 @@ class Levels:
     scale is 1.0.
 
     ``peak_out`` and ``rms_out`` are of the rounded samples before clipping, ``clipped`` counts the
-    samples that were, and
-    ``repaired`` the NaN and infinite input samples that were replaced by zeros.
+    samples that were, and ``repaired`` the NaN and infinite input samples that were replaced by
+    zeros.
     """
 
     frames_in: int

@@ -30,9 +30,8 @@ __all__ = [
 # on alignment
 GRAIN = 64
 LONG = 1 << 18  # from so many taps on, memory counts more than time
-CALL_BYTES = (
-    1 << 21
-)  # of spectra in one call: large enough to hide what a call costs, small enough for the caches
+# of spectra in one call: large enough to hide what a call costs, small enough for the caches
+CALL_BYTES = 1 << 21
 
 
 def choose_n_fft(numtaps: int) -> int:
@@ -47,9 +46,8 @@ def choose_n_fft(numtaps: int) -> int:
         513       3.7 / 7.2   3.3 /  6.1   3.3 / 6.4
         1025      5.6 / 10.4  3.8 /  7.1   3.6 / 6.6   3.6 /  6.8
         4097                               6.3 / 11.4  4.4 /  8.5   4.4 /  8.7   5.3 / 10.9
-        8193                                           6.5 / 12.2   4.9 / 10.0   5.6 / 11.6   5.7 /
-        11.6 32769                                                                    9.5 / 19.5
-        6.9 / 14.2
+        8193                                           6.5 / 12.2   4.9 / 10.0   5.6 / 11.6   5.7 / 11.6
+        32769                                                                    9.5 / 19.5   6.9 / 14.2
 
     Sizes of 3 * 2^k are nowhere faster by more than 5 %.
 

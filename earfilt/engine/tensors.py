@@ -68,9 +68,8 @@ def convolve(x: Tensor, taps: Tensor, *, lookahead: int = 0, odd_ends: bool = Fa
     ValueError
         If `lookahead` is negative.
     """
-    if (
-        torch.compiler.is_compiling()
-    ):  # inductor has no complex numbers, and working out sizes symbolically takes it minutes
+    # inductor has no complex numbers, and working out sizes symbolically takes it minutes
+    if torch.compiler.is_compiling():
         filtered: Tensor = torch.compiler.disable(convolve)(
             x, taps, lookahead=lookahead, odd_ends=odd_ends
         )
@@ -158,10 +157,8 @@ class Stream:
         self._mirrored = lookahead if odd_ends else 0
         self._start = lookahead - (self._n_fft - self._hop)
         self._before = torch.zeros(-self._start, channels, dtype=dtype, device=device)
-        self._pending, self._at = (
-            self._before,
-            self._start,
-        )  # frames still needed, from the absolute frame `at` on
+        # frames still needed, from the absolute frame `at` on
+        self._pending, self._at = self._before, self._start
 
     def push(self, block: Tensor) -> Tensor:
         """Take frames (frames, channels), none or more; give all output that is ready, (frames',

@@ -50,8 +50,7 @@ def read_curve(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArr
     ----------
     path : path
         CSV with the columns ``frequency_hz`` and ``gain_db`` (or ``magnitude_db``); others are
-        passed over, as are blank lines and
-        ``#`` comments.
+        passed over, as are blank lines and ``#`` comments.
 
     Returns
     -------

@@ -59,7 +59,7 @@ def _header(fir: Fir, **more: int) -> dict[str, Any]:
         "latency": fir.lookahead,
         "odd_ends": fir.odd_ends,
         **more,
-        "meta": dict(fir.meta),
+        "meta": fir.provenance.to_json(),
     }
 
 
@@ -317,7 +317,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _write_mat(fir: Fir) -> bytes:
     rate = {} if fir.fs is None else {"fs": fir.fs}
-    meta = json.dumps(dict(fir.meta))
+    meta = json.dumps(fir.provenance.to_json())
     return write_mat(
         {
             "taps": fir.taps,

@@ -17,6 +17,7 @@ from earfilt.files.fir_formats import CSV_HEADER, MAX_TAPS, READERS, WRITERS, Co
 from earfilt.storage.reading import read_text, shown
 from earfilt.storage.writing import write_bytes
 from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.provenance import Provenance
 
 __all__ = ["SUFFIXES", "fir_bytes", "holds_fir", "read_curve", "read_fir", "write_fir"]
 
@@ -135,7 +136,9 @@ def _build(content: Content, path: PathLike, latency: int | None) -> Fir:
         raise UsageError(
             f"{shown(path)} is damaged: odd_ends must be true or false, and meta an object"
         )
-    return Fir(taps, _checked_fs(header.get("fs"), path), lookahead, odd_ends, meta)
+    return Fir(
+        taps, _checked_fs(header.get("fs"), path), lookahead, odd_ends, Provenance.from_json(meta)
+    )
 
 
 def _checked_fs(fs: object, path: PathLike) -> float | None:

@@ -177,7 +177,7 @@ class EarFilter(nn.Module):
         UsageError
             T = 0, or a tensor without dimensions.
         """
-        _check_signal(x)
+        check_signal(x)
         work = x if x.dtype in (torch.float32, torch.float64) else x.float()
         y = convolve(
             work, self.taps().to(work), lookahead=self.lookahead, odd_ends=self.phase_type == "zero"
@@ -215,7 +215,7 @@ class EarFilter(nn.Module):
         return self._target.curve(self._numbers().detach().cpu().numpy())
 
 
-def _check_signal(x: Tensor) -> None:
+def check_signal(x: Tensor) -> None:
     if not x.dtype.is_floating_point:
         raise DtypeError(
             f"the signal's dtype is {x.dtype}; filters take floating-point samples: convert "

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from earfilt.audio import Exists
-from earfilt.chains.request import FilterSpec
+from earfilt.chains.members import Filter
 from earfilt.errors import UsageError
 
 
@@ -97,12 +97,12 @@ class FileJob:
         Paths; ``-`` for the standard input and output.
     name : str
         Path relative to the tree: seeds the dither and stands in the report.
-    spec : FilterSpec
+    filter : Filter
     options : Options
     """
 
     source: str
     destination: str
     name: str
-    spec: FilterSpec
+    filter: Filter
     options: Options = field(default_factory=Options)

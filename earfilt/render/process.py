@@ -21,7 +21,7 @@ from earfilt.audio.formats import Target
 from earfilt.audio.output_format import plan_target
 from earfilt.audio.reader import short_message
 from earfilt.chains import describe
-from earfilt.chains.request import FilterSpec
+from earfilt.chains.members import Filter
 from earfilt.errors import AudioError, UsageError, printable
 from earfilt.render.job import FileJob, Options
 from earfilt.render.record import Row, decibels
@@ -93,7 +93,7 @@ def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = N
         and os.path.lexists(job.destination)
         and not audio.is_stream(job.destination)
     ):
-        return Row(job.source, job.destination, job.name, "skipped", filter=job.spec.name)
+        return Row(job.source, job.destination, job.name, "skipped", filter=job.filter.name)
     streams = audio.check_destination(
         job.source, job.destination, exists=options.exists, in_place=options.in_place
     )
@@ -134,9 +134,7 @@ class _Run:
         self.job, self.options, self.reader, self.progress = job, job.options, reader, progress
         self.info = reader.info
         planned = _plan(job, self.info)
-        from earfilt.chains.build import realise
-
-        self.fir = realise(job.spec, self.info.fs)
+        self.fir = job.filter.at(self.info.fs)
         self.tail = self.fir.numtaps - 1 if self.options.tail == "keep" else 0
         if self.tail and self.fir.lookahead:
             raise UsageError(
@@ -259,7 +257,7 @@ class _Run:
         return carried, tags.left_behind(metadata, self.target)
 
     def _history(self) -> str:
-        name = printable(self.job.spec.name).replace(",", ";")
+        name = printable(self.job.filter.name).replace(",", ";")
         return f"earfilt {__version__}; {name}"
 
     def _fitting(self, levels: "Levels") -> float:
@@ -282,7 +280,7 @@ class _Run:
         )
         row.source_format, row.source_subtype = info.container, info.subtype
         row.fs, row.channels, row.frames = info.fs, info.channels, levels.frames_out
-        _describe(row, job.spec, fir)
+        _describe(row, job.filter, fir)
         row.peak_in_dbfs, row.rms_in_dbfs = decibels(levels.peak_in), decibels(levels.rms_in)
         row.peak_out_dbfs, row.rms_out_dbfs = decibels(levels.peak_out), decibels(levels.rms_out)
         if self.options.full_scale_spl is not None:
@@ -322,14 +320,8 @@ def _repairs(row: Row, info: audio.AudioInfo) -> list[str]:
     return words
 
 
-def _describe(row: Row, spec: FilterSpec, fir: "Fir") -> None:
-    meta = fir.meta
-    row.filter, row.parameters, row.coefficients_sha256 = spec.name, meta, fir.sha256
-    row.convention, row.order, row.phase = (
-        meta.get("convention"),
-        meta.get("order"),
-        meta.get("phase"),
-    )
+def _describe(row: Row, filter: Filter, fir: "Fir") -> None:
+    row.filter, row.provenance, row.coefficients_sha256 = filter.name, fir.provenance, fir.sha256
     row.latency = fir.lookahead
     row.gain_1khz_db = _gain_1khz_db(fir)
 

@@ -2,9 +2,11 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from earfilt.synthesis.provenance import Provenance
 
 Status = Literal["ok", "skipped", "failed"]
 
@@ -28,11 +30,11 @@ class Row:
         Hz; frames of the output.
     filter : str
         As it was asked for.
-    parameters : dict
-        Everything the design knows of the filter.
+    provenance : Provenance
+        Everything that is known of the filter; ``parameters`` in the report, where ``convention``,
+        ``order`` and ``phase`` stand beside it as well.
     coefficients_sha256 : str
         Hash of taps, rate, look-ahead and extension rule.
-    convention, order, phase : as the filter's parameters
     latency : int
         Samples of look-ahead: the delay of a real-time reader.
     gain_1khz_db : float or None
@@ -73,11 +75,8 @@ class Row:
     channels: int | None = None
     frames: int | None = None
     filter: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
     coefficients_sha256: str | None = None
-    convention: Any = None
-    order: Any = None
-    phase: Any = None
     latency: int | None = None
     gain_1khz_db: float | None = None
     peak_in_dbfs: list[float | None] = field(default_factory=list)
@@ -100,7 +99,20 @@ class Row:
 
     def to_json(self) -> str:
         """The row as one line of ASCII (lone surrogates of file names survive as escapes)."""
-        return json.dumps(vars(self), ensure_ascii=True, allow_nan=False, default=str)
+        return json.dumps(self.to_dict(), ensure_ascii=True, allow_nan=False, default=str)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as a report has it: JSON-able values by field."""
+        told: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            if name == "provenance":
+                told["parameters"] = self.provenance.to_json()
+            else:
+                told[name] = value
+            if name == "coefficients_sha256":
+                told["convention"] = self.provenance.options.get("convention")
+                told |= {"order": self.provenance.order, "phase": self.provenance.phase}
+        return told
 
 
 def decibels(values: Iterable[float], offset: float = 0.0) -> list[float | None]:

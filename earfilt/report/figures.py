@@ -50,10 +50,8 @@ _TYPE: Any = {
     "axes.linewidth": 0.6, "lines.linewidth": 1.1, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.minor.width": 0.4,
     "font.family": "DejaVu Sans",
 }  # fmt: skip
-_FILES: Any = {
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "earfilt",
-}  # type that stays text; names inside that are the same each time
+# type that stays text; names inside that are the same each time
+_FILES: Any = {"pdf.fonttype": 42, "svg.hashsalt": "earfilt"}
 
 _RANGE_DB = 80.0  # below its peak a curve without published points is not drawn
 _TICKS = [float(digit * 10**power) for power in range(7) for digit in (1, 2, 5)]
@@ -108,9 +106,8 @@ def figure(
         lines, measurements=measurements, panels=panels, scale=scale, width_mm=width_mm
     )
     with matplotlib.rc_context(_FILES), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Glyph .* missing"
-        )  # a file's name in a script that the font lacks
+        # a file's name in a script that the font lacks
+        warnings.filterwarnings("ignore", "Glyph .* missing")
         drawing.savefig(buffer, format=suffix[1:], dpi=_DPI, metadata=metadata)
     return buffer.getvalue()
 

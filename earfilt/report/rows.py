@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from earfilt.chains.describe import deviation_words, joined
+from earfilt.chains.describe import deviation_words, together
 from earfilt.errors import AudioError, printable
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def summary(row: "Row") -> str:
         return f"{row.status}: {printable(row.source)}: {printable(row.error or '')}"
     said = {
         "filter": _filter(row),
-        "deviation": deviation_words(row.parameters),
+        "deviation": deviation_words(row.provenance),
         "audio": f"{row.fs:g} Hz, {_counted(row.channels or 0, 'channel')}, {row.frames} "
         f"frames ({duration(audio_seconds(row))})",
         "written as": f"{row.format} {row.subtype}, computed in {row.precision} on {row.device}",
@@ -48,12 +48,13 @@ def summary(row: "Row") -> str:
 
 
 def _filter(row: "Row") -> str:
-    parameters = row.parameters
+    told = row.provenance
     words = [printable(row.filter or "")]
-    words += [f"variant {joined(parameters['variant'])}"] if parameters.get("variant") else []
-    words += [f"{joined(row.convention)} convention"] if row.convention else []
-    words += [f"order {joined(row.order)}"] if row.order is not None else []
-    words += [f"{joined(row.phase)} phase"] if row.phase else []
+    words += [f"variant {together(told.variant)}"] if told.variant else []
+    convention = told.options.get("convention")
+    words += [f"{together(convention)} convention"] if convention else []
+    words += [f"order {together(told.order)}"] if told.order is not None else []
+    words += [f"{together(told.phase)} phase"] if told.phase else []
     words += [f"gain {row.gain_db:+.2f} dB"] if row.gain_db else []
     return ", ".join(words)
 

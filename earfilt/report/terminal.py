@@ -21,14 +21,8 @@ from earfilt.report.figures import (
 )
 
 MIN_COLUMNS, MIN_ROWS = 40, 12
-_COLOURS = (
-    12,
-    9,
-    10,
-    13,
-    14,
-    11,
-)  # of the terminal's own palette, so that they suit its background
+# of the terminal's own palette, so that they suit its background
+_COLOURS = (12, 9, 10, 13, 14, 11)
 _CURVE, _POINT, _MEASURED = "braille", "o", "x"
 _CURVE_SAMPLE = "⠒⠒"
 _INDENT = 4

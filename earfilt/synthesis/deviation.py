@@ -10,12 +10,10 @@ from earfilt.arrays import Floats
 from earfilt.ears.curve import PublishedCurve, to_db
 from earfilt.synthesis.fir import dtft
 
-_GRID_PER_TAP = (
-    64  # samples of the response per tap: a ripple's height is then read to 0.1 % of itself
-)
-_GRID_PER_GAP = (
-    16  # and at least this many between the two closest points, where the curve itself bends
-)
+# samples of the response per tap: a ripple's height is then read to 0.1 % of itself
+_GRID_PER_TAP = 64
+# and at least this many between the two closest points, where the curve itself bends
+_GRID_PER_GAP = 16
 
 
 class Deviation(NamedTuple):

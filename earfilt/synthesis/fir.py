@@ -4,13 +4,13 @@ ends are extended.
 
 import hashlib
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from earfilt.synthesis.provenance import Provenance
 
 _BLOCK = 1 << 18  # complex numbers worked on at once: a few megabytes
 
@@ -32,17 +32,16 @@ class Fir:
         real-time reader.
     odd_ends : bool
         True: x is extended at both ends by ``lookahead`` samples, oddly (2·x[0] − x[k]), as far as
-        it goes and by zeros beyond, as
-        ``scipy.signal.filtfilt`` does. False: by zeros.
-    meta : mapping
-        JSON-able facts: filter, order, phase, convention, deviation from the published points, …
+        it goes and by zeros beyond, as ``scipy.signal.filtfilt`` does. False: by zeros.
+    provenance : Provenance
+        Where it comes from: filter, order, phase, deviation from the published points, …
     """
 
     taps: npt.NDArray[np.float64]
     fs: float | None
     lookahead: int = 0
     odd_ends: bool = False
-    meta: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
         taps = np.ascontiguousarray(self.taps, dtype=np.float64)

@@ -43,16 +43,14 @@ __all__ = ["LARGEST_ORDER", "Design", "order_for"]
 
 LARGEST_ORDER = 131_072
 
-_MARGIN = (
-    1e-4  # part of the tolerance kept back for extrema that fall between the samples of the search
-)
+# part of the tolerance kept back for extrema that fall between the samples of the search
+_MARGIN = 1e-4
 _ABOVE_DB = 1.0  # depth of the band above the last point
 _ABOVE_DEPTH = 0.1  # how far down the aim is followed there, re the last point (linear magnitude)
 _ABOVE_FALL = 4.0  # and how fast: exp(-4 (f / f_last - 1))
 _FELT = 0.005  # a corner of the aim this high, re the tolerance, can be felt
-_MARKS_PER_GAP = (
-    4  # angles between neighbouring points that are tried as extrema besides the grid of the search
-)
+# angles between neighbouring points that are tried as extrema besides the grid of the search
+_MARKS_PER_GAP = 4
 _REPAIRS = 8
 _HIGHEST_POINT = 0.45  # of the rate: a curve may lie up to there
 _ROUGH = 0.01  # how exactly the order at half the rate is wanted
@@ -301,9 +299,8 @@ def spectral_factor(cosines: Floats) -> Floats:
     while error > _FACTOR_ERROR_DB and intervals < _LARGEST_FACTOR_FFT:
         intervals *= 2
         finer, finer_error = _cepstral_factor(cosines, intervals)
-        if finer_error > error / 2 and intervals > _FACTOR_GRID * len(
-            cosines
-        ):  # rounding, no longer aliasing
+        # rounding, no longer aliasing
+        if finer_error > error / 2 and intervals > _FACTOR_GRID * len(cosines):
             break
         taps, error = finer, finer_error
     return taps

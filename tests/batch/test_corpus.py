@@ -215,17 +215,15 @@ def test_killed_again_and_again_and_resumed(
     out = tmp_path / "out"
     counts = kill_at_random(corpus, out, rounds)
     whole = hashes(out)
-    assert all(
-        undisturbed[name] == content for name, content in whole.items()
-    )  # no partial file at a final name
+    # no partial file at a final name
+    assert all(undisturbed[name] == content for name, content in whole.items())
     code, err = finish(command(corpus, out, "--resume", "--report", tmp_path / "report"))
     assert code == 0, err
     assert hashes(out) == undisturbed, counts
     status = [row["status"] for row in rows(tmp_path / "report")]
     assert len(status) == len(undisturbed)
-    assert (
-        counts[-1] < 100 or "skipped" in status
-    )  # what was told before the kill is not done again
+    # what was told before the kill is not done again
+    assert counts[-1] < 100 or "skipped" in status
     assert not leftovers(out)
 
 
@@ -370,9 +368,8 @@ def test_in_place_is_done_once_however_often_it_is_killed(
     code, err = finish(command(root, "--in-place", "--resume", "-v"))
     assert code == 0, err
     assert hashes(root) == undisturbed
-    assert (
-        apply(root, "--in-place", "--resume", "--gain", "-6", "-q", ear=LONG_FILTER) == 1
-    )  # it cannot be had otherwise any more
+    # it cannot be had otherwise any more
+    assert apply(root, "--in-place", "--resume", "--gain", "-6", "-q", ear=LONG_FILTER) == 1
     assert hashes(root) == undisturbed
 
 
@@ -442,9 +439,8 @@ def test_several_files_go_into_a_directory(tree: Tree, tmp_path: Path) -> None:
     root = tree("a.wav", "x/b.wav")
     assert apply(root / "a.wav", root / "x" / "b.wav", tmp_path / "out", "-q") == 0
     assert sorted(hashes(tmp_path / "out")) == ["a.wav", "b.wav"]
-    assert (
-        apply(root / "a.wav", tmp_path / "out", "--force", "-q") == 0
-    )  # one file into a directory that is there
+    # one file into a directory that is there
+    assert apply(root / "a.wav", tmp_path / "out", "--force", "-q") == 0
     assert apply(root / "a.wav", f"{tmp_path}/new/", "-q") == 0  # or that the slash says to make
     assert sorted(hashes(tmp_path / "new")) == ["a.wav"]
 

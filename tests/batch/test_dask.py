@@ -111,9 +111,8 @@ def test_a_local_cluster(corpus: Path, undisturbed: dict[str, str], tmp_path: Pa
         )
         == 0
     )
-    assert {row["status"] for row in rows(tmp_path / "report")} == {
-        "skipped"
-    }  # one manifest, whatever did the work
+    # one manifest, whatever did the work
+    assert {row["status"] for row in rows(tmp_path / "report")} == {"skipped"}
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])

@@ -45,9 +45,8 @@ def test_colliding_outputs(tree: Tree, tmp_path: Path) -> None:
     two = [tree("n/a.wav", under="one"), tree("n/a.wav", under="two")]
     with pytest.raises(UsageError, match="would both become"):
         plan_of(two, tmp_path / "out")
-    assert (
-        len(plan_of([root, root / "a.wav"], tmp_path / "out").files) == 2
-    )  # the same file twice is one
+    # the same file twice is one
+    assert len(plan_of([root, root / "a.wav"], tmp_path / "out").files) == 2
 
 
 def test_collisions_where_case_makes_no_difference(
@@ -96,9 +95,8 @@ def test_existing_outputs(tree: Tree, tmp_path: Path) -> None:
 def test_permission(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tree("a.wav", "x/b.wav")
     (tmp_path / "out" / "x").mkdir(parents=True)
-    monkeypatch.setattr(
-        planning.os, "access", lambda path, mode: not str(path).endswith("x")
-    )  # tests may run as root
+    # tests may run as root
+    monkeypatch.setattr(planning.os, "access", lambda path, mode: not str(path).endswith("x"))
     with pytest.raises(AudioError, match=r"no permission to write in .*out/x"):
         plan_of(root, tmp_path / "out")
     assert AudioError.exit_code == 1
@@ -124,9 +122,8 @@ def test_space(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "out").mkdir()
     for path in root.iterdir():
         shutil.copy(path, tmp_path / "out")
-    check_space(
-        plan_of(root, tmp_path / "out", exists="force")
-    )  # they take the room of those they replace
+    # they take the room of those they replace
+    check_space(plan_of(root, tmp_path / "out", exists="force"))
 
 
 def test_in_place_names_are_relative_to_the_common_directory(tree: Tree, tmp_path: Path) -> None:

@@ -108,9 +108,8 @@ def test_a_worker_that_dies_costs_its_own_file_only(tree: Tree, tmp_path: Path) 
     root = tree(*(f"{i}.wav" for i in range(6)), "poison.wav")
     units = [unit(path, tmp_path / "out" / path.name) for path in sorted(root.iterdir())]
     Fragile.made = 0
-    found = outcomes(
-        [units[0:1], units[1:3], units[4:7], units[3:4]]
-    )  # poison comes with two others
+    # poison comes with two others
+    found = outcomes([units[0:1], units[1:3], units[4:7], units[3:4]])
     status = {outcome.row.name: outcome.row.status for outcome in found}
     assert status == {**{f"{i}.wav": "ok" for i in range(6)}, "poison.wav": "failed"}
     assert "worker process died" in next(

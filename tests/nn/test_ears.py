@@ -570,9 +570,8 @@ def test_adam_trains(make: Callable[[], Ear], lr: float) -> None:
     assert max(losses) < 2 * losses[0]
 
 
-@pytest.mark.filterwarnings(
-    "ignore:The .grad attribute of a Tensor:UserWarning"
-)  # torch's own, at any graph break
+# torch's own, at any graph break
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
 def test_compiled_training_step_gives_the_same_gradients() -> None:
     torch._dynamo.reset()
     plain, compiled = (HeadphoneFilter(16000, order=64, learnable=True) for _ in range(2))

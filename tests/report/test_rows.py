@@ -69,9 +69,8 @@ def test_rows_stream_as_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture
     with open_report(str(tmp_path / "report")) as report:
         assert report is not None
         report.write(done(awkward))
-        [line] = (
-            (tmp_path / "report").read_text("ascii").splitlines()
-        )  # there before the next file is done
+        # there before the next file is done
+        [line] = (tmp_path / "report").read_text("ascii").splitlines()
         assert json.loads(line)["name"] == awkward
     with open_report("-") as report:
         assert report is not None

@@ -17,12 +17,11 @@ from earfilt.ears.entry import Entry
 from earfilt.ears.interpolation import pchip
 from earfilt.ears.options import (
     BEYOND,
-    DESIGN,
     NORMALIZE_GAIN,
+    PHASE,
     Option,
     checked_fs,
     choice,
-    with_defaults,
 )
 from earfilt.ears.shipped import table as shipped_table
 from earfilt.ears.table import Table
@@ -325,7 +324,7 @@ class Headphone(_Documented):
     """Headphone plus outer ear (Pralong & Carlile 1996)."""
 
     kind = "headphone"
-    declared = (*DESIGN, BEYOND)
+    declared = (PHASE, BEYOND)
 
     @classmethod
     def _read(cls, entry: Entry) -> Self:
@@ -341,7 +340,7 @@ class MiddleEar(_Documented):
     """Middle ear, eardrum pressure to stapes velocity."""
 
     kind = "middle-ear"
-    declared = (*DESIGN, NORMALIZE_GAIN, BEYOND)
+    declared = (PHASE, NORMALIZE_GAIN, BEYOND)
 
     @classmethod
     def _read(cls, entry: Entry) -> Self:
@@ -363,7 +362,7 @@ class OuterMiddleEar(_Documented):
     kind = "outer-middle-ear"
     keys = frozenset({"compensation_type", "field_type"})
     declared = (
-        *with_defaults(DESIGN, order=4096, phase="zero"),
+        PHASE.with_default("zero"),
         Option(
             "convention",
             "published",

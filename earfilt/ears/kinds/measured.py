@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Self
 
 from earfilt.arrays import Array, Floats, floats, namespace
@@ -11,7 +10,7 @@ from earfilt.ears.ear import Ear, Points
 from earfilt.ears.ends import dense_grid, fall_db
 from earfilt.ears.entry import Entry
 from earfilt.ears.interpolation import pchip
-from earfilt.ears.options import BEYOND, DESIGN, Option, checked_fs, choice, with_defaults
+from earfilt.ears.options import BEYOND, PHASE, Option, checked_fs, choice, with_defaults
 from earfilt.ears.table import FREQUENCY, Table
 from earfilt.ears.target import Target
 from earfilt.errors import DataError, UsageError
@@ -40,7 +39,7 @@ class Measured(Ear):
     kind = "curve"
     keys = frozenset({"gain", "interpolation", "beyond"})
     declared = (
-        *DESIGN,
+        PHASE,
         Option(
             "interpolation",
             "log",
@@ -64,9 +63,9 @@ class Measured(Ear):
         return cls(entry=entry, points=_points(table, terms), **rules)
 
     @classmethod
-    def of(cls, path: Path, freqs: Sequence[float], gain_db: Sequence[float]) -> Self:
+    def of(cls, name: str, freqs: Sequence[float], gain_db: Sequence[float]) -> Self:
         """The ear of a user's own curve: (N,) Hz and dB."""
-        entry = Entry(name=str(path), summary="a curve of your own")
+        entry = Entry(name=name, summary="a curve of your own")
         return cls(entry=entry, points=Points(freqs=tuple(freqs), gain_db=tuple(gain_db)))
 
     @property

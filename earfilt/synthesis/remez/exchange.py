@@ -46,14 +46,12 @@ __all__ = [
 
 _PER_DEGREE = 16  # samples of P per degree, where extrema are looked for
 _CONVERGED = 1e-5  # relative distance between the largest and the levelled error
-_CLOSE = (
-    1e-4  # nearer than this (in mean spacings) to a reference point, a new one would only repeat it
-)
+# nearer than this (in mean spacings) to a reference point, a new one would only repeat it
+_CLOSE = 1e-4
 _PATIENCE = 3  # stalled exchanges in a row
 _HIGH = 3.0  # errors beyond so many times the level are all the same
-_STALLED = (
-    1e-9  # a level that rises by less, with an error that does not fall, will not move any more
-)
+# a level that rises by less, with an error that does not fall, will not move any more
+_STALLED = 1e-9
 _USABLE = 1.5  # a reference this near to level makes a good start for another degree
 
 
@@ -300,10 +298,8 @@ def _thinned(angles: Floats, heights: Floats, count: int) -> Floats:
     """
     while (excess := len(angles) - count) > 0:
         if excess % 2:
-            low, high = (
-                (heights[0], angles[1]),
-                (heights[-1], np.pi - angles[-2]),
-            )  # the lower one, of equal ones the closer
+            # the lower one, of equal ones the closer
+            low, high = (heights[0], angles[1]), (heights[-1], np.pi - angles[-2])
             kept = slice(1, None) if low < high else slice(None, -1)
             angles, heights = angles[kept], heights[kept]
             continue

@@ -72,9 +72,8 @@ def test_others_read_what_was_written(tmp_path, container, subtype, known):
     with open_reader(str(path)) as reader:
         np.testing.assert_array_equal(reader.read(1000), data)
         metadata = reader.info.metadata
-    if (
-        container == "RF64"
-    ):  # libsndfile finds no samples behind an odd chunk of RF64, so that it goes to the end
+    # libsndfile finds no samples behind an odd chunk of RF64, so that it goes to the end
+    if container == "RF64":
         assert (metadata.before, metadata.after) == (CHUNKS[:1], (CHUNKS[1], *CHUNKS))
     else:
         assert (metadata.before, metadata.after) == (CHUNKS, CHUNKS)

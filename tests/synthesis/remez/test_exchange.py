@@ -59,9 +59,8 @@ def converged(degree: int) -> Levelled:
 @pytest.mark.parametrize("degree", [8, 24, 41])
 def test_level_bounds_the_minimax_error_of_linear_programming(degree: int) -> None:
     found, best = converged(degree), minimax(degree)
-    assert found.lower <= best * (
-        1 + 2e-3
-    )  # the programme's grid is coarser: its optimum may lie a little low
+    # the programme's grid is coarser: its optimum may lie a little low
+    assert found.lower <= best * (1 + 2e-3)
     assert found.upper >= best * (1 - 1e-9)
     assert found.lower == pytest.approx(best, rel=0.02)
 

@@ -1,0 +1,498 @@
+"""The public Python calls: what the command line does, for programs.
+
+Each call takes a filter by the same text as ``--filter`` (a name, a chain ``NAME+NAME``, a path)
+and the same options (``order=``, `tolerance=``, ``phase=``, …). numpy loads with the first call,
+torch only for `ear`, for tensors, and for devices other than the CPU.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from earfilt.chains.members import Filter, resolve
+from earfilt.chains.request import FilterOptions
+from earfilt.ears import catalogue
+from earfilt.engine import pipeline
+from earfilt.engine.stream import Stream
+from earfilt.errors import UsageError
+from earfilt.render.job import FileJob, Options
+from earfilt.render.record import Row
+from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.response import Response, frequency_grid, respond, to_csv
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Signal = TypeVar("Signal", npt.NDArray[Any], "Tensor")
+"""A numpy array or a torch tensor; what comes out is of the kind of what went in."""
+
+DEFAULT_FS = 48_000.0
+DEFAULT_FS = 48_000.0
+_FLOATS = ("float16", "float32", "float64")
+_INTEGERS = ("int16", "int32")
+
+
+def apply(
+    x: Signal,
+    filter: str,
+    *,
+    fs: float,
+    axis: int = -1,
+    **options: Unpack[FilterOptions],
+) -> Signal:
+    """Put a signal through a filter: what ``earfilt apply`` does to the samples of a file.
+
+    Parameters
+    ----------
+    x : (…, T) array or tensor
+        Floating-point samples, or int16 or int32 with full scale at 2¹⁵ or 2³¹. Time lies on
+        ``axis``, T ≥ 1; all other dimensions are filtered alike.
+    filter : str
+        ``NAME[:VARIANT]``, joined by ``+`` into a chain; or the path of a curve or FIR.
+    fs : float
+        Sampling rate in Hz.
+    axis : int
+        The dimension of time.
+    **options
+        As on the command line: ``order``, ``tolerance`` (dB), ``phase`` and those of the filter.
+
+    Returns
+    -------
+    array or tensor
+        Shape, dtype and device of ``x``; aligned with it to the sample. float16 is computed in
+        float32. Integers are rounded to nearest, and clipped with a warning.
+
+    Raises
+    ------
+    UnknownNameError
+        No such filter; the message suggests the nearest names.
+    UsageError
+        An option that the filter does not have, T = 0, another dtype, NaN in an array.
+
+    Warns
+    -----
+    UserWarning
+        Integer samples were clipped.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).standard_normal((2, 4800)).astype("float32")
+    >>> heard = earfilt.apply(noise, "middle-ear", fs=48000)
+    >>> heard.shape, heard.dtype
+    ((2, 4800), dtype('float32'))
+    """
+    fir = resolve(filter, **options).at(fs)
+    if isinstance(x, np.ndarray):
+        return _apply_array(x, fir, axis)
+    return _apply_tensor(x, fir, axis)
+
+
+def _apply_array(x: npt.NDArray[Any], fir: Fir, axis: int) -> npt.NDArray[Any]:
+    if x.dtype.name not in (*_FLOATS, *_INTEGERS):
+        raise UsageError(
+            f"the signal's dtype is {x.dtype}; filters take {', '.join((*_FLOATS, *_INTEGERS))}"
+        )
+    if x.ndim == 0 or x.shape[axis] == 0:
+        raise UsageError(
+            f"the signal's shape is {x.shape}; the dimension of time must hold at least one sample"
+        )
+    frames = np.moveaxis(x, axis, 0)
+    flat = frames.reshape(len(frames), -1)
+    if x.dtype == np.float16:
+        flat = flat.astype(np.float32)
+    filtered = _filtered(np.ascontiguousarray(flat), fir) if flat.size else flat
+    return np.moveaxis(filtered.reshape(frames.shape), 0, axis).astype(x.dtype)
+
+
+def _filtered(x: npt.NDArray[Any], fir: Fir) -> npt.NDArray[Any]:
+    """Samples (frames, channels) through the file engine: (frames, channels) of the same dtype."""
+    out = np.empty_like(x)
+    read = write = 0
+
+    def take(frames: int) -> npt.NDArray[Any]:
+        nonlocal read
+        read += frames
+        return x[read - frames : read]
+
+    def put(block: npt.NDArray[Any]) -> None:
+        nonlocal write
+        out[write : write + len(block)] = block
+        write += len(block)
+
+    bits = 8 * x.dtype.itemsize if x.dtype.kind == "i" else 0
+    form = pipeline.SampleFormat(cast("Any", x.dtype.name), bits)
+    wide = x.dtype.name in ("float64", "int32")
+    settings = pipeline.Settings(precision="float64" if wide else "float32")
+    try:
+        levels = pipeline.run(
+            take, put, fir, source=form, target=form, channels=x.shape[1], settings=settings
+        )
+    except pipeline.NonFiniteError as error:
+        raise UsageError(
+            f"the signal is not finite: channel {error.channel}, sample {error.frame} (from 0)"
+        ) from None
+    if levels.clipped.any():
+        import warnings
+
+        warnings.warn(
+            f"{int(levels.clipped.sum())} samples were clipped; convert to floating point before "
+            "filtering, or lower the level",
+            stacklevel=4,
+        )
+    return out
+
+
+def _apply_tensor(x: Tensor, fir: Fir, axis: int) -> Tensor:
+    import torch
+
+    from earfilt.engine.tensors import convolve
+    from earfilt.nn.module import check_signal
+
+    if not isinstance(x, torch.Tensor):
+        raise UsageError(
+            f"the signal is a {type(x).__name__}; filters take numpy arrays and torch tensors"
+        )
+    check_signal(x)
+    dtype = x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32
+    taps = torch.from_numpy(fir.taps.copy()).to(x.device, dtype)
+    moved = x.movedim(axis, -1).to(dtype)
+    y = convolve(moved, taps, lookahead=fir.lookahead, odd_ends=fir.odd_ends)
+    return y.to(x.dtype).movedim(-1, axis)
+
+
+def stream(
+    filter: str,
+    *,
+    fs: float,
+    channels: int = 1,
+    dtype: Literal["float32", "float64"] = "float32",
+    **options: Unpack[FilterOptions],
+) -> Stream:
+    """A filter for a signal that comes in blocks; bit-equal to the whole, whatever the blocks.
+
+    Parameters
+    ----------
+    filter, fs, **options
+        As in `apply`.
+    channels : int
+    dtype : 'float32' or 'float64'
+        Of the arithmetic and the output.
+
+    Returns
+    -------
+    Stream
+        ``push(block)`` takes (frames, channels) and gives what is ready, ``flush()`` the rest;
+        arrays or tensors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stream = earfilt.stream("middle-ear", fs=48000, channels=2)
+    >>> blocks = np.split(np.ones((9600, 2), "float32"), 10)
+    >>> sum(len(stream.push(block)) for block in blocks) + len(stream.flush())
+    9600
+    """
+    return Stream(resolve(filter, **options).at(fs), channels=channels, dtype=dtype)
+
+
+def design(filter: str, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:
+    """The FIR of a filter: all passes and gains in one convolution.
+
+    Parameters
+    ----------
+    filter, fs, **options
+        As in `apply`. ``fewest=True`` beside ``tolerance`` searches for the smallest order, as
+        ``earfilt design --tolerance`` does.
+
+    Returns
+    -------
+    Fir
+        ``taps``, ``fs``, ``lookahead``, ``response(freqs)``, ``provenance``; ``save(path)`` writes
+        ``.wav .json .mat .csv .txt .npy``.
+
+    Examples
+    --------
+    >>> fir = earfilt.design("middle-ear", fs=48000, order=512)
+    >>> fir.numtaps, fir.lookahead, fir.provenance.phase
+    (513, 0, 'minimum')
+    """
+    return resolve(filter, **options).at(fs)
+
+
+@dataclass(frozen=True, eq=False)
+class ResponseTable:
+    """A response at asked frequencies, as columns of equal length.
+
+    Attributes
+    ----------
+    frequency_hz, magnitude_db, phase_rad, group_delay_s : (M,) float64
+        As ``earfilt response`` prints them: −inf dB where the response is zero, the phase's
+        principal value with time zero where the output is aligned with the input, and the delay
+        from the coefficients (NaN where the response is zero).
+    fir : Fir
+        What was evaluated.
+    filter : Filter
+    """
+
+    frequency_hz: npt.NDArray[np.float64]
+    magnitude_db: npt.NDArray[np.float64]
+    phase_rad: npt.NDArray[np.float64]
+    group_delay_s: npt.NDArray[np.float64]
+    fir: Fir
+    filter: Filter
+
+    def __len__(self) -> int:
+        return len(self.frequency_hz)
+
+    def to_csv(self) -> str:
+        """The text that ``earfilt response`` prints, full precision."""
+        return to_csv([(self.filter.name, self._values())])
+
+    def plot(self, path: str | None = None, **style: Any) -> bytes:
+        """A figure of the response with the published points (the extra ``plot``).
+
+        Parameters
+        ----------
+        path : str, optional
+            A file to write, by its extension ``.png``, ``.svg`` or ``.pdf``; it must not exist.
+        **style
+            ``panels`` (of ``magnitude``, ``phase``, ``delay``), ``scale`` (``log`` or
+            ``linear``), ``width_mm``, and ``suffix`` (``.png``) where no path is given.
+
+        Returns
+        -------
+        bytes
+            Of the figure's file; notebooks show them with ``IPython.display.Image``.
+        """
+        from earfilt.chains.describe import legend
+        from earfilt.report.figures import Line, figure
+        from earfilt.storage.writing import write_bytes
+
+        curve = self.filter.curve_at(self.fir.fs or 0.0)
+        points = None if curve is None else (curve.points_hz, curve.points_db)
+        suffix = style.pop("suffix", ".png") if path is None else os.path.splitext(path)[1].lower()
+        data = figure([Line(legend(self.fir), self._values(), points)], suffix, **style)
+        if path is not None:
+            write_bytes(path, data)
+        return data
+
+    def _values(self) -> Response:
+        return Response(self.frequency_hz, self.magnitude_db, self.phase_rad, self.group_delay_s)
+
+
+def response(
+    filter: str,
+    *,
+    fs: float | None = None,
+    freqs: npt.ArrayLike | None = None,
+    **options: Unpack[FilterOptions],
+) -> ResponseTable:
+    """What a filter does at each frequency: all passes and gains, as `apply` applies them.
+
+    Parameters
+    ----------
+    filter, **options
+        As in `apply`.
+    fs : float, optional
+        Sampling rate in Hz; default the one that a FIR file states, else 48 000.
+    freqs : (M,) array of float, optional
+        Hz, within 0 … fs/2; default 512 from 20 Hz to 20 kHz in equal ratios.
+
+    Returns
+    -------
+    ResponseTable
+
+    Raises
+    ------
+    UsageError
+        As `apply`, or a frequency outside 0 … fs/2.
+
+    Examples
+    --------
+    >>> table = earfilt.response("headphone", fs=48000, freqs=[1000, 2721.27])
+    >>> table.magnitude_db.round(1).tolist()
+    [0.8, 9.1]
+    """
+    found = resolve(filter, **options)
+    rate = fs if fs is not None else found.stated_fs or DEFAULT_FS
+    fir = found.at(rate)
+    asked = frequency_grid(rate) if freqs is None else np.atleast_1d(np.asarray(freqs, np.float64))
+    return ResponseTable(*respond(fir, asked).columns(), fir, found)
+
+
+class _FileOptions(TypedDict, total=False):
+    """Options of files, beside those of the filter, as `render.job.Options` has them."""
+
+    subtype: str | None
+    format: str | None
+    gain_db: float
+    clip: Literal["warn", "error", "rescale", "float"]
+    dither: bool
+    precision: Literal["auto", "float32", "float64"]
+    device: str
+    metadata: bool
+    repair: bool
+    tail: Literal["cut", "keep"]
+    full_scale_spl: float | None
+    full_scale: Literal["peak", "rms"]
+
+
+class FileOptions(FilterOptions, _FileOptions, total=False):
+    """All options of one file."""
+
+
+def apply_file(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    filter: str,
+    *,
+    exists: Literal["refuse", "force", "skip"] = "refuse",
+    **options: Unpack[FileOptions],
+) -> Row:
+    """Put one recording through a filter, as ``earfilt apply SOURCE DESTINATION``.
+
+    Parameters
+    ----------
+    source, destination : path
+        The output appears whole or not at all; its extension chooses the container.
+    filter : str
+        As in `apply`.
+    exists : 'refuse', 'force' or 'skip'
+        What to do where the output is there.
+    **options
+        Those of the filter, and ``clip``, ``gain_db``, ``subtype``, ``format``, ``dither``,
+        ``precision``, ``device``, ``metadata``, ``repair``, ``tail``, ``full_scale_spl``,
+        ``full_scale`` as on the command line.
+
+    Returns
+    -------
+    Row
+        The row of the report.
+
+    Raises
+    ------
+    UsageError
+        A refusal before any work.
+    AudioError
+        The file could not be read or written; no output is left.
+
+    Examples
+    --------
+    >>> row = earfilt.apply_file(recording, "out.wav", "headphone+middle-ear", clip="error")
+    >>> row.status, row.frames
+    ('ok', 64000)
+    """
+    from earfilt.render.process import filter_file
+
+    found, chosen = _split(filter, options)
+    name = os.path.basename(os.fspath(source))
+    job = FileJob(
+        os.fspath(source), os.fspath(destination), name, found, Options(exists=exists, **chosen)
+    )
+    return filter_file(job)
+
+
+def apply_files(
+    inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None,
+    filter: str,
+    *,
+    exists: Literal["refuse", "force", "skip", "resume"] = "refuse",
+    in_place: bool = False,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    shard: tuple[int, int] | None = None,
+    jobs: int | None = None,
+    dask: str | None = None,
+    fail_fast: bool = False,
+    **options: Unpack[FileOptions],
+) -> Iterator[Row]:
+    """Put many recordings through a filter, as ``earfilt apply INPUT… OUTPUT``.
+
+    Everything that can be refused is refused by the call itself, before the first row.
+
+    Parameters
+    ----------
+    inputs : path or paths
+        Files, directories (mirrored) and globs.
+    output : path or None
+        Directory of the outputs; None with ``in_place``.
+    filter, **options
+        As in `apply_file`.
+    exists : 'refuse', 'force', 'skip' or 'resume'
+    in_place : bool
+        Replace the inputs themselves, atomically.
+    include, exclude : globs
+    shard : (I, N), optional
+        Only the I-th of N parts.
+    jobs : int, optional
+        Files in work at once; default the cores.
+    dask : str, optional
+        ``local``, a scheduler's address or its file.
+    fail_fast : bool
+        Stop at the first file that fails.
+
+    Yields
+    ------
+    Row
+        One for each file, as they are done; a bad file is a row of status ``failed``.
+
+    Raises
+    ------
+    UsageError, AudioError
+        As the command refuses.
+    """
+    from earfilt.batch.corpus import Batch, prepare, run
+    from earfilt.batch.plan import Rules
+    from earfilt.batch.search import Selection
+
+    if in_place == (output is not None):
+        raise UsageError("give an output directory, or None with in_place=True")
+    found, chosen = _split(filter, options)
+    kept = "refuse" if exists == "resume" else exists
+    rules = Rules(
+        Selection(tuple(include), tuple(exclude)),
+        format=chosen.get("format"),
+        subtype=chosen.get("subtype"),
+        exists=exists,
+        in_place=in_place,
+        shard=shard,
+    )
+    batch = Batch(
+        found,
+        Options(exists=kept, in_place=in_place, **chosen),
+        rules,
+        jobs=jobs,
+        fail_fast=fail_fast,
+        dask=dask,
+    )
+    if isinstance(inputs, str | os.PathLike):
+        inputs = [inputs]
+    paths = [os.fspath(path) for path in inputs]
+    plan = prepare(batch, paths, None if output is None else os.fspath(output))
+    return (row for row, _ in run(batch, plan))
+
+
+def _split(name: str, options: FileOptions) -> tuple[Filter, dict[str, Any]]:
+    """The filter, and the options that are of files."""
+    given: dict[str, Any] = dict(options)
+    own = {key: given.pop(key) for key in list(given) if key in _FileOptions.__annotations__}
+    return resolve(name, **given), own
+
+
+def filters(name: str | None = None) -> tuple[catalogue.Entry, ...]:
+    """The catalogue of published ears, or the one of a name.
+
+    Examples
+    --------
+    >>> [ear.full_name for ear in earfilt.filters("headphone")]
+    ['headphone']
+    """
+    return catalogue.entries() if name is None else (catalogue.find(name),)

@@ -1,0 +1,111 @@
+"""What is known of a FIR beside its taps: one typed value, from which files, reports and summaries
+are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeAlias
+
+Joined: TypeAlias = Any
+"""One value that all members of a chain share, or a list with one for each that has any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a FIR comes from and how it was made; everything is JSON-able.
+
+    Parameters
+    ----------
+    filter : str, optional
+        The name as resolved: ``NAME[:VARIANT]`` or a path, joined by ``+``.
+    command : str, optional
+        The same with its options as typed on the command line, quoted for a shell.
+    variant : str or list of str, optional
+    source : list of str
+        Full citations of the tables.
+    table_sha256 : mapping of str to str
+        Hash of the bytes of each table, by its id.
+    file_sha256 : mapping of str to str
+        Hash of the bytes of each file of the user, by its path.
+    order : int or list of int, optional
+        Number of taps − 1 of one pass.
+    phase : str or list of str, optional
+        ``minimum``, ``zero``, ``native``; of a file that does not say, ``causal`` or ``centred``.
+    options : mapping
+        The other options of the members, each by its name.
+    range_hz : (float, float), optional
+        Lowest and highest published frequency, of all members alike.
+    tolerance_db : float, optional
+        What the design was made for; None where an order was given, or nothing was designed.
+    tolerance_met : bool
+    missed_points_hz : list of float
+        Published points that a tolerance was not met at.
+    deviation_db, deviation_hz : float, optional
+        Largest deviation from the published points, and where.
+    deviation_between_db : float, optional
+        Largest deviation from the curve between the points.
+    """
+
+    filter: str | None = None
+    command: str | None = None
+    variant: Joined = None
+    source: tuple[str, ...] = ()
+    table_sha256: Mapping[str, str] = field(default_factory=dict)
+    file_sha256: Mapping[str, str] = field(default_factory=dict)
+    order: Joined = None
+    phase: Joined = None
+    options: Mapping[str, Joined] = field(default_factory=dict)
+    range_hz: tuple[float, float] | None = None
+    tolerance_db: float | None = None
+    tolerance_met: bool = True
+    missed_points_hz: tuple[float, ...] = ()
+    deviation_db: float | None = None
+    deviation_hz: float | None = None
+    deviation_between_db: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A flat JSON-able object; what is not known is left out.
+
+        >>> Provenance(filter="headphone", order=512, options={"beyond": "hold"}).to_json()
+        {'filter': 'headphone', 'order': 512, 'beyond': 'hold'}
+        """
+        found: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name == "options":
+                found |= {name: one for name, one in value.items() if one is not None}
+            elif item.name == "tolerance_met":
+                found |= {} if self.tolerance_db is None else {item.name: value}
+            elif value is not None and value != () and value != {}:
+                found[item.name] = list(value) if isinstance(value, tuple) else value
+        return found
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Provenance:
+        """What a file says of itself, as far as it is plain words and numbers of the right kind.
+
+        Files may say anything: nothing else is kept, and nothing of it is used as an instruction.
+        """
+        plain = {
+            name: told[name]
+            for name in ("order", "phase", "variant")
+            if _is_plain(told.get(name), str | int)
+        }
+        words = {name: told[name] for name in ("filter",) if isinstance(told.get(name), str)}
+        source = told.get("source")
+        cited = tuple(source) if isinstance(source, list) and _is_plain(source, str) else ()
+        options = {
+            name: told[name]
+            for name in ("convention", "normalize_gain", "beyond")
+            if _is_plain(told.get(name), str | bool)
+        }
+        return cls(**words, **plain, source=cited, options=options)
+
+
+def _is_plain(value: object, kinds: Any) -> bool:
+    """Whether a value is of some kinds, or a list of such."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(part, kinds) for part in value)
+    return isinstance(value, kinds)

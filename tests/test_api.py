@@ -1,0 +1,236 @@
+"""The public Python calls: one list, the samples of the command line, refusals that say why."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import earfilt
+from earfilt.cli import run
+from tests.conftest import ROOT
+
+SPEECH = ROOT / "data" / "audio" / "arctic_a0007.wav"
+NOISE = np.random.default_rng(3).uniform(-0.3, 0.3, (3, 5000)).astype(np.float32)
+NAMES = ("headphone", "middle-ear:jepsen2008", "outer-middle-ear", "headphone+middle-ear")
+
+PUBLIC = [
+    "AudioError",
+    "DtypeError",
+    "EarfiltError",
+    "Fir",
+    "HeadphoneFilter",
+    "MiddleEarFilter",
+    "OuterMiddleEarFilter",
+    "ResponseTable",
+    "Row",
+    "Stream",
+    "UnknownNameError",
+    "UsageError",
+    "__version__",
+    "apply",
+    "apply_file",
+    "apply_files",
+    "design",
+    "filters",
+    "response",
+    "stream",
+]
+
+
+def test_the_public_list() -> None:
+    assert sorted(PUBLIC) == earfilt.__all__
+    for name in PUBLIC:
+        assert getattr(earfilt, name) is not None
+        assert getattr(earfilt, name).__doc__ or name == "__version__"
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    code = "import earfilt, sys; print({'numpy', 'scipy', 'torch', 'typer'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+
+
+def test_calls_stay_calls_after_submodules_are_loaded() -> None:
+    code = (
+        "import pkgutil, earfilt, importlib\n"
+        "for m in pkgutil.walk_packages(earfilt.__path__, 'earfilt.'):\n"
+        "    if m.name.split('.')[-1] not in ('preload', '__main__'):\n"
+        "        importlib.import_module(m.name)\n"
+        "print([n for n in earfilt.__all__ if type(getattr(earfilt, n)).__name__ == 'module'])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_apply_gives_the_samples_of_the_command_line(name: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", NOISE.T, 16000, "FLOAT")
+    assert run(["apply", f"{tmp_path}/in.wav", f"{tmp_path}/out.wav", "-f", name, "-q"]) == 0
+    wanted = soundfile.read(tmp_path / "out.wav", dtype="float32")[0].T
+    np.testing.assert_array_equal(earfilt.apply(NOISE, name, fs=16000), wanted)
+    tensor = earfilt.apply(torch.tensor(NOISE), name, fs=16000)
+    np.testing.assert_allclose(tensor, wanted, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32"])
+def test_apply_rounds_integers_as_the_command_line_does(dtype: str, tmp_path: Path) -> None:
+    full = np.iinfo(dtype).max
+    codes = (NOISE * full).astype(dtype)
+    soundfile.write(tmp_path / "in.wav", codes.T, 16000, "PCM_16" if dtype == "int16" else "PCM_32")
+    assert run(["apply", f"{tmp_path}/in.wav", f"{tmp_path}/out.wav", "-f", "headphone", "-q"]) == 0
+    wanted = soundfile.read(tmp_path / "out.wav", dtype=dtype)[0].T
+    np.testing.assert_array_equal(earfilt.apply(codes, "headphone", fs=16000), wanted)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int16", "int32"])
+def test_shape_and_dtype_are_kept_on_any_axis(dtype: str) -> None:
+    x = (NOISE * 1000).astype(dtype).reshape(3, 1, 5000)
+    y = earfilt.apply(x, "middle-ear", fs=16000)
+    assert (y.shape, y.dtype) == (x.shape, x.dtype)
+    turned = earfilt.apply(np.moveaxis(x, -1, 0), "middle-ear", fs=16000, axis=0)
+    np.testing.assert_array_equal(np.moveaxis(turned, 0, -1), y)
+
+
+def test_the_input_is_left_as_it_was() -> None:
+    x = NOISE.copy()
+    earfilt.apply(x, "outer-middle-ear", fs=16000)
+    np.testing.assert_array_equal(x, NOISE)
+
+
+def test_tensors_keep_their_gradients() -> None:
+    x = torch.tensor(NOISE, dtype=torch.float64, requires_grad=True)
+    earfilt.apply(x, "headphone", fs=16000).square().sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        (np.zeros((2, 0)), "at least one sample"),
+        (np.zeros(()), "at least one sample"),
+        (np.zeros(4, dtype=np.uint8), "dtype is uint8"),
+        (np.zeros(4, dtype=complex), "dtype is complex128"),
+        (np.array([0.0, np.nan, 0.0]), "channel 0, sample 1"),
+        ([0.0, 1.0], "the signal is a list"),
+        (torch.zeros(4, dtype=torch.int16), "dtype is torch.int16"),
+    ],
+)
+def test_what_cannot_be_filtered_is_refused_in_a_sentence(x: object, says: str) -> None:
+    with pytest.raises(earfilt.UsageError, match=says):
+        earfilt.apply(x, "middle-ear", fs=16000)  # type: ignore[type-var]
+
+
+def test_clipped_integers_are_warned_of() -> None:
+    loud = np.tile(np.array([32767, -32768], np.int16), 4000)
+    with pytest.warns(UserWarning, match="samples were clipped"):
+        earfilt.apply(loud.repeat(3), "headphone", fs=16000)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stream_is_bit_equal_to_the_whole(name: str) -> None:
+    stream = earfilt.stream(name, fs=16000, channels=3)
+    parts = [stream.push(block) for block in np.array_split(NOISE.T, 13)]
+    whole = earfilt.apply(NOISE, name, fs=16000)
+    np.testing.assert_array_equal(np.concatenate([*parts, stream.flush()]).T, whole)
+
+
+def test_design_gives_the_taps_that_apply_uses(tmp_path: Path) -> None:
+    fir = earfilt.design("outer-middle-ear", fs=16000)
+    assert fir.lookahead == (fir.numtaps - 1) // 2
+    x = np.zeros(9000)
+    x[4500] = 1.0
+    y = earfilt.apply(x, "outer-middle-ear", fs=16000)
+    around = y[4500 - fir.lookahead : 4500 + fir.lookahead + 1]
+    np.testing.assert_allclose(around, fir.taps, atol=1e-13)
+
+
+def test_response_is_the_dft_of_an_impulse() -> None:
+    x = np.zeros(1 << 15)
+    x[0] = 1.0
+    y = earfilt.apply(x, "middle-ear", fs=32768)
+    table = earfilt.response("middle-ear", fs=32768, freqs=[100, 1000, 8000])
+    spectrum = np.fft.rfft(y)[[100, 1000, 8000]]
+    np.testing.assert_allclose(table.magnitude_db, 20 * np.log10(abs(spectrum)), atol=1e-9)
+    np.testing.assert_allclose(table.phase_rad, np.angle(spectrum), atol=1e-9)
+    assert len(table) == 3
+    assert table.to_csv().startswith("frequency_hz,magnitude_db,phase_rad,group_delay_s\n100.0,")
+
+
+def test_a_response_draws_itself(tmp_path: Path) -> None:
+    table = earfilt.response("headphone", fs=48000)
+    assert table.plot().startswith(b"\x89PNG")
+    data = table.plot(f"{tmp_path}/a.svg", panels=["magnitude", "delay"])
+    assert (tmp_path / "a.svg").read_bytes() == data
+
+
+def test_apply_file_gives_the_row_of_the_report(tmp_path: Path) -> None:
+    out = tmp_path / "out.wav"
+    row = earfilt.apply_file(SPEECH, out, "headphone+middle-ear", clip="error", order=64)
+    assert (row.status, row.provenance.order) == ("ok", 64)
+    assert soundfile.info(out).frames == soundfile.info(SPEECH).frames == row.frames
+    with pytest.raises(earfilt.UsageError, match="exists"):
+        earfilt.apply_file(SPEECH, out, "headphone")
+    assert earfilt.apply_file(SPEECH, out, "headphone", exists="skip").status == "skipped"
+
+
+def test_apply_files_gives_rows_as_they_come(tmp_path: Path) -> None:
+    tree = tmp_path / "in"
+    tree.mkdir()
+    for name in ("a.wav", "b.wav"):
+        (tree / name).write_bytes(SPEECH.read_bytes())
+    (tree / "c.wav").write_bytes(b"RIFF no")
+    rows = list(earfilt.apply_files(tree, tmp_path / "out", "middle-ear", jobs=1))
+    assert sorted((row.name, row.status) for row in rows) == [
+        ("a.wav", "ok"),
+        ("b.wav", "ok"),
+        ("c.wav", "failed"),
+    ]
+    with pytest.raises(earfilt.UsageError, match="exists already"):
+        earfilt.apply_files(tree, tmp_path / "out", "middle-ear")
+    with pytest.raises(earfilt.UsageError, match="in_place"):
+        earfilt.apply_files(tree, None, "middle-ear")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"order": 1}, "order is 1"),
+        ({"order": 64, "tolerance": 1.0}, "exclude each other"),
+        ({"flow": 50.0}, "has no option --flow"),
+        ({"latency": 5}, "has no option --latency"),
+    ],
+)
+def test_options_are_checked_as_on_the_command_line(options: dict[str, float], says: str) -> None:
+    with pytest.raises(earfilt.UsageError, match=says):
+        earfilt.design("headphone", fs=48000, **options)  # type: ignore[arg-type]
+
+
+def test_a_name_that_does_not_exist_suggests_the_nearest() -> None:
+    with pytest.raises(earfilt.UnknownNameError, match="did you mean headphone"):
+        earfilt.design("headfone", fs=48000)
+
+
+def test_a_wrong_word_fails_in_mypy(tmp_path: Path) -> None:
+    (tmp_path / "right.py").write_text(
+        "import earfilt\nimport numpy as np\n"
+        "y = earfilt.apply(np.zeros(9), 'headphone', fs=48000, phase='zero')\n"
+        "n: int = earfilt.design('headphone', fs=48000).numtaps\n"
+    )
+    (tmp_path / "wrong.py").write_text(
+        "import earfilt\nearfilt.design('headphone', fs=48000, phase='lineal')\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--config-file=", "--follow-imports=silent"]
+    environment = {**os.environ, "MYPYPATH": str(ROOT)}
+
+    def check(name: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, name], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+
+    right = check("right.py")
+    assert right.returncode == 0, right.stdout
+    assert "lineal" in check("wrong.py").stdout
