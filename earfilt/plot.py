@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -95,11 +97,11 @@ def figure(
     UsageError
         matplotlib is not installed.
     """
-    matplotlib = load_extra("matplotlib", "figures")
+    load_extra("matplotlib", "figures")
     metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
     buffer = io.BytesIO()
     drawing = compose(lines, measurements=measurements, panels=panels, scale=scale, width_mm=width_mm)
-    with matplotlib.rc_context(_FILES), warnings.catch_warnings():
+    with _own_style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a file's name in a script that the font lacks
         drawing.savefig(buffer, format=suffix[1:], dpi=_DPI, metadata=metadata)
     return buffer.getvalue()
@@ -126,10 +128,10 @@ def compose(
     width_mm : float
         85 is a column, 174 a page; type keeps its size.
     """
-    from matplotlib import rc_context
+    load_extra("matplotlib", "figures")
     from matplotlib.figure import Figure
 
-    with rc_context(_TYPE):
+    with _own_style():
         legend = _legend_entries(lines, measurements, width_mm)
         legend_mm = _LEGEND_LINE_MM * (1 + sum(str(entry.get_label()).count("\n") + 1 for entry in legend))
         heights = [_HEIGHTS_MM[panel] for panel in panels]
@@ -141,6 +143,17 @@ def compose(
         _set_frequency_axis(axes, lines, scale)
         _add_legend(drawing, legend, points=any(line.points for line in lines))
     return drawing
+
+
+@contextmanager
+def _own_style() -> Iterator[None]:
+    """matplotlib's defaults and this module's: neither the user's own style nor a program's makes a difference."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_TYPE | _FILES)
+        yield
 
 
 def _draw_panel(ax: Axes, panel: str, lines: Sequence[Line], measurements: Sequence[Measurement]) -> None:
@@ -265,8 +278,31 @@ def load_extra(name: str, purpose: str) -> ModuleType:
         It is not installed; says how to get it.
     """
     try:
-        return import_module(name)
+        with _among_own_files():
+            return import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
         raise UsageError(f"{purpose} need {name}, which is not installed; get it with: pip install 'earfilt[plot]'") from error
+
+
+@contextmanager
+def _among_own_files() -> Iterator[None]:
+    """Stay in this package's directory meanwhile, for matplotlib reads a file ``matplotlibrc`` of the current one when it is loaded.
+
+    Else it would read the user's.
+    """
+    here = os.open(os.curdir, os.O_RDONLY) if os.chdir in os.supports_fd else os.getcwd()
+    before = os.environ.get("MATPLOTLIBRC")
+    try:
+        os.chdir(os.path.dirname(__file__))
+        os.environ["MATPLOTLIBRC"] = os.devnull
+        yield
+    finally:
+        if before is None:
+            del os.environ["MATPLOTLIBRC"]
+        else:
+            os.environ["MATPLOTLIBRC"] = before
+        os.chdir(here)
+        if isinstance(here, int):
+            os.close(here)

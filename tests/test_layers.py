@@ -12,7 +12,7 @@ import earfilt
 PACKAGE = Path(earfilt.__file__).parent
 # From the bottom up; a module may import from its own group or from lower ones.
 LAYERS = [
-    ["errors", "units", "fir", "catalogue", "plainfile", "arrays", "curve", "row"],
+    ["errors", "units", "fir", "catalogue", "plainfile", "arrays", "curve", "row", "stopsignals"],
     ["interp", "design", "cospoly", "equiripple", "degree", "segments", "fftconv", "kernel", "overlapsave", "device", "pcm"],
     ["curvefile", "matfile", "firformats"],
     ["ear", "ears", "curveear", "firfile", "tolerance", "filterspec", "audio", "job", "wholefile"],
@@ -23,6 +23,7 @@ LAYERS = [
     ["report", "plot", "termplot"],
     ["batch"],
     ["cli"],
+    ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

@@ -16,6 +16,7 @@ from earfilt.errors import AudioError
 
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 _DS64 = 28
+_PIPE_BYTES = 1 << 16  # what a pipe holds
 
 
 def format_chunk(target: Target) -> bytes:
@@ -111,15 +112,26 @@ class WavWriter:
         self._promised = None if frames is None else frames * self._align
         self._written = 0
         self._header = self._make(target, self._promised)
-        write_all(file.write, self._header)
+        # Some readers of a pipe (SoX) tell its format by what their first read gets: a header alone is too little for them.
+        self._held: bytearray | None = None if seekable else bytearray()
+        self._put(self._header)
 
     def _make(self, target: Target, data_bytes: int | None) -> bytes:
         return header(target, data_bytes, self._before, sum(map(len, self.after)), room=self._room)
 
+    def _put(self, data: bytes | memoryview) -> None:
+        """Write, or hold back the beginning of a stream until there is as much as a pipe takes."""
+        if self._held is not None:
+            self._held += data
+            if len(self._held) < _PIPE_BYTES:
+                return
+            data, self._held = self._held, None
+        write_all(self._file.write, data)
+
     def write(self, block: pcmbytes.Array) -> None:
         """Append a block (frames, channels) of the subtype's dtype."""
         data = pcmbytes.encode(block, self.target.subtype)
-        write_all(self._file.write, data.data)
+        self._put(data.data)
         self._written += len(data)
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
@@ -136,7 +148,9 @@ class WavWriter:
         # A stream of unknown length ends at its last sample: whatever followed would be taken for samples.
         if self._promised is not None or self._seekable:
             tail = b"\0" * (self._written % 2) + b"".join(chunk.to_bytes() for chunk in self.after)
-            write_all(self._file.write, tail)
+            self._put(tail)
+        if self._held is not None:
+            write_all(self._file.write, self._held)
         if not self._seekable:
             if self._promised not in (None, self._written):
                 raise AudioError(f"{self._written // self._align} frames came instead of the {self._promised // self._align} promised")

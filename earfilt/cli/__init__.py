@@ -1,7 +1,7 @@
 """The command line: ``earfilt apply | response | design | filters``.
 
 The only place that catches: an error becomes one line on stderr and an exit code. 0 all well; 1 some file failed; 2 wrong usage or a
-refusal before work; 130 and 143 interrupted. Nothing heavy is imported before a command runs.
+refusal before work; 128 + N ended by signal N (130 Ctrl-C, 143 SIGTERM). Nothing heavy is imported before a command runs.
 """
 
 import atexit
@@ -22,6 +22,7 @@ from earfilt.cli.filters import filters
 from earfilt.cli.response import response
 from earfilt.cli.streams import open_closed, own_stderr
 from earfilt.errors import EarfiltError, is_out_of_memory, printable
+from earfilt.stopsignals import is_default, name_of, stop_signals
 
 app = typer.Typer(
     name="earfilt",
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # whose tables cut the names of options at 80 columns
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     help="Put audio through the human outer and middle ear: published transfer functions, exact, and time-aligned to the sample.",
-    epilog="Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before work; 130/143 interrupted.",
+    epilog="Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before work; 128 + N ended by signal N.",
 )
 app.command(no_args_is_help=True, short_help="Recordings through an ear.")(apply)
 app.command(no_args_is_help=True, short_help="The curve, as numbers or figure.")(response)
@@ -52,15 +53,15 @@ def _root(
 ) -> None: ...
 
 
-_HANDLED = (signal.SIGINT, signal.SIGTERM)
+_SAID: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 class _Signalled(BaseException):
-    """SIGINT or SIGTERM: unwinds through every ``finally``, so that temporary files go."""
+    """A signal that ends the program: unwinds through every ``finally``, so that temporary files go."""
 
     def __init__(self, number: int) -> None:
-        self.number = number
-        self.said, self.code = ("interrupted", 130) if number == signal.SIGINT else ("terminated", 143)
+        self.number, self.code = number, 128 + number
+        self.said = _SAID.get(number) or f"ended by {name_of(number)}"
 
 
 def _unwind(number: int, frame: FrameType | None) -> NoReturn:
@@ -69,8 +70,9 @@ def _unwind(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _ignore_signals() -> None:
-    for number in _HANDLED:
-        signal.signal(number, signal.SIG_IGN)
+    for number in stop_signals():
+        if signal.getsignal(number) is _unwind:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _sent_again(dropped: "sys.UnraisableHookArgs") -> None:
@@ -89,8 +91,8 @@ def main() -> None:
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
-    for number in _HANDLED:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as in background jobs of a script
+    for number in stop_signals():
+        if is_default(number):  # background jobs of a script ignore Ctrl-C, nohup ignores the hang-up
             signal.signal(number, _unwind)
     sys.unraisablehook = _sent_again
     open_closed()
@@ -111,6 +113,9 @@ def main() -> None:
 
 def program() -> NoReturn:
     """As `main`, for a process that has nothing else to do: taking the interpreter apart takes as long as filtering a short file."""
+    if sys.flags.ignore_environment and not sys.flags.safe_path:
+        # Helper processes are started with this -E as well, which ignores the variable that keeps the current directory out of them.
+        os.execv(sys.executable, [sys.executable, "-P", *sys.orig_argv[1:]])
     code = 1
     try:
         main()
