@@ -10,7 +10,7 @@ import sys
 if not sys.flags.safe_path:
     del sys.path[0]
 
-from earfilt.cli import program  # noqa: E402
+from earfilt.cli import program
 
 if __name__ == "__main__":
     program()

@@ -3,6 +3,7 @@
 import re
 import struct
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -81,10 +82,9 @@ def test_a_column_is_85_mm_at_300_dpi_in_type_of_7_points():
 
 
 def _uncompressed_pdf():
-    import matplotlib
-
-    with matplotlib.rc_context({"pdf.compression": 0}):
-        return figure([line()], ".pdf")
+    data = figure([line()], ".pdf")
+    streams = re.findall(rb"/FlateDecode.*?stream\r?\n(.*?)\r?\nendstream", data, re.DOTALL)
+    return b"".join(zlib.decompressobj().decompress(stream) for stream in streams)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -119,7 +119,7 @@ class WavWriter:
     def _make(self, target: Target, data_bytes: int | None) -> bytes:
         return header(target, data_bytes, self._before, sum(map(len, self.after)), room=self._room)
 
-    def _put(self, data: bytes | memoryview) -> None:
+    def _put(self, data: bytes | bytearray | memoryview) -> None:
         """Write, or hold back the beginning of a stream until there is as much as a pipe takes."""
         if self._held is not None:
             self._held += data

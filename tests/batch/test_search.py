@@ -1,5 +1,7 @@
 """Which files are found, and under which names."""
 
+import codecs
+import glob
 import os
 from pathlib import Path
 
@@ -82,6 +84,48 @@ def test_links_are_followed_but_not_in_circles(tree: Tree) -> None:
     assert names(root) == ["a/x.wav", "a/to_b/y.wav", "b/y.wav", "b/to_a/x.wav"]
 
 
+def test_no_pattern_goes_in_circles(tree: Tree) -> None:
+    root = tree("a.wav", "x/b.wav", "x/y/c.wav", ".hidden/d.wav")
+    os.symlink("..", root / "x" / "up")
+    os.symlink(root.parent, root / "above")
+    os.symlink(root / "x", root / "x" / "y" / "back")
+    os.symlink(root / ".hidden", root / "shown")
+    every = ["a.wav", "shown/d.wav", "x/b.wav", "x/y/c.wav"]
+    assert sorted(names(root)) == [".hidden/d.wav", *every]
+    assert names(f"{root}/**/*.wav") == every
+    assert names(f"{root}/**/**/*.wav") == every
+    assert names(f"{root}/**") == every
+    assert names(f"{root}/*/*.wav") == ["shown/d.wav", "x/b.wav"]
+    assert names(f"{root}/x/**/*.wav") == ["b.wav", "y/c.wav"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*", "*.wav", "**", "**/*", "*/", "*/*", "**/y/*.wav", "x/**/c.wav", "[ax]*", "x/?/*", "**/.*/*", "x/*/../*.wav", ".*/*"]
+)
+def test_patterns_take_what_the_standard_library_takes(pattern: str, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree("a.wav", "x/b.wav", "x/y/c.wav", "y/d.wav", ".hidden/e.wav", "x/.f.wav"))
+    if ".." in pattern:
+        with pytest.raises(UsageError, match="behind a wildcard"):
+            names(pattern)
+        return
+    taken = glob.glob(pattern, recursive=True)
+    files = {path for path in taken if os.path.isfile(path)}
+    if "**" not in pattern:
+        files |= {os.path.join(top, name) for path in taken if os.path.isdir(path) for top, _, under in os.walk(path) for name in under}
+    base = "x/" if pattern.startswith("x/") else ""
+    assert sorted(base + name for name in names(pattern)) == sorted(files)
+
+
+def test_a_listed_path_leads_where_the_system_goes(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a link, '..' is not what stands before it."""
+    monkeypatch.chdir(tree("a.wav"))
+    other = tree("a.wav", "deep/b.wav", under="other")
+    os.symlink(other / "deep", "link")
+    (found,) = Search(Selection()).listed(["link/../a.wav"])
+    assert os.path.samefile(found.source, other / "a.wav")
+    assert found.name == "a.wav"
+
+
 def test_listed_files_keep_relative_paths_or_those_below_their_common_directory(
     tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +151,35 @@ def test_lists(nul: bool, data: bytes, tmp_path: Path) -> None:
     assert read_list(str(path), nul=nul) == ["a b.wav", "c.wav"]
     with pytest.raises(UsageError, match="cannot read the list"):
         read_list(str(tmp_path / "none"))
+
+
+PATHS = ["l/a.wav", "l/\u00fc \u4e2d.wav"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lists_of_windows(encoding: str, end: str, tmp_path: Path) -> None:
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    (tmp_path / "list").write_bytes(mark + "".join(path + end for path in PATHS).encode(encoding))
+    assert read_list(str(tmp_path / "list")) == PATHS
+
+
+@pytest.mark.parametrize("data", ["a.wav\n".encode("utf-16-le"), "a.wav\n".encode("utf-16")[:-1], b"a.wav\0b.wav\0"])
+def test_lists_that_cannot_be_told_are_refused(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(data)
+    with pytest.raises(UsageError, match=r"list .*UTF"):
+        read_list(str(tmp_path / "list"))
+
+
+def test_odd_names_in_lists_are_taken_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    odd = ["\ufeffa.wav", '"b.wav"', "c\\d.wav", " e.wav ", "f.wav\r"]
+    for name in odd:
+        Path(name).touch()
+    Path("list").write_text("".join(f"{name}\n" for name in odd), "utf-8", newline="")
+    assert read_list("list") == odd
+    Path("f.wav\r").unlink()
+    assert read_list("list")[-1] == "f.wav"
 
 
 def test_own_files_are_no_input(tmp_path: Path) -> None:
