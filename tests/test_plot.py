@@ -1,9 +1,12 @@
 """Figures and drawings: what is shown, where, and that it can be printed."""
 
+import os
 import re
 import struct
+import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,6 +97,47 @@ def test_equal_curves_make_equal_bytes(suffix, monkeypatch):
     assert figure([line()], suffix, measurements=[MINE]) == first
 
 
+STYLE = "lines.linewidth: 9\nfont.size: 30\nsvg.fonttype: none\nsavefig.facecolor: red\npdf.compression: 0\ntext.usetex: True\n"
+DRAW = """
+import sys
+from tests.test_plot import line
+from earfilt.plot import figure
+sys.stdout.buffer.write(figure([line()], sys.argv[1]))
+"""
+
+
+def drawn(suffix, cwd, **environment):
+    root = str(Path(__file__).parent.parent)
+    environment = {**os.environ, "PYTHONPATH": root, **environment}
+    command = [sys.executable, "-P", "-c", DRAW, suffix]
+    ended = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, check=False, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_nobodys_style_makes_a_difference(suffix, tmp_path):
+    (tmp_path / "matplotlib").mkdir()
+    for place in (tmp_path, tmp_path / "matplotlib"):
+        (place / "matplotlibrc").write_text(STYLE)
+    styled = drawn(suffix, tmp_path, XDG_CONFIG_HOME=str(tmp_path), MATPLOTLIBRC=str(tmp_path))
+    assert styled == drawn(suffix, "/")
+
+
+def test_a_programs_style_makes_none_and_stays():
+    import matplotlib
+
+    plain = figure([line()], ".svg")
+    with matplotlib.rc_context({"lines.linewidth": 9.0, "svg.fonttype": "none"}):
+        assert figure([line()], ".svg") == plain
+        assert matplotlib.rcParams["lines.linewidth"] == 9.0
+
+
+def test_a_pipe_called_like_matplotlibs_settings_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "matplotlibrc")
+    assert drawn(".svg", tmp_path)
+
+
 def test_deep_notches_and_single_points_can_be_drawn():
     notch = respond(Fir(np.array([1.0, 0.0, 1.0]), 48000.0), np.array([0.0, 12000.0, 24000.0]))
     (ax,) = compose([Line("notch", notch)], scale="linear").axes
@@ -154,6 +198,4 @@ def test_without_colours_several_curves_are_digits():
 
 def test_plotting_libraries_load_on_use_only():
     code = "import sys, earfilt.plot, earfilt.termplot; sys.exit(bool({'matplotlib', 'plotext'} & set(sys.modules)))"
-    import subprocess
-
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
