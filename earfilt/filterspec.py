@@ -156,3 +156,8 @@ def settings(member: Member, spec: FilterSpec) -> Settings:
     """The member's options: those given where it has them, else its defaults."""
     own = OPTIONS[member.kind]
     return {**own, **{name: value for name, value in spec.given().items() if name in own}}
+
+
+def files(name: str) -> list[str]:
+    """Paths of the curves and FIRs that a chain names, those that are there."""
+    return [piece for piece in dict.fromkeys((name, *name.split("+"))) if is_path(piece) and os.path.exists(piece)]

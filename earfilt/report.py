@@ -1,18 +1,16 @@
-"""How a row looks: the summary of one file, JSON lines, and the table at the end of a batch.
+"""How a row looks: the summary of one file, and the table at the end of a batch.
 
 A row is the record of one file (`earfilt.row.Row`); everything here only reads it. Names come from file systems, so that
 whatever reaches a terminal goes through `printable`.
 """
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-from earfilt.errors import AudioError, printable
+from earfilt.errors import printable
 from earfilt.facts import deviation_words, joined
 
 if TYPE_CHECKING:
@@ -87,40 +85,6 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-class JsonLines:
-    """A stream of rows as JSON lines, one a file, in ASCII; each line is handed on at once."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, row: "Row") -> None:
-        """Append one row."""
-        self._stream.write(row.to_json() + "\n")
-        self._stream.flush()
-
-
-@contextmanager
-def open_report(target: str | None) -> Iterator[JsonLines | None]:
-    """The report that ``--report`` names: a file, ``-`` for the standard output, or none.
-
-    Raises
-    ------
-    AudioError
-        The file cannot be written.
-    """
-    with ExitStack() as stack:
-        if target is None:
-            yield None
-        elif target == "-":
-            yield JsonLines(sys.stdout)
-        else:
-            try:
-                stream = stack.enter_context(open(target, "w", encoding="ascii", newline="\n"))
-            except OSError as error:
-                raise AudioError(f"cannot write the report {printable(target)}: {error.strerror or error}") from error
-            yield JsonLines(stream)
 
 
 @dataclass

@@ -20,7 +20,7 @@ from earfilt.curve import PublishedCurve
 from earfilt.curveear import curve_ear
 from earfilt.ear import Ear
 from earfilt.errors import UsageError, printable
-from earfilt.filterspec import FilterSpec, Member, Settings, check, is_path, settings
+from earfilt.filterspec import FilterSpec, Member, Settings, check, files, settings
 from earfilt.fir import Fir
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ def _published(made: tuple[Ear | None, ...]) -> PublishedCurve | None:
 
 def _file_stamps(spec: FilterSpec) -> _Stamps:
     """What changes when a curve or FIR file is written anew."""
-    pieces = [piece for piece in (spec.name, *spec.name.split("+")) if is_path(piece) and os.path.exists(piece)]
-    return tuple((status.st_mtime_ns, status.st_size) for status in map(os.stat, pieces))
+    return tuple((status.st_mtime_ns, status.st_size) for status in map(os.stat, files(spec.name)))
 
 
 @lru_cache(maxsize=64)

@@ -1,15 +1,13 @@
 """How rows look."""
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from earfilt.errors import AudioError
-from earfilt.report import Totals, duration, open_report, reason_of, summary, table
+from earfilt.report import Totals, duration, reason_of, summary, table
 from earfilt.row import Row
 
 README = Path(__file__).parent.parent / "README.md"
@@ -52,23 +50,6 @@ def test_names_cannot_drive_the_terminal() -> None:
     for said in (*map(summary, rows), table(totals, 1.0)):
         assert "\x1b" not in said
         assert "\x07" not in said
-
-
-def test_rows_stream_as_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    awkward = "\udcff\nü.wav"
-    with open_report(str(tmp_path / "report")) as report:
-        assert report is not None
-        report.write(done(awkward))
-        [line] = (tmp_path / "report").read_text("ascii").splitlines()  # there before the next file is done
-        assert json.loads(line)["name"] == awkward
-    with open_report("-") as report:
-        assert report is not None
-        report.write(done())
-    assert json.loads(capsys.readouterr().out)["status"] == "ok"
-    with open_report(None) as report:
-        assert report is None
-    with pytest.raises(AudioError, match="cannot write the report"), open_report(str(tmp_path / "no" / "report")):
-        pass
 
 
 def test_equal_reasons_are_one_line() -> None:

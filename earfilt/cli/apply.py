@@ -17,6 +17,7 @@ from earfilt.errors import EarfiltError, UsageError
 
 if TYPE_CHECKING:
     from earfilt.process import FileJob
+    from earfilt.row import Row
 
 
 class Clip(StrEnum):
@@ -136,6 +137,7 @@ def apply(
     )
     if destination is not None:
         job = FileJob(inputs[0], destination, Path(inputs[0]).name, spec, options)
+        _check_one(job, report)
         return many.print_job(job) if dry_run else _one_file(job, report=report, quiet=quiet)
 
     from earfilt.batch.corpus import Batch
@@ -152,7 +154,8 @@ def apply(
     )
     batch = Batch(spec, options, rules, jobs=jobs, fail_fast=fail_fast, dask=dask)
     listed = read_list(files_from, nul=nul) if files_from is not None else []
-    return many.apply_many(batch, inputs, output, listed=listed, report=report, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    say: dict[str, bool] = {"quiet": quiet, "verbose": verbose}
+    return many.apply_many(batch, inputs, output, listed=listed, files_from=files_from, report=report, dry_run=dry_run, **say)
 
 
 def _inputs_and_output(paths: list[str], in_place: bool, files_from: str | None) -> tuple[list[str], str | None]:
@@ -180,24 +183,45 @@ def _one_to_one(inputs: list[str], output: str | None) -> str | None:
 
 
 def _one_file(job: "FileJob", *, report: str | None, quiet: bool) -> int:
-    from earfilt.process import check, filter_file
-    from earfilt.report import open_report, summary
-    from earfilt.row import Row
+    from earfilt.report import summary
+    from earfilt.reportfile import open_report
 
-    with open_report(report) as rows:
-        try:
-            info = check(job)
-            with _progress(info.frames if info else None, quiet=quiet) as advance:
-                row = filter_file(job, progress=advance)
-        except EarfiltError as error:
-            if rows is not None:
-                rows.write(Row(job.source, job.destination, job.name, "failed", error=str(error), filter=job.spec.name))
-            raise
+    with open_report(report, exists=many.report_exists(job.options.exists)) as rows:
+        row, failure = _filter_one(job, quiet=quiet)
         if rows is not None:
             rows.write(row)
+    if failure is not None:
+        raise failure
     if not quiet:
         print(summary(row), file=sys.stderr)
     return 0
+
+
+def _check_one(job: "FileJob", report: str | None) -> None:
+    """Refuse an output and a report that would take the place of what this call reads, or of each other."""
+    from earfilt.filterspec import files
+    from earfilt.reportfile import check_report
+    from earfilt.wholefile import refuse_inputs
+
+    filter_files = files(job.spec.name)
+    refuse_inputs([job.destination], filter_files)
+    outputs = [] if job.options.in_place else [job.destination]
+    check_report(report, read=[job.source, *filter_files], written=outputs)
+
+
+def _filter_one(job: "FileJob", *, quiet: bool) -> "tuple[Row, EarfiltError | None]":
+    """The row of one file, and what made it fail; a refusal is raised: it leaves no row."""
+    from earfilt.process import check, filter_file
+    from earfilt.row import Row
+
+    try:
+        info = check(job)
+        with _progress(info.frames if info else None, quiet=quiet) as advance:
+            return filter_file(job, progress=advance), None
+    except UsageError:
+        raise
+    except EarfiltError as error:
+        return Row(job.source, job.destination, job.name, "failed", error=str(error), filter=job.spec.name), error
 
 
 # Shorter files are done before a bar could be read.

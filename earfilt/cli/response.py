@@ -83,13 +83,13 @@ def response(
     Columns: frequency_hz, magnitude_db, phase_rad (principal value; time zero where the output is aligned with the input),
     group_delay_s (from the coefficients). With several filters or a measurement a first column names each.
     """
+    from earfilt.filterspec import files as filter_files
     from earfilt.response import to_csv
-    from earfilt.wholefile import refuse_existing, write_bytes
+    from earfilt.wholefile import check_outputs, write_bytes
 
     files = [path for path in outputs or () if path != _STDOUT]
-    _check_outputs(files, width)
-    for path in files:
-        refuse_existing(path, force=force)
+    _check_figures(files, width)
+    check_outputs(files, [*(path for name in filter_names for path in filter_files(name)), *map(str, compare or ())], force=force)
     specs = [make_spec(name) for name in filter_names]
     rate = fs if fs is not None else default_fs(specs)
     curves = _Curves(specs, rate, _asked(rate, freqs, points, scale.value, fmin, fmax), compare or [])
@@ -191,8 +191,8 @@ def _difference(measurement: "Measurement", name: str, fir: "Fir") -> str:
     )
 
 
-def _check_outputs(files: list[str], width: float) -> None:
-    """Refuse an extension that is not known, a file that would be written twice, and a figure of no use."""
+def _check_figures(files: list[str], width: float) -> None:
+    """Refuse an extension that is not known and a figure of no use."""
     from earfilt.plot import SUFFIXES
 
     if not _MIN_WIDTH_MM <= width <= _MAX_WIDTH_MM:
@@ -201,8 +201,6 @@ def _check_outputs(files: list[str], width: float) -> None:
     for path in files:
         if Path(path).suffix.lower() not in (*_TABLES, *SUFFIXES):
             raise UsageError(f"{printable(path)}: a response is written as {', '.join((*_TABLES, *SUFFIXES))}")
-    if len({Path(path).resolve() for path in files}) < len(files):
-        raise UsageError("two outputs have the same name")
 
 
 def default_fs(specs: "list[FilterSpec]") -> float:

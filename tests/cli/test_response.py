@@ -140,7 +140,8 @@ def test_refusals(tmp_path, monkeypatch, capsys):
     refused = [
         (("-o", "there.png"), "there.png exists; --force"),
         (("-o", "a.bmp"), "a.bmp: a response is written as .csv, .json, .png, .svg, .pdf"),
-        (("-o", "a.csv", "-o", "./a.csv"), "same name"),
+        (("-o", "a.csv", "-o", "./a.csv"), "need two names"),
+        (("-o", "a.csv", "-o", "A.csv"), "need two names"),
         (("--freqs", "1k"), "--freqs 1k: frequencies in Hz are written"),
         (("--freqs", "30000"), "30000 Hz is asked for; at 48000 Hz"),
         (("--freqs", "nan"), "nan Hz"),
