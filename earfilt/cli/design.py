@@ -26,7 +26,7 @@ def design(
     ],
     fs: Annotated[
         list[float] | None,
-        typer.Option(metavar="HZ", help="Sampling rate (48000; of a FIR file, its own). Repeatable.", show_default=False),
+        typer.Option("--fs", metavar="HZ", help="Sampling rate (48000; of a FIR file, its own). Repeatable.", show_default=False),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Quiet = False,

@@ -149,7 +149,7 @@ def test_refusals(tmp_path, monkeypatch, capsys):
         (("--scale", "mel"), "--scale"),
         (("--compare", "none.csv"), "cannot read none.csv"),
         (("--flow", "30"), "no option --flow"),
-        (("--width", "5"), "--width 5"),
+        (("-o", "a.png", "--width", "5"), "--width 5"),
     ]
     for arguments, message in refused:
         assert run("response", "-f", "headphone", *arguments) == 2
