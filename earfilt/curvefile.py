@@ -105,7 +105,7 @@ def number(field: str, where: str, what: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        hint = "; write decimals with a point" if "," in field else ""
+        hint = "; write decimals with a point, and thousands without a comma" if "," in field else ""
         raise UsageError(f"{where}: {what} '{_excerpt(field)}' is not a finite number{hint}")
     return value
 

@@ -4,15 +4,17 @@ The only place that knows which kinds of ears exist and which options each has; 
 """
 
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from earfilt import catalogue
-from earfilt.errors import UsageError, printable
+from earfilt.errors import UnknownNameError, UsageError, printable
 
 Settings = dict[str, Any]
+_READERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str, "bool": bool}
 
 MAX_ORDER = 131_072
 _DESIGN = {"order": 512, "tolerance": None, "phase": "minimum"}
@@ -95,8 +97,8 @@ def members(name: str) -> list[Member]:
     UsageError
         A file that cannot be read, or an empty piece.
     """
-    if is_path(name) and os.path.exists(name):  # a path may contain a '+'
-        return [_from_path(name)]
+    if "+" in name and os.path.exists(name):  # a path may contain a '+'
+        return [_member(name)]
     return [_member(piece) for piece in name.split("+")]
 
 
@@ -115,8 +117,21 @@ def _member(piece: str) -> Member:
         raise UsageError("a chain of filters is written NAME+NAME, with a name on both sides of each '+'")
     if is_path(piece):
         return _from_path(piece)
-    ear = catalogue.find(piece)
+    try:
+        ear = catalogue.find(piece)
+    except UnknownNameError:
+        if os.path.exists(piece):
+            raise UsageError(_unreadable(piece)) from None
+        raise
     return Member(ear.full_name, ear.kind, ear)
+
+
+def _unreadable(path: str) -> str:
+    from earfilt.firformats import READERS
+
+    what = "a directory" if os.path.isdir(path) else "there, but is none of the files that filters are read from"
+    kinds = f"a curve is a .csv, a FIR ends in {', '.join(READERS)}"
+    return f"{printable(path)} is {what}: {kinds}; save an impulse response of another format as .wav"
 
 
 def _from_path(name: str) -> Member:
@@ -152,7 +167,42 @@ def _owners(option: str) -> str:
     return f"; it belongs to {', '.join(owners)}"
 
 
+def parse_command(text: str) -> FilterSpec | None:
+    """The spec of ``NAME --option value …`` as a FIR file states it; None where it is not one of catalogue names at a given order.
+
+    Such a text is not trusted: it may name no files, and nothing that takes long to design.
+    """
+    try:
+        name, *words = shlex.split(text)
+        values = _parse_options(words)
+        spec = FilterSpec(name, **values)
+        chain = check(spec) if not any(map(is_path, name.split("+"))) else []
+    except (ValueError, TypeError):
+        return None
+    return spec if chain and spec.tolerance is None else None
+
+
+def _parse_options(words: list[str]) -> Settings:
+    """Options of a spec by field name; ValueError where one is none."""
+    readers = {field.name: _READERS[str(field.type).partition(" ")[0]] for field in fields(FilterSpec)[1:]}
+    values: Settings = {}
+    while words:
+        option = words.pop(0).removeprefix("--").replace("-", "_")
+        if option.removeprefix("no_") in readers and readers[option.removeprefix("no_")] is bool:
+            values[option.removeprefix("no_")] = not option.startswith("no_")
+        elif option in readers and words:
+            values[option] = readers[option](words.pop(0))
+        else:
+            raise ValueError(f"no option of a filter: {option}")
+    return values
+
+
 def settings(member: Member, spec: FilterSpec) -> Settings:
     """The member's options: those given where it has them, else its defaults."""
     own = OPTIONS[member.kind]
     return {**own, **{name: value for name, value in spec.given().items() if name in own}}
+
+
+def files(name: str) -> list[str]:
+    """Paths of the curves and FIRs that a chain names, those that are there."""
+    return [piece for piece in dict.fromkeys((name, *name.split("+"))) if is_path(piece) and os.path.exists(piece)]

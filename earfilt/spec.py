@@ -20,7 +20,7 @@ from earfilt.curve import PublishedCurve
 from earfilt.curveear import curve_ear
 from earfilt.ear import Ear
 from earfilt.errors import UsageError, printable
-from earfilt.filterspec import FilterSpec, Member, Settings, check, is_path, settings
+from earfilt.filterspec import FilterSpec, Member, Settings, check, files, parse_command, settings
 from earfilt.fir import Fir
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ _BUILD: Mapping[str, Callable[[catalogue.Ear | Path, float, Settings], Ear]] = {
     "outer-middle-ear": _outer_middle_ear,
     "curve": _curve,
 }
+_SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 _Stamps = tuple[tuple[int, int], ...]
 _lock = threading.Lock()
 
@@ -97,8 +98,7 @@ def _published(made: tuple[Ear | None, ...]) -> PublishedCurve | None:
 
 def _file_stamps(spec: FilterSpec) -> _Stamps:
     """What changes when a curve or FIR file is written anew."""
-    pieces = [piece for piece in (spec.name, *spec.name.split("+")) if is_path(piece) and os.path.exists(piece)]
-    return tuple((status.st_mtime_ns, status.st_size) for status in map(os.stat, pieces))
+    return tuple((status.st_mtime_ns, status.st_size) for status in map(os.stat, files(spec.name)))
 
 
 @lru_cache(maxsize=64)
@@ -154,20 +154,27 @@ def _read(member: Member, spec: FilterSpec, fs: float) -> Fir:
 
 
 def _other_rate(name: str, fir: Fir, fs: float) -> str:
-    """Refusal of a FIR made for another rate, with the command that makes the right one."""
+    """Refusal of a FIR made for another rate, with the command that makes the right one, where that is known for sure."""
+    refusal = f"{printable(name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is asked for"
     path = Path(name)
-    out = shlex.quote(f"{path.stem}-{fs:.12g}{path.suffix}")
-    remedy = f"earfilt design -f {_made_of(fir)} --fs {fs:.12g} -o {out}"
-    return f"{printable(name)} was made for {fir.fs:.12g} Hz, the audio has {fs:.12g} Hz; '{printable(remedy)}' makes the right one"
+    out = f"{path.stem}-{fs:.12g}{path.suffix}"
+    spec = _made_of(fir)
+    if spec is None or os.path.lexists(out) or not out.isprintable():
+        return f"{refusal}; a FIR goes with one rate: use one that was made, or resampled, for {fs:.12g} Hz"
+    return f"{refusal}; this makes the right one: earfilt design -f {_command(spec)} --fs {fs:.12g} -o {shlex.quote(out)}"
 
 
-def _made_of(fir: Fir) -> str:
-    """The filter and options that a FIR file says it was made of, quoted anew since a file may say anything."""
-    said = fir.meta.get("command") or fir.meta.get("filter")
+def _made_of(fir: Fir) -> FilterSpec | None:
+    """The filter that a FIR file says it was made of, if that filter has these very taps: a file may say anything."""
+    spec = parse_command(str(fir.meta.get("command", "")))
+    if spec is None or fir.fs is None:
+        return None
     try:
-        return shlex.join(shlex.split(str(said))) if said else "FILTER"
-    except ValueError:
-        return "FILTER"
+        made = _realise(spec, fir.fs, ())
+    except UsageError:
+        return None
+    alike = made.numtaps == fir.numtaps and bool(np.allclose(made.taps, fir.taps, rtol=0.0, atol=_SAME * np.abs(made.taps).max()))
+    return spec if alike else None
 
 
 def _by_tolerance(tolerance: float, made: list[Ear]) -> "tuple[list[Fir], list[Design]]":

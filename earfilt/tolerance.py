@@ -28,6 +28,7 @@ from earfilt.cospoly import sample
 from earfilt.curve import Deviation, PublishedCurve, deviation, deviation_between, deviations, missed_points
 from earfilt.degree import smallest_even_degree
 from earfilt.equiripple import Levelled, Problem
+from earfilt.errors import UsageError
 
 __all__ = ["LARGEST_ORDER", "Design", "order_for"]
 
@@ -39,6 +40,7 @@ _ABOVE_DEPTH = 0.1  # how far down the aim is followed there, re the last point 
 _ABOVE_FALL = 4.0  # and how fast: exp(-4 (f / f_last - 1))
 _FELT = 0.005  # a corner of the aim this high, re the tolerance, can be felt
 _MARKS_PER_GAP = 4  # angles between neighbouring points that are tried as extrema besides the grid of the search
+_MOST_MARKS = 8192  # corners that the search looks at beside its own grid
 _REPAIRS = 8
 _HIGHEST_POINT = 0.45  # of the rate: a curve may lie up to there
 _ROUGH = 0.01  # how exactly the order at half the rate is wanted
@@ -113,6 +115,8 @@ def order_for(curve: PublishedCurve, tolerance_db: float, *, phase: Literal["min
     ------
     ValueError
         For a tolerance that is not positive or another phase.
+    UsageError
+        The curve is steeper between two points than any order up to 131 072 can be.
     """
     if not tolerance_db > 0:
         raise ValueError(f"tolerance is {tolerance_db:g} dB; it must be above 0")
@@ -121,6 +125,7 @@ def order_for(curve: PublishedCurve, tolerance_db: float, *, phase: Literal["min
     power = 2 if phase == "minimum" else 1
     held = tolerance_db * (1 - _MARGIN)
     problem = _problem(curve, held, power)
+    _refuse_cliffs(problem, curve, tolerance_db)
     best, below = smallest_even_degree(problem, start=_at_half_rate(curve, held, power), largest=LARGEST_ORDER)
     design = _design(best, below, curve, tolerance_db, phase)
     for _ in range(_REPAIRS):
@@ -131,6 +136,22 @@ def order_for(curve: PublishedCurve, tolerance_db: float, *, phase: Literal["min
         best, below = smallest_even_degree(problem, start=best, below=below, largest=LARGEST_ORDER)
         design = _design(best, below, curve, tolerance_db, phase)
     return design
+
+
+def _refuse_cliffs(problem: Problem, curve: PublishedCurve, tolerance_db: float) -> None:
+    """Refuse what no order can do, before it is searched for: |P'(w)| ≤ degree · max |P| (Bernstein)."""
+    centre, width = problem.bounds(curve.points_hz * (2 * np.pi / curve.fs))
+    highest = max(np.max(centre + width), np.max(np.add(*problem.grid(_PEAK_SAMPLES))))
+    apart = np.maximum((centre - width)[1:] - (centre + width)[:-1], (centre - width)[:-1] - (centre + width)[1:])
+    needed = apart / (np.diff(curve.points_hz) * (2 * np.pi / curve.fs) * highest)
+    if (needed > LARGEST_ORDER).any():
+        at = int(np.argmax(needed))
+        low, high = (float(f) for f in curve.points_hz[at : at + 2])
+        db = abs(float(np.diff(curve.points_db)[at]))
+        raise UsageError(
+            f"no order up to {LARGEST_ORDER} stays within {tolerance_db:g} dB: the curve has a step of {db:.3g} dB between {low:.12g} and "
+            f"{high:.12g} Hz; leave one of them out, or use --order"
+        )
 
 
 def _at_half_rate(curve: PublishedCurve, tolerance_db: float, power: int) -> Levelled | None:
@@ -148,7 +169,8 @@ def _missed_angles(taps: Floats, curve: PublishedCurve, tolerance_db: float) -> 
     freqs, off = deviations(taps, curve)
     around = np.pad(off, 1, constant_values=0.0)
     peaks = (off > tolerance_db) & (off >= around[:-2]) & (off >= around[2:])
-    return freqs[peaks] * (2 * np.pi / curve.fs)
+    worst = np.sort(np.argsort(-off[peaks], kind="stable")[:_MOST_MARKS])
+    return freqs[peaks][worst] * (2 * np.pi / curve.fs)
 
 
 def _design(best: Levelled, below: Levelled | None, curve: PublishedCurve, tolerance_db: float, phase: str) -> Design:
@@ -213,7 +235,9 @@ def _marks(curve: PublishedCurve, tolerance_db: float) -> Floats:
         chord = ends[:-1] + (ends[1:] - ends[:-1]) * (corners[1:-1] - sides[:-1]) / np.diff(sides)
         felt = abs(chord - values) > _FELT * (10 ** (tolerance_db / 20) - 1) * values
         corners = corners[1:-1][felt & (corners[1:-1] > curve.points_hz[0]) & (corners[1:-1] < curve.points_hz[-1])]
-    return np.unique(np.concatenate([curve.points_hz, between, corners]))
+    marks = np.unique(np.concatenate([curve.points_hz, between, corners]))
+    # A curve of more points is looked at on the search's own grid, and where taps turn out to miss it.
+    return marks if len(marks) <= _MOST_MARKS else marks[np.linspace(0, len(marks) - 1, _MOST_MARKS).round().astype(np.int64)]
 
 
 def _symmetric(cosines: Floats) -> Floats:

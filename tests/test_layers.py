@@ -20,7 +20,7 @@ LAYERS = [
     ["spec"],
     ["facts"],
     ["response", "process"],
-    ["report", "plot", "termplot"],
+    ["report", "reportfile", "plot", "termplot"],
     ["batch"],
     ["cli"],
     ["__main__"],

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from earfilt.audio.source import write_all
 from earfilt.errors import AudioError, UsageError, printable
@@ -157,9 +157,9 @@ def open_output(path: str, *, exists: Exists = "refuse", in_place: bool = False,
         with _temporary(final) as (temp, file):
             yield Output(file, seekable=True)
             if replace:
-                _like(file, final)
+                take_after(file, final)
             file.close()
-            _publish(temp, final, replace)
+            publish(temp, final, replace)
     except OSError as error:
         if isinstance(error, AudioError):
             raise
@@ -222,7 +222,7 @@ def _lock_file(descriptor: int) -> bool:
     return True
 
 
-def _like(file: io.FileIO, final: str) -> None:
+def take_after(file: io.FileIO | BinaryIO, final: str) -> None:
     """Give the new file the mode and, where allowed, the owner of the one it replaces, and make sure of its bytes before that goes."""
     with suppress(FileNotFoundError):
         old = os.stat(final)
@@ -233,7 +233,8 @@ def _like(file: io.FileIO, final: str) -> None:
         os.fsync(file.fileno())
 
 
-def _publish(temp: str, final: str, replace: bool) -> None:
+def publish(temp: str, final: str, replace: bool) -> None:
+    """Give a whole file its name; without ``replace``, `UsageError` where the name is taken (``temp`` may then keep its own)."""
     if replace:
         os.replace(temp, final)
         return

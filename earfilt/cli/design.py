@@ -26,7 +26,7 @@ def design(
     ],
     fs: Annotated[
         list[float] | None,
-        typer.Option(metavar="HZ", help="Sampling rate (48000; of a FIR file, its own). Repeatable.", show_default=False),
+        typer.Option("--fs", metavar="HZ", help="Sampling rate (48000; of a FIR file, its own). Repeatable.", show_default=False),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Quiet = False,
@@ -50,16 +50,16 @@ def design(
     earfilt reads all of them back with -f to the same bits. .npy says neither rate nor latency: symmetric taps are taken as
     centred, others as causal (--latency overrides).
     """
+    from earfilt.filterspec import files
     from earfilt.firfile import fir_bytes
     from earfilt.spec import realise
-    from earfilt.wholefile import refuse_existing, write_bytes
+    from earfilt.wholefile import check_outputs, write_bytes
 
     spec = make_spec(filter_name)
     rates = list(dict.fromkeys(fs or [default_fs([spec])]))
     plan = [(rate, output.replace(_RATE, f"{rate:.12g}")) for rate in rates for output in outputs]
     _check_plan(plan)
-    for _, path in plan:
-        refuse_existing(path, force=force)
+    check_outputs([path for _, path in plan], files(filter_name), force=force)
     firs = {rate: realise(spec, rate) for rate in rates}
     made = [(path, firs[rate], fir_bytes(firs[rate], path)) for rate, path in plan]
     for path, fir, data in made:

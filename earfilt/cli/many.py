@@ -1,5 +1,6 @@
 """``earfilt apply`` on more than one file: what is said and shown around a batch."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earfilt.errors import UsageError, printable
-from earfilt.report import Totals, duration, open_report, table
+from earfilt.report import Totals, duration, table
 
 if TYPE_CHECKING:
     from earfilt.batch.corpus import Batch
     from earfilt.batch.plan import Plan
     from earfilt.process import FileJob
+    from earfilt.reportfile import Exists
 
 
 def _many(*names: str, help: str, metavar: str | None = None) -> Any:
@@ -61,6 +63,7 @@ def apply_many(
     output: str | None,
     *,
     listed: Iterable[str] = (),
+    files_from: str | None = None,
     report: str | None = None,
     dry_run: bool = False,
     quiet: bool = False,
@@ -72,6 +75,8 @@ def apply_many(
     ----------
     output : str or None
         Directory of the outputs; None if they replace their sources.
+    files_from : str, optional
+        File of the listed inputs.
     report : str, optional
         File of the rows, or ``-``.
 
@@ -81,14 +86,22 @@ def apply_many(
         Exit code: 1 if a file failed.
     """
     from earfilt.batch.corpus import prepare, run
+    from earfilt.reportfile import open_report
 
     started = time.perf_counter()
     plan = prepare(batch, inputs, output, listed=listed)
+    _check_files(batch, plan, files_from=files_from, report=report)
     if dry_run:
         return _print_plan(plan)
+    if report is not None and os.path.dirname(os.path.abspath(report)) == os.path.abspath(plan.root):
+        os.makedirs(plan.root, exist_ok=True)  # where the outputs will be, a report may be too
     totals = Totals(passed_over=plan.passed_over)
     try:
-        with open_report(report) as rows_out, closing(run(batch, plan)) as rows, _progress(plan, totals, quiet=quiet) as show:
+        with (
+            open_report(report, exists=report_exists(batch.rules.exists)) as rows_out,
+            closing(run(batch, plan)) as rows,
+            _progress(plan, totals, quiet=quiet) as show,
+        ):
             for row, size in rows:
                 totals.add(row)
                 if rows_out is not None:
@@ -100,6 +113,26 @@ def apply_many(
         if totals.failed or not quiet:
             _print_totals(totals, time.perf_counter() - started)
     return 1 if totals.failed else 0
+
+
+def _check_files(batch: "Batch", plan: "Plan", *, files_from: str | None, report: str | None) -> None:
+    """Refuse outputs and a report that would take the place of what this call reads, or of each other."""
+    from earfilt.filterspec import files
+    from earfilt.reportfile import check_report
+    from earfilt.wholefile import refuse_inputs
+
+    fixed = [*files(batch.spec.name), *([files_from] if files_from else [])]
+    found = [*plan.files, *plan.skipped]
+    destinations = [plan.destination(file) for file in found]
+    if fixed:
+        refuse_inputs(destinations, fixed)
+    sources = [*(file.source for file in found), *(bad.source for bad in plan.bad)]
+    check_report(report, read=[*fixed, *sources], written=destinations)
+
+
+def report_exists(outputs: str) -> "Exists":
+    """What to do about a report that is there, from what is done about outputs: a run that goes on adds its rows."""
+    return "force" if outputs == "force" else "extend" if outputs in ("resume", "skip") else "refuse"
 
 
 def print_job(job: "FileJob") -> int:
