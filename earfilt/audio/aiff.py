@@ -10,7 +10,9 @@ from collections.abc import Iterable
 
 from earfilt.audio.riff import MAX_CHUNKS, MAX_METADATA, Chunk
 from earfilt.audio.source import Source, write_all
+from earfilt.errors import AudioError
 
+LAYOUT = b"CHAN"
 STRUCTURE = (b"COMM", b"SSND", b"FVER", b"PEAK", b"FLLR")
 """Chunks that describe the samples or fill space: written anew, never carried."""
 
@@ -45,6 +47,18 @@ def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:
     """The texts among the chunks."""
     texts = ((TEXTS[chunk.id], chunk.data.split(b"\0")[0]) for chunk in chunks if chunk.id in TEXTS)
     return tuple((key, text.decode("utf-8", "replace")) for key, text in texts if text)
+
+
+def set_frames(file: io.RawIOBase, frames: int) -> None:
+    """State the number of frames of a complete AIFF file: libsndfile 1.2.2 takes the byte behind an odd number of samples for one."""
+    file.seek(0)
+    head = file.read(4096) or b""
+    at = head.find(b"COMM")
+    if at < 0:
+        raise AudioError("AIFF cannot be written: its COMM chunk is not where libsndfile puts it")
+    file.seek(at + 10)
+    write_all(file.write, struct.pack(">I", frames))
+    file.seek(0, os.SEEK_END)
 
 
 def append_chunks(file: io.RawIOBase, chunks: Iterable[Chunk]) -> None:

@@ -131,5 +131,18 @@ def comment_block(tags: Iterable[tuple[str, str]], vendor: str) -> Block:
     return VORBIS_COMMENT, content
 
 
+def with_comments(blocks: Iterable[Block], tags: Iterable[tuple[str, str]], vendor: str) -> list[Block]:
+    """The blocks, with these comments behind those that they hold already (in a block of its own program if they hold none)."""
+    added = [_counted(f"{key}={value}".encode("utf-8", "replace")) for key, value in tags]
+    out = list(blocks)
+    for i, (kind, content) in enumerate(out):
+        at = 4 + int.from_bytes(content[:4], "little")
+        if kind == VORBIS_COMMENT and at + 4 <= len(content):
+            count = struct.unpack_from("<I", content, at)[0] + len(added)
+            out[i] = (kind, content[:at] + struct.pack("<I", count) + b"".join(added) + content[at + 4 :])
+            return out
+    return [comment_block(tags, vendor), *out]
+
+
 def _counted(data: bytes) -> bytes:
     return struct.pack("<I", len(data)) + data

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from earfilt.audio.aiff import TEXTS
 from earfilt.audio.formats import Target
 from earfilt.audio.info import Metadata
+from earfilt.audio.layout import MASK_TAG
 from earfilt.audio.riff import Chunk
 from earfilt.errors import printable
 
@@ -23,6 +24,9 @@ _SOUNDFILE = {
     "copyright": "COPYRIGHT", "tracknumber": "TRACKNUMBER", "license": "LICENSE",
 }  # fmt: skip
 _TO_SOUNDFILE = {key: name for name, key in _SOUNDFILE.items()}
+
+TAGGED = ("WAV", "WAVEX", "AIFF", "CAF", "OGG", "MP3")
+"""Containers that libsndfile writes tags into."""
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -115,6 +119,7 @@ def left_behind(metadata: Metadata, target: Target) -> list[str]:
     if target.container != "FLAC":
         names += [{5: "cue sheet", 6: "picture"}[kind] for kind, _ in metadata.blocks if kind != 4]
         if not (target.native and chunks) and not (target.container == "AIFF" and metadata.iff):
-            names += [key for key, _ in metadata.tags if not (_info_name(key) if target.native else key in _TO_SOUNDFILE)]
+            tags = (key for key, _ in metadata.tags if key != MASK_TAG)
+            names += [key for key in tags if not (_info_name(key) if target.native else key in _TO_SOUNDFILE)]
     unique = ", ".join(printable(name) for name in dict.fromkeys(names))
     return [f"{target.container} has no place for {unique}: left behind"] if unique else []

@@ -7,17 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
+import numpy as np
 import soundfile
 
 from earfilt import __version__
-from earfilt.audio import aiff, flacmeta, ogg
+from earfilt.audio import aiff, caf, flacmeta, ogg
 from earfilt.audio.formats import Target
 from earfilt.audio.info import Metadata
+from earfilt.audio.layout import MASK_TAG
 from earfilt.audio.pcmbytes import Array
 from earfilt.audio.riff import Chunk
 from earfilt.audio.source import write_all
-from earfilt.audio.tags import info_chunk, soundfile_strings
-from earfilt.audio.wav import WavWriter
+from earfilt.audio.tags import TAGGED, info_chunk, soundfile_strings
+from earfilt.audio.wav import WavWriter, set_mask
 from earfilt.errors import AudioError
 
 _MAX_OGG_FRAMES = 16_384  # long writes overflow libvorbis's stack
@@ -84,9 +86,11 @@ class SoundfileWriter:
 
     def __init__(self, file: io.RawIOBase, target: Target, metadata: Metadata) -> None:
         self.target, self._file = target, file
-        self._blocks = _flac_blocks(metadata) if target.container == "FLAC" else []
-        self._chunks = metadata.iff if target.container == "AIFF" else ()
-        self._shifted = _Shifted(file, flacmeta.size_of(self._blocks))
+        self._blocks = _flac_blocks(metadata, target) if target.container == "FLAC" else []
+        self._chunks = _apple_chunks(metadata, target)
+        self._inserted = caf.chunk_bytes(self._chunks) if target.container == "CAF" else b""
+        self._shifted = _Shifted(file, flacmeta.size_of(self._blocks) + len(self._inserted))
+        self._frames = 0
         with self._failures():
             self._sound = soundfile.SoundFile(self._shifted, "w", target.fs, target.channels, target.subtype, format=target.container)
             # The chunk holds the second of writing. There is no public call to leave it out.
@@ -95,9 +99,8 @@ class SoundfileWriter:
                 # The header is shorter without it: what is left of the first one would be taken for samples.
                 soundfile._snd.sf_command(self._sound._file, _UPDATE_HEADER_NOW, soundfile._ffi.NULL, 0)
                 file.truncate()
-            if target.container != "FLAC" and not self._chunks:
-                for name, value in soundfile_strings(metadata.tags).items():
-                    setattr(self._sound, name, value)
+            for name, value in _strings(metadata, target).items():
+                setattr(self._sound, name, value)
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -115,14 +118,21 @@ class SoundfileWriter:
         with self._failures():
             for start in range(0, len(block), step):
                 self._sound.write(block[start : start + step])
+        self._frames += len(block)
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
         with self._failures():
             self._sound.close()
         if self._blocks:
             self._splice()
-        if self._chunks:
+        if self._inserted:
+            self._insert()
+        if self.target.container == "AIFF":
+            aiff.set_frames(self._file, self._frames)
             aiff.append_chunks(self._file, self._chunks)
+        if self.target.container in ("WAVEX", "RF64"):
+            # libsndfile makes a mask up from the number of channels.
+            set_mask(self._file, self.target.extensible.mask if self.target.extensible else 0)
         if self.target.container == "OGG":
             ogg.set_serials(self._file)
         return []
@@ -137,16 +147,57 @@ class SoundfileWriter:
         self._file.seek(0)
         write_all(self._file.write, flacmeta.splice(start[:size], self._blocks))
 
+    def _insert(self) -> None:
+        """Move the beginning of a CAF file to where it belongs, and its chunks behind it."""
+        self._file.seek(len(self._inserted))
+        head = self._file.read(caf.HEAD) or b""
+        self._file.seek(0)
+        write_all(self._file.write, head + self._inserted)
+
     def close(self) -> None:
         """Let go of the encoder, whatever state it is in."""
         with suppress(soundfile.SoundFileError, RuntimeError, AssertionError):
             self._sound.close()
 
 
-def _flac_blocks(metadata: Metadata) -> list[flacmeta.Block]:
-    if metadata.blocks or not metadata.tags:
+def _flac_blocks(metadata: Metadata, target: Target) -> list[flacmeta.Block]:
+    """The source's blocks, or its tags as comments; and the channel mask, where the source states one."""
+    mask = [(MASK_TAG, f"0x{target.extensible.mask:04X}")] if target.extensible is not None else []
+    if not metadata.blocks:
+        tags = [*mask, *metadata.tags]
+        return [flacmeta.comment_block(tags, f"earfilt {__version__}")] if tags else []
+    if not mask or any(key == MASK_TAG for key, _ in metadata.tags):
         return list(metadata.blocks)
-    return [flacmeta.comment_block(metadata.tags, f"earfilt {__version__}")]
+    return flacmeta.with_comments(metadata.blocks, mask, f"earfilt {__version__}")
+
+
+def _apple_chunks(metadata: Metadata, target: Target) -> tuple[Chunk, ...]:
+    """Chunks of an AIFF or CAF file: the channel layout and what is carried."""
+    if target.container not in ("AIFF", "CAF"):
+        return ()
+    name, carried = (aiff.LAYOUT, metadata.iff) if target.container == "AIFF" else (caf.LAYOUT, metadata.caf)
+    stated = (Chunk(name, target.apple),) if target.apple else ()
+    return (*stated, *(chunk for chunk in carried if chunk.id != name))
+
+
+def _strings(metadata: Metadata, target: Target) -> dict[str, str]:
+    """Tags that libsndfile writes, where no chunk that is carried holds them already."""
+    carried = {"FLAC": True, "AIFF": bool(metadata.iff), "CAF": any(chunk.id == caf.TEXTS for chunk in metadata.caf)}
+    takes = target.container in TAGGED and not carried.get(target.container, False)
+    return soundfile_strings(metadata.tags) if takes else {}
+
+
+class _Reordered:
+    """A writer of which channel i gets channel ``order[i]``."""
+
+    def __init__(self, writer: Writer, order: Sequence[int]) -> None:
+        self._writer, self._order = writer, list(order)
+
+    def write(self, block: Array) -> None:
+        self._writer.write(np.ascontiguousarray(block[:, self._order]))
+
+    def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
+        return self._writer.finish(after)
 
 
 class _Aside:
@@ -185,6 +236,13 @@ def open_writer(file: io.RawIOBase, target: Target, metadata: Metadata, *, frame
     OSError
         What the file raises: no space, no permission.
     """
+    with _writer_of_channels(file, target, metadata, frames=frames, seekable=seekable) as writer:
+        yield _Reordered(writer, target.order) if target.order else writer
+
+
+@contextmanager
+def _writer_of_channels(file: io.RawIOBase, target: Target, metadata: Metadata, *, frames: int | None, seekable: bool) -> Iterator[Writer]:
+    """A writer of channels as they stand in the output."""
     if target.native:
         before, after = metadata.before, metadata.after
         if not before and not after and (chunk := info_chunk(metadata.tags)):
@@ -193,6 +251,9 @@ def open_writer(file: io.RawIOBase, target: Target, metadata: Metadata, *, frame
         return
     if not seekable:
         raise OSError(errno.ESPIPE, f"{target.container} cannot be written to a pipe")
+    if target.container == "W64" and target.sample.lossless:
+        yield WavWriter(file, target, frames=frames, seekable=seekable)
+        return
     with ThreadPoolExecutor(1, "earfilt-write") as thread:
         writer = thread.submit(SoundfileWriter, file, target, metadata)
         try:
