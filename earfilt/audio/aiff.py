@@ -49,6 +49,12 @@ def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:
     return tuple((key, text.decode("utf-8", "replace")) for key, text in texts if text)
 
 
+def text_chunks(tags: Iterable[tuple[str, str]]) -> tuple[Chunk, ...]:
+    """Chunks of the tags that have one."""
+    names = {key: name for name, key in TEXTS.items()}
+    return tuple(Chunk(names[key], value.encode("utf-8", "replace")) for key, value in tags if key in names)
+
+
 def set_frames(file: io.RawIOBase, frames: int) -> None:
     """State the number of frames of a complete AIFF file: libsndfile 1.2.2 takes the byte behind an odd number of samples for one."""
     file.seek(0)

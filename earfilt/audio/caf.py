@@ -20,6 +20,7 @@ TEXTS = b"info"
 HEAD = 8 + 12 + 32
 """Bytes of the file header and the description, behind which other chunks may stand."""
 
+_KEYS = {"track number": "TRACKNUMBER", "comments": "COMMENT", "year": "DATE", "recorded date": "DATE"}
 _HEADER = 12
 
 
@@ -47,6 +48,22 @@ def read_chunks(source: Source) -> tuple[Chunk, ...]:
             budget -= size
         at += _HEADER + size
     return tuple(kept)
+
+
+def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:
+    """The texts among the chunks, under the names that Vorbis comments have for them."""
+    pairs: list[tuple[str, str]] = []
+    for chunk in chunks:
+        if chunk.id == TEXTS:
+            words = [word.decode("utf-8", "replace") for word in chunk.data[4:].split(b"\0")]
+            pairs += [(_KEYS.get(key.lower(), key.upper()), value) for key, value in zip(words[::2], words[1::2], strict=False)]
+    return tuple((key, value) for key, value in pairs if key and value)
+
+
+def text_chunks(tags: Iterable[tuple[str, str]]) -> tuple[Chunk, ...]:
+    """A chunk that holds the tags."""
+    entries = [f"{key.lower()}\0{value}\0".encode("utf-8", "replace") for key, value in tags]
+    return (Chunk(TEXTS, struct.pack(">I", len(entries)) + b"".join(entries)),) if entries else ()
 
 
 def chunk_bytes(chunks: Iterable[Chunk]) -> bytes:

@@ -228,7 +228,8 @@ class SoundfileReader(Reader):
         if head is not None:
             return riff_metadata(source, head)
         if self._file.format == "CAF":
-            return Metadata(caf=caf.read_chunks(source), tags=foreign_tags(self._file.copy_metadata()))
+            chunks = caf.read_chunks(source)
+            return Metadata(caf=chunks, tags=caf.text_tags(chunks))
         if self._file.format == "FLAC":
             blocks = flacmeta.read_blocks(source)
             tags = [pair for kind, data in blocks if kind == flacmeta.VORBIS_COMMENT for pair in flacmeta.parse_comments(data)]

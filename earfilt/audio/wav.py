@@ -99,6 +99,20 @@ def set_mask(file: io.RawIOBase, mask: int) -> None:
     file.seek(0, io.SEEK_END)
 
 
+def append_chunks(file: io.RawIOBase, chunks: Sequence[Chunk]) -> None:
+    """Add chunks to a complete WAV, WAVEX or RF64 file, if there is room in its size word; left at its end."""
+    end = file.seek(0, io.SEEK_END)
+    tail = b"\0" * (end % 2) + b"".join(chunk.to_bytes() for chunk in chunks)
+    file.seek(0)
+    wide = file.read(4) == b"RF64"
+    total = end + len(tail) - 8
+    file.seek(0, io.SEEK_END)
+    write_all(file.write, tail)
+    file.seek(20 if wide else 4)
+    write_all(file.write, struct.pack("<Q", total) if wide else struct.pack("<I", min(total, SIZE_WORD)))
+    file.seek(0, io.SEEK_END)
+
+
 def fits(target: Target, frames: int, before: Sequence[Chunk], after: Sequence[Chunk]) -> bool:
     """Whether a plain WAV can state these sizes (otherwise it has to become RF64)."""
     data = frames * target.sample.width * target.channels

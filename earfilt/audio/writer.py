@@ -12,14 +12,14 @@ import soundfile
 
 from earfilt import __version__
 from earfilt.audio import aiff, caf, flacmeta, ogg
-from earfilt.audio.formats import Target
+from earfilt.audio.formats import RIFF_FAMILY, Target
 from earfilt.audio.info import Metadata
 from earfilt.audio.layout import MASK_TAG
 from earfilt.audio.pcmbytes import Array
 from earfilt.audio.riff import Chunk
 from earfilt.audio.source import write_all
-from earfilt.audio.tags import TAGGED, info_chunk, soundfile_strings
-from earfilt.audio.wav import WavWriter, set_mask
+from earfilt.audio.tags import crossing, info_chunk, late_warning, soundfile_strings
+from earfilt.audio.wav import WavWriter, append_chunks, set_mask
 from earfilt.errors import AudioError
 
 _MAX_OGG_FRAMES = 16_384  # long writes overflow libvorbis's stack
@@ -80,8 +80,7 @@ class SoundfileWriter:
     file : raw binary file
         Empty, for reading and writing, and seekable.
     metadata : Metadata
-        FLAC gets its blocks as they are, or comments made of its tags; AIFF its chunks; other containers, and AIFF without chunks,
-        the tags that libsndfile knows.
+        Chunks and blocks of the target's own container as they are; else what its tags become there.
     """
 
     def __init__(self, file: io.RawIOBase, target: Target, metadata: Metadata) -> None:
@@ -90,6 +89,8 @@ class SoundfileWriter:
         self._chunks = _apple_chunks(metadata, target)
         self._inserted = caf.chunk_bytes(self._chunks) if target.container == "CAF" else b""
         self._shifted = _Shifted(file, flacmeta.size_of(self._blocks) + len(self._inserted))
+        riff = _riff_chunks(metadata, target) if target.container in RIFF_FAMILY else ()
+        self._riff = tuple(chunk for chunks in riff for chunk in chunks)
         self._frames = 0
         with self._failures():
             self._sound = soundfile.SoundFile(self._shifted, "w", target.fs, target.channels, target.subtype, format=target.container)
@@ -99,8 +100,9 @@ class SoundfileWriter:
                 # The header is shorter without it: what is left of the first one would be taken for samples.
                 soundfile._snd.sf_command(self._sound._file, _UPDATE_HEADER_NOW, soundfile._ffi.NULL, 0)
                 file.truncate()
-            for name, value in _strings(metadata, target).items():
-                setattr(self._sound, name, value)
+            if target.container in ("OGG", "MP3"):
+                for name, value in soundfile_strings(crossing(metadata, target)[0]).items():
+                    setattr(self._sound, name, value)
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -133,9 +135,12 @@ class SoundfileWriter:
         if self.target.container in ("WAVEX", "RF64"):
             # libsndfile makes a mask up from the number of channels.
             set_mask(self._file, self.target.extensible.mask if self.target.extensible else 0)
+        if self.target.container in RIFF_FAMILY:
+            append_chunks(self._file, (*self._riff, *after))
+            after = ()
         if self.target.container == "OGG":
             ogg.set_serials(self._file)
-        return []
+        return late_warning(after, self.target)
 
     def _splice(self) -> None:
         shift = flacmeta.size_of(self._blocks)
@@ -164,7 +169,7 @@ def _flac_blocks(metadata: Metadata, target: Target) -> list[flacmeta.Block]:
     """The source's blocks, or its tags as comments; and the channel mask, where the source states one."""
     mask = [(MASK_TAG, f"0x{target.extensible.mask:04X}")] if target.extensible is not None else []
     if not metadata.blocks:
-        tags = [*mask, *metadata.tags]
+        tags = [*mask, *crossing(metadata, target)[0]]
         return [flacmeta.comment_block(tags, f"earfilt {__version__}")] if tags else []
     if not mask or any(key == MASK_TAG for key, _ in metadata.tags):
         return list(metadata.blocks)
@@ -175,16 +180,16 @@ def _apple_chunks(metadata: Metadata, target: Target) -> tuple[Chunk, ...]:
     """Chunks of an AIFF or CAF file: the channel layout and what is carried."""
     if target.container not in ("AIFF", "CAF"):
         return ()
-    name, carried = (aiff.LAYOUT, metadata.iff) if target.container == "AIFF" else (caf.LAYOUT, metadata.caf)
-    stated = (Chunk(name, target.apple),) if target.apple else ()
-    return (*stated, *(chunk for chunk in carried if chunk.id != name))
+    kind, carried = (aiff, metadata.iff) if target.container == "AIFF" else (caf, metadata.caf)
+    stated = (Chunk(kind.LAYOUT, target.apple),) if target.apple else ()
+    texts = kind.text_chunks(crossing(metadata, target)[0])
+    return (*stated, *texts, *(chunk for chunk in carried if chunk.id != kind.LAYOUT))
 
 
-def _strings(metadata: Metadata, target: Target) -> dict[str, str]:
-    """Tags that libsndfile writes, where no chunk that is carried holds them already."""
-    carried = {"FLAC": True, "AIFF": bool(metadata.iff), "CAF": any(chunk.id == caf.TEXTS for chunk in metadata.caf)}
-    takes = target.container in TAGGED and not carried.get(target.container, False)
-    return soundfile_strings(metadata.tags) if takes else {}
+def _riff_chunks(metadata: Metadata, target: Target) -> tuple[tuple[Chunk, ...], tuple[Chunk, ...]]:
+    """Chunks of a file of the RIFF family, before and behind its samples."""
+    info = info_chunk(crossing(metadata, target)[0])
+    return ((info,), ()) if info else (metadata.before, metadata.after)
 
 
 class _Reordered:
@@ -198,6 +203,13 @@ class _Reordered:
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
         return self._writer.finish(after)
+
+
+class _W64Writer(WavWriter):
+    """W64 has no place for chunks here."""
+
+    def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
+        return [*super().finish(), *late_warning(after, self.target)]
 
 
 class _Aside:
@@ -244,15 +256,13 @@ def open_writer(file: io.RawIOBase, target: Target, metadata: Metadata, *, frame
 def _writer_of_channels(file: io.RawIOBase, target: Target, metadata: Metadata, *, frames: int | None, seekable: bool) -> Iterator[Writer]:
     """A writer of channels as they stand in the output."""
     if target.native:
-        before, after = metadata.before, metadata.after
-        if not before and not after and (chunk := info_chunk(metadata.tags)):
-            before = (chunk,)
+        before, after = _riff_chunks(metadata, target)
         yield WavWriter(file, target, frames=frames, seekable=seekable, before=before, after=after)
         return
     if not seekable:
         raise OSError(errno.ESPIPE, f"{target.container} cannot be written to a pipe")
     if target.container == "W64" and target.sample.lossless:
-        yield WavWriter(file, target, frames=frames, seekable=seekable)
+        yield _W64Writer(file, target, frames=frames, seekable=seekable)
         return
     with ThreadPoolExecutor(1, "earfilt-write") as thread:
         writer = thread.submit(SoundfileWriter, file, target, metadata)
