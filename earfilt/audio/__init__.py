@@ -10,7 +10,8 @@
     promise       frames that a header promises       tags          what crosses containers, coding history
     reader        blocks of samples in                writer        blocks of samples out
     formats       which container holds what          planning      what an output will be
-    pcmbytes      samples as bytes
+    pcmbytes      samples as bytes                    stale         tags that a filter makes false
+    id3           frames of ID3 tags
 """
 
 from earfilt.audio.destination import Exists, check_destination, discard_all, is_stream, is_temporary, open_output, sweep

@@ -55,15 +55,16 @@ def text_chunks(tags: Iterable[tuple[str, str]]) -> tuple[Chunk, ...]:
     return tuple(Chunk(names[key], value.encode("utf-8", "replace")) for key, value in tags if key in names)
 
 
-def set_frames(file: io.RawIOBase, frames: int) -> None:
-    """State the number of frames of a complete AIFF file: libsndfile 1.2.2 takes the byte behind an odd number of samples for one."""
+def set_frames(file: io.RawIOBase, frames: int, frame_bytes: int) -> None:
+    """State the length of a complete AIFF file: libsndfile 1.2.2 takes the byte behind an odd number of samples for one."""
     file.seek(0)
     head = file.read(4096) or b""
-    at = head.find(b"COMM")
-    if at < 0:
-        raise AudioError("AIFF cannot be written: its COMM chunk is not where libsndfile puts it")
-    file.seek(at + 10)
-    write_all(file.write, struct.pack(">I", frames))
+    common, sound = head.find(b"COMM"), head.find(b"SSND")
+    if common < 0 or sound < 0:
+        raise AudioError("AIFF cannot be written: its chunks are not where libsndfile puts them")
+    for at, value in ((common + 10, frames), (sound + 4, 8 + frames * frame_bytes)):
+        file.seek(at)
+        write_all(file.write, struct.pack(">I", value))
     file.seek(0, os.SEEK_END)
 
 

@@ -293,6 +293,9 @@ def check_limits(target: Target, frames: int | None) -> None:
     if target.fs > container.max_fs:
         raise UsageError(f"{container.name} holds rates up to {container.max_fs} Hz, the source has {target.fs} Hz: "
                          "name the output .wav")  # fmt: skip
+    if container.name == "FLAC" and target.fs > 0xFFFF and target.fs % 10:
+        raise UsageError(f"FLAC as libsndfile writes it holds rates above 65535 Hz in steps of 10 Hz, the source has {target.fs} Hz: "
+                         "name the output .wav")  # fmt: skip
     if rates and target.fs not in rates:
         allowed = ", ".join(str(rate) for rate in rates)
         raise UsageError(f"{target.subtype} holds {allowed} Hz only, the source has {target.fs} Hz: name the output .wav")

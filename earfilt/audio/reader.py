@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import soundfile
 
-from earfilt.audio import aiff, caf, flacmeta, layout, pcmbytes, riff, w64
+from earfilt.audio import aiff, caf, flacmeta, layout, ogg, pcmbytes, riff, w64
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, SUBTYPES, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.promise import caf_patch, promised_frames
@@ -237,6 +237,9 @@ class SoundfileReader(Reader):
         if self._file.format == "AIFF":
             iff = aiff.read_chunks(source)
             return Metadata(iff=iff, tags=aiff.text_tags(iff))
+        if self._file.format == "OGG":
+            tags = flacmeta.parse_comments(ogg.read_comments(source))
+            return Metadata(tags=tuple(pair for pair in tags if pair[0] != "ENCODER"))
         return Metadata(tags=foreign_tags(self._file.copy_metadata()))
 
     def _next(self, frames: int) -> pcmbytes.Array:

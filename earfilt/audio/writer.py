@@ -12,15 +12,15 @@ import soundfile
 
 from earfilt import __version__
 from earfilt.audio import aiff, caf, flacmeta, ogg
-from earfilt.audio.formats import RIFF_FAMILY, Target
+from earfilt.audio.formats import RIFF_FAMILY, Target, check_limits
 from earfilt.audio.info import Metadata
 from earfilt.audio.layout import MASK_TAG
 from earfilt.audio.pcmbytes import Array
 from earfilt.audio.riff import Chunk
 from earfilt.audio.source import write_all
 from earfilt.audio.tags import crossing, info_chunk, late_warning, soundfile_strings
-from earfilt.audio.wav import WavWriter, append_chunks, set_mask
-from earfilt.errors import AudioError
+from earfilt.audio.wav import WavWriter, append_chunks, fits, set_mask
+from earfilt.errors import AudioError, UsageError
 
 _MAX_OGG_FRAMES = 16_384  # long writes overflow libvorbis's stack
 _SET_ADD_PEAK_CHUNK = 0x1050
@@ -96,10 +96,11 @@ class SoundfileWriter:
             self._sound = soundfile.SoundFile(self._shifted, "w", target.fs, target.channels, target.subtype, format=target.container)
             # The chunk holds the second of writing. There is no public call to leave it out.
             soundfile._snd.sf_command(self._sound._file, _SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
-            if target.container == "AIFF":
+            if target.container in ("AIFF", "CAF"):
                 # The header is shorter without it: what is left of the first one would be taken for samples.
                 soundfile._snd.sf_command(self._sound._file, _UPDATE_HEADER_NOW, soundfile._ffi.NULL, 0)
                 file.truncate()
+                self._sound.seek(0)
             if target.container in ("OGG", "MP3"):
                 for name, value in soundfile_strings(crossing(metadata, target)[0]).items():
                     setattr(self._sound, name, value)
@@ -121,6 +122,13 @@ class SoundfileWriter:
             for start in range(0, len(block), step):
                 self._sound.write(block[start : start + step])
         self._frames += len(block)
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """Refuse what the header cannot state, where a pipe did not say beforehand how much would come."""
+        check_limits(self.target, self._frames)
+        if self.target.container in ("WAV", "WAVEX") and not fits(self.target, self._frames, self._riff, ()):
+            raise UsageError(f"the output passes the 4 GiB that WAV can state: name {self.target.subtype} with --format rf64")
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
         with self._failures():
@@ -130,7 +138,7 @@ class SoundfileWriter:
         if self._inserted:
             self._insert()
         if self.target.container == "AIFF":
-            aiff.set_frames(self._file, self._frames)
+            aiff.set_frames(self._file, self._frames, self.target.channels * self.target.sample.width)
             aiff.append_chunks(self._file, self._chunks)
         if self.target.container in ("WAVEX", "RF64"):
             # libsndfile makes a mask up from the number of channels.
