@@ -27,8 +27,8 @@ _SOUNDFILE = {
 _TO_SOUNDFILE = {key: name for name, key in _SOUNDFILE.items()}
 
 _MP3 = ("TITLE", "ARTIST", "COMMENT", "ALBUM", "TRACKNUMBER", "GENRE")
-_ROOM = {"FLAC": (1 << 24) - (1 << 12), "OPUS": 60_000}
-"""Bytes of tags: a block of FLAC has a length of 24 bits, and libsndfile cannot open an Opus file whose comments take many pages."""
+_ROOM = {"FLAC": (1 << 24) - (1 << 12), "OPUS": 50_000, "CAF": 30_000, "AIFF": 8_000}
+"""Bytes of tags: a block of FLAC has a length of 24 bits; of the others libsndfile 1.2.2 cannot open files with more."""
 _MOST = 64 << 20
 
 Tags = tuple[tuple[str, str], ...]
