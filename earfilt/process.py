@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from earfilt import __version__, audio, facts
-from earfilt.audio import tags
+from earfilt.audio import stale, tags
 from earfilt.audio.formats import Target
 from earfilt.audio.planning import plan_target
 from earfilt.audio.reader import short_message
@@ -161,6 +161,8 @@ class _Run:
                 raise AudioError(f"{info.name}: the output goes beyond what {self.target.subtype} can hold; use a lower --gain")
             # A pipe tells the chunks behind its samples at its end.
             late = self.reader.info.metadata.after if options.metadata and not self.reader.rewindable else ()
+            late, false = stale.true_chunks(late)
+            self.warnings += false
             self.warnings += writer.finish(tags.with_history(late, self.target, self._history()))
         return levels
 
@@ -198,14 +200,14 @@ class _Run:
     def _metadata(self) -> tuple[audio.Metadata, list[str]]:
         if not self.options.metadata:
             return audio.Metadata(), []
-        metadata = self.info.metadata
+        metadata, false = stale.without_false(self.info.metadata)
         text = self._history()
         carried = replace(
             metadata,
             before=tags.with_history(metadata.before, self.target, text),
             after=tags.with_history(metadata.after, self.target, text),
         )
-        return carried, tags.left_behind(metadata, self.target)
+        return carried, [*false, *tags.left_behind(metadata, self.target)]
 
     def _history(self) -> str:
         name = printable(self.job.spec.name).replace(",", ";")

@@ -3,14 +3,15 @@
 ::
 
     source        files and pipes as bytes            destination   temporary name -> final name, the standard output
-    riff          chunks of WAV, WAVEX, RF64          wav           the same, written
+    riff          chunks of WAV, WAVEX, RF64          wav           the same and Wave64, written
     w64           chunks of Wave64
     flacmeta      metadata blocks of FLAC             ogg           serial numbers of Ogg pages
-    aiff          chunks of AIFF
+    aiff, caf     chunks of AIFF and CAF              layout        loudspeakers and the order of channels
     promise       frames that a header promises       tags          what crosses containers, coding history
     reader        blocks of samples in                writer        blocks of samples out
     formats       which container holds what          planning      what an output will be
-    pcmbytes      samples as bytes
+    pcmbytes      samples as bytes                    stale         tags that a filter makes false
+    id3           frames of ID3 tags
 """
 
 from earfilt.audio.destination import Exists, check_destination, discard_all, is_stream, is_temporary, open_output, sweep

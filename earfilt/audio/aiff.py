@@ -10,7 +10,9 @@ from collections.abc import Iterable
 
 from earfilt.audio.riff import MAX_CHUNKS, MAX_METADATA, Chunk
 from earfilt.audio.source import Source, write_all
+from earfilt.errors import AudioError
 
+LAYOUT = b"CHAN"
 STRUCTURE = (b"COMM", b"SSND", b"FVER", b"PEAK", b"FLLR")
 """Chunks that describe the samples or fill space: written anew, never carried."""
 
@@ -45,6 +47,25 @@ def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:
     """The texts among the chunks."""
     texts = ((TEXTS[chunk.id], chunk.data.split(b"\0")[0]) for chunk in chunks if chunk.id in TEXTS)
     return tuple((key, text.decode("utf-8", "replace")) for key, text in texts if text)
+
+
+def text_chunks(tags: Iterable[tuple[str, str]]) -> tuple[Chunk, ...]:
+    """Chunks of the tags that have one."""
+    names = {key: name for name, key in TEXTS.items()}
+    return tuple(Chunk(names[key], value.encode("utf-8", "replace")) for key, value in tags if key in names)
+
+
+def set_frames(file: io.RawIOBase, frames: int, frame_bytes: int) -> None:
+    """State the length of a complete AIFF file: libsndfile 1.2.2 takes the byte behind an odd number of samples for one."""
+    file.seek(0)
+    head = file.read(4096) or b""
+    common, sound = head.find(b"COMM"), head.find(b"SSND")
+    if common < 0 or sound < 0:
+        raise AudioError("AIFF cannot be written: its chunks are not where libsndfile puts them")
+    for at, value in ((common + 10, frames), (sound + 4, 8 + frames * frame_bytes)):
+        file.seek(at)
+        write_all(file.write, struct.pack(">I", value))
+    file.seek(0, os.SEEK_END)
 
 
 def append_chunks(file: io.RawIOBase, chunks: Iterable[Chunk]) -> None:

@@ -18,6 +18,8 @@ class Metadata:
         Metadata blocks of a FLAC file (type, content): Vorbis comments, pictures, cue sheets.
     iff : tuple of Chunk
         Chunks of an AIFF file.
+    caf : tuple of Chunk
+        Chunks of a CAF file.
     tags : tuple of (str, str)
         Key and value of what can go into another container, keys as Vorbis comments name them (upper case).
     """
@@ -26,6 +28,7 @@ class Metadata:
     after: tuple[Chunk, ...] = ()
     blocks: tuple[tuple[int, bytes], ...] = ()
     iff: tuple[Chunk, ...] = ()
+    caf: tuple[Chunk, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
 
 
@@ -52,6 +55,10 @@ class AudioInfo:
         Significant bits, 0 for floating point.
     extensible : Extensible, optional
         Channel mask and codec identifier.
+    speakers : tuple of int
+        Loudspeaker of each channel where something else than a mask says it (see `earfilt.audio.layout`); empty if nothing does.
+    apple : bytes
+        Content of the channel layout chunk of CAF and AIFF.
     metadata : Metadata
     warnings : tuple of str
         What the user should know of the file.
@@ -69,6 +76,8 @@ class AudioInfo:
     extensible: Extensible | None = None
     metadata: Metadata = field(default_factory=Metadata, repr=False)
     warnings: tuple[str, ...] = ()
+    speakers: tuple[int, ...] = ()
+    apple: bytes = field(default=b"", repr=False)
 
     @property
     def seconds(self) -> float | None:

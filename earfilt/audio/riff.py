@@ -11,7 +11,7 @@ EBU Tech 3306 and ITU-R BS.2088 (RF64, BW64, ds64).
 import struct
 from dataclasses import dataclass, field
 
-from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, Extensible
+from earfilt.audio.formats import GUID_TAIL, MAX_CHANNELS, MAX_FS, Extensible
 from earfilt.audio.source import Source
 from earfilt.errors import AudioError, printable
 
@@ -29,7 +29,6 @@ STREAMING = 0xFFFFFFFF
 """The size word of a data chunk whose end is not known."""
 
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
-_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 _AMBISONIC_TAIL = bytes.fromhex("00002107d3118644c8c1ca000000")
 
 
@@ -93,7 +92,7 @@ def parse_format(data: bytes, name: str) -> WaveFormat:
     if tag == _EXTENSIBLE and len(data) >= 40:
         mask, guid = struct.unpack_from("<I16s", data, 20)
         extensible = Extensible(mask, guid)
-        if guid[2:] in (_GUID_TAIL, _AMBISONIC_TAIL):
+        if guid[2:] in (GUID_TAIL, _AMBISONIC_TAIL):
             tag = struct.unpack_from("<H", guid)[0]
     if not 1 <= channels <= MAX_CHANNELS:
         raise AudioError(f"{name} is damaged: it claims {channels} channels (1 to {MAX_CHANNELS} can be)")

@@ -6,9 +6,11 @@ Within a container metadata travel byte for byte; this is for WAV to FLAC and th
 import struct
 from collections.abc import Iterable, Mapping
 
+from earfilt.audio import aiff, caf
 from earfilt.audio.aiff import TEXTS
-from earfilt.audio.formats import Target
+from earfilt.audio.formats import RIFF_FAMILY, Target
 from earfilt.audio.info import Metadata
+from earfilt.audio.layout import MASK_TAG
 from earfilt.audio.riff import Chunk
 from earfilt.errors import printable
 
@@ -23,6 +25,11 @@ _SOUNDFILE = {
     "copyright": "COPYRIGHT", "tracknumber": "TRACKNUMBER", "license": "LICENSE",
 }  # fmt: skip
 _TO_SOUNDFILE = {key: name for name, key in _SOUNDFILE.items()}
+
+_MP3 = ("TITLE", "ARTIST", "COMMENT", "ALBUM", "TRACKNUMBER", "GENRE")
+_ROOM = {"FLAC": (1 << 24) - (1 << 12), "OPUS": 50_000, "CAF": 30_000, "AIFF": 8_000}
+"""Bytes of tags: a block of FLAC has a length of 24 bits; of the others libsndfile 1.2.2 cannot open files with more."""
+_MOST = 64 << 20
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -77,7 +84,7 @@ def foreign_tags(strings: Mapping[str, str]) -> Tags:
 
 
 def soundfile_strings(tags: Tags) -> dict[str, str]:
-    """Tags that libsndfile can write, by the attribute that sets them."""
+    """Tags by the attribute through which libsndfile writes them."""
     return {_TO_SOUNDFILE[key]: value for key, value in tags if key in _TO_SOUNDFILE}
 
 
@@ -103,18 +110,65 @@ def _extended(bext: Chunk, line: bytes) -> Chunk:
     return Chunk(bext.id, fixed + history + line + b"\0" * (len(history + line) % 2))
 
 
+def crossing(metadata: Metadata, target: Target) -> tuple[Tags, tuple[str, ...]]:
+    """Tags that the target gets from another container, and the names of those that it has no place for.
+
+    Within a container both are empty: there the chunks and blocks are carried.
+    """
+    if _carried_whole(metadata, target):
+        return (), ()
+    kept: list[tuple[str, str]] = []
+    left: list[str] = []
+    room = _ROOM.get(target.subtype, _ROOM.get(target.container, _MOST))
+    for key, value in metadata.tags:
+        size = len(key) + len(value.encode("utf-8", "replace")) + 16
+        if not value or key == MASK_TAG:
+            continue
+        if _has_place(key, target) and size <= room:
+            kept.append((key, value))
+            room -= size
+        else:
+            left.append(key)
+    return tuple(kept), tuple(left)
+
+
+def _carried_whole(metadata: Metadata, target: Target) -> bool:
+    if target.container in RIFF_FAMILY:
+        return bool(metadata.before or metadata.after)
+    own = {"FLAC": metadata.blocks, "AIFF": metadata.iff, "CAF": metadata.caf}
+    return bool(own.get(target.container))
+
+
+def _has_place(key: str, target: Target) -> bool:
+    if target.container in RIFF_FAMILY:
+        return _info_name(key) is not None
+    if target.container in ("FLAC", "CAF"):
+        return True
+    named: dict[str, Iterable[str]] = {"AIFF": TEXTS.values(), "OGG": _TO_SOUNDFILE, "MP3": _MP3}
+    return key in named.get(target.container, ())
+
+
 def left_behind(metadata: Metadata, target: Target) -> list[str]:
     """What of the metadata has no place in the target's container, as a warning."""
     names: list[str] = []
-    chunks = (*metadata.before, *metadata.after)
-    if not target.native:
-        opaque = (chunk for chunk in chunks if chunk.data[:4] != b"INFO")
-        names += [chunk.id.decode("latin-1").strip() for chunk in opaque]
+    if target.container not in RIFF_FAMILY:
+        names += [_label(chunk) for chunk in (*metadata.before, *metadata.after) if chunk.data[:4] != b"INFO"]
     if target.container != "AIFF":
-        names += [chunk.id.decode("latin-1").strip() for chunk in metadata.iff if chunk.id not in TEXTS]
+        names += [_label(chunk) for chunk in metadata.iff if chunk.id not in (*TEXTS, aiff.LAYOUT)]
+    if target.container != "CAF":
+        names += [_label(chunk) for chunk in metadata.caf if chunk.id not in (caf.TEXTS, caf.LAYOUT)]
     if target.container != "FLAC":
         names += [{5: "cue sheet", 6: "picture"}[kind] for kind, _ in metadata.blocks if kind != 4]
-        if not (target.native and chunks) and not (target.container == "AIFF" and metadata.iff):
-            names += [key for key, _ in metadata.tags if not (_info_name(key) if target.native else key in _TO_SOUNDFILE)]
+    names += crossing(metadata, target)[1]
     unique = ", ".join(printable(name) for name in dict.fromkeys(names))
     return [f"{target.container} has no place for {unique}: left behind"] if unique else []
+
+
+def late_warning(chunks: Iterable[Chunk], target: Target) -> list[str]:
+    """What to say of chunks that a pipe delivered behind its samples, too late for the target."""
+    names = ", ".join(printable(name) for name in dict.fromkeys(map(_label, chunks)))
+    return [f"{target.container} got no {names}, which came behind the samples of a pipe"] if names else []
+
+
+def _label(chunk: Chunk) -> str:
+    return chunk.id.decode("latin-1").strip()

@@ -65,7 +65,7 @@ def test_a_lossy_container_is_never_chosen_unasked(source):
 @pytest.mark.parametrize(
     ("source", "container", "expected"),
     [("VORBIS", "WAV", "FLOAT"), ("OPUS", "FLAC", "PCM_24"), ("ULAW", "FLAC", "PCM_16"), ("ALAC_20", "FLAC", "PCM_24"),
-     ("ALAC_16", "CAF", "ALAC_16"), ("IMA_ADPCM", "WAV", "PCM_16"), ("ALAC_32", "WAV", "PCM_32")],
+     ("ALAC_16", "CAF", "PCM_16"), ("ALAC_20", "CAF", "PCM_24"), ("IMA_ADPCM", "WAV", "PCM_16"), ("ALAC_32", "WAV", "PCM_32")],
 )  # fmt: skip
 def test_what_other_codecs_become(source, container, expected):
     assert formats.choose_subtype(source, CONTAINERS[container]) == expected
