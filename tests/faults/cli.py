@@ -37,7 +37,7 @@ def context() -> "multiprocessing.context.BaseContext":
     """The fork server, with everything loaded."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["tests.faults.judge", "tests.faults.storage", "tests.faults.signals"])
+    server.set_forkserver_preload(["tests.faults.judge", "tests.faults.storage", "tests.faults.signals", "tests.faults.syscalls"])
     return server
 
 
