@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from earfilt.fir import Fir
 
 
+_MOST_TOLD = 10
+
+
 def short_citation(citation: str) -> str:
     """Author and year of a full citation; of a standard, its number.
 
@@ -71,7 +74,8 @@ def warnings(fir: "Fir") -> list[str]:
     if fir.meta.get("tolerance_met", True):
         return []
     missed = [f"{freq:g}" for freq in fir.meta.get("missed_points_hz", ())]
-    where = f"missed at {', '.join(missed)} Hz" if missed else "missed between the points"
+    more = f" and {len(missed) - _MOST_TOLD} more points" if len(missed) > _MOST_TOLD else ""
+    where = f"missed at {', '.join(missed[:_MOST_TOLD])} Hz{more}" if missed else "missed between the points"
     return [f"{design_words(fir)}: the tolerance of {fir.meta.get('tolerance_db'):g} dB is {where}; this is the best order found"]
 
 

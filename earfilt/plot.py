@@ -13,12 +13,14 @@ from __future__ import annotations
 import io
 import math
 import os
+import sys
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,7 @@ _TYPE: Any = {
     "font.family": "DejaVu Sans",
 }  # fmt: skip
 _FILES: Any = {"pdf.fonttype": 42, "svg.hashsalt": "earfilt"}  # type that stays text; names inside that are the same each time
+_NO_LOOK = ("backend", "backend_fallback")  # of matplotlib's settings: which window, not how it looks
 
 _RANGE_DB = 80.0  # below its peak a curve without published points is not drawn
 _TICKS = [float(digit * 10**power) for power in range(7) for digit in (1, 2, 5)]
@@ -97,11 +100,11 @@ def figure(
     UsageError
         matplotlib is not installed.
     """
-    load_extra("matplotlib", "figures")
+    matplotlib = load_extra("matplotlib", "figures")
     metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
     buffer = io.BytesIO()
     drawing = compose(lines, measurements=measurements, panels=panels, scale=scale, width_mm=width_mm)
-    with _own_style(), warnings.catch_warnings():
+    with _own_style(matplotlib), matplotlib.rc_context(_FILES), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a file's name in a script that the font lacks
         drawing.savefig(buffer, format=suffix[1:], dpi=_DPI, metadata=metadata)
     return buffer.getvalue()
@@ -128,10 +131,10 @@ def compose(
     width_mm : float
         85 is a column, 174 a page; type keeps its size.
     """
-    load_extra("matplotlib", "figures")
+    matplotlib = load_extra("matplotlib", "figures")
     from matplotlib.figure import Figure
 
-    with _own_style():
+    with _own_style(matplotlib):
         legend = _legend_entries(lines, measurements, width_mm)
         legend_mm = _LEGEND_LINE_MM * (1 + sum(str(entry.get_label()).count("\n") + 1 for entry in legend))
         heights = [_HEIGHTS_MM[panel] for panel in panels]
@@ -146,13 +149,13 @@ def compose(
 
 
 @contextmanager
-def _own_style() -> Iterator[None]:
-    """matplotlib's defaults and this module's: neither the user's own style nor a program's makes a difference."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_TYPE | _FILES)
+def _own_style(matplotlib: ModuleType) -> Iterator[None]:
+    """Matplotlib's shipped settings and the type of these figures, whatever the program or its user has set."""
+    shipped = {name: value for name, value in dict.items(matplotlib.rcParamsDefault) if name not in _NO_LOOK}
+    with ExitStack() as stack:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # settings that matplotlib is about to drop are set as well
+            stack.enter_context(matplotlib.rc_context(shipped | _TYPE))
         yield
 
 
@@ -269,6 +272,28 @@ def _add_legend(drawing: Figure, entries: list[Line2D], *, points: bool) -> None
     )  # fmt: skip
 
 
+@contextmanager
+def _without_settings(name: str) -> Iterator[None]:
+    """While matplotlib loads, show it its shipped settings alone.
+
+    It would read a ``matplotlibrc`` of the current directory, which may be a stranger's (and wait for a named pipe of that name).
+    """
+    found = find_spec(name)
+    if name != "matplotlib" or name in sys.modules or found is None or found.origin is None:
+        yield
+        return
+    users, exists = os.environ.get("MATPLOTLIBRC"), os.path.exists
+    os.environ["MATPLOTLIBRC"] = os.path.join(os.path.dirname(found.origin), "mpl-data", "matplotlibrc")
+    os.path.exists = lambda path: path != "matplotlibrc" and exists(path)
+    try:
+        yield
+    finally:
+        os.path.exists = exists
+        del os.environ["MATPLOTLIBRC"]
+        if users is not None:
+            os.environ["MATPLOTLIBRC"] = users
+
+
 def load_extra(name: str, purpose: str) -> ModuleType:
     """A module of the extra ``plot``.
 
@@ -278,31 +303,9 @@ def load_extra(name: str, purpose: str) -> ModuleType:
         It is not installed; says how to get it.
     """
     try:
-        with _among_own_files():
+        with _without_settings(name):
             return import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
         raise UsageError(f"{purpose} need {name}, which is not installed; get it with: pip install 'earfilt[plot]'") from error
-
-
-@contextmanager
-def _among_own_files() -> Iterator[None]:
-    """Stay in this package's directory meanwhile, for matplotlib reads a file ``matplotlibrc`` of the current one when it is loaded.
-
-    Else it would read the user's.
-    """
-    here = os.open(os.curdir, os.O_RDONLY) if os.chdir in os.supports_fd else os.getcwd()
-    before = os.environ.get("MATPLOTLIBRC")
-    try:
-        os.chdir(os.path.dirname(__file__))
-        os.environ["MATPLOTLIBRC"] = os.devnull
-        yield
-    finally:
-        if before is None:
-            del os.environ["MATPLOTLIBRC"]
-        else:
-            os.environ["MATPLOTLIBRC"] = before
-        os.chdir(here)
-        if isinstance(here, int):
-            os.close(here)

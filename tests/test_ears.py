@@ -144,6 +144,8 @@ def test_taps_have_the_same_bits_in_every_process() -> None:
         (lambda: curve(150, "log", "hold"), "fewer than two points of the curve lie below fs/2"),
         (lambda: curve(-1, "log", "hold"), "fs is -1"),
         (lambda: curve_ear(16000, [0.0, 100.0], [0.0, 0.0], 64, "zero", interpolation="log", beyond="hold"), "a point at 0 Hz"),
+        (lambda: curve_ear(16000, [9.0, 9.0 + 1e-9], [0.0, 1.0], 64, "zero", interpolation="log", beyond="hold"), "closer than 1e-06 Hz"),
+        (lambda: curve_ear(16000, [0.0, 5e-324], [0.0, 1.0], 64, "zero", interpolation="linear", beyond="hold"), "closer than 1e-06 Hz"),
         (lambda: ears.middle_ear(16000, "goode1994", 33, "zero", normalize_gain=True).taps(), "order 33 is odd"),
         (lambda: outer_middle(1997, "free", "amt", flow=20.5, fhigh=24.5)[0](16000, 64, "zero").published_curve(), "no published point"),
     ],
