@@ -6,7 +6,7 @@
     riff          chunks of WAV, WAVEX, RF64          wav           the same and Wave64, written
     w64           chunks of Wave64
     flacmeta      metadata blocks of FLAC             ogg           serial numbers of Ogg pages
-    aiff, caf     chunks of AIFF and CAF              layout        loudspeakers and the order of channels
+    aiff, caf     chunks of AIFF and CAF              speakers      channel masks, layouts and orders
     promise       frames that a header promises       tags          what crosses containers, coding history
     reader        blocks of samples in                writer        blocks of samples out
     formats       which container holds what          planning      what an output will be

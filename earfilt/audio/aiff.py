@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from earfilt.audio.riff import MAX_CHUNKS, MAX_METADATA, Chunk
 from earfilt.audio.source import Source, write_all
-from earfilt.errors import AudioError
+from earfilt.errors import AudioError, printable
 
 LAYOUT = b"CHAN"
 STRUCTURE = (b"COMM", b"SSND", b"FVER", b"PEAK", b"FLLR")
@@ -20,13 +20,15 @@ TEXTS = {b"NAME": "TITLE", b"AUTH": "ARTIST", b"(c) ": "COPYRIGHT", b"ANNO": "CO
 """Chunks that reach other containers, under the names that Vorbis comments have for them."""
 
 
-def read_chunks(source: Source) -> tuple[Chunk, ...]:
+def read_chunks(source: Source, beyond: list[str] | None = None) -> tuple[Chunk, ...]:
     """The chunks to carry of an AIFF or AIFF-C file; ends quietly where no more make sense.
 
     Parameters
     ----------
     source : Source
         A file; its position is left alone.
+    beyond : list of str, optional
+        Gets the name of each chunk that is too big to carry.
     """
     kept: list[Chunk] = []
     at, budget, file = 12, MAX_METADATA, source.raw.fileno()
@@ -39,6 +41,8 @@ def read_chunks(source: Source) -> tuple[Chunk, ...]:
         if name not in STRUCTURE and there <= budget and all(0x20 <= byte < 0x7F for byte in name):
             kept.append(Chunk(name, os.pread(file, there, at + 8)))
             budget -= there
+        elif name not in STRUCTURE and there > budget and beyond is not None:
+            beyond.append(printable(name.decode("latin-1").strip()))
         at += 8 + size + size % 2
     return tuple(kept)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from earfilt.audio.riff import MAX_CHUNKS, MAX_METADATA, Chunk
 from earfilt.audio.source import Source
+from earfilt.errors import printable
 
 LAYOUT = b"chan"
 STRUCTURE = (b"desc", b"data", b"pakt", b"kuki", b"free", b"peak", b"ovvw")
@@ -24,13 +25,15 @@ _KEYS = {"track number": "TRACKNUMBER", "comments": "COMMENT", "year": "DATE", "
 _HEADER = 12
 
 
-def read_chunks(source: Source) -> tuple[Chunk, ...]:
+def read_chunks(source: Source, beyond: list[str] | None = None) -> tuple[Chunk, ...]:
     """The chunks to carry; ends quietly where no more make sense.
 
     Parameters
     ----------
     source : Source
         A file; its position is left alone.
+    beyond : list of str, optional
+        Gets the name of each chunk that is too big to carry.
     """
     kept: list[Chunk] = []
     at, budget, file = 8, MAX_METADATA, source.raw.fileno()
@@ -46,6 +49,8 @@ def read_chunks(source: Source) -> tuple[Chunk, ...]:
         if name not in STRUCTURE and there == size <= budget and legible:
             kept.append(Chunk(name, os.pread(file, size, at + _HEADER)))
             budget -= size
+        elif name not in STRUCTURE and there == size > budget and beyond is not None:
+            beyond.append(printable(name.decode("latin-1").strip()))
         at += _HEADER + size
     return tuple(kept)
 

@@ -13,6 +13,8 @@ _STREAMINFO, _PADDING, _CUESHEET, _PICTURE = 0, 1, 5, 6
 CARRIED = (VORBIS_COMMENT, _CUESHEET, _PICTURE)
 """Block types that stay true when the samples change (seek tables and foreign headers do not)."""
 
+NAMES = {VORBIS_COMMENT: "comments", _CUESHEET: "cue sheet", _PICTURE: "picture"}
+
 _LAST = 0x80
 _MAX_BLOCKS = 4096
 _MAX_BYTES = 64 << 20
@@ -20,13 +22,15 @@ _MAX_BYTES = 64 << 20
 Block = tuple[int, bytes]
 
 
-def read_blocks(source: Source) -> list[Block]:
+def read_blocks(source: Source, beyond: list[str] | None = None) -> list[Block]:
     """The blocks to carry of a FLAC file (an ID3 tag before it is passed over).
 
     Parameters
     ----------
     source : Source
         A file; its position is left anywhere.
+    beyond : list of str, optional
+        Gets the name of each block that is too big to carry.
     """
     source.seek(_id3_size(source))
     if source.read(4) != b"fLaC":
@@ -44,6 +48,8 @@ def read_blocks(source: Source) -> list[Block]:
             if len(content) == size:
                 blocks.append((kind, content))
         else:
+            if kind in CARRIED and beyond is not None:
+                beyond.append(NAMES[kind])
             source.skip(size)
         if header[0] & _LAST:
             break

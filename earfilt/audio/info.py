@@ -22,6 +22,8 @@ class Metadata:
         Chunks of a CAF file.
     tags : tuple of (str, str)
         Key and value of what can go into another container, keys as Vorbis comments name them (upper case).
+    beyond : tuple of str
+        Names of what was too big to be read.
     """
 
     before: tuple[Chunk, ...] = ()
@@ -30,6 +32,7 @@ class Metadata:
     iff: tuple[Chunk, ...] = ()
     caf: tuple[Chunk, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
+    beyond: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class AudioInfo:
     extensible : Extensible, optional
         Channel mask and codec identifier.
     speakers : tuple of int
-        Loudspeaker of each channel where something else than a mask says it (see `earfilt.audio.layout`); empty if nothing does.
+        Loudspeaker of each channel where something else than a mask says it (see `earfilt.audio.speakers`); empty if nothing does.
     apple : bytes
         Content of the channel layout chunk of CAF and AIFF.
     metadata : Metadata

@@ -5,7 +5,7 @@ from dataclasses import replace
 from earfilt.audio import formats, wav
 from earfilt.audio.formats import CONTAINERS, PCM_INSTEAD, RIFF_FAMILY, Subtype, Target
 from earfilt.audio.info import AudioInfo
-from earfilt.audio.layout import plan_layout
+from earfilt.audio.speakers import plan_layout
 from earfilt.errors import UsageError, printable
 
 

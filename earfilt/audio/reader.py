@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import soundfile
 
-from earfilt.audio import aiff, caf, flacmeta, layout, ogg, pcmbytes, riff, w64
+from earfilt.audio import pcmbytes, riff, w64
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, SUBTYPES, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.promise import caf_patch, promised_frames
 from earfilt.audio.source import Source, open_source
-from earfilt.audio.tags import foreign_tags, riff_tags
+from earfilt.audio.speakers import with_speakers
+from earfilt.audio.tags import foreign_tags, read_metadata, riff_tags
 from earfilt.errors import AudioError
 
 _BLOCK_BYTES = 8 << 20
@@ -211,36 +212,13 @@ class SoundfileReader(Reader):
             max(0, promised - frames) if promised is not None and frames is not None else 0,
             subtype.dtype, subtype.bits, head.fmt.extensible if head else None, metadata,
         )  # fmt: skip
-        return self._with_layout(info, source)
-
-    def _with_layout(self, info: AudioInfo, source: Source) -> AudioInfo:
-        """What is known, and which loudspeakers the channels are for."""
-        if info.container == "OGG":
-            return replace(info, speakers=layout.ogg_speakers(info.channels, os.pread(source.raw.fileno(), 64, 0)))
-        if info.container == "FLAC":
-            extensible, speakers = layout.flac_layout(info.channels, info.metadata.tags)
-            return replace(info, extensible=extensible, speakers=speakers)
-        chunks = {"AIFF": info.metadata.iff, "CAF": info.metadata.caf}.get(info.container, ())
-        stated = next((chunk.data for chunk in chunks if chunk.id in (aiff.LAYOUT, caf.LAYOUT)), b"")
-        return replace(info, apple=stated, speakers=layout.apple_speakers(stated, info.channels)) if stated else info
+        return with_speakers(info, source)
 
     def _metadata(self, source: Source, head: riff.Head | None) -> Metadata:
         if head is not None:
             return riff_metadata(source, head)
-        if self._file.format == "CAF":
-            chunks = caf.read_chunks(source)
-            return Metadata(caf=chunks, tags=caf.text_tags(chunks))
-        if self._file.format == "FLAC":
-            blocks = flacmeta.read_blocks(source)
-            tags = [pair for kind, data in blocks if kind == flacmeta.VORBIS_COMMENT for pair in flacmeta.parse_comments(data)]
-            return Metadata(blocks=tuple(blocks), tags=tuple(tags))
-        if self._file.format == "AIFF":
-            iff = aiff.read_chunks(source)
-            return Metadata(iff=iff, tags=aiff.text_tags(iff))
-        if self._file.format == "OGG":
-            tags = flacmeta.parse_comments(ogg.read_comments(source))
-            return Metadata(tags=tuple(pair for pair in tags if pair[0] != "ENCODER"))
-        return Metadata(tags=foreign_tags(self._file.copy_metadata()))
+        metadata = read_metadata(source, self._file.format)
+        return Metadata(tags=foreign_tags(self._file.copy_metadata())) if metadata is None else metadata
 
     def _next(self, frames: int) -> pcmbytes.Array:
         block = np.empty((frames, self.info.channels), self.info.dtype)

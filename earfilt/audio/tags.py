@@ -6,12 +6,13 @@ Within a container metadata travel byte for byte; this is for WAV to FLAC and th
 import struct
 from collections.abc import Iterable, Mapping
 
-from earfilt.audio import aiff, caf
+from earfilt.audio import aiff, caf, flacmeta, ogg
 from earfilt.audio.aiff import TEXTS
 from earfilt.audio.formats import RIFF_FAMILY, Target
 from earfilt.audio.info import Metadata
-from earfilt.audio.layout import MASK_TAG
 from earfilt.audio.riff import Chunk
+from earfilt.audio.source import Source
+from earfilt.audio.speakers import MASK_TAG
 from earfilt.errors import printable
 
 _INFO = {
@@ -76,6 +77,31 @@ def _info_name(key: str) -> str | None:
     """Name of a tag in a LIST/INFO chunk, None if it has none."""
     plain = len(key) == 4 and key.startswith("I") and key.isalnum() and key.isascii()
     return _TO_INFO.get(key) or (key if plain else None)
+
+
+def read_metadata(source: Source, container: str) -> Metadata | None:
+    """What stands beside the samples of a FLAC, AIFF, CAF or Ogg file; None for other containers.
+
+    Parameters
+    ----------
+    source : Source
+        A file; its position is left anywhere.
+    """
+    beyond: list[str] = []
+    if container == "FLAC":
+        blocks = flacmeta.read_blocks(source, beyond)
+        comments = (pair for kind, data in blocks if kind == flacmeta.VORBIS_COMMENT for pair in flacmeta.parse_comments(data))
+        return Metadata(blocks=tuple(blocks), tags=tuple(comments), beyond=tuple(beyond))
+    if container == "AIFF":
+        iff = aiff.read_chunks(source, beyond)
+        return Metadata(iff=iff, tags=aiff.text_tags(iff), beyond=tuple(beyond))
+    if container == "CAF":
+        chunks = caf.read_chunks(source, beyond)
+        return Metadata(caf=chunks, tags=caf.text_tags(chunks), beyond=tuple(beyond))
+    if container == "OGG":
+        found = flacmeta.parse_comments(ogg.read_comments(source))
+        return Metadata(tags=tuple(pair for pair in found if pair[0] != "ENCODER"))
+    return None
 
 
 def foreign_tags(strings: Mapping[str, str]) -> Tags:
@@ -158,10 +184,11 @@ def left_behind(metadata: Metadata, target: Target) -> list[str]:
     if target.container != "CAF":
         names += [_label(chunk) for chunk in metadata.caf if chunk.id not in (caf.TEXTS, caf.LAYOUT)]
     if target.container != "FLAC":
-        names += [{5: "cue sheet", 6: "picture"}[kind] for kind, _ in metadata.blocks if kind != 4]
+        names += [flacmeta.NAMES[kind] for kind, _ in metadata.blocks if kind != flacmeta.VORBIS_COMMENT]
     names += crossing(metadata, target)[1]
+    big = [f"too big to carry: {', '.join(dict.fromkeys(metadata.beyond))}: left behind"] if metadata.beyond else []
     unique = ", ".join(printable(name) for name in dict.fromkeys(names))
-    return [f"{target.container} has no place for {unique}: left behind"] if unique else []
+    return [*big, *([f"{target.container} has no place for {unique}: left behind"] if unique else [])]
 
 
 def late_warning(chunks: Iterable[Chunk], target: Target) -> list[str]:

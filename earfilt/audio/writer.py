@@ -14,10 +14,10 @@ from earfilt import __version__
 from earfilt.audio import aiff, caf, flacmeta, ogg
 from earfilt.audio.formats import RIFF_FAMILY, Target, check_limits
 from earfilt.audio.info import Metadata
-from earfilt.audio.layout import MASK_TAG
 from earfilt.audio.pcmbytes import Array
 from earfilt.audio.riff import Chunk
 from earfilt.audio.source import write_all
+from earfilt.audio.speakers import MASK_TAG
 from earfilt.audio.tags import crossing, info_chunk, late_warning, soundfile_strings
 from earfilt.audio.wav import WavWriter, append_chunks, fits, set_mask
 from earfilt.errors import AudioError, UsageError

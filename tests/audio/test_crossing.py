@@ -141,3 +141,19 @@ def test_every_container_has_a_place_or_a_word_for_every_tag():
         for key in ("TITLE", "MOOD", "ENGINEER", "LICENSE"):
             kept, left = tags.crossing(Metadata(tags=((key, "v"),)), Target(container.name, container.subtypes[0], 8000, 1))
             assert bool(kept) != bool(left)
+
+
+def test_what_is_too_big_to_carry_is_named(tmp_path, apply, monkeypatch):
+    soundfile.write(tmp_path / "a.flac", np.zeros(480), 48_000)
+    (tmp_path / "p.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(5000))
+    run(need("metaflac"), f"--import-picture-from=3|image/png||1x1x24|{tmp_path}/p.png", tmp_path / "a.flac")
+    assert apply(tmp_path / "a.flac", tmp_path / "b.flac").warnings == []
+    monkeypatch.setattr("earfilt.audio.flacmeta._MAX_BYTES", 4096)
+    assert apply(tmp_path / "a.flac", tmp_path / "b.flac").warnings == ["too big to carry: picture: left behind"]
+    chunks = caf.chunk_bytes([Chunk(b"mark", bytes(5000)), Chunk(b"strg", bytes(8))])
+    soundfile.write(tmp_path / "plain.caf", np.zeros(480), 48_000, subtype="PCM_16")
+    data = (tmp_path / "plain.caf").read_bytes()
+    (tmp_path / "a.caf").write_bytes(data[:52] + chunks + data[52:])
+    monkeypatch.setattr("earfilt.audio.caf.MAX_METADATA", 4096)
+    assert apply(tmp_path / "a.caf", tmp_path / "b.caf").warnings == ["too big to carry: mark: left behind"]
+    assert [part.id for part in probe(str(tmp_path / "b.caf")).metadata.caf] == [b"strg"]

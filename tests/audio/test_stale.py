@@ -143,9 +143,7 @@ def test_an_id3_tag_made_safe_for_old_decoders_is_read():
     assert data == tag(frame(b"TIT2", b"\0t", 3), 3)
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"ID3", b"ID3\x04\0\0\0\0\0\x7f", b"ID3\x07" + bytes(90), b"ID3\x03\0\0\0\0\0\x7fTIT2\xff\xff\xff\xff"]
-)
+@pytest.mark.parametrize("data", [b"", b"ID3", b"ID3\x04\0\0\0\0\0\x7f", b"ID3\x07" + bytes(90), b"ID3\x03\0\0\0\0\0\x7fTIT2\xff\xff"])
 def test_a_broken_id3_tag_is_left_alone(data):
     assert id3.without(data, lambda name, text: True) == (data, [])
 

@@ -9,11 +9,15 @@ Microsoft, WAVEFORMATEXTENSIBLE (channel mask). RFC 9639 (FLAC), sections 8.6.2 
 section 5.1.1. Apple Core Audio Format 1.0, "Channel Layout Chunk" (also the CHAN chunk of AIFF).
 """
 
+import os
 import struct
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from earfilt.audio import aiff, caf
 from earfilt.audio.formats import RIFF_FAMILY, SUBTYPES, Extensible
 from earfilt.audio.info import AudioInfo
+from earfilt.audio.source import Source
 
 MASK_TAG = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
 """Vorbis comment that holds a FLAC file's channel mask, as the program ``flac`` writes it."""
@@ -59,6 +63,18 @@ def mask_speakers(mask: int, channels: int) -> Speakers:
 def mask_of(speakers: Iterable[int]) -> int:
     """Channel mask with the bits of these loudspeakers."""
     return sum(1 << bit for bit in set(speakers))
+
+
+def with_speakers(info: AudioInfo, source: Source) -> AudioInfo:
+    """What is known of a source, and for which loudspeakers its channels are, as its container says."""
+    if info.container == "OGG":
+        return replace(info, speakers=ogg_speakers(info.channels, os.pread(source.raw.fileno(), 64, 0)))
+    if info.container == "FLAC":
+        extensible, speakers = flac_layout(info.channels, info.metadata.tags)
+        return replace(info, extensible=extensible, speakers=speakers)
+    chunks = {"AIFF": info.metadata.iff, "CAF": info.metadata.caf}.get(info.container, ())
+    stated = next((chunk.data for chunk in chunks if chunk.id in (aiff.LAYOUT, caf.LAYOUT)), b"")
+    return replace(info, apple=stated, speakers=apple_speakers(stated, info.channels)) if stated else info
 
 
 def speakers_of(info: AudioInfo) -> Speakers:

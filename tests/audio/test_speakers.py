@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from earfilt import audio
-from earfilt.audio import layout
+from earfilt.audio import speakers
 from earfilt.filterspec import FilterSpec
 from earfilt.process import FileJob, Options, filter_file
 from tests.audio.foreign import chunk, run
@@ -220,11 +220,11 @@ def test_layout_tags_of_caf_set_the_order(tmp_path, apply, tag, order):
 
 def test_layout_descriptions_are_read_and_a_strange_layout_is_said(tmp_path, apply):
     described = struct.pack(">III", 0, 0, 4) + b"".join(struct.pack(">II12x", label, 0) for label in (3, 1, 2, 9))
-    assert layout.apple_speakers(described, 4) == (2, 0, 1, 8)
+    assert speakers.apple_speakers(described, 4) == (2, 0, 1, 8)
     behind = struct.pack(">III", 0, 0, 4) + b"".join(struct.pack(">II12x", label, 0) for label in (5, 6, 33, 34))
-    assert layout.apple_speakers(behind, 4) == (9, 10, 4, 5)
+    assert speakers.apple_speakers(behind, 4) == (9, 10, 4, 5)
     for broken in (b"", described[:40], struct.pack(">III", 0, 0, 2**32 - 1), struct.pack(">III", 121 << 16 | 6, 0, 0)):
-        assert layout.apple_speakers(broken, 4) == ()
+        assert speakers.apple_speakers(broken, 4) == ()
     soundfile.write(tmp_path / "plain.caf", np.zeros((10, 4)), FS, subtype="PCM_16")
     data = (tmp_path / "plain.caf").read_bytes()
     odd = struct.pack(">III", 190 << 16 | 4, 0, 0)
@@ -236,6 +236,6 @@ def test_layout_descriptions_are_read_and_a_strange_layout_is_said(tmp_path, app
 
 def test_opus_without_loudspeakers_stays_as_it_is():
     head = b"OggS".ljust(28, b"\0") + b"OpusHead\x01\x06" + bytes(8)
-    assert layout.ogg_speakers(6, head + b"\x01") == (0, 2, 1, 4, 5, 3)
-    assert layout.ogg_speakers(6, head + b"\xff") == ()
-    assert layout.ogg_speakers(6, b"OggS".ljust(64, b"\0")) == (0, 2, 1, 4, 5, 3)
+    assert speakers.ogg_speakers(6, head + b"\x01") == (0, 2, 1, 4, 5, 3)
+    assert speakers.ogg_speakers(6, head + b"\xff") == ()
+    assert speakers.ogg_speakers(6, b"OggS".ljust(64, b"\0")) == (0, 2, 1, 4, 5, 3)
