@@ -78,14 +78,14 @@ def content_hash(descriptor: int) -> str:
 
 
 def content_hash_at(path: str) -> str:
-    """SHA-256 of the file that has a path.
+    """SHA-256 of the regular file that has a path.
 
     Raises
     ------
     OSError
-        It cannot be read.
+        It cannot be read, or is no regular file.
     """
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=_open_regular) as file:
         return content_hash(file.fileno())
 
 

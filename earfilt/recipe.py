@@ -7,6 +7,7 @@ may differ in the last place from one kind of processor to the next.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
@@ -91,6 +92,7 @@ def _made_by(spec: FilterSpec, options: Options) -> dict[str, Any]:
     return {
         "version": __version__,
         "filter": {"name": spec.name, **spec.given()},
+        "files": {os.path.abspath(file.name): file.sha256 for file in spec.contents},
         "design": DESIGN,
         "members": [_settings(member, spec) for member in members],
         "tables": {table.id: table.sha256 for member in members for table in member.tables},
