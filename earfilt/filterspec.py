@@ -5,13 +5,14 @@ The only place that knows which kinds of ears exist and which options each has; 
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from earfilt import catalogue
 from earfilt.errors import UnknownNameError, UsageError, printable
+from earfilt.plainfile import SmallFile
 
 Settings = dict[str, Any]
 _READERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str, "bool": bool}
@@ -53,6 +54,8 @@ class FilterSpec:
         Frequency axis of a curve.
     beyond : {'hold', 'fall'}
         A curve outside its ends.
+    contents : tuple of SmallFile
+        The curve and FIR files that the name stands for, once they were read (`with_contents`): they are not opened again.
     """
 
     name: str
@@ -66,20 +69,33 @@ class FilterSpec:
     latency: int | None = None
     interpolation: str | None = None
     beyond: str | None = None
+    contents: tuple[SmallFile, ...] = field(default=(), repr=False)
 
     def given(self) -> dict[str, Any]:
         """The options that were given, by field name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        values = {option.name: getattr(self, option.name) for option in fields(self) if option.name not in ("name", "contents")}
         return {name: value for name, value in values.items() if value is not None}
+
+    def with_contents(self) -> "FilterSpec":
+        """The filter with the content of its files: what is read here is what is applied, wherever and however late.
+
+        Raises
+        ------
+        UsageError
+            As `members`.
+        """
+        if self.contents:
+            return self
+        return replace(self, contents=tuple(m.source for m in members(self.name) if isinstance(m.source, SmallFile)))
 
 
 @dataclass(frozen=True)
 class Member:
-    """One filter of a chain: an ear of the catalogue, or a path (a curve or a FIR)."""
+    """One filter of a chain: an ear of the catalogue, or a file (a curve or a FIR)."""
 
     name: str
     kind: str
-    source: catalogue.Ear | Path
+    source: catalogue.Ear | SmallFile
 
     @property
     def tables(self) -> list[catalogue.Table]:
@@ -87,8 +103,13 @@ class Member:
         return [catalogue.table(t) for t in self.source.tables] if isinstance(self.source, catalogue.Ear) else []
 
 
-def members(name: str) -> list[Member]:
+def members(name: str, contents: Sequence[SmallFile] = ()) -> list[Member]:
     """The members of a chain ``NAME[:VARIANT]+…``; a piece that is a path with the extension of a curve or FIR stands for that file.
+
+    Parameters
+    ----------
+    contents : sequence of SmallFile
+        Its files, where they were read before.
 
     Raises
     ------
@@ -97,9 +118,10 @@ def members(name: str) -> list[Member]:
     UsageError
         A file that cannot be read, or an empty piece.
     """
-    if "+" in name and os.path.exists(name):  # a path may contain a '+'
-        return [_member(name)]
-    return [_member(piece) for piece in name.split("+")]
+    read = {file.name: file for file in contents}
+    if "+" in name and (name in read if read else os.path.exists(name)):  # a path may contain a '+'
+        return [_member(name, read)]
+    return [_member(piece, read) for piece in name.split("+")]
 
 
 def is_path(piece: str) -> bool:
@@ -112,11 +134,11 @@ def is_path(piece: str) -> bool:
     return suffix in READERS
 
 
-def _member(piece: str) -> Member:
+def _member(piece: str, read: Mapping[str, SmallFile]) -> Member:
     if not piece:
         raise UsageError("a chain of filters is written NAME+NAME, with a name on both sides of each '+'")
     if is_path(piece):
-        return _from_path(piece)
+        return _from_path(piece, read)
     try:
         ear = catalogue.find(piece)
     except UnknownNameError:
@@ -134,10 +156,11 @@ def _unreadable(path: str) -> str:
     return f"{printable(path)} is {what}: {kinds}; save an impulse response of another format as .wav"
 
 
-def _from_path(name: str) -> Member:
+def _from_path(name: str, read: Mapping[str, SmallFile]) -> Member:
     from earfilt import firfile
 
-    return Member(name, "fir" if firfile.holds_fir(name) else "curve", Path(name))
+    file = read.get(name) or SmallFile(name)
+    return Member(name, "fir" if firfile.holds_fir(file) else "curve", file)
 
 
 def check(spec: FilterSpec) -> list[Member]:
@@ -154,7 +177,7 @@ def check(spec: FilterSpec) -> list[Member]:
         raise UsageError(f"order is {spec.order}; it must be 2 to {MAX_ORDER}")
     if spec.tolerance is not None and not 0.0 < spec.tolerance <= 20.0:
         raise UsageError(f"tolerance is {spec.tolerance:g} dB; it must be above 0 and at most 20 dB")
-    found = members(spec.name)
+    found = members(spec.name, spec.contents)
     for option in spec.given():
         if not any(option in OPTIONS[member.kind] for member in found):
             raise UsageError(f"'{printable(spec.name)}' has no option --{option.replace('_', '-')}{_owners(option)}")
@@ -184,7 +207,7 @@ def parse_command(text: str) -> FilterSpec | None:
 
 def _parse_options(words: list[str]) -> Settings:
     """Options of a spec by field name; ValueError where one is none."""
-    readers = {field.name: _READERS[str(field.type).partition(" ")[0]] for field in fields(FilterSpec)[1:]}
+    readers = {field.name: _READERS[str(field.type).partition(" ")[0]] for field in fields(FilterSpec) if field.name not in ("name", "contents")}
     values: Settings = {}
     while words:
         option = words.pop(0).removeprefix("--").replace("-", "_")

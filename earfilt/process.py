@@ -9,13 +9,14 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from earfilt import __version__, audio, facts
+from earfilt import __version__, audio, facts, inplace
 from earfilt.audio import stale, tags
 from earfilt.audio.formats import Target
 from earfilt.audio.planning import plan_target
@@ -23,6 +24,8 @@ from earfilt.audio.reader import short_message
 from earfilt.errors import AudioError, UsageError, printable
 from earfilt.filterspec import FilterSpec
 from earfilt.job import FileJob, Options
+from earfilt.manifest import content_hash
+from earfilt.recipe import recipe_of
 from earfilt.row import Row, decibels
 from earfilt.units import db_to_gain, gain_to_db
 
@@ -48,15 +51,38 @@ def check(job: FileJob) -> audio.AudioInfo | None:
     UsageError
         The output exists, is the input, or its container cannot hold what is asked.
     AudioError
-        The source is missing, no audio, damaged or cut short; the destination cannot be written.
+        The source is missing, no audio, damaged or cut short; the destination cannot be written. In place: no record can be kept.
+    AlreadyFiltered
+        In place: it was filtered before.
     """
     options = job.options
-    audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
+    streams = audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
+    if _replaces(job, streams):
+        _check_in_place(job)
     if audio.is_stream(job.source):
         return None
     info = audio.probe(job.source)
     _plan(job, info)
     return info
+
+
+def _replaces(job: FileJob, streams: bool) -> bool:
+    """Whether the source is replaced."""
+    return job.options.in_place and not streams and os.path.realpath(job.source) == os.path.realpath(job.destination)
+
+
+def _check_in_place(job: FileJob) -> None:
+    known = inplace.Known()
+    try:
+        known.read(job.source)
+        state = known.state(job.source)
+    except FileNotFoundError:
+        return  # as reading it will say
+    except OSError as error:
+        raise AudioError(f"cannot read {printable(job.source)}: {error.strerror or error}") from error
+    inplace.check_record(job.source)
+    if state.kind != "new" and job.options.exists == "refuse":
+        raise inplace.AlreadyFiltered(job.source, state)
 
 
 def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = None) -> Row:
@@ -84,14 +110,33 @@ def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = N
         The reader of the standard output went away.
     """
     started, options = time.perf_counter(), job.options
-    if options.exists == "skip" and os.path.lexists(job.destination) and not audio.is_stream(job.destination):
+    if options.exists == "skip" and not options.in_place and os.path.lexists(job.destination) and not audio.is_stream(job.destination):
         return Row(job.source, job.destination, job.name, "skipped", filter=job.spec.name)
     streams = audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
     directory = None if streams else os.path.dirname(os.path.abspath(job.destination))
     twice = options.clip == "rescale"
+    record = None
+    if _replaces(job, streams):
+        again = options.exists == "force"
+        record = inplace.Record(job.destination, recipe_of(job.spec, options), job.run, again=again)
     with audio.open_reader(job.source, repair=options.repair, spool=twice, spool_dir=directory) as reader:
-        row = _Run(job, reader, threads, progress).row()
+        try:
+            row = _Run(job, reader, threads, progress, record).row()
+        except inplace.AlreadyFiltered as found:
+            row = _left(job, found)
     row.seconds = round(time.perf_counter() - started, 6)
+    return row
+
+
+def _left(job: FileJob, found: inplace.AlreadyFiltered) -> Row:
+    """The row of a file that turned out to be filtered when its turn came."""
+    entry, own = found.state.entry, found.state.entry is not None and found.state.entry.run == job.run
+    if found.state.kind != "filtered" or (job.options.exists == "refuse" and not own):
+        raise found
+    if entry is not None and entry.recipe != recipe_of(job.spec, job.options).name:
+        raise UsageError(f"{printable(job.source)} was filtered in place with other settings; its original is gone")
+    row = Row(job.source, job.destination, job.name, "skipped", filter=job.spec.name)
+    row.warnings.append("was filtered already when its turn came: by another run, or before a worker died")
     return row
 
 
@@ -116,9 +161,12 @@ def _suffix(path: str) -> str:
 class _Run:
     """The steps for one open source."""
 
-    def __init__(self, job: FileJob, reader: audio.Reader, threads: int, progress: Progress | None) -> None:
+    def __init__(self, job: FileJob, reader: audio.Reader, threads: int, progress: Progress | None, record: inplace.Record | None) -> None:
         self.job, self.options, self.reader, self.progress = job, job.options, reader, progress
-        self.info = reader.info
+        self.info, self.record = reader.info, record
+        self.hashes: tuple[str, str] | tuple[None, None] = (None, None)
+        if record is not None:
+            record.look(reader.source.raw.fileno())
         planned = _plan(job, self.info)
         from earfilt.spec import realise
 
@@ -146,14 +194,22 @@ class _Run:
             self.gain_db += self.rescaled_db
 
     def _write(self) -> "Levels":
-        job, options, info = self.job, self.options, self.info
+        job, options = self.job, self.options
         metadata, left = self._metadata()
         self.warnings += left
         stored = not self.target.native
         with (
+            self.record.held() if self.record else nullcontext(),
             audio.open_output(job.destination, exists=options.exists, in_place=options.in_place, spool=stored) as output,
-            audio.open_writer(output.file, self.target, metadata, frames=self._frames(output.seekable), seekable=output.seekable) as writer,
         ):
+            levels = self._write_samples(output, metadata)
+            self._seal(output)
+        return levels
+
+    def _write_samples(self, output: audio.Output, metadata: audio.Metadata) -> "Levels":
+        options, info = self.options, self.info
+        frames = self._frames(output.seekable)
+        with audio.open_writer(output.file, self.target, metadata, frames=frames, seekable=output.seekable) as writer:
             levels = self._filter(writer.write, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
                 raise AudioError(f"{info.name}: {_clip_message(levels, self._fitting(levels))}")
@@ -165,6 +221,16 @@ class _Run:
             self.warnings += false
             self.warnings += writer.finish(tags.with_history(late, self.target, self._history()))
         return levels
+
+    def _seal(self, output: audio.Output) -> None:
+        """Take down what was made of what, before it appears."""
+        source = self.reader.source
+        if not (self.record or self.job.hashes) or not (output.seekable and source.seekable):
+            return
+        made = content_hash(output.file.fileno())
+        if self.record:
+            self.record.announce(output.file.fileno(), made)
+        self.hashes = self.record.content if self.record else content_hash(source.raw.fileno()), made
 
     def _frames(self, seekable: bool) -> int | None:
         """Frames to come. What is repaired may end early, which a pipe's header cannot be told any more."""
@@ -222,6 +288,7 @@ class _Run:
         job, info, target, fir = self.job, self.reader.info, self.target, self.fir
         clipped = bool(levels.clipped.any())
         row = Row(job.source, job.destination, job.name, "ok", format=target.container, subtype=target.subtype)
+        row.source_sha256, row.output_sha256 = self.hashes
         row.source_format, row.source_subtype = info.container, info.subtype
         row.fs, row.channels, row.frames = info.fs, info.channels, levels.frames_out
         _describe(row, job.spec, fir)

@@ -20,8 +20,9 @@ from earfilt.curve import PublishedCurve
 from earfilt.curveear import curve_ear
 from earfilt.ear import Ear
 from earfilt.errors import UsageError, printable
-from earfilt.filterspec import FilterSpec, Member, Settings, check, files, parse_command, settings
+from earfilt.filterspec import FilterSpec, Member, Settings, check, parse_command, settings
 from earfilt.fir import Fir
+from earfilt.plainfile import SmallFile
 
 if TYPE_CHECKING:
     from earfilt.tolerance import Design
@@ -29,16 +30,16 @@ if TYPE_CHECKING:
 __all__ = ["FilterSpec", "check", "published", "realise"]
 
 
-def _headphone(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
+def _headphone(ear: catalogue.Ear | SmallFile, fs: float, options: Settings) -> Ear:
     return ears.headphone(fs, options["order"], options["phase"])
 
 
-def _middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
+def _middle_ear(ear: catalogue.Ear | SmallFile, fs: float, options: Settings) -> Ear:
     assert isinstance(ear, catalogue.Ear)
     return ears.middle_ear(fs, ear.variant, options["order"], options["phase"], normalize_gain=options["normalize_gain"])
 
 
-def _outer_middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
+def _outer_middle_ear(ear: catalogue.Ear | SmallFile, fs: float, options: Settings) -> Ear:
     assert isinstance(ear, catalogue.Ear)
     return ears.outer_middle_ear(
         fs,
@@ -51,7 +52,7 @@ def _outer_middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -
     )
 
 
-def _curve(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
+def _curve(ear: catalogue.Ear | SmallFile, fs: float, options: Settings) -> Ear:
     if isinstance(ear, catalogue.Ear):
         table = catalogue.table(ear.tables[0])
         freqs, gain_db = table.frequencies, table.columns["gain_db"]
@@ -63,14 +64,13 @@ def _curve(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
     return curve_ear(fs, freqs, gain_db, options["order"], options["phase"], interpolation=axis, beyond=beyond)
 
 
-_BUILD: Mapping[str, Callable[[catalogue.Ear | Path, float, Settings], Ear]] = {
+_BUILD: Mapping[str, Callable[[catalogue.Ear | SmallFile, float, Settings], Ear]] = {
     "headphone": _headphone,
     "middle-ear": _middle_ear,
     "outer-middle-ear": _outer_middle_ear,
     "curve": _curve,
 }
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
-_Stamps = tuple[tuple[int, int], ...]
 _lock = threading.Lock()
 
 
@@ -82,13 +82,14 @@ def realise(spec: FilterSpec, fs: float) -> Fir:
     UsageError
         As ``check``, and where the filter cannot be made for this rate.
     """
+    spec = spec.with_contents()
     with _lock:  # one design for each rate, however many workers ask
-        return _realise(spec, fs, _file_stamps(spec))
+        return _realise(spec, fs)
 
 
 def published(spec: FilterSpec, fs: float) -> PublishedCurve | None:
     """The published points and aimed curve of a filter or chain; None where a member is a FIR, which has none."""
-    return _published(_ears(spec, fs, _file_stamps(spec)))
+    return _published(_ears(spec.with_contents(), fs))
 
 
 def _published(made: tuple[Ear | None, ...]) -> PublishedCurve | None:
@@ -96,20 +97,15 @@ def _published(made: tuple[Ear | None, ...]) -> PublishedCurve | None:
     return curve.product(found) if len(found) == len(made) else None
 
 
-def _file_stamps(spec: FilterSpec) -> _Stamps:
-    """What changes when a curve or FIR file is written anew."""
-    return tuple((status.st_mtime_ns, status.st_size) for status in map(os.stat, files(spec.name)))
-
-
 @lru_cache(maxsize=64)
-def _ears(spec: FilterSpec, fs: float, stamps: _Stamps) -> tuple[Ear | None, ...]:
+def _ears(spec: FilterSpec, fs: float) -> tuple[Ear | None, ...]:
     """The ear of each member; None for a FIR."""
     return tuple(None if member.kind == "fir" else _BUILD[member.kind](member.source, fs, settings(member, spec)) for member in check(spec))
 
 
 @lru_cache(maxsize=64)
-def _realise(spec: FilterSpec, fs: float, stamps: _Stamps) -> Fir:
-    chain, made = check(spec), _ears(spec, fs, stamps)
+def _realise(spec: FilterSpec, fs: float) -> Fir:
+    chain, made = check(spec), _ears(spec, fs)
     parts, designs = _parts(spec, fs, chain, made)
     taps = parts[0].taps
     for part in parts[1:]:
@@ -147,7 +143,8 @@ def _read(member: Member, spec: FilterSpec, fs: float) -> Fir:
     """The FIR of a file, if it was made for this rate."""
     from earfilt import firfile  # and all that writes files
 
-    fir = firfile.read_fir(member.name, latency=spec.latency)
+    assert isinstance(member.source, SmallFile)
+    fir = firfile.read_fir(member.source, latency=spec.latency)
     if fir.fs is not None and fir.fs != fs:
         raise UsageError(_other_rate(member.name, fir, fs))
     return fir
@@ -205,6 +202,8 @@ def _meta(spec: FilterSpec, chain: list[Member], designs: "list[Design]") -> dic
     }
     for name in ("phase", "convention", "normalize_gain", "flow", "fhigh", "interpolation", "beyond"):
         meta[name] = _joined([o.get(name) for o in options])
+    if spec.contents:
+        meta["file_sha256"] = {file.name: file.sha256 for file in spec.contents}
     if designs:
         meta |= {
             "order": _joined([design.order for design in designs]),

@@ -14,7 +14,7 @@
     id3           frames of ID3 tags
 """
 
-from earfilt.audio.destination import Exists, check_destination, discard_all, is_stream, is_temporary, open_output, sweep
+from earfilt.audio.destination import Exists, Output, check_destination, discard_all, is_stream, is_temporary, open_output, sweep
 from earfilt.audio.formats import CONTAINERS, SUBTYPES, SUFFIXES, Container, Subtype, Target
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.pcmbytes import Array
@@ -31,6 +31,7 @@ __all__ = [
     "Exists",
     "Metadata",
     "NotAudioError",
+    "Output",
     "Reader",
     "Subtype",
     "Target",

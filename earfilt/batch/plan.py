@@ -133,6 +133,8 @@ def _at_home(found: list[Found]) -> tuple[str, list[Found]]:
     if not bases:
         return os.curdir, found
     root = os.path.commonpath(bases)
+    # Links and the file that they point to are one file, to be filtered once.
+    found = list({os.path.realpath(file.source): file for file in reversed(found)}.values())[::-1]
     lead = {base: os.path.relpath(os.path.abspath(base or os.curdir), root) for base in {file.base for file in found}}
     return root, [
         Found(root, os.path.normpath(os.path.join(lead[file.base], file.name)), file.size, file.mtime_ns, file.inode) for file in found

@@ -14,12 +14,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from earfilt.batch.executors import Pool, Stopped, end_worker
-from earfilt.batch.manifest import Stamp, stamp
 from earfilt.errors import EarfiltError, is_out_of_memory, printable
+from earfilt.manifest import NO_OUTPUT, Stamp, stamp
 from earfilt.process import FileJob, filter_file
 from earfilt.row import Row
-
-NO_OUTPUT: Stamp = (-1, -1)
 
 
 @dataclass(frozen=True)
@@ -31,13 +29,10 @@ class Unit:
     job : FileJob
     source : Stamp
         Its size and time of change when the batch was planned.
-    inode : int
-        Likewise.
     """
 
     job: FileJob
     source: Stamp
-    inode: int
 
 
 @dataclass(frozen=True)
@@ -98,8 +93,6 @@ def _results(task: Task, threads: int) -> Iterator[Done]:
 def _one(unit: Unit, threads: int) -> Done:
     job = unit.job
     try:
-        if job.options.in_place and os.stat(job.source).st_ino != unit.inode:
-            return _replaced(job), stamp(job.destination)
         directory = os.path.dirname(job.destination) or os.curdir
         if not os.path.isdir(directory):
             os.makedirs(directory, exist_ok=True)
@@ -110,13 +103,6 @@ def _one(unit: Unit, threads: int) -> Done:
     except Exception as error:
         reason = "out of memory" if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
         return failed(job, reason), NO_OUTPUT
-
-
-def _replaced(job: FileJob) -> Row:
-    """A file in place must not be filtered twice, when a worker died after replacing it and before saying so."""
-    row = Row(job.source, job.destination, job.name, "skipped", filter=job.spec.name)
-    row.warnings.append("was replaced since the batch was planned: taken for filtered")
-    return row
 
 
 def failed(job: FileJob, reason: str) -> Row:
@@ -191,5 +177,7 @@ def _died(error: BaseException) -> str:
 
 
 def _again(unit: Unit) -> Unit:
-    """The unit for a second try: an output that the first one may have finished is no obstacle."""
+    """The unit for a second try: an output that the first one may have finished is no obstacle (in place, its record says so)."""
+    if unit.job.options.in_place:
+        return unit
     return replace(unit, job=replace(unit.job, options=replace(unit.job.options, exists="force")))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from earfilt.audio.destination import is_temporary
 from earfilt.audio.formats import SUFFIXES
-from earfilt.batch.manifest import is_manifest
 from earfilt.errors import UsageError, printable
+from earfilt.manifest import is_manifest
 
 _HEAD = re.compile(rb"(RIFF|RIFX|RF64|BW64)....WAVE|FORM....AIF[FC]|fLaC|caff|riff\x2e\x91\xcf\x11|\.snd", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""The command line: ``earfilt apply | response | design | filters``.
+"""The command line: ``earfilt apply | verify | response | design | filters``.
 
 The only place that catches: an error becomes one line on stderr and an exit code. 0 all well; 1 some file failed; 2 wrong usage or a
 refusal before work; 128 + N ended by signal N (130 Ctrl-C, 143 SIGTERM). Nothing heavy is imported before a command runs.
@@ -21,6 +21,7 @@ from earfilt.cli.design import design
 from earfilt.cli.filters import filters
 from earfilt.cli.response import response
 from earfilt.cli.streams import open_closed, own_stderr
+from earfilt.cli.verify import verify
 from earfilt.errors import EarfiltError, is_out_of_memory, printable
 from earfilt.stopsignals import is_default, name_of, stop_signals
 
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command(no_args_is_help=True, short_help="Recordings through an ear.")(apply)
 app.command(no_args_is_help=True, short_help="The curve, as numbers or figure.")(response)
 app.command(no_args_is_help=True, short_help="The FIR, for other programs.")(design)
+app.command(no_args_is_help=True, short_help="Outputs, sources and filter against the manifest.")(verify)
 app.command(short_help="The catalogue of ears.")(filters)
 
 

@@ -130,7 +130,7 @@ def takes_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(**values: Any) -> Any:
         options = {name: values.pop(name) for name in _SPEC_OPTIONS}
         plain: dict[str, Any] = {name: value.value if isinstance(value, StrEnum) else value for name, value in options.items()}
-        return command(make_spec=lambda name: FilterSpec(name, **plain), **values)
+        return command(make_spec=lambda name: FilterSpec(name, **plain).with_contents(), **values)
 
     del wrapper.__wrapped__
     keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]

@@ -218,9 +218,10 @@ def default_fs(specs: "list[FilterSpec]") -> float:
     """The rate of the first FIR file that says one, else 48 kHz."""
     from earfilt.filterspec import check
     from earfilt.firfile import read_fir
+    from earfilt.plainfile import SmallFile
 
-    paths = [member.source for spec in specs for member in check(spec) if member.kind == "fir" and isinstance(member.source, Path)]
-    rates = (read_fir(path).fs for path in paths)
+    found = [member for spec in specs for member in check(spec)]
+    rates = (read_fir(member.source).fs for member in found if member.kind == "fir" and isinstance(member.source, SmallFile))
     return next((rate for rate in rates if rate is not None), _DEFAULT_FS)
 
 
