@@ -54,7 +54,7 @@ def check(job: FileJob) -> audio.AudioInfo | None:
     audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
     if audio.is_stream(job.source):
         return None
-    info = audio.probe(job.source)
+    info = audio.probe(job.source, ignore_length=options.ignore_length)
     _plan(job, info)
     return info
 
@@ -89,7 +89,9 @@ def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = N
     streams = audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
     directory = None if streams else os.path.dirname(os.path.abspath(job.destination))
     twice = options.clip == "rescale"
-    with audio.open_reader(job.source, repair=options.repair, spool=twice, spool_dir=directory) as reader:
+    with audio.open_reader(
+        job.source, repair=options.repair, ignore_length=options.ignore_length, spool=twice, spool_dir=directory
+    ) as reader:
         row = _Run(job, reader, threads, progress).row()
     row.seconds = round(time.perf_counter() - started, 6)
     return row
@@ -98,6 +100,7 @@ def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = N
 def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, list[str]]:
     if info.missing and not job.options.repair:
         raise AudioError(short_message(info))
+    _refuse_loss(job, info)
     return plan_target(
         info,
         _suffix(job.source),
@@ -107,6 +110,12 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
         unclipped=job.options.clip == "float",
         tail=tail,
     )
+
+
+def _refuse_loss(job: FileJob, info: audio.AudioInfo) -> None:
+    """A file that is replaced must not lose what was not read of it."""
+    if info.unread and job.options.in_place:
+        raise AudioError(f"{info.name} is not replaced, since it would lose samples: {info.warnings[-1]}")
 
 
 def _suffix(path: str) -> str:
@@ -159,6 +168,7 @@ class _Run:
                 raise AudioError(f"{info.name}: {_clip_message(levels, self._fitting(levels))}")
             if not self.target.sample.bits and not (levels.peak_out <= np.finfo(self.target.sample.dtype).max).all():
                 raise AudioError(f"{info.name}: the output goes beyond what {self.target.subtype} can hold; use a lower --gain")
+            _refuse_loss(job, self.reader.info)
             # A pipe tells the chunks behind its samples at its end.
             late = self.reader.info.metadata.after if options.metadata and not self.reader.rewindable else ()
             self.warnings += writer.finish(tags.with_history(late, self.target, self._history()))

@@ -1,22 +1,20 @@
 """Audio files and pipes as blocks of samples: earfilt's own reader for the RIFF family, libsndfile for everything else."""
 
-import os
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import numpy as np
-import soundfile
 
-from earfilt.audio import aiff, flacmeta, pcmbytes, riff, w64
+from earfilt.audio import aiff, chained, flacmeta, pcmbytes, riff, w64
+from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, SUBTYPES, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
-from earfilt.audio.promise import caf_patch, promised_frames
+from earfilt.audio.promise import promised_frames
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.tags import foreign_tags, riff_tags
 from earfilt.errors import AudioError
 
 _BLOCK_BYTES = 8 << 20
-_UNKNOWN_FRAMES = 2**62
 
 
 class Reader(ABC):
@@ -107,28 +105,43 @@ def short_message(info: AudioInfo) -> str:
 class WavReader(Reader):
     """PCM and floating point of WAV, WAVEX, RF64 and W64, from a file or as it flows through a pipe."""
 
-    def __init__(self, source: Source, head: riff.Head, *, repair: bool) -> None:
+    def __init__(self, source: Source, head: riff.Head, *, repair: bool, ignore_length: bool = False) -> None:
         self._head = head
-        super().__init__(source, self._probe(source, head), repair=repair)
+        # Where samples lie: first byte and number of bytes; None for all that come.
+        self._parts: list[tuple[int, int | None]] = []
+        super().__init__(source, self._probe(source, head, ignore_length), repair=repair)
         source.forget()
+        self._start_part(0)
 
-    def _probe(self, source: Source, head: riff.Head) -> AudioInfo:
+    def _probe(self, source: Source, head: riff.Head, ignore_length: bool) -> AudioInfo:
         fmt, subtype = head.fmt, SUBTYPES[head.fmt.subtype or ""]
         promised, there = head.data_size, None if source.size is None else source.size - head.data_offset
         size = promised if there is None else there if promised is None else min(promised, there)
-        self._left = size
         missing = max(0, (promised or 0) - (size or 0))
         frames = None if size is None else size // fmt.align
         missing_frames = (promised or 0) // fmt.align - frames if missing and frames is not None else 0
         whole = source.seekable and promised is not None and not missing
-        metadata = riff_metadata(source, head) if whole else Metadata(tuple(head.before), tags=riff_tags(head.before))
+        rest = rest_of(source, head) if whole else riff.Rest()
+        self._parts = [(head.data_offset, size)]
+        if ignore_length and rest.size:
+            self._parts = _all_parts(source, head, rest)
+            frames, rest.size = sum((size or 0) // fmt.align for _, size in self._parts), 0
+        metadata = riff_metadata(head, rest)
         return AudioInfo(
             source.name, head.container, subtype.name, fmt.fs, fmt.channels, frames, missing_frames,
-            subtype.dtype, subtype.bits, fmt.extensible, metadata, tuple(head.warnings),
+            subtype.dtype, subtype.bits, fmt.extensible, metadata, (*head.warnings, *unread_words(rest)), rest.size,
         )  # fmt: skip
+
+    def _start_part(self, index: int) -> None:
+        self._part = index
+        offset, self._left = self._parts[index]
+        if self.source.seekable:
+            self.source.seek(offset)
 
     def _next(self, frames: int) -> pcmbytes.Array:
         fmt, subtype = self._head.fmt, self.info.subtype
+        while self._left is not None and self._left < fmt.align and self._part + 1 < len(self._parts):
+            self._start_part(self._part + 1)
         if self._left is not None:
             frames = min(frames, self._left // fmt.align)
         room, view = pcmbytes.empty(subtype, frames, fmt.channels)
@@ -139,52 +152,89 @@ class WavReader(Reader):
 
     def _at_end(self) -> None:
         super()._at_end()
-        behind = not self.source.seekable and self._head.data_size is not None and self._head.container != "W64"
+        behind = not self.source.seekable and self._head.data_size is not None
         if behind and not self.info.missing:
             self.source.skip(self._left or 0)
-            warnings = list(self.info.warnings)
-            after = tuple(riff.read_rest(self.source, self._head.data_size or 0, warnings))
             self._left = 0
-            self.info = replace(self.info, metadata=replace(self.info.metadata, after=after), warnings=tuple(warnings))
+            known = len(self._head.warnings)
+            rest = _read_rest(self.source, self._head)
+            warnings = (*self.info.warnings, *self._head.warnings[known:], *unread_words(rest))
+            metadata = replace(self.info.metadata, after=tuple(rest.chunks))
+            self.info = replace(self.info, metadata=metadata, warnings=warnings, unread=rest.size)
 
     def rewind(self) -> None:
-        self.source.seek(self._head.data_offset)
         self.frames_read = 0
-        size = self._head.data_size
-        there = (self.source.size or 0) - self._head.data_offset
-        self._left = there if size is None else min(size, there)
+        self._start_part(0)
 
 
-class _Overlay:
-    """A file that is read with some of its bytes replaced."""
-
-    def __init__(self, source: Source, at: int, data: bytes) -> None:
-        self._source, self._at, self._data = source, at, data
-        source.seek(0)
-
-    def read(self, count: int) -> bytes:
-        start = self._source.position
-        out = bytearray(self._source.read(count))
-        for i, byte in enumerate(self._data, self._at - start):
-            if 0 <= i < len(out):
-                out[i] = byte
-        return bytes(out)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._source.position, os.SEEK_END: self._source.size or 0}[whence]
-        self._source.seek(max(0, base + offset))
-        return self._source.position
-
-    def tell(self) -> int:
-        return self._source.position
+def rest_of(source: Source, head: riff.Head) -> riff.Rest:
+    """What lies behind the samples of a file; the source is left at the first sample."""
+    rest = riff.Rest()
+    if head.data_size is not None and head.data_offset + head.data_size < (source.size or 0):
+        source.seek(head.data_offset + head.data_size)
+        rest = _read_rest(source, head)
+    if source.position != head.data_offset:
+        source.seek(head.data_offset)
+    return rest
 
 
-def _open_soundfile(source: Source, magic: bytes) -> soundfile.SoundFile:
-    source.seek(0)
-    patch = caf_patch(source, magic)
+def _read_rest(source: Source, head: riff.Head) -> riff.Rest:
+    read = w64.read_rest if head.container == "W64" else riff.read_rest
+    return read(source, head.data_size or 0, head.warnings)
+
+
+def _all_parts(source: Source, head: riff.Head, rest: riff.Rest) -> list[tuple[int, int | None]]:
+    """All parts of a file that hold samples, its stated end ignored.
+
+    Raises
+    ------
+    AudioError
+        A recording that was joined to the first has another format; or what follows chunks is unknown.
+    """
+    parts: list[tuple[int, int | None]] = [(head.data_offset, head.data_size or 0)]
+    while rest.size:
+        if rest.kind == "bytes":
+            size = source.size or 0
+            parts[-1] = parts[-1][0], size - parts[-1][0]
+            break
+        further = _joined_head(source, rest)
+        if further is None or replace(further.fmt, extensible=None) != replace(head.fmt, extensible=None):
+            raise AudioError(f"{source.name}: what follows the samples at byte {rest.offset} has another format; {_SPLIT.format(rest.offset + 1)}")
+        there = (source.size or 0) - further.data_offset
+        size = there if further.data_size is None else min(there, further.data_size)
+        parts.append((further.data_offset, size))
+        rest = riff.Rest() if size == there else rest_of(source, further)
+    return parts
+
+
+def _joined_head(source: Source, rest: riff.Rest) -> riff.Head | None:
+    """Head of the recording, or of the data chunk, that follows the samples."""
+    source.seek(rest.offset)
+    if rest.kind == "recording":
+        return read_head(source, source.read(12))
+    return None
+
+
+_SPLIT = "split it with 'tail -c +{} INPUT'"
+
+
+def unread_words(rest: riff.Rest) -> list[str]:
+    """What to tell of bytes behind the samples that are not read."""
+    if not rest.size:
+        return []
+    where = f"{rest.size} bytes behind the samples, from byte {rest.offset} on, are not read"
+    return [{
+        "bytes": f"{where}: the header states fewer samples than the file holds; --ignore-length takes them",
+        "recording": f"{where}: another recording was joined to the first; --ignore-length takes both",
+        "data": f"{where}: a further data chunk; {_SPLIT.format(rest.offset + 1)}",
+        "chunks": f"{where}: they are no chunks",
+    }[rest.kind]]  # fmt: skip
+
+
+def _open_decoder(source: Source, magic: bytes) -> Decoder:
     try:
-        return soundfile.SoundFile(_Overlay(source, *patch) if patch else source.raw.fileno(), "r", closefd=False)
-    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
+        return Decoder(source, chained.links(source, magic))
+    except FAILURES as error:
         raise NotAudioError(f"{source.name} is not audio that can be read ({_reason(error)})") from error
 
 
@@ -192,7 +242,7 @@ class SoundfileReader(Reader):
     """Everything that libsndfile decodes."""
 
     def __init__(self, source: Source, magic: bytes, head: riff.Head | None, *, repair: bool) -> None:
-        self._file = _open_soundfile(source, magic)
+        self._file = _open_decoder(source, magic)
         super().__init__(source, self._probe(source, magic, head), repair=repair)
 
     def _probe(self, source: Source, magic: bytes, head: riff.Head | None) -> AudioInfo:
@@ -200,21 +250,20 @@ class SoundfileReader(Reader):
         if not (1 <= file.channels <= MAX_CHANNELS and 1 <= file.samplerate <= MAX_FS):
             raise AudioError(f"{source.name} is damaged: it claims {file.channels} channels at {file.samplerate} Hz")
         subtype = SUBTYPES.get(file.subtype) or Subtype(file.subtype, "int16", 16, 0, lossless=False)
-        frames = file.frames if 0 <= file.frames < _UNKNOWN_FRAMES else None
-        position = source.raw.tell()
+        frames, position = file.frames, source.raw.tell()
         promised = promised_frames(source, magic, frames)
-        metadata = self._metadata(source, head)
+        rest = riff.Rest() if head is None else rest_of(source, head)
+        metadata = self._metadata(source) if head is None else riff_metadata(head, rest)
+        warnings = [] if head is None else [*head.warnings, *unread_words(rest)]
         source.raw.seek(position)
         return AudioInfo(
             source.name, file.format, file.subtype, file.samplerate, file.channels,
             None if file.format == "MP3" else frames,
             max(0, promised - frames) if promised is not None and frames is not None else 0,
-            subtype.dtype, subtype.bits, None, metadata,
+            subtype.dtype, subtype.bits, None, metadata, tuple(warnings), rest.size,
         )  # fmt: skip
 
-    def _metadata(self, source: Source, head: riff.Head | None) -> Metadata:
-        if head is not None:
-            return riff_metadata(source, head)
+    def _metadata(self, source: Source) -> Metadata:
         if self._file.format == "FLAC":
             blocks = flacmeta.read_blocks(source)
             tags = [pair for kind, data in blocks if kind == flacmeta.VORBIS_COMMENT for pair in flacmeta.parse_comments(data)]
@@ -222,27 +271,22 @@ class SoundfileReader(Reader):
         if self._file.format == "AIFF":
             iff = aiff.read_chunks(source)
             return Metadata(iff=iff, tags=aiff.text_tags(iff))
-        return Metadata(tags=foreign_tags(self._file.copy_metadata()))
+        return Metadata(tags=foreign_tags(self._file.tags))
 
     def _next(self, frames: int) -> pcmbytes.Array:
         block = np.empty((frames, self.info.channels), self.info.dtype)
         try:
-            count = self._file.buffer_read_into(block, self.info.dtype) if frames else 0
-        except (soundfile.SoundFileError, RuntimeError, AssertionError) as error:
-            return self._salvage(block, error)
-        return block[:count]
-
-    def _salvage(self, block: pcmbytes.Array, error: Exception) -> pcmbytes.Array:
-        if not self.repair:
+            return block[: self._file.read(block)]
+        except DecodingError as error:
+            if self.repair:
+                return block[: error.frames]
             raise AudioError(
-                f"{self.info.name} is damaged or cut short after frame {self.frames_read} ({_reason(error)}); "
+                f"{self.info.name} is damaged or cut short after frame {self.frames_read} ({error}); "
                 "use --repair to filter what is there"
             ) from error
-        # The decoder counts what it has delivered, also in the call that failed.
-        return block[: max(0, self._file.tell() - self.frames_read)]
 
     def rewind(self) -> None:
-        self._file.seek(0)
+        self._file.rewind()
         self.frames_read = 0
 
     def close(self) -> None:
@@ -250,17 +294,9 @@ class SoundfileReader(Reader):
         super().close()
 
 
-def riff_metadata(source: Source, head: riff.Head) -> Metadata:
-    """The chunks of a file on both sides of its samples; the source is left at the first sample."""
-    if head.container == "W64":
-        return Metadata()
-    after: tuple[riff.Chunk, ...] = ()
-    if head.data_size and head.data_offset + head.data_size < (source.size or 0):
-        source.seek(head.data_offset + head.data_size)
-        after = tuple(riff.read_rest(source, head.data_size, head.warnings))
-    if source.position != head.data_offset:
-        source.seek(head.data_offset)
-    return Metadata(tuple(head.before), after, tags=riff_tags((*head.before, *after)))
+def riff_metadata(head: riff.Head, rest: riff.Rest) -> Metadata:
+    """The chunks of a file on both sides of its samples."""
+    return Metadata(tuple(head.before), tuple(rest.chunks), tags=riff_tags((*head.before, *rest.chunks)))
 
 
 class NotAudioError(AudioError):
@@ -272,13 +308,17 @@ def _reason(error: Exception) -> str:
     return text.rstrip(". ") or type(error).__name__
 
 
-def open_reader(path: str, *, repair: bool = False, spool: bool = False, spool_dir: str | None = None) -> Reader:
+def open_reader(
+    path: str, *, repair: bool = False, ignore_length: bool = False, spool: bool = False, spool_dir: str | None = None
+) -> Reader:
     """Open a file, or the standard input for ``-``.
 
     Parameters
     ----------
     repair : bool
         A source that is cut short ends where it ends, instead of raising.
+    ignore_length : bool
+        Samples behind the stated end of a file are read too, and so is a recording of the same format that was joined to it.
     spool : bool
         Make a pipe rewindable by storing it on disk (what has to seek is stored anyway).
     spool_dir : str, optional
@@ -291,7 +331,7 @@ def open_reader(path: str, *, repair: bool = False, spool: bool = False, spool_d
     """
     source = open_source(path)
     try:
-        reader = _choose(source, repair=repair, spool=spool, spool_dir=spool_dir)
+        reader = _choose(source, repair=repair, ignore_length=ignore_length, spool=spool or ignore_length, spool_dir=spool_dir)
     except OSError as error:
         source.close()
         if isinstance(error, AudioError):
@@ -306,28 +346,29 @@ def open_reader(path: str, *, repair: bool = False, spool: bool = False, spool_d
     return reader
 
 
-def _choose(source: Source, *, repair: bool, spool: bool, spool_dir: str | None) -> Reader:
+def _choose(source: Source, *, repair: bool, ignore_length: bool, spool: bool, spool_dir: str | None) -> Reader:
     magic = source.read(12)
     if not magic:
         raise AudioError(f"{source.name} is empty (0 bytes)")
     if spool and not source.seekable:
         source.spool(spool_dir)
         source.seek(len(magic))
-    head = _head(source, magic)
+    head = read_head(source, magic)
     if head is not None and head.fmt.subtype is not None:
-        return WavReader(source, head, repair=repair)
+        return WavReader(source, head, repair=repair, ignore_length=ignore_length)
     if not source.seekable:
         source.spool(spool_dir)
     return SoundfileReader(source, magic, head, repair=repair)
 
 
-def _head(source: Source, magic: bytes) -> riff.Head | None:
+def read_head(source: Source, magic: bytes) -> riff.Head | None:
+    """Everything up to the first sample of a file of the RIFF family, whose first 12 bytes were read; None of another."""
     if magic[:4] in riff.MAGICS and magic[8:] == b"WAVE":
         return riff.read_head(source, magic)
     return w64.read_head(source) if magic == w64.MAGIC else None
 
 
-def probe(path: str) -> AudioInfo:
+def probe(path: str, *, ignore_length: bool = False) -> AudioInfo:
     """What a file is and holds, without reading its samples.
 
     Raises
@@ -335,5 +376,5 @@ def probe(path: str) -> AudioInfo:
     AudioError
         As `open_reader`.
     """
-    with open_reader(path, repair=True) as reader:
+    with open_reader(path, repair=True, ignore_length=ignore_length) as reader:
         return reader.info

@@ -10,6 +10,7 @@ EBU Tech 3306 and ITU-R BS.2088 (RF64, BW64, ds64).
 
 import struct
 from dataclasses import dataclass, field
+from typing import Literal
 
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, Extensible
 from earfilt.audio.source import Source
@@ -20,10 +21,20 @@ MAGICS = (b"RIFF", b"RF64", b"BW64")
 STRUCTURE = (b"fmt ", b"ds64", b"data", b"fact", b"PEAK", b"levl", b"JUNK", b"junk", b"PAD ", b"FLLR", b"slnt")
 """Chunks that describe the samples or fill space: written anew, never carried. All others are carried byte for byte."""
 
+RECORDINGS = (*MAGICS, b"RIFX", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd")
+"""Names with which another recording begins, where files were joined end to end: never carried as a chunk."""
+
+_KNOWN = frozenset((*STRUCTURE, *RECORDINGS, b"LIST", b"bext", b"iXML", b"axml", b"chna", b"cue ", b"smpl", b"inst", b"id3 ", b"ID3 ",
+                    b"cart", b"acid", b"strc", b"DISP", b"_PMX", b"afsp", b"umid", b"minf", b"elm1", b"regn"))  # fmt: skip
+_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
+
 MAX_METADATA = 64 << 20
 """Bytes of carried chunks; what lies beyond is left behind, with a warning."""
 
 MAX_CHUNKS = 4096
+
+_PADDING = 1 << 20
+"""So many zero bytes at the end of a file, and no more, are taken for padding and not for silence."""
 
 STREAMING = 0xFFFFFFFF
 """The size word of a data chunk whose end is not known."""
@@ -58,6 +69,27 @@ class WaveFormat:
     channels: int
     align: int
     extensible: Extensible | None
+
+
+@dataclass
+class Rest:
+    """What follows the samples.
+
+    Attributes
+    ----------
+    chunks : list of Chunk
+        To carry.
+    offset, size : int
+        First byte, and number, of the bytes that are neither carried nor understood.
+    kind : '', 'bytes', 'recording', 'data' or 'chunks'
+        What they are: nothing; no chunk at all, as samples look that lie behind the stated end; another recording; another data chunk;
+        something behind chunks that made sense.
+    """
+
+    chunks: list[Chunk] = field(default_factory=list)
+    offset: int = 0
+    size: int = 0
+    kind: Literal["", "bytes", "recording", "data", "chunks"] = ""
 
 
 @dataclass
@@ -153,8 +185,8 @@ def read_head(source: Source, magic: bytes) -> Head:
     raise AudioError(f"{source.name} is damaged: no {'data' if fmt else 'fmt'} chunk in it")
 
 
-def read_rest(source: Source, taken: int, warnings: list[str]) -> list[Chunk]:
-    """The chunks behind the samples; ends quietly where no more make sense.
+def read_rest(source: Source, taken: int, warnings: list[str]) -> Rest:
+    """The chunks behind the samples, up to where no more make sense.
 
     Parameters
     ----------
@@ -163,24 +195,72 @@ def read_rest(source: Source, taken: int, warnings: list[str]) -> list[Chunk]:
     taken : int
         Bytes of the data chunk.
     warnings : list of str
-        Gets a line for each chunk that is cut short or too big to carry.
+        Gets a line for each chunk that is cut short or too big to carry, and for what is no chunk.
     """
-    after: list[Chunk] = []
+    rest = Rest()
     odd = taken % 2
     for _ in range(MAX_CHUNKS):
+        start = source.position
         header = _header(source, odd)
-        if len(header) < 8 or not all(0x20 <= byte < 0x7F for byte in header[:4]):
+        if len(header) < 8:
+            rest.offset = start
             break
-        size = struct.unpack_from("<I", header, 4)[0]
-        _carry(source, header[:4], size, after, warnings)
+        rest.offset = source.position - 8
+        name, size = header[:4], struct.unpack_from("<I", header, 4)[0]
+        if name in (*RECORDINGS, b"data") or not (_legible(name) and (name in _KNOWN or _fits(source, size))):
+            count_unread(source, header, rest, warnings)
+            break
+        _carry(source, name, size, rest.chunks, warnings)
         odd = size % 2
-    return after
+    else:
+        warnings.append(f"more than {MAX_CHUNKS} chunks follow the samples: the rest is left behind")
+    return rest
+
+
+def count_unread(source: Source, header: bytes, rest: Rest, warnings: list[str]) -> None:
+    """Say what the bytes are that begin with ``header`` and go on to the end of the file."""
+    start = header + source.read(_PADDING)
+    size = len(start) + (source.size - source.position if source.size is not None else source.skip(2**62))
+    if start.startswith(_TAGS):
+        warnings.append(f"a tag of {size} bytes behind the chunks is left behind")
+    elif size <= _PADDING and not any(start):
+        warnings.append(f"{size} zero bytes behind the stated end of the samples are left behind")
+    else:
+        rest.size = size
+        rest.kind = "recording" if header[:4] in RECORDINGS else "data" if header[:4] == b"data" else "chunks" if rest.chunks else "bytes"
+
+
+def _legible(name: bytes) -> bool:
+    return all(0x20 <= byte < 0x7F for byte in name)
+
+
+def _fits(source: Source, size: int) -> bool:
+    """Whether a chunk can have this size; any will do in a pipe, whose end is not known."""
+    return source.size is None or size <= source.size - source.position
 
 
 def _header(source: Source, odd: int) -> bytes:
-    """Name and size of the next chunk. Behind an odd one a zero byte is padding; some programs leave it out."""
-    pad = source.read(1) if odd else b""
-    return source.read(8) if pad in (b"", b"\0") else pad + source.read(7)
+    """Name and size of the next chunk.
+
+    A byte of padding stands behind an odd chunk. Some programs put something else than 0 there, and some leave it out: of the two
+    readings that is right whose name is legible and whose size can be.
+    """
+    if not odd:
+        return source.read(8)
+    first = source.read(8)
+    return first[1:] + source.read(1) if _is_padded(source, first) else first
+
+
+def _is_padded(source: Source, first: bytes) -> bool:
+    """Whether the first of these 8 bytes is padding."""
+    bare, behind = first[:4], first[1:5]
+    if not _legible(bare) or not _legible(behind):
+        return not _legible(bare)
+    if (bare in _KNOWN) != (behind in _KNOWN):
+        return behind in _KNOWN
+    size = int.from_bytes(first[4:8], "little")
+    # The size behind a byte of padding, but for its highest byte.
+    return not _fits(source, size) or 0 < int.from_bytes(first[5:8], "little") <= 0xFFFF
 
 
 def _content(source: Source, size: int, limit: int = 4096) -> bytes:
@@ -195,7 +275,7 @@ def _carry(source: Source, name: bytes, size: int, kept: list[Chunk], warnings: 
     label = name.decode("latin-1").strip()
     budget = MAX_METADATA - sum(len(chunk) for chunk in kept)
     there = size if source.size is None else min(size, max(0, source.size - source.position))
-    legible = all(0x20 <= byte < 0x7F for byte in name)
+    legible = _legible(name)
     if name in STRUCTURE or there > budget or not legible:
         if name not in STRUCTURE:
             # libsndfile takes a name of control characters for the end of the chunks, and would find no samples behind it.
@@ -223,12 +303,21 @@ def _promised(source: Source, magic: bytes, size: int, data64: int | None) -> in
     """
     total = struct.unpack_from("<I", magic, 4)[0]
     there = None if source.size is None else source.size - source.position
-    if magic[:4] != b"RIFF" and size == STREAMING:
-        return data64 if data64 and data64 < 2**63 else None
+    if magic[:4] != b"RIFF" and (size == STREAMING or (size == 0 and data64)):
+        return data64 if data64 and data64 < 2**62 else None
     if size == 0:
         honest = source.position - 8 < total < 0x7FFFF000 or there == 0
-        return 0 if honest else None
+        return 0 if honest and not _samples_follow(source) else None
     usual = 0x7FFFF000 <= size <= 0x80000FFF or size >= 0xFFFFF000
     if usual or (size > 0x7FFFF000 and total < size):
-        return size if there is not None and there >= size else None
+        return size if there is not None and there >= size and total >= size and total != STREAMING else None
     return size
+
+
+def _samples_follow(source: Source) -> bool:
+    """Whether something else than a chunk stands behind a data chunk of size 0: the size was never filled in."""
+    if source.size is None:
+        return False
+    start, header = source.position, source.read(8)
+    source.seek(start)
+    return len(header) == 8 and any(header) and not _legible(header[:4])
