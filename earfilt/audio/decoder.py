@@ -79,6 +79,7 @@ class Decoder:
 
     Attributes
     ----------
+    links : int
     frames : int or None
         Of all links together; None where one does not state its length.
 
@@ -92,6 +93,7 @@ class Decoder:
 
     def __init__(self, source: Source, links: Sequence[Link]) -> None:
         self._source, self._links, self._index = source, links, 0
+        self.links = len(links)
         self._file = self._open(0)
         self.samplerate, self.channels = self._file.samplerate, self._file.channels
         self.format, self.subtype = self._file.format, self._file.subtype
@@ -170,5 +172,3 @@ class DecodingError(Exception):
 def _stated(frames: int) -> int | None:
     """libsndfile says 2**63 − 1 where a file does not state its length."""
     return frames if 0 <= frames < 2**62 else None
-
-

@@ -5,16 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from earfilt.audio import aiff, chained, flacmeta, pcmbytes, riff, w64
+from earfilt.audio import aiff, flacframes, flacmeta, mpeg, pcmbytes, riff, w64
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, SUBTYPES, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
+from earfilt.audio.layout import Layout, find_recordings
 from earfilt.audio.promise import promised_frames
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.tags import foreign_tags, riff_tags
 from earfilt.errors import AudioError
 
 _BLOCK_BYTES = 8 << 20
+_READ_AHEAD = 1 << 18  # more than libFLAC holds of what it has not decoded yet
 
 
 class Reader(ABC):
@@ -26,6 +28,9 @@ class Reader(ABC):
         What is known; its metadata are complete once the last sample was read.
     frames_read : int
     """
+
+    _promised: int | None = None
+    """Frames that a header promises which is not to be believed before the end."""
 
     def __init__(self, source: Source, info: AudioInfo, *, repair: bool = False) -> None:
         self.source, self.info, self.repair = source, info, repair
@@ -64,7 +69,7 @@ class Reader(ABC):
     def _at_end(self) -> None:
         if not self.frames_read and not self.info.missing:
             raise AudioError(f"{self.info.name} holds no samples")
-        promised = None if self.info.frames is None else self.info.frames + self.info.missing
+        promised = self._promised if self.info.frames is None else self.info.frames + self.info.missing
         if promised is not None and self.frames_read < promised:
             self.info = replace(self.info, frames=self.frames_read, missing=promised - self.frames_read)
             if not self.repair:
@@ -98,8 +103,13 @@ class Reader(ABC):
 def short_message(info: AudioInfo) -> str:
     """What to tell of a source that was cut short."""
     there = info.frames or 0
-    promise = "its last page is missing" if info.container == "OGG" else f"its header promises {there + info.missing} frames"
-    return f"{info.name} is cut short: {promise}, {there} are there; use --repair to filter what is there"
+    if info.container == "OGG":
+        promise = f"pages of it are missing, {there} frames are there"
+    elif info.frames is None:
+        promise = "its header promises more than is there"
+    else:
+        promise = f"its header promises {there + info.missing} frames, {there} are there"
+    return f"{info.name} is cut short: {promise}; use --repair to filter what is there"
 
 
 class WavReader(Reader):
@@ -129,7 +139,7 @@ class WavReader(Reader):
         metadata = riff_metadata(head, rest)
         return AudioInfo(
             source.name, head.container, subtype.name, fmt.fs, fmt.channels, frames, missing_frames,
-            subtype.dtype, subtype.bits, fmt.extensible, metadata, (*head.warnings, *unread_words(rest)), rest.size,
+            subtype.dtype, subtype.bits, fmt.extensible, metadata, (*head.warnings, *riff.unread_words(rest)), rest.size,
         )  # fmt: skip
 
     def _start_part(self, index: int) -> None:
@@ -158,7 +168,7 @@ class WavReader(Reader):
             self._left = 0
             known = len(self._head.warnings)
             rest = _read_rest(self.source, self._head)
-            warnings = (*self.info.warnings, *self._head.warnings[known:], *unread_words(rest))
+            warnings = (*self.info.warnings, *self._head.warnings[known:], *riff.unread_words(rest))
             metadata = replace(self.info.metadata, after=tuple(rest.chunks))
             self.info = replace(self.info, metadata=metadata, warnings=warnings, unread=rest.size)
 
@@ -199,7 +209,9 @@ def _all_parts(source: Source, head: riff.Head, rest: riff.Rest) -> list[tuple[i
             break
         further = _joined_head(source, rest)
         if further is None or replace(further.fmt, extensible=None) != replace(head.fmt, extensible=None):
-            raise AudioError(f"{source.name}: what follows the samples at byte {rest.offset} has another format; {_SPLIT.format(rest.offset + 1)}")
+            raise AudioError(
+                f"{source.name}: what follows its samples has another format; 'tail -c +{rest.offset + 1} INPUT' gives it alone"
+            )
         there = (source.size or 0) - further.data_offset
         size = there if further.data_size is None else min(there, further.data_size)
         parts.append((further.data_offset, size))
@@ -215,25 +227,9 @@ def _joined_head(source: Source, rest: riff.Rest) -> riff.Head | None:
     return None
 
 
-_SPLIT = "split it with 'tail -c +{} INPUT'"
-
-
-def unread_words(rest: riff.Rest) -> list[str]:
-    """What to tell of bytes behind the samples that are not read."""
-    if not rest.size:
-        return []
-    where = f"{rest.size} bytes behind the samples, from byte {rest.offset} on, are not read"
-    return [{
-        "bytes": f"{where}: the header states fewer samples than the file holds; --ignore-length takes them",
-        "recording": f"{where}: another recording was joined to the first; --ignore-length takes both",
-        "data": f"{where}: a further data chunk; {_SPLIT.format(rest.offset + 1)}",
-        "chunks": f"{where}: they are no chunks",
-    }[rest.kind]]  # fmt: skip
-
-
-def _open_decoder(source: Source, magic: bytes) -> Decoder:
+def _open_decoder(source: Source, layout: Layout) -> Decoder:
     try:
-        return Decoder(source, chained.links(source, magic))
+        return Decoder(source, layout.links)
     except FAILURES as error:
         raise NotAudioError(f"{source.name} is not audio that can be read ({_reason(error)})") from error
 
@@ -241,26 +237,29 @@ def _open_decoder(source: Source, magic: bytes) -> Decoder:
 class SoundfileReader(Reader):
     """Everything that libsndfile decodes."""
 
-    def __init__(self, source: Source, magic: bytes, head: riff.Head | None, *, repair: bool) -> None:
-        self._file = _open_decoder(source, magic)
-        super().__init__(source, self._probe(source, magic, head), repair=repair)
+    def __init__(self, source: Source, magic: bytes, head: riff.Head | None, *, repair: bool, ignore_length: bool = False) -> None:
+        layout = find_recordings(source, magic, head, ignore_length=ignore_length)
+        self._file = _open_decoder(source, layout)
+        super().__init__(source, self._probe(source, magic, head, layout), repair=repair)
 
-    def _probe(self, source: Source, magic: bytes, head: riff.Head | None) -> AudioInfo:
+    def _probe(self, source: Source, magic: bytes, head: riff.Head | None, layout: Layout) -> AudioInfo:
         file = self._file
         if not (1 <= file.channels <= MAX_CHANNELS and 1 <= file.samplerate <= MAX_FS):
             raise AudioError(f"{source.name} is damaged: it claims {file.channels} channels at {file.samplerate} Hz")
         subtype = SUBTYPES.get(file.subtype) or Subtype(file.subtype, "int16", 16, 0, lossless=False)
         frames, position = file.frames, source.raw.tell()
-        promised = promised_frames(source, magic, frames)
-        rest = riff.Rest() if head is None else rest_of(source, head)
-        metadata = self._metadata(source) if head is None else riff_metadata(head, rest)
-        warnings = [] if head is None else [*head.warnings, *unread_words(rest)]
+        # What a lossy stream's header says of its length is checked at its end.
+        if file.format == "MP3" and frames is not None:
+            # Encoders and decoders disagree on the delay by parts of a frame.
+            self._promised = max(1, frames - mpeg.samples_per_frame(file.samplerate) + 1)
+        frames = None if file.subtype.startswith("MPEG") else frames
+        missing = layout.unfinished or max(0, (promised_frames(source, magic, head, file.frames) or 0) - (file.frames or 0))
+        metadata = self._metadata(source) if head is None else riff_metadata(head, rest_of(source, head))
+        warnings = [*(head.warnings if head else ()), *layout.warnings]
         source.raw.seek(position)
         return AudioInfo(
-            source.name, file.format, file.subtype, file.samplerate, file.channels,
-            None if file.format == "MP3" else frames,
-            max(0, promised - frames) if promised is not None and frames is not None else 0,
-            subtype.dtype, subtype.bits, None, metadata, tuple(warnings), rest.size,
+            source.name, file.format, file.subtype, file.samplerate, file.channels, frames, missing,
+            subtype.dtype, subtype.bits, None, metadata, tuple(dict.fromkeys(warnings)), layout.rest.size,
         )  # fmt: skip
 
     def _metadata(self, source: Source) -> Metadata:
@@ -278,12 +277,24 @@ class SoundfileReader(Reader):
         try:
             return block[: self._file.read(block)]
         except DecodingError as error:
-            if self.repair:
+            done = self.frames_read + error.frames
+            if self.repair or done == self.info.frames:
+                if done != self.info.frames and not self.info.missing:
+                    words = f"the source is damaged after frame {done} ({error}): what follows is left out"
+                    self.info = replace(self.info, warnings=(*self.info.warnings, words))
                 return block[: error.frames]
             raise AudioError(
-                f"{self.info.name} is damaged or cut short after frame {self.frames_read} ({error}); "
-                "use --repair to filter what is there"
+                f"{self.info.name} is damaged or cut short after frame {done} ({error}); use --repair to filter what is there"
             ) from error
+
+    def _at_end(self) -> None:
+        super()._at_end()
+        if self.info.container != "FLAC" or self.info.missing or self.info.unread or self._file.links > 1:
+            return
+        behind = flacframes.joined_starts(self.source, max(0, self.source.raw.tell() - _READ_AHEAD))
+        if behind:
+            rest = riff.Rest(offset=behind[0], size=(self.source.size or 0) - behind[0], kind="recording")
+            self.info = replace(self.info, warnings=(*self.info.warnings, *riff.unread_words(rest)), unread=rest.size)
 
     def rewind(self) -> None:
         self._file.rewind()
@@ -350,15 +361,25 @@ def _choose(source: Source, *, repair: bool, ignore_length: bool, spool: bool, s
     magic = source.read(12)
     if not magic:
         raise AudioError(f"{source.name} is empty (0 bytes)")
-    if spool and not source.seekable:
+    if (spool or magic[:3] == b"ID3") and not source.seekable:
         source.spool(spool_dir)
         source.seek(len(magic))
+    if magic[:3] == b"ID3":
+        magic = _behind_tag(source, magic)
     head = read_head(source, magic)
     if head is not None and head.fmt.subtype is not None:
         return WavReader(source, head, repair=repair, ignore_length=ignore_length)
     if not source.seekable:
         source.spool(spool_dir)
-    return SoundfileReader(source, magic, head, repair=repair)
+    return SoundfileReader(source, magic, head, repair=repair, ignore_length=ignore_length)
+
+
+def _behind_tag(source: Source, magic: bytes) -> bytes:
+    """The first bytes behind an ID3 tag that was put before a WAV or FLAC file; those of the tag where MPEG audio follows."""
+    start = mpeg.id3_end(source, 0)
+    source.seek(start)
+    inner = source.read(12)
+    return inner if inner[:4] in (*riff.MAGICS, b"fLaC") else magic
 
 
 def read_head(source: Source, magic: bytes) -> riff.Head | None:

@@ -81,15 +81,15 @@ class Rest:
         To carry.
     offset, size : int
         First byte, and number, of the bytes that are neither carried nor understood.
-    kind : '', 'bytes', 'recording', 'data' or 'chunks'
+    kind : '', 'bytes', 'recording', 'data', 'chunks' or 'frames'
         What they are: nothing; no chunk at all, as samples look that lie behind the stated end; another recording; another data chunk;
-        something behind chunks that made sense.
+        something behind chunks that made sense; frames of a codec.
     """
 
     chunks: list[Chunk] = field(default_factory=list)
     offset: int = 0
     size: int = 0
-    kind: Literal["", "bytes", "recording", "data", "chunks"] = ""
+    kind: Literal["", "bytes", "recording", "data", "chunks", "frames"] = ""
 
 
 @dataclass
@@ -228,6 +228,36 @@ def count_unread(source: Source, header: bytes, rest: Rest, warnings: list[str])
     else:
         rest.size = size
         rest.kind = "recording" if header[:4] in RECORDINGS else "data" if header[:4] == b"data" else "chunks" if rest.chunks else "bytes"
+
+
+def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
+    """What to tell of bytes behind the samples that are not read.
+
+    Parameters
+    ----------
+    joinable : bool
+        Whether recordings of this format that were joined can be read as one.
+    """
+    if not rest.size or rest.kind == "frames":
+        return []
+    split = f"'tail -c +{rest.offset + 1} INPUT' gives them"
+    reasons = {
+        "bytes": "the header states fewer samples than the file holds; --ignore-length takes them",
+        "recording": "another recording was joined to the first; " + ("--ignore-length takes both" if joinable else split),
+        "data": f"a further data chunk; {split}",
+        "chunks": f"they are no chunks; {split}",
+    }
+    return [f"{rest.size} bytes behind the samples, from byte {rest.offset} on, are not read: {reasons[rest.kind]}"]
+
+
+def is_known(name: bytes) -> bool:
+    """Whether a chunk of this name is so common that it is one whatever its size."""
+    return name in _KNOWN
+
+
+def is_chunk_name(name: bytes) -> bool:
+    """Whether a chunk behind the samples can be called so."""
+    return _legible(name) and name not in RECORDINGS
 
 
 def _legible(name: bytes) -> bool:

@@ -73,7 +73,7 @@ def read_rest(source: Source, taken: int, warnings: list[str]) -> Rest:
         if len(header) < _HEADER and not any(header):
             break
         size = struct.unpack_from("<Q", header, 16)[0] if len(header) == _HEADER else 0
-        if header[4:16] not in _TAILS or not _HEADER <= size or header[:4] == b"data":
+        if header[4:16] not in _TAILS or not size >= _HEADER or header[:4] == b"data":
             count_unread(source, header, rest, warnings)
             break
         warnings.append(f"chunk '{printable(header[:4].decode('latin-1').strip())}' of {size - _HEADER} bytes is left behind")
