@@ -24,14 +24,14 @@ def stated_frames(source: Source) -> int:
 
 
 def _streaminfo(source: Source) -> bytes:
-    return os.pread(source.raw.fileno(), 34, id3_end(source, 0) + 8).ljust(34, b"\0")
+    return os.pread(source.raw.fileno(), 34, id3_end(source.raw.fileno(), 0) + 8).ljust(34, b"\0")
 
 
 def joined_starts(source: Source, start: int = 0) -> list[int]:
     """Where further FLAC files begin in a file, from a byte on; metadata are passed over, since a picture may hold anything."""
     starts: list[int] = []
     with mmap.mmap(source.raw.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        at = max(start, _metadata_end(data, id3_end(source, 0)))
+        at = max(start, _metadata_end(data, id3_end(source.raw.fileno(), 0)))
         while (at := data.find(_START, at)) >= 0:
             starts.append(at)
             at = _metadata_end(data, at)
@@ -49,7 +49,7 @@ def _metadata_end(data: mmap.mmap, at: int) -> int:
 
 def without_length(source: Source) -> dict[int, bytes]:
     """The bytes to replace so that the header leaves the length open, by offset."""
-    at = id3_end(source, 0) + 8
+    at = id3_end(source.raw.fileno(), 0) + 8
     info = _streaminfo(source)
     return {at + 13: bytes([info[13] & 0xF0]) + bytes(4), at + 18: bytes(16)}
 

@@ -10,8 +10,6 @@ ISO 11172-3 (1993), section 2.4.1.3, and ISO 13818-3 for the lower rates; ID3v2.
 import os
 import struct
 
-from earfilt.audio.source import Source
-
 _SEARCHED = 1 << 16
 _CONTAINERS = (b"RIFF", b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3")  # of films, whose sound lies in pieces
 _CHAIN = 8
@@ -26,44 +24,50 @@ _KBPS = {  # (MPEG-1, layer): bit rates of the indices 1 to 14
 _RATES = (44_100, 48_000, 32_000)
 
 
-def find_streams(source: Source) -> list[tuple[int, int | None]]:
+def find_streams(file: int) -> list[tuple[int, int | None]]:
     """First byte and end of each MPEG audio recording of a file; empty where there is none.
 
     Parameters
     ----------
-    source : Source
-        A file.
+    file : int
+        Descriptor.
     """
     streams: list[tuple[int, int | None]] = []
-    magic = os.pread(source.raw.fileno(), 8, 0)
-    at = None if magic[:4] in _CONTAINERS or magic[4:] == b"ftyp" else first_frame(source, 0)
+    magic = os.pread(file, 8, 0)
+    at = None if magic[:4] in _CONTAINERS or magic[4:] == b"ftyp" else first_frame(file, 0)
     while at is not None:
-        behind = _joined(source, at)
+        behind = _joined(file, at)
         streams.append((at, behind))
         at = behind
-    if streams and streams[0][0] == id3_end(source, 0):
+    if streams and streams[0][0] == id3_end(file, 0):
         # libsndfile passes over the tag itself.
         streams[0] = 0, streams[0][1]
     return streams
 
 
-def first_frame(source: Source, start: int) -> int | None:
+def first_frame(file: int, start: int) -> int | None:
     """The first frame from a byte on that others follow, behind tags and whatever else stands there; None where there is none."""
-    start = id3_end(source, start)
-    data = os.pread(source.raw.fileno(), _SEARCHED, start)
+    start = id3_end(file, start)
+    data = os.pread(file, _SEARCHED, start)
     at = data.find(b"\xff")
     while at >= 0:
-        if frame_length(data[at : at + 4]) and _goes_on(source, start + at):
+        if frame_length(data[at : at + 4]) and _goes_on(file, start + at):
             return start + at
         at = data.find(b"\xff", at + 1)
     return None
 
 
-def _goes_on(source: Source, at: int) -> bool:
+def begins_with_frames(file: int) -> bool:
+    """Whether frames of MPEG audio begin at the first byte, or behind the ID3 tags there."""
+    start = id3_end(file, 0)
+    return bool(frame_length(os.pread(file, 4, start))) and _goes_on(file, start)
+
+
+def _goes_on(file: int, at: int) -> bool:
     """Whether frames of one kind follow each other up to the end, or at least eight."""
     kind: bytes | None = None
     for index in range(_CHAIN):
-        head = os.pread(source.raw.fileno(), 4, at)
+        head = os.pread(file, 4, at)
         if index and (len(head) < 4 or head[:3] == b"TAG" or head == b"APET" or head[:3] == b"ID3"):
             return index > 1
         length = frame_length(head)
@@ -92,9 +96,9 @@ def frame_length(head: bytes) -> int:
     return (144 if first or layer == 2 else 72) * bits // fs + padding
 
 
-def id3_end(source: Source, start: int) -> int:
+def id3_end(file: int, start: int) -> int:
     """Where the ID3v2 tags end that begin at a byte (there, if none does)."""
-    while (head := os.pread(source.raw.fileno(), 10, start))[:3] == b"ID3" and len(head) == 10:
+    while (head := os.pread(file, 10, start))[:3] == b"ID3" and len(head) == 10:
         size = 0
         for byte in head[6:10]:
             size = size << 7 | byte & 0x7F
@@ -102,27 +106,27 @@ def id3_end(source: Source, start: int) -> int:
     return start
 
 
-def _joined(source: Source, at: int) -> int | None:
+def _joined(file: int, at: int) -> int | None:
     """Where the recording begins that was joined to the one whose first frame is given; None if none was."""
-    size = _stated_bytes(os.pread(source.raw.fileno(), 4096, at))
-    if not size or at + size >= (source.size or 0):
+    size = _stated_bytes(os.pread(file, 4096, at))
+    if not size or at + size >= os.fstat(file).st_size:
         return None
     end = at + size
-    tag = os.pread(source.raw.fileno(), 3, end)
+    tag = os.pread(file, 3, end)
     start = end + 128 if tag == b"TAG" else end
-    begins = id3_end(source, start)
-    head = os.pread(source.raw.fileno(), 4096, begins)
-    if not frame_length(head[:4]) or not _goes_on(source, begins):
+    begins = id3_end(file, start)
+    head = os.pread(file, 4096, begins)
+    if not frame_length(head[:4]) or not _goes_on(file, begins):
         return None
     # Without a tag or a header of its own it is the recording itself, whose header states too little.
     return begins if begins > end or _xing(head) else None
 
 
-def missing_bytes(source: Source) -> int:
+def missing_bytes(file: int) -> int:
     """Bytes by which the file ends before its Xing header says so."""
-    at = first_frame(source, 0)
-    stated = 0 if at is None else _stated_bytes(os.pread(source.raw.fileno(), 4096, at))
-    return max(0, (at or 0) + stated - (source.size or 0)) if stated else 0
+    at = first_frame(file, 0)
+    stated = 0 if at is None else _stated_bytes(os.pread(file, 4096, at))
+    return max(0, (at or 0) + stated - os.fstat(file).st_size) if stated else 0
 
 
 def samples_per_frame(fs: int) -> int:

@@ -1,21 +1,23 @@
 """Audio files and pipes as blocks of samples: earfilt's own reader for the RIFF family, libsndfile for everything else."""
 
+import os
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import numpy as np
 
-from earfilt.audio import aiff, flacframes, flacmeta, mpeg, pcmbytes, riff, w64
+from earfilt.audio import aiff, flacframes, flacmeta, mpeg, pcmbytes, riff, sniff, w64
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, SUBTYPES, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
-from earfilt.audio.layout import Layout, find_recordings
 from earfilt.audio.promise import promised_frames
+from earfilt.audio.recordings import Recordings, find_recordings
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.tags import foreign_tags, riff_tags
 from earfilt.errors import AudioError
 
 _BLOCK_BYTES = 8 << 20
+_JUSTIFIED = 1 << 16  # bytes that tell how samples lie in their words
 _READ_AHEAD = 1 << 18  # more than libFLAC holds of what it has not decoded yet
 
 
@@ -116,7 +118,11 @@ class WavReader(Reader):
     """PCM and floating point of WAV, WAVEX, RF64 and W64, from a file or as it flows through a pipe."""
 
     def __init__(self, source: Source, head: riff.Head, *, repair: bool, ignore_length: bool = False) -> None:
-        self._head = head
+        self._head, self._shift = head, 0
+        if head.fmt.unsettled:
+            head.fmt, self._shift = riff.justify(head.fmt, os.pread(source.raw.fileno(), _JUSTIFIED, head.data_offset), source.name)
+        elif head.fmt.stated_align not in (head.fmt.align, 0, head.fmt.align // head.fmt.channels):
+            head.warnings.append(f"its header states {head.fmt.stated_align} bytes a frame: read as {head.fmt.align}, as its bits take")
         # Where samples lie: first byte and number of bytes; None for all that come.
         self._parts: list[tuple[int, int | None]] = []
         super().__init__(source, self._probe(source, head, ignore_length), repair=repair)
@@ -158,7 +164,8 @@ class WavReader(Reader):
         count = self.source.readinto(view)
         if self._left is not None:
             self._left -= count
-        return pcmbytes.decode(room, subtype, count // fmt.align, fmt.channels)
+        block = pcmbytes.decode(room, subtype, count // fmt.align, fmt.channels)
+        return block << self._shift if self._shift else block
 
     def _at_end(self) -> None:
         super()._at_end()
@@ -227,22 +234,22 @@ def _joined_head(source: Source, rest: riff.Rest) -> riff.Head | None:
     return None
 
 
-def _open_decoder(source: Source, layout: Layout) -> Decoder:
+def _open_decoder(source: Source, recordings: Recordings) -> Decoder:
     try:
-        return Decoder(source, layout.links)
+        return Decoder(source, recordings.links)
     except FAILURES as error:
-        raise NotAudioError(f"{source.name} is not audio that can be read ({_reason(error)})") from error
+        raise NotAudioError(f"{source.name} {_not_read(source, _reason(error))}") from error
 
 
 class SoundfileReader(Reader):
     """Everything that libsndfile decodes."""
 
     def __init__(self, source: Source, magic: bytes, head: riff.Head | None, *, repair: bool, ignore_length: bool = False) -> None:
-        layout = find_recordings(source, magic, head, ignore_length=ignore_length)
-        self._file = _open_decoder(source, layout)
-        super().__init__(source, self._probe(source, magic, head, layout), repair=repair)
+        recordings = find_recordings(source, magic, head, ignore_length=ignore_length)
+        self._file = _open_decoder(source, recordings)
+        super().__init__(source, self._probe(source, magic, head, recordings), repair=repair)
 
-    def _probe(self, source: Source, magic: bytes, head: riff.Head | None, layout: Layout) -> AudioInfo:
+    def _probe(self, source: Source, magic: bytes, head: riff.Head | None, recordings: Recordings) -> AudioInfo:
         file = self._file
         if not (1 <= file.channels <= MAX_CHANNELS and 1 <= file.samplerate <= MAX_FS):
             raise AudioError(f"{source.name} is damaged: it claims {file.channels} channels at {file.samplerate} Hz")
@@ -253,13 +260,13 @@ class SoundfileReader(Reader):
             # Encoders and decoders disagree on the delay by parts of a frame.
             self._promised = max(1, frames - mpeg.samples_per_frame(file.samplerate) + 1)
         frames = None if file.subtype.startswith("MPEG") else frames
-        missing = layout.unfinished or max(0, (promised_frames(source, magic, head, file.frames) or 0) - (file.frames or 0))
+        missing = recordings.unfinished or max(0, (promised_frames(source, magic, head, file.frames) or 0) - (file.frames or 0))
         metadata = self._metadata(source) if head is None else riff_metadata(head, rest_of(source, head))
-        warnings = [*(head.warnings if head else ()), *layout.warnings]
+        warnings = [*(head.warnings if head else ()), *recordings.warnings]
         source.raw.seek(position)
         return AudioInfo(
             source.name, file.format, file.subtype, file.samplerate, file.channels, frames, missing,
-            subtype.dtype, subtype.bits, None, metadata, tuple(dict.fromkeys(warnings)), layout.rest.size,
+            subtype.dtype, subtype.bits, None, metadata, tuple(dict.fromkeys(warnings)), recordings.rest.size,
         )  # fmt: skip
 
     def _metadata(self, source: Source) -> Metadata:
@@ -312,6 +319,16 @@ def riff_metadata(head: riff.Head, rest: riff.Rest) -> Metadata:
 
 class NotAudioError(AudioError):
     """Content that is no audio, or none that can be read."""
+
+
+def _not_read(source: Source, reason: str) -> str:
+    """Why a file is not read, with the way out where it is sound."""
+    source.seek(0)
+    start = source.read(sniff.HEAD)
+    if name := sniff.foreign_format(source.raw.fileno(), os.path.splitext(source.name)[1]):
+        return f"is {name}, which cannot be decoded here; {sniff.WAY_OUT}"
+    remedy = f"; {sniff.WAY_OUT}" if sniff.begins_as_read(start) else ""
+    return f"is not audio that can be read ({reason}){remedy}"
 
 
 def _reason(error: Exception) -> str:
@@ -368,6 +385,8 @@ def _choose(source: Source, *, repair: bool, ignore_length: bool, spool: bool, s
         magic = _behind_tag(source, magic)
     head = read_head(source, magic)
     if head is not None and head.fmt.subtype is not None:
+        if head.fmt.unsettled and not source.seekable:
+            source.spool(spool_dir)
         return WavReader(source, head, repair=repair, ignore_length=ignore_length)
     if not source.seekable:
         source.spool(spool_dir)
@@ -376,7 +395,7 @@ def _choose(source: Source, *, repair: bool, ignore_length: bool, spool: bool, s
 
 def _behind_tag(source: Source, magic: bytes) -> bytes:
     """The first bytes behind an ID3 tag that was put before a WAV or FLAC file; those of the tag where MPEG audio follows."""
-    start = mpeg.id3_end(source, 0)
+    start = mpeg.id3_end(source.raw.fileno(), 0)
     source.seek(start)
     inner = source.read(12)
     return inner if inner[:4] in (*riff.MAGICS, b"fLaC") else magic

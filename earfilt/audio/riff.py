@@ -9,10 +9,13 @@ EBU Tech 3306 and ITU-R BS.2088 (RF64, BW64, ds64).
 """
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, Extensible
+import numpy as np
+
+from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, SUBTYPES, Extensible
+from earfilt.audio.sniff import WAY_OUT
 from earfilt.audio.source import Source
 from earfilt.errors import AudioError, printable
 
@@ -62,13 +65,22 @@ class Chunk:
 
 @dataclass(frozen=True)
 class WaveFormat:
-    """What the fmt chunk says. ``subtype`` is None for codecs that are left to libsndfile."""
+    """What the fmt chunk says, and the bytes of a frame that follow from it.
+
+    ``subtype`` is None for codecs that are left to libsndfile; ``stated_align`` is what the chunk says that a frame takes.
+    """
 
     subtype: str | None
     fs: int
     channels: int
     align: int
     extensible: Extensible | None
+    stated_align: int = 0
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether 24 bits are said to take four bytes (see `justify`)."""
+        return self.subtype == "PCM_24" and self.stated_align == 4 * self.channels
 
 
 @dataclass
@@ -116,7 +128,7 @@ def parse_format(data: bytes, name: str) -> WaveFormat:
     Raises
     ------
     AudioError
-        Too short, or with channels, rate or alignment that no file can have.
+        Too short, or with channels or a rate that no file can have.
     """
     if len(data) < 16:
         raise AudioError(f"{name} is damaged: its fmt chunk has {len(data)} bytes, 16 are the least")
@@ -131,17 +143,51 @@ def parse_format(data: bytes, name: str) -> WaveFormat:
         raise AudioError(f"{name} is damaged: it claims {channels} channels (1 to {MAX_CHANNELS} can be)")
     if not 1 <= fs <= MAX_FS:
         raise AudioError(f"{name} is damaged: it claims a sampling rate of {fs} Hz (1 to {MAX_FS} can be)")
+    if not bits or (tag == _FLOAT and bits not in (32, 64)):
+        bits = 8 * (align // channels)
     subtype = _subtype(tag, bits)
-    width = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}.get(subtype or "", 0)
-    if subtype and align != width * channels:
-        raise AudioError(f"{name} is damaged: {channels} channels of {bits} bits cannot take {align} bytes a frame")
-    return WaveFormat(subtype, fs, channels, align, extensible)
+    if subtype is None:
+        return WaveFormat(None, fs, channels, align, extensible)
+    # What a frame takes follows from channels and bits; the word that repeats it is often wrong, and read by nobody.
+    width = SUBTYPES[subtype].width
+    return WaveFormat(subtype, fs, channels, width * channels, extensible, align)
 
 
 def _subtype(tag: int, bits: int) -> str | None:
     if tag == _PCM and 1 <= bits <= 32:
         return ("PCM_U8", "PCM_16", "PCM_24", "PCM_32")[(bits - 1) // 8]
     return {(_FLOAT, 32): "FLOAT", (_FLOAT, 64): "DOUBLE"}.get((tag, bits))
+
+
+def justify(fmt: WaveFormat, samples: bytes, name: str) -> tuple[WaveFormat, int]:
+    """How 24 bits lie whose frames are said to take four bytes a sample: programs do not agree, so that the samples decide.
+
+    Parameters
+    ----------
+    samples : bytes
+        The first of them.
+
+    Returns
+    -------
+    WaveFormat, int
+        And the bits by which a sample is to be shifted up.
+
+    Raises
+    ------
+    AudioError
+        They are floating point (Cool Edit's "16.8 float").
+    """
+    words = np.frombuffer(samples[: len(samples) // 4 * 4], "<i4")
+    wide = replace(fmt, subtype="PCM_32", align=4 * fmt.channels)
+    if not (words & 0xFF).any():
+        return wide, 0
+    if (words >> 23 == words >> 31).all():
+        return wide, 8
+    with np.errstate(invalid="ignore"):
+        sizes = np.abs(words.view("<f4"))
+    if np.mean((sizes == 0) | ((sizes > 2.0**-30) & (sizes < 2.0**17))) > 0.99:
+        raise AudioError(f"{name} holds 24 bits in floating point as Cool Edit wrote them, which is not read here; {WAY_OUT}")
+    return fmt, 0
 
 
 def read_head(source: Source, magic: bytes) -> Head:

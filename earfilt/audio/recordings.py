@@ -24,7 +24,7 @@ _MAX_WORD = 2**32 - 256
 
 
 @dataclass
-class Layout:
+class Recordings:
     """What a file holds.
 
     Attributes
@@ -44,7 +44,7 @@ class Layout:
     warnings: list[str] = field(default_factory=list)
 
 
-def find_recordings(source: Source, magic: bytes, head: riff.Head | None, *, ignore_length: bool) -> Layout:
+def find_recordings(source: Source, magic: bytes, head: riff.Head | None, *, ignore_length: bool) -> Recordings:
     """Look through a file.
 
     Parameters
@@ -70,13 +70,13 @@ def find_recordings(source: Source, magic: bytes, head: riff.Head | None, *, ign
         return _Sized(source, ignore_length).caf()
     if magic[:4] == b".snd":
         return _Sized(source, ignore_length).au(magic)
-    layout = Layout([Link(start, end) for start, end in mpeg.find_streams(source)] or [Link()])
-    if missing := mpeg.missing_bytes(source):
-        layout.warnings.append(f"its header states {missing} bytes more than the file holds: its end is missing")
-    return layout
+    found = Recordings([Link(start, end) for start, end in mpeg.find_streams(source.raw.fileno())] or [Link()])
+    if missing := mpeg.missing_bytes(source.raw.fileno()):
+        found.warnings.append(f"its header states {missing} bytes more than the file holds: its end is missing")
+    return found
 
 
-def _ogg(source: Source) -> Layout:
+def _ogg(source: Source) -> Recordings:
     """Links begin at the first of the pages that begin streams, behind pages that carry one on."""
     file, at, starts, ended = source.raw.fileno(), 0, [0], []
     within = last = False
@@ -92,7 +92,7 @@ def _ogg(source: Source) -> Layout:
             ended.append(last)
         within, last, page = not begins, bool(head[5] & 4), at
         at += 27 + head[26] + sum(head[27 : 27 + head[26]])
-    return Layout(_between(starts), unfinished=[*ended, last].count(False))
+    return Recordings(_between(starts), unfinished=[*ended, last].count(False))
 
 
 def _between(starts: list[int]) -> list[Link]:
@@ -108,16 +108,16 @@ def _next_page(file: int, at: int) -> int:
     return at
 
 
-def _flac(source: Source, ignore_length: bool) -> Layout:
+def _flac(source: Source, ignore_length: bool) -> Recordings:
     if ignore_length and (further := flacframes.joined_starts(source)):
-        return Layout(_between([0, *further]))
+        return Recordings(_between([0, *further]))
     stated = flacframes.stated_frames(source)
     there = flacframes.frames_at_end(source)
     if not stated or there <= stated:
-        return Layout()
+        return Recordings()
     if ignore_length:
-        return Layout([Link(patches=flacframes.without_length(source))])
-    return Layout(rest=Rest(offset=0, size=source.size or 0, kind="frames"), warnings=[
+        return Recordings([Link(patches=flacframes.without_length(source))])
+    return Recordings(rest=Rest(offset=0, size=source.size or 0, kind="frames"), warnings=[
         f"its header states {stated} frames, {there} are there: the others are not read; --ignore-length takes them"
     ])  # fmt: skip
 
@@ -128,16 +128,16 @@ class _Sized:
     def __init__(self, source: Source, ignore_length: bool) -> None:
         self._source, self._ignore = source, ignore_length
         self._size = source.size or 0
-        self._layout = Layout()
+        self._found = Recordings()
 
-    def riff(self, head: riff.Head) -> Layout:
+    def riff(self, head: riff.Head) -> Recordings:
         """WAV with a codec that libsndfile decodes."""
         if head.container == "W64" or head.data_size is None:
-            return self._layout
+            return self._found
         self._look(head.data_offset, head.data_size, 8, "<I")
         return self._patched({head.data_offset - 4: "<I"}, head.data_offset)
 
-    def aiff(self) -> Layout:
+    def aiff(self) -> Recordings:
         """AIFF and AIFF-C."""
         at = 12
         while len(header := self._pread(8, at)) == 8:
@@ -148,9 +148,9 @@ class _Sized:
                     self._look(at + 8, size, 8, ">I")
                 return self._patched({at + 4: ">I"}, at + 8)
             at += 8 + size + size % 2
-        return self._layout
+        return self._found
 
-    def caf(self) -> Layout:
+    def caf(self) -> Recordings:
         """Core Audio."""
         at = 8
         while len(header := self._pread(12, at)) == 12:
@@ -159,20 +159,20 @@ class _Sized:
                 start = at + 12
                 # libsndfile refuses a size that was never filled in, -1, and one beyond the end of the file.
                 if size <= 4 or start + size > self._size:
-                    self._layout.links = [Link(patches={at + 4: struct.pack(">q", self._size - start)})]
+                    self._found.links = [Link(patches={at + 4: struct.pack(">q", self._size - start)})]
                 else:
                     self._look(start, size, 12, ">q")
                 return self._patched({at + 4: ">q"}, start)
             if size < 0:
                 break
             at += 12 + size
-        return self._layout
+        return self._found
 
-    def au(self, magic: bytes) -> Layout:
+    def au(self, magic: bytes) -> Recordings:
         """Sun and NeXT."""
         start, size = struct.unpack_from(">II", magic, 4)
         if size == 0 and self._size > start:
-            self._layout.links = [Link(patches={8: struct.pack(">I", _UNKNOWN_AU)})]
+            self._found.links = [Link(patches={8: struct.pack(">I", _UNKNOWN_AU)})]
         elif size < 0x7FFFF000 and self._size > start + size:
             self._unread(start + size)
         return self._patched({8: ">I"}, start)
@@ -198,21 +198,21 @@ class _Sized:
 
     def _unread(self, at: int, *, chunks: bool = False) -> None:
         self._source.seek(at)
-        rest = self._layout.rest
+        rest = self._found.rest
         rest.offset, rest.chunks = at, [riff.Chunk(b"", b"")] if chunks else []
-        riff.count_unread(self._source, self._source.read(8), rest, self._layout.warnings)
+        riff.count_unread(self._source, self._source.read(8), rest, self._found.warnings)
         rest.chunks = []
 
-    def _patched(self, words: dict[int, str], start: int) -> Layout:
+    def _patched(self, words: dict[int, str], start: int) -> Recordings:
         """With the samples behind the stated end, where they are asked for; ``words`` are the places of sizes."""
-        layout = self._layout
-        if self._ignore and layout.rest.kind == "bytes":
+        found = self._found
+        if self._ignore and found.rest.kind == "bytes":
             there = self._size - start
             if there >= _MAX_WORD and ">q" not in words.values():
-                layout.warnings.append("its samples pass 4 GiB, which its header cannot state: what lies beyond is left behind")
+                found.warnings.append("its samples pass 4 GiB, which its header cannot state: what lies beyond is left behind")
             sizes = {at: struct.pack(word, min(there, 2**62 if word == ">q" else _MAX_WORD)) for at, word in words.items()}
-            layout.links, layout.rest = [Link(patches=sizes)], Rest()
-        if layout.rest.kind == "recording":
-            layout.links = [Link(end=layout.rest.offset)]
-        layout.warnings += riff.unread_words(layout.rest, joinable=False)
-        return layout
+            found.links, found.rest = [Link(patches=sizes)], Rest()
+        if found.rest.kind == "recording":
+            found.links = [Link(end=found.rest.offset)]
+        found.warnings += riff.unread_words(found.rest, joinable=False)
+        return found
