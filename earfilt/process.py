@@ -52,9 +52,18 @@ def check(job: FileJob) -> audio.AudioInfo | None:
     """
     options = job.options
     audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
-    if audio.is_stream(job.source):
-        return None
-    info = audio.probe(job.source, ignore_length=options.ignore_length)
+    return None if audio.is_stream(job.source) else foresee(job)
+
+
+def foresee(job: FileJob) -> audio.AudioInfo:
+    """What can be known of a file's filtering from its header; its destination may be missing still.
+
+    Raises
+    ------
+    UsageError, AudioError
+        As `check`, of the source and of what its output will be.
+    """
+    info = audio.probe(job.source, ignore_length=job.options.ignore_length)
     _plan(job, info)
     return info
 

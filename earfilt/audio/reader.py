@@ -140,8 +140,8 @@ class WavReader(Reader):
         rest = rest_of(source, head) if whole else riff.Rest()
         self._parts = [(head.data_offset, size)]
         if ignore_length and rest.size:
-            self._parts = _all_parts(source, head, rest)
-            frames, rest.size = sum((size or 0) // fmt.align for _, size in self._parts), 0
+            self._parts, rest, missing_frames = _all_parts(source, head, rest)
+            frames = sum((size or 0) // fmt.align for _, size in self._parts)
         metadata = riff_metadata(head, rest)
         return AudioInfo(
             source.name, head.container, subtype.name, fmt.fs, fmt.channels, frames, missing_frames,
@@ -196,42 +196,61 @@ def rest_of(source: Source, head: riff.Head) -> riff.Rest:
 
 
 def _read_rest(source: Source, head: riff.Head) -> riff.Rest:
-    read = w64.read_rest if head.container == "W64" else riff.read_rest
-    return read(source, head.data_size or 0, head.warnings)
+    if head.container == "W64":
+        return w64.read_rest(source, head.data_size or 0, head.warnings)
+    return riff.read_rest(source, head.data_size or 0, head.warnings, head.order)
 
 
-def _all_parts(source: Source, head: riff.Head, rest: riff.Rest) -> list[tuple[int, int | None]]:
+def _all_parts(source: Source, head: riff.Head, rest: riff.Rest) -> tuple[list[tuple[int, int | None]], riff.Rest, int]:
     """All parts of a file that hold samples, its stated end ignored.
+
+    Returns
+    -------
+    list of (int, int)
+        Offset and bytes of each.
+    Rest
+        The chunks behind the first part, and what is unread still.
+    int
+        Frames that the last part promises and does not have.
 
     Raises
     ------
     AudioError
-        A recording that was joined to the first has another format; or what follows chunks is unknown.
+        A recording that was joined to the first has another format.
     """
     parts: list[tuple[int, int | None]] = [(head.data_offset, head.data_size or 0)]
-    while rest.size:
+    chunks, missing, end = rest.chunks, 0, source.size or 0
+    while rest.size and rest.kind != "chunks":
         if rest.kind == "bytes":
-            size = source.size or 0
-            parts[-1] = parts[-1][0], size - parts[-1][0]
+            offset = parts[-1][0]
+            parts[-1], rest = (offset, end - offset), riff.Rest()
             break
-        further = _joined_head(source, rest)
-        if further is None or replace(further.fmt, extensible=None) != replace(head.fmt, extensible=None):
+        further = _further_head(source, head, rest)
+        if (further.fmt.subtype, further.fmt.fs, further.fmt.channels) != (head.fmt.subtype, head.fmt.fs, head.fmt.channels):
             raise AudioError(
                 f"{source.name}: what follows its samples has another format; 'tail -c +{rest.offset + 1} INPUT' gives it alone"
             )
-        there = (source.size or 0) - further.data_offset
-        size = there if further.data_size is None else min(there, further.data_size)
-        parts.append((further.data_offset, size))
-        rest = riff.Rest() if size == there else rest_of(source, further)
-    return parts
+        there = end - further.data_offset
+        stated = there if further.data_size is None else further.data_size
+        parts.append((further.data_offset, min(there, stated)))
+        missing = max(0, stated - there)
+        rest = riff.Rest() if stated >= there else rest_of(source, further)
+    rest.chunks = chunks
+    return parts, rest, missing // head.fmt.align
 
 
-def _joined_head(source: Source, rest: riff.Rest) -> riff.Head | None:
+def _further_head(source: Source, head: riff.Head, rest: riff.Rest) -> riff.Head:
     """Head of the recording, or of the data chunk, that follows the samples."""
     source.seek(rest.offset)
     if rest.kind == "recording":
-        return read_head(source, source.read(12))
-    return None
+        further = read_head(source, source.read(12))
+        if further is None:
+            raise AudioError(f"{source.name}: a recording in another container follows its samples; "
+                             f"'tail -c +{rest.offset + 1} INPUT' gives it alone")  # fmt: skip
+        return further
+    header = source.read(24 if head.container == "W64" else 8)
+    size = int.from_bytes(header[16:], "little") - 24 if head.container == "W64" else int.from_bytes(header[4:], "little")
+    return replace(head, data_offset=source.position, data_size=size)
 
 
 def _open_decoder(source: Source, recordings: Recordings) -> Decoder:
@@ -370,7 +389,8 @@ def open_reader(
         raise
     if reader.info.frames == 0 and not reader.info.missing:
         reader.close()
-        raise AudioError(f"{source.name} holds no samples")
+        unread = f": {reader.info.warnings[-1]}" if reader.info.unread else ""
+        raise AudioError(f"{source.name} holds no samples{unread}")
     return reader
 
 

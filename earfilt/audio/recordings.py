@@ -134,8 +134,9 @@ class _Sized:
         """WAV with a codec that libsndfile decodes."""
         if head.container == "W64" or head.data_size is None:
             return self._found
-        self._look(head.data_offset, head.data_size, 8, "<I")
-        return self._patched({head.data_offset - 4: "<I"}, head.data_offset)
+        word = head.order + "I"
+        self._look(head.data_offset, head.data_size, 8, word)
+        return self._patched({head.data_offset - 4: word}, head.data_offset)
 
     def aiff(self) -> Recordings:
         """AIFF and AIFF-C."""

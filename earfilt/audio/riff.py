@@ -19,12 +19,13 @@ from earfilt.audio.sniff import WAY_OUT
 from earfilt.audio.source import Source
 from earfilt.errors import AudioError, printable
 
-MAGICS = (b"RIFF", b"RF64", b"BW64")
+MAGICS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
+_WIDE = (b"RF64", b"BW64")
 
 STRUCTURE = (b"fmt ", b"ds64", b"data", b"fact", b"PEAK", b"levl", b"JUNK", b"junk", b"PAD ", b"FLLR", b"slnt")
 """Chunks that describe the samples or fill space: written anew, never carried. All others are carried byte for byte."""
 
-RECORDINGS = (*MAGICS, b"RIFX", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd")
+RECORDINGS = (*MAGICS, b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd")
 """Names with which another recording begins, where files were joined end to end: never carried as a chunk."""
 
 _KNOWN = frozenset((*STRUCTURE, *RECORDINGS, b"LIST", b"bext", b"iXML", b"axml", b"chna", b"cue ", b"smpl", b"inst", b"id3 ", b"ID3 ",
@@ -41,6 +42,9 @@ _PADDING = 1 << 20
 
 STREAMING = 0xFFFFFFFF
 """The size word of a data chunk whose end is not known."""
+
+Order = Literal["<", ">"]
+"""Of the bytes in a word: low or high first, as `struct` calls them."""
 
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
@@ -120,10 +124,11 @@ class Head:
     data_size: int | None
     before: list[Chunk] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    order: Order = "<"
 
 
-def parse_format(data: bytes, name: str) -> WaveFormat:
-    """Read a fmt chunk.
+def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
+    """Read a fmt chunk; what RIFX holds, whose words begin with their high byte, is left to libsndfile.
 
     Raises
     ------
@@ -132,10 +137,10 @@ def parse_format(data: bytes, name: str) -> WaveFormat:
     """
     if len(data) < 16:
         raise AudioError(f"{name} is damaged: its fmt chunk has {len(data)} bytes, 16 are the least")
-    tag, channels, fs, _, align, bits = struct.unpack_from("<HHIIHH", data)
+    tag, channels, fs, _, align, bits = struct.unpack_from(order + "HHIIHH", data)
     extensible = None
     if tag == _EXTENSIBLE and len(data) >= 40:
-        mask, guid = struct.unpack_from("<I16s", data, 20)
+        mask, guid = struct.unpack_from(order + "I16s", data, 20)
         extensible = Extensible(mask, guid)
         if guid[2:] in (_GUID_TAIL, _AMBISONIC_TAIL):
             tag = struct.unpack_from("<H", guid)[0]
@@ -145,7 +150,7 @@ def parse_format(data: bytes, name: str) -> WaveFormat:
         raise AudioError(f"{name} is damaged: it claims a sampling rate of {fs} Hz (1 to {MAX_FS} can be)")
     if not bits or (tag == _FLOAT and bits not in (32, 64)):
         bits = 8 * (align // channels)
-    subtype = _subtype(tag, bits)
+    subtype = _subtype(tag, bits) if order == "<" else None
     if subtype is None:
         return WaveFormat(None, fs, channels, align, extensible)
     # What a frame takes follows from channels and bits; the word that repeats it is often wrong, and read by nobody.
@@ -205,33 +210,41 @@ def read_head(source: Source, magic: bytes) -> Head:
     AudioError
         No fmt or no data chunk.
     """
+    order: Order = ">" if magic[:4] == b"RIFX" else "<"
     fmt: WaveFormat | None = None
+    data: tuple[int, int] | None = None
     data64: int | None = None
     before: list[Chunk] = []
     warnings: list[str] = []
     odd = 0
     for _ in range(MAX_CHUNKS):
-        header = _header(source, odd)
+        header = _header(source, odd, order)
         if len(header) < 8:
             break
-        name, size = header[:4], struct.unpack_from("<I", header, 4)[0]
+        name, size = header[:4], struct.unpack_from(order + "I", header, 4)[0]
         odd = size % 2
-        if name == b"data":
+        if name == b"data" and data is None:
+            data = source.position, size
             if fmt is None:
-                raise AudioError(f"{source.name} is damaged: its samples come before its fmt chunk")
-            promised = _promised(source, magic, size, data64)
-            return Head(_container(magic, fmt), fmt, source.position, promised, before, warnings)
-        if name == b"fmt ":
-            fmt = parse_format(_content(source, size), source.name)
+                if not source.seekable:
+                    raise AudioError(f"{source.name} is damaged: its samples come before its fmt chunk")
+                source.skip(size)
+        elif name == b"fmt ":
+            fmt = parse_format(_content(source, size), source.name, order)
         elif name == b"ds64":
             content = _content(source, size)
             data64 = struct.unpack_from("<Q", content, 8)[0] if len(content) >= 16 else None
         else:
-            _carry(source, name, size, before, warnings)
+            _carry(source, name, size, before, warnings, order)
+        if fmt is not None and data is not None:
+            if source.position != data[0]:
+                source.seek(data[0])
+            promised = _promised(source, magic, data[1], data64, order)
+            return Head(_container(magic, fmt), fmt, data[0], promised, before, warnings, order)
     raise AudioError(f"{source.name} is damaged: no {'data' if fmt else 'fmt'} chunk in it")
 
 
-def read_rest(source: Source, taken: int, warnings: list[str]) -> Rest:
+def read_rest(source: Source, taken: int, warnings: list[str], order: Order = "<") -> Rest:
     """The chunks behind the samples, up to where no more make sense.
 
     Parameters
@@ -243,21 +256,25 @@ def read_rest(source: Source, taken: int, warnings: list[str]) -> Rest:
     warnings : list of str
         Gets a line for each chunk that is cut short or too big to carry, and for what is no chunk.
     """
-    rest = Rest()
-    odd = taken % 2
+    rest, said, begin = Rest(), len(warnings), source.position
+    odd, named = taken % 2, False
     for _ in range(MAX_CHUNKS):
-        start = source.position
-        header = _header(source, odd)
+        header = _header(source, odd, order)
         if len(header) < 8:
-            rest.offset = start
             break
         rest.offset = source.position - 8
-        name, size = header[:4], struct.unpack_from("<I", header, 4)[0]
+        name, size = header[:4], struct.unpack_from(order + "I", header, 4)[0]
         if name in (*RECORDINGS, b"data") or not (_legible(name) and (name in _KNOWN or _fits(source, size))):
+            if rest.chunks and not named and source.seekable and name not in RECORDINGS:
+                # Names that nobody knows, and then none at all: samples that looked like chunks.
+                rest = Rest(offset=begin)
+                source.seek(begin)
+                header = source.read(8)
+                del warnings[said:]
             count_unread(source, header, rest, warnings)
             break
-        _carry(source, name, size, rest.chunks, warnings)
-        odd = size % 2
+        _carry(source, name, size, rest.chunks, warnings, order)
+        odd, named = size % 2, named or name in _KNOWN
     else:
         warnings.append(f"more than {MAX_CHUNKS} chunks follow the samples: the rest is left behind")
     return rest
@@ -290,7 +307,7 @@ def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
     reasons = {
         "bytes": "the header states fewer samples than the file holds; --ignore-length takes them",
         "recording": "another recording was joined to the first; " + ("--ignore-length takes both" if joinable else split),
-        "data": f"a further data chunk; {split}",
+        "data": "a further data chunk follows the first; --ignore-length takes both",
         "chunks": f"they are no chunks; {split}",
     }
     return [f"{rest.size} bytes behind the samples, from byte {rest.offset} on, are not read: {reasons[rest.kind]}"]
@@ -315,7 +332,7 @@ def _fits(source: Source, size: int) -> bool:
     return source.size is None or size <= source.size - source.position
 
 
-def _header(source: Source, odd: int) -> bytes:
+def _header(source: Source, odd: int, order: Order) -> bytes:
     """Name and size of the next chunk.
 
     A byte of padding stands behind an odd chunk. Some programs put something else than 0 there, and some leave it out: of the two
@@ -324,19 +341,20 @@ def _header(source: Source, odd: int) -> bytes:
     if not odd:
         return source.read(8)
     first = source.read(8)
-    return first[1:] + source.read(1) if _is_padded(source, first) else first
+    return first[1:] + source.read(1) if _is_padded(source, first, order) else first
 
 
-def _is_padded(source: Source, first: bytes) -> bool:
+def _is_padded(source: Source, first: bytes, order: Order) -> bool:
     """Whether the first of these 8 bytes is padding."""
     bare, behind = first[:4], first[1:5]
     if not _legible(bare) or not _legible(behind):
         return not _legible(bare)
     if (bare in _KNOWN) != (behind in _KNOWN):
         return behind in _KNOWN
-    size = int.from_bytes(first[4:8], "little")
-    # The size behind a byte of padding, but for its highest byte.
-    return not _fits(source, size) or 0 < int.from_bytes(first[5:8], "little") <= 0xFFFF
+    size = struct.unpack_from(order + "I", first, 4)[0]
+    # The size behind a byte of padding, but for its last byte.
+    padded = int.from_bytes(first[5:8], "little") if order == "<" else int.from_bytes(first[5:8], "big") << 8
+    return not _fits(source, size) or 0 < padded <= 0xFFFF
 
 
 def _content(source: Source, size: int, limit: int = 4096) -> bytes:
@@ -346,16 +364,16 @@ def _content(source: Source, size: int, limit: int = 4096) -> bytes:
     return content
 
 
-def _carry(source: Source, name: bytes, size: int, kept: list[Chunk], warnings: list[str]) -> None:
+def _carry(source: Source, name: bytes, size: int, kept: list[Chunk], warnings: list[str], order: Order) -> None:
     """Keep a chunk, unless it describes the samples or is too big."""
     label = name.decode("latin-1").strip()
     budget = MAX_METADATA - sum(len(chunk) for chunk in kept)
     there = size if source.size is None else min(size, max(0, source.size - source.position))
     legible = _legible(name)
-    if name in STRUCTURE or there > budget or not legible:
+    if name in STRUCTURE or there > budget or not legible or order == ">":
         if name not in STRUCTURE:
             # libsndfile takes a name of control characters for the end of the chunks, and would find no samples behind it.
-            fault = "is too big to carry" if legible else "has no legible name"
+            fault = "has no legible name" if not legible else "is too big to carry" if there > budget else "is of RIFX"
             warnings.append(f"chunk '{printable(label)}' of {there} bytes {fault} and is left behind")
         source.skip(size)
         return
@@ -366,20 +384,20 @@ def _carry(source: Source, name: bytes, size: int, kept: list[Chunk], warnings: 
 
 
 def _container(magic: bytes, fmt: WaveFormat) -> str:
-    if magic[:4] != b"RIFF":
+    if magic[:4] in _WIDE:
         return "RF64"
     return "WAVEX" if fmt.extensible else "WAV"
 
 
-def _promised(source: Source, magic: bytes, size: int, data64: int | None) -> int | None:
+def _promised(source: Source, magic: bytes, size: int, data64: int | None, order: Order) -> int | None:
     """Bytes of samples that the header promises, None where its words are those of a stream.
 
     Streams say 0 (with a RIFF size that ends at the header), 0x7FFFF000 and a little more, or 0xFFFFFFFF. A word in between is the
     length of a big file, unless the RIFF size contradicts it.
     """
-    total = struct.unpack_from("<I", magic, 4)[0]
+    total = struct.unpack_from(order + "I", magic, 4)[0]
     there = None if source.size is None else source.size - source.position
-    if magic[:4] != b"RIFF" and (size == STREAMING or (size == 0 and data64)):
+    if magic[:4] in _WIDE and (size == STREAMING or (size == 0 and data64)):
         return data64 if data64 and data64 < 2**62 else None
     if size == 0:
         honest = source.position - 8 < total < 0x7FFFF000 or there == 0

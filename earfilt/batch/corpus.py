@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from earfilt import __version__, audio, filterspec
+from earfilt import __version__, audio, filterspec, process
 from earfilt.audio.destination import sweep
 from earfilt.batch import executors
 from earfilt.batch import plan as planning
@@ -15,7 +15,7 @@ from earfilt.batch.manifest import Entry, Manifest, open_manifest, read_ledger, 
 from earfilt.batch.plan import Plan, Rules
 from earfilt.batch.run import Outcome, Runner, Task, Unit
 from earfilt.batch.search import Bad, Found
-from earfilt.errors import AudioError, UsageError, printable
+from earfilt.errors import AudioError, EarfiltError, UsageError, printable
 from earfilt.filterspec import FilterSpec
 from earfilt.process import FileJob, Options
 from earfilt.row import Row
@@ -163,6 +163,18 @@ def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
     finally:
         for directory in plan.directories():
             sweep(directory)  # what killed workers left, of this run or an earlier one
+
+
+def foresee(batch: Batch, plan: Plan) -> Iterator[tuple[Found, str | None]]:
+    """The files to filter, each with the reason for which it will fail where its header tells one; the sources are opened."""
+    make = _Units(batch, plan, absolute=False)
+    for file in plan.files:
+        try:
+            process.foresee(make(file).job)
+        except EarfiltError as error:
+            yield file, str(error)
+        else:
+            yield file, None
 
 
 def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:

@@ -342,3 +342,85 @@ def test_samples_behind_the_end_of_a_companded_wav(tmp_path, subtype):
     np.testing.assert_array_equal(read_all(path, ignore_length=True)[0], whole)
     path.write_bytes(coded(X, "WAV", subtype)[:-2000])
     assert probe(str(path)).missing > 0
+
+
+def wav_of(*chunks):
+    body = b"WAVE" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+FMT = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 48_000, 96_000, 2, 16))
+
+
+def test_every_data_chunk_is_read_if_asked(tmp_path):
+    path = tmp_path / "a.wav"
+    info = chunk(b"LIST", b"INFO" + chunk(b"INAM", b"x\0"))
+    path.write_bytes(wav_of(FMT, chunk(b"data", X.tobytes()), info, chunk(b"data", Y.tobytes())))
+    assert probe(str(path)).unread == 8 + Y.nbytes
+    heard, known = read_all(path, ignore_length=True)
+    np.testing.assert_array_equal(heard, np.concatenate([X, Y]))
+    assert known.metadata.tags == (("TITLE", "x"),)
+
+
+def test_samples_before_the_fmt_chunk(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_of(chunk(b"data", X.tobytes()), FMT))
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, X)
+    assert info.warnings == ()
+
+
+def test_a_joined_recording_that_is_cut_short(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(coded(X, "WAV") + coded(Y, "WAV")[:2000])
+    with pytest.raises(AudioError, match="cut short"):
+        read_all(path, ignore_length=True)
+    heard, _ = read_all(path, ignore_length=True, repair=True)
+    np.testing.assert_array_equal(heard, np.concatenate([X, Y[: (2000 - 44) // 2]]))
+
+
+def test_samples_that_look_like_a_chunk_are_samples(tmp_path):
+    data = bytearray(stale("WAV"))
+    data[2044:2052] = b"abcd\x10\0\0\0"
+    path = tmp_path / "a.wav"
+    path.write_bytes(data)
+    assert probe(str(path)).unread == 2 * (len(X) - 1000)
+    heard, _ = read_all(path, ignore_length=True)
+    assert heard.tobytes() == bytes(data[44:])
+
+
+def test_a_size_of_0_before_silence_names_the_way_out(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(np.concatenate([np.zeros(50, np.int16), X]), data_size=0, size=9000))
+    with pytest.raises(AudioError, match=r"holds no samples: .* --ignore-length takes them"):
+        probe(str(path))
+    assert len(read_all(path, ignore_length=True)[0]) == 50 + len(X)
+
+
+def test_what_follows_chunks_is_told(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(X, after=chunk(b"LIST", b"INFO") + b"\x81\x92" * 300))
+    for options in ({}, {"ignore_length": True}):
+        heard, info = read_all(path, **options)
+        np.testing.assert_array_equal(heard, X)
+        assert info.unread == 600
+        assert "no chunks" in info.warnings[-1]
+
+
+def test_rifx(tmp_path):
+    file = io.BytesIO()
+    sf.write(file, X, 48_000, "PCM_16", format="WAV", endian="BIG")
+    data = bytearray(file.getvalue())
+    path = tmp_path / "a.wav"
+    path.write_bytes(data)
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, X)
+    assert info.warnings == ()
+    path.write_bytes(data[:-1000])
+    with pytest.raises(AudioError, match="promises 4801 frames, 4301"):
+        read_all(path)
+    at = data.index(b"data") + 4
+    data[at : at + 4] = struct.pack(">I", 2000)
+    path.write_bytes(data)
+    assert probe(str(path)).unread == 2 * (len(X) - 1000)
+    np.testing.assert_array_equal(read_all(path, ignore_length=True)[0], X)
