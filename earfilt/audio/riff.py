@@ -341,7 +341,7 @@ def _header(source: Source, odd: int, order: Order) -> bytes:
     if not odd:
         return source.read(8)
     first = source.read(8)
-    return first[1:] + source.read(1) if _is_padded(source, first, order) else first
+    return first[1:] + source.read(1) if len(first) == 8 and _is_padded(source, first, order) else first
 
 
 def _is_padded(source: Source, first: bytes, order: Order) -> bool:

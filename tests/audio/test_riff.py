@@ -108,7 +108,7 @@ def test_a_big_file_cut_short_is_not_taken_for_a_stream(wav):
         ({22: struct.pack("<H", 0)}, "0 channels"),
         ({24: struct.pack("<I", 0)}, "0 Hz"),
         ({24: struct.pack("<I", 0xFFFFFFFF)}, "4294967295 Hz"),
-        ({12: b"fmx "}, "before its fmt chunk"),
+        ({12: b"fmx "}, "no fmt chunk"),
         ({36: b"datx"}, "no data chunk"),
     ],
 )
