@@ -34,6 +34,8 @@ class Options:
         Carry chunks, tags and pictures over.
     repair : bool
         Read NaN and infinity as 0, and take of a source cut short what is there; both are counted.
+    ignore_length : bool
+        Read the samples that lie behind the stated end of a file, too.
     tail : 'cut' or 'keep'
         keep: the output is longer by the order of a causal filter.
     full_scale_spl : float, optional
@@ -55,6 +57,7 @@ class Options:
     device: str = "cpu"
     metadata: bool = True
     repair: bool = False
+    ignore_length: bool = False
     tail: Literal["cut", "keep"] = "cut"
     full_scale_spl: float | None = None
     full_scale: Literal["peak", "rms"] = "rms"

@@ -59,9 +59,18 @@ def check(job: FileJob) -> audio.AudioInfo | None:
     streams = audio.check_destination(job.source, job.destination, exists=options.exists, in_place=options.in_place)
     if _replaces(job, streams):
         _check_in_place(job)
-    if audio.is_stream(job.source):
-        return None
-    info = audio.probe(job.source)
+    return None if audio.is_stream(job.source) else foresee(job)
+
+
+def foresee(job: FileJob) -> audio.AudioInfo:
+    """What can be known of a file's filtering from its header; its destination may be missing still.
+
+    Raises
+    ------
+    UsageError, AudioError
+        As `check`, of the source and of what its output will be.
+    """
+    info = audio.probe(job.source, ignore_length=job.options.ignore_length)
     _plan(job, info)
     return info
 
@@ -119,7 +128,9 @@ def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = N
     if _replaces(job, streams):
         again = options.exists == "force"
         record = inplace.Record(job.destination, recipe_of(job.spec, options), job.run, again=again)
-    with audio.open_reader(job.source, repair=options.repair, spool=twice, spool_dir=directory) as reader:
+    with audio.open_reader(
+        job.source, repair=options.repair, ignore_length=options.ignore_length, spool=twice, spool_dir=directory
+    ) as reader:
         try:
             row = _Run(job, reader, threads, progress, record).row()
         except inplace.AlreadyFiltered as found:
@@ -143,6 +154,7 @@ def _left(job: FileJob, found: inplace.AlreadyFiltered) -> Row:
 def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, list[str]]:
     if info.missing and not job.options.repair:
         raise AudioError(short_message(info))
+    _refuse_loss(job, info)
     return plan_target(
         info,
         _suffix(job.source),
@@ -152,6 +164,12 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
         unclipped=job.options.clip == "float",
         tail=tail,
     )
+
+
+def _refuse_loss(job: FileJob, info: audio.AudioInfo) -> None:
+    """A file that is replaced must not lose what was not read of it."""
+    if info.unread and job.options.in_place:
+        raise AudioError(f"{info.name} is not replaced, since it would lose samples: {info.warnings[-1]}")
 
 
 def _suffix(path: str) -> str:
@@ -215,6 +233,7 @@ class _Run:
                 raise AudioError(f"{info.name}: {_clip_message(levels, self._fitting(levels))}")
             if not self.target.sample.bits and not (levels.peak_out <= np.finfo(self.target.sample.dtype).max).all():
                 raise AudioError(f"{info.name}: the output goes beyond what {self.target.subtype} can hold; use a lower --gain")
+            _refuse_loss(self.job, self.reader.info)
             # A pipe tells the chunks behind its samples at its end.
             late = self.reader.info.metadata.after if options.metadata and not self.reader.rewindable else ()
             late, false = stale.true_chunks(late)

@@ -223,11 +223,15 @@ def choose_container(source: str, source_suffix: str, suffix: str, fmt: str | No
         return source if named == "WAV" and source == "WAVEX" else named
     if not suffix:
         return source if source == "WAVEX" else "WAV"
-    if suffix == source_suffix or (source in CONTAINERS and suffix in CONTAINERS[source].suffixes):
+    known = CONTAINERS.get(source)
+    if known is not None and (suffix in known.suffixes or (suffix == source_suffix and SUBTYPES[known.subtypes[0]].lossless)):
         return source
+    # What is read only, or lossy, under a name that asks for another container (NIST SPHERE and MP3 called .wav) becomes that.
     for container in _CONTAINERS:
         if suffix in container.suffixes:
             return container.name
+    if suffix == source_suffix:
+        return source
     raise UsageError(f"extension '{printable(suffix)}' names no audio container; add --format, e.g. --format wav")
 
 
@@ -243,7 +247,7 @@ def choose_subtype(source: str, container: Container) -> str:
     known = SUBTYPES.get(source)
     if not lossless:
         raise UsageError(f"{container.name} is lossy, which is written on request only: add "
-                         f"--subtype {' or '.join(container.subtypes)}, or name the output .flac or .wav")  # fmt: skip
+                         f"--subtype {' or '.join(container.subtypes)}, or --format wav or flac")  # fmt: skip
     if known is not None and known.lossless:
         if source in container.subtypes:
             return source

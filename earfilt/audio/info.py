@@ -65,6 +65,8 @@ class AudioInfo:
     metadata : Metadata
     warnings : tuple of str
         What the user should know of the file.
+    unread : int
+        Bytes behind the stated end of the samples that look like more of them and are not read.
     """
 
     name: str
@@ -79,6 +81,7 @@ class AudioInfo:
     extensible: Extensible | None = None
     metadata: Metadata = field(default_factory=Metadata, repr=False)
     warnings: tuple[str, ...] = ()
+    unread: int = 0
     speakers: tuple[int, ...] = ()
     apple: bytes = field(default=b"", repr=False)
 

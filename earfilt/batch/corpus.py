@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from earfilt import audio, inplace
+from earfilt import audio, inplace, process
 from earfilt.audio.destination import sweep
 from earfilt.batch import executors
 from earfilt.batch import plan as planning
 from earfilt.batch.plan import Plan, Rules
 from earfilt.batch.run import Outcome, Runner, Task, Unit
 from earfilt.batch.search import Bad, Found
-from earfilt.errors import AudioError, UsageError, printable
+from earfilt.errors import AudioError, EarfiltError, UsageError, printable
 from earfilt.filterspec import FilterSpec
 from earfilt.job import new_run
 from earfilt.manifest import Entry, Ledger, Stamp, open_manifest, read_ledger, stamp
@@ -207,6 +207,18 @@ def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
     finally:
         for directory in plan.directories():
             sweep(directory)  # what killed workers left, of this run or an earlier one
+
+
+def foresee(batch: Batch, plan: Plan) -> Iterator[tuple[Found, str | None]]:
+    """The files to filter, each with the reason for which it will fail where its header tells one; the sources are opened."""
+    make = _Units(batch, plan, absolute=False)
+    for file in plan.files:
+        try:
+            process.foresee(make(file).job)
+        except EarfiltError as error:
+            yield file, str(error)
+        else:
+            yield file, None
 
 
 def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:

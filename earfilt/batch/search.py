@@ -4,7 +4,6 @@ import codecs
 import fnmatch
 import glob
 import os
-import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,11 +11,9 @@ from dataclasses import dataclass
 
 from earfilt.audio.destination import is_temporary
 from earfilt.audio.formats import SUFFIXES
+from earfilt.audio.sniff import is_sound
 from earfilt.errors import UsageError, printable
 from earfilt.manifest import is_manifest
-
-_HEAD = re.compile(rb"(RIFF|RIFX|RF64|BW64)....WAVE|FORM....AIF[FC]|fLaC|caff|riff\x2e\x91\xcf\x11|\.snd", re.DOTALL)
-
 
 _ANY_DEPTH = "**"
 
@@ -101,8 +98,9 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
 class Search:
     """Finds sound files, in the order of their names; counts what it passes over.
 
-    Directories are searched for names with an audio extension and for files whose first bytes are those of an audio container; files
-    that are named one by one are taken as they are. Links are followed, but not those to a directory above them.
+    Directories are searched for names with an audio extension and for files whose first bytes are those of sound. Sound that cannot be
+    decoded is found, too, so that it fails and is not passed over. Files that are named one by one are taken as they are. Links are
+    followed, but not those to a directory above them.
 
     Attributes
     ----------
@@ -265,7 +263,7 @@ class Search:
                 self._refuse(path, name, f"cannot read {printable(path)}: {error.strerror or error}")
             return
         # macOS leaves the companions of files on foreign disks as ._NAME, extension included.
-        if not last.startswith("._") and (_suffix(name) in SUFFIXES or _sounds(path, status)):
+        if not last.startswith("._") and (_suffix(name) in SUFFIXES or (stat.S_ISREG(status.st_mode) and is_sound(path))):
             yield from self._regular(base, name, status)
         else:
             self.passed_over += 1
@@ -339,17 +337,6 @@ def _without_detours(path: str) -> str:
         head, tail = os.path.split(path.rstrip(os.sep))
         return os.path.join(os.path.realpath(head), tail) if tail != os.pardir else os.path.realpath(path)
     return os.sep.join(names)
-
-
-def _sounds(path: str, status: os.stat_result) -> bool:
-    """Whether a file without an audio extension begins like audio."""
-    if not stat.S_ISREG(status.st_mode) or status.st_size < 16:
-        return False
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return _HEAD.match(file.read(16)) is not None
-    except OSError:
-        return False
 
 
 def read_list(target: str, *, nul: bool = False) -> list[str]:

@@ -64,6 +64,9 @@ def apply(
     metadata: Annotated[bool, typer.Option("--metadata/--no-metadata", help="Carry chunks, tags and pictures over.")] = True,
     tail: Annotated[Tail, typer.Option("--tail", help="keep: the output is longer by the order of a causal filter.")] = Tail.cut,
     repair: Annotated[bool, typer.Option("--repair", help="Go on with NaN and Inf (as 0) and with a source cut short.")] = False,
+    ignore_length: Annotated[
+        bool, typer.Option("--ignore-length", help="Read samples behind the stated end of a file too, and recordings joined to it.")
+    ] = False,
     gain: Annotated[float, typer.Option("--gain", metavar="DB", help="Gain beside the filter.")] = 0.0,
     clip: Annotated[
         Clip | None,
@@ -140,6 +143,7 @@ def apply(
         device=device,
         metadata=metadata,
         repair=repair,
+        ignore_length=ignore_length,
         tail=tail.value,
         full_scale_spl=full_scale_spl,
         full_scale=(full_scale or FullScale.rms).value,

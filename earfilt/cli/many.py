@@ -29,7 +29,7 @@ Include = Annotated[list[str] | None, _many("--include", metavar="GLOB", help="O
 Exclude = Annotated[list[str] | None, _many("--exclude", metavar="GLOB", help="No files or directories like this; repeatable.")]
 Resume = Annotated[bool, _many("--resume", help="Do what is missing, what changed, and what was made with another filter.")]
 Jobs = Annotated[int | None, _many("-j", "--jobs", metavar="N", help="Files in work at once (default: the cores).")]
-DryRun = Annotated[bool, _many("--dry-run", help="Print the plan and stop.")]
+DryRun = Annotated[bool, _many("--dry-run", help="Print the plan, with what will fail, and stop.")]
 FailFast = Annotated[bool, _many("--fail-fast", help="Stop at the first file that fails.")]
 Report = Annotated[str | None, _many("--report", metavar="FILE|-", help="A row for each file, as JSON lines.")]
 Shard = Annotated[str | None, _many("--shard", metavar="I/N", help="Only the I-th of N parts of the files, I from 1; for job arrays.")]
@@ -92,7 +92,7 @@ def apply_many(
     plan = prepare(batch, inputs, output, listed=listed)
     _check_files(batch, plan, files_from=files_from, report=report)
     if dry_run:
-        return _print_plan(plan)
+        return _print_plan(batch, plan)
     if report is not None and os.path.dirname(os.path.abspath(report)) == os.path.abspath(plan.root):
         os.makedirs(plan.root, exist_ok=True)  # where the outputs will be, a report may be too
     totals = Totals(passed_over=plan.passed_over)
@@ -144,16 +144,23 @@ def print_job(job: "FileJob") -> int:
     return 0
 
 
-def _print_plan(plan: "Plan") -> int:
-    for file in plan.files:
-        print("filter", printable(file.source), printable(plan.destination(file)), sep="\t")
+def _print_plan(batch: "Batch", plan: "Plan") -> int:
+    from earfilt.batch.corpus import foresee
+
+    failing = [(bad.source, bad.reason) for bad in plan.bad]
+    for file, reason in foresee(batch, plan):
+        if reason is None:
+            print("filter", printable(file.source), printable(plan.destination(file)), sep="\t")
+        else:
+            failing.append((file.source, reason))
     for file in plan.skipped:
         print("skip", printable(file.source), printable(plan.destination(file)), sep="\t")
-    for bad in plan.bad:
-        print("fail", printable(bad.source), bad.reason, sep="\t")
-    counts = f"{len(plan.files):,} to filter, {len(plan.skipped):,} to skip, {len(plan.bad):,} that fail, {plan.passed_over:,} passed over"
+    for source, reason in failing:
+        print("fail", printable(source), printable(reason), sep="\t")
+    to_filter = len(plan.files) + len(plan.bad) - len(failing)
+    counts = f"{to_filter:,} to filter, {len(plan.skipped):,} to skip, {len(failing):,} that fail, {plan.passed_over:,} passed over"
     print(counts, file=sys.stderr)
-    return 1 if plan.bad else 0
+    return 1 if failing else 0
 
 
 def _print_totals(totals: Totals, seconds: float) -> None:

@@ -35,6 +35,12 @@ def test_the_same_extension_keeps_what_the_content_is():
     assert formats.choose_container("FLAC", ".flac", "", None) == "WAV"
 
 
+@pytest.mark.parametrize("source", ["NIST", "MP3", "OGG", "VOC"])
+def test_what_cannot_be_kept_becomes_what_its_name_says(source):
+    assert formats.choose_container(source, ".WAV", ".wav", None) == "WAV"
+    assert formats.choose_container(source, ".flac", ".flac", None) == "FLAC"
+
+
 def test_format_wins_over_the_extension():
     assert formats.choose_container("WAV", ".wav", ".wav", "flac") == "FLAC"
     assert formats.choose_container("WAVEX", ".wav", ".flac", "wav") == "WAVEX"

@@ -543,3 +543,30 @@ def test_a_corpus_of_another_default_is_not_gone_on_with(
     assert apply(*again, "-q", "--report", tmp_path / "report", ear=("-f", "headphone", "--order", "512")) == 0
     assert [row["status"] for row in rows(tmp_path / "report")] == ["skipped", "ok"]
     recipe_cache.cache_clear()
+def test_a_dry_run_foretells_what_headers_tell(tree: Tree, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tree("a.wav", "cut.wav")
+    (root / "cut.wav").write_bytes((root / "cut.wav").read_bytes()[:500])
+    sf.write(root / "b.mp3", np.full(9000, 0.1), 48_000, "MPEG_LAYER_III", format="MP3")
+    (root / "memo.m4a").write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0")
+    assert apply(root, tmp_path / "out", "--dry-run") == 1
+    told = capsys.readouterr()
+    lines = {line.split("\t")[1].rpartition("/")[2]: line.split("\t") for line in told.out.splitlines()}
+    assert {name: line[0] for name, line in lines.items()} == {"a.wav": "filter", "b.mp3": "fail", "cut.wav": "fail", "memo.m4a": "fail"}
+    assert "lossy" in lines["b.mp3"][2]
+    assert "--format wav" in lines["b.mp3"][2]
+    assert "cut short" in lines["cut.wav"][2]
+    assert "ffmpeg" in lines["memo.m4a"][2]
+    assert "1 to filter, 0 to skip, 3 that fail" in told.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_recordings_called_like_another_format_come_through(tmp_path: Path) -> None:
+    root = tmp_path / "timit" / "DR1"
+    root.mkdir(parents=True)
+    samples = np.random.default_rng(0).integers(-9000, 9000, 4800).astype(np.int16)
+    sf.write(root / "SA1.WAV", samples, 16_000, "PCM_16", format="NIST")
+    sf.write(root / "m.wav", samples, 16_000, "MPEG_LAYER_III", format="MP3")
+    np.save(tmp_path / "one.npy", np.ones(1))
+    assert apply(tmp_path / "timit", tmp_path / "out", ear=("-f", str(tmp_path / "one.npy"))) == 0
+    assert sf.info(tmp_path / "out" / "DR1" / "m.wav").format == "WAV"
+    np.testing.assert_array_equal(sf.read(tmp_path / "out" / "DR1" / "SA1.WAV", dtype="int16")[0], samples)

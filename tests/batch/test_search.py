@@ -5,10 +5,13 @@ import glob
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile as sf
 
+from earfilt.audio import probe
 from earfilt.batch.search import Search, Selection, read_list
-from earfilt.errors import UsageError
+from earfilt.errors import AudioError, UsageError
 from tests.batch.conftest import Tree
 from tests.batch.trees import write_tone
 
@@ -32,6 +35,56 @@ def test_a_directory_is_mirrored_and_other_files_are_passed_over(tree: Tree) -> 
 def test_content_decides_where_the_name_says_nothing(tree: Tree) -> None:
     root = tree("recording.dat", "take1")
     assert names(root) == ["recording.dat", "take1"]
+
+
+FOREIGN = {
+    "memo.m4a": b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0\0\0\0\x08mdat",
+    "memo": b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0\0\0\0\x08mdat",
+    "a.ape": b"MAC \x96\x0f\0\0" + bytes(60),
+    "a.wv": b"wvpk" + bytes(60),
+    "a.bin": b"wvpk" + bytes(60),
+    "a.dsf": b"DSD \x1c\0\0\0" + bytes(60),
+    "a.dff": b"FRM8" + bytes(8) + b"DSD " + bytes(60),
+    "a.tta": b"TTA1" + bytes(60),
+    "a.amr": b"#!AMR\n" + bytes(60),
+    "a.wma": bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + bytes(60),
+    "a.mka": b"\x1aE\xdf\xa3" + bytes(60),
+    "a.webm": b"\x1aE\xdf\xa3" + bytes(60) + b"\x86\x86A_OPUS",
+    "a.aac": b"\xff\xf1\x50\x80\x01\x1f\xfc\0" * 20,
+    "unknown.m4a": b"\1\2\3" * 20,
+    "tagged.ape": b"ID3\4\0\0\0\0\0\x10" + bytes(16) + b"MAC " + bytes(60),
+}
+NO_SOUND = {
+    "notes.ape": b"a text about monkeys\n" * 5,
+    "tree.dts": b"/dts-v1/;\n" * 10,
+    "film.webm": b"\x1aE\xdf\xa3" + bytes(60) + b"\x86\x85V_VP8\x86\x86A_OPUS",
+    "film.mp4": b"\0\0\0\x18ftypisom\0\0\0\0isomisom\0\0\0\x28moov\0\0\0\x20hdlr\0\0\0\0\0\0\0\0vide" + bytes(12),
+    "picture.png": b"\x89PNG\r\n\x1a\n" + bytes(60),
+}
+
+
+def test_sound_that_cannot_be_decoded_is_found_and_other_files_are_not(tmp_path: Path) -> None:
+    for name, content in (FOREIGN | NO_SOUND).items():
+        (tmp_path / name).write_bytes(content)
+    search = Search(Selection())
+    assert [file.name for file in search.inputs([str(tmp_path)])] == sorted(FOREIGN)
+    assert search.passed_over == len(NO_SOUND)
+
+
+@pytest.mark.parametrize("name", sorted(FOREIGN))
+def test_sound_that_cannot_be_decoded_names_the_way_out(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(FOREIGN[name])
+    with pytest.raises(AudioError, match=r"cannot be decoded here; .*ffmpeg -i INPUT"):
+        probe(str(path))
+
+
+@pytest.mark.parametrize("name", ["take.mp3", "take.ogg", "take.sph", "take.voc"])
+def test_sound_without_an_extension_is_found_by_its_content(name: str, tmp_path: Path) -> None:
+    kind = {"mp3": ("MP3", "MPEG_LAYER_III"), "ogg": ("OGG", "VORBIS"), "sph": ("NIST", "PCM_16"), "voc": ("VOC", "PCM_16")}[name[-3:]]
+    sf.write(tmp_path / name, np.sin(np.arange(9000) / 9), 16_000, kind[1], format=kind[0])
+    (tmp_path / name).rename(tmp_path / "take")
+    assert names(tmp_path) == ["take"]
 
 
 @pytest.mark.parametrize(
