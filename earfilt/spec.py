@@ -21,7 +21,7 @@ from earfilt.curveear import curve_ear
 from earfilt.ear import Ear
 from earfilt.errors import UsageError, printable
 from earfilt.filterspec import FilterSpec, Member, Settings, check, is_path, settings
-from earfilt.fir import Fir
+from earfilt.fir import Fir, rounded
 
 if TYPE_CHECKING:
     from earfilt.tolerance import Design
@@ -118,7 +118,10 @@ def _realise(spec: FilterSpec, fs: float, stamps: _Stamps) -> Fir:
     meta = _meta(spec, chain, designs)
     if len(chain) == 1 and chain[0].kind == "fir":
         meta |= _told(parts[0])
-    meta |= _deviation(taps, _published(made))
+    wanted = _published(made)
+    if wanted is not None:  # no member was read from a file
+        taps = rounded(taps, float(np.ptp(wanted.points_db)))
+    meta |= _deviation(taps, wanted)
     return Fir(taps, float(fs), lookahead, odd_ends, meta)
 
 
