@@ -14,7 +14,7 @@ PACKAGE = Path(earfilt.__file__).parent
 LAYERS = [
     ["errors", "units", "fir", "catalogue", "plainfile", "arrays", "curve", "row"],
     ["interp", "design", "cospoly", "equiripple", "degree", "segments", "fftconv", "kernel", "overlapsave", "device", "pcm"],
-    ["curvefile", "matfile", "firformats"],
+    ["baretable", "curvefile", "matfile", "firformats"],
     ["ear", "ears", "curveear", "firfile", "tolerance", "filterspec", "audio", "job", "wholefile"],
     ["earfilter", "filters", "pipeline"],
     ["spec"],
