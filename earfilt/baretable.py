@@ -115,7 +115,7 @@ def _check_meaning(table: BareTable, where: str) -> None:
             f"{where} holds sound pressure levels ({min(second):g} to {max(second):g} dB), not gains; subtract a reference, "
             "and write a .csv with the header line 'frequency_hz,gain_db'"
         )
-    if 0.0 <= min(second) and max(second) <= _HIGHEST_FACTOR and any(second):
+    if min(second) >= 0.0 and max(second) <= _HIGHEST_FACTOR and any(second):
         raise UsageError(
             f"{where} may hold factors or dB ({min(second):g} to {max(second):g}); write a .csv with the header line 'frequency_hz,gain_db'"
         )

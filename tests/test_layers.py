@@ -13,7 +13,7 @@ PACKAGE = Path(earfilt.__file__).parent
 # From the bottom up; a module may import from its own group or from lower ones.
 LAYERS = [
     ["errors", "units", "fir", "catalogue", "plainfile", "arrays", "curve", "row"],
-    ["interp", "design", "cospoly", "equiripple", "degree", "segments", "fftconv", "kernel", "overlapsave", "device", "pcm"],
+    ["interp", "design", "cospoly", "equiripple", "degree", "segments", "fftconv", "kernel", "roundoff", "overlapsave", "device", "pcm"],
     ["baretable", "curvefile", "matfile", "firformats"],
     ["ear", "ears", "curveear", "firfile", "tolerance", "filterspec", "audio", "job", "wholefile"],
     ["earfilter", "filters", "pipeline"],
