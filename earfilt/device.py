@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from earfilt.fftconv import filter_segments
+from earfilt.overlapsave import Output
 from earfilt.pcm import Samples
 from earfilt.segments import choose_n_fft, hop_of
 
@@ -29,9 +29,11 @@ class DeviceStep:
 
     Attributes
     ----------
-    n_fft, hop, overlap : int
-        As in `OverlapSave`.
+    n_fft, hop, overlap, packed
+        As in `OverlapSave`; nothing is packed.
     """
+
+    packed = False
 
     def __init__(self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, device: str) -> None:
         self.n_fft = choose_n_fft(len(taps))
@@ -46,13 +48,17 @@ class DeviceStep:
         room: Samples = torch.empty(frames, channels, dtype=self._dtype, pin_memory=self._device.type == "cuda").numpy()
         return room
 
-    def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> None:
+    def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> Output:
         """As `OverlapSave.__call__`."""
         with self._stream():
             there = torch.from_numpy(window).to(self._device, non_blocking=True)
-            filtered = filter_segments(there.T.unfold(-1, self.n_fft, self.hop), self._response, self.n_fft, self.hop).T
-            frames = filtered.round() if whole else filtered.contiguous()
-            torch.from_numpy(out).copy_(frames, non_blocking=True)
+            cut = there.T.unfold(-1, self.n_fft, self.hop)
+            filtered = torch.fft.irfft(torch.fft.rfft(cut) * self._response, n=self.n_fft)
+            frames = filtered[..., self.overlap :].flatten(-2).T
+            torch.from_numpy(out).copy_(frames.round() if whole else frames.contiguous(), non_blocking=True)
+            rms = filtered.square().sum((0, 2), dtype=torch.float64).div(self.n_fft).sqrt()
+            dropped = filtered[..., : self.overlap].abs().amax() if self.overlap else 0.0
+            return Output(rms.cpu().numpy(), float(dropped))
 
     @contextmanager
     def _stream(self) -> Iterator[None]:

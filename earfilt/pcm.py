@@ -60,7 +60,8 @@ class Levels:
     """What a file's samples came to, before and after the filter; arrays are (channels,), full scale is 1.0.
 
     ``peak_out`` and ``rms_out`` are of the rounded samples before clipping, ``clipped`` counts the samples that were, and
-    ``repaired`` the NaN and infinite input samples that were replaced by zeros.
+    ``repaired`` the NaN and infinite input samples that were replaced by zeros. ``precision`` is float32, float64, or float32+float64
+    where parts needed the second.
     """
 
     frames_in: int
@@ -71,6 +72,7 @@ class Levels:
     rms_out: npt.NDArray[np.float64]
     clipped: npt.NDArray[np.int64]
     repaired: int = 0
+    precision: str = "float64"
 
 
 @dataclass
@@ -157,13 +159,14 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     Raises
     ------
     AudioError
-        If a value is infinite or NaN.
+        If a value is infinite or NaN, or beyond what the target can hold.
     """
     levels = Tally(y.shape[1])
     levels.weigh(y)
     levels.see(y)
-    if not np.isfinite(levels.peak).all():
-        raise AudioError(f"the filtered samples are beyond what {y.dtype} can hold; lower the gain, or compute in float64")
+    holder = y.dtype if target.is_integer else np.dtype(target.dtype)
+    if not (levels.peak <= np.finfo(holder).max).all():
+        raise AudioError(f"the filtered samples are beyond what {holder} can hold; lower the gain, or compute in float64")
     lowest, highest = -target.codes, _highest(target, y.dtype)
     if target.is_integer and (levels.low.min() < lowest or levels.high.max() > highest):
         levels.clipped = np.count_nonzero((y < lowest) | (y > highest), axis=0)

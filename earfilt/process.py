@@ -193,7 +193,7 @@ class _Run:
         if self.tail and self.fir.lookahead:
             raise UsageError("--tail keep needs a causal filter, this one looks ahead: add --phase minimum")
         self.target, self.warnings = _plan(job, self.info, self.tail) if self.tail else planned
-        self.precision: Literal["float32", "float64"] = _precision(self.options.precision, self.info, self.target)
+        self.precision: Literal["auto", "float32", "float64"] = _precision(self.options.precision, self.info, self.target)
         self.device = resolve_device(self.options.device)
         self.threads, self.gain_db, self.rescaled_db = threads, self.options.gain_db, 0.0
 
@@ -322,7 +322,7 @@ class _Run:
         row.gain_db, row.rescaled_db = round(self.gain_db, 6), round(self.rescaled_db, 6)
         row.dithered = self.options.dither and bool(target.sample.bits)
         row.repaired, row.missing_frames = levels.repaired, info.missing
-        row.device, row.precision = self.device, self.precision
+        row.device, row.precision = self.device, levels.precision
         row.warnings = [*info.warnings, *self.warnings, *_repairs(row, info), *facts.warnings(fir), *noise_floor_advice(levels, target)]
         return row
 
@@ -356,12 +356,13 @@ def _format(dtype: str, bits: int) -> "SampleFormat":
     return SampleFormat(dtype, bits)  # type: ignore[arg-type]
 
 
-def _precision(asked: str, info: audio.AudioInfo, target: Target) -> Literal["float32", "float64"]:
-    if asked != "auto":
-        return "float64" if asked == "float64" else "float32"
+def _precision(
+    asked: Literal["auto", "float32", "float64"], info: audio.AudioInfo, target: Target
+) -> Literal["auto", "float32", "float64"]:
+    """Wide samples are beyond float32 whatever they hold; of others the engine decides."""
     sample = target.sample
     wide = max(info.bits, sample.bits) > 16 or "float64" in (info.dtype, sample.dtype)
-    return "float64" if wide else "float32"
+    return "float64" if asked == "auto" and wide else asked
 
 
 def _full_scale(target: Target, dither: bool) -> float:

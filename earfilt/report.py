@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from earfilt.errors import printable
-from earfilt.facts import deviation_words, joined
+from earfilt.facts import deviation_words, file_words, joined
 
 if TYPE_CHECKING:
     from earfilt.row import Row
@@ -29,6 +29,7 @@ def summary(row: "Row") -> str:
         return f"{row.status}: {printable(row.source)}: {printable(row.error or '')}"
     said = {
         "filter": _filter(row),
+        **{f"file {i}": text for i, text in enumerate(file_words(row.parameters), 1)},
         "deviation": deviation_words(row.parameters),
         "audio": f"{row.fs:g} Hz, {_counted(row.channels or 0, 'channel')}, {row.frames} frames ({duration(audio_seconds(row))})",
         "written as": f"{row.format} {row.subtype}, computed in {row.precision} on {row.device}",

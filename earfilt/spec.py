@@ -21,7 +21,7 @@ from earfilt.curveear import curve_ear
 from earfilt.ear import Ear
 from earfilt.errors import UsageError, printable
 from earfilt.filterspec import FilterSpec, Member, Settings, check, parse_command, settings
-from earfilt.fir import Fir
+from earfilt.fir import Fir, rounded
 from earfilt.plainfile import SmallFile
 
 if TYPE_CHECKING:
@@ -111,10 +111,13 @@ def _realise(spec: FilterSpec, fs: float) -> Fir:
     for part in parts[1:]:
         taps = _convolved(taps, part.taps)
     lookahead, odd_ends = sum(part.lookahead for part in parts), any(part.odd_ends for part in parts)
-    meta = _meta(spec, chain, designs)
+    meta = _meta(spec, chain, designs) | {"files": _files(chain, parts, made) or None}
     if len(chain) == 1 and chain[0].kind == "fir":
         meta |= _told(parts[0])
-    meta |= _deviation(taps, _published(made))
+    wanted = _published(made)
+    if wanted is not None:  # no member was read from a file
+        taps = rounded(taps, float(np.ptp(wanted.points_db)))
+    meta |= _deviation(taps, wanted)
     return Fir(taps, float(fs), lookahead, odd_ends, meta)
 
 
@@ -213,6 +216,17 @@ def _meta(spec: FilterSpec, chain: list[Member], designs: "list[Design]") -> dic
             "missed_points_hz": sorted({f for design in designs for f in design.missed_points_hz}),
         }
     return meta
+
+
+def _files(chain: list[Member], parts: list[Fir], made: tuple[Ear | None, ...]) -> list[dict[str, Any]]:
+    """What each curve and FIR file of a chain was understood as."""
+    curves = {i: ear for i, ear in enumerate(made) if ear is not None and chain[i].kind == "curve"}
+    firs = {i: parts[i] for i, ear in enumerate(made) if ear is None}
+    found: dict[int, dict[str, Any]] = {i: {"kind": "fir", "numtaps": fir.numtaps, "latency": fir.lookahead} for i, fir in firs.items()}
+    for i, ear in curves.items():
+        found[i] = {"kind": "curve", "points": len(ear.freqs), "hz": [float(ear.freqs[0]), float(ear.freqs[-1])]}
+        found[i]["gain_db"] = [float(ear.numbers.min()), float(ear.numbers.max())]
+    return [{"name": chain[i].name, **found[i]} for i in sorted(found) if isinstance(chain[i].source, Path)]
 
 
 def _told(fir: Fir) -> dict[str, Any]:

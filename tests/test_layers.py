@@ -13,8 +13,8 @@ PACKAGE = Path(earfilt.__file__).parent
 # From the bottom up; a module may import from its own group or from lower ones.
 LAYERS = [
     ["errors", "units", "fir", "catalogue", "plainfile", "arrays", "curve", "row", "stopsignals", "manifest"],
-    ["interp", "design", "cospoly", "equiripple", "degree", "segments", "fftconv", "kernel", "overlapsave", "device", "pcm"],
-    ["curvefile", "matfile", "firformats"],
+    ["interp", "design", "cospoly", "equiripple", "degree", "segments", "fftconv", "kernel", "roundoff", "overlapsave", "device", "pcm"],
+    ["baretable", "curvefile", "matfile", "firformats"],
     ["ear", "ears", "curveear", "firfile", "tolerance", "filterspec", "audio", "job", "wholefile", "recipe", "inplace"],
     ["earfilter", "filters", "pipeline"],
     ["spec"],

@@ -39,7 +39,13 @@ def apply(
         return block
 
     levels = pipeline.run(
-        read, written.append, fir, source=source, target=target, channels=x.shape[1], settings=Settings(**settings)  # type: ignore[arg-type]
+        read,
+        written.append,
+        fir,
+        source=source,
+        target=target,
+        channels=x.shape[1],
+        settings=Settings(**settings),  # type: ignore[arg-type]
     )
     return np.concatenate(written), levels
 

@@ -89,5 +89,5 @@ def _summary(path: str, fir: "Fir") -> str:
     fs = fir.fs or 0.0
     latency = f"latency {fir.lookahead} samples ({1e3 * fir.lookahead / fs:.3g} ms)"
     words = [f"{fir.numtaps} taps at {fs:.12g} Hz", latency, facts.design_words(fir), facts.deviation_words(fir.meta)]
-    lines = [f"{printable(path)}: {', '.join(word for word in words if word)}"]
+    lines = [f"{printable(path)}: {', '.join(word for word in words if word)}", *facts.file_words(fir.meta)]
     return "\n".join(lines + [f"warning: {text}" for text in facts.warnings(fir)])

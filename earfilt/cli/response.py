@@ -170,6 +170,7 @@ class _Curves:
         from earfilt import facts
 
         lines = [", ".join(filter(None, (facts.design_words(fir), facts.deviation_words(fir.meta)))) for fir in self._firs]
+        lines += [text for fir in self._firs for text in facts.file_words(fir.meta)]
         lines += [f"warning: {text}" for fir in self._firs for text in facts.warnings(fir)]
         pairs = list(zip(self._specs, self._firs, strict=True))
         return lines + [_difference(measurement, spec.name, fir) for measurement in self._measurements for spec, fir in pairs]
