@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from earfilt.arrays import Floats
-from earfilt.chains.request import FilterSpec, Member, Settings, check, is_path, settings
+from earfilt.chains.request import FilterSpec, Member, Settings, check, parse_command, settings
 from earfilt.ears import catalogue, curve
 from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.ear import Ear
 from earfilt.ears.kinds import documented
 from earfilt.ears.kinds.measured import curve_ear
 from earfilt.errors import UsageError, printable
+from earfilt.storage.reading import SmallFile
 from earfilt.synthesis.deviation import deviation
-from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.fir import Fir, rounded
 
 if TYPE_CHECKING:
     from earfilt.synthesis.tolerance import Design
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 __all__ = ["FilterSpec", "check", "published", "realise"]
 
 
-def _headphone(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
+def _headphone(ear: catalogue.Ear | SmallFile, fs: float, options: Settings) -> Ear:
     return documented.headphone(fs, options["order"], options["phase"])
 
 
-def _middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
+def _middle_ear(ear: catalogue.Ear | SmallFile, fs: float, options: Settings) -> Ear:
     assert isinstance(ear, catalogue.Ear)
     return documented.middle_ear(
         fs,
@@ -46,7 +47,7 @@ def _middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
     )
 
 
-def _outer_middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
+def _outer_middle_ear(ear: catalogue.Ear | SmallFile, fs: float, options: Settings) -> Ear:
     assert isinstance(ear, catalogue.Ear)
     return documented.outer_middle_ear(
         fs,
@@ -59,7 +60,7 @@ def _outer_middle_ear(ear: catalogue.Ear | Path, fs: float, options: Settings) -
     )
 
 
-def _curve(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
+def _curve(ear: catalogue.Ear | SmallFile, fs: float, options: Settings) -> Ear:
     if isinstance(ear, catalogue.Ear):
         table = catalogue.table(ear.tables[0])
         freqs, gain_db = table.frequencies, table.columns["gain_db"]
@@ -73,13 +74,13 @@ def _curve(ear: catalogue.Ear | Path, fs: float, options: Settings) -> Ear:
     )
 
 
-_BUILD: Mapping[str, Callable[[catalogue.Ear | Path, float, Settings], Ear]] = {
+_BUILD: Mapping[str, Callable[[catalogue.Ear | SmallFile, float, Settings], Ear]] = {
     "headphone": _headphone,
     "middle-ear": _middle_ear,
     "outer-middle-ear": _outer_middle_ear,
     "curve": _curve,
 }
-_Stamps = tuple[tuple[int, int], ...]
+_SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 _lock = threading.Lock()
 
 
@@ -91,15 +92,16 @@ def realise(spec: FilterSpec, fs: float) -> Fir:
     UsageError
         As ``check``, and where the filter cannot be made for this rate.
     """
+    spec = spec.with_contents()
     with _lock:  # one design for each rate, however many workers ask
-        return _realise(spec, fs, _file_stamps(spec))
+        return _realise(spec, fs)
 
 
 def published(spec: FilterSpec, fs: float) -> PublishedCurve | None:
     """The published points and aimed curve of a filter or chain; None where a member is a FIR,
     which has none.
     """
-    return _published(_ears(spec, fs, _file_stamps(spec)))
+    return _published(_ears(spec.with_contents(), fs))
 
 
 def _published(made: tuple[Ear | None, ...]) -> PublishedCurve | None:
@@ -107,18 +109,8 @@ def _published(made: tuple[Ear | None, ...]) -> PublishedCurve | None:
     return curve.product(found) if len(found) == len(made) else None
 
 
-def _file_stamps(spec: FilterSpec) -> _Stamps:
-    """What changes when a curve or FIR file is written anew."""
-    pieces = [
-        piece
-        for piece in (spec.name, *spec.name.split("+"))
-        if is_path(piece) and os.path.exists(piece)
-    ]
-    return tuple((status.st_mtime_ns, status.st_size) for status in map(os.stat, pieces))
-
-
 @lru_cache(maxsize=64)
-def _ears(spec: FilterSpec, fs: float, stamps: _Stamps) -> tuple[Ear | None, ...]:
+def _ears(spec: FilterSpec, fs: float) -> tuple[Ear | None, ...]:
     """The ear of each member; None for a FIR."""
     return tuple(
         None
@@ -129,8 +121,8 @@ def _ears(spec: FilterSpec, fs: float, stamps: _Stamps) -> tuple[Ear | None, ...
 
 
 @lru_cache(maxsize=64)
-def _realise(spec: FilterSpec, fs: float, stamps: _Stamps) -> Fir:
-    chain, made = check(spec), _ears(spec, fs, stamps)
+def _realise(spec: FilterSpec, fs: float) -> Fir:
+    chain, made = check(spec), _ears(spec, fs)
     parts, designs = _parts(spec, fs, chain, made)
     taps = parts[0].taps
     for part in parts[1:]:
@@ -139,10 +131,13 @@ def _realise(spec: FilterSpec, fs: float, stamps: _Stamps) -> Fir:
         sum(part.lookahead for part in parts),
         any(part.odd_ends for part in parts),
     )
-    meta = _meta(spec, chain, designs)
+    meta = _meta(spec, chain, designs) | {"files": _files(chain, parts, made) or None}
     if len(chain) == 1 and chain[0].kind == "fir":
         meta |= _told(parts[0])
-    meta |= _deviation(taps, _published(made))
+    wanted = _published(made)
+    if wanted is not None:  # no member was read from a file
+        taps = rounded(taps, float(np.ptp(wanted.points_db)))
+    meta |= _deviation(taps, wanted)
     return Fir(taps, float(fs), lookahead, odd_ends, meta)
 
 
@@ -181,32 +176,47 @@ def _read(member: Member, spec: FilterSpec, fs: float) -> Fir:
     """The FIR of a file, if it was made for this rate."""
     from earfilt.files import firs  # and all that writes files
 
-    fir = firs.read_fir(member.name, latency=spec.latency)
+    assert isinstance(member.source, SmallFile)
+    fir = firs.read_fir(member.source, latency=spec.latency)
     if fir.fs is not None and fir.fs != fs:
         raise UsageError(_other_rate(member.name, fir, fs))
     return fir
 
 
 def _other_rate(name: str, fir: Fir, fs: float) -> str:
-    """Refusal of a FIR made for another rate, with the command that makes the right one."""
+    """Refusal of a FIR made for another rate, with the command that makes the right one, where that
+    is known for sure.
+    """
+    refusal = f"{printable(name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is asked for"
     path = Path(name)
-    out = shlex.quote(f"{path.stem}-{fs:.12g}{path.suffix}")
-    remedy = f"earfilt design -f {_made_of(fir)} --fs {fs:.12g} -o {out}"
+    out = f"{path.stem}-{fs:.12g}{path.suffix}"
+    spec = _made_of(fir)
+    if spec is None or os.path.lexists(out) or not out.isprintable():
+        return (
+            f"{refusal}; a FIR goes with one rate: use one that was made, or resampled, "
+            f"for {fs:.12g} Hz"
+        )
     return (
-        f"{printable(name)} was made for {fir.fs:.12g} Hz, the audio has {fs:.12g} Hz; "
-        f"'{printable(remedy)}' makes the right one"
+        f"{refusal}; this makes the right one: earfilt design -f {_command(spec)} --fs "
+        f"{fs:.12g} -o {shlex.quote(out)}"
     )
 
 
-def _made_of(fir: Fir) -> str:
-    """The filter and options that a FIR file says it was made of, quoted anew since a file may say
-    anything.
+def _made_of(fir: Fir) -> FilterSpec | None:
+    """The filter that a FIR file says it was made of, if that filter has these very taps: a file
+    may say anything.
     """
-    said = fir.meta.get("command") or fir.meta.get("filter")
+    spec = parse_command(str(fir.meta.get("command", "")))
+    if spec is None or fir.fs is None:
+        return None
     try:
-        return shlex.join(shlex.split(str(said))) if said else "FILTER"
-    except ValueError:
-        return "FILTER"
+        made = _realise(spec, fir.fs, ())
+    except UsageError:
+        return None
+    alike = made.numtaps == fir.numtaps and bool(
+        np.allclose(made.taps, fir.taps, rtol=0.0, atol=_SAME * np.abs(made.taps).max())
+    )
+    return spec if alike else None
 
 
 def _by_tolerance(tolerance: float, made: list[Ear]) -> "tuple[list[Fir], list[Design]]":
@@ -258,6 +268,8 @@ def _meta(spec: FilterSpec, chain: list[Member], designs: "list[Design]") -> dic
         "beyond",
     ):
         meta[name] = _joined([o.get(name) for o in options])
+    if spec.contents:
+        meta["file_sha256"] = {file.name: file.sha256 for file in spec.contents}
     if designs:
         meta |= {
             "order": _joined([design.order for design in designs]),
@@ -267,6 +279,30 @@ def _meta(spec: FilterSpec, chain: list[Member], designs: "list[Design]") -> dic
             "missed_points_hz": sorted({f for design in designs for f in design.missed_points_hz}),
         }
     return meta
+
+
+def _files(
+    chain: list[Member], parts: list[Fir], made: tuple[Ear | None, ...]
+) -> list[dict[str, Any]]:
+    """What each curve and FIR file of a chain was understood as."""
+    curves = {i: ear for i, ear in enumerate(made) if ear is not None and chain[i].kind == "curve"}
+    firs = {i: parts[i] for i, ear in enumerate(made) if ear is None}
+    found: dict[int, dict[str, Any]] = {
+        i: {"kind": "fir", "numtaps": fir.numtaps, "latency": fir.lookahead}
+        for i, fir in firs.items()
+    }
+    for i, ear in curves.items():
+        found[i] = {
+            "kind": "curve",
+            "points": len(ear.freqs),
+            "hz": [float(ear.freqs[0]), float(ear.freqs[-1])],
+        }
+        found[i]["gain_db"] = [float(ear.numbers.min()), float(ear.numbers.max())]
+    return [
+        {"name": chain[i].name, **found[i]}
+        for i in sorted(found)
+        if isinstance(chain[i].source, Path)
+    ]
 
 
 def _told(fir: Fir) -> dict[str, Any]:

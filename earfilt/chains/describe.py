@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from earfilt.synthesis.fir import Fir
 
 
+_MOST_TOLD = 10
+
+
 def short_citation(citation: str) -> str:
     """Author and year of a full citation; of a standard, its number.
 
@@ -72,12 +75,48 @@ def deviation_words(meta: Mapping[str, Any]) -> str:
     return f"{deviation:.3g} dB at most from the published points, at {where:g} Hz"
 
 
+def file_words(meta: Mapping[str, Any]) -> list[str]:
+    """What each curve and FIR file of a filter was understood as: a line for each.
+
+    >>> file_words({"files": [{"name": "a.txt", "kind": "curve", "points": 5, "hz": [20.0, 2e4], "gain_db": [-9.0, 0.0]}]})
+    ['a.txt is read as a curve of 5 points, 20 to 20000 Hz, -9 to 0 dB']
+    >>> file_words({"files": [{"name": "h.wav", "kind": "fir", "numtaps": 2047, "latency": 1023}]})
+    ['h.wav is read as a FIR of 2047 taps, centred (latency 1023 samples)']
+    """
+    return [
+        f"{printable(file['name'])} is read as a {_file_words(file)}"
+        for file in meta.get("files") or ()
+    ]
+
+
+def _file_words(file: Mapping[str, Any]) -> str:
+    if file["kind"] == "curve":
+        (lowest, highest), (first, last) = file["gain_db"], file["hz"]
+        return (
+            f"curve of {file['points']} points, {first:g} to {last:g} Hz, {lowest:g} to "
+            f"{highest:g} dB"
+        )
+    numtaps, latency = file["numtaps"], file["latency"]
+    if latency == 0:
+        aligned = "causal"
+    elif abs(2 * latency - numtaps) <= 2:
+        aligned = f"centred (latency {latency} samples)"
+    else:
+        aligned = f"latency {latency} samples"
+    return f"FIR of {numtaps} taps, {aligned}"
+
+
 def warnings(fir: "Fir") -> list[str]:
     """What a user must know: points that a tolerance missed."""
     if fir.meta.get("tolerance_met", True):
         return []
     missed = [f"{freq:g}" for freq in fir.meta.get("missed_points_hz", ())]
-    where = f"missed at {', '.join(missed)} Hz" if missed else "missed between the points"
+    more = f" and {len(missed) - _MOST_TOLD} more points" if len(missed) > _MOST_TOLD else ""
+    where = (
+        f"missed at {', '.join(missed[:_MOST_TOLD])} Hz{more}"
+        if missed
+        else "missed between the points"
+    )
     return [
         f"{design_words(fir)}: the tolerance of {fir.meta.get('tolerance_db'):g} dB is "
         f"{where}; this is the best order found"

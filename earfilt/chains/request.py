@@ -6,15 +6,23 @@ knows a filter by name.
 """
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from earfilt.ears import catalogue
-from earfilt.errors import UsageError, printable
+from earfilt.errors import UnknownNameError, UsageError, printable
+from earfilt.storage.reading import SmallFile
 
 Settings = dict[str, Any]
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": bool,
+}
 
 MAX_ORDER = 131_072
 _DESIGN = {"order": 512, "tolerance": None, "phase": "minimum"}
@@ -62,6 +70,9 @@ class FilterSpec:
         Frequency axis of a curve.
     beyond : {'hold', 'fall'}
         A curve outside its ends.
+    contents : tuple of SmallFile
+        The curve and FIR files that the name stands for, once they were read (`with_contents`):
+        they are not opened again.
     """
 
     name: str
@@ -75,20 +86,41 @@ class FilterSpec:
     latency: int | None = None
     interpolation: str | None = None
     beyond: str | None = None
+    contents: tuple[SmallFile, ...] = field(default=(), repr=False)
 
     def given(self) -> dict[str, Any]:
         """The options that were given, by field name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        values = {
+            option.name: getattr(self, option.name)
+            for option in fields(self)
+            if option.name not in ("name", "contents")
+        }
         return {name: value for name, value in values.items() if value is not None}
+
+    def with_contents(self) -> "FilterSpec":
+        """The filter with the content of its files: what is read here is what is applied, wherever
+        and however late.
+
+        Raises
+        ------
+        UsageError
+            As `members`.
+        """
+        if self.contents:
+            return self
+        return replace(
+            self,
+            contents=tuple(m.source for m in members(self.name) if isinstance(m.source, SmallFile)),
+        )
 
 
 @dataclass(frozen=True)
 class Member:
-    """One filter of a chain: an ear of the catalogue, or a path (a curve or a FIR)."""
+    """One filter of a chain: an ear of the catalogue, or a file (a curve or a FIR)."""
 
     name: str
     kind: str
-    source: catalogue.Ear | Path
+    source: catalogue.Ear | SmallFile
 
     @property
     def tables(self) -> list[catalogue.Table]:
@@ -100,9 +132,14 @@ class Member:
         )
 
 
-def members(name: str) -> list[Member]:
+def members(name: str, contents: Sequence[SmallFile] = ()) -> list[Member]:
     """The members of a chain ``NAME[:VARIANT]+…``; a piece that is a path with the extension of a
     curve or FIR stands for that file.
+
+    Parameters
+    ----------
+    contents : sequence of SmallFile
+        Its files, where they were read before.
 
     Raises
     ------
@@ -111,9 +148,10 @@ def members(name: str) -> list[Member]:
     UsageError
         A file that cannot be read, or an empty piece.
     """
-    if is_path(name) and os.path.exists(name):  # a path may contain a '+'
-        return [_from_path(name)]
-    return [_member(piece) for piece in name.split("+")]
+    read = {file.name: file for file in contents}
+    if "+" in name and (name in read if read else os.path.exists(name)):  # a path may contain a '+'
+        return [_member(name, read)]
+    return [_member(piece, read) for piece in name.split("+")]
 
 
 def is_path(piece: str) -> bool:
@@ -126,21 +164,41 @@ def is_path(piece: str) -> bool:
     return suffix in READERS
 
 
-def _member(piece: str) -> Member:
+def _member(piece: str, read: Mapping[str, SmallFile]) -> Member:
     if not piece:
         raise UsageError(
             "a chain of filters is written NAME+NAME, with a name on both sides of each '+'"
         )
     if is_path(piece):
-        return _from_path(piece)
-    ear = catalogue.find(piece)
+        return _from_path(piece, read)
+    try:
+        ear = catalogue.find(piece)
+    except UnknownNameError:
+        if os.path.exists(piece):
+            raise UsageError(_unreadable(piece)) from None
+        raise
     return Member(ear.full_name, ear.kind, ear)
 
 
-def _from_path(name: str) -> Member:
+def _unreadable(path: str) -> str:
+    from earfilt.files.fir_formats import READERS
+
+    what = (
+        "a directory"
+        if os.path.isdir(path)
+        else "there, but is none of the files that filters are read from"
+    )
+    kinds = f"a curve is a .csv, a FIR ends in {', '.join(READERS)}"
+    return (
+        f"{printable(path)} is {what}: {kinds}; save an impulse response of another format as .wav"
+    )
+
+
+def _from_path(name: str, read: Mapping[str, SmallFile]) -> Member:
     from earfilt.files import firs
 
-    return Member(name, "fir" if firs.holds_fir(name) else "curve", Path(name))
+    file = read.get(name) or SmallFile(name)
+    return Member(name, "fir" if firs.holds_fir(file) else "curve", file)
 
 
 def check(spec: FilterSpec) -> list[Member]:
@@ -159,7 +217,7 @@ def check(spec: FilterSpec) -> list[Member]:
         raise UsageError(
             f"tolerance is {spec.tolerance:g} dB; it must be above 0 and at most 20 dB"
         )
-    found = members(spec.name)
+    found = members(spec.name, spec.contents)
     for option in spec.given():
         if not any(option in OPTIONS[member.kind] for member in found):
             raise UsageError(
@@ -175,7 +233,51 @@ def _owners(option: str) -> str:
     return f"; it belongs to {', '.join(owners)}"
 
 
+def parse_command(text: str) -> FilterSpec | None:
+    """The spec of ``NAME --option value …`` as a FIR file states it; None where it is not one of
+    catalogue names at a given order.
+
+    Such a text is not trusted: it may name no files, and nothing that takes long to design.
+    """
+    try:
+        name, *words = shlex.split(text)
+        values = _parse_options(words)
+        spec = FilterSpec(name, **values)
+        chain = check(spec) if not any(map(is_path, name.split("+"))) else []
+    except (ValueError, TypeError):
+        return None
+    return spec if chain and spec.tolerance is None else None
+
+
+def _parse_options(words: list[str]) -> Settings:
+    """Options of a spec by field name; ValueError where one is none."""
+    readers = {
+        field.name: _READERS[str(field.type).partition(" ")[0]]
+        for field in fields(FilterSpec)
+        if field.name not in ("name", "contents")
+    }
+    values: Settings = {}
+    while words:
+        option = words.pop(0).removeprefix("--").replace("-", "_")
+        if option.removeprefix("no_") in readers and readers[option.removeprefix("no_")] is bool:
+            values[option.removeprefix("no_")] = not option.startswith("no_")
+        elif option in readers and words:
+            values[option] = readers[option](words.pop(0))
+        else:
+            raise ValueError(f"no option of a filter: {option}")
+    return values
+
+
 def settings(member: Member, spec: FilterSpec) -> Settings:
     """The member's options: those given where it has them, else its defaults."""
     own = OPTIONS[member.kind]
     return {**own, **{name: value for name, value in spec.given().items() if name in own}}
+
+
+def files(name: str) -> list[str]:
+    """Paths of the curves and FIRs that a chain names, those that are there."""
+    return [
+        piece
+        for piece in dict.fromkeys((name, *name.split("+")))
+        if is_path(piece) and os.path.exists(piece)
+    ]

@@ -33,6 +33,7 @@ def design(
     fs: Annotated[
         list[float] | None,
         typer.Option(
+            "--fs",
             metavar="HZ",
             help="Sampling rate (48000; of a FIR file, its own). Repeatable.",
             show_default=False,
@@ -61,15 +62,15 @@ def design(
     symmetric taps are taken as centred, others as causal (--latency overrides).
     """
     from earfilt.chains.build import realise
+    from earfilt.chains.request import files
     from earfilt.files.firs import fir_bytes
-    from earfilt.storage.writing import refuse_existing, write_bytes
+    from earfilt.storage.writing import check_outputs, write_bytes
 
     spec = make_spec(filter_name)
     rates = list(dict.fromkeys(fs or [default_fs([spec])]))
     plan = [(rate, output.replace(_RATE, f"{rate:.12g}")) for rate in rates for output in outputs]
     _check_plan(plan)
-    for _, path in plan:
-        refuse_existing(path, force=force)
+    check_outputs([path for _, path in plan], files(filter_name), force=force)
     firs = {rate: realise(spec, rate) for rate in rates}
     made = [(path, firs[rate], fir_bytes(firs[rate], path)) for rate, path in plan]
     for path, fir, data in made:
@@ -107,5 +108,8 @@ def _summary(path: str, fir: "Fir") -> str:
         describe.design_words(fir),
         describe.deviation_words(fir.meta),
     ]
-    lines = [f"{printable(path)}: {', '.join(word for word in words if word)}"]
+    lines = [
+        f"{printable(path)}: {', '.join(word for word in words if word)}",
+        *describe.file_words(fir.meta),
+    ]
     return "\n".join(lines + [f"warning: {text}" for text in describe.warnings(fir)])

@@ -30,6 +30,8 @@ class Row:
         As it was asked for.
     parameters : dict
         Everything the design knows of the filter.
+    source_sha256, output_sha256 : str or None
+        Hashes of the files, of a batch and in place.
     coefficients_sha256 : str
         Hash of taps, rate, look-ahead and extension rule.
     convention, order, phase : as the filter's parameters
@@ -74,6 +76,8 @@ class Row:
     frames: int | None = None
     filter: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    source_sha256: str | None = None
+    output_sha256: str | None = None
     coefficients_sha256: str | None = None
     convention: Any = None
     order: Any = None

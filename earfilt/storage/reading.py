@@ -1,5 +1,6 @@
 """Small data files, read whole and within bounds."""
 
+import hashlib
 import os
 import stat
 
@@ -14,19 +15,54 @@ MAX_LINES = (1 << 22) + 1000
 _LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
+class SmallFile(os.PathLike[str]):
+    """A small file, read once: whatever takes its path gets this content, also after the file was
+    changed or on another machine.
+
+    Attributes
+    ----------
+    name : str
+        Path as it was given.
+    data : bytes
+    sha256 : str
+        Of the content.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.name, self.data = os.fspath(path), read_bytes(path)
+        self.sha256 = hashlib.sha256(self.data).hexdigest()
+
+    def __fspath__(self) -> str:
+        return self.name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SmallFile) and (self.name, self.sha256) == (
+            other.name,
+            other.sha256,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.sha256))
+
+    def __repr__(self) -> str:
+        return f"SmallFile({self.name!r}, sha256 {self.sha256[:16]})"
+
+
 def shown(path: str | os.PathLike[str]) -> str:
     """A path as messages show it: control characters escaped."""
     return printable(os.fspath(path))
 
 
 def read_bytes(path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> bytes:
-    """The bytes of a regular file.
+    """The bytes of a regular file, or of one that was read before (`SmallFile`).
 
     Raises
     ------
     UsageError
         It is missing, unreadable, no regular file, empty, or larger than ``limit`` bytes.
     """
+    if isinstance(path, SmallFile):
+        return path.data
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -26,11 +26,7 @@ SPEC = FilterSpec("headphone", order=64)
 def unit(source: Path, destination: Path, **options: Any) -> Unit:
     status = source.stat() if source.exists() else None
     job = FileJob(str(source), str(destination), source.name, SPEC, Options(**options))
-    return Unit(
-        job,
-        (status.st_size, status.st_mtime_ns) if status else (0, 0),
-        status.st_ino if status else 0,
-    )
+    return Unit(job, (status.st_size, status.st_mtime_ns) if status else (0, 0))
 
 
 class Fragile(Executor):

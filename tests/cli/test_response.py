@@ -228,7 +228,8 @@ def test_refusals(tmp_path, monkeypatch, capsys):
     refused = [
         (("-o", "there.png"), "there.png exists; --force"),
         (("-o", "a.bmp"), "a.bmp: a response is written as .csv, .json, .png, .svg, .pdf"),
-        (("-o", "a.csv", "-o", "./a.csv"), "same name"),
+        (("-o", "a.csv", "-o", "./a.csv"), "need two names"),
+        (("-o", "a.csv", "-o", "A.csv"), "need two names"),
         (("--freqs", "1k"), "--freqs 1k: frequencies in Hz are written"),
         (("--freqs", "30000"), "30000 Hz is asked for; at 48000 Hz"),
         (("--freqs", "nan"), "nan Hz"),
@@ -236,7 +237,7 @@ def test_refusals(tmp_path, monkeypatch, capsys):
         (("--scale", "mel"), "--scale"),
         (("--compare", "none.csv"), "cannot read none.csv"),
         (("--flow", "30"), "no option --flow"),
-        (("--width", "5"), "--width 5"),
+        (("-o", "a.png", "--width", "5"), "--width 5"),
     ]
     for arguments, message in refused:
         assert run("response", "-f", "headphone", *arguments) == 2

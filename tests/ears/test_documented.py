@@ -201,6 +201,18 @@ def test_taps_have_the_same_bits_in_every_process() -> None:
             "a point at 0 Hz",
         ),
         (
+            lambda: curve_ear(
+                16000, [9.0, 9.0 + 1e-9], [0.0, 1.0], 64, "zero", interpolation="log", beyond="hold"
+            ),
+            "closer than 1e-06 Hz",
+        ),
+        (
+            lambda: curve_ear(
+                16000, [0.0, 5e-324], [0.0, 1.0], 64, "zero", interpolation="linear", beyond="hold"
+            ),
+            "closer than 1e-06 Hz",
+        ),
+        (
             lambda: documented.middle_ear(
                 16000, "goode1994", 33, "zero", normalize_gain=True
             ).taps(),

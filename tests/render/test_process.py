@@ -920,3 +920,54 @@ def test_every_refusal_is_one_of_ours(tmp_path):
     assert issubclass(AudioError, EarfiltError)
     assert issubclass(audio.NotAudioError, AudioError)
     assert issubclass(NonFiniteError, AudioError)
+
+
+def stale_wav(path):
+    """A WAV that states 100 of its 400 samples."""
+    path.write_bytes(wav_bytes(np.arange(1, 401, dtype=np.int16) * 64, data_size=200, size=236))
+    return path
+
+
+def test_samples_behind_the_stated_end_are_a_warning_of_the_row(tmp_path, one):
+    row = apply(stale_wav(tmp_path / "a.wav"), tmp_path / "b.wav", one)
+    assert row.frames == 100
+    assert any("--ignore-length takes them" in line for line in row.warnings)
+    row = apply(tmp_path / "a.wav", tmp_path / "c.wav", one, ignore_length=True)
+    assert (row.frames, row.warnings) == (400, [])
+    np.testing.assert_array_equal(
+        soundfile.read(tmp_path / "c.wav", dtype="int16")[0], np.arange(1, 401) * 64
+    )
+
+
+def test_a_file_is_not_replaced_by_less_than_it_held(tmp_path, one):
+    path = stale_wav(tmp_path / "a.wav")
+    before = path.read_bytes()
+    with pytest.raises(AudioError, match="is not replaced"):
+        apply(path, path, one, in_place=True)
+    assert path.read_bytes() == before
+    assert apply(path, path, one, in_place=True, ignore_length=True).frames == 400
+
+
+def test_a_joined_flac_is_not_replaced_by_its_first_part(tmp_path, one):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.arange(5000, dtype=np.int16), 48_000)
+    path.write_bytes(path.read_bytes() * 2)
+    before = path.read_bytes()
+    with pytest.raises(AudioError, match="is not replaced"):
+        apply(path, path, one, in_place=True)
+    assert path.read_bytes() == before
+    assert apply(path, path, one, in_place=True, ignore_length=True).frames == 10_000
+
+
+def test_a_flac_of_unknown_length_becomes_every_container(tmp_path, one):
+    x = np.random.default_rng(3).integers(-9000, 9000, 200_001).astype(np.int16)
+    path = tmp_path / "a.flac"
+    soundfile.write(path, x, 48_000)
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    for name in ("b.flac", "b.wav", "b.w64", "b.aiff", "b.caf", "b.au"):
+        for options in ({}, {"clip": "rescale"}):
+            apply(path, tmp_path / name, one, exists="force", **options)
+            np.testing.assert_array_equal(soundfile.read(tmp_path / name, dtype="int16")[0], x)

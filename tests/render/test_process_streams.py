@@ -222,8 +222,8 @@ def test_kill_9_leaves_no_output_and_the_next_run_cleans_up(tmp_path, one):
 
 KILL_LOOP = """
 import sys
-from earfilt.process import FileJob, Options, filter_file
-from earfilt.filterspec import FilterSpec
+from earfilt.render.process import FileJob, Options, filter_file
+from earfilt.chains.request import FilterSpec
 while True:
     filter_file(FileJob("a.wav", "b.wav", "a", FilterSpec("headphone"), Options(exists="force")), threads=1)
     print("x", flush=True)
@@ -258,8 +258,8 @@ RACE = """
 import sys, time
 from earfilt import pipeline, spec
 from earfilt.errors import UsageError
-from earfilt.process import FileJob, filter_file
-from earfilt.filterspec import FilterSpec
+from earfilt.render.process import FileJob, filter_file
+from earfilt.chains.request import FilterSpec
 print("ready", flush=True)
 sys.stdin.readline()
 try:
@@ -293,8 +293,8 @@ def test_of_several_processes_at_one_name_one_wins_and_the_others_say_so(tmp_pat
 
 MEMORY = """
 import resource, sys
-from earfilt.process import FileJob, filter_file
-from earfilt.filterspec import FilterSpec
+from earfilt.render.process import FileJob, filter_file
+from earfilt.chains.request import FilterSpec
 filter_file(FileJob(sys.argv[1], "/dev/null", "a", FilterSpec("headphone")))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

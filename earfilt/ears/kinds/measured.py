@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from earfilt.errors import UsageError
 INTERPOLATIONS = ("log", "linear")
 BEYOND = ("hold", "fall")
 FALL_DB_PER_OCTAVE = 12.0
+# a millionth of what the longest filter resolves at usual rates: closer points are one, or an error
+CLOSEST_HZ = 1e-6
 _GRID = 4096
 
 
@@ -43,7 +46,7 @@ def curve_ear(
     ------
     UsageError
         fs not positive; order < 2; unknown names; fewer than two points below fs/2; a point at 0 Hz
-        on a logarithmic axis.
+        on a logarithmic axis; points closer than 1e-6 Hz.
     """
     checked_fs(fs)
     choice("interpolation", interpolation, INTERPOLATIONS)
@@ -55,6 +58,7 @@ def curve_ear(
             "the curve has a point at 0 Hz, which has no place on a logarithmic axis; use "
             "linear interpolation"
         )
+    _check_gaps(freqs)
     return Ear(
         fs=fs,
         order=order,
@@ -64,6 +68,15 @@ def curve_ear(
         nodes=partial(_nodes, fs=fs, logarithmic=interpolation == "log", falls=beyond == "fall"),
         published_hz=tuple(map(float, freqs)),
     )
+
+
+def _check_gaps(freqs: Sequence[float]) -> None:
+    close = next(((a, b) for a, b in pairwise(freqs) if b - a < CLOSEST_HZ), None)
+    if close is not None:
+        raise UsageError(
+            f"the curve's points at {close[0]!r} and {close[1]!r} Hz are closer than "
+            f"{CLOSEST_HZ:g} Hz; keep one of them"
+        )
 
 
 def _nodes(
