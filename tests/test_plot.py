@@ -15,6 +15,7 @@ from earfilt.fir import Fir
 from earfilt.plot import PANELS, SUFFIXES, Line, Measurement, compose, figure, ticks_between
 from earfilt.response import frequency_grid, respond
 from earfilt.termplot import terminal
+from tests.hostile import STYLE
 
 FREQS = frequency_grid(48000.0, points=64)
 
@@ -97,7 +98,6 @@ def test_equal_curves_make_equal_bytes(suffix, monkeypatch):
     assert figure([line()], suffix, measurements=[MINE]) == first
 
 
-STYLE = "lines.linewidth: 9\nfont.size: 30\nsvg.fonttype: none\nsavefig.facecolor: red\npdf.compression: 0\ntext.usetex: True\n"
 DRAW = """
 import sys
 from tests.test_plot import line

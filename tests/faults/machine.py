@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.faults import environment, signals, storage
+from tests.faults import environment, signals, storage, syscalls
 from tests.faults.scene import NoMount
 from tests.faults.table import Table
 
@@ -24,6 +24,7 @@ FAULTS: dict[str, Fault] = {
     "vanishing directory": storage.vanishing_directory,
     "source that changes": storage.changing_source,
     "interrupted system calls": signals.interrupted_calls,
+    syscalls.KIND: syscalls.failing_calls,
     "out of memory": signals.out_of_memory,
     "killed, one file": signals.killed,
     "killed, waiting for a pipe": signals.killed_waiting,
@@ -32,6 +33,7 @@ FAULTS: dict[str, Fault] = {
     "streams closed": environment.closed_streams,
     "environment": environment.bare,
     "hostile names": environment.names,
+    "names in the current directory": environment.names_in_current_directory,
     "256 open files": environment.few_descriptors,
 }
 
