@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-PACKAGES = {"sox": "sox", "ffmpeg": "ffmpeg", "ffprobe": "ffmpeg", "flac": "flac", "metaflac": "flac", "tmux": "tmux"}
+PACKAGES = {"sox": "sox", "ffmpeg": "ffmpeg", "ffprobe": "ffmpeg", "flac": "flac", "metaflac": "flac", "tmux": "tmux", "strace": "strace"}
 
 
 def need(*programs: str) -> str:

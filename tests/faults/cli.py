@@ -145,5 +145,5 @@ def is_one_line(said: str) -> bool:
     return line.startswith("earfilt: ") and "\n" not in line and "unexpected" not in line and len(line) < MAX_LINE
 
 
-STOPS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
+STOPS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129, signal.SIGUSR1: 138}
 """Exit codes by the signal that ended the program."""
