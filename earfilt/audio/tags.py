@@ -6,7 +6,7 @@ Within a container metadata travel byte for byte; this is for WAV to FLAC and th
 import struct
 from collections.abc import Iterable, Mapping
 
-from earfilt.audio import aiff, caf, flacmeta, ogg
+from earfilt.audio import aiff, caf, flacmeta, id3, ogg
 from earfilt.audio.aiff import TEXTS
 from earfilt.audio.formats import RIFF_FAMILY, Target
 from earfilt.audio.info import Metadata
@@ -80,7 +80,7 @@ def _info_name(key: str) -> str | None:
 
 
 def read_metadata(source: Source, container: str) -> Metadata | None:
-    """What stands beside the samples of a FLAC, AIFF, CAF or Ogg file; None for other containers.
+    """What stands beside the samples of a FLAC, AIFF, CAF or Ogg file, or MP3 with an ID3v2 tag; None for others.
 
     Parameters
     ----------
@@ -101,6 +101,8 @@ def read_metadata(source: Source, container: str) -> Metadata | None:
     if container == "OGG":
         found = flacmeta.parse_comments(ogg.read_comments(source))
         return Metadata(tags=tuple(pair for pair in found if pair[0] != "ENCODER"))
+    if container == "MP3" and (read := id3.read_tags(id3.read_tag(source))) is not None:
+        return Metadata(tags=read[0], beyond=read[1])
     return None
 
 
@@ -186,7 +188,8 @@ def left_behind(metadata: Metadata, target: Target) -> list[str]:
     if target.container != "FLAC":
         names += [flacmeta.NAMES[kind] for kind, _ in metadata.blocks if kind != flacmeta.VORBIS_COMMENT]
     names += crossing(metadata, target)[1]
-    big = [f"too big to carry: {', '.join(dict.fromkeys(metadata.beyond))}: left behind"] if metadata.beyond else []
+    beyond = ", ".join(printable(name) for name in dict.fromkeys(metadata.beyond))
+    big = [f"not carried from the source: {beyond}"] if beyond else []
     unique = ", ".join(printable(name) for name in dict.fromkeys(names))
     return [*big, *([f"{target.container} has no place for {unique}: left behind"] if unique else [])]
 
