@@ -254,6 +254,7 @@ class _Units:
 
     def __init__(self, batch: Batch, plan: Plan, *, absolute: bool) -> None:
         self._plan, self._absolute, self._spec, self._run = plan, absolute, batch.spec, new_run()
+        self._recipe = batch.recipe().name
         # What was there when the batch was planned may be replaced; else whoever comes second to a name is to know.
         # A cluster may run a task again that had finished, so that there, an output of this batch's own is no obstacle.
         exists: audio.Exists = "skip" if batch.rules.exists == "skip" else "refuse"
@@ -270,7 +271,7 @@ class _Units:
         if self._absolute:
             source, destination = os.path.abspath(source), os.path.abspath(destination)
         job = FileJob(source, destination, file.name, self._spec, self._options, self._run, hashes=True)
-        return Unit(job, (file.size, file.mtime_ns))
+        return Unit(job, (file.size, file.mtime_ns), self._recipe)
 
 
 def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:

@@ -542,8 +542,4 @@ def test_a_corpus_of_another_default_is_not_gone_on_with(
     assert (hashes(root), hashes(out)) == before
     assert apply(*again, "-q", "--report", tmp_path / "report", ear=("-f", "headphone", "--order", "512")) == 0
     assert [row["status"] for row in rows(tmp_path / "report")] == ["skipped", "ok"]
-    if way != "--in-place":  # whose workers write the recipe, and know nothing of the patch
-        assert apply(*where, "--force", "-q", ear=("-f", "headphone")) == 0
-        assert apply(*again, "-q", "--report", tmp_path / "report", ear=("-f", "headphone")) == 0
-        assert [row["status"] for row in rows(tmp_path / "report")] == ["skipped", "skipped"]
     recipe_cache.cache_clear()
