@@ -84,7 +84,7 @@ class FilterSpec:
         UsageError
             As `members`.
         """
-        if self.contents:
+        if self.contents or not any(map(is_path, (self.name, *self.name.split("+")))):
             return self
         return replace(self, contents=tuple(m.source for m in members(self.name) if isinstance(m.source, SmallFile)))
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from earfilt import manifest
+from earfilt import inplace, manifest
 from earfilt.errors import AudioError, UsageError
 from earfilt.filterspec import FilterSpec
 from earfilt.job import FileJob, Options
 from earfilt.manifest import Manifest, manifest_path
 from earfilt.process import check, filter_file
+from earfilt.recipe import recipe_of
 from tests.batch.trees import write_tone
 
 SPEC = FilterSpec("headphone", order=64)
@@ -257,3 +258,11 @@ def test_silence_comes_out_as_it_went_in(tmp_path: Path) -> None:
     assert filter_file(job(path, exists="skip")).status == "skipped"
     assert filter_file(job(path, exists="force")).status == "ok"
     assert not sf.read(path)[0].any()
+
+
+def test_what_was_forced_counts_by_its_last_recipe(recording: Path) -> None:
+    filter_file(job(recording))
+    filter_file(job(recording, exists="force", gain_db=-6.0))
+    known = inplace.Known()
+    known.read(str(recording))
+    assert known.last_recipes() == {recipe_of(SPEC, Options(gain_db=-6.0)).name} < known.recipes().keys()
