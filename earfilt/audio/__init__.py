@@ -10,7 +10,9 @@
     promise       frames that a header promises       tags          what crosses containers, coding history
     reader        blocks of samples in                writer        blocks of samples out
     formats       which container holds what          planning      what an output will be
-    pcmbytes      samples as bytes
+    pcmbytes      samples as bytes                    sniff         what a file holds, by its first bytes
+    decoder       libsndfile, read forwards           recordings    where the recordings of a file lie
+    mpeg          frames of MPEG audio                flacframes    frames of FLAC
 """
 
 from earfilt.audio.destination import Exists, check_destination, discard_all, is_stream, is_temporary, open_output, sweep
