@@ -12,6 +12,9 @@
     formats       which container holds what          planning      what an output will be
     pcmbytes      samples as bytes                    stale         tags that a filter makes false
     id3           frames of ID3 tags
+    sniff         what a file holds, by its first bytes
+    decoder       libsndfile, read forwards           recordings    where the recordings of a file lie
+    mpeg          frames of MPEG audio                flacframes    frames of FLAC
 """
 
 from earfilt.audio.destination import Exists, Output, check_destination, discard_all, is_stream, is_temporary, open_output, sweep
