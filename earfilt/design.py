@@ -133,6 +133,8 @@ def _magnitude_error_db(candidate: Array, wanted: Array, n_fft: int) -> float:
     xp = namespace(wanted)
     reference, power = _power(wanted, n_fft), _power(candidate, n_fft)
     counts = reference > reference.max() * 10.0 ** (-_MINIMUM_PHASE_RANGE_DB / 10.0)
+    if not bool(counts.any()):  # NaN, which no grid mends
+        return 0.0
     return float(xp.abs(10.0 * xp.log10(power[counts] / reference[counts])).max())
 
 
