@@ -68,7 +68,7 @@ def is_mapped(x: Any) -> bool:
 
 def constant(x: Array) -> Array:
     """``x`` without what differentiates through it; ``x`` itself where there is nothing."""
-    return x if is_constant(x) else x.detach()  # type: ignore[union-attr]
+    return x if is_constant(x) else x.detach()  # type: ignore[attr-defined, unused-ignore]
 
 
 def square_root(x: Array) -> Array:

@@ -73,7 +73,7 @@ class EarFilter(nn.Module):
 
     def __getattr__(self, name: str) -> Any:
         shown = super().__getattr__(name)
-        if name in self.__dict__.get("_tables", ()):
+        if name in self.__dict__.get("_tables", ()) and isinstance(shown, Tensor):
             self._restore_grid(shown)
         return shown
 
