@@ -5,7 +5,7 @@ Everything here is float64, of numpy or of torch, and then differentiable in the
 
 import math
 
-from earfilt.arrays import Array, constant, namespace
+from earfilt.arrays import Array, constant, is_mapped, namespace
 from earfilt.errors import UsageError
 from earfilt.interp import linear
 
@@ -51,7 +51,7 @@ def firwin2(order: int, freqs: Array, gains: Array, fs: float) -> Array:
     UsageError
         An odd order with a gain other than zero at fs/2: such a filter is zero there by symmetry.
     """
-    if order % 2 and bool(gains[-1] != 0.0):
+    if order % 2 and not is_mapped(gains) and bool(gains[-1] != 0.0):
         raise UsageError(f"order {order} is odd, which forces zero gain at fs/2, but this filter has a gain there; use an even order")
     xp = namespace(gains)
     numtaps = order + 1
@@ -94,6 +94,8 @@ def minimum_phase(taps: Array) -> Array:
         return _padded(quotient, 0, 1) + _padded(quotient, 1, 0)
     n_fft = power_of_two(8 * len(taps))
     wanted = constant(taps)
+    if is_mapped(wanted):  # no value can be looked at, so that the grid is finer than any table needs
+        return _fold_cepstrum(taps, 8 * n_fft)
     while True:
         candidate = _fold_cepstrum(wanted, n_fft)
         if n_fft >= _LARGEST_CEPSTRUM or _magnitude_error_db(candidate, wanted, n_fft) < _MINIMUM_PHASE_ERROR_DB:
@@ -131,6 +133,8 @@ def _magnitude_error_db(candidate: Array, wanted: Array, n_fft: int) -> float:
     xp = namespace(wanted)
     reference, power = _power(wanted, n_fft), _power(candidate, n_fft)
     counts = reference > reference.max() * 10.0 ** (-_MINIMUM_PHASE_RANGE_DB / 10.0)
+    if not bool(counts.any()):  # NaN, which no grid mends
+        return 0.0
     return float(xp.abs(10.0 * xp.log10(power[counts] / reference[counts])).max())
 
 

@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, Protocol
 import numpy as np
 
 from earfilt import design
-from earfilt.arrays import Array, Floats, namespace
+from earfilt.arrays import Array, Floats, square_root
 from earfilt.curve import PublishedCurve
 from earfilt.errors import UsageError
 
@@ -96,8 +96,7 @@ class Ear:
         """
         nodes, amplitude = self.nodes(freqs, numbers)
         if self.phase_type == "zero":
-            amplitude = namespace(amplitude).sqrt(amplitude)
-            one_pass = self._scaled(design.firwin2(self.order, nodes, amplitude, self.fs), 0.5)
+            one_pass = self._scaled(design.firwin2(self.order, nodes, square_root(amplitude), self.fs), 0.5)
             return Passes(one_pass, design.forward_backward(one_pass))
         one_pass = self._scaled(design.minimum_phase(design.firwin2(self.order, nodes, amplitude, self.fs)), 1.0)
         return Passes(one_pass, one_pass)

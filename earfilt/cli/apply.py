@@ -91,7 +91,7 @@ def apply(
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:N, mps or auto.")] = "cpu",
     precision: Annotated[
         Precision,
-        typer.Option("--precision", help="auto: float64 for 24- and 32-bit integers and DOUBLE, else float32."),
+        typer.Option("--precision", help="auto: float64 for 24- and 32-bit integers and DOUBLE, and where float32 would show."),
     ] = Precision.auto,
     files_from: many.FilesFrom = None,
     nul: many.Nul = False,
