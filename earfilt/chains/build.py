@@ -80,6 +80,7 @@ _BUILD: Mapping[str, Callable[[catalogue.Ear | SmallFile, float, Settings], Ear]
     "outer-middle-ear": _outer_middle_ear,
     "curve": _curve,
 }
+_MOST_MISSED = 1000  # points that records name: every row of a report does
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 _lock = threading.Lock()
 
@@ -276,7 +277,9 @@ def _meta(spec: FilterSpec, chain: list[Member], designs: "list[Design]") -> dic
             "tolerance_db": spec.tolerance,
             "deviation_between_db": max(design.between.db for design in designs),
             "tolerance_met": all(design.met for design in designs),
-            "missed_points_hz": sorted({f for design in designs for f in design.missed_points_hz}),
+            "missed_points_hz": sorted({f for design in designs for f in design.missed_points_hz})[
+                :_MOST_MISSED
+            ],
         }
     return meta
 

@@ -106,7 +106,7 @@ class FilterSpec:
         UsageError
             As `members`.
         """
-        if self.contents:
+        if self.contents or not any(map(is_path, (self.name, *self.name.split("+")))):
             return self
         return replace(
             self,

@@ -140,7 +140,8 @@ def apply(
         Precision,
         typer.Option(
             "--precision",
-            help="auto: float64 for 24- and 32-bit integers and DOUBLE, else float32.",
+            help="auto: float64 for 24- and 32-bit integers and DOUBLE, and where float32 "
+            "would show.",
         ),
     ] = Precision.auto,
     files_from: many.FilesFrom = None,

@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, Protocol
 
 import numpy as np
 
-from earfilt.arrays import Array, Floats, namespace
+from earfilt.arrays import Array, Floats, square_root
 from earfilt.ears.curve import PublishedCurve
 from earfilt.errors import UsageError
 from earfilt.synthesis.phase import forward_backward, minimum_phase
@@ -107,8 +107,9 @@ class Ear:
         """
         nodes, amplitude = self.nodes(freqs, numbers)
         if self.phase_type == "zero":
-            amplitude = namespace(amplitude).sqrt(amplitude)
-            one_pass = self._scaled(firwin2(self.order, nodes, amplitude, self.fs), 0.5)
+            one_pass = self._scaled(
+                firwin2(self.order, nodes, square_root(amplitude), self.fs), 0.5
+            )
             return Passes(one_pass, forward_backward(one_pass))
         one_pass = self._scaled(minimum_phase(firwin2(self.order, nodes, amplitude, self.fs)), 1.0)
         return Passes(one_pass, one_pass)

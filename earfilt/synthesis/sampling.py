@@ -35,7 +35,7 @@ def firwin2(order: int, freqs: Array, gains: Array, fs: float) -> Array:
     UsageError
         An odd order with a gain other than zero at fs/2: such a filter is zero there by symmetry.
     """
-    if order % 2 and bool(gains[-1] != 0.0):
+    if order % 2 and not is_mapped(gains) and bool(gains[-1] != 0.0):
         raise UsageError(
             f"order {order} is odd, which forces zero gain at fs/2, but this filter has a "
             "gain there; use an even order"
