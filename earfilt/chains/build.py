@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["design", "published"]
 
+_MOST_MISSED = 1000  # points that records name: every row of a report does
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 _lock = threading.Lock()
 
@@ -218,7 +219,9 @@ def _provenance(
         range_hz=None if wanted is None else (wanted.points_hz[0], wanted.points_hz[-1]),
         tolerance_db=filter.design["tolerance"] if designs else None,
         tolerance_met=all(found.met for found in designs),
-        missed_points_hz=tuple(sorted({f for found in designs for f in found.missed_points_hz})),
+        missed_points_hz=tuple(
+            sorted({f for found in designs for f in found.missed_points_hz})[:_MOST_MISSED]
+        ),
         deviation_db=None if largest is None else largest.db,
         deviation_hz=None if largest is None else largest.hz,
         deviation_between_db=max((found.between.db for found in designs), default=None),

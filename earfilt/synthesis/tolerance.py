@@ -261,7 +261,8 @@ def _problem(curve: PublishedCurve, tolerance_db: float, power: int) -> Problem:
         centre = np.where(above, np.maximum(aim, at_last * lowest**power), aim) * middle
         # The centre is continuous where the band widens: at any level of error the wide band then
         # contains the narrow one.
-        fall = np.maximum((freqs / first) ** slope * middle, ratio / (1 + _BELOW))
+        with np.errstate(over="ignore"):  # above the last point, where this is not asked for
+            fall = np.maximum((freqs / first) ** slope * middle, ratio / (1 + _BELOW))
         centre = np.where(below, at_first * fall, centre)
         width = centre * np.where(above, loose, np.where(below | lost, _BELOW, half / middle))
         return centre, width

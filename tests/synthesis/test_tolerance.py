@@ -266,3 +266,12 @@ def test_the_search_looks_at_a_bounded_number_of_points(monkeypatch: pytest.Monk
     design = order_for(curve, 1.0, phase="minimum")
     assert design.met
     assert max(seen) <= 16_384
+
+
+def test_a_steep_curve_far_below_the_rate_overflows_nothing() -> None:
+    points, levels = np.array([0.001, 0.0011, 8000.0]), np.array([-200.0, 200.0, 200.0])
+    curve = PublishedCurve(
+        points, levels, lambda f: 10 ** (np.interp(f, points, levels) / 20), 48000.0
+    )
+    with pytest.raises(UsageError, match="step of 400 dB"):
+        order_for(curve, 3.0, phase="zero")
