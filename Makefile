@@ -4,7 +4,12 @@ BIN := .venv/bin
 SPEECH := data/audio/arctic_a0007.wav
 EARS := headphone middle-ear outer-middle-ear
 
-.PHONY: demo test test-slow lint types bench figures fuzz faults load fuzz-long clean
+MINIMA := .venv-minima/bin
+# What touches the libraries: every command, the modules, the readers and writers of files, figures, Dask.
+MINIMA_TESTS := tests/cli tests/test_layers.py tests/report/test_figures.py tests/test_arrays.py tests/engine/test_fft.py tests/engine/test_tensors.py \
+	tests/ears/test_documented.py tests/files/test_matlab.py tests/audio/test_formats.py tests/audio/containers/test_wav.py tests/batch/test_run.py
+
+.PHONY: demo test test-minima test-slow lint types bench figures fuzz faults load fuzz-long clean
 
 .venv/.package: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -23,6 +28,14 @@ demo: .venv/.package  ## filter the recording with all three ears into out/
 
 test: .venv/.dev lint types  ## all tests but the slow ones
 	$(BIN)/pytest -q -n auto
+
+.venv-minima/.dev: pyproject.toml constraints-minima.txt
+	$(PYTHON) -m venv .venv-minima
+	$(MINIMA)/pip install --quiet --disable-pip-version-check -c constraints-minima.txt -e '.[plot,dask]' 'pytest>=9'
+	@touch $@
+
+test-minima: .venv-minima/.dev  ## the commands and modules with the oldest versions of the libraries that are allowed
+	$(MINIMA)/python -m pytest -q $(MINIMA_TESTS)
 
 test-slow: .venv/.dev
 	$(BIN)/pytest -q -m slow
@@ -53,4 +66,4 @@ fuzz-long: .venv/.dev  ## parsers under a coverage-guided fuzzer, 10 minutes eac
 	@for t in chunks blocks curves firs; do $(BIN)/python -m tests.robustness.coverage $$t -max_total_time=600 || exit 1; done
 
 clean:
-	rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-minima out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -23,11 +23,10 @@ from benchmarks.harness import (
     timed,
     times,
 )
-from earfilt.chains.build import realise
-from earfilt.chains.request import FilterSpec
+from earfilt.chains.members import resolve
 from earfilt.render.process import FileJob, filter_file
 
-SPEC = FilterSpec("headphone")
+SPEC = resolve("headphone")
 # of so many outputs one is compared with the command line, the others with the function behind it
 EVERY = 200
 
@@ -48,7 +47,7 @@ def apply(tree: Path, out: Path, *prefix: str) -> None:
 def one_call(bench: Bench, tree: Path, what: str, real: bool) -> None:
     """One call for all against a SoX for each; and each output against that of a single run."""
     out, sox_out, taps = (bench.scratch / name for name in ("out", "sox-out", "taps.txt"))
-    np.savetxt(taps, realise(SPEC, recordings.FS).taps, fmt="%.17g")
+    np.savetxt(taps, SPEC.at(recordings.FS).taps, fmt="%.17g")
     cases: dict[str, Case] = {"earfilt apply, one call": partial(apply, tree, out)}
     if has("sox"):
         cases["find … \\| xargs -P2 sox -D … fir"] = partial(sox, tree, sox_out, taps)

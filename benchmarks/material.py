@@ -8,8 +8,7 @@ import numpy as np
 import scipy.signal
 import soundfile
 
-from earfilt.chains.build import realise
-from earfilt.chains.request import FilterSpec
+from earfilt.chains.members import resolve
 
 FS = 48000
 ORACLE = 20 * FS  # frames compared with the oracle
@@ -72,7 +71,7 @@ class Filter:
     @cache  # noqa: B019  two instances, alive to the end
     def taps(self) -> tuple[np.ndarray, int, bool]:
         """Effective taps at 48 kHz, look-ahead, odd ends."""
-        fir = realise(FilterSpec(self.name, order=self.order), FS)
+        fir = resolve(self.name, order=self.order).at(FS)
         return fir.taps, fir.lookahead, fir.odd_ends
 
     def for_sox(self, directory: Path) -> Path:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from benchmarks.harness import Bench, heading, table
-from earfilt.chains.build import FilterSpec, published, realise
+from earfilt.chains.members import resolve
 from earfilt.ears.curve import PublishedCurve
 from earfilt.synthesis.deviation import Deviation, deviation
 from earfilt.synthesis.tolerance import Design, order_for
@@ -59,7 +59,7 @@ def rows(ears: tuple[str, ...]) -> list[list[object]]:
 
 def row(name: str, fs: int, phase: str) -> list[object]:
     """What one design reached, and in what processor time."""
-    curve = published(FilterSpec(name), fs)
+    curve = resolve(name).curve_at(fs)
     assert curve is not None
     start = time.process_time()
     design = order_for(curve, TOLERANCE_DB, phase=phase)
@@ -105,10 +105,10 @@ def plain_deviation(name: str, fs: int, phase: str, order: int) -> Deviation:
     """Deviation of the plain design at the points from 50 Hz up, by an FFT finer than any of them
     (the direct sum takes longer).
     """
-    spec = FilterSpec(name, order=order, phase=phase)
-    curve = published(spec, fs)
+    spec = resolve(name, order=order, phase=phase)
+    curve = spec.curve_at(fs)
     assert curve is not None
     some = points(curve, True)
-    fir = realise(spec, fs)
+    fir = spec.at(fs)
     off = np.abs(20 * np.log10(np.abs(fir.response(some.points_hz))) - some.points_db)
     return Deviation(float(off.max()), float(some.points_hz[off.argmax()]))

@@ -2,8 +2,8 @@
 
 __version__ = "0.2.0"
 
-DESIGN = 2
-"""Version of the designs: raised whenever the same request gives other taps than before.
+DESIGN = 1
+"""Version of the designs: raised when the same settings come to mean other taps, beyond rounding.
 
 It is part of what identifies a finished file, beside names, options and hashes.
 """

@@ -13,14 +13,15 @@ PACKAGE = Path(earfilt.__file__).parent
 # From the bottom up; a module may import from its own group or from lower ones. The longest name
 # that fits counts.
 LAYERS = [
-    ["errors", "arrays", "units"],
+    ["errors", "arrays", "units", "version"],
     ["ears", "storage"],
     ["audio", "synthesis"],
     ["files", "engine"],
     ["chains", "nn"],
     ["render"],
     ["batch", "report"],
-    ["cli"],
+    ["api"],
+    ["cli", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 PATHS = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
@@ -107,12 +108,12 @@ def loaded(code: str) -> set[str]:
 
 def test_designing_a_filter_loads_numpy_alone() -> None:
     every = (
-        "for ear in entries(): realise(FilterSpec(ear.full_name), 48000), "
-        "published(FilterSpec(ear.full_name), 48000)"
+        "for ear in entries(): resolve(ear.full_name).at(48000), "
+        "resolve(ear.full_name).curve_at(48000)"
     )
     modules = loaded(
-        "from earfilt.ears.catalogue import entries; from earfilt.chains.build import "
-        f"FilterSpec, published, realise\n{every}"
+        "from earfilt.ears.catalogue import entries; from earfilt.chains.members import "
+        f"resolve\n{every}"
     )
     assert "numpy" in modules
     assert not {"torch", "scipy", "soundfile"} & modules

@@ -3,10 +3,13 @@
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from tests.conftest import ROOT
 from tests.tools import single_threaded
@@ -76,3 +79,25 @@ def test_sdist_holds_the_tables(built: Path) -> None:
     }
     assert tables <= names
     assert {"LICENSE", "README.md", "pyproject.toml", "earfilt/py.typed"} <= names
+
+
+def test_the_oldest_versions_allowed_are_those_that_are_tested() -> None:
+    """Each lower bound is one line of constraints-minima.txt, and what is tested by default lies in
+    the range.
+    """
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    ranges = [
+        Requirement(text) for text in (*project["dependencies"], *extras["plot"], *extras["dask"])
+    ]
+    bounds = {
+        r.name: Version(next(s.version for s in r.specifier if s.operator == ">=")) for r in ranges
+    }
+    assert pins("constraints-minima.txt") == bounds
+    current = pins("constraints.txt")
+    assert all(r.specifier.contains(current[r.name]) for r in ranges)
+
+
+def pins(name: str) -> dict[str, Version]:
+    lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
+    return {package: Version(version) for package, version in (line.split("==") for line in lines)}

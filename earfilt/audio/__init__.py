@@ -4,14 +4,15 @@ or not at all.
 ::
 
     source        files and pipes as bytes            destination   temporary name -> final name, the standard output
-    riff          chunks of WAV, WAVEX, RF64          wav           the same, written
+    riff          chunks of WAV, WAVEX, RF64          wav           the same and Wave64, written
     w64           chunks of Wave64
     flacmeta      metadata blocks of FLAC             ogg           serial numbers of Ogg pages
-    aiff          chunks of AIFF
+    aiff, caf     chunks of AIFF and CAF              speakers      channel masks, layouts and orders
     promise       frames that a header promises       tags          what crosses containers, coding history
     reader        blocks of samples in                writer        blocks of samples out
     formats       which container holds what          planning      what an output will be
-    pcmbytes      samples as bytes
+    pcmbytes      samples as bytes                    stale         tags that a filter makes false
+    id3           frames of ID3 tags
 """
 
 from earfilt.audio.containers.pcm import Array
@@ -21,6 +22,7 @@ from earfilt.audio.reader import NotAudioError, Reader, open_reader, probe
 from earfilt.audio.writer import Writer, open_writer
 from earfilt.storage.output import (
     Exists,
+    Output,
     check_destination,
     discard_all,
     is_stream,
@@ -39,6 +41,7 @@ __all__ = [
     "Exists",
     "Metadata",
     "NotAudioError",
+    "Output",
     "Reader",
     "Subtype",
     "Target",

@@ -85,20 +85,24 @@ class Container:
 
 _PCM = ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 _WAV = ("PCM_U8", *_PCM, "ULAW", "ALAW")
-_ALAC = ("ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32")
 _CONTAINERS = [
     Container("WAV", (".wav", ".wave", ".bwf"), _WAV, max_bytes=SIZE_WORD),
     Container("WAVEX", (".wav", ".wave", ".bwf"), _WAV, max_bytes=SIZE_WORD),
     Container("RF64", (".rf64", ".wav", ".wave", ".bwf", ".bw64"), _WAV),
     Container("W64", (".w64",), _WAV),
     Container("AIFF", (".aiff", ".aif", ".aifc"), ("PCM_S8", "PCM_U8", *_PCM, "ULAW", "ALAW"), max_bytes=SIZE_WORD),
-    Container("CAF", (".caf",), ("PCM_S8", *_PCM, *_ALAC, "ULAW", "ALAW")),
+    Container("CAF", (".caf",), ("PCM_S8", *_PCM, "ULAW", "ALAW")),
     Container("AU", (".au", ".snd"), ("PCM_S8", *_PCM, "ULAW", "ALAW"), max_bytes=SIZE_WORD),
     Container("FLAC", (".flac", ".fla"), ("PCM_S8", "PCM_16", "PCM_24"), max_channels=8, max_fs=655_350),
     Container("OGG", (".ogg", ".oga", ".opus"), ("VORBIS", "OPUS"), max_channels=8, max_fs=192_000),
     Container("MP3", (".mp3",), ("MPEG_LAYER_III",), max_channels=2, max_fs=48_000,
               rates=(8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)),
 ]  # fmt: skip
+PCM_INSTEAD = {"ALAC_16": "PCM_16", "ALAC_20": "PCM_24", "ALAC_24": "PCM_24", "ALAC_32": "PCM_32"}
+"""What is written instead of ALAC, which is read only: libsndfile 1.2.2 writes garbage for frames
+like noise, and beyond its memory.
+"""
+
 CONTAINERS = {container.name: container for container in _CONTAINERS}
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 
@@ -107,6 +111,10 @@ RIFF_FAMILY = ("WAV", "WAVEX", "RF64")
 
 SUFFIXES = frozenset(suffix for container in _CONTAINERS for suffix in container.suffixes)
 """Extensions, lower case, that are taken for audio when a directory is searched."""
+
+
+GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
+"""End of the codec identifier of plain PCM and floating point (ambisonic ones end otherwise)."""
 
 
 @dataclass(frozen=True)
@@ -118,11 +126,25 @@ class Extensible:
     mask: int
     guid: bytes
 
+    @property
+    def plain(self) -> bool:
+        """Whether the channels are those of loudspeakers, and not ambisonic."""
+        return self.guid[2:] in (b"", GUID_TAIL)
+
 
 @dataclass(frozen=True)
 class Target:
-    """What an output will be: container, subtype, rate and channels, and the channel mask where
-    there is one.
+    """What an output will be.
+
+    Parameters
+    ----------
+    extensible : Extensible, optional
+        Channel mask of the RIFF family, W64 and FLAC.
+    apple : bytes
+        Content of the channel layout chunk of CAF and AIFF; empty for none.
+    order : tuple of int
+        Channel i of the output is channel ``order[i]`` of the source; empty where all stay in
+        place.
     """
 
     container: str
@@ -130,6 +152,8 @@ class Target:
     fs: int
     channels: int
     extensible: Extensible | None = None
+    apple: bytes = b""
+    order: tuple[int, ...] = ()
 
     @property
     def sample(self) -> Subtype:
@@ -211,11 +235,19 @@ def choose_container(source: str, source_suffix: str, suffix: str, fmt: str | No
         return source if named == "WAV" and source == "WAVEX" else named
     if not suffix:
         return source if source == "WAVEX" else "WAV"
-    if suffix == source_suffix or (source in CONTAINERS and suffix in CONTAINERS[source].suffixes):
+    known = CONTAINERS.get(source)
+    if known is not None and (
+        suffix in known.suffixes
+        or (suffix == source_suffix and SUBTYPES[known.subtypes[0]].lossless)
+    ):
         return source
+    # What is read only, or lossy, under a name that asks for another container (NIST SPHERE and MP3
+    # called .wav) becomes that.
     for container in _CONTAINERS:
         if suffix in container.suffixes:
             return container.name
+    if suffix == source_suffix:
+        return source
     raise UsageError(
         f"extension '{printable(suffix)}' names no audio container; add --format, e.g. --format wav"
     )
@@ -241,7 +273,7 @@ def choose_subtype(source: str, container: Container) -> str:
         raise UsageError(
             f"{container.name} is lossy, which is written on request only: add "
             # fmt: skip
-            f"--subtype {' or '.join(container.subtypes)}, or name the output .flac or .wav"
+            f"--subtype {' or '.join(container.subtypes)}, or --format wav or flac"
         )
     if known is not None and known.lossless:
         if source in container.subtypes:
@@ -297,6 +329,9 @@ def check_limits(target: Target, frames: int | None) -> None:
                          f"{target.channels}: name the output .wav")  # fmt: skip
     if target.fs > container.max_fs:
         raise UsageError(f"{container.name} holds rates up to " f"{container.max_fs} " "Hz, " "the " f"source has {target.fs} Hz: "
+                         "name the output .wav")  # fmt: skip
+    if container.name == "FLAC" and target.fs > 0xFFFF and target.fs % 10:
+        raise UsageError("FLAC as libsndfile writes it holds rates above " "65535 " "Hz in " "steps " f"of 10 Hz, the source has {target.fs} Hz: "
                          "name the output .wav")  # fmt: skip
     if rates and target.fs not in rates:
         allowed = ", ".join(str(rate) for rate in rates)

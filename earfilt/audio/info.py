@@ -18,16 +18,22 @@ class Metadata:
         Metadata blocks of a FLAC file (type, content): Vorbis comments, pictures, cue sheets.
     iff : tuple of Chunk
         Chunks of an AIFF file.
+    caf : tuple of Chunk
+        Chunks of a CAF file.
     tags : tuple of (str, str)
         Key and value of what can go into another container, keys as Vorbis comments name them
         (upper case).
+    beyond : tuple of str
+        Names of what was too big to be read.
     """
 
     before: tuple[Chunk, ...] = ()
     after: tuple[Chunk, ...] = ()
     blocks: tuple[tuple[int, bytes], ...] = ()
     iff: tuple[Chunk, ...] = ()
+    caf: tuple[Chunk, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
+    beyond: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,16 @@ class AudioInfo:
         Significant bits, 0 for floating point.
     extensible : Extensible, optional
         Channel mask and codec identifier.
+    speakers : tuple of int
+        Loudspeaker of each channel where something else than a mask says it (see
+        `earfilt.audio.speakers`); empty if nothing does.
+    apple : bytes
+        Content of the channel layout chunk of CAF and AIFF.
     metadata : Metadata
     warnings : tuple of str
         What the user should know of the file.
+    unread : int
+        Bytes behind the stated end of the samples that look like more of them and are not read.
     """
 
     name: str
@@ -71,6 +84,9 @@ class AudioInfo:
     extensible: Extensible | None = None
     metadata: Metadata = field(default_factory=Metadata, repr=False)
     warnings: tuple[str, ...] = ()
+    unread: int = 0
+    speakers: tuple[int, ...] = ()
+    apple: bytes = field(default=b"", repr=False)
 
     @property
     def seconds(self) -> float | None:

@@ -1,9 +1,12 @@
 """What an output will be, decided from what the source is and what the user asked, before any work."""
 
+from dataclasses import replace
+
 from earfilt.audio import formats
 from earfilt.audio.containers import wav
-from earfilt.audio.formats import CONTAINERS, RIFF_FAMILY, Subtype, Target
+from earfilt.audio.formats import CONTAINERS, PCM_INSTEAD, RIFF_FAMILY, Subtype, Target
 from earfilt.audio.info import AudioInfo
+from earfilt.audio.speakers import plan_layout
 from earfilt.errors import UsageError, printable
 
 
@@ -50,13 +53,18 @@ def plan_target(
             "output .wav"
         )
     container = CONTAINERS[name]
-    chosen = _asked(subtype, name, fmt, suffix) or _own(info, container, warnings)
-    target = Target(name, chosen, info.fs, info.channels, _mask(info, name))
+    chosen = _asked(subtype, name, fmt, suffix, warnings) or _own(info, container, warnings)
+    target = Target(name, chosen, info.fs, info.channels)
     if unclipped:
         source = formats.SUBTYPES.get(info.subtype) or Subtype(
             info.subtype, info.dtype, info.bits, 0
         )
         target = formats.unclipped(target, source)
+    extensible, apple, order, lost = plan_layout(info, name, target.subtype)
+    warnings += lost
+    if extensible is not None and name == "WAV" and not target.sample.lossless:
+        target = replace(target, container="WAVEX")
+    target = replace(target, extensible=extensible, apple=apple, order=order)
     frames = None if info.frames is None else info.frames + tail
     formats.check_limits(target, frames)
     metadata = info.metadata
@@ -71,11 +79,16 @@ def plan_target(
     return target, warnings
 
 
-def _asked(subtype: str | None, container: str, fmt: str | None, suffix: str) -> str | None:
+def _asked(
+    subtype: str | None, container: str, fmt: str | None, suffix: str, warnings: list[str]
+) -> str | None:
     """The subtype that was asked for by ``--subtype``, or, of a lossy container, by ``--format``."""
     held = CONTAINERS[container].subtypes
     if subtype is not None:
         named = formats.subtype_named(subtype).name
+        if container == "CAF" and named in PCM_INSTEAD:
+            warnings.append(_no_alac(named))
+            return PCM_INSTEAD[named]
         swapped = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}.get(named, named)
         if named not in held and swapped not in held:
             raise UsageError(f"{container} cannot hold {named}; it holds {', '.join(held)}")
@@ -89,17 +102,21 @@ def _asked(subtype: str | None, container: str, fmt: str | None, suffix: str) ->
     return None
 
 
+def _no_alac(subtype: str) -> str:
+    return (
+        f"{subtype} is not written, since libsndfile's encoder damages noise: "
+        # fmt: skip
+        f"written as {PCM_INSTEAD[subtype]}, every code the same; name the output .flac for a "
+        "smaller file"
+    )
+
+
 def _own(info: AudioInfo, container: formats.Container, warnings: list[str]) -> str:
     chosen = formats.choose_subtype(info.subtype, container)
+    if container.name == "CAF" and info.subtype in PCM_INSTEAD:
+        warnings.append(_no_alac(info.subtype))
     known = formats.SUBTYPES.get(info.subtype)
     if (known is None or not known.lossless) and container.name == info.container:
         hint = f"; --subtype {info.subtype} keeps it" if info.subtype in container.subtypes else ""
         warnings.append(f"{printable(info.subtype)} is lossy: written as {chosen}{hint}")
     return chosen
-
-
-def _mask(info: AudioInfo, container: str) -> formats.Extensible | None:
-    """The source's channel mask. The codec's identifier follows the new subtype, only its end
-    (plain or ambisonic) is kept.
-    """
-    return info.extensible if info.extensible is not None and container in RIFF_FAMILY else None

@@ -7,18 +7,22 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import numpy as np
-import soundfile
 
-from earfilt.audio.containers import aiff, flac, pcm, riff, w64
-from earfilt.audio.containers.truncation import caf_patch, promised_frames
+from earfilt.audio import sniff
+from earfilt.audio.containers import flac_frames, mpeg, pcm, riff, w64
+from earfilt.audio.containers.truncation import promised_frames
+from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, SUBTYPES, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
+from earfilt.audio.recordings import Recordings, find_recordings
 from earfilt.audio.source import Source, open_source
-from earfilt.audio.tags import foreign_tags, riff_tags
+from earfilt.audio.speakers import with_speakers
+from earfilt.audio.tags import foreign_tags, read_metadata, riff_tags
 from earfilt.errors import AudioError
 
 _BLOCK_BYTES = 8 << 20
-_UNKNOWN_FRAMES = 2**62
+_JUSTIFIED = 1 << 16  # bytes that tell how samples lie in their words
+_READ_AHEAD = 1 << 18  # more than libFLAC holds of what it has not decoded yet
 
 
 class Reader(ABC):
@@ -30,6 +34,9 @@ class Reader(ABC):
         What is known; its metadata are complete once the last sample was read.
     frames_read : int
     """
+
+    _promised: int | None = None
+    """Frames that a header promises which is not to be believed before the end."""
 
     def __init__(self, source: Source, info: AudioInfo, *, repair: bool = False) -> None:
         self.source, self.info, self.repair = source, info, repair
@@ -71,7 +78,9 @@ class Reader(ABC):
     def _at_end(self) -> None:
         if not self.frames_read and not self.info.missing:
             raise AudioError(f"{self.info.name} holds no samples")
-        promised = None if self.info.frames is None else self.info.frames + self.info.missing
+        promised = (
+            self._promised if self.info.frames is None else self.info.frames + self.info.missing
+        )
         if promised is not None and self.frames_read < promised:
             self.info = replace(
                 self.info, frames=self.frames_read, missing=promised - self.frames_read
@@ -107,15 +116,13 @@ class Reader(ABC):
 def short_message(info: AudioInfo) -> str:
     """What to tell of a source that was cut short."""
     there = info.frames or 0
-    promise = (
-        "its last page is missing"
-        if info.container == "OGG"
-        else f"its header promises {there + info.missing} frames"
-    )
-    return (
-        f"{info.name} is cut short: {promise}, {there} are there; use --repair to filter "
-        "what is there"
-    )
+    if info.container == "OGG":
+        promise = f"pages of it are missing, {there} frames are there"
+    elif info.frames is None:
+        promise = "its header promises more than is there"
+    else:
+        promise = f"its header promises {there + info.missing} frames, {there} are there"
+    return f"{info.name} is cut short: {promise}; use --repair to filter what is there"
 
 
 class WavReader(Reader):
@@ -123,122 +130,193 @@ class WavReader(Reader):
     pipe.
     """
 
-    def __init__(self, source: Source, head: riff.Head, *, repair: bool) -> None:
-        self._head = head
-        super().__init__(source, self._probe(source, head), repair=repair)
+    def __init__(
+        self, source: Source, head: riff.Head, *, repair: bool, ignore_length: bool = False
+    ) -> None:
+        self._head, self._shift = head, 0
+        if head.fmt.unsettled:
+            head.fmt, self._shift = riff.justify(
+                head.fmt, os.pread(source.raw.fileno(), _JUSTIFIED, head.data_offset), source.name
+            )
+        elif head.fmt.stated_align not in (head.fmt.align, 0, head.fmt.align // head.fmt.channels):
+            head.warnings.append(
+                f"its header states {head.fmt.stated_align} bytes a frame: read as "
+                f"{head.fmt.align}, as its bits take"
+            )
+        # Where samples lie: first byte and number of bytes; None for all that come.
+        self._parts: list[tuple[int, int | None]] = []
+        super().__init__(source, self._probe(source, head, ignore_length), repair=repair)
         source.forget()
+        self._start_part(0)
 
-    def _probe(self, source: Source, head: riff.Head) -> AudioInfo:
+    def _probe(self, source: Source, head: riff.Head, ignore_length: bool) -> AudioInfo:
         fmt, subtype = head.fmt, SUBTYPES[head.fmt.subtype or ""]
         promised, there = (
             head.data_size,
             None if source.size is None else source.size - head.data_offset,
         )
         size = promised if there is None else there if promised is None else min(promised, there)
-        self._left = size
         missing = max(0, (promised or 0) - (size or 0))
         frames = None if size is None else size // fmt.align
         missing_frames = (
             (promised or 0) // fmt.align - frames if missing and frames is not None else 0
         )
         whole = source.seekable and promised is not None and not missing
-        metadata = (
-            riff_metadata(source, head)
-            if whole
-            else Metadata(tuple(head.before), tags=riff_tags(head.before))
-        )
+        rest = rest_of(source, head) if whole else riff.Rest()
+        self._parts = [(head.data_offset, size)]
+        if ignore_length and rest.size:
+            self._parts, rest, missing_frames = _all_parts(source, head, rest)
+            frames = sum((size or 0) // fmt.align for _, size in self._parts)
+        metadata = riff_metadata(head, rest)
         return AudioInfo(
             source.name, head.container, subtype.name, fmt.fs, fmt.channels, frames, missing_frames,
-            subtype.dtype, subtype.bits, fmt.extensible, metadata, tuple(head.warnings),
+            subtype.dtype, subtype.bits, fmt.extensible, metadata, (*head.warnings, *riff.unread_words(rest)), rest.size,
         )  # fmt: skip
+
+    def _start_part(self, index: int) -> None:
+        self._part = index
+        offset, self._left = self._parts[index]
+        if self.source.seekable:
+            self.source.seek(offset)
 
     def _next(self, frames: int) -> pcm.Array:
         fmt, subtype = self._head.fmt, self.info.subtype
+        while (
+            self._left is not None and self._left < fmt.align and self._part + 1 < len(self._parts)
+        ):
+            self._start_part(self._part + 1)
         if self._left is not None:
             frames = min(frames, self._left // fmt.align)
         room, view = pcm.empty(subtype, frames, fmt.channels)
         count = self.source.readinto(view)
         if self._left is not None:
             self._left -= count
-        return pcm.decode(room, subtype, count // fmt.align, fmt.channels)
+        block = pcm.decode(room, subtype, count // fmt.align, fmt.channels)
+        return block << self._shift if self._shift else block
 
     def _at_end(self) -> None:
         super()._at_end()
-        behind = (
-            not self.source.seekable
-            and self._head.data_size is not None
-            and self._head.container != "W64"
-        )
+        behind = not self.source.seekable and self._head.data_size is not None
         if behind and not self.info.missing:
             self.source.skip(self._left or 0)
-            warnings = list(self.info.warnings)
-            after = tuple(riff.read_rest(self.source, self._head.data_size or 0, warnings))
             self._left = 0
-            self.info = replace(
-                self.info,
-                metadata=replace(self.info.metadata, after=after),
-                warnings=tuple(warnings),
-            )
+            known = len(self._head.warnings)
+            rest = _read_rest(self.source, self._head)
+            warnings = (*self.info.warnings, *self._head.warnings[known:], *riff.unread_words(rest))
+            metadata = replace(self.info.metadata, after=tuple(rest.chunks))
+            self.info = replace(self.info, metadata=metadata, warnings=warnings, unread=rest.size)
 
     def rewind(self) -> None:
-        self.source.seek(self._head.data_offset)
         self.frames_read = 0
-        size = self._head.data_size
-        there = (self.source.size or 0) - self._head.data_offset
-        self._left = there if size is None else min(size, there)
+        self._start_part(0)
 
 
-class _Overlay:
-    """A file that is read with some of its bytes replaced."""
-
-    def __init__(self, source: Source, at: int, data: bytes) -> None:
-        self._source, self._at, self._data = source, at, data
-        source.seek(0)
-
-    def read(self, count: int) -> bytes:
-        start = self._source.position
-        out = bytearray(self._source.read(count))
-        for i, byte in enumerate(self._data, self._at - start):
-            if 0 <= i < len(out):
-                out[i] = byte
-        return bytes(out)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {
-            os.SEEK_SET: 0,
-            os.SEEK_CUR: self._source.position,
-            os.SEEK_END: self._source.size or 0,
-        }[whence]
-        self._source.seek(max(0, base + offset))
-        return self._source.position
-
-    def tell(self) -> int:
-        return self._source.position
+def rest_of(source: Source, head: riff.Head) -> riff.Rest:
+    """What lies behind the samples of a file; the source is left at the first sample."""
+    rest = riff.Rest()
+    if head.data_size is not None and head.data_offset + head.data_size < (source.size or 0):
+        source.seek(head.data_offset + head.data_size)
+        rest = _read_rest(source, head)
+    if source.position != head.data_offset:
+        source.seek(head.data_offset)
+    return rest
 
 
-def _open_soundfile(source: Source, magic: bytes) -> soundfile.SoundFile:
-    source.seek(0)
-    patch = caf_patch(source, magic)
+def _read_rest(source: Source, head: riff.Head) -> riff.Rest:
+    if head.container == "W64":
+        return w64.read_rest(source, head.data_size or 0, head.warnings)
+    return riff.read_rest(source, head.data_size or 0, head.warnings, head.order)
+
+
+def _all_parts(
+    source: Source, head: riff.Head, rest: riff.Rest
+) -> tuple[list[tuple[int, int | None]], riff.Rest, int]:
+    """All parts of a file that hold samples, its stated end ignored.
+
+    Returns
+    -------
+    list of (int, int)
+        Offset and bytes of each.
+    Rest
+        The chunks behind the first part, and what is unread still.
+    int
+        Frames that the last part promises and does not have.
+
+    Raises
+    ------
+    AudioError
+        A recording that was joined to the first has another format.
+    """
+    parts: list[tuple[int, int | None]] = [(head.data_offset, head.data_size or 0)]
+    chunks, missing, end = rest.chunks, 0, source.size or 0
+    while rest.size and rest.kind != "chunks":
+        if rest.kind == "bytes":
+            offset = parts[-1][0]
+            parts[-1], rest = (offset, end - offset), riff.Rest()
+            break
+        further = _further_head(source, head, rest)
+        if (further.fmt.subtype, further.fmt.fs, further.fmt.channels) != (
+            head.fmt.subtype,
+            head.fmt.fs,
+            head.fmt.channels,
+        ):
+            raise AudioError(
+                f"{source.name}: what follows its samples has another format; 'tail -c "
+                f"+{rest.offset + 1} INPUT' gives it alone"
+            )
+        there = end - further.data_offset
+        stated = there if further.data_size is None else further.data_size
+        parts.append((further.data_offset, min(there, stated)))
+        missing = max(0, stated - there)
+        rest = riff.Rest() if stated >= there else rest_of(source, further)
+    rest.chunks = chunks
+    return parts, rest, missing // head.fmt.align
+
+
+def _further_head(source: Source, head: riff.Head, rest: riff.Rest) -> riff.Head:
+    """Head of the recording, or of the data chunk, that follows the samples."""
+    source.seek(rest.offset)
+    if rest.kind == "recording":
+        further = read_head(source, source.read(12))
+        if further is None:
+            raise AudioError(f"{source.name}: a recording in another " "container " "follows " "its " "samples; "
+                             f"'tail -c +{rest.offset + 1} INPUT' gives it alone")  # fmt: skip
+        return further
+    header = source.read(24 if head.container == "W64" else 8)
+    size = (
+        int.from_bytes(header[16:], "little") - 24
+        if head.container == "W64"
+        else int.from_bytes(header[4:], "little")
+    )
+    return replace(head, data_offset=source.position, data_size=size)
+
+
+def _open_decoder(source: Source, recordings: Recordings) -> Decoder:
     try:
-        return soundfile.SoundFile(
-            _Overlay(source, *patch) if patch else source.raw.fileno(), "r", closefd=False
-        )
-    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        raise NotAudioError(
-            f"{source.name} is not audio that can be read ({_reason(error)})"
-        ) from error
+        return Decoder(source, recordings.links)
+    except FAILURES as error:
+        raise NotAudioError(f"{source.name} {_not_read(source, _reason(error))}") from error
 
 
 class SoundfileReader(Reader):
     """Everything that libsndfile decodes."""
 
     def __init__(
-        self, source: Source, magic: bytes, head: riff.Head | None, *, repair: bool
+        self,
+        source: Source,
+        magic: bytes,
+        head: riff.Head | None,
+        *,
+        repair: bool,
+        ignore_length: bool = False,
     ) -> None:
-        self._file = _open_soundfile(source, magic)
-        super().__init__(source, self._probe(source, magic, head), repair=repair)
+        recordings = find_recordings(source, magic, head, ignore_length=ignore_length)
+        self._file = _open_decoder(source, recordings)
+        super().__init__(source, self._probe(source, magic, head, recordings), repair=repair)
 
-    def _probe(self, source: Source, magic: bytes, head: riff.Head | None) -> AudioInfo:
+    def _probe(
+        self, source: Source, magic: bytes, head: riff.Head | None, recordings: Recordings
+    ) -> AudioInfo:
         file = self._file
         if not (1 <= file.channels <= MAX_CHANNELS and 1 <= file.samplerate <= MAX_FS):
             raise AudioError(
@@ -248,55 +326,74 @@ class SoundfileReader(Reader):
         subtype = SUBTYPES.get(file.subtype) or Subtype(
             file.subtype, "int16", 16, 0, lossless=False
         )
-        frames = file.frames if 0 <= file.frames < _UNKNOWN_FRAMES else None
-        position = source.raw.tell()
-        promised = promised_frames(source, magic, frames)
-        metadata = self._metadata(source, head)
+        frames, position = file.frames, source.raw.tell()
+        # What a lossy stream's header says of its length is checked at its end.
+        if file.format == "MP3" and frames is not None:
+            # Encoders and decoders disagree on the delay by parts of a frame.
+            self._promised = max(1, frames - mpeg.samples_per_frame(file.samplerate) + 1)
+        frames = None if file.subtype.startswith("MPEG") else frames
+        missing = recordings.unfinished or max(
+            0, (promised_frames(source, magic, head, file.frames) or 0) - (file.frames or 0)
+        )
+        metadata = (
+            self._metadata(source) if head is None else riff_metadata(head, rest_of(source, head))
+        )
+        warnings = [*(head.warnings if head else ()), *recordings.warnings]
         source.raw.seek(position)
-        return AudioInfo(
-            source.name, file.format, file.subtype, file.samplerate, file.channels,
-            None if file.format == "MP3" else frames,
-            max(0, promised - frames) if promised is not None and frames is not None else 0,
-            subtype.dtype, subtype.bits, None, metadata,
+        info = AudioInfo(
+            source.name, file.format, file.subtype, file.samplerate, file.channels, frames, missing,
+            subtype.dtype, subtype.bits, head.fmt.extensible if head else None, metadata,
+            tuple(dict.fromkeys(warnings)), recordings.rest.size,
         )  # fmt: skip
+        return with_speakers(info, source)
 
-    def _metadata(self, source: Source, head: riff.Head | None) -> Metadata:
-        if head is not None:
-            return riff_metadata(source, head)
-        if self._file.format == "FLAC":
-            blocks = flac.read_blocks(source)
-            tags = [
-                pair
-                for kind, data in blocks
-                if kind == flac.VORBIS_COMMENT
-                for pair in flac.parse_comments(data)
-            ]
-            return Metadata(blocks=tuple(blocks), tags=tuple(tags))
-        if self._file.format == "AIFF":
-            iff = aiff.read_chunks(source)
-            return Metadata(iff=iff, tags=aiff.text_tags(iff))
-        return Metadata(tags=foreign_tags(self._file.copy_metadata()))
+    def _metadata(self, source: Source) -> Metadata:
+        metadata = read_metadata(source, self._file.format)
+        return Metadata(tags=foreign_tags(self._file.tags)) if metadata is None else metadata
 
     def _next(self, frames: int) -> pcm.Array:
         block = np.empty((frames, self.info.channels), self.info.dtype)
         try:
-            count = self._file.buffer_read_into(block, self.info.dtype) if frames else 0
-        except (soundfile.SoundFileError, RuntimeError, AssertionError) as error:
-            return self._salvage(block, error)
-        return block[:count]
-
-    def _salvage(self, block: pcm.Array, error: Exception) -> pcm.Array:
-        if not self.repair:
+            return block[: self._file.read(block)]
+        except DecodingError as error:
+            done = self.frames_read + error.frames
+            if self.repair or done == self.info.frames:
+                if done != self.info.frames and not self.info.missing:
+                    words = (
+                        f"the source is damaged after frame {done} ({error}): what "
+                        "follows is left out"
+                    )
+                    self.info = replace(self.info, warnings=(*self.info.warnings, words))
+                return block[: error.frames]
             raise AudioError(
-                f"{self.info.name} is damaged or cut short after frame {self.frames_read} "
-                f"({_reason(error)}); "
-                "use --repair to filter what is there"
+                f"{self.info.name} is damaged or cut short after frame {done} ({error}); use "
+                "--repair to filter what is there"
             ) from error
-        # The decoder counts what it has delivered, also in the call that failed.
-        return block[: max(0, self._file.tell() - self.frames_read)]
+
+    def _at_end(self) -> None:
+        super()._at_end()
+        if (
+            self.info.container != "FLAC"
+            or self.info.missing
+            or self.info.unread
+            or self._file.links > 1
+        ):
+            return
+        behind = flac_frames.joined_starts(
+            self.source, max(0, self.source.raw.tell() - _READ_AHEAD)
+        )
+        if behind:
+            rest = riff.Rest(
+                offset=behind[0], size=(self.source.size or 0) - behind[0], kind="recording"
+            )
+            self.info = replace(
+                self.info,
+                warnings=(*self.info.warnings, *riff.unread_words(rest)),
+                unread=rest.size,
+            )
 
     def rewind(self) -> None:
-        self._file.seek(0)
+        self._file.rewind()
         self.frames_read = 0
 
     def close(self) -> None:
@@ -304,21 +401,25 @@ class SoundfileReader(Reader):
         super().close()
 
 
-def riff_metadata(source: Source, head: riff.Head) -> Metadata:
-    """The chunks of a file on both sides of its samples; the source is left at the first sample."""
-    if head.container == "W64":
-        return Metadata()
-    after: tuple[riff.Chunk, ...] = ()
-    if head.data_size and head.data_offset + head.data_size < (source.size or 0):
-        source.seek(head.data_offset + head.data_size)
-        after = tuple(riff.read_rest(source, head.data_size, head.warnings))
-    if source.position != head.data_offset:
-        source.seek(head.data_offset)
-    return Metadata(tuple(head.before), after, tags=riff_tags((*head.before, *after)))
+def riff_metadata(head: riff.Head, rest: riff.Rest) -> Metadata:
+    """The chunks of a file on both sides of its samples."""
+    return Metadata(
+        tuple(head.before), tuple(rest.chunks), tags=riff_tags((*head.before, *rest.chunks))
+    )
 
 
 class NotAudioError(AudioError):
     """Content that is no audio, or none that can be read."""
+
+
+def _not_read(source: Source, reason: str) -> str:
+    """Why a file is not read, with the way out where it is sound."""
+    source.seek(0)
+    start = source.read(sniff.HEAD)
+    if name := sniff.foreign_format(source.raw.fileno(), os.path.splitext(source.name)[1]):
+        return f"is {name}, which cannot be decoded here; {sniff.WAY_OUT}"
+    remedy = f"; {sniff.WAY_OUT}" if sniff.begins_as_read(start) else ""
+    return f"is not audio that can be read ({reason}){remedy}"
 
 
 def _reason(error: Exception) -> str:
@@ -327,7 +428,12 @@ def _reason(error: Exception) -> str:
 
 
 def open_reader(
-    path: str, *, repair: bool = False, spool: bool = False, spool_dir: str | None = None
+    path: str,
+    *,
+    repair: bool = False,
+    ignore_length: bool = False,
+    spool: bool = False,
+    spool_dir: str | None = None,
 ) -> Reader:
     """Open a file, or the standard input for ``-``.
 
@@ -335,6 +441,9 @@ def open_reader(
     ----------
     repair : bool
         A source that is cut short ends where it ends, instead of raising.
+    ignore_length : bool
+        Samples behind the stated end of a file are read too, and so is a recording of the same
+        format that was joined to it.
     spool : bool
         Make a pipe rewindable by storing it on disk (what has to seek is stored anyway).
     spool_dir : str, optional
@@ -347,7 +456,13 @@ def open_reader(
     """
     source = open_source(path)
     try:
-        reader = _choose(source, repair=repair, spool=spool, spool_dir=spool_dir)
+        reader = _choose(
+            source,
+            repair=repair,
+            ignore_length=ignore_length,
+            spool=spool or ignore_length,
+            spool_dir=spool_dir,
+        )
     except OSError as error:
         source.close()
         if isinstance(error, AudioError):
@@ -358,32 +473,52 @@ def open_reader(
         raise
     if reader.info.frames == 0 and not reader.info.missing:
         reader.close()
-        raise AudioError(f"{source.name} holds no samples")
+        unread = f": {reader.info.warnings[-1]}" if reader.info.unread else ""
+        raise AudioError(f"{source.name} holds no samples{unread}")
     return reader
 
 
-def _choose(source: Source, *, repair: bool, spool: bool, spool_dir: str | None) -> Reader:
+def _choose(
+    source: Source, *, repair: bool, ignore_length: bool, spool: bool, spool_dir: str | None
+) -> Reader:
     magic = source.read(12)
     if not magic:
         raise AudioError(f"{source.name} is empty (0 bytes)")
-    if spool and not source.seekable:
+    if (spool or magic[:3] == b"ID3") and not source.seekable:
         source.spool(spool_dir)
         source.seek(len(magic))
-    head = _head(source, magic)
+    if magic[:3] == b"ID3":
+        magic = _behind_tag(source, magic)
+    head = read_head(source, magic)
     if head is not None and head.fmt.subtype is not None:
-        return WavReader(source, head, repair=repair)
+        if head.fmt.unsettled and not source.seekable:
+            source.spool(spool_dir)
+        return WavReader(source, head, repair=repair, ignore_length=ignore_length)
     if not source.seekable:
         source.spool(spool_dir)
-    return SoundfileReader(source, magic, head, repair=repair)
+    return SoundfileReader(source, magic, head, repair=repair, ignore_length=ignore_length)
 
 
-def _head(source: Source, magic: bytes) -> riff.Head | None:
+def _behind_tag(source: Source, magic: bytes) -> bytes:
+    """The first bytes behind an ID3 tag that was put before a WAV or FLAC file; those of the tag
+    where MPEG audio follows.
+    """
+    start = mpeg.id3_end(source.raw.fileno(), 0)
+    source.seek(start)
+    inner = source.read(12)
+    return inner if inner[:4] in (*riff.MAGICS, b"fLaC") else magic
+
+
+def read_head(source: Source, magic: bytes) -> riff.Head | None:
+    """Everything up to the first sample of a file of the RIFF family, whose first 12 bytes were
+    read; None of another.
+    """
     if magic[:4] in riff.MAGICS and magic[8:] == b"WAVE":
         return riff.read_head(source, magic)
     return w64.read_head(source) if magic == w64.MAGIC else None
 
 
-def probe(path: str) -> AudioInfo:
+def probe(path: str, *, ignore_length: bool = False) -> AudioInfo:
     """What a file is and holds, without reading its samples.
 
     Raises
@@ -391,5 +526,5 @@ def probe(path: str) -> AudioInfo:
     AudioError
         As `open_reader`.
     """
-    with open_reader(path, repair=True) as reader:
+    with open_reader(path, repair=True, ignore_length=ignore_length) as reader:
         return reader.info

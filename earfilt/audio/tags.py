@@ -7,10 +7,13 @@ have other names.
 import struct
 from collections.abc import Iterable, Mapping
 
+from earfilt.audio.containers import aiff, caf, flac, ogg
 from earfilt.audio.containers.aiff import TEXTS
 from earfilt.audio.containers.riff import Chunk
-from earfilt.audio.formats import Target
+from earfilt.audio.formats import RIFF_FAMILY, Target
 from earfilt.audio.info import Metadata
+from earfilt.audio.source import Source
+from earfilt.audio.speakers import MASK_TAG
 from earfilt.errors import printable
 
 _INFO = {
@@ -24,6 +27,13 @@ _SOUNDFILE = {
     "copyright": "COPYRIGHT", "tracknumber": "TRACKNUMBER", "license": "LICENSE",
 }  # fmt: skip
 _TO_SOUNDFILE = {key: name for name, key in _SOUNDFILE.items()}
+
+_MP3 = ("TITLE", "ARTIST", "COMMENT", "ALBUM", "TRACKNUMBER", "GENRE")
+_ROOM = {"FLAC": (1 << 24) - (1 << 12), "OPUS": 50_000, "CAF": 30_000, "AIFF": 8_000}
+"""Bytes of tags: a block of FLAC has a length of 24 bits; of the others libsndfile 1.2.2 cannot
+open files with more.
+"""
+_MOST = 64 << 20
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -76,13 +86,43 @@ def _info_name(key: str) -> str | None:
     return _TO_INFO.get(key) or (key if plain else None)
 
 
+def read_metadata(source: Source, container: str) -> Metadata | None:
+    """What stands beside the samples of a FLAC, AIFF, CAF or Ogg file; None for other containers.
+
+    Parameters
+    ----------
+    source : Source
+        A file; its position is left anywhere.
+    """
+    beyond: list[str] = []
+    if container == "FLAC":
+        blocks = flac.read_blocks(source, beyond)
+        comments = (
+            pair
+            for kind, data in blocks
+            if kind == flac.VORBIS_COMMENT
+            for pair in flac.parse_comments(data)
+        )
+        return Metadata(blocks=tuple(blocks), tags=tuple(comments), beyond=tuple(beyond))
+    if container == "AIFF":
+        iff = aiff.read_chunks(source, beyond)
+        return Metadata(iff=iff, tags=aiff.text_tags(iff), beyond=tuple(beyond))
+    if container == "CAF":
+        chunks = caf.read_chunks(source, beyond)
+        return Metadata(caf=chunks, tags=caf.text_tags(chunks), beyond=tuple(beyond))
+    if container == "OGG":
+        found = flac.parse_comments(ogg.read_comments(source))
+        return Metadata(tags=tuple(pair for pair in found if pair[0] != "ENCODER"))
+    return None
+
+
 def foreign_tags(strings: Mapping[str, str]) -> Tags:
     """Tags that libsndfile found."""
     return tuple((_SOUNDFILE[name], value) for name, value in strings.items() if name in _SOUNDFILE)
 
 
 def soundfile_strings(tags: Tags) -> dict[str, str]:
-    """Tags that libsndfile can write, by the attribute that sets them."""
+    """Tags by the attribute through which libsndfile writes them."""
     return {_TO_SOUNDFILE[key]: value for key, value in tags if key in _TO_SOUNDFILE}
 
 
@@ -111,24 +151,84 @@ def _extended(bext: Chunk, line: bytes) -> Chunk:
     return Chunk(bext.id, fixed + history + line + b"\0" * (len(history + line) % 2))
 
 
+def crossing(metadata: Metadata, target: Target) -> tuple[Tags, tuple[str, ...]]:
+    """Tags that the target gets from another container, and the names of those that it has no place
+    for.
+
+    Within a container both are empty: there the chunks and blocks are carried.
+    """
+    if _carried_whole(metadata, target):
+        return (), ()
+    kept: list[tuple[str, str]] = []
+    left: list[str] = []
+    room = _ROOM.get(target.subtype, _ROOM.get(target.container, _MOST))
+    for key, value in metadata.tags:
+        size = len(key) + len(value.encode("utf-8", "replace")) + 16
+        if not value or key == MASK_TAG:
+            continue
+        if _has_place(key, target) and size <= room:
+            kept.append((key, value))
+            room -= size
+        else:
+            left.append(key)
+    return tuple(kept), tuple(left)
+
+
+def _carried_whole(metadata: Metadata, target: Target) -> bool:
+    if target.container in RIFF_FAMILY:
+        return bool(metadata.before or metadata.after)
+    own = {"FLAC": metadata.blocks, "AIFF": metadata.iff, "CAF": metadata.caf}
+    return bool(own.get(target.container))
+
+
+def _has_place(key: str, target: Target) -> bool:
+    if target.container in RIFF_FAMILY:
+        return _info_name(key) is not None
+    if target.container in ("FLAC", "CAF"):
+        return True
+    named: dict[str, Iterable[str]] = {"AIFF": TEXTS.values(), "OGG": _TO_SOUNDFILE, "MP3": _MP3}
+    return key in named.get(target.container, ())
+
+
 def left_behind(metadata: Metadata, target: Target) -> list[str]:
     """What of the metadata has no place in the target's container, as a warning."""
     names: list[str] = []
-    chunks = (*metadata.before, *metadata.after)
-    if not target.native:
-        opaque = (chunk for chunk in chunks if chunk.data[:4] != b"INFO")
-        names += [chunk.id.decode("latin-1").strip() for chunk in opaque]
-    if target.container != "AIFF":
+    if target.container not in RIFF_FAMILY:
         names += [
-            chunk.id.decode("latin-1").strip() for chunk in metadata.iff if chunk.id not in TEXTS
+            _label(chunk)
+            for chunk in (*metadata.before, *metadata.after)
+            if chunk.data[:4] != b"INFO"
+        ]
+    if target.container != "AIFF":
+        names += [_label(chunk) for chunk in metadata.iff if chunk.id not in (*TEXTS, aiff.LAYOUT)]
+    if target.container != "CAF":
+        names += [
+            _label(chunk) for chunk in metadata.caf if chunk.id not in (caf.TEXTS, caf.LAYOUT)
         ]
     if target.container != "FLAC":
-        names += [{5: "cue sheet", 6: "picture"}[kind] for kind, _ in metadata.blocks if kind != 4]
-        if not (target.native and chunks) and not (target.container == "AIFF" and metadata.iff):
-            names += [
-                key
-                for key, _ in metadata.tags
-                if not (_info_name(key) if target.native else key in _TO_SOUNDFILE)
-            ]
+        names += [flac.NAMES[kind] for kind, _ in metadata.blocks if kind != flac.VORBIS_COMMENT]
+    names += crossing(metadata, target)[1]
+    big = (
+        [f"too big to carry: {', '.join(dict.fromkeys(metadata.beyond))}: left behind"]
+        if metadata.beyond
+        else []
+    )
     unique = ", ".join(printable(name) for name in dict.fromkeys(names))
-    return [f"{target.container} has no place for {unique}: left behind"] if unique else []
+    return [
+        *big,
+        *([f"{target.container} has no place for {unique}: left behind"] if unique else []),
+    ]
+
+
+def late_warning(chunks: Iterable[Chunk], target: Target) -> list[str]:
+    """What to say of chunks that a pipe delivered behind its samples, too late for the target."""
+    names = ", ".join(printable(name) for name in dict.fromkeys(map(_label, chunks)))
+    return (
+        [f"{target.container} got no {names}, which came behind the samples of a pipe"]
+        if names
+        else []
+    )
+
+
+def _label(chunk: Chunk) -> str:
+    return chunk.id.decode("latin-1").strip()

@@ -9,17 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
+import numpy as np
 import soundfile
 
 from earfilt import __version__
-from earfilt.audio.containers import aiff, flac, ogg
+from earfilt.audio.containers import aiff, caf, flac, ogg
 from earfilt.audio.containers.pcm import Array
 from earfilt.audio.containers.riff import Chunk
-from earfilt.audio.containers.wav import WavWriter
-from earfilt.audio.formats import Target
+from earfilt.audio.containers.wav import WavWriter, append_chunks, fits, set_mask
+from earfilt.audio.formats import RIFF_FAMILY, Target, check_limits
 from earfilt.audio.info import Metadata
-from earfilt.audio.tags import info_chunk, soundfile_strings
-from earfilt.errors import AudioError
+from earfilt.audio.speakers import MASK_TAG
+from earfilt.audio.tags import crossing, info_chunk, late_warning, soundfile_strings
+from earfilt.errors import AudioError, UsageError
 from earfilt.storage.output import write_all
 
 _MAX_OGG_FRAMES = 16_384  # long writes overflow libvorbis's stack
@@ -85,15 +87,19 @@ class SoundfileWriter:
     file : raw binary file
         Empty, for reading and writing, and seekable.
     metadata : Metadata
-        FLAC gets its blocks as they are, or comments made of its tags; AIFF its chunks; other
-        containers, and AIFF without chunks, the tags that libsndfile knows.
+        Chunks and blocks of the target's own container as they are; else what its tags become
+        there.
     """
 
     def __init__(self, file: io.RawIOBase, target: Target, metadata: Metadata) -> None:
         self.target, self._file = target, file
-        self._blocks = _flac_blocks(metadata) if target.container == "FLAC" else []
-        self._chunks = metadata.iff if target.container == "AIFF" else ()
-        self._shifted = _Shifted(file, flac.size_of(self._blocks))
+        self._blocks = _flac_blocks(metadata, target) if target.container == "FLAC" else []
+        self._chunks = _apple_chunks(metadata, target)
+        self._inserted = caf.chunk_bytes(self._chunks) if target.container == "CAF" else b""
+        self._shifted = _Shifted(file, flac.size_of(self._blocks) + len(self._inserted))
+        riff = _riff_chunks(metadata, target) if target.container in RIFF_FAMILY else ()
+        self._riff = tuple(chunk for chunks in riff for chunk in chunks)
+        self._frames = 0
         with self._failures():
             self._sound = soundfile.SoundFile(
                 self._shifted,
@@ -107,15 +113,16 @@ class SoundfileWriter:
             soundfile._snd.sf_command(
                 self._sound._file, _SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0
             )
-            if target.container == "AIFF":
+            if target.container in ("AIFF", "CAF"):
                 # The header is shorter without it: what is left of the first one would be taken for
                 # samples.
                 soundfile._snd.sf_command(
                     self._sound._file, _UPDATE_HEADER_NOW, soundfile._ffi.NULL, 0
                 )
                 file.truncate()
-            if target.container != "FLAC" and not self._chunks:
-                for name, value in soundfile_strings(metadata.tags).items():
+                self._sound.seek(0)
+            if target.container in ("OGG", "MP3"):
+                for name, value in soundfile_strings(crossing(metadata, target)[0]).items():
                     setattr(self._sound, name, value)
 
     @contextmanager
@@ -134,17 +141,43 @@ class SoundfileWriter:
         with self._failures():
             for start in range(0, len(block), step):
                 self._sound.write(block[start : start + step])
+        self._frames += len(block)
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """Refuse what the header cannot state, where a pipe did not say beforehand how much would
+        come.
+        """
+        check_limits(self.target, self._frames)
+        if self.target.container in ("WAV", "WAVEX") and not fits(
+            self.target, self._frames, self._riff, ()
+        ):
+            raise UsageError(
+                f"the output passes the 4 GiB that WAV can state: name {self.target.subtype} "
+                "with --format rf64"
+            )
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
         with self._failures():
             self._sound.close()
         if self._blocks:
             self._splice()
-        if self._chunks:
+        if self._inserted:
+            self._insert()
+        if self.target.container == "AIFF":
+            aiff.set_frames(
+                self._file, self._frames, self.target.channels * self.target.sample.width
+            )
             aiff.append_chunks(self._file, self._chunks)
+        if self.target.container in ("WAVEX", "RF64"):
+            # libsndfile makes a mask up from the number of channels.
+            set_mask(self._file, self.target.extensible.mask if self.target.extensible else 0)
+        if self.target.container in RIFF_FAMILY:
+            append_chunks(self._file, (*self._riff, *after))
+            after = ()
         if self.target.container == "OGG":
             ogg.set_serials(self._file)
-        return []
+        return late_warning(after, self.target)
 
     def _splice(self) -> None:
         shift = flac.size_of(self._blocks)
@@ -156,16 +189,66 @@ class SoundfileWriter:
         self._file.seek(0)
         write_all(self._file.write, flac.splice(start[:size], self._blocks))
 
+    def _insert(self) -> None:
+        """Move the beginning of a CAF file to where it belongs, and its chunks behind it."""
+        self._file.seek(len(self._inserted))
+        head = self._file.read(caf.HEAD) or b""
+        self._file.seek(0)
+        write_all(self._file.write, head + self._inserted)
+
     def close(self) -> None:
         """Let go of the encoder, whatever state it is in."""
         with suppress(soundfile.SoundFileError, RuntimeError, AssertionError):
             self._sound.close()
 
 
-def _flac_blocks(metadata: Metadata) -> list[flac.Block]:
-    if metadata.blocks or not metadata.tags:
+def _flac_blocks(metadata: Metadata, target: Target) -> list[flac.Block]:
+    """The source's blocks, or its tags as comments; and the channel mask, where the source states
+    one.
+    """
+    mask = [(MASK_TAG, f"0x{target.extensible.mask:04X}")] if target.extensible is not None else []
+    if not metadata.blocks:
+        tags = [*mask, *crossing(metadata, target)[0]]
+        return [flac.comment_block(tags, f"earfilt {__version__}")] if tags else []
+    if not mask or any(key == MASK_TAG for key, _ in metadata.tags):
         return list(metadata.blocks)
-    return [flac.comment_block(metadata.tags, f"earfilt {__version__}")]
+    return flac.with_comments(metadata.blocks, mask, f"earfilt {__version__}")
+
+
+def _apple_chunks(metadata: Metadata, target: Target) -> tuple[Chunk, ...]:
+    """Chunks of an AIFF or CAF file: the channel layout and what is carried."""
+    if target.container not in ("AIFF", "CAF"):
+        return ()
+    kind, carried = (aiff, metadata.iff) if target.container == "AIFF" else (caf, metadata.caf)
+    stated = (Chunk(kind.LAYOUT, target.apple),) if target.apple else ()
+    texts = kind.text_chunks(crossing(metadata, target)[0])
+    return (*stated, *texts, *(chunk for chunk in carried if chunk.id != kind.LAYOUT))
+
+
+def _riff_chunks(metadata: Metadata, target: Target) -> tuple[tuple[Chunk, ...], tuple[Chunk, ...]]:
+    """Chunks of a file of the RIFF family, before and behind its samples."""
+    info = info_chunk(crossing(metadata, target)[0])
+    return ((info,), ()) if info else (metadata.before, metadata.after)
+
+
+class _Reordered:
+    """A writer of which channel i gets channel ``order[i]``."""
+
+    def __init__(self, writer: Writer, order: Sequence[int]) -> None:
+        self._writer, self._order = writer, list(order)
+
+    def write(self, block: Array) -> None:
+        self._writer.write(np.ascontiguousarray(block[:, self._order]))
+
+    def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
+        return self._writer.finish(after)
+
+
+class _W64Writer(WavWriter):
+    """W64 has no place for chunks here."""
+
+    def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
+        return [*super().finish(), *late_warning(after, self.target)]
 
 
 class _Aside:
@@ -207,14 +290,24 @@ def open_writer(
     OSError
         What the file raises: no space, no permission.
     """
+    with _writer_of_channels(file, target, metadata, frames=frames, seekable=seekable) as writer:
+        yield _Reordered(writer, target.order) if target.order else writer
+
+
+@contextmanager
+def _writer_of_channels(
+    file: io.RawIOBase, target: Target, metadata: Metadata, *, frames: int | None, seekable: bool
+) -> Iterator[Writer]:
+    """A writer of channels as they stand in the output."""
     if target.native:
-        before, after = metadata.before, metadata.after
-        if not before and not after and (chunk := info_chunk(metadata.tags)):
-            before = (chunk,)
+        before, after = _riff_chunks(metadata, target)
         yield WavWriter(file, target, frames=frames, seekable=seekable, before=before, after=after)
         return
     if not seekable:
         raise OSError(errno.ESPIPE, f"{target.container} cannot be written to a pipe")
+    if target.container == "W64" and target.sample.lossless:
+        yield _W64Writer(file, target, frames=frames, seekable=seekable)
+        return
     with ThreadPoolExecutor(1, "earfilt-write") as thread:
         writer = thread.submit(SoundfileWriter, file, target, metadata)
         try:

@@ -2,22 +2,25 @@
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
 
-from earfilt import __version__, audio
+from earfilt import audio
 from earfilt.batch import executors
 from earfilt.batch import plan as planning
-from earfilt.batch.manifest import Entry, Manifest, open_manifest, read_ledger, recipe_id, stamp
 from earfilt.batch.plan import Plan, Rules
 from earfilt.batch.run import Outcome, Runner, Task, Unit
 from earfilt.batch.search import Bad, Found
 from earfilt.chains.members import Filter
-from earfilt.errors import AudioError, UsageError, printable
+from earfilt.errors import AudioError, EarfiltError, UsageError, printable
+from earfilt.render import in_place, process
+from earfilt.render.job import new_run
 from earfilt.render.process import FileJob, Options
+from earfilt.render.recipe import Recipe, recipe_of
 from earfilt.render.record import Row
+from earfilt.storage.manifest import Entry, Ledger, Stamp, open_manifest, read_ledger, stamp
 from earfilt.storage.output import sweep
 
 _TASK_SECONDS = 600.0
@@ -31,6 +34,7 @@ class Batch:
     Parameters
     ----------
     filter : Filter
+        What its files held when it was resolved is what is applied to every recording.
     options : Options
         Of each file; ``exists`` and ``in_place`` follow from the rules.
     rules : Rules
@@ -49,16 +53,9 @@ class Batch:
     fail_fast: bool = False
     dask: str | None = None
 
-    def recipe(self) -> dict[str, Any]:
-        """Everything, beside the source and the coefficients, that decides the bytes of an output."""
-        settings = asdict(self.options)
-        for name in ("exists", "in_place", "full_scale", "full_scale_spl"):
-            del settings[name]
-        return {
-            "version": __version__,
-            "filter": self.filter.identity,
-            "options": settings,
-        }
+    def recipe(self) -> Recipe:
+        """Everything beside the source that decides the bytes of an output."""
+        return recipe_of(self.filter, self.options)
 
 
 def prepare(
@@ -69,99 +66,138 @@ def prepare(
     Raises
     ------
     UsageError, AudioError
-        As `make_plan` and `check_space`; an option that the filter does not have.
+        As `make_plan` and `check_space`; an option that the filter does not have; a manifest of
+        another version's defaults.
     """
     if batch.jobs is not None and batch.jobs < 1:
         raise UsageError(f"--jobs is {batch.jobs}; it must be at least 1")
-    recipe = recipe_id(batch.recipe())
+    recipe = batch.recipe()
     plan = planning.make_plan(inputs, output, batch.rules, listed=listed)
-    if batch.rules.exists == "resume":
-        _leave_done(batch, plan, recipe)
-    elif batch.rules.in_place and batch.rules.exists != "force":
-        _refuse_twice(plan)
+    if batch.rules.in_place:
+        _sort_in_place(batch, plan, recipe)
+    elif batch.rules.exists in ("resume", "skip"):
+        ledger = read_ledger(plan.root)
+        _check_version(recipe, [ledger], plan.root)
+        if batch.rules.exists == "resume":
+            _leave_done(plan, recipe, ledger)
     planning.check_space(plan, batch.options.subtype)
     return plan
 
 
-def _leave_done(batch: Batch, plan: Plan, recipe: str) -> None:
+def _check_version(recipe: Recipe, ledgers: Iterable[Ledger], root: str) -> None:
+    """Refuse to go on where the same request made something else under another version: that would
+    be one corpus with two ears.
+    """
+    for ledger in ledgers:
+        made = [
+            *ledger.entries.values(),
+            *(entry for history in ledger.replaced.values() for entry in history),
+        ]
+        for name in {entry.recipe for entry in made if not entry.error}:
+            made_by = ledger.recipes.get(name, {})
+            if (differs := recipe.other_default(made_by)) is not None:
+                version = printable(str(made_by.get("version"))[:40])
+                remedy = (
+                    f"add {differs} to go on with it"
+                    if differs.startswith("--")
+                    else f"it was {differs}"
+                )
+                raise UsageError(
+                    f"{printable(root)} was begun with earfilt {version}, where the same "
+                    f"request meant another filter; {remedy}, "
+                    "or use --force to do all of it with this version"
+                )
+
+
+def _leave_done(plan: Plan, recipe: Recipe, ledger: Ledger) -> None:
     """Take from the plan what the manifest vouches for."""
-    ledger = read_ledger(plan.root)
+    same = cache(lambda name: recipe.is_named(name, ledger.recipes))
     files, plan.files = plan.files, []
-    hashes = cache(lambda fs: _coefficients(batch.filter, fs))
     for file in files:
         entry = ledger.entries.get(file.name)
-        if entry is not None and batch.rules.in_place:
-            _sort_in_place(plan, file, entry, recipe)
-        elif (
-            entry is not None
-            and _vouched(plan, file, entry, recipe)
-            and hashes(entry.fs) == entry.coefficients
-        ):
-            plan.skipped.append(file)
-        else:
-            plan.files.append(file)
+        done = entry is not None and same(entry.recipe) and _vouched(plan, file, entry)
+        (plan.skipped if done else plan.files).append(file)
 
 
-def _refuse_twice(plan: Plan) -> None:
-    """What was filtered in place is not filtered once more unasked."""
-    entries = read_ledger(plan.root).entries
-    done = [
-        file
-        for file in plan.files
-        if (entry := entries.get(file.name)) and entry.output == (file.size, file.mtime_ns)
-    ]
-    if done:
-        more = f" (and {len(done) - 1:,} more)" if len(done) > 1 else ""
-        name = printable(done[0].source)
-        raise UsageError(
-            f"{name} was filtered in place before{more}; --resume leaves such files, --force "
-            "filters them once more"
-        )
-
-
-def _coefficients(filter: Filter, fs: float) -> str:
-    try:
-        return filter.at(fs).sha256
-    except UsageError:
-        return ""
-
-
-def _vouched(plan: Plan, file: Found, entry: Entry, recipe: str) -> bool:
-    if (
-        (file.size, file.mtime_ns) != entry.source
-        or recipe != entry.recipe
-        or plan.output_name(file.name) != entry.path
-    ):
+def _vouched(plan: Plan, file: Found, entry: Entry) -> bool:
+    if (file.size, file.mtime_ns) != entry.source or plan.output_name(file.name) != entry.path:
         return False
     return _stamped(plan.destination(file)) == entry.output
 
 
-def _stamped(path: str) -> tuple[int, int] | None:
+def _stamped(path: str) -> Stamp | None:
     try:
         return stamp(path)
     except OSError:
         return None
 
 
-def _sort_in_place(plan: Plan, file: Found, entry: Entry, recipe: str) -> None:
-    """A file that was replaced must not be filtered again; one that was about to be is told by its
-    inode.
+def _sort_in_place(batch: Batch, plan: Plan, recipe: Recipe) -> None:
+    """Leave what is filtered already, told by its content, or refuse: nothing is filtered twice
+    unasked.
+
+    Raises
+    ------
+    UsageError
+        A file was filtered before, and nothing says what to do about it; or it was with other
+        settings, and the rest would not be.
+    AudioError
+        A manifest cannot be read, or not be written.
     """
-    begun = entry.inode != 0
-    if begun and (entry.source, entry.inode) == ((file.size, file.mtime_ns), file.inode):
-        plan.files.append(file)
-    elif not begun and entry.output != (file.size, file.mtime_ns):
-        plan.files.append(file)  # failed before, or changed since
-    elif entry.recipe != recipe:
-        plan.bad.append(
-            Bad(
-                file.source,
-                file.name,
-                "was filtered in place with other settings; its original is gone",
-            )
+    known = in_place.Known()
+    for file in plan.files:
+        known.read(file.source)
+    one_each = {os.path.dirname(os.path.realpath(file.source)): file for file in plan.files}
+    for file in one_each.values():
+        in_place.check_record(file.source)
+    if batch.rules.exists == "force":
+        return
+    states = _states(known, plan)
+    filtered = [(file, state) for file, state in states if state.kind == "filtered"]
+    if batch.rules.exists == "refuse":
+        _refuse([(file, state) for file, state in states if state.kind != "new"])
+    _check_version(recipe, known.ledgers, plan.root)
+    recipes = {
+        name: made_by for ledger in known.ledgers for name, made_by in ledger.recipes.items()
+    }
+    same = cache(lambda name: recipe.is_named(name, recipes))
+    others = [
+        file for file, state in filtered if state.entry is not None and not same(state.entry.recipe)
+    ]
+    if others:
+        raise UsageError(
+            f"{printable(others[0].source)}{_and_more(others)} was filtered in place with "
+            "other settings, and its original is gone; "
+            "go on with the same filter and options, or leave it out (--exclude)"
         )
-    else:
-        plan.skipped.append(file)
+    for file, state in states:
+        if state.kind == "changed":
+            plan.bad.append(Bad(file.source, file.name, in_place.message(file.source, state)))
+    plan.files = [file for file, state in states if state.kind == "new"]
+    plan.skipped += [file for file, _ in filtered]
+
+
+def _states(known: in_place.Known, plan: Plan) -> list[tuple[Found, in_place.State]]:
+    """What each file is; one that cannot be read says so when its turn comes."""
+
+    def state(file: Found) -> in_place.State:
+        try:
+            return known.state(file.source)
+        except OSError:
+            return in_place.State("new")
+
+    with ThreadPoolExecutor(executors.cores(), "earfilt-hash") as pool:
+        return list(zip(plan.files, pool.map(state, plan.files), strict=True))
+
+
+def _refuse(old: Sequence[tuple[Found, in_place.State]]) -> None:
+    if old:
+        file, state = old[0]
+        raise UsageError(in_place.message(file.source, state, _and_more(old)))
+
+
+def _and_more(files: Sequence[object]) -> str:
+    return f" (and {len(files) - 1:,} more)" if len(files) > 1 else ""
 
 
 def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
@@ -196,27 +232,39 @@ def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
             sweep(directory)  # what killed workers left, of this run or an earlier one
 
 
+def foresee(batch: Batch, plan: Plan) -> Iterator[tuple[Found, str | None]]:
+    """The files to filter, each with the reason for which it will fail where its header tells one;
+    the sources are opened.
+    """
+    make = _Units(batch, plan, absolute=False)
+    for file in plan.files:
+        try:
+            process.foresee(make(file).job)
+        except EarfiltError as error:
+            yield file, str(error)
+        else:
+            yield file, None
+
+
 def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
     jobs = batch.jobs or executors.cores()
     # A GPU is fed by one process: several would share it by turns.
     workers = min(jobs, len(plan.files)) if batch.options.device == "cpu" else 1
     recipe = batch.recipe()
-    name = recipe_id(recipe)
-    with open_manifest(plan.root, batch.rules.shard) as manifest, _pool(batch, workers) as pool:
-        manifest.recipe(name, recipe)
+    # In place, workers keep the record, beside each file and before it is replaced.
+    kept = nullcontext() if batch.rules.in_place else open_manifest(plan.root, batch.rules.shard)
+    with kept as manifest, _pool(batch, workers) as pool:
+        if manifest is not None:
+            manifest.append([], (recipe.name, recipe.made_by))
         threads = 1 if batch.dask else max(1, jobs // workers)
-        tasks: Iterable[Task] = _tasks(batch, plan, pool)
-        if batch.rules.in_place:
-            tasks = _announced(tasks, manifest, name)
-        for outcomes in Runner(pool, threads=threads, fail_fast=batch.fail_fast).outcomes(tasks):
-            told = (
-                outcome
-                for outcome in outcomes
-                if outcome.row.status != "skipped" or batch.rules.in_place
-            )
-            manifest.record(
-                (outcome.unit.job.name, _entry(outcome, plan, name)) for outcome in told
-            )
+        for outcomes in Runner(pool, threads=threads, fail_fast=batch.fail_fast).outcomes(
+            _tasks(batch, plan, pool)
+        ):
+            if manifest is not None:
+                made = (outcome for outcome in outcomes if outcome.row.status != "skipped")
+                manifest.append(
+                    (outcome.unit.job.name, _entry(outcome, plan, recipe.name)) for outcome in made
+                )
             for outcome in outcomes:
                 yield outcome.row, outcome.unit.source[0]
 
@@ -244,13 +292,18 @@ class _Units:
     """Makes the units of a batch."""
 
     def __init__(self, batch: Batch, plan: Plan, *, absolute: bool) -> None:
-        self._plan, self._absolute, self._filter = plan, absolute, batch.filter
+        self._plan, self._absolute, self._run = plan, absolute, new_run()
+        self._filter = batch.filter
         # What was there when the batch was planned may be replaced; else whoever comes second to a
         # name is to know. A cluster may run a task again that had finished, so that there, an
         # output of this batch's own is no obstacle.
         exists: audio.Exists = "skip" if batch.rules.exists == "skip" else "refuse"
         if absolute or batch.rules.exists in ("force", "resume"):
             exists = "force"
+        if batch.rules.in_place:
+            # What was filtered since it was planned is left, whatever for: another run, or a worker
+            # that died before it could tell.
+            exists = "force" if batch.rules.exists == "force" else "skip"
         self._options = replace(batch.options, exists=exists, in_place=batch.rules.in_place)
 
     def __call__(self, file: Found) -> Unit:
@@ -258,8 +311,10 @@ class _Units:
         destination = source if self._options.in_place else self._plan.destination(file)
         if self._absolute:
             source, destination = os.path.abspath(source), os.path.abspath(destination)
-        job = FileJob(source, destination, file.name, self._filter, self._options)
-        return Unit(job, (file.size, file.mtime_ns), file.inode)
+        job = FileJob(
+            source, destination, file.name, self._filter, self._options, self._run, hashes=True
+        )
+        return Unit(job, (file.size, file.mtime_ns))
 
 
 def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:
@@ -277,25 +332,24 @@ def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:
     return size / seconds if seconds else _CD_BYTES
 
 
-def _announced(tasks: Iterable[Task], manifest: Manifest, recipe: str) -> Iterator[Task]:
-    """State before a file is replaced that it will be."""
-    for task in tasks:
-        manifest.record(
-            (unit.job.name, Entry(unit.source, recipe=recipe, inode=unit.inode)) for unit in task
-        )
-        yield task
-
-
 def _entry(outcome: Outcome, plan: Plan, recipe: str) -> Entry:
-    row = outcome.row
+    row, source = outcome.row, outcome.unit.source
     if row.status == "failed":
-        return Entry(outcome.unit.source, recipe=recipe, error=row.error or "failed")
-    path = plan.output_name(outcome.unit.job.name)
+        return Entry(source, recipe=recipe, error=row.error or "failed")
     return Entry(
-        outcome.unit.source,
+        source,
         outcome.output,
         recipe,
-        float(row.fs or 0),
-        row.coefficients_sha256 or "",
-        path,
+        plan.output_name(outcome.unit.job.name),
+        _relative(outcome.unit.job.source, plan.root),
+        row.source_sha256 or "",
+        row.output_sha256 or "",
     )
+
+
+def _relative(path: str, root: str) -> str:
+    """A path that leads from a directory to a file, wherever both are moved to."""
+    try:
+        return os.path.relpath(path, root)
+    except ValueError:  # on Windows: another drive
+        return os.path.abspath(path)

@@ -13,6 +13,7 @@ reason.
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
@@ -25,7 +26,9 @@ from types import ModuleType
 from typing import Any
 
 from earfilt.errors import UsageError, printable
+from earfilt.storage.stop_signals import stop_signals
 
+_ADDRESS = re.compile(r"[a-z]+://.*|[^/\\]*:\d+")
 _PATIENCE = 10.0  # seconds that a Dask scheduler has to answer
 
 
@@ -50,7 +53,7 @@ class Pool:
 
     def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
         """As `Executor.submit`; an executor that broke is replaced."""
-        with _without_main():
+        with _without_main(), _sheltered():
             if self._executor is not None:
                 try:
                     return self._executor.submit(function, *args)
@@ -76,7 +79,7 @@ def warm_up() -> None:
         from multiprocessing import forkserver
 
         multiprocessing.set_forkserver_preload(["earfilt.batch.preload"])
-        with _without_main():
+        with _without_main(), _sheltered():
             forkserver.ensure_running()
 
 
@@ -93,8 +96,47 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
+@contextmanager
+def _sheltered() -> Iterator[None]:
+    """Helper processes that start meanwhile run no code of the current directory, and leave it to
+    their parent to end them.
+
+    A terminal that hangs up and a job scheduler send their signal to every process of a group; a
+    signal that is blocked here stays blocked in children.
+    """
+    with _safe_path():
+        if not hasattr(signal, "pthread_sigmask"):
+            yield
+            return
+        before = signal.pthread_sigmask(
+            signal.SIG_BLOCK, set(stop_signals()) - {signal.SIGTERM, signal.SIGINT}
+        )
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Helpers are started as ``python -c``, whose first import path is the current directory unless
+    this variable is set.
+    """
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("PYTHONSAFEPATH", None)
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
+
+
 def _method() -> str:
-    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    # macOS's own libraries do not bear a fork once they are loaded.
+    can_fork = "forkserver" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
+    return "forkserver" if can_fork else "spawn"
 
 
 @contextmanager
@@ -128,7 +170,7 @@ class Stopped(SystemExit):
 
 
 def _start_worker(lifeline: Connection) -> None:
-    # Ctrl-C reaches the whole group; the parent decides
+    # Ctrl-C reaches the whole group; the parent decides, as on all that is blocked
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
@@ -179,6 +221,7 @@ def dask(address: str, workers: int) -> Iterator[Pool]:
     except ImportError as error:
         raise UsageError("--dask needs the extra: pip install 'earfilt[dask]'") from error
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_safe_path())  # a local cluster starts a worker again whenever one died
         try:
             client = stack.enter_context(
                 Client(**_connection(address, workers, stack), set_as_default=False)
@@ -204,16 +247,19 @@ def _connection(address: str, workers: int, stack: contextlib.ExitStack) -> dict
         from distributed import LocalCluster
 
         # Memory limits are off: they kill workers for memory that decoders give back late.
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            memory_limit=0,
-            silence_logs="ERROR",
-        )
+        with _sheltered():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs="ERROR",
+            )
         return {"address": stack.enter_context(cluster)}
-    if address.endswith(".json") or os.path.exists(address):
+    # What reads as an address is one, whatever lies in the current directory: who names a scheduler
+    # has its pickles run.
+    if not _ADDRESS.fullmatch(address) and (address.endswith(".json") or os.path.exists(address)):
         _await_file(address)
         return {"scheduler_file": address, "timeout": _PATIENCE}
     return {"address": address, "timeout": _PATIENCE}

@@ -8,8 +8,10 @@ estimate.
 import hashlib
 import os
 import shutil
+import tempfile
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -121,8 +123,9 @@ def make_plan(
         root, found = _at_home(found)
     else:
         root = output
-        _check_apart(inputs, root)
     plan = Plan(root, found, suffix, bad=search.bad, passed_over=search.passed_over)
+    if output is not None:
+        _check_apart(inputs, search, plan)
     plan.files = _distinct(plan)
     if rules.shard:
         _take_shard(plan, *rules.shard)
@@ -138,6 +141,8 @@ def _at_home(found: list[Found]) -> tuple[str, list[Found]]:
     if not bases:
         return os.curdir, found
     root = os.path.commonpath(bases)
+    # Links and the file that they point to are one file, to be filtered once.
+    found = list({os.path.realpath(file.source): file for file in reversed(found)}.values())[::-1]
     lead = {
         base: os.path.relpath(os.path.abspath(base or os.curdir), root)
         for base in {file.base for file in found}
@@ -154,27 +159,26 @@ def _at_home(found: list[Found]) -> tuple[str, list[Found]]:
     ]
 
 
-def _check_apart(inputs: Sequence[str], root: str) -> None:
-    real = os.path.realpath(root)
+def _check_apart(inputs: Sequence[str], search: Search, plan: Plan) -> None:
+    root = plan.root
     if os.path.exists(root) and not os.path.isdir(root):
         raise UsageError(
             f"{printable(root)} is a file; the output of several files or of a directory must "
             "be a directory"
         )
-    for path in inputs:
-        source = os.path.realpath(path)
-        if not os.path.isdir(source):
-            continue
-        if source == real:
-            raise UsageError(
-                f"input and output are the same directory, {printable(root)}; use --in-place "
-                "to replace the files"
-            )
-        if os.path.commonpath([source, real]) == source:
-            raise UsageError(
-                f"output {printable(root)} lies inside the input {printable(path)}, where it "
-                "would be taken for input"
-            )
+    if any(
+        os.path.isdir(path) and os.path.realpath(path) == os.path.realpath(root) for path in inputs
+    ):
+        raise UsageError(
+            f"input and output are the same directory, {printable(root)}; use --in-place to "
+            "replace the files"
+        )
+    path = search.input_that_takes(root, [plan.output_name(file.name) for file in plan.files])
+    if path is not None:
+        raise UsageError(
+            f"output {printable(root)} lies inside the input {printable(path)}, where it "
+            "would be taken for input"
+        )
 
 
 def _distinct(plan: Plan) -> list[Found]:
@@ -185,31 +189,72 @@ def _distinct(plan: Plan) -> list[Found]:
     UsageError
         Two sources have one output.
     """
-    key = _spelling(plan.root)
     owners: dict[str, Found] = {}
+    alike: dict[str, list[str]] = {}
     for file in plan.files:
-        other = owners.setdefault(key(plan.output_name(file.name)), file)
-        if other is not file and os.path.realpath(other.source) != os.path.realpath(file.source):
-            raise UsageError(
-                f"{printable(other.source)} and {printable(file.source)} would both become "
-                f"{printable(plan.destination(file))}; "
-                "use --exclude, or one output directory for each"
-            )
+        name = plan.output_name(file.name)
+        owner = owners.setdefault(name, file)
+        if owner is file:
+            directory, last = os.path.split(name)
+            for key in {_widest_spelling(name), os.path.join(directory, _widest_spelling(last))}:
+                alike.setdefault(key, []).append(name)
+        elif not _is_same_source(owner, file):
+            raise _collision(plan, owner, file)
+    for names in alike.values():
+        if len(names) > 1:
+            for one, other in _one_on_disk(plan.root, names):
+                if not _is_same_source(owners[one], owners[other]):
+                    raise _collision(plan, owners[one], owners[other])
     return list(owners.values())
 
 
-def _spelling(root: str) -> Callable[[str], str]:
-    """Names as the output's file system tells them apart: where case makes no difference, neither
-    do Unicode's spellings.
+def _is_same_source(one: Found, other: Found) -> bool:
+    return os.path.realpath(one.source) == os.path.realpath(other.source)
+
+
+def _collision(plan: Plan, one: Found, other: Found) -> UsageError:
+    return UsageError(
+        f"{printable(one.source)} and {printable(other.source)} would both become "
+        f"{printable(plan.destination(other))}; "
+        "use --exclude, or one output directory for each"
+    )
+
+
+def _widest_spelling(name: str) -> str:
+    """What is the same of two names that any disk takes for one: whatever their case, Unicode's
+    forms, dots and spaces at their ends.
     """
-    place = _existing(root)
-    while place.swapcase() == place and os.path.dirname(place) != place:
-        place = os.path.dirname(place)
-    try:
-        blind = place.swapcase() != place and os.path.samefile(place, place.swapcase())
-    except OSError:
-        blind = False
-    return (lambda name: unicodedata.normalize("NFC", name).casefold()) if blind else str
+    folded = (
+        name.lower()
+        if name.isascii()
+        else unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name).casefold())
+    )
+    return "/".join(part.rstrip(". ") for part in folded.split("/"))
+
+
+def _one_on_disk(root: str, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of relative names that the disk of the outputs takes for one.
+
+    Only files tell: what is one differs by disk, by directory, and by how it is mounted. They are
+    made, and removed again, in a directory beside the outputs' place. Each holds the number of its
+    name, for not every disk has inodes that stay.
+    """
+    place = _existing(
+        os.path.join(root, os.path.commonpath([os.path.dirname(name) for name in names]))
+    )
+    pairs = []
+    with suppress(OSError), tempfile.TemporaryDirectory(prefix=".earfilt-", dir=place) as trial:
+        for number, name in enumerate(names):
+            path = os.path.join(trial, name)
+            with suppress(OSError):  # a name that the disk does not take fails later, by itself
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                try:
+                    with open(path, "x", encoding="ascii") as file:
+                        file.write(str(number))
+                except FileExistsError:
+                    with open(path, encoding="ascii") as file:
+                        pairs.append((names[int(file.read())], name))
+    return pairs
 
 
 def _existing(path: str) -> str:

@@ -15,12 +15,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from earfilt.batch.executors import Pool, Stopped, end_worker
-from earfilt.batch.manifest import Stamp, stamp
 from earfilt.errors import EarfiltError, is_out_of_memory, printable
 from earfilt.render.process import FileJob, filter_file
 from earfilt.render.record import Row
-
-NO_OUTPUT: Stamp = (-1, -1)
+from earfilt.storage.manifest import NO_OUTPUT, Stamp, stamp
 
 
 @dataclass(frozen=True)
@@ -32,13 +30,10 @@ class Unit:
     job : FileJob
     source : Stamp
         Its size and time of change when the batch was planned.
-    inode : int
-        Likewise.
     """
 
     job: FileJob
     source: Stamp
-    inode: int
 
 
 @dataclass(frozen=True)
@@ -100,8 +95,6 @@ def _results(task: Task, threads: int) -> Iterator[Done]:
 def _one(unit: Unit, threads: int) -> Done:
     job = unit.job
     try:
-        if job.options.in_place and os.stat(job.source).st_ino != unit.inode:
-            return _replaced(job), stamp(job.destination)
         directory = os.path.dirname(job.destination) or os.curdir
         if not os.path.isdir(directory):
             os.makedirs(directory, exist_ok=True)
@@ -112,15 +105,6 @@ def _one(unit: Unit, threads: int) -> Done:
     except Exception as error:
         reason = "out of memory" if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
         return failed(job, reason), NO_OUTPUT
-
-
-def _replaced(job: FileJob) -> Row:
-    """A file in place must not be filtered twice, when a worker died after replacing it and before
-    saying so.
-    """
-    row = Row(job.source, job.destination, job.name, "skipped", filter=job.filter.name)
-    row.warnings.append("was replaced since the batch was planned: taken for filtered")
-    return row
 
 
 def failed(job: FileJob, reason: str) -> Row:
@@ -207,5 +191,9 @@ def _died(error: BaseException) -> str:
 
 
 def _again(unit: Unit) -> Unit:
-    """The unit for a second try: an output that the first one may have finished is no obstacle."""
+    """The unit for a second try: an output that the first one may have finished is no obstacle (in
+    place, its record says so).
+    """
+    if unit.job.options.in_place:
+        return unit
     return replace(unit, job=replace(unit.job, options=replace(unit.job.options, exists="force")))

@@ -2,24 +2,24 @@
 names that outputs will have.
 """
 
+import codecs
 import fnmatch
 import glob
 import os
-import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from earfilt.audio.formats import SUFFIXES
-from earfilt.batch.manifest import is_manifest
+from earfilt.audio.sniff import is_sound
 from earfilt.errors import UsageError, printable
+from earfilt.storage.manifest import is_manifest
 from earfilt.storage.output import is_temporary
 
-_HEAD = re.compile(
-    rb"(RIFF|RIFX|RF64|BW64)....WAVE|FORM....AIF[FC]|fLaC|caff|riff\x2e\x91\xcf\x11|\.snd",
-    re.DOTALL,
-)
+_ANY_DEPTH = "**"
+
+Identity = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,17 @@ class Selection:
         return _matches(name, self.exclude)
 
 
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What is taken from a directory: all below (`pattern` None) or what the rest of a pattern
+    takes; its name below the base.
+    """
+
+    input: str
+    pattern: tuple[str, ...] | None
+    lead: str
+
+
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(
         fnmatch.fnmatchcase(name if "/" in p else name.rpartition("/")[2], p) for p in patterns
@@ -95,8 +106,9 @@ class Search:
     """Finds sound files, in the order of their names; counts what it passes over.
 
     Directories are searched for names with an audio extension and for files whose first bytes are
-    those of an audio container; files that are named one by one are taken as they are. Links are
-    followed, circles are not.
+    those of sound. Sound that cannot be decoded is found, too, so that it fails and is not passed
+    over. Files that are named one by one are taken as they are. Links are followed, but not those
+    to a directory above them.
 
     Attributes
     ----------
@@ -111,6 +123,38 @@ class Search:
         self._selection = selection
         self.bad: list[Bad] = []
         self.passed_over = 0
+        self._searched: dict[Identity | None, set[_Rule]] = {}
+
+    def input_that_takes(self, root: str, names: Iterable[str]) -> str | None:
+        """The input by which the next search would find outputs: one that lies in a searched
+        directory, or matches a searched pattern.
+
+        Parameters
+        ----------
+        root : str
+            Directory of the outputs; need not exist yet.
+        names : iterable of str
+            Relative names of the outputs.
+        """
+        real = os.path.realpath(root)
+        for place in _places_above(real):
+            rules = self._searched.get(_identity_or_none(place), set())
+            below = [] if place == real else os.path.relpath(real, place).split(os.sep)
+            for rule in rules:
+                if rule.pattern is None or any(
+                    self._would_take(rule, [*below, *name.split("/")]) for name in names
+                ):
+                    return rule.input
+        return None
+
+    def _would_take(self, rule: "_Rule", parts: list[str]) -> bool:
+        pattern = rule.pattern or ()
+        name = "/".join((rule.lead, *parts) if rule.lead else parts)
+        if _fits(pattern, parts):
+            return self._selection.takes(name)
+        return _ANY_DEPTH not in pattern and any(
+            _fits(pattern, parts[:depth]) for depth in range(1, len(parts))
+        )
 
     def inputs(self, paths: Iterable[str]) -> Iterator[Found]:
         """What the command line names: files (by their last part), directories (mirrored) and globs
@@ -118,7 +162,7 @@ class Search:
         """
         for path in paths:
             if os.path.isdir(path):
-                yield from self._tree(path)
+                yield from self._tree(path, said=path)
             elif glob.has_magic(path) and not os.path.lexists(path):
                 yield from self._glob(path)
             else:
@@ -129,7 +173,7 @@ class Search:
         """What a list names: relative paths keep their directories, all others those below their
         common one.
         """
-        paths = [os.path.normpath(path) for path in paths]
+        paths = [_without_detours(path) for path in paths]
         outside = [
             path for path in paths if os.path.isabs(path) or path.split(os.sep)[0] == os.pardir
         ]
@@ -141,7 +185,11 @@ class Search:
         far = set(outside)
         for path in paths:
             base, name = (common, os.path.relpath(path, common)) if path in far else ("", path)
-            yield from self._tree(base, name) if os.path.isdir(path) else self._named(base, name)
+            yield from (
+                self._tree(base, name, said=path)
+                if os.path.isdir(path)
+                else self._named(base, name)
+            )
 
     def _named(self, base: str, name: str) -> Iterator[Found]:
         path = os.path.join(base, name)
@@ -168,18 +216,55 @@ class Search:
         parts = pattern.split(os.sep)
         fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
         base = os.sep.join(parts[:fixed]) or (os.sep if pattern.startswith(os.sep) else "")
-        names = sorted(glob.glob(os.sep.join(parts[fixed:]), root_dir=base or None, recursive=True))
+        wild = [part for part in parts[fixed:] if part not in ("", os.curdir)]
+        if os.pardir in wild:
+            raise UsageError(
+                f"{printable(pattern)} has '..' behind a wildcard, where outputs would have "
+                "no place; name the directories"
+            )
+        names = sorted(set(self._matches(pattern, wild, base)))
         if not names:
             self._refuse(pattern, pattern, f"no file matches {printable(pattern)}")
         for name in names:
             path = os.path.join(base, name)
             if not os.path.isdir(path):
-                yield from self._in_tree(base, name, path)
-            elif "**" not in parts:
-                yield from self._tree(base, name)
+                if not pattern.endswith(os.sep):
+                    yield from self._in_tree(base, name, path)
+            elif _ANY_DEPTH not in wild:
+                yield from self._tree(base, name, said=pattern)
 
-    def _tree(self, base: str, start: str = "") -> Iterator[Found]:
-        stack: list[tuple[str, tuple[tuple[int, int], ...]]] = [(start, ())]
+    def _matches(self, said: str, wild: Sequence[str], base: str) -> Iterator[str]:
+        """The names below `base` that a pattern takes, as `glob.glob` finds them, but never in
+        circles.
+        """
+        stack = [(_Rule(said, tuple(wild), ""), _above(base))]
+        while stack:
+            rule, above = stack.pop()
+            place = os.path.join(base, rule.lead) or os.curdir
+            first, *rest = rule.pattern or ()
+            try:
+                here = _identity(place)
+                with os.scandir(place) as listed:
+                    entries = [entry for entry in listed if _fits_part(first, entry.name)]
+            except OSError:
+                continue
+            self._searched.setdefault(here, set()).add(rule)
+            if first == _ANY_DEPTH and rest:
+                stack.append((_Rule(said, tuple(rest), rule.lead), above))
+            deeper = rule.pattern if first == _ANY_DEPTH else tuple(rest)
+            for entry in entries:
+                name = os.path.join(rule.lead, entry.name)
+                if not rest:
+                    yield name
+                if (
+                    deeper
+                    and _is_dir(entry)
+                    and (inside := _identity_or_none(entry.path)) not in above
+                ):
+                    stack.append((_Rule(said, deeper, name), above | {inside}))
+
+    def _tree(self, base: str, start: str = "", *, said: str) -> Iterator[Found]:
+        rule, stack = _Rule(said, None, ""), [(start, _above(os.path.join(base, start)))]
         while stack:
             folder, above = stack.pop()
             try:
@@ -194,15 +279,14 @@ class Search:
                     f"cannot list {printable(path)}: {error.strerror or error}",
                 )
                 continue
-            if here in above:
-                continue
+            self._searched.setdefault(here, set()).add(rule)
             folders = []
             for entry in ordered:
                 name = os.path.join(folder, entry.name)
-                if _is_dir(entry):
-                    folders.append((name, (*above, here)))
-                else:
+                if not _is_dir(entry):
                     yield from self._in_tree(base, name, entry.path, entry)
+                elif (inside := _identity_or_none(entry.path)) not in above:
+                    folders.append((name, above | {inside}))
             stack += [item for item in reversed(folders) if self._enters(base, item[0])]
 
     def _enters(self, base: str, name: str) -> bool:
@@ -228,7 +312,9 @@ class Search:
                 )
             return
         # macOS leaves the companions of files on foreign disks as ._NAME, extension included.
-        if not last.startswith("._") and (_suffix(name) in SUFFIXES or _sounds(path, status)):
+        if not last.startswith("._") and (
+            _suffix(name) in SUFFIXES or (stat.S_ISREG(status.st_mode) and is_sound(path))
+        ):
             yield from self._regular(base, name, status)
         else:
             self.passed_over += 1
@@ -252,20 +338,71 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _identity(path: str) -> tuple[int, int]:
+def _identity(path: str) -> Identity:
     status = os.stat(path)
     return status.st_dev, status.st_ino
 
 
-def _sounds(path: str, status: os.stat_result) -> bool:
-    """Whether a file without an audio extension begins like audio."""
-    if not stat.S_ISREG(status.st_mode) or status.st_size < 16:
-        return False
+def _identity_or_none(path: str) -> Identity | None:
     try:
-        with open(path, "rb", buffering=0) as file:
-            return _HEAD.match(file.read(16)) is not None
-    except OSError:
+        return _identity(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _places_above(real: str) -> Iterator[str]:
+    """A real path and all directories above it."""
+    yield real
+    while (above := os.path.dirname(real)) != real:
+        real = above
+        yield real
+
+
+def _above(folder: str) -> frozenset[Identity | None]:
+    """A directory and those above it: a link to one of them leads in a circle."""
+    return frozenset(map(_identity_or_none, _places_above(os.path.realpath(folder or os.curdir))))
+
+
+def _fits_part(pattern: str, name: str) -> bool:
+    """Whether one part of a path fits one of a pattern, as in a shell: hidden names only where the
+    pattern says so.
+    """
+    if name.startswith(".") and not pattern.startswith("."):
         return False
+    return fnmatch.fnmatch(name, pattern)
+
+
+def _fits(pattern: Sequence[str], parts: Sequence[str]) -> bool:
+    """Whether the parts of a path fit those of a pattern, in which ``**`` stands for any number of
+    directories.
+    """
+    if not pattern:
+        return not parts
+    first, rest = pattern[0], pattern[1:]
+    if first == _ANY_DEPTH and _fits(rest, parts):
+        return True
+    return (
+        bool(parts)
+        and _fits_part(first, parts[0])
+        and _fits(pattern if first == _ANY_DEPTH else rest, parts[1:])
+    )
+
+
+def _without_detours(path: str) -> str:
+    """A path without ``..`` behind a name, which may be a link: it leads where the system would go."""
+    names = os.path.normpath(path).split(os.sep)
+    inner = [part for part in path.split(os.sep) if part not in ("", os.curdir)]
+    if (
+        os.pardir
+        in inner[next((i for i, part in enumerate(inner) if part != os.pardir), len(inner)) :]
+    ):
+        head, tail = os.path.split(path.rstrip(os.sep))
+        return (
+            os.path.join(os.path.realpath(head), tail)
+            if tail != os.pardir
+            else os.path.realpath(path)
+        )
+    return os.sep.join(names)
 
 
 def read_list(target: str, *, nul: bool = False) -> list[str]:
@@ -279,7 +416,7 @@ def read_list(target: str, *, nul: bool = False) -> list[str]:
     Raises
     ------
     UsageError
-        The list cannot be read.
+        The list cannot be read, or its encoding is unknown.
     """
     try:
         if target == "-":
@@ -291,5 +428,49 @@ def read_list(target: str, *, nul: bool = False) -> list[str]:
         raise UsageError(
             f"cannot read the list {printable(target)}: {error.strerror or error}"
         ) from error
-    pieces = data.split(b"\0") if nul else [line.rstrip(b"\r") for line in data.split(b"\n")]
-    return [os.fsdecode(piece) for piece in pieces if piece]
+    if nul:
+        return [os.fsdecode(piece) for piece in data.split(b"\0") if piece]
+    return _lines(data, printable(target))
+
+
+# The longer marks first: that of UTF-16 is the beginning of that of UTF-32.
+_MARK = "\ufeff"
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+
+
+def _lines(data: bytes, name: str) -> list[str]:
+    """The lines of a list, as Linux or Windows write them: with a byte-order mark, in UTF-16, their
+    ends CR LF.
+
+    All else is taken as it is: quotes and backslashes are parts of names. A name may even begin
+    with the mark or end with CR: where that can be, the file that is there decides.
+
+    Raises
+    ------
+    UsageError
+        Another encoding.
+    """
+    encoding = next((encoding for mark, encoding in _MARKS.items() if data.startswith(mark)), None)
+    try:
+        text = data.decode(encoding) if encoding else os.fsdecode(data)
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"the list {name} begins as {encoding.upper() if encoding else 'text'}, but is "
+            f"none: {error.reason}"
+        ) from error
+    if "\0" in text:
+        raise UsageError(
+            f"the list {name} holds zero bytes: give -0 if they end its entries, or save it "
+            "as UTF-8"
+        )
+    lines = [line for line in text.split("\n") if line]
+    if lines and lines[0].startswith(_MARK) and not os.path.lexists(lines[0]):
+        lines[0] = lines[0].removeprefix(_MARK)
+    windows = all(line.endswith("\r") for line in lines)
+    cut = (
+        line[:-1] if line.endswith("\r") and (windows or not os.path.lexists(line)) else line
+        for line in lines
+    )
+    return [line for line in cut if line]

@@ -5,6 +5,7 @@ within a tolerance; or, where an order was asked for, each member by the documen
 sampling, and their taps are convolved. torch has no part in it.
 """
 
+import os
 import shlex
 import threading
 from collections.abc import Sequence
@@ -15,21 +16,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from earfilt.arrays import Floats, power_of_two
-from earfilt.chains.members import DEFAULT_TOLERANCE_DB, Filter, Member
+from earfilt.chains.members import Filter, Member, resolve
+from earfilt.chains.request import parse_command
 from earfilt.ears import curve
 from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.target import Target
 from earfilt.errors import UsageError, printable
 from earfilt.synthesis import passes
 from earfilt.synthesis.deviation import deviation
-from earfilt.synthesis.fir import Fir
-from earfilt.synthesis.provenance import Provenance
+from earfilt.synthesis.fir import Fir, rounded
+from earfilt.synthesis.provenance import FileUse, Provenance
 
 if TYPE_CHECKING:
     from earfilt.synthesis.tolerance import Design
 
 __all__ = ["design", "published"]
 
+_SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 _lock = threading.Lock()
 
 
@@ -80,7 +83,10 @@ def _design(filter: Filter, fs: float) -> Fir:
         taps = _convolved(taps, part.fir.taps)
     lookahead = sum(part.fir.lookahead for part in parts)
     odd_ends = any(part.fir.odd_ends for part in parts)
-    told = _provenance(filter, parts, taps, _published(targets))
+    wanted = _published(targets)
+    if wanted is not None:  # no member was read from a file of taps
+        taps = rounded(taps, float(np.ptp(wanted.points_db)))
+    told = _provenance(filter, parts, taps, wanted)
     return Fir(taps, fs, lookahead, odd_ends, told)
 
 
@@ -97,17 +103,16 @@ def _parts(filter: Filter, fs: float, targets: Sequence[Target | None]) -> list[
     """The FIRs to be convolved: each member by the documented design, or all ears together for a
     tolerance.
     """
-    given = filter.request.given()
+    asked = filter.design
     pairs = list(zip(filter.members, targets, strict=True))
-    if (order := given.get("order")) is not None:
+    if (order := asked.get("order")) is not None:
         return [
             Part(_read(member, fs) if target is None else _sampled(member, target, order))
             for member, target in pairs
         ]
     firs = [Part(_read(member, fs)) for member, target in pairs if target is None]
     ears = [(member.options["phase"], target) for member, target in pairs if target is not None]
-    tolerance = given.get("tolerance", DEFAULT_TOLERANCE_DB)
-    return firs + _within(ears, tolerance, fewest=given.get("fewest", False))
+    return firs + _within(ears, asked["tolerance"], fewest=asked.get("fewest", False))
 
 
 def _sampled(member: Member, target: Target, order: int) -> Fir:
@@ -145,14 +150,40 @@ def _read(member: Member, fs: float) -> Fir:
 
 
 def _other_rate(name: str, fir: Fir, fs: float) -> str:
-    """Refusal of a FIR made for another rate, with the command that makes the right one."""
+    """Refusal of a FIR made for another rate, with the command that makes the right one, where that
+    is known for sure.
+    """
+    refusal = f"{printable(name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is asked for"
     path = Path(name)
-    out = shlex.quote(f"{path.stem}-{fs:.12g}{path.suffix}")
-    remedy = f"earfilt design -f FILTER --fs {fs:.12g} -o {out}"
+    out = f"{path.stem}-{fs:.12g}{path.suffix}"
+    made_of = _made_of(fir)
+    if made_of is None or os.path.lexists(out) or not out.isprintable():
+        return (
+            f"{refusal}; a FIR goes with one rate: use one that was made, or resampled, "
+            f"for {fs:.12g} Hz"
+        )
     return (
-        f"{printable(name)} was made for {fir.fs:.12g} Hz, the audio has {fs:.12g} Hz; "
-        f"'{printable(remedy)}' makes the right one"
+        f"{refusal}; this makes the right one: earfilt design -f {made_of.request.command()} --fs "
+        f"{fs:.12g} -o {shlex.quote(out)}"
     )
+
+
+def _made_of(fir: Fir) -> Filter | None:
+    """The filter that a FIR file says it was made of, if that filter has these very taps: a file
+    may say anything.
+    """
+    said = parse_command(fir.provenance.command or "")
+    if said is None or fir.fs is None:
+        return None
+    try:
+        filter = resolve(said.name, **said.given())
+        made = _design(filter, fir.fs)
+    except UsageError:
+        return None
+    same = made.numtaps == fir.numtaps and bool(
+        np.allclose(made.taps, fir.taps, rtol=0.0, atol=_SAME * np.abs(made.taps).max())
+    )
+    return filter if same else None
 
 
 def _provenance(
@@ -162,12 +193,11 @@ def _provenance(
     members, designs = filter.members, [part.design for part in parts if part.design is not None]
     ears = [member.ear for member in members if member.ear is not None]
     tables = [table for ear in ears for table in ear.tables]
-    files = [member.file for member in members if member.file is not None]
     if len(members) == 1 and members[0].kind == "fir":
         told = parts[0].fir.provenance
         order, phase, options, source = told.order, told.phase, told.options, told.source
     else:
-        order = joined([found.order for found in designs] or filter.request.given().get("order"))
+        order = joined([found.order for found in designs] or filter.design.get("order"))
         phase = joined([member.options.get("phase") for member in members])
         names = dict.fromkeys(
             name for member in members for name in member.options if name != "phase"
@@ -181,19 +211,39 @@ def _provenance(
         variant=joined([ear.entry.variant or None for ear in ears]),
         source=source,
         table_sha256={table.id: table.sha256 for table in tables},
-        file_sha256={file.name: file.sha256 for file in files},
+        files=tuple(_use(member) for member in members if member.file is not None),
         order=order,
         phase=phase,
         options=options,
         range_hz=None if wanted is None else (wanted.points_hz[0], wanted.points_hz[-1]),
-        tolerance_db=filter.request.given().get("tolerance", DEFAULT_TOLERANCE_DB)
-        if designs
-        else None,
+        tolerance_db=filter.design["tolerance"] if designs else None,
         tolerance_met=all(found.met for found in designs),
         missed_points_hz=tuple(sorted({f for found in designs for f in found.missed_points_hz})),
         deviation_db=None if largest is None else largest.db,
         deviation_hz=None if largest is None else largest.hz,
         deviation_between_db=max((found.between.db for found in designs), default=None),
+    )
+
+
+def _use(member: Member) -> FileUse:
+    """What a curve or FIR file was understood as."""
+    assert member.file is not None
+    name, sha256 = member.file.name, member.file.sha256
+    if member.ear is None:
+        fir = member.fir
+        assert fir is not None
+        return FileUse(
+            name=name, sha256=sha256, kind="fir", numtaps=fir.numtaps, latency=fir.lookahead
+        )
+    points = member.ear.points
+    assert points is not None
+    return FileUse(
+        name=name,
+        sha256=sha256,
+        kind="curve",
+        points=len(points.freqs),
+        hz=(points.freqs[0], points.freqs[-1]),
+        gain_db=(min(points.gain_db), max(points.gain_db)),
     )
 
 

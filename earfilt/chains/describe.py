@@ -8,7 +8,10 @@ from earfilt.errors import printable
 
 if TYPE_CHECKING:
     from earfilt.synthesis.fir import Fir
-    from earfilt.synthesis.provenance import Provenance
+    from earfilt.synthesis.provenance import FileUse, Provenance
+
+
+_MOST_TOLD = 10
 
 
 def short_citation(citation: str) -> str:
@@ -72,13 +75,48 @@ def deviation_words(told: "Provenance") -> str:
     )
 
 
+def file_words(told: "Provenance") -> list[str]:
+    """What each curve and FIR file of a filter was understood as: a line for each.
+
+    >>> from earfilt.synthesis.provenance import FileUse, Provenance
+    >>> ends = {"hz": (20.0, 2e4), "gain_db": (-9.0, 0.0)}
+    >>> curve = FileUse(name="a.txt", sha256="", kind="curve", points=5, **ends)
+    >>> fir = FileUse(name="h.wav", sha256="", kind="fir", numtaps=2047, latency=1023)
+    >>> print("\\n".join(file_words(Provenance(files=(curve, fir)))))
+    a.txt is read as a curve of 5 points, 20 to 20000 Hz, -9 to 0 dB
+    h.wav is read as a FIR of 2047 taps, centred (latency 1023 samples)
+    """
+    return [f"{printable(file.name)} is read as a {_use_words(file)}" for file in told.files]
+
+
+def _use_words(file: "FileUse") -> str:
+    if file.hz is not None and file.gain_db is not None:
+        (first, last), (lowest, highest) = file.hz, file.gain_db
+        return (
+            f"curve of {file.points} points, {first:g} to {last:g} Hz, {lowest:g} to {highest:g} dB"
+        )
+    numtaps, latency = file.numtaps or 0, file.latency or 0
+    if latency == 0:
+        aligned = "causal"
+    elif abs(2 * latency - numtaps) <= 2:
+        aligned = f"centred (latency {latency} samples)"
+    else:
+        aligned = f"latency {latency} samples"
+    return f"FIR of {numtaps} taps, {aligned}"
+
+
 def warnings(fir: "Fir") -> list[str]:
     """What a user must know: points that a tolerance missed."""
     told = fir.provenance
     if told.tolerance_met:
         return []
     missed = [f"{freq:g}" for freq in told.missed_points_hz]
-    where = f"missed at {', '.join(missed)} Hz" if missed else "missed between the points"
+    more = f" and {len(missed) - _MOST_TOLD} more points" if len(missed) > _MOST_TOLD else ""
+    where = (
+        f"missed at {', '.join(missed[:_MOST_TOLD])} Hz{more}"
+        if missed
+        else "missed between the points"
+    )
     return [
         f"{design_words(fir)}: the tolerance of {told.tolerance_db:g} dB is {where}; this is the "
         "best order found"

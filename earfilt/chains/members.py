@@ -20,7 +20,7 @@ from earfilt.ears.ear import Ear
 from earfilt.ears.kinds.measured import Measured
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
 from earfilt.ears.table import Table
-from earfilt.errors import UsageError, printable
+from earfilt.errors import UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
 from earfilt.version import DESIGN
 
@@ -85,11 +85,12 @@ class Member:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides its taps, JSON-able: hashes of content in place of content."""
-        # A path is a place, and no part of what the filter is.
-        what = {"name": self.name} if self.file is None else {"sha256": self.file.sha256}
-        tables = {table.id: table.sha256 for table in self.tables}
-        return {"kind": self.kind, "tables": tables, **what, **self.options}
+        """What decides its taps beside tables and design, JSON-able; a file by its content, since a
+        path is a place and no part of what the filter is.
+        """
+        what = {"ear": self.name} if self.file is None else {"sha256": self.file.sha256}
+        settings = {name: value for name, value in self.options.items() if value is not None}
+        return {**what, "kind": self.kind, **settings}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +114,26 @@ class Filter:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What was asked for, JSON-able: names, options, hashes of tables and files, version of the
-        design. Never digits of taps, which may differ between machines.
+        """What was asked for, JSON-able: names, options in full, hashes of tables and files, version
+        of the design. Never digits of taps, which may differ between machines.
         """
-        return {"design": DESIGN, "members": [member.identity for member in self.members]} | {
-            name: self.request.given().get(name) for name in ("order", "tolerance", "fewest")
+        return {
+            "design": DESIGN,
+            "members": [
+                member.identity | ({} if member.ear is None else self.design)
+                for member in self.members
+            ],
+            "tables": {table.id: table.sha256 for one in self.members for table in one.tables},
         }
+
+    @property
+    def design(self) -> dict[str, Any]:
+        """How its ears are designed: ``order``, or ``tolerance`` and perhaps ``fewest``."""
+        given = self.request.given()
+        if "order" in given:
+            return {"order": given["order"]}
+        tolerance = given.get("tolerance", DEFAULT_TOLERANCE_DB)
+        return {"tolerance": tolerance} | ({"fewest": True} if given.get("fewest") else {})
 
     @cached_property
     def sha256(self) -> str:
@@ -130,6 +145,11 @@ class Filter:
 
     def __hash__(self) -> int:
         return hash(self.sha256)
+
+    @property
+    def files(self) -> list[str]:
+        """Paths of the user's files, as given."""
+        return [member.file.name for member in self.members if member.file is not None]
 
     @property
     def stated_fs(self) -> float | None:
@@ -235,7 +255,7 @@ def _check_design(given: Options) -> None:
 
 def _pieces(name: str) -> list[str]:
     """The members' names; a path that is there may hold a ``+``."""
-    return [name] if is_path(name) and os.path.exists(name) else name.split("+")
+    return [name] if "+" in name and os.path.exists(name) else name.split("+")
 
 
 def is_path(piece: str) -> bool:
@@ -255,8 +275,27 @@ def _find(piece: str) -> Found:
         )
     if is_path(piece):
         return _find_file(SmallFile(piece))
-    ear = catalogue.ear(piece)
+    try:
+        ear = catalogue.ear(piece)
+    except UnknownNameError:
+        if os.path.exists(piece):
+            raise UsageError(_unreadable(piece)) from None
+        raise
     return ear.name, ear.kind, ear, None
+
+
+def _unreadable(path: str) -> str:
+    from earfilt.files.fir_formats import READERS
+
+    what = (
+        "a directory"
+        if os.path.isdir(path)
+        else "there, but is none of the files that filters are read from"
+    )
+    kinds = f"a curve is a .csv, a FIR ends in {', '.join(READERS)}"
+    return (
+        f"{printable(path)} is {what}: {kinds}; save an impulse response of another format as .wav"
+    )
 
 
 def _find_file(file: SmallFile) -> Found:

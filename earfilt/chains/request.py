@@ -94,3 +94,42 @@ class Request:
             else:
                 words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
         return " ".join(words)
+
+
+def parse_command(text: str) -> Request | None:
+    """The request of ``NAME --option value …`` as a FIR file states it; None where it is none.
+
+    Such a text is not trusted: it may name no files, and nothing that takes long to design.
+    """
+    try:
+        name, *words = shlex.split(text)
+        request = Request(name, **_parse_options(words))
+    except (ValueError, TypeError):
+        return None
+    files = any(mark in piece for piece in name.split("+") for mark in "./\\")
+    return None if files or "fewest" in request.given() else request
+
+
+def _parse_options(words: list[str]) -> Any:
+    """Options of a request by name; ValueError where one is none."""
+    values: dict[str, Any] = {}
+    while words:
+        option = words.pop(0).removeprefix("--").replace("-", "_")
+        if option.removeprefix("no_") in _FLAGS:
+            values[option.removeprefix("no_")] = not option.startswith("no_")
+        elif option in FilterOptions.__annotations__ and words:
+            values[option] = _parse_value(option, words.pop(0))
+        else:
+            raise ValueError(f"no option of a filter: {option}")
+    return values
+
+
+def _parse_value(option: str, text: str) -> int | float | str:
+    if option in _WHOLE:
+        return int(text)
+    return float(text) if option in _REAL else text
+
+
+_FLAGS = ("normalize_gain", "fewest")
+_WHOLE = ("order", "latency")
+_REAL = ("tolerance", "flow", "fhigh")

@@ -1,8 +1,8 @@
-"""The command line: ``earfilt apply | response | design | filters``.
+"""The command line: ``earfilt apply | verify | response | design | filters``.
 
 The only place that catches: an error becomes one line on stderr and an exit code. 0 all well; 1
-some file failed; 2 wrong usage or a refusal before work; 130 and 143 interrupted. Nothing heavy is
-imported before a command runs.
+some file failed; 2 wrong usage or a refusal before work; 128 + N ended by signal N (130 Ctrl-C, 143
+SIGTERM). Nothing heavy is imported before a command runs.
 """
 
 import atexit
@@ -22,7 +22,9 @@ from earfilt.cli.design import design
 from earfilt.cli.filters import filters
 from earfilt.cli.response import response
 from earfilt.cli.streams import open_closed, own_stderr
+from earfilt.cli.verify import verify
 from earfilt.errors import EarfiltError, is_out_of_memory, printable
+from earfilt.storage.stop_signals import is_default, name_of, stop_signals
 
 app = typer.Typer(
     name="earfilt",
@@ -34,11 +36,14 @@ app = typer.Typer(
     help="Put audio through the human outer and middle ear: published transfer functions, "
     "exact, and time-aligned to the sample.",
     epilog="Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before "
-    "work; 130/143 interrupted.",
+    "work; 128 + N ended by signal N.",
 )
 app.command(no_args_is_help=True, short_help="Recordings through an ear.")(apply)
 app.command(no_args_is_help=True, short_help="The curve, as numbers or figure.")(response)
 app.command(no_args_is_help=True, short_help="The FIR, for other programs.")(design)
+app.command(no_args_is_help=True, short_help="Outputs, sources and filter against the manifest.")(
+    verify
+)
 app.command(short_help="The catalogue of ears.")(filters)
 
 
@@ -65,17 +70,17 @@ def _root(
 ) -> None: ...
 
 
-_HANDLED = (signal.SIGINT, signal.SIGTERM)
+_SAID: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 class _Signalled(BaseException):
-    """SIGINT or SIGTERM: unwinds through every ``finally``, so that temporary files go."""
+    """A signal that ends the program: unwinds through every ``finally``, so that temporary files
+    go.
+    """
 
     def __init__(self, number: int) -> None:
-        self.number = number
-        self.said, self.code = (
-            ("interrupted", 130) if number == signal.SIGINT else ("terminated", 143)
-        )
+        self.number, self.code = number, 128 + number
+        self.said = _SAID.get(number) or f"ended by {name_of(number)}"
 
 
 def _unwind(number: int, frame: FrameType | None) -> NoReturn:
@@ -84,8 +89,9 @@ def _unwind(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _ignore_signals() -> None:
-    for number in _HANDLED:
-        signal.signal(number, signal.SIG_IGN)
+    for number in stop_signals():
+        if signal.getsignal(number) is _unwind:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _sent_again(dropped: "sys.UnraisableHookArgs") -> None:
@@ -108,8 +114,9 @@ def main() -> None:
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
-    for number in _HANDLED:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as in background jobs of a script
+    for number in stop_signals():
+        # background jobs of a script ignore Ctrl-C, nohup ignores the hang-up
+        if is_default(number):
             signal.signal(number, _unwind)
     sys.unraisablehook = _sent_again
     open_closed()
@@ -132,6 +139,10 @@ def program() -> NoReturn:
     """As `main`, for a process that has nothing else to do: taking the interpreter apart takes as
     long as filtering a short file.
     """
+    if sys.flags.ignore_environment and not sys.flags.safe_path:
+        # Helper processes are started with this -E as well, which ignores the variable that keeps
+        # the current directory out of them.
+        os.execv(sys.executable, [sys.executable, "-P", *sys.orig_argv[1:]])
     code = 1
     try:
         main()

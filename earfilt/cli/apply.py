@@ -18,12 +18,14 @@ from earfilt.cli.options import (
     Quiet,
     Resolve,
     Verbose,
+    refuse_without_effect,
     takes_filter_options,
 )
 from earfilt.errors import EarfiltError, UsageError
 
 if TYPE_CHECKING:
     from earfilt.render.process import FileJob
+    from earfilt.render.record import Row
 
 
 class Clip(StrEnum):
@@ -60,7 +62,9 @@ def apply(
     subtype: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Sample format, e.g. PCM_24 or FLOAT (default: the input's)."
+            "--subtype",
+            metavar="NAME",
+            help="Sample format, e.g. PCM_24 or FLOAT (default: the input's).",
         ),
     ] = None,
     fmt: Annotated[
@@ -83,20 +87,31 @@ def apply(
         bool, typer.Option("--metadata/--no-metadata", help="Carry chunks, tags and pictures over.")
     ] = True,
     tail: Annotated[
-        Tail, typer.Option(help="keep: the output is longer by the order of a causal filter.")
+        Tail,
+        typer.Option("--tail", help="keep: the output is longer by the order of a causal filter."),
     ] = Tail.cut,
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Go on with NaN and Inf (as 0) and with a source cut short."),
     ] = False,
-    gain: Annotated[float, typer.Option(metavar="DB", help="Gain beside the filter.")] = 0.0,
-    clip: Annotated[
-        Clip,
+    ignore_length: Annotated[
+        bool,
         typer.Option(
-            help="Samples beyond full scale: count them; fail; scale the file to fit; write "
-            "a float format."
+            "--ignore-length",
+            help="Read samples behind the stated end of a file too, and recordings joined to it.",
         ),
-    ] = Clip.warn,
+    ] = False,
+    gain: Annotated[
+        float, typer.Option("--gain", metavar="DB", help="Gain beside the filter.")
+    ] = 0.0,
+    clip: Annotated[
+        Clip | None,
+        typer.Option(
+            "--clip",
+            help="Samples beyond full scale: count them (default); fail; scale the file to "
+            "fit; write a float format.",
+        ),
+    ] = None,
     dither: Annotated[
         bool,
         typer.Option("--dither", help="Triangular dither, seeded from the file's relative path."),
@@ -104,24 +119,29 @@ def apply(
     full_scale_spl: Annotated[
         float | None,
         typer.Option(
+            "--full-scale-spl",
             metavar="DB",
             help="Level of digital full scale in dB SPL, to report levels in dB SPL (AMT: "
             "93.98, or 100 in older models, with rms).",
         ),
     ] = None,
     full_scale: Annotated[
-        FullScale,
+        FullScale | None,
         typer.Option(
-            help="What that level belongs to: peak, a sine that reaches full scale; rms, a "
-            "signal whose RMS is 1.0.",
+            "--full-scale",
+            help="What that level belongs to: peak, a sine that reaches full scale; rms "
+            "(default), a signal whose RMS is 1.0.",
         ),
-    ] = FullScale.rms,
+    ] = None,
     device: Annotated[
-        str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N, mps or auto.")
+        str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:N, mps or auto.")
     ] = "cpu",
     precision: Annotated[
         Precision,
-        typer.Option(help="auto: float64 for 24- and 32-bit integers and DOUBLE, else float32."),
+        typer.Option(
+            "--precision",
+            help="auto: float64 for 24- and 32-bit integers and DOUBLE, else float32.",
+        ),
     ] = Precision.auto,
     files_from: many.FilesFrom = None,
     nul: many.Nul = False,
@@ -142,11 +162,30 @@ def apply(
     """
     if force + skip_existing + resume > 1:
         raise UsageError("--force, --skip-existing and --resume exclude each other")
-    if nul and files_from is None:
-        raise UsageError("-0 says how the entries of --files-from end; give --files-from")
+    if in_place and skip_existing:
+        raise UsageError(
+            "--in-place and --skip-existing exclude each other: what is replaced exists"
+        )
+    if files_from is None:
+        refuse_without_effect(
+            {"-0": nul}, "it says how the entries of --files-from end; give --files-from"
+        )
+    if full_scale_spl is None:
+        refuse_without_effect(
+            {"--full-scale": full_scale},
+            "it says what the level of --full-scale-spl belongs to; give --full-scale-spl",
+        )
+    _check_format(subtype, clip, dither=dither)
     inputs, output = _inputs_and_output(paths or [], in_place, files_from)
     wants_batch = files_from is not None or resume or shard is not None or dask is not None
     destination = None if wants_batch else _one_to_one(inputs, output)
+    if destination is not None and (include or exclude):
+        if output is None or not os.path.isdir(output):
+            refuse_without_effect(
+                {"--include": include, "--exclude": exclude},
+                "they choose among several files, and this is one",
+            )
+        destination = None
     if destination is None and dask is None and not dry_run:
         from earfilt.batch.executors import warm_up
 
@@ -158,20 +197,22 @@ def apply(
         subtype=subtype,
         format=fmt,
         gain_db=gain,
-        clip=clip.value,
+        clip=(clip or Clip.warn).value,
         dither=dither,
         precision=precision.value,
         device=device,
         metadata=metadata,
         repair=repair,
+        ignore_length=ignore_length,
         tail=tail.value,
         full_scale_spl=full_scale_spl,
-        full_scale=full_scale.value,
+        full_scale=(full_scale or FullScale.rms).value,
         exists="force" if force else "skip" if skip_existing else "refuse",
         in_place=in_place,
     )
     if destination is not None:
         job = FileJob(inputs[0], destination, Path(inputs[0]).name, filter, options)
+        _check_one(job, report)
         return many.print_job(job) if dry_run else _one_file(job, report=report, quiet=quiet)
 
     from earfilt.batch.corpus import Batch
@@ -188,16 +229,32 @@ def apply(
     )
     batch = Batch(filter, options, rules, jobs=jobs, fail_fast=fail_fast, dask=dask)
     listed = read_list(files_from, nul=nul) if files_from is not None else []
+    say: dict[str, bool] = {"quiet": quiet, "verbose": verbose}
     return many.apply_many(
         batch,
         inputs,
         output,
         listed=listed,
+        files_from=files_from,
         report=report,
         dry_run=dry_run,
-        quiet=quiet,
-        verbose=verbose,
+        **say,
     )
+
+
+def _check_format(subtype: str | None, clip: Clip | None, *, dither: bool) -> None:
+    """Refuse what a sample format that was asked for makes pointless."""
+    from earfilt.audio.formats import subtype_named
+
+    if clip is Clip.float:
+        integers = subtype if subtype is not None and subtype_named(subtype).bits else None
+        reason = "--clip float writes floating point, which neither clips nor rounds"
+        refuse_without_effect({"--dither": dither, "--subtype": integers}, reason)
+    elif subtype is not None and not subtype_named(subtype).bits:
+        refuse_without_effect(
+            {"--dither": dither, "--clip": clip},
+            f"{subtype} holds no integers, which clip and round",
+        )
 
 
 def _inputs_and_output(
@@ -237,33 +294,48 @@ def _one_to_one(inputs: list[str], output: str | None) -> str | None:
 
 
 def _one_file(job: "FileJob", *, report: str | None, quiet: bool) -> int:
-    from earfilt.render.process import check, filter_file
-    from earfilt.render.record import Row
-    from earfilt.report.rows import open_report, summary
+    from earfilt.report.file import open_report
+    from earfilt.report.rows import summary
 
-    with open_report(report) as rows:
-        try:
-            info = check(job)
-            with _progress(info.frames if info else None, quiet=quiet) as advance:
-                row = filter_file(job, progress=advance)
-        except EarfiltError as error:
-            if rows is not None:
-                rows.write(
-                    Row(
-                        job.source,
-                        job.destination,
-                        job.name,
-                        "failed",
-                        error=str(error),
-                        filter=job.filter.name,
-                    )
-                )
-            raise
+    with open_report(report, exists=many.report_exists(job.options.exists)) as rows:
+        row, failure = _filter_one(job, quiet=quiet)
         if rows is not None:
             rows.write(row)
+    if failure is not None:
+        raise failure
     if not quiet:
         print(summary(row), file=sys.stderr)
     return 0
+
+
+def _check_one(job: "FileJob", report: str | None) -> None:
+    """Refuse an output and a report that would take the place of what this call reads, or of each
+    other.
+    """
+    from earfilt.report.file import check_report
+    from earfilt.storage.writing import refuse_inputs
+
+    filter_files = job.filter.files
+    refuse_inputs([job.destination], filter_files)
+    outputs = [] if job.options.in_place else [job.destination]
+    check_report(report, read=[job.source, *filter_files], written=outputs)
+
+
+def _filter_one(job: "FileJob", *, quiet: bool) -> "tuple[Row, EarfiltError | None]":
+    """The row of one file, and what made it fail; a refusal is raised: it leaves no row."""
+    from earfilt.render.process import check, filter_file
+    from earfilt.render.record import Row
+
+    try:
+        info = check(job)
+        with _progress(info.frames if info else None, quiet=quiet) as advance:
+            return filter_file(job, progress=advance), None
+    except UsageError:
+        raise
+    except EarfiltError as error:
+        return Row(
+            job.source, job.destination, job.name, "failed", error=str(error), filter=job.filter.name
+        ), error
 
 
 # Shorter files are done before a bar could be read.

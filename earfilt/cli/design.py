@@ -33,6 +33,7 @@ def design(
     fs: Annotated[
         list[float] | None,
         typer.Option(
+            "--fs",
             metavar="HZ",
             help="Sampling rate (48000; of a FIR file, its own). Repeatable.",
             show_default=False,
@@ -61,14 +62,13 @@ def design(
     symmetric taps are taken as centred, others as causal (--latency overrides).
     """
     from earfilt.files.firs import fir_bytes
-    from earfilt.storage.writing import refuse_existing, write_bytes
+    from earfilt.storage.writing import check_outputs, write_bytes
 
     filter = find(filter_name)
     rates = list(dict.fromkeys(fs or [default_fs([filter])]))
     plan = [(rate, output.replace(_RATE, f"{rate:.12g}")) for rate in rates for output in outputs]
     _check_plan(plan)
-    for _, path in plan:
-        refuse_existing(path, force=force)
+    check_outputs([path for _, path in plan], filter.files, force=force)
     firs = {rate: filter.at(rate) for rate in rates}
     made = [(path, firs[rate], fir_bytes(firs[rate], path)) for rate, path in plan]
     for path, fir, data in made:
@@ -106,5 +106,8 @@ def _summary(path: str, fir: "Fir") -> str:
         describe.design_words(fir),
         describe.deviation_words(fir.provenance),
     ]
-    lines = [f"{printable(path)}: {', '.join(word for word in words if word)}"]
+    lines = [
+        f"{printable(path)}: {', '.join(word for word in words if word)}",
+        *describe.file_words(fir.provenance),
+    ]
     return "\n".join(lines + [f"warning: {text}" for text in describe.warnings(fir)])

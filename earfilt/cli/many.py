@@ -1,5 +1,6 @@
 """``earfilt apply`` on more than one file: what is said and shown around a batch."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earfilt.errors import UsageError, printable
-from earfilt.report.rows import Totals, duration, open_report, table
+from earfilt.report.rows import Totals, duration, table
 
 if TYPE_CHECKING:
     from earfilt.batch.corpus import Batch
     from earfilt.batch.plan import Plan
     from earfilt.render.process import FileJob
+    from earfilt.report.file import Exists
 
 
 def _many(*names: str, help: str, metavar: str | None = None) -> Any:
@@ -46,7 +48,7 @@ Jobs = Annotated[
     int | None,
     _many("-j", "--jobs", metavar="N", help="Files in work at once (default: the cores)."),
 ]
-DryRun = Annotated[bool, _many("--dry-run", help="Print the plan and stop.")]
+DryRun = Annotated[bool, _many("--dry-run", help="Print the plan, with what will fail, and stop.")]
 FailFast = Annotated[bool, _many("--fail-fast", help="Stop at the first file that fails.")]
 Report = Annotated[
     str | None, _many("--report", metavar="FILE|-", help="A row for each file, as JSON lines.")
@@ -96,6 +98,7 @@ def apply_many(
     output: str | None,
     *,
     listed: Iterable[str] = (),
+    files_from: str | None = None,
     report: str | None = None,
     dry_run: bool = False,
     quiet: bool = False,
@@ -107,6 +110,8 @@ def apply_many(
     ----------
     output : str or None
         Directory of the outputs; None if they replace their sources.
+    files_from : str, optional
+        File of the listed inputs.
     report : str, optional
         File of the rows, or ``-``.
 
@@ -116,15 +121,21 @@ def apply_many(
         Exit code: 1 if a file failed.
     """
     from earfilt.batch.corpus import prepare, run
+    from earfilt.report.file import open_report
 
     started = time.perf_counter()
     plan = prepare(batch, inputs, output, listed=listed)
+    _check_files(batch, plan, files_from=files_from, report=report)
     if dry_run:
-        return _print_plan(plan)
+        return _print_plan(batch, plan)
+    if report is not None and os.path.dirname(os.path.abspath(report)) == os.path.abspath(
+        plan.root
+    ):
+        os.makedirs(plan.root, exist_ok=True)  # where the outputs will be, a report may be too
     totals = Totals(passed_over=plan.passed_over)
     try:
         with (
-            open_report(report) as rows_out,
+            open_report(report, exists=report_exists(batch.rules.exists)) as rows_out,
             closing(run(batch, plan)) as rows,
             _progress(plan, totals, quiet=quiet) as show,
         ):
@@ -141,6 +152,33 @@ def apply_many(
     return 1 if totals.failed else 0
 
 
+def _check_files(
+    batch: "Batch", plan: "Plan", *, files_from: str | None, report: str | None
+) -> None:
+    """Refuse outputs and a report that would take the place of what this call reads, or of each
+    other.
+    """
+    from earfilt.report.file import check_report
+    from earfilt.storage.writing import refuse_inputs
+
+    fixed = [*batch.filter.files, *([files_from] if files_from else [])]
+    found = [*plan.files, *plan.skipped]
+    destinations = [plan.destination(file) for file in found]
+    if fixed:
+        refuse_inputs(destinations, fixed)
+    sources = [*(file.source for file in found), *(bad.source for bad in plan.bad)]
+    check_report(report, read=[*fixed, *sources], written=destinations)
+
+
+def report_exists(outputs: str) -> "Exists":
+    """What to do about a report that is there, from what is done about outputs: a run that goes on
+    adds its rows.
+    """
+    return (
+        "force" if outputs == "force" else "extend" if outputs in ("resume", "skip") else "refuse"
+    )
+
+
 def print_job(job: "FileJob") -> int:
     """The plan of one file to one file, checked."""
     from earfilt.render.process import check
@@ -150,19 +188,26 @@ def print_job(job: "FileJob") -> int:
     return 0
 
 
-def _print_plan(plan: "Plan") -> int:
-    for file in plan.files:
-        print("filter", printable(file.source), printable(plan.destination(file)), sep="\t")
+def _print_plan(batch: "Batch", plan: "Plan") -> int:
+    from earfilt.batch.corpus import foresee
+
+    failing = [(bad.source, bad.reason) for bad in plan.bad]
+    for file, reason in foresee(batch, plan):
+        if reason is None:
+            print("filter", printable(file.source), printable(plan.destination(file)), sep="\t")
+        else:
+            failing.append((file.source, reason))
     for file in plan.skipped:
         print("skip", printable(file.source), printable(plan.destination(file)), sep="\t")
-    for bad in plan.bad:
-        print("fail", printable(bad.source), bad.reason, sep="\t")
+    for source, reason in failing:
+        print("fail", printable(source), printable(reason), sep="\t")
+    to_filter = len(plan.files) + len(plan.bad) - len(failing)
     counts = (
-        f"{len(plan.files):,} to filter, {len(plan.skipped):,} to skip, "
-        f"{len(plan.bad):,} that fail, {plan.passed_over:,} passed over"
+        f"{to_filter:,} to filter, {len(plan.skipped):,} to skip, {len(failing):,} that "
+        f"fail, {plan.passed_over:,} passed over"
     )
     print(counts, file=sys.stderr)
-    return 1 if plan.bad else 0
+    return 1 if failing else 0
 
 
 def _print_totals(totals: Totals, seconds: float) -> None:

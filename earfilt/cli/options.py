@@ -2,12 +2,14 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from earfilt.errors import UsageError
 
 if TYPE_CHECKING:
     from earfilt.chains.members import Filter
@@ -52,12 +54,15 @@ FilterNames = Annotated[
 Order = Annotated[
     int | None,
     typer.Option(
-        metavar="N", help="Number of taps - 1 of each member (default: the filter's own)."
+        "--order",
+        metavar="N",
+        help="Number of taps - 1 of each member (default: the filter's own).",
     ),
 ]
 Tolerance = Annotated[
     float | None,
     typer.Option(
+        "--tolerance",
         metavar="DB",
         help="Instead of --order: the fewest taps that stay within DB of the published curve.",
     ),
@@ -84,15 +89,19 @@ ConventionOption = Annotated[
     ),
 ]
 Flow = Annotated[
-    float | None, typer.Option(metavar="HZ", help="Outer+middle ear: lowest frequency (20).")
+    float | None,
+    typer.Option("--flow", metavar="HZ", help="Outer+middle ear: lowest frequency (20)."),
 ]
 Fhigh = Annotated[
-    float | None, typer.Option(metavar="HZ", help="Outer+middle ear: highest frequency (16000).")
+    float | None,
+    typer.Option("--fhigh", metavar="HZ", help="Outer+middle ear: highest frequency (16000)."),
 ]
 Latency = Annotated[
     int | None,
     typer.Option(
-        metavar="N", help="Tap at time zero of a FIR file that does not say (.npy, foreign files)."
+        "--latency",
+        metavar="N",
+        help="Tap at time zero of a FIR file that does not say (.npy, foreign files).",
     ),
 ]
 InterpolationOption = Annotated[
@@ -110,6 +119,29 @@ Quiet = Annotated[
     bool, typer.Option("-q", "--quiet", help="No summary and no progress; errors only.")
 ]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]
+
+
+def refuse_without_effect(options: Mapping[str, object], reason: str) -> None:
+    """Raise UsageError where an option was given that changes nothing in this call.
+
+    Options that permit (``--force``), that say how fast or how loud (``--jobs``, ``--quiet``), and
+    all that a ``--dry-run`` foretells are never without effect.
+
+    Parameters
+    ----------
+    options : mapping of str to object
+        Values by option; None, False and empty lists were not given.
+    reason : str
+        Why, and what to do.
+    """
+    given = [
+        name
+        for name, value in options.items()
+        if value is not None and value is not False and value != []
+    ]
+    if given:
+        raise UsageError(f"{' and '.join(given)} would have no effect: {reason}")
+
 
 _SPEC_OPTIONS: dict[str, Any] = {
     "order": Order,

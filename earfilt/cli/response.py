@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earfilt.cli.options import FilterNames, Quiet, Resolve, takes_filter_options
+from earfilt.cli.options import (
+    FilterNames,
+    Quiet,
+    Resolve,
+    refuse_without_effect,
+    takes_filter_options,
+)
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
     from earfilt.synthesis.response import Response
 
 _DEFAULT_FS = 48000.0
+_POINTS = 512
+_WIDTH_MM = 85.0
 _TABLES = (".csv", ".json")
 _STDOUT = "-"
 _MIN_WIDTH_MM, _MAX_WIDTH_MM = 50, 1000
@@ -45,26 +53,31 @@ def response(
     fs: Annotated[
         float | None,
         typer.Option(
-            metavar="HZ", help="Sampling rate (48000; of a FIR file, its own).", show_default=False
+            "--fs",
+            metavar="HZ",
+            help="Sampling rate (48000; of a FIR file, its own).",
+            show_default=False,
         ),
     ] = None,
-    points: Annotated[int, typer.Option(metavar="N", help="How many frequencies.")] = 512,
+    points: Annotated[
+        int | None, typer.Option("--points", metavar="N", help=f"How many frequencies ({_POINTS}).")
+    ] = None,
     scale: Annotated[
-        Scale, typer.Option(help="Their spacing, and the axis of figures.")
-    ] = Scale.log,
+        Scale | None, typer.Option("--scale", help="Their spacing, and the axis of figures (log).")
+    ] = None,
     fmin: Annotated[
         float | None,
-        typer.Option(
-            metavar="HZ", help="The lowest (20; 0 on a linear scale).", show_default=False
-        ),
+        typer.Option("--fmin", metavar="HZ", help="The lowest (20; 0 on a linear scale)."),
     ] = None,
     fmax: Annotated[
         float | None,
-        typer.Option(metavar="HZ", help="The highest (20000, at most fs/2).", show_default=False),
+        typer.Option("--fmax", metavar="HZ", help="The highest (20000, at most fs/2)."),
     ] = None,
     freqs: Annotated[
         str | None,
-        typer.Option(metavar="HZ,HZ,...", help="Exactly these instead.", show_default=False),
+        typer.Option(
+            "--freqs", metavar="HZ,HZ,...", help="Exactly these instead.", show_default=False
+        ),
     ] = None,
     outputs: Annotated[
         list[str] | None,
@@ -80,6 +93,7 @@ def response(
     compare: Annotated[
         list[Path] | None,
         typer.Option(
+            "--compare",
             metavar="CSV",
             help="Lay a measurement (frequency_hz,gain_db) beside. Repeatable.",
             show_default=False,
@@ -91,7 +105,10 @@ def response(
             "--panel", help="What a figure shows (magnitude). Repeatable.", show_default=False
         ),
     ] = None,
-    width: Annotated[float, typer.Option(metavar="MM", help="Width of figures.")] = 85.0,
+    width: Annotated[
+        float | None,
+        typer.Option("--width", metavar="MM", help=f"Width of figures ({_WIDTH_MM:g})."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Quiet = False,
 ) -> int:
@@ -102,25 +119,44 @@ def response(
     aligned with the input), group_delay_s (from the coefficients). With several filters or a
     measurement a first column names each.
     """
-    from earfilt.storage.writing import refuse_existing, write_bytes
+    from earfilt.storage.writing import check_outputs, write_bytes
     from earfilt.synthesis.response import to_csv
 
     files = [path for path in outputs or () if path != _STDOUT]
-    _check_outputs(files, width)
-    for path in files:
-        refuse_existing(path, force=force)
+    figures = [path for path in files if Path(path).suffix.lower() not in _TABLES]
+    if not figures:
+        reason = "only a figure has them, and none is written (-o FILE.png, .svg or .pdf)"
+        refuse_without_effect({"--panel": panels, "--width": width}, reason)
+    if freqs is not None:
+        away = {
+            "--points": points,
+            "--fmin": fmin,
+            "--fmax": fmax,
+            **({} if figures or show else {"--scale": scale}),
+        }
+        refuse_without_effect(away, "--freqs names each frequency")
+    axis, width_mm = scale or Scale.log, _WIDTH_MM if width is None else width
+    _check_figures(files, width_mm)
     filters = [find(name) for name in filter_names]
+    check_outputs(
+        files,
+        [*(path for filter in filters for path in filter.files), *map(str, compare or ())],
+        force=force,
+    )
     rate = fs if fs is not None else default_fs(filters)
     curves = _Curves(
-        filters, rate, _asked(rate, freqs, points, scale.value, fmin, fmax), compare or []
+        filters,
+        rate,
+        _asked(rate, freqs, _POINTS if points is None else points, axis.value, fmin, fmax),
+        compare or [],
     )
     style = {
-        "scale": scale.value,
+        "scale": axis.value,
         "panels": [panel.value for panel in panels or [Panel.magnitude]],
-        "width_mm": width,
+        "width_mm": width_mm,
     }
     made = [(path, curves.file(path, style)) for path in files]
-    drawing = curves.terminal(scale.value, quiet=quiet) if show else ""
+    drawing = curves.terminal(axis.value, quiet=quiet) if show else ""
     for path, data in made:
         write_bytes(path, data, force=force)
     sys.stdout.write(drawing)
@@ -212,6 +248,7 @@ class _Curves:
             )
             for fir in self._firs
         ]
+        lines += [text for fir in self._firs for text in describe.file_words(fir.provenance)]
         lines += [f"warning: {text}" for fir in self._firs for text in describe.warnings(fir)]
         pairs = list(zip(self._filters, self._firs, strict=True))
         return lines + [
@@ -256,10 +293,8 @@ def _difference(measurement: "Measurement", name: str, fir: "Fir") -> str:
     )
 
 
-def _check_outputs(files: list[str], width: float) -> None:
-    """Refuse an extension that is not known, a file that would be written twice, and a figure of no
-    use.
-    """
+def _check_figures(files: list[str], width: float) -> None:
+    """Refuse an extension that is not known and a figure of no use."""
     from earfilt.report.figures import SUFFIXES
 
     if not _MIN_WIDTH_MM <= width <= _MAX_WIDTH_MM:
@@ -272,8 +307,6 @@ def _check_outputs(files: list[str], width: float) -> None:
             raise UsageError(
                 f"{printable(path)}: a response is written as {', '.join((*_TABLES, *SUFFIXES))}"
             )
-    if len({Path(path).resolve() for path in files}) < len(files):
-        raise UsageError("two outputs have the same name")
 
 
 def default_fs(filters: "list[Filter]") -> float:

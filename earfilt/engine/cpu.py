@@ -4,15 +4,29 @@ scipy's FFT takes all segments of a window in one call, straight from the interl
 segment is a view, and the transform runs along the middle axis, so that nothing is transposed.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
 from earfilt.engine import fft
+from earfilt.engine.roundoff import rms
 from earfilt.engine.samples import Samples
 from earfilt.engine.segments import choose_n_fft, hop_of
 
-__all__ = ["OverlapSave"]
+__all__ = ["Output", "OverlapSave"]
+
+
+class Output(NamedTuple):
+    """Levels of what the inverse transforms gave, the wrapped part included that is dropped, in
+    units of the output.
+
+    ``rms`` is (segments,), all channels together; ``dropped`` the peak of what is dropped.
+    """
+
+    rms: npt.NDArray[np.float64]
+    dropped: float
 
 
 class OverlapSave:
@@ -33,6 +47,7 @@ class OverlapSave:
     n_fft : int
     hop, overlap : int
         Output frames of a segment; further input frames that a window needs, `n_fft - hop`.
+    packed : bool
     """
 
     def __init__(
@@ -41,6 +56,7 @@ class OverlapSave:
         self.n_fft = choose_n_fft(len(taps))
         self.hop = hop_of(len(taps), self.n_fft)
         self.overlap = self.n_fft - self.hop
+        self.packed = packed
         self._real = np.dtype(dtype)
         complex_dtype = np.result_type(self._real, np.complex64)
         self._seen = complex_dtype if packed else self._real
@@ -56,7 +72,7 @@ class OverlapSave:
         """Memory for a window."""
         return np.empty((frames, channels), self._real)
 
-    def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> None:
+    def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> Output:
         """Filter frames.
 
         Parameters
@@ -66,6 +82,10 @@ class OverlapSave:
             The result; may be a part of `window`.
         whole : bool
             Rounded to whole numbers, half to even.
+
+        Returns
+        -------
+        Output
         """
         seen = window.view(self._seen)
         segments = (len(window) - self.overlap) // self.hop
@@ -85,3 +105,8 @@ class OverlapSave:
             np.rint(frames, out=into)
         else:
             np.copyto(into, frames)
+        rows = filtered.view(self._real).reshape(segments, -1)
+        return Output(
+            rms(rows, self.n_fft),
+            float(np.abs(filtered[:, : self.overlap].view(self._real)).max(initial=0.0)),
+        )

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from earfilt.engine.cpu import Output
 from earfilt.engine.samples import Samples
 from earfilt.engine.segments import choose_n_fft, hop_of
-from earfilt.engine.tensors import filter_segments
 
 __all__ = ["DeviceStep"]
 
@@ -31,9 +31,11 @@ class DeviceStep:
 
     Attributes
     ----------
-    n_fft, hop, overlap : int
-        As in `OverlapSave`.
+    n_fft, hop, overlap, packed
+        As in `OverlapSave`; nothing is packed.
     """
+
+    packed = False
 
     def __init__(self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, device: str) -> None:
         self.n_fft = choose_n_fft(len(taps))
@@ -54,15 +56,19 @@ class DeviceStep:
         ).numpy()
         return room
 
-    def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> None:
+    def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> Output:
         """As `OverlapSave.__call__`."""
         with self._stream():
             there = torch.from_numpy(window).to(self._device, non_blocking=True)
-            filtered = filter_segments(
-                there.T.unfold(-1, self.n_fft, self.hop), self._response, self.n_fft, self.hop
-            ).T
-            frames = filtered.round() if whole else filtered.contiguous()
-            torch.from_numpy(out).copy_(frames, non_blocking=True)
+            cut = there.T.unfold(-1, self.n_fft, self.hop)
+            filtered = torch.fft.irfft(torch.fft.rfft(cut) * self._response, n=self.n_fft)
+            frames = filtered[..., self.overlap :].flatten(-2).T
+            torch.from_numpy(out).copy_(
+                frames.round() if whole else frames.contiguous(), non_blocking=True
+            )
+            rms = filtered.square().sum((0, 2), dtype=torch.float64).div(self.n_fft).sqrt()
+            dropped = filtered[..., : self.overlap].abs().amax() if self.overlap else 0.0
+            return Output(rms.cpu().numpy(), float(dropped))
 
     @contextmanager
     def _stream(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ from the length of the signal, so that samples depend on source, filter and prec
 how reads were cut, on the number of threads, or on load.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.engine.cpu import OverlapSave
+from earfilt.engine import roundoff
+from earfilt.engine.cpu import Output, OverlapSave
+from earfilt.engine.roundoff import largest_error, segment_rms
 from earfilt.engine.samples import Levels, SampleFormat, Samples, Tally, quantise, tpdf
 from earfilt.engine.segments import CALL_BYTES, extend_ends, keep_memory, order_reached, per_call
 from earfilt.errors import AudioError, UsageError
@@ -53,7 +56,9 @@ class Settings:
 
     Parameters
     ----------
-    precision : 'float32' or 'float64'
+    precision : 'auto', 'float32' or 'float64'
+        auto: float32 where its error stays within what `earfilt.engine.roundoff` allows, else
+        float64: each group by its own samples.
     device : str
     gain : float
         Linear, folded into the taps.
@@ -68,7 +73,7 @@ class Settings:
         Threads that read, filter and write by turns; the calling one waits for them.
     """
 
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Literal["auto", "float32", "float64"] = "auto"
     device: str = "cpu"
     gain: float = 1.0
     dither_seed: int | None = None
@@ -92,13 +97,14 @@ class _Window:
 @dataclass(frozen=True)
 class _Group:
     """What a worker made of a window: samples of the target, energy of the new input, levels of the
-    output.
+    output, and the precision.
     """
 
     index: int
     samples: Samples
     fresh: Tally
     levels: Tally
+    precision: str
 
 
 class _Step(Protocol):
@@ -107,11 +113,12 @@ class _Step(Protocol):
     n_fft: int
     hop: int
     overlap: int
+    packed: bool
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window."""
 
-    def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> None:
+    def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> Output:
         """Filter `window` (overlap + segments * hop, channels) into `out` (segments * hop,
         channels).
         """
@@ -149,17 +156,24 @@ class _Job:
         self.lookahead, self.mirrored = fir.lookahead, fir.lookahead if fir.odd_ends else 0
         self.tail = fir.numtaps - 1 if settings.keep_tail else 0
         self.own = local()
-        scale = settings.gain * target.codes / source.full_scale
-        self.step = _step(fir, scale, settings.precision, self._packs(), settings.device)
+        self.fir, self.scale = fir, settings.gain * target.codes / source.full_scale
+        self.white_gain = self.scale * float(np.linalg.norm(fir.taps))
+        first = self.own_precision = "float64" if settings.precision == "float64" else "float32"
+        self.step = self._make_step(first)
+        self.exact: _Step | None = None  # made where it is needed
         call_bytes = CALL_BYTES if settings.device == "cpu" else DEVICE_CALL_BYTES
-        self.segments = per_call(
-            self.step.n_fft, channels, np.dtype(settings.precision).itemsize, call_bytes
-        )
+        self.segments = per_call(self.step.n_fft, channels, np.dtype(first).itemsize, call_bytes)
         self.frames = self.segments * self.step.hop
 
-    def _packs(self) -> bool:
+    def _make_step(self, precision: str) -> _Step:
+        device = self.settings.device
+        if precision == "float64" and device.startswith("mps"):  # which has no such numbers
+            device = "cpu"
+        return _step(self.fir, self.scale, precision, self._packs(precision), device)
+
+    def _packs(self, precision: str) -> bool:
         """Whether a neighbour's rounding noise stays far below the target's least significant bit."""
-        fine = self.settings.precision == "float64" or self.target.bits <= 16
+        fine = precision == "float64" or self.target.bits <= 16
         return (
             self.settings.device == "cpu"
             and self.channels % 2 == 0
@@ -188,19 +202,34 @@ class _Job:
     @np.errstate(over="ignore", invalid="ignore")
     def filter(self, window: _Window) -> _Group:
         """Filter one window: samples of the target, and their levels.  Runs on any thread."""
+        group = self._filter(window, self.step, checked=self.settings.precision == "auto")
+        if group is None:
+            if self.exact is None:  # twice where two threads come at once, which does no harm
+                self.exact = self._make_step("float64")
+            group = self._filter(window, self.exact, checked=False)
+        assert group is not None
+        return group
+
+    def _filter(self, window: _Window, step: _Step, *, checked: bool) -> _Group | None:
+        """The same by one step; None where it is checked, and its error might show."""
         due = self._due(window)
         # of the last group as few as its frames allow, decided by the length alone
-        segments = -(-due // self.step.hop)
-        x = self._buffer(self.step.overlap + segments * self.step.hop)
+        segments = -(-due // step.hop)
+        x = self._buffer(step, step.overlap + segments * step.hop)
         _fill(x, max(0, -window.at), window.pieces)
         fresh = Tally(self.channels)
-        fresh.weigh(x[0 if window.index == 0 else self.step.overlap :])
+        fresh.weigh(x[0 if window.index == 0 else step.overlap :])
         silent = [c for c in range(self.channels) if fresh.energy[c] == 0 and not x[:, c].any()]
         noise = self._noise(window.index)
         extend_ends(x, window.at, window.total, self.mirrored)
+        x_rms = segment_rms(x, step.n_fft, step.hop) if checked else None
+        if x_rms is not None and not self._error(step, x_rms, 0.0, 0.0) <= self._allowed(math.inf):
+            return None
         # written over the input, whose memory is still in the cache
-        codes = x[: segments * self.step.hop]
-        self.step(x, codes, whole=self.target.is_integer and noise is None)
+        codes = x[: segments * step.hop]
+        out = step(x, codes, whole=self.target.is_integer and noise is None)
+        if x_rms is not None and not np.isfinite(out.rms).all():
+            return None
         codes = codes[:due]
         if noise is not None:
             codes += noise[:due]
@@ -209,7 +238,27 @@ class _Job:
         for channel in silent:
             codes[:, channel] = 0
         samples, levels = quantise(codes, self.target)
-        return _Group(window.index, samples, fresh, levels)
+        if x_rms is not None:
+            peak = float(levels.peak.max())
+            if not self._error(step, x_rms, out.rms, max(peak, out.dropped)) <= self._allowed(peak):
+                return None
+        return _Group(window.index, samples, fresh, levels, codes.dtype.name)
+
+    def _error(
+        self,
+        step: _Step,
+        x_rms: npt.NDArray[np.float64],
+        y_rms: npt.NDArray[np.float64] | float,
+        y_peak: float,
+    ) -> float:
+        """Largest error that float32 arithmetic may make, in units of the target's codes."""
+        return largest_error(
+            x_rms, y_rms, y_peak, gain=self.white_gain, n_fft=step.n_fft, packed=step.packed
+        )
+
+    def _allowed(self, peak: float) -> float:
+        """How large it may be, where the output reaches a peak."""
+        return roundoff.CODE if self.target.is_integer else roundoff.RELATIVE * peak
 
     def _noise(self, index: int) -> Samples | None:
         """Dither for a group, if it is asked for and the target is rounded."""
@@ -218,11 +267,12 @@ class _Job:
             return None
         return tpdf(seed, index, (self.frames, self.channels))
 
-    def _buffer(self, frames: int) -> Samples:
-        """This thread's array (frames, channels), reused from window to window."""
-        kept: Samples | None = getattr(self.own, "buffer", None)
+    def _buffer(self, step: _Step, frames: int) -> Samples:
+        """This thread's array (frames, channels) for a step, reused from window to window."""
+        buffers: dict[int, Samples] = self.own.__dict__.setdefault("buffers", {})
+        kept = buffers.get(id(step))
         if kept is None or len(kept) < frames:
-            kept = self.own.buffer = self.step.empty(frames, self.channels)
+            kept = buffers[id(step)] = step.empty(frames, self.channels)
         return kept[:frames]
 
     def _due(self, window: _Window) -> int:
@@ -293,6 +343,7 @@ class _Sink:
     def __init__(self, write: Write, channels: int) -> None:
         self.write = write
         self.fresh, self.levels, self.frames = Tally(channels), Tally(channels), 0
+        self.precisions: set[str] = set()
         self.failure: BaseException | None = None
         self._next, self._turn = 0, Condition()
 
@@ -313,6 +364,7 @@ class _Sink:
         self.fresh.add(group.fresh)
         self.levels.add(group.levels)
         self.frames += len(group.samples)
+        self.precisions.add(group.precision)
 
     def fail(self, failure: BaseException) -> None:
         """Let nothing more be written; the first failure is kept."""
@@ -436,6 +488,7 @@ def _levels(job: _Job, reader: _Source, sink: _Sink) -> Levels:
         rms_out=_rms(sink.levels, sink.frames, sink.levels) / full_out,
         clipped=sink.levels.clipped,
         repaired=reader.repaired,
+        precision="+".join(sorted(sink.precisions)) or job.own_precision,
     )
 
 

@@ -62,7 +62,7 @@ class Levels:
 
     ``peak_out`` and ``rms_out`` are of the rounded samples before clipping, ``clipped`` counts the
     samples that were, and ``repaired`` the NaN and infinite input samples that were replaced by
-    zeros.
+    zeros. ``precision`` is float32, float64, or float32+float64 where parts needed the second.
     """
 
     frames_in: int
@@ -73,6 +73,7 @@ class Levels:
     rms_out: npt.NDArray[np.float64]
     clipped: npt.NDArray[np.int64]
     repaired: int = 0
+    precision: str = "float64"
 
 
 @dataclass
@@ -164,14 +165,15 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     Raises
     ------
     AudioError
-        If a value is infinite or NaN.
+        If a value is infinite or NaN, or beyond what the target can hold.
     """
     levels = Tally(y.shape[1])
     levels.weigh(y)
     levels.see(y)
-    if not np.isfinite(levels.peak).all():
+    holder = y.dtype if target.is_integer else np.dtype(target.dtype)
+    if not (levels.peak <= np.finfo(holder).max).all():
         raise AudioError(
-            f"the filtered samples are beyond what {y.dtype} can hold; lower the gain, or "
+            f"the filtered samples are beyond what {holder} can hold; lower the gain, or "
             "compute in float64"
         )
     lowest, highest = -target.codes, _highest(target, y.dtype)

@@ -1,8 +1,10 @@
-"""A user's own curve: ``frequency_hz,gain_db`` as CSV.
+"""A user's own curve: ``frequency_hz,gain_db`` as CSV, or a table of numbers as measuring programs
+export it.
 
 Measured curves come from spreadsheets, so the reader takes their byte-order mark, line ends, quotes
-and separators (comma, semicolon or tab; the header line decides), and nothing that would have to be
-guessed: both columns are named, frequencies are in Hz and ascend.
+and separators (comma, semicolon or tab; the header line decides). Frequencies are in Hz and ascend.
+Columns without names are frequency and gain in dB where the numbers leave no other reading
+(:mod:`earfilt.files.bare_table`).
 """
 
 import csv
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earfilt.errors import UsageError, printable
+from earfilt.files.bare_table import find_table
 from earfilt.storage.reading import read_text, shown
 
 EXPECTED = "expected the header line 'frequency_hz,gain_db' and then one row a frequency"
@@ -50,7 +53,8 @@ def read_curve(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArr
     ----------
     path : path
         CSV with the columns ``frequency_hz`` and ``gain_db`` (or ``magnitude_db``); others are
-        passed over, as are blank lines and ``#`` comments.
+        passed over, as are blank lines and ``#`` comments. Or a text of two to four columns of
+        numbers, the first two frequency and gain.
 
     Returns
     -------
@@ -64,22 +68,61 @@ def read_curve(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArr
     UsageError
         The file is not such a curve; names the line and what is wrong with it.
     """
-    table = csv_table(read_text(path), path)
-    f, g = _columns(table.header, path)
     freqs: list[float] = []
     gains: list[float] = []
-    for line, fields in table.rows:
-        where = f"{shown(path)}, line {line}"
+    for where, frequency, gain in _frequencies_and_gains(read_text(path), path):
         if len(freqs) == _MAX_ROWS:
             raise UsageError(f"{where}: more than {_MAX_ROWS} rows; thin the curve out")
+        freqs.append(_frequency(frequency, freqs, where))
+        gains.append(_gain_db(gain, where))
+    _check_extent(freqs, path)
+    return np.array(freqs), np.array(gains)
+
+
+def is_curve(path: str | os.PathLike[str]) -> bool:
+    """Whether a text is a curve: by the names of its columns, or where it has none by its numbers.
+
+    Raises
+    ------
+    UsageError
+        As `read_text`, or a table that may be a curve or a FIR.
+    """
+    text = read_text(path)
+    return _FREQUENCY in column_names(text) or find_table(text, shown(path)) is not None
+
+
+def column_names(text: str) -> list[str]:
+    """The fields of the first line that is no ``#`` comment, in lower case, whatever they are; none
+    of a long line.
+    """
+    line = next(
+        (line for line in text.splitlines() if line.strip() and not line.startswith("#")), ""
+    )
+    return (
+        []
+        if len(line) > _MAX_LINE
+        else [field.strip(' "').lower() for field in line.split(_separator(line))]
+    )
+
+
+def _frequencies_and_gains(
+    text: str, path: str | os.PathLike[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Of each row where it stands, its frequency, and its gain."""
+    bare = None if _FREQUENCY in column_names(text) else find_table(text, shown(path))
+    if bare is not None:
+        for line, row in bare.rows:
+            yield f"{shown(path)}, line {line}", repr(row[0]), repr(row[1])
+        return
+    table = csv_table(text, path)
+    f, g = _columns(table.header, path)
+    for line, fields in table.rows:
+        where = f"{shown(path)}, line {line}"
         if len(fields) != len(table.header):
             raise UsageError(
                 f"{where}: {len(fields)} fields where the header has {len(table.header)}"
             )
-        freqs.append(_frequency(fields[f], freqs, where))
-        gains.append(_gain_db(fields[g], where))
-    _check_extent(freqs, path)
-    return np.array(freqs), np.array(gains)
+        yield where, fields[f], fields[g]
 
 
 def csv_table(text: str, path: str | os.PathLike[str]) -> CsvTable:
@@ -108,7 +151,9 @@ def number(field: str, where: str, what: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        hint = "; write decimals with a point" if "," in field else ""
+        hint = (
+            "; write decimals with a point, and thousands without a comma" if "," in field else ""
+        )
         raise UsageError(f"{where}: {what} '{_excerpt(field)}' is not a finite number{hint}")
     return value
 
@@ -117,11 +162,15 @@ def _header(line: str, where: str) -> tuple[list[str], str]:
     """Column names in lower case, and the separator."""
     if len(line) > _MAX_LINE:
         raise UsageError(f"{where}: longer than {_MAX_LINE} characters; {EXPECTED}")
-    separator = max(",;\t", key=line.count)
+    separator = _separator(line)
     fields = [field.strip().lower() for field in _split(line, separator, where)]
     if len(fields) > _MAX_COLUMNS:
         raise UsageError(f"{where}: {len(fields)} columns; {EXPECTED}")
     return fields, separator
+
+
+def _separator(line: str) -> str:
+    return max(",;\t", key=line.count)
 
 
 def _rows(

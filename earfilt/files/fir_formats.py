@@ -19,6 +19,7 @@ import os
 import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,8 @@ from numpy.typing import NDArray
 
 from earfilt.arrays import Floats
 from earfilt.errors import UsageError, printable
-from earfilt.files.curves import csv_table, number
+from earfilt.files.bare_table import FORMS
+from earfilt.files.curves import column_names, csv_table, is_curve, number
 from earfilt.files.matlab import Value, read_mat, write_mat
 from earfilt.storage.reading import MAX_BYTES, read_bytes, read_text, shown
 from earfilt.synthesis.fir import Fir
@@ -44,10 +46,15 @@ PathLike = str | os.PathLike[str]
 
 
 class Content(NamedTuple):
-    """What a parser finds: taps, and the header, {} where the file has none; both unchecked."""
+    """What a parser finds: taps, and the header, {} where the file has none; both unchecked.
+
+    ``step`` is the distance of neighbouring values that the format can hold, at the largest tap:
+    what rounding may have done to it.
+    """
 
     taps: Floats
     header: dict[str, Any]
+    step: float = 0.0
 
 
 # The header
@@ -169,8 +176,7 @@ def _write_txt(fir: Fir) -> bytes:
 
 def _read_txt(path: PathLike) -> Content:
     lines = read_text(path).splitlines()
-    comments = [line.strip()[1:].strip() for line in lines if line.strip().startswith("#")]
-    header = _header_of(comments, path)
+    header = _header_of(_comments(lines), path)
     # One word after the other, since the words of 64 MiB would take gigabytes; one beyond the limit
     # is read, and refused.
     taps = np.fromiter(itertools.islice(_coefficients(lines, path), MAX_TAPS + 1), np.float64)
@@ -179,11 +185,22 @@ def _read_txt(path: PathLike) -> Content:
     return Content(_without_padding(taps, header, path), header)
 
 
+def _comments(lines: list[str]) -> list[str]:
+    return [line.strip()[1:].strip() for line in lines if line.strip().startswith("#")]
+
+
 def _coefficients(lines: list[str], path: PathLike) -> Iterator[float]:
     for n, line in enumerate(lines, start=1):
         where = f"{shown(path)}, line {n}"
         for word in _WORD.finditer(line.partition("#")[0]):
-            yield number(word[0], where, "coefficient")
+            yield _coefficient(word[0], where)
+
+
+def _coefficient(word: str, where: str) -> float:
+    try:
+        return number(word, where, "coefficient")
+    except UsageError as error:
+        raise UsageError(f"{error}; {FORMS}") from error
 
 
 def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) -> Floats:
@@ -232,7 +249,14 @@ def _read_npy(path: PathLike) -> Content:
         raise UsageError(
             f"{shown(path)} is not a NumPy array file of numbers: {printable(str(error))}"
         ) from error
-    return Content(_vector(array.reshape(shape), path, "the array"), {})
+    return Content(_vector(array.reshape(shape), path, "the array"), {}, _array_step(array))
+
+
+def _array_step(array: NDArray[Any]) -> float:
+    """The step of an array's dtype at its largest value: 1 for integers."""
+    if array.dtype.kind != "f" or not array.size:
+        return 1.0
+    return float(np.abs(array).max()) * float(np.finfo(array.dtype).eps)
 
 
 def _vector(array: NDArray[Any], path: PathLike, what: str) -> Floats:
@@ -271,6 +295,19 @@ def _chunk(name: bytes, body: bytes) -> bytes:
     return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
 
 
+# Steps of integer samples and of the companded ones, whose largest are coarse; full scale is 1.
+_PCM_STEPS = {
+    **{
+        "PCM_S8": 2.0**-7,
+        "PCM_U8": 2.0**-7,
+        "PCM_16": 2.0**-15,
+        "PCM_24": 2.0**-23,
+        "PCM_32": 2.0**-31,
+    },
+    **{"FLOAT": 2.0**-24, "ULAW": 2.0**-6, "ALAW": 2.0**-6},
+}
+
+
 def _read_wav(path: PathLike) -> Content:
     """Any WAV of one channel; integers become fractions of full scale."""
     import soundfile
@@ -278,7 +315,12 @@ def _read_wav(path: PathLike) -> Content:
     data = read_bytes(path)
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            fs, channels, frames = file.samplerate, file.channels, file.frames
+            fs, channels, frames, subtype = (
+                file.samplerate,
+                file.channels,
+                file.frames,
+                file.subtype,
+            )
             taps = file.read(min(frames, MAX_TAPS + 1), dtype="float64", always_2d=True)
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         raise UsageError(f"{shown(path)} is not an audio file: {printable(str(error))}") from error
@@ -291,7 +333,11 @@ def _read_wav(path: PathLike) -> Content:
         raise UsageError(
             f"{shown(path)} is cut short: it states {frames} frames and holds {len(taps)}"
         )
-    return Content(taps[:, 0], {**_header_of(_info_comments(data), path), "fs": fs})
+    return Content(
+        taps[:, 0],
+        {**_header_of(_info_comments(data), path), "fs": fs},
+        _PCM_STEPS.get(subtype, 0.0),
+    )
 
 
 def _info_comments(data: bytes) -> list[str]:
@@ -344,7 +390,9 @@ def _read_mat(path: PathLike) -> Content:
     if chosen not in arrays:
         raise UsageError(f"{shown(path)} is not a FIR: it has no vector of numbers called 'taps'")
     return Content(
-        _vector(arrays[chosen], path, f"'{printable(chosen)}'"), _mat_header(found, path)
+        _vector(arrays[chosen], path, f"'{printable(chosen)}'"),
+        _mat_header(found, path),
+        _array_step(arrays[chosen]),
     )
 
 
@@ -369,3 +417,45 @@ READERS: dict[str, Callable[[PathLike], Content]] = {
 WRITERS: dict[str, Callable[[Fir], bytes]] = {
     ".json": _write_json, ".mat": _write_mat, ".wav": _write_wav, ".csv": _write_csv, ".txt": _write_txt, ".npy": _write_npy,
 }  # fmt: skip
+
+_MAGIC = {b"\x93NUMPY": ".npy", b"{": ".json"} | dict.fromkeys(
+    (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd"), ".wav"
+)
+_TEXTS = (".csv", ".txt")
+
+
+def form_of(path: PathLike) -> str:
+    """The extension whose reader the content of a file calls for; the file's own where its content
+    does not say.
+
+    Raises
+    ------
+    UsageError
+        It cannot be read.
+    """
+    suffix = Path(path).suffix.lower()
+    data = read_bytes(path)
+    start = data[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
+    found = [form for magic, form in _MAGIC.items() if start.startswith(magic)]
+    if found or data[124:128] in (b"\0\1IM", b"\1\0MI"):
+        return found[0] if found else ".mat"
+    if suffix in _TEXTS and column_names(read_text(path)) == CSV_HEADER:
+        return ".csv"
+    return suffix
+
+
+def holds_curve(path: PathLike) -> bool:
+    """Whether a file holds a curve and no FIR; a ``.csv`` that has the columns of neither passes
+    for one.
+
+    Raises
+    ------
+    UsageError
+        It cannot be read, or may be either.
+    """
+    if form_of(path) not in _TEXTS:
+        return False
+    text = read_text(path)
+    if column_names(text) == CSV_HEADER or _header_of(_comments(text.splitlines()), path):
+        return False
+    return is_curve(path) or Path(path).suffix.lower() == ".csv"

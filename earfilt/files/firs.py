@@ -12,9 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earfilt.errors import UsageError, printable
-from earfilt.files.curves import csv_table, read_curve
-from earfilt.files.fir_formats import CSV_HEADER, MAX_TAPS, READERS, WRITERS, Content, PathLike
-from earfilt.storage.reading import read_text, shown
+from earfilt.files.curves import read_curve
+from earfilt.files.fir_formats import (
+    MAX_TAPS,
+    READERS,
+    WRITERS,
+    Content,
+    PathLike,
+    form_of,
+    holds_curve,
+)
+from earfilt.storage.reading import shown
 from earfilt.storage.writing import write_bytes
 from earfilt.synthesis.fir import Fir
 from earfilt.synthesis.provenance import Provenance
@@ -26,7 +34,12 @@ SUFFIXES = tuple(READERS)
 
 _KNOWN = "FIR files end in " + ", ".join(SUFFIXES)
 _MAX_FS = 1e9
-_SYMMETRY = 1e-12  # largest asymmetry, re the largest tap, of what counts as symmetric
+# How far mirrored taps may differ, re the largest, and still count as equal: what arithmetic in 32
+# bits leaves, whatever format it is then kept in; or 4 steps of a coarser format (two roundings and
+# dither), as long as that is little.
+_ARITHMETIC = 2.0**-20
+_STEPS = 4.0
+_COARSEST = 0.02
 
 
 def read_fir(path: PathLike, *, latency: int | None = None) -> Fir:
@@ -35,7 +48,7 @@ def read_fir(path: PathLike, *, latency: int | None = None) -> Fir:
     Parameters
     ----------
     path : path
-        The extension says what it is.
+        What it is its content says, and the extension where the content does not.
     latency : int, optional
         Look-ahead in samples, 0 ≤ latency < numtaps, for a file that does not say its own.
 
@@ -53,7 +66,7 @@ def read_fir(path: PathLike, *, latency: int | None = None) -> Fir:
     suffix = Path(path).suffix.lower()
     if suffix not in READERS:
         raise UsageError(f"{shown(path)} is no FIR file; {_KNOWN}")
-    content = READERS[suffix](path)
+    content = READERS[form_of(path)](path)
     if not 0 < len(content.taps) <= MAX_TAPS:
         raise UsageError(
             f"{shown(path)} holds {len(content.taps)} taps; 1 to {MAX_TAPS} are possible"
@@ -96,31 +109,34 @@ def fir_bytes(fir: Fir, path: PathLike) -> bytes:
 
 
 def holds_fir(path: PathLike) -> bool:
-    """Whether a file holds a FIR (True) or a curve (False): a ``.csv`` by its header line, all
-    others by extension.
+    """Whether a file holds a FIR (True) or a curve (False), by its content.
 
     Raises
     ------
     UsageError
-        Unknown extension, or a ``.csv`` that cannot be read.
+        Unknown extension, a file that cannot be read, or a table that may be either.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in READERS:
         raise UsageError(f"{shown(path)} is neither a FIR nor a curve; {_KNOWN}; a curve is a .csv")
-    return suffix != ".csv" or csv_table(read_text(path), path).header == CSV_HEADER
+    return not holds_curve(path)
 
 
 def _build(content: Content, path: PathLike, latency: int | None) -> Fir:
     """The Fir of taps and an untrusted header."""
-    taps, header = content
+    taps, header, _ = content
     stated = header.get("latency")
     if stated is not None and latency is not None and stated != latency:
         raise UsageError(
             f"{shown(path)} says its own latency, {_excerpt(stated)} samples; leave --latency "
             f"{latency} out"
         )
-    lookahead = next(
-        (value for value in (stated, latency) if value is not None), _assumed_lookahead(taps)
+    lookahead = (
+        stated
+        if stated is not None
+        else latency
+        if latency is not None
+        else _assumed_lookahead(content)
     )
     if (
         not isinstance(lookahead, int)
@@ -152,10 +168,28 @@ def _checked_fs(fs: object, path: PathLike) -> float | None:
     return float(fs)
 
 
-def _assumed_lookahead(taps: NDArray[np.float64]) -> int:
-    """Symmetric taps are centred, all others causal."""
-    unit = taps / (np.abs(taps).max() or 1.0)
-    return (len(taps) - 1) // 2 if np.abs(unit - unit[::-1]).max() <= _SYMMETRY else 0
+def _assumed_lookahead(content: Content) -> int:
+    """Centred where the phase is linear, causal otherwise.
+
+    The phase is linear where the taps are symmetric or antisymmetric (Hilbert transformers,
+    differentiators), zeros at the end aside. An even number of taps may also be mirrored at tap
+    n/2, as an inverse FFT rotated by half its length leaves them.
+    """
+    largest = np.abs(content.taps).max() or 1.0
+    unit = content.taps / largest
+    within = max(_ARITHMETIC, min(_STEPS * content.step / largest, _COARSEST))
+    if _is_mirrored(unit, within):
+        return (len(unit) - 1) // 2
+    held = np.trim_zeros(unit, "b")
+    if _is_mirrored(held, within):
+        return (len(held) - 1) // 2
+    rotated = len(unit) % 2 == 0 and len(unit) > 2 and abs(unit[0]) <= _COARSEST
+    return len(unit) // 2 if rotated and _is_mirrored(unit[1:], within) else 0
+
+
+def _is_mirrored(unit: NDArray[np.float64], within: float) -> bool:
+    mirror = unit[::-1]
+    return bool(min(np.abs(unit - mirror).max(), np.abs(unit + mirror).max()) <= within)
 
 
 def _excerpt(value: object) -> str:

@@ -1,5 +1,6 @@
 """What is to be done with one file, as plain values that any process can be handed."""
 
+import secrets
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -36,6 +37,8 @@ class Options:
         Carry chunks, tags and pictures over.
     repair : bool
         Read NaN and infinity as 0, and take of a source cut short what is there; both are counted.
+    ignore_length : bool
+        Read the samples that lie behind the stated end of a file, too.
     tail : 'cut' or 'keep'
         keep: the output is longer by the order of a causal filter.
     full_scale_spl : float, optional
@@ -44,7 +47,7 @@ class Options:
         What that level belongs to: rms: a signal whose RMS is 1.0 (AMT: 93.98 or 100 dB); peak: a
         full-scale sine, peak 1.0.
     exists : 'refuse', 'force' or 'skip'
-        What to do where the output exists.
+        What to do where the output exists; in place: where the file was filtered before.
     in_place : bool
         The output may be the input, which is replaced at the end.
     """
@@ -58,6 +61,7 @@ class Options:
     device: str = "cpu"
     metadata: bool = True
     repair: bool = False
+    ignore_length: bool = False
     tail: Literal["cut", "keep"] = "cut"
     full_scale_spl: float | None = None
     full_scale: Literal["peak", "rms"] = "rms"
@@ -87,6 +91,11 @@ _CHOICES = {
 }
 
 
+def new_run() -> str:
+    """A name for a run that no other has."""
+    return secrets.token_hex(8)
+
+
 @dataclass(frozen=True)
 class FileJob:
     """One file to filter; picklable.
@@ -99,6 +108,12 @@ class FileJob:
         Path relative to the tree: seeds the dither and stands in the report.
     filter : Filter
     options : Options
+    run : str
+        Names the run that the job belongs to: when a task in place is done again, it knows its own
+        work by it.
+    hashes : bool
+        Tell the hashes of source and output, as a manifest needs them. They cost another reading of
+        both.
     """
 
     source: str
@@ -106,3 +121,5 @@ class FileJob:
     name: str
     filter: Filter
     options: Options = field(default_factory=Options)
+    run: str = field(default_factory=new_run)
+    hashes: bool = False

@@ -9,6 +9,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -16,15 +17,18 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from earfilt import __version__, audio
-from earfilt.audio import tags
+from earfilt.audio import stale, tags
 from earfilt.audio.formats import Target
 from earfilt.audio.output_format import plan_target
 from earfilt.audio.reader import short_message
 from earfilt.chains import describe
 from earfilt.chains.members import Filter
 from earfilt.errors import AudioError, UsageError, printable
+from earfilt.render import in_place
 from earfilt.render.job import FileJob, Options
+from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row, decibels
+from earfilt.storage.manifest import content_hash
 from earfilt.units import db_to_gain, gain_to_db
 
 if TYPE_CHECKING:
@@ -49,17 +53,57 @@ def check(job: FileJob) -> audio.AudioInfo | None:
     UsageError
         The output exists, is the input, or its container cannot hold what is asked.
     AudioError
-        The source is missing, no audio, damaged or cut short; the destination cannot be written.
+        The source is missing, no audio, damaged or cut short; the destination cannot be written. In
+        place: no record can be kept.
+    AlreadyFiltered
+        In place: it was filtered before.
     """
     options = job.options
-    audio.check_destination(
+    streams = audio.check_destination(
         job.source, job.destination, exists=options.exists, in_place=options.in_place
     )
-    if audio.is_stream(job.source):
-        return None
-    info = audio.probe(job.source)
+    if _replaces(job, streams):
+        _check_in_place(job)
+    return None if audio.is_stream(job.source) else foresee(job)
+
+
+def foresee(job: FileJob) -> audio.AudioInfo:
+    """What can be known of a file's filtering from its header; its destination may be missing
+    still.
+
+    Raises
+    ------
+    UsageError, AudioError
+        As `check`, of the source and of what its output will be.
+    """
+    info = audio.probe(job.source, ignore_length=job.options.ignore_length)
     _plan(job, info)
     return info
+
+
+def _replaces(job: FileJob, streams: bool) -> bool:
+    """Whether the source is replaced."""
+    return (
+        job.options.in_place
+        and not streams
+        and os.path.realpath(job.source) == os.path.realpath(job.destination)
+    )
+
+
+def _check_in_place(job: FileJob) -> None:
+    known = in_place.Known()
+    try:
+        known.read(job.source)
+        state = known.state(job.source)
+    except FileNotFoundError:
+        return  # as reading it will say
+    except OSError as error:
+        raise AudioError(
+            f"cannot read {printable(job.source)}: {error.strerror or error}"
+        ) from error
+    in_place.check_record(job.source)
+    if state.kind != "new" and job.options.exists == "refuse":
+        raise in_place.AlreadyFiltered(job.source, state)
 
 
 def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = None) -> Row:
@@ -90,6 +134,7 @@ def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = N
     started, options = time.perf_counter(), job.options
     if (
         options.exists == "skip"
+        and not options.in_place
         and os.path.lexists(job.destination)
         and not audio.is_stream(job.destination)
     ):
@@ -99,17 +144,51 @@ def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = N
     )
     directory = None if streams else os.path.dirname(os.path.abspath(job.destination))
     twice = options.clip == "rescale"
+    record = None
+    if _replaces(job, streams):
+        again = options.exists == "force"
+        record = in_place.Record(
+            job.destination, recipe_of(job.filter, options), job.run, again=again
+        )
     with audio.open_reader(
-        job.source, repair=options.repair, spool=twice, spool_dir=directory
+        job.source,
+        repair=options.repair,
+        ignore_length=options.ignore_length,
+        spool=twice,
+        spool_dir=directory,
     ) as reader:
-        row = _Run(job, reader, threads, progress).row()
+        try:
+            row = _Run(job, reader, threads, progress, record).row()
+        except in_place.AlreadyFiltered as found:
+            row = _left(job, found)
     row.seconds = round(time.perf_counter() - started, 6)
+    return row
+
+
+def _left(job: FileJob, found: in_place.AlreadyFiltered) -> Row:
+    """The row of a file that turned out to be filtered when its turn came."""
+    entry, own = (
+        found.state.entry,
+        found.state.entry is not None and found.state.entry.run == job.run,
+    )
+    if found.state.kind != "filtered" or (job.options.exists == "refuse" and not own):
+        raise found
+    if entry is not None and entry.recipe != recipe_of(job.filter, job.options).name:
+        raise UsageError(
+            f"{printable(job.source)} was filtered in place with other settings; its original "
+            "is gone"
+        )
+    row = Row(job.source, job.destination, job.name, "skipped", filter=job.filter.name)
+    row.warnings.append(
+        "was filtered already when its turn came: by another run, or before a worker died"
+    )
     return row
 
 
 def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, list[str]]:
     if info.missing and not job.options.repair:
         raise AudioError(short_message(info))
+    _refuse_loss(job, info)
     return plan_target(
         info,
         _suffix(job.source),
@@ -121,6 +200,14 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
     )
 
 
+def _refuse_loss(job: FileJob, info: audio.AudioInfo) -> None:
+    """A file that is replaced must not lose what was not read of it."""
+    if info.unread and job.options.in_place:
+        raise AudioError(
+            f"{info.name} is not replaced, since it would lose samples: {info.warnings[-1]}"
+        )
+
+
 def _suffix(path: str) -> str:
     return "" if audio.is_stream(path) else os.path.splitext(path)[1]
 
@@ -129,10 +216,18 @@ class _Run:
     """The steps for one open source."""
 
     def __init__(
-        self, job: FileJob, reader: audio.Reader, threads: int, progress: Progress | None
+        self,
+        job: FileJob,
+        reader: audio.Reader,
+        threads: int,
+        progress: Progress | None,
+        record: in_place.Record | None,
     ) -> None:
         self.job, self.options, self.reader, self.progress = job, job.options, reader, progress
-        self.info = reader.info
+        self.info, self.record = reader.info, record
+        self.hashes: tuple[str, str] | tuple[None, None] = (None, None)
+        if record is not None:
+            record.look(reader.source.raw.fileno())
         planned = _plan(job, self.info)
         self.fir = job.filter.at(self.info.fs)
         self.tail = self.fir.numtaps - 1 if self.options.tail == "keep" else 0
@@ -141,7 +236,7 @@ class _Run:
                 "--tail keep needs a causal filter, this one looks ahead: add --phase minimum"
             )
         self.target, self.warnings = _plan(job, self.info, self.tail) if self.tail else planned
-        self.precision: Literal["float32", "float64"] = _precision(
+        self.precision: Literal["auto", "float32", "float64"] = _precision(
             self.options.precision, self.info, self.target
         )
         self.device = resolve_device(self.options.device)
@@ -164,22 +259,26 @@ class _Run:
             self.gain_db += self.rescaled_db
 
     def _write(self) -> "Levels":
-        job, options, info = self.job, self.options, self.info
+        job, options = self.job, self.options
         metadata, left = self._metadata()
         self.warnings += left
         stored = not self.target.native
         with (
+            self.record.held() if self.record else nullcontext(),
             audio.open_output(
                 job.destination, exists=options.exists, in_place=options.in_place, spool=stored
             ) as output,
-            audio.open_writer(
-                output.file,
-                self.target,
-                metadata,
-                frames=self._frames(output.seekable),
-                seekable=output.seekable,
-            ) as writer,
         ):
+            levels = self._write_samples(output, metadata)
+            self._seal(output)
+        return levels
+
+    def _write_samples(self, output: audio.Output, metadata: audio.Metadata) -> "Levels":
+        options, info = self.options, self.info
+        frames = self._frames(output.seekable)
+        with audio.open_writer(
+            output.file, self.target, metadata, frames=frames, seekable=output.seekable
+        ) as writer:
             levels = self._filter(writer.write, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
                 raise AudioError(f"{info.name}: {_clip_message(levels, self._fitting(levels))}")
@@ -191,14 +290,30 @@ class _Run:
                     f"{info.name}: the output goes beyond what {self.target.subtype} can "
                     "hold; use a lower --gain"
                 )
+            _refuse_loss(self.job, self.reader.info)
             # A pipe tells the chunks behind its samples at its end.
             late = (
                 self.reader.info.metadata.after
                 if options.metadata and not self.reader.rewindable
                 else ()
             )
+            late, false = stale.true_chunks(late)
+            self.warnings += false
             self.warnings += writer.finish(tags.with_history(late, self.target, self._history()))
         return levels
+
+    def _seal(self, output: audio.Output) -> None:
+        """Take down what was made of what, before it appears."""
+        source = self.reader.source
+        if not (self.record or self.job.hashes) or not (output.seekable and source.seekable):
+            return
+        made = content_hash(output.file.fileno())
+        if self.record:
+            self.record.announce(output.file.fileno(), made)
+        self.hashes = (
+            self.record.content if self.record else content_hash(source.raw.fileno()),
+            made,
+        )
 
     def _frames(self, seekable: bool) -> int | None:
         """Frames to come. What is repaired may end early, which a pipe's header cannot be told any
@@ -247,14 +362,14 @@ class _Run:
     def _metadata(self) -> tuple[audio.Metadata, list[str]]:
         if not self.options.metadata:
             return audio.Metadata(), []
-        metadata = self.info.metadata
+        metadata, false = stale.without_false(self.info.metadata)
         text = self._history()
         carried = replace(
             metadata,
             before=tags.with_history(metadata.before, self.target, text),
             after=tags.with_history(metadata.after, self.target, text),
         )
-        return carried, tags.left_behind(metadata, self.target)
+        return carried, [*false, *tags.left_behind(metadata, self.target)]
 
     def _history(self) -> str:
         name = printable(self.job.filter.name).replace(",", ";")
@@ -278,6 +393,7 @@ class _Run:
             format=target.container,
             subtype=target.subtype,
         )
+        row.source_sha256, row.output_sha256 = self.hashes
         row.source_format, row.source_subtype = info.container, info.subtype
         row.fs, row.channels, row.frames = info.fs, info.channels, levels.frames_out
         _describe(row, job.filter, fir)
@@ -298,7 +414,7 @@ class _Run:
         row.gain_db, row.rescaled_db = round(self.gain_db, 6), round(self.rescaled_db, 6)
         row.dithered = self.options.dither and bool(target.sample.bits)
         row.repaired, row.missing_frames = levels.repaired, info.missing
-        row.device, row.precision = self.device, self.precision
+        row.device, row.precision = self.device, levels.precision
         row.warnings = [
             *info.warnings,
             *self.warnings,
@@ -339,12 +455,13 @@ def _format(dtype: str, bits: int) -> "SampleFormat":
     return SampleFormat(dtype, bits)  # type: ignore[arg-type]
 
 
-def _precision(asked: str, info: audio.AudioInfo, target: Target) -> Literal["float32", "float64"]:
-    if asked != "auto":
-        return "float64" if asked == "float64" else "float32"
+def _precision(
+    asked: Literal["auto", "float32", "float64"], info: audio.AudioInfo, target: Target
+) -> Literal["auto", "float32", "float64"]:
+    """Wide samples are beyond float32 whatever they hold; of others the engine decides."""
     sample = target.sample
     wide = max(info.bits, sample.bits) > 16 or "float64" in (info.dtype, sample.dtype)
-    return "float64" if wide else "float32"
+    return "float64" if asked == "auto" and wide else asked
 
 
 def _full_scale(target: Target, dither: bool) -> float:

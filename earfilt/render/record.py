@@ -33,6 +33,8 @@ class Row:
     provenance : Provenance
         Everything that is known of the filter; ``parameters`` in the report, where ``convention``,
         ``order`` and ``phase`` stand beside it as well.
+    source_sha256, output_sha256 : str or None
+        Hashes of the files, of a batch and in place.
     coefficients_sha256 : str
         Hash of taps, rate, look-ahead and extension rule.
     latency : int
@@ -76,6 +78,8 @@ class Row:
     frames: int | None = None
     filter: str | None = None
     provenance: Provenance = field(default_factory=Provenance)
+    source_sha256: str | None = None
+    output_sha256: str | None = None
     coefficients_sha256: str | None = None
     latency: int | None = None
     gain_1khz_db: float | None = None

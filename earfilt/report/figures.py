@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import sys
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +56,8 @@ _TYPE: Any = {
 }  # fmt: skip
 # type that stays text; names inside that are the same each time
 _FILES: Any = {"pdf.fonttype": 42, "svg.hashsalt": "earfilt"}
+# of matplotlib's settings: which window, not how it looks
+_NO_LOOK = ("backend", "backend_fallback")
 
 _RANGE_DB = 80.0  # below its peak a curve without published points is not drawn
 _TICKS = [float(digit * 10**power) for power in range(7) for digit in (1, 2, 5)]
@@ -105,7 +111,7 @@ def figure(
     drawing = compose(
         lines, measurements=measurements, panels=panels, scale=scale, width_mm=width_mm
     )
-    with matplotlib.rc_context(_FILES), warnings.catch_warnings():
+    with _own_style(matplotlib), matplotlib.rc_context(_FILES), warnings.catch_warnings():
         # a file's name in a script that the font lacks
         warnings.filterwarnings("ignore", "Glyph .* missing")
         drawing.savefig(buffer, format=suffix[1:], dpi=_DPI, metadata=metadata)
@@ -133,10 +139,10 @@ def compose(
     width_mm : float
         85 is a column, 174 a page; type keeps its size.
     """
-    from matplotlib import rc_context
+    matplotlib = load_extra("matplotlib", "figures")
     from matplotlib.figure import Figure
 
-    with rc_context(_TYPE):
+    with _own_style(matplotlib):
         legend = _legend_entries(lines, measurements, width_mm)
         legend_mm = _LEGEND_LINE_MM * (
             1 + sum(str(entry.get_label()).count("\n") + 1 for entry in legend)
@@ -152,6 +158,24 @@ def compose(
         _set_frequency_axis(axes, lines, scale)
         _add_legend(drawing, legend, points=any(line.points for line in lines))
     return drawing
+
+
+@contextmanager
+def _own_style(matplotlib: ModuleType) -> Iterator[None]:
+    """Matplotlib's shipped settings and the type of these figures, whatever the program or its user
+    has set.
+    """
+    shipped = {
+        name: value
+        for name, value in dict.items(matplotlib.rcParamsDefault)
+        if name not in _NO_LOOK
+    }
+    with ExitStack() as stack:
+        with warnings.catch_warnings():
+            # settings that matplotlib is about to drop are set as well
+            warnings.simplefilter("ignore")
+            stack.enter_context(matplotlib.rc_context(shipped | _TYPE))
+        yield
 
 
 def _draw_panel(
@@ -303,6 +327,31 @@ def _add_legend(drawing: Figure, entries: list[Line2D], *, points: bool) -> None
     )  # fmt: skip
 
 
+@contextmanager
+def _without_settings(name: str) -> Iterator[None]:
+    """While matplotlib loads, show it its shipped settings alone.
+
+    It would read a ``matplotlibrc`` of the current directory, which may be a stranger's (and wait
+    for a named pipe of that name).
+    """
+    found = find_spec(name)
+    if name != "matplotlib" or name in sys.modules or found is None or found.origin is None:
+        yield
+        return
+    users, exists = os.environ.get("MATPLOTLIBRC"), os.path.exists
+    os.environ["MATPLOTLIBRC"] = os.path.join(
+        os.path.dirname(found.origin), "mpl-data", "matplotlibrc"
+    )
+    os.path.exists = lambda path: path != "matplotlibrc" and exists(path)
+    try:
+        yield
+    finally:
+        os.path.exists = exists
+        del os.environ["MATPLOTLIBRC"]
+        if users is not None:
+            os.environ["MATPLOTLIBRC"] = users
+
+
 def load_extra(name: str, purpose: str) -> ModuleType:
     """A module of the extra ``plot``.
 
@@ -312,7 +361,8 @@ def load_extra(name: str, purpose: str) -> ModuleType:
         It is not installed; says how to get it.
     """
     try:
-        return import_module(name)
+        with _without_settings(name):
+            return import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
             raise

@@ -1,19 +1,17 @@
-"""How a row looks: the summary of one file, JSON lines, and the table at the end of a batch.
+"""How a row looks: the summary of one file, and the table at the end of a batch.
 
 A row is the record of one file (`earfilt.render.record.Row`); everything here only reads it. Names
 come from file systems, so that whatever reaches a terminal goes through `printable`.
 """
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-from earfilt.chains.describe import deviation_words, together
-from earfilt.errors import AudioError, printable
+from earfilt.chains.describe import deviation_words, file_words, together
+from earfilt.errors import printable
 
 if TYPE_CHECKING:
     from earfilt.render.record import Row
@@ -32,6 +30,7 @@ def summary(row: "Row") -> str:
         return f"{row.status}: {printable(row.source)}: {printable(row.error or '')}"
     said = {
         "filter": _filter(row),
+        **{f"file {i}": text for i, text in enumerate(file_words(row.provenance), 1)},
         "deviation": deviation_words(row.provenance),
         "audio": f"{row.fs:g} Hz, {_counted(row.channels or 0, 'channel')}, {row.frames} "
         f"frames ({duration(audio_seconds(row))})",
@@ -97,40 +96,29 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-class JsonLines:
-    """A stream of rows as JSON lines, one a file, in ASCII; each line is handed on at once."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, row: "Row") -> None:
-        """Append one row."""
-        self._stream.write(row.to_json() + "\n")
-        self._stream.flush()
-
-
-@contextmanager
-def open_report(target: str | None) -> Iterator[JsonLines | None]:
-    """The report that ``--report`` names: a file, ``-`` for the standard output, or none.
-
-    Raises
-    ------
-    AudioError
-        The file cannot be written.
+class Grouped:
+    """Messages of many files, counted without what differs from file to file (names and numbers),
+    so that equal ones group.
     """
-    with ExitStack() as stack:
-        if target is None:
-            yield None
-        elif target == "-":
-            yield JsonLines(sys.stdout)
-        else:
-            try:
-                stream = stack.enter_context(open(target, "w", encoding="ascii", newline="\n"))
-            except OSError as error:
-                raise AudioError(
-                    f"cannot write the report {printable(target)}: {error.strerror or error}"
-                ) from error
-            yield JsonLines(stream)
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, tuple[str, str]] = {}
+
+    def add(self, text: str, row: "Row") -> None:
+        """Count one message of a file."""
+        group = _anonymous(text, row)
+        self._counts[group] += 1
+        self._first.setdefault(group, (printable(row.source), printable(text)))
+
+    def most_common(self, count: int) -> Iterator[tuple[int, str]]:
+        """How often, and what: of several files the common words with an example, of a single one
+        its own message.
+        """
+        for group, files in self._counts.most_common(count):
+            source, text = self._first[group]
+            named = text if source in text else f"{source}: {text}"
+            yield files, named if files == 1 else f"{group} (e.g. {source})"
 
 
 @dataclass
@@ -142,12 +130,12 @@ class Totals:
     failed: int = 0
     passed_over: int = 0
     audio_seconds: float = 0.0
-    reasons: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, str] = field(default_factory=dict)
+    reasons: Grouped = field(default_factory=Grouped)
     clipped_files: int = 0
     clipped_samples: int = 0
     fitting_gain: tuple[float, str] = (float("inf"), "")
-    warnings: Counter[str] = field(default_factory=Counter)
+    warnings: Grouped = field(default_factory=Grouped)
+    largest_deviation: tuple[float, str] = (-1.0, "")
 
     def add(self, row: "Row") -> None:
         """Count one row."""
@@ -157,14 +145,17 @@ class Totals:
             self.skipped += 1
         else:
             self.failed += 1
-            reason = reason_of(row)
-            self.reasons[reason] += 1
-            self.examples.setdefault(reason, row.source)
+            self.reasons.add(row.error or "unknown", row)
 
     def _add_done(self, row: "Row") -> None:
         self.done += 1
         self.audio_seconds += audio_seconds(row)
-        self.warnings.update({_anonymous(text, row) for text in row.warnings})
+        for text in dict.fromkeys(row.warnings):
+            self.warnings.add(text, row)
+        deviation = row.provenance.deviation_db
+        if deviation is not None:
+            said = f"{deviation_words(row.provenance)} (at {row.fs:g} Hz sampling rate)"
+            self.largest_deviation = max(self.largest_deviation, (deviation, said))
         if any(row.clipped):
             self.clipped_files += 1
             self.clipped_samples += sum(row.clipped)
@@ -176,13 +167,6 @@ class Totals:
     def files(self) -> int:
         """Rows counted."""
         return self.done + self.skipped + self.failed
-
-
-def reason_of(row: "Row") -> str:
-    """Why a file failed, without what differs from file to file (its names and numbers), so that
-    equal reasons group.
-    """
-    return _anonymous(row.error or "unknown", row)
 
 
 def _anonymous(text: str, row: "Row") -> str:
@@ -222,12 +206,14 @@ def _lines(totals: Totals, seconds: float) -> Iterator[tuple[str, str]]:
         yield f"{totals.passed_over:,}", "passed over: no audio"
     if totals.failed:
         yield f"{totals.failed:,}", "failed:"
-    for reason, count in totals.reasons.most_common(20):
-        yield f"{count:,}", f"  {reason} (e.g. {printable(totals.examples[reason])})"
-    for text, count in totals.warnings.most_common(5):
+    for count, reason in totals.reasons.most_common(20):
+        yield f"{count:,}", f"  {reason}"
+    for count, text in totals.warnings.most_common(5):
         yield f"{count:,}", f"warned: {text}"
     if totals.clipped_files:
         yield f"{totals.clipped_files:,}", clipping(totals)
+    if totals.largest_deviation[1]:
+        yield "", f"deviation: {totals.largest_deviation[1]}"
 
 
 def clipping(totals: Totals) -> str:

@@ -1,9 +1,11 @@
 """The place where an output appears: whole, or not at all.
 
 A file is written under a hidden name beside its destination,
-``.NAME.earfilt-HOST-PID-RANDOM.suffix``, and moved into place once it is complete. Whoever is
-killed leaves such a name behind; the next run that writes into the directory removes it, if the
-process that it names ran on this machine and is dead.
+``.NAME.earfilt-HOST-PID-RANDOM.suffix``, and moved into place once it is complete. It is locked
+while it is written. A run that is killed leaves such a name behind, and the next run that writes
+into the directory removes it: at once if it sees the same processes and that one is dead. In
+another container, or after a new start of the machine, the process number says nothing; then an
+unlocked file goes that nobody has written to for a day.
 """
 
 import errno
@@ -14,21 +16,31 @@ import platform
 import re
 import secrets
 import stat
+import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from earfilt.errors import AudioError, UsageError, printable
 
 Exists = Literal["refuse", "force", "skip"]
 
-_TEMP = re.compile(r"^\..*\.earfilt-([0-9a-f]{6})-(\d+)-[0-9a-f]{8}(\.[^.]*)?$", re.DOTALL)
+_TEMP = re.compile(
+    r"^\..*\.earfilt-(?P<host>[0-9a-f]{6})(?P<space>[0-9a-f]{6})?-(?P<pid>\d+)-[0-9a-f]{8}(\.[^.]*)?$",
+    re.DOTALL,
+)
+_DAY = 86_400.0
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 _PIECE = 1 << 20
+_TERMINAL = (
+    "{} is a terminal, which would show audio as signs without sense; name a file, "
+    "or send it on with | or >"
+)
 _lock = threading.Lock()
 _live: set[str] = set()
 _swept: set[str] = set()
@@ -70,7 +82,7 @@ def check_destination(
     Raises
     ------
     UsageError
-        The output is the input (under any name), or exists and may not be replaced.
+        The output is the input (under any name), a terminal, or exists and may not be replaced.
     AudioError
         The directory is missing or not writable, or the destination is a directory.
     """
@@ -89,6 +101,8 @@ def check_destination(
         raise UsageError(
             f"output {printable(path)} is the input itself; use --in-place to replace it"
         )
+    if path == "-" and os.isatty(1):
+        raise UsageError(_TERMINAL.format("standard output"))
     if path == "-" or (there is not None and _flows(there)):
         return True
     if there is not None and stat.S_ISDIR(there.st_mode):
@@ -158,7 +172,7 @@ def open_output(
     Raises
     ------
     UsageError
-        The destination was taken meanwhile.
+        The destination was taken meanwhile, or is a terminal.
     AudioError
         What the system says: no space, no permission, a directory that is gone.
     """
@@ -173,9 +187,9 @@ def open_output(
         with _temporary(final) as (temp, file):
             yield Output(file, seekable=True)
             if replace:
-                _like(file, final)
+                take_after(file, final)
             file.close()
-            _publish(temp, final, replace)
+            publish(temp, final, replace)
     except OSError as error:
         if isinstance(error, AudioError):
             raise
@@ -189,6 +203,7 @@ def _temporary(final: str) -> Iterator[tuple[str, io.FileIO]]:
         _live.add(temp)
     try:
         with io.FileIO(temp, "x+") as file:
+            _lock_file(file.fileno())
             yield temp, file
     finally:
         with suppress(OSError):
@@ -203,16 +218,48 @@ def _temp_name(final: str) -> str:
     # 255 bytes is the longest name that usual file systems take.
     stem = os.fsdecode(os.fsencode(name)[: 180 - len(os.fsencode(suffix))])
     return os.path.join(
-        directory, f".{stem}.earfilt-{_host()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}"
+        directory,
+        f".{stem}.earfilt-{_host()}{_process_space()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}",
     )
 
 
 @cache
 def _host() -> str:
-    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+    return _short_hash(platform.node())
 
 
-def _like(file: io.FileIO, final: str) -> None:
+@cache
+def _process_space() -> str:
+    """What tells apart where process numbers mean the same: this start of this machine, and the
+    container on it.
+    """
+    if not sys.platform.startswith("linux"):
+        return _short_hash("")
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as boot:
+            return _short_hash(f"{boot.read()} {os.stat('/proc/self/ns/pid').st_ino}")
+    except OSError:
+        return secrets.token_hex(3)  # cannot be told: like no other
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+
+
+def _lock_file(descriptor: int) -> bool:
+    """Lock an open file as long as it stays open; whether that could be done. Not every system and
+    disk has locks.
+    """
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+def take_after(file: io.FileIO | BinaryIO, final: str) -> None:
     """Give the new file the mode and, where allowed, the owner of the one it replaces, and make
     sure of its bytes before that goes.
     """
@@ -225,7 +272,10 @@ def _like(file: io.FileIO, final: str) -> None:
         os.fsync(file.fileno())
 
 
-def _publish(temp: str, final: str, replace: bool) -> None:
+def publish(temp: str, final: str, replace: bool) -> None:
+    """Give a whole file its name; without ``replace``, `UsageError` where the name is taken
+    (``temp`` may then keep its own).
+    """
     if replace:
         os.replace(temp, final)
         return
@@ -251,6 +301,8 @@ def _stream(path: str, spool: bool) -> Iterator[Output]:
     name = "standard output" if path == "-" else printable(path)
     try:
         with io.FileIO(os.dup(1) if path == "-" else path, "wb") as file:
+            if file.isatty():
+                raise UsageError(_TERMINAL.format(name))
             if not spool:
                 yield Output(file, seekable=_can_seek(file))
                 return
@@ -294,11 +346,33 @@ def sweep(directory: str) -> int:
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
             named = _TEMP.match(entry.name)
-            if named and named[1] == _host() and not _alive(int(named[2])):
+            if (
+                named
+                and named["host"] == _host()
+                and _is_abandoned(entry, named["space"], int(named["pid"]))
+            ):
                 with suppress(OSError):
                     os.unlink(entry.path)
                     removed += 1
     return removed
+
+
+def _is_abandoned(entry: os.DirEntry[str], space: str | None, pid: int) -> bool:
+    """Whether nobody works at an unfinished output any more; the process `pid` of the process space
+    `space` made it.
+    """
+    if space == _process_space():
+        return not _alive(pid)
+    try:
+        if (
+            not entry.is_file(follow_symlinks=False)
+            or time.time() - entry.stat(follow_symlinks=False).st_mtime < _DAY
+        ):
+            return False
+        with open(entry.path, "r+b", buffering=0) as file:
+            return _lock_file(file.fileno())
+    except OSError:
+        return False
 
 
 def _alive(pid: int) -> bool:

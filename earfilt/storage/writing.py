@@ -1,6 +1,11 @@
-"""Small data files, written so that no half-written one is ever seen."""
+"""Small data files, written so that no half-written one is ever seen, and never over a file that
+the same call reads.
+"""
 
 import os
+import stat
+import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from earfilt.errors import UsageError
@@ -17,6 +22,101 @@ def refuse_existing(path: str | os.PathLike[str], *, force: bool) -> None:
         raise UsageError(f"{shown(path)} is not a regular file and is not replaced")
     if not force and os.path.lexists(target):
         raise UsageError(f"{shown(path)} exists; --force replaces it")
+
+
+def check_outputs(written: Sequence[str], read: Iterable[str], *, force: bool) -> None:
+    """Refuse, before any work, files that may not be written: see `refuse_existing`,
+    `refuse_inputs` and `refuse_repetition`.
+    """
+    for path in written:
+        refuse_existing(path, force=force)
+    refuse_inputs(written, read)
+    refuse_repetition(written)
+
+
+def refuse_inputs(written: Iterable[str], read: Iterable[str]) -> None:
+    """Raise UsageError where a file that is to be written is one that the same call reads, under
+    whatever name.
+
+    Parameters
+    ----------
+    written, read : iterable of str
+        Paths; either may be long. ``-`` stands for the standard output or input.
+    """
+    pair = shared_file(_named(written, "/dev/stdout"), _named(read, "/dev/stdin"))
+    if pair is not None:
+        raise UsageError(
+            f"{shown(pair[0])} is read by this call ({shown(pair[1])}) and is not written "
+            "over; name another file"
+        )
+
+
+def refuse_repetition(written: Iterable[str], others: Iterable[str] = ()) -> None:
+    """Raise UsageError where two files that are to be written, of one list or of two, have one
+    name, upper and lower case aside.
+    """
+    paths = _named(written, "/dev/stdout")
+    pairs = [shared_file([path], paths[index + 1 :]) for index, path in enumerate(paths)]
+    pairs.append(shared_file(paths, _named(others, "/dev/stdout")))
+    if (pair := next(filter(None, pairs), None)) is not None:
+        raise UsageError(
+            f"{shown(pair[0])} and {shown(pair[1])} are one file; two outputs need two names"
+        )
+
+
+def shared_file(few: Iterable[str], many: Iterable[str]) -> tuple[str, str] | None:
+    """The first two paths that mean one file, of two lists; None where there are none.
+
+    What exists is told by the file system (links, hard links, other spellings); what does not exist
+    yet, by its name in the directory that holds it, upper and lower case aside, since the disk may
+    not tell them apart. Devices are no files.
+    """
+    by_name: dict[str, list[str]] = {}
+    by_identity: dict[tuple[int, int], str] = {}
+    for path in few:
+        by_name.setdefault(_folded(path), []).append(path)
+        if (found := _identity(path)) is not None:
+            by_identity.setdefault(found, path)
+    for path in many:
+        if by_identity and (here := by_identity.get(_identity(path) or (0, 0))) is not None:
+            return here, path
+        for other in by_name.get(_folded(path), ()):
+            if _is_same_name(path, other):
+                return other, path
+    return None
+
+
+def _named(paths: Iterable[str], stream: str) -> list[str]:
+    return [stream if path == "-" else path for path in paths]
+
+
+def _folded(path: str) -> str:
+    """The last part of a path as a disk sees it that tells neither case nor Unicode's spellings
+    apart.
+    """
+    return unicodedata.normalize("NFC", os.path.basename(path)).casefold()
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What tells a file or pipe from all others; None for devices and where there is nothing."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return (
+        (status.st_dev, status.st_ino)
+        if stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)
+        else None
+    )
+
+
+def _is_same_name(a: str, b: str) -> bool:
+    """Whether two paths with like last parts lie in one directory, and neither is another file than
+    the other already.
+    """
+    if os.path.realpath(os.path.dirname(a)) != os.path.realpath(os.path.dirname(b)):
+        return False
+    return not (os.path.exists(a) or os.path.exists(b))
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> None:

@@ -6,10 +6,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Joined: TypeAlias = Any
 """One value that all members of a chain share, or a list with one for each that has any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileUse:
+    """What a curve or FIR file was understood as.
+
+    Parameters
+    ----------
+    name : str
+        Its path as given.
+    sha256 : str
+        Of its content.
+    kind : 'curve' or 'fir'
+    points, hz, gain_db : int, (float, float), (float, float), optional
+        Of a curve: number of points, lowest and highest frequency, lowest and highest gain.
+    numtaps, latency : int, optional
+        Of a FIR.
+    """
+
+    name: str
+    sha256: str
+    kind: Literal["curve", "fir"]
+    points: int | None = None
+    hz: tuple[float, float] | None = None
+    gain_db: tuple[float, float] | None = None
+    numtaps: int | None = None
+    latency: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able object; what does not apply is left out."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +58,8 @@ class Provenance:
         Full citations of the tables.
     table_sha256 : mapping of str to str
         Hash of the bytes of each table, by its id.
-    file_sha256 : mapping of str to str
-        Hash of the bytes of each file of the user, by its path.
+    files : tuple of FileUse
+        The user's files, and what each was understood as.
     order : int or list of int, optional
         Number of taps − 1 of one pass.
     phase : str or list of str, optional
@@ -53,7 +84,7 @@ class Provenance:
     variant: Joined = None
     source: tuple[str, ...] = ()
     table_sha256: Mapping[str, str] = field(default_factory=dict)
-    file_sha256: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[FileUse, ...] = ()
     order: Joined = None
     phase: Joined = None
     options: Mapping[str, Joined] = field(default_factory=dict)
@@ -76,11 +107,21 @@ class Provenance:
             value = getattr(self, item.name)
             if item.name == "options":
                 found |= {name: one for name, one in value.items() if one is not None}
+            elif item.name == "files":
+                found |= self._files_json()
             elif item.name == "tolerance_met":
                 found |= {} if self.tolerance_db is None else {item.name: value}
             elif value is not None and value != () and value != {}:
                 found[item.name] = list(value) if isinstance(value, tuple) else value
         return found
+
+    def _files_json(self) -> dict[str, Any]:
+        if not self.files:
+            return {}
+        return {
+            "file_sha256": {file.name: file.sha256 for file in self.files},
+            "files": [file.to_json() for file in self.files],
+        }
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Provenance:
@@ -93,7 +134,7 @@ class Provenance:
             for name in ("order", "phase", "variant")
             if _is_plain(told.get(name), str | int)
         }
-        words = {name: told[name] for name in ("filter",) if isinstance(told.get(name), str)}
+        words = {name: told[name] for name in ("filter", "command") if isinstance(told.get(name), str)}
         source = told.get("source")
         cited = tuple(source) if isinstance(source, list) and _is_plain(source, str) else ()
         options = {

@@ -28,6 +28,7 @@ import numpy as np
 
 from earfilt.arrays import Floats
 from earfilt.ears.curve import PublishedCurve
+from earfilt.errors import UsageError
 from earfilt.synthesis.deviation import (
     Deviation,
     deviation,
@@ -51,6 +52,7 @@ _ABOVE_FALL = 4.0  # and how fast: exp(-4 (f / f_last - 1))
 _FELT = 0.005  # a corner of the aim this high, re the tolerance, can be felt
 # angles between neighbouring points that are tried as extrema besides the grid of the search
 _MARKS_PER_GAP = 4
+_MOST_MARKS = 8192  # corners that the search looks at beside its own grid
 _REPAIRS = 8
 _HIGHEST_POINT = 0.45  # of the rate: a curve may lie up to there
 _ROUGH = 0.01  # how exactly the order at half the rate is wanted
@@ -132,6 +134,8 @@ def order_for(
     ------
     ValueError
         For a tolerance that is not positive or another phase.
+    UsageError
+        The curve is steeper between two points than any order up to 131 072 can be.
     """
     if not tolerance_db > 0:
         raise ValueError(f"tolerance is {tolerance_db:g} dB; it must be above 0")
@@ -140,6 +144,7 @@ def order_for(
     power = 2 if phase == "minimum" else 1
     held = tolerance_db * (1 - _MARGIN)
     problem = _problem(curve, held, power)
+    _refuse_cliffs(problem, curve, tolerance_db)
     best, below = smallest_even_degree(
         problem, start=_at_half_rate(curve, held, power), largest=LARGEST_ORDER
     )
@@ -156,6 +161,27 @@ def order_for(
         best, below = smallest_even_degree(problem, start=best, below=below, largest=LARGEST_ORDER)
         design = _design(best, below, curve, tolerance_db, phase)
     return design
+
+
+def _refuse_cliffs(problem: Problem, curve: PublishedCurve, tolerance_db: float) -> None:
+    """Refuse what no order can do, before it is searched for: |P'(w)| ≤ degree · max |P|
+    (Bernstein).
+    """
+    centre, width = problem.bounds(curve.points_hz * (2 * np.pi / curve.fs))
+    highest = max(np.max(centre + width), np.max(np.add(*problem.grid(_PEAK_SAMPLES))))
+    apart = np.maximum(
+        (centre - width)[1:] - (centre + width)[:-1], (centre - width)[:-1] - (centre + width)[1:]
+    )
+    needed = apart / (np.diff(curve.points_hz) * (2 * np.pi / curve.fs) * highest)
+    if (needed > LARGEST_ORDER).any():
+        at = int(np.argmax(needed))
+        low, high = (float(f) for f in curve.points_hz[at : at + 2])
+        db = abs(float(np.diff(curve.points_db)[at]))
+        raise UsageError(
+            f"no order up to {LARGEST_ORDER} stays within {tolerance_db:g} dB: the curve has "
+            f"a step of {db:.3g} dB between {low:.12g} and "
+            f"{high:.12g} Hz; leave one of them out, or use --order"
+        )
 
 
 def _at_half_rate(curve: PublishedCurve, tolerance_db: float, power: int) -> Levelled | None:
@@ -180,7 +206,8 @@ def _missed_angles(taps: Floats, curve: PublishedCurve, tolerance_db: float) -> 
     freqs, off = deviations(taps, curve)
     around = np.pad(off, 1, constant_values=0.0)
     peaks = (off > tolerance_db) & (off >= around[:-2]) & (off >= around[2:])
-    return freqs[peaks] * (2 * np.pi / curve.fs)
+    worst = np.sort(np.argsort(-off[peaks], kind="stable")[:_MOST_MARKS])
+    return freqs[peaks][worst] * (2 * np.pi / curve.fs)
 
 
 def _design(
@@ -261,7 +288,14 @@ def _marks(curve: PublishedCurve, tolerance_db: float) -> Floats:
         corners = corners[1:-1][
             felt & (corners[1:-1] > curve.points_hz[0]) & (corners[1:-1] < curve.points_hz[-1])
         ]
-    return np.unique(np.concatenate([curve.points_hz, between, corners]))
+    marks = np.unique(np.concatenate([curve.points_hz, between, corners]))
+    # A curve of more points is looked at on the search's own grid, and where taps turn out to miss
+    # it.
+    return (
+        marks
+        if len(marks) <= _MOST_MARKS
+        else marks[np.linspace(0, len(marks) - 1, _MOST_MARKS).round().astype(np.int64)]
+    )
 
 
 def _symmetric(cosines: Floats) -> Floats:

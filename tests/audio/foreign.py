@@ -111,7 +111,9 @@ def ffmpeg_samples(path: Path) -> np.ndarray:
     """Every sample as ffmpeg reads it: (frames, channels) float64, full scale 1.0."""
     ffmpeg, ffprobe = need("ffmpeg"), need("ffprobe")
     channels = int(
-        run(ffprobe, "-v", "error", "-show_entries", "stream=channels", "-of", "csv=p=0", path)
+        run(
+            ffprobe, "-v", "error", "-show_entries", "stream=channels", "-of", "csv=p=0", path
+        ).split(b",")[0]
     )
     raw = run(ffmpeg, "-v", "error", "-i", path, "-f", "f64le", "-")
     return np.frombuffer(raw, "<f8").reshape(-1, channels)

@@ -15,7 +15,7 @@ import soundfile
 
 from earfilt import audio
 from earfilt.audio import formats
-from earfilt.chains.request import FilterSpec
+from earfilt.chains.members import resolve
 from earfilt.errors import AudioError, UsageError
 from earfilt.render.process import FileJob, Options, filter_file
 from tests.audio.foreign import chunk, ffmpeg_samples, run, sox_file, wav_bytes
@@ -32,7 +32,7 @@ def apply(tmp_path):
                 str(source),
                 str(destination),
                 "a",
-                FilterSpec(str(fir)),
+                resolve(str(fir)),
                 Options(exists="force", **options),
             )
         )

@@ -38,6 +38,12 @@ def test_the_same_extension_keeps_what_the_content_is():
     assert formats.choose_container("FLAC", ".flac", "", None) == "WAV"
 
 
+@pytest.mark.parametrize("source", ["NIST", "MP3", "OGG", "VOC"])
+def test_what_cannot_be_kept_becomes_what_its_name_says(source):
+    assert formats.choose_container(source, ".WAV", ".wav", None) == "WAV"
+    assert formats.choose_container(source, ".flac", ".flac", None) == "FLAC"
+
+
 def test_format_wins_over_the_extension():
     assert formats.choose_container("WAV", ".wav", ".wav", "flac") == "FLAC"
     assert formats.choose_container("WAVEX", ".wav", ".flac", "wav") == "WAVEX"
@@ -70,7 +76,7 @@ def test_a_lossy_container_is_never_chosen_unasked(source):
 @pytest.mark.parametrize(
     ("source", "container", "expected"),
     [("VORBIS", "WAV", "FLOAT"), ("OPUS", "FLAC", "PCM_24"), ("ULAW", "FLAC", "PCM_16"), ("ALAC_20", "FLAC", "PCM_24"),
-     ("ALAC_16", "CAF", "ALAC_16"), ("IMA_ADPCM", "WAV", "PCM_16"), ("ALAC_32", "WAV", "PCM_32")],
+     ("ALAC_16", "CAF", "PCM_16"), ("ALAC_20", "CAF", "PCM_24"), ("IMA_ADPCM", "WAV", "PCM_16"), ("ALAC_32", "WAV", "PCM_32")],
 )  # fmt: skip
 def test_what_other_codecs_become(source, container, expected):
     assert formats.choose_subtype(source, CONTAINERS[container]) == expected

@@ -78,6 +78,7 @@ def test_what_is_left_behind_is_named_once():
     tagged = Metadata(tags=(("TITLE", "a"), ("ISRC", "b"), ("MOOD", "c")))
     assert tags.left_behind(tagged, Target("FLAC", "PCM_16", 8000, 1)) == []
     assert tags.left_behind(tagged, TARGET) == ["WAV has no place for MOOD: left behind"]
-    assert tags.left_behind(tagged, Target("CAF", "PCM_16", 8000, 1)) == [
-        "CAF has no place for ISRC, MOOD: left behind"
+    assert tags.left_behind(tagged, Target("OGG", "VORBIS", 8000, 1)) == [
+        "OGG has no place for ISRC, MOOD: left behind"
     ]
+    assert tags.left_behind(tagged, Target("CAF", "PCM_16", 8000, 1)) == []

@@ -4,6 +4,7 @@ spoiling the rest.
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import random
@@ -21,7 +22,11 @@ import psutil
 import pytest
 import soundfile as sf
 
+from earfilt.batch.corpus import Batch, prepare
+from earfilt.batch.corpus import run as run_batch
+from earfilt.chains.request import OPTIONS
 from earfilt.cli import run
+from earfilt.render.recipe import _recipe_of as recipe_cache
 from earfilt.render.record import Row
 from tests.batch import badfiles
 from tests.batch.conftest import Tree
@@ -369,7 +374,7 @@ def test_in_place_is_done_once_however_often_it_is_killed(
     assert code == 0, err
     assert hashes(root) == undisturbed
     # it cannot be had otherwise any more
-    assert apply(root, "--in-place", "--resume", "--gain", "-6", "-q", ear=LONG_FILTER) == 1
+    assert apply(root, "--in-place", "--resume", "--gain", "-6", "-q", ear=LONG_FILTER) == 2
     assert hashes(root) == undisturbed
 
 
@@ -380,17 +385,14 @@ def test_in_place_again_is_refused_unless_forced(
     assert apply(root, "--in-place", "-q") == 0
     once = hashes(root)
     assert apply(root, "--in-place", "-q") == 2
-    assert (
-        "was filtered in place before (and 1 more); --resume leaves such files"
-        in capfd.readouterr().err
-    )
+    assert "(and 1 more) was filtered before; --resume leaves such files" in capfd.readouterr().err
     assert hashes(root) == once
-    write_tone(root / "b.wav", seed=9)  # new content is no second time
-    (root / "a.wav").unlink()
-    assert apply(root, "--in-place", "-q") == 0
-    twice = hashes(root)
+    write_tone(root / "c.wav", seed=9)
+    assert apply(root, "--in-place", "--resume", "-q") == 0
+    now = hashes(root)
+    assert (now["a.wav"], now["b.wav"]) == (once["a.wav"], once["b.wav"])
     assert apply(root, "--in-place", "--force", "-q") == 0
-    assert set(hashes(root).values()).isdisjoint(twice.values())
+    assert set(hashes(root).values()).isdisjoint(now.values())
 
 
 def test_a_plan_is_printed_and_nothing_written(
@@ -477,3 +479,235 @@ def test_nothing_to_do_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     (tmp_path / "in" / "notes.txt").write_text("no audio")
     assert apply(tmp_path / "in", tmp_path / "out") == 0
     assert "no audio files found (1 others passed over)" in capfd.readouterr().err
+
+
+CURVES = [
+    "frequency_hz,gain_db\n100,0\n1000,6\n3000,0\n",
+    "frequency_hz,gain_db\n100,0\n1000,-6\n3000,0\n",
+]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("name", ["{}", "headphone+{}"])
+def test_what_was_planned_is_applied_though_the_curve_is_rewritten_meanwhile(
+    name: str, jobs: int, tree: Tree, tmp_path: Path
+) -> None:
+    root, curve = tree(*(f"{i}.wav" for i in range(40))), tmp_path / "curve.csv"
+    curve.write_text(CURVES[0])
+    ear = ("-f", name.format(curve))
+    assert apply(root, tmp_path / "wanted", "-q", ear=ear) == 0
+    batch = Batch(resolve(name.format(curve)), jobs=jobs)
+    plan = prepare(batch, [str(root)], str(tmp_path / "out"))
+    curve.write_text(CURVES[1])
+    rows_of = []
+    for row, _ in run_batch(batch, plan):
+        rows_of.append(row)
+        curve.unlink(missing_ok=True)
+    assert {row.status for row in rows_of} == {"ok"}
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "wanted")
+    told = hashlib.sha256(CURVES[0].encode()).hexdigest()
+    assert {row.provenance.to_json()["file_sha256"][str(curve)] for row in rows_of} == {told}
+    assert told in (tmp_path / "out" / ".earfilt-manifest.jsonl").read_text()
+
+
+def test_a_fir_file_likewise(tree: Tree, tmp_path: Path) -> None:
+    root, fir = tree(*(f"{i}.wav" for i in range(5))), tmp_path / "fir.npy"
+    np.save(fir, np.array([0.5, 0.25]))
+    batch = Batch(resolve(str(fir)))
+    plan = prepare(batch, [str(root)], str(tmp_path / "out"))
+    np.save(fir, np.array([0.1]))
+    assert {row.status for row, _ in run_batch(batch, plan)} == {"ok"}
+    x, y = (sf.read(folder / "0.wav")[0] for folder in (root, tmp_path / "out"))
+    assert np.allclose(y, np.convolve(x, [0.5, 0.25])[: len(x)], atol=1 / 32768)
+
+
+def test_in_place_with_a_curve_that_was_edited_since_is_refused(
+    tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root, curve = tree("a.wav", "x/b.wav"), tmp_path / "curve.csv"
+    curve.write_text(CURVES[0])
+    ear = ("-f", str(curve))
+    assert apply(root, "--in-place", "--include", "a.wav", "-q", ear=ear) == 0
+    before = hashes(root)
+    curve.write_text(CURVES[1])
+    assert apply(root, "--in-place", "--resume", "-q", ear=ear) == 2
+    assert "a.wav was filtered in place with other settings" in capfd.readouterr().err
+    assert hashes(root) == before
+    curve.write_text(CURVES[0])
+    assert apply(root, "--in-place", "--resume", "-q", ear=ear) == 0
+    assert hashes(root)["a.wav"] == before["a.wav"]
+    assert hashes(root)["x/b.wav"] != before["x/b.wav"]
+
+
+def test_in_place_is_known_from_every_side(tree: Tree, tmp_path: Path) -> None:
+    """The tree, a directory of it, a file of it, links to them; a shard; Dask is another executor
+    of the same work.
+    """
+    root = tree("a.wav", "x/b.wav", "x/c.wav")
+    (root / "link.wav").symlink_to(root / "x" / "b.wav")
+    (tmp_path / "other").symlink_to(root / "x")
+    assert apply(root, tmp_path / "wanted", "-q") == 0
+    wanted = hashes(tmp_path / "wanted")
+    assert apply(root, "--in-place", "-q", "--report", tmp_path / "report") == 0
+    assert [row["status"] for row in rows(tmp_path / "report")] == ["ok"] * 3
+    assert hashes(root) == wanted
+    for again in (
+        [root],
+        [root / "x"],
+        [root / "x" / "b.wav"],
+        [tmp_path / "other"],
+        [root / "x" / "c.wav", root / "a.wav"],
+        [root / "link.wav"],
+    ):
+        assert apply(*again, "--in-place", "-q") == 2
+        assert apply(*again, "--in-place", "--resume", "-q", "--report", tmp_path / "report") == 0
+        assert {row["status"] for row in rows(tmp_path / "report")} == {"skipped"}
+    for i in (1, 2):
+        assert apply(root, "--in-place", "--resume", "--shard", f"{i}/2", "-q") == 0
+    assert hashes(root) == wanted
+
+
+@pytest.mark.parametrize("options", [(), ("--resume",)])
+def test_runs_at_once_in_place_filter_once(
+    options: tuple[str, ...], corpus: Path, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    root = tmp_path / "in"
+    shutil.copytree(corpus, root)
+    processes = [command(root, "--in-place", "--jobs", 1, *options) for _ in range(3)]
+    ended = [finish(process) for process in processes]
+    assert hashes(root) == undisturbed
+    for code, err in ended:
+        assert code == 0 or (not options and code == 2 and "filtered before" in err), err
+
+
+def test_a_worker_killed_in_place_loses_and_repeats_nothing(
+    corpus: Path, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    root = tmp_path / "in"
+    shutil.copytree(corpus, root)
+    process = command(root, "--in-place", "--report", tmp_path / "report")
+    wait_for(lambda: any(root.rglob(".earfilt-manifest.jsonl")), process)
+    wait_for(lambda: workers(process), process)[0].kill()
+    code, err = finish(process)
+    assert code == 0, err
+    assert hashes(root) == undisturbed
+    assert {row["status"] for row in rows(tmp_path / "report")} <= {"ok", "skipped"}
+
+
+def test_killed_in_place_and_run_again_without_resume_is_refused(
+    corpus: Path, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    root = tmp_path / "in"
+    shutil.copytree(corpus, root)
+    originals = hashes(corpus)
+    process = command(root, "--in-place", "--jobs", 1, "-q")
+    wait_for(lambda: hashes(root) != originals, process)
+    process.kill()
+    process.communicate()
+    for_a_copy = tmp_path / "copy"
+    # to another disk, and without its times
+    shutil.copytree(root, for_a_copy, copy_function=shutil.copyfile)
+    before = hashes(for_a_copy)
+    code, err = finish(command(for_a_copy, "--in-place"))
+    assert (code, hashes(for_a_copy)) == (2, before)
+    assert "was filtered before" in err
+    assert finish(command(for_a_copy, "--in-place", "--resume", "-q"))[0] == 0
+    assert hashes(for_a_copy) == undisturbed
+
+
+def test_what_version_0_1_filtered_in_place_is_known_by_size_and_time(tree: Tree) -> None:
+    root = tree("a.wav", "b.wav", "c.wav")
+    status = {name: (root / name).stat() for name in ("a.wav", "b.wav", "c.wav")}
+    a, c = ([status[name].st_size, status[name].st_mtime_ns] for name in ("a.wav", "c.wav"))
+    lines = [
+        {
+            "name": "a.wav",
+            "source": [1, 1],
+            "recipe": "x",
+            "fs": 8000.0,
+            "coefficients": "0",
+            "path": "a.wav",
+            "output": a,
+        },
+        # was being replaced, and was
+        {"name": "b.wav", "source": [1, 1], "recipe": "x", "inode": 5},
+        # not yet; the inode is another on this disk
+        {"name": "c.wav", "source": c, "recipe": "x", "inode": 5},
+    ]
+    (root / ".earfilt-manifest.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in lines)
+    )
+    before = hashes(root)
+    assert apply(root, "--in-place", "-q") == 2
+    assert apply(root, "--in-place", "--include", "c.wav", "-q") == 0
+    assert {name for name, content in hashes(root).items() if content != before[name]} == {"c.wav"}
+
+
+@pytest.mark.parametrize("way", ["--resume", "--skip-existing", "--in-place"])
+def test_a_corpus_of_another_default_is_not_gone_on_with(
+    way: str,
+    tree: Tree,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    root, out = tree("a.wav", "b.wav"), tmp_path / "out"
+    where = [root, "--in-place"] if way == "--in-place" else [root, out]
+    again = [*where, "--resume"] if way == "--in-place" else [*where, way]
+    assert apply(*where, "--include", "a.wav", "-q", ear=("-f", "headphone")) == 0
+    before = hashes(root), hashes(out)
+    monkeypatch.setitem(OPTIONS, "headphone", {"order": None, "tolerance": 0.1, "phase": "minimum"})  # type: ignore[index]
+    recipe_cache.cache_clear()
+    assert apply(*again, "-q", ear=("-f", "headphone")) == 2
+    said = capfd.readouterr().err
+    assert "was begun with earfilt 0.1.0" in said
+    assert "add --order 512 to go on with it" in said
+    assert (hashes(root), hashes(out)) == before
+    assert (
+        apply(
+            *again, "-q", "--report", tmp_path / "report", ear=("-f", "headphone", "--order", "512")
+        )
+        == 0
+    )
+    assert [row["status"] for row in rows(tmp_path / "report")] == ["skipped", "ok"]
+    recipe_cache.cache_clear()
+
+
+def test_a_dry_run_foretells_what_headers_tell(
+    tree: Tree, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tree("a.wav", "cut.wav")
+    (root / "cut.wav").write_bytes((root / "cut.wav").read_bytes()[:500])
+    sf.write(root / "b.mp3", np.full(9000, 0.1), 48_000, "MPEG_LAYER_III", format="MP3")
+    (root / "memo.m4a").write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0")
+    assert apply(root, tmp_path / "out", "--dry-run") == 1
+    told = capsys.readouterr()
+    lines = {
+        line.split("\t")[1].rpartition("/")[2]: line.split("\t") for line in told.out.splitlines()
+    }
+    assert {name: line[0] for name, line in lines.items()} == {
+        "a.wav": "filter",
+        "b.mp3": "fail",
+        "cut.wav": "fail",
+        "memo.m4a": "fail",
+    }
+    assert "lossy" in lines["b.mp3"][2]
+    assert "--format wav" in lines["b.mp3"][2]
+    assert "cut short" in lines["cut.wav"][2]
+    assert "ffmpeg" in lines["memo.m4a"][2]
+    assert "1 to filter, 0 to skip, 3 that fail" in told.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_recordings_called_like_another_format_come_through(tmp_path: Path) -> None:
+    root = tmp_path / "timit" / "DR1"
+    root.mkdir(parents=True)
+    samples = np.random.default_rng(0).integers(-9000, 9000, 4800).astype(np.int16)
+    sf.write(root / "SA1.WAV", samples, 16_000, "PCM_16", format="NIST")
+    sf.write(root / "m.wav", samples, 16_000, "MPEG_LAYER_III", format="MP3")
+    np.save(tmp_path / "one.npy", np.ones(1))
+    assert apply(tmp_path / "timit", tmp_path / "out", ear=("-f", str(tmp_path / "one.npy"))) == 0
+    assert sf.info(tmp_path / "out" / "DR1" / "m.wav").format == "WAV"
+    np.testing.assert_array_equal(
+        sf.read(tmp_path / "out" / "DR1" / "SA1.WAV", dtype="int16")[0], samples
+    )

@@ -1,16 +1,21 @@
 """Workers: what they cost their user, and how they end."""
 
+import contextlib
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from earfilt.batch.executors import Pool, cores, dask, processes
+from earfilt.batch.executors import Pool, _connection, cores, dask, processes
 from earfilt.errors import UsageError
+from tests.batch.trees import FILTER, write_tone
 from tests.tools import single_threaded
 
 UNGUARDED = """
@@ -31,6 +36,142 @@ def test_the_users_program_is_not_run_again_and_loads_no_engine(tmp_path: Path) 
     )
     assert ran.stdout.splitlines() == ["main runs", "True False"], ran.stderr
     assert not ran.stderr
+
+
+HOSTILE = 'import os; open(os.environ["MARK"], "w").close(); raise SystemExit(3)'
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Iterator[Path]:
+    """A current directory full of modules with the names of those that Python and earfilt import;
+    none may be run.
+    """
+    root = tmp_path / "hostile"
+    for name in {
+        *sys.stdlib_module_names,
+        "numpy",
+        "scipy",
+        "soundfile",
+        "typer",
+        "rich",
+        "torch",
+        "distributed",
+        "dask",
+        "earfilt",
+    }:
+        (root / name).mkdir(parents=True)
+        (root / name / "__init__.py").write_text(HOSTILE)
+    for name in (
+        "sitecustomize.py",
+        "usercustomize.py",
+        "_distutils_hack.py",
+        "_soundfile.py",
+        "_cffi_backend.py",
+    ):
+        (root / name).write_text(HOSTILE)
+    write_tone(root / "a.wav")
+    write_tone(root / "b.wav", seed=1)
+    yield root
+    assert not (tmp_path / "RUN").exists()
+
+
+def run_among(root: Path, *command: str) -> None:
+    environment = {**single_threaded(), "MARK": str(root.parent / "RUN")}
+    ended = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+EARFILT = str(Path(sys.executable).with_name("earfilt"))
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        [EARFILT],
+        [sys.executable, "-E", EARFILT],
+        [sys.executable, "-I", EARFILT],
+        [sys.executable, "-P", "-m", "earfilt"],
+    ],
+)
+def test_no_code_of_the_current_directory_is_run(start: list[str], hostile: Path) -> None:
+    run_among(hostile, *start, "apply", "*.wav", "../out", *FILTER, "-q")
+    assert sorted(path.name for path in (hostile.parent / "out").glob("*.wav")) == [
+        "a.wav",
+        "b.wav",
+    ]
+
+
+def test_nor_by_dask(hostile: Path) -> None:
+    pytest.importorskip("distributed")
+    run_among(
+        hostile,
+        EARFILT,
+        "apply",
+        "*.wav",
+        "../out",
+        *FILTER,
+        "-q",
+        "--dask",
+        "local",
+        "--jobs",
+        "1",
+    )
+
+
+def test_as_a_module_what_python_loads_first_is_all_that_the_current_directory_could_give(
+    hostile: Path,
+) -> None:
+    """``python -m`` looks there before the first line of earfilt runs; from then on nothing does."""
+    for name in ("earfilt", *early_modules(hostile.parent)):
+        shutil.rmtree(hostile / name, ignore_errors=True)
+    run_among(hostile, sys.executable, "-m", "earfilt", "apply", "*.wav", "../out", *FILTER, "-q")
+
+
+def early_modules(place: Path) -> set[str]:
+    """What a Python has imported when a package's ``__main__`` begins."""
+    (place / "early").mkdir()
+    (place / "early" / "__main__.py").write_text("import sys; print(*sys.modules)")
+    (place / "early" / "__init__.py").write_text("from typing import Any")
+    said = subprocess.run(
+        [sys.executable, "-m", "early"], cwd=place, capture_output=True, text=True, check=True
+    ).stdout
+    return {name.partition(".")[0] for name in said.split()}
+
+
+def test_a_programs_own_environment_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in (None, "", "1"):
+        monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+        if value is not None:
+            monkeypatch.setenv("PYTHONSAFEPATH", value)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        with processes(1) as pool:
+            assert pool.submit(int, "7").result() == 7
+            assert os.environ.get("PYTHONSAFEPATH") == value
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM, signal.SIGRTMIN + 3]
+)
+def test_workers_leave_a_signal_to_the_group_to_their_parent(number: int) -> None:
+    with processes(1) as pool:
+        worker = pool.submit(os.getpid).result()
+        for process in (psutil.Process(worker), psutil.Process(worker).parent()):
+            assert process is not None
+            process.send_signal(number)
+        assert pool.submit(os.getpid).result() == worker
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "localhost:9", "127.0.0.1:9"])
+def test_an_address_is_never_a_file_of_the_current_directory(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.chdir(tmp_path)
+    Path(address).parent.mkdir(parents=True, exist_ok=True)
+    Path(address).write_text('{"address": "tcp://stranger:1"}')
+    with contextlib.ExitStack() as stack:
+        assert _connection(address, 1, stack)["address"] == address
 
 
 def test_workers_have_the_engine_from_the_start_and_never_torch() -> None:

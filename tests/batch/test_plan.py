@@ -1,18 +1,23 @@
 """Everything that is refused before the first write."""
 
+import builtins
 import itertools
 import os
 import shutil
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from earfilt.batch import plan as planning
 from earfilt.batch.plan import Plan, Rules, check_space, estimate_bytes, make_plan, shard_of, tasks
-from earfilt.batch.search import Found
+from earfilt.batch.search import Found, Selection
 from earfilt.errors import AudioError, UsageError
 from tests.batch.conftest import Tree
+from tests.batch.trees import hashes
 
 
 def plan_of(root: Path | Sequence[Path], out: Path | None, **rules: object) -> Plan:
@@ -49,16 +54,72 @@ def test_colliding_outputs(tree: Tree, tmp_path: Path) -> None:
     assert len(plan_of([root, root / "a.wav"], tmp_path / "out").files) == 2
 
 
-def test_collisions_where_case_makes_no_difference(
-    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def on_a_disk_that_forgets(
+    monkeypatch: pytest.MonkeyPatch, spell: Callable[[str], str], below: Path
 ) -> None:
-    root = tree("a.wav", "A.wav")
-    if len(os.listdir(root)) == 1:
+    """As if a disk with its own rule for names were mounted there: files made below it get the
+    names that the rule gives them.
+    """
+    plain = builtins.open
+
+    def as_the_disk_has_it(path: Any, *options: Any, **more: Any) -> Any:
+        inside = str(path).startswith(f"{below}{os.sep}")
+        return plain(
+            f"{below}{os.sep}{spell(str(path)[len(str(below)) + 1 :])}" if inside else path,
+            *options,
+            **more,
+        )
+
+    monkeypatch.setattr(planning, "open", as_the_disk_has_it, raising=False)
+
+
+def of_last(rule: Callable[[str], str]) -> Callable[[str], str]:
+    """A rule for the last part of a path alone."""
+    return lambda path: os.path.join(os.path.dirname(path), rule(os.path.basename(path)))
+
+
+@pytest.mark.parametrize(
+    ("names", "rule"),
+    [
+        (("a.wav", "A.wav"), str.lower),
+        (("x/sub.wav", "x/SUB.wav"), str.lower),
+        (("\u00e9.wav", "e\u0301.wav"), partial(unicodedata.normalize, "NFC")),
+        (("a.wav", "a.wav. "), lambda name: name.rstrip(". ")),
+        (("stra\u00dfe.wav", "STRASSE.wav"), str.casefold),
+    ],
+)
+@pytest.mark.parametrize("exists", ["refuse", "force", "skip", "resume"])
+def test_names_that_the_disk_takes_for_one(
+    names: tuple[str, str],
+    rule: Callable[[str], str],
+    exists: str,
+    tree: Tree,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = tree(*names)
+    if len(hashes(root, "*")) == 1:
         pytest.skip("this file system has no two such files")
-    assert len(plan_of(root, tmp_path / "out").files) == 2
-    monkeypatch.setattr(planning.os.path, "samefile", lambda a, b: a.lower() == b.lower())
+    disk = tmp_path / "Mounted"
+    disk.mkdir()
+    assert len(plan_of(root, disk / "out").files) == 2
+    on_a_disk_that_forgets(monkeypatch, of_last(rule), disk)
     with pytest.raises(UsageError, match="would both become"):
-        plan_of(root, tmp_path / "out")
+        plan_of(root, disk / "out", exists=exists)
+    assert not list(disk.iterdir())
+    assert len(plan_of(root, tmp_path / "elsewhere").files) == 2
+
+
+def test_many_names_alike_are_told_apart_at_once(tree: Tree, tmp_path: Path) -> None:
+    names = [
+        "".join(letters) + ".wav"
+        for letters in itertools.product(*zip("abcdef", "ABCDEF", strict=True))
+    ]
+    root = tree(*names, frames=8)
+    if len(os.listdir(root)) < len(names):
+        pytest.skip("this file system has no two such files")
+    assert len(plan_of(root, tmp_path / "out").files) == 64
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
 
 
 def test_output_and_input_apart(tree: Tree, tmp_path: Path) -> None:
@@ -70,10 +131,72 @@ def test_output_and_input_apart(tree: Tree, tmp_path: Path) -> None:
     os.symlink(root, tmp_path / "link")
     with pytest.raises(UsageError, match="lies inside the input"):
         plan_of(root, tmp_path / "link" / "out")
+    os.symlink(tmp_path / "elsewhere", root / "x" / "away")
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(UsageError, match="lies inside the input"):
+        plan_of(root, tmp_path / "elsewhere" / "deep")
     with pytest.raises(UsageError, match="must be a directory"):
         plan_of(root, tmp_path / "in" / "a.wav")
     with pytest.raises(UsageError, match=r"is the input .*b\.wav itself"):
         plan_of(root / "x" / "b.wav", root / "x", exists="force")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "output"),
+    [
+        ("**/*.wav", "out"),
+        ("**/*.wav", "x/y/out"),
+        ("*/*", "x/out"),
+        ("*", "out"),
+        ("*/*.wav", "."),
+        ("x*/**/b.wav", "x/out"),
+        ("x/**", "x/out"),
+    ],
+)
+def test_outputs_that_a_pattern_would_find_again(
+    pattern: str, output: str, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree("a.wav", "x/b.wav")
+    monkeypatch.chdir(root)
+    for form in (pattern, str(root / pattern)):
+        with pytest.raises(
+            UsageError,
+            match=r"lies inside the input .* where it would be taken for input|is the input",
+        ):
+            make_plan([form], output, Rules())
+    assert sorted(path.name for path in root.iterdir()) == ["a.wav", "x"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "output", "rules"),
+    [
+        ("*.wav", "out", {}),
+        ("*/*.wav", "out", {}),
+        ("**/*.wav", "out", {"format": "flac"}),
+        ("**/*.wav", ".out", {}),
+        ("**/*.wav", "out", {"selection": Selection(exclude=("out/*",))}),
+        ("x/*.wav", "out", {}),
+    ],
+)
+def test_outputs_beside_what_a_pattern_finds(
+    pattern: str, output: str, rules: dict[str, Any], tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tree("a.wav", "x/b.wav"))
+    plan = make_plan([pattern], output, Rules(**rules))
+    assert plan.files
+    for file in plan.files:  # the next search finds the same
+        os.makedirs(os.path.dirname(plan.destination(file)), exist_ok=True)
+        shutil.copy(file.source, plan.destination(file))
+    assert make_plan([pattern], output, Rules(**{**rules, "exists": "force"})).files == plan.files
+
+
+def test_outputs_inside_what_a_list_names(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tree("a.wav", "x/b.wav")
+    monkeypatch.chdir(root)
+    for listed in (".", str(root), "x/..", "../in"):
+        with pytest.raises(UsageError, match="lies inside the input"):
+            make_plan([], "out", Rules(), listed=[listed])
+    assert len(make_plan([], "out", Rules(), listed=["a.wav", "x"]).files) == 2
 
 
 def test_existing_outputs(tree: Tree, tmp_path: Path) -> None:

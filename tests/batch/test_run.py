@@ -14,23 +14,19 @@ import pytest
 from earfilt.batch import run as running
 from earfilt.batch.executors import Pool
 from earfilt.batch.run import Outcome, Runner, Unit, work
-from earfilt.chains.request import FilterSpec
+from earfilt.chains.members import resolve
 from earfilt.render.process import FileJob, Options
 from earfilt.render.record import Row
 from tests.batch.conftest import Tree
 from tests.batch.trees import hashes
 
-SPEC = FilterSpec("headphone", order=64)
+SPEC = resolve("headphone", order=64)
 
 
 def unit(source: Path, destination: Path, **options: Any) -> Unit:
     status = source.stat() if source.exists() else None
     job = FileJob(str(source), str(destination), source.name, SPEC, Options(**options))
-    return Unit(
-        job,
-        (status.st_size, status.st_mtime_ns) if status else (0, 0),
-        status.st_ino if status else 0,
-    )
+    return Unit(job, (status.st_size, status.st_mtime_ns) if status else (0, 0))
 
 
 class Fragile(Executor):

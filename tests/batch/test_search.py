@@ -1,12 +1,17 @@
 """Which files are found, and under which names."""
 
+import codecs
+import glob
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile as sf
 
+from earfilt.audio import probe
 from earfilt.batch.search import Search, Selection, read_list
-from earfilt.errors import UsageError
+from earfilt.errors import AudioError, UsageError
 from tests.batch.conftest import Tree
 from tests.batch.trees import write_tone
 
@@ -32,6 +37,62 @@ def test_a_directory_is_mirrored_and_other_files_are_passed_over(tree: Tree) -> 
 def test_content_decides_where_the_name_says_nothing(tree: Tree) -> None:
     root = tree("recording.dat", "take1")
     assert names(root) == ["recording.dat", "take1"]
+
+
+FOREIGN = {
+    "memo.m4a": b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0\0\0\0\x08mdat",
+    "memo": b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0\0\0\0\x08mdat",
+    "a.ape": b"MAC \x96\x0f\0\0" + bytes(60),
+    "a.wv": b"wvpk" + bytes(60),
+    "a.bin": b"wvpk" + bytes(60),
+    "a.dsf": b"DSD \x1c\0\0\0" + bytes(60),
+    "a.dff": b"FRM8" + bytes(8) + b"DSD " + bytes(60),
+    "a.tta": b"TTA1" + bytes(60),
+    "a.amr": b"#!AMR\n" + bytes(60),
+    "a.wma": bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + bytes(60),
+    "a.mka": b"\x1aE\xdf\xa3" + bytes(60),
+    "a.webm": b"\x1aE\xdf\xa3" + bytes(60) + b"\x86\x86A_OPUS",
+    "a.aac": b"\xff\xf1\x50\x80\x01\x1f\xfc\0" * 20,
+    "unknown.m4a": b"\1\2\3" * 20,
+    "tagged.ape": b"ID3\4\0\0\0\0\0\x10" + bytes(16) + b"MAC " + bytes(60),
+}
+NO_SOUND = {
+    "notes.ape": b"a text about monkeys\n" * 5,
+    "tree.dts": b"/dts-v1/;\n" * 10,
+    "film.webm": b"\x1aE\xdf\xa3" + bytes(60) + b"\x86\x85V_VP8\x86\x86A_OPUS",
+    "film.mp4": b"\0\0\0\x18ftypisom\0\0\0\0isomisom\0\0\0\x28moov\0\0\0\x20hdlr\0\0\0\0\0\0\0\0vide"
+    + bytes(12),
+    "picture.png": b"\x89PNG\r\n\x1a\n" + bytes(60),
+}
+
+
+def test_sound_that_cannot_be_decoded_is_found_and_other_files_are_not(tmp_path: Path) -> None:
+    for name, content in (FOREIGN | NO_SOUND).items():
+        (tmp_path / name).write_bytes(content)
+    search = Search(Selection())
+    assert [file.name for file in search.inputs([str(tmp_path)])] == sorted(FOREIGN)
+    assert search.passed_over == len(NO_SOUND)
+
+
+@pytest.mark.parametrize("name", sorted(FOREIGN))
+def test_sound_that_cannot_be_decoded_names_the_way_out(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(FOREIGN[name])
+    with pytest.raises(AudioError, match=r"cannot be decoded here; .*ffmpeg -i INPUT"):
+        probe(str(path))
+
+
+@pytest.mark.parametrize("name", ["take.mp3", "take.ogg", "take.sph", "take.voc"])
+def test_sound_without_an_extension_is_found_by_its_content(name: str, tmp_path: Path) -> None:
+    kind = {
+        "mp3": ("MP3", "MPEG_LAYER_III"),
+        "ogg": ("OGG", "VORBIS"),
+        "sph": ("NIST", "PCM_16"),
+        "voc": ("VOC", "PCM_16"),
+    }[name[-3:]]
+    sf.write(tmp_path / name, np.sin(np.arange(9000) / 9), 16_000, kind[1], format=kind[0])
+    (tmp_path / name).rename(tmp_path / "take")
+    assert names(tmp_path) == ["take"]
 
 
 @pytest.mark.parametrize(
@@ -86,6 +147,73 @@ def test_links_are_followed_but_not_in_circles(tree: Tree) -> None:
     assert names(root) == ["a/x.wav", "a/to_b/y.wav", "b/y.wav", "b/to_a/x.wav"]
 
 
+def test_no_pattern_goes_in_circles(tree: Tree) -> None:
+    root = tree("a.wav", "x/b.wav", "x/y/c.wav", ".hidden/d.wav")
+    os.symlink("..", root / "x" / "up")
+    os.symlink(root.parent, root / "above")
+    os.symlink(root / "x", root / "x" / "y" / "back")
+    os.symlink(root / ".hidden", root / "shown")
+    every = ["a.wav", "shown/d.wav", "x/b.wav", "x/y/c.wav"]
+    assert sorted(names(root)) == [".hidden/d.wav", *every]
+    assert names(f"{root}/**/*.wav") == every
+    assert names(f"{root}/**/**/*.wav") == every
+    assert names(f"{root}/**") == every
+    assert names(f"{root}/*/*.wav") == ["shown/d.wav", "x/b.wav"]
+    assert names(f"{root}/x/**/*.wav") == ["b.wav", "y/c.wav"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "*",
+        "*.wav",
+        "**",
+        "**/*",
+        "*/",
+        "*/*",
+        "**/y/*.wav",
+        "x/**/c.wav",
+        "[ax]*",
+        "x/?/*",
+        "**/.*/*",
+        "x/*/../*.wav",
+        ".*/*",
+    ],
+)
+def test_patterns_take_what_the_standard_library_takes(
+    pattern: str, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tree("a.wav", "x/b.wav", "x/y/c.wav", "y/d.wav", ".hidden/e.wav", "x/.f.wav"))
+    if ".." in pattern:
+        with pytest.raises(UsageError, match="behind a wildcard"):
+            names(pattern)
+        return
+    taken = glob.glob(pattern, recursive=True)
+    files = {path for path in taken if os.path.isfile(path)}
+    if "**" not in pattern:
+        files |= {
+            os.path.join(top, name)
+            for path in taken
+            if os.path.isdir(path)
+            for top, _, under in os.walk(path)
+            for name in under
+        }
+    base = "x/" if pattern.startswith("x/") else ""
+    assert sorted(base + name for name in names(pattern)) == sorted(files)
+
+
+def test_a_listed_path_leads_where_the_system_goes(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a link, '..' is not what stands before it."""
+    monkeypatch.chdir(tree("a.wav"))
+    other = tree("a.wav", "deep/b.wav", under="other")
+    os.symlink(other / "deep", "link")
+    (found,) = Search(Selection()).listed(["link/../a.wav"])
+    assert os.path.samefile(found.source, other / "a.wav")
+    assert found.name == "a.wav"
+
+
 def test_listed_files_keep_relative_paths_or_those_below_their_common_directory(
     tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +243,39 @@ def test_lists(nul: bool, data: bytes, tmp_path: Path) -> None:
     assert read_list(str(path), nul=nul) == ["a b.wav", "c.wav"]
     with pytest.raises(UsageError, match="cannot read the list"):
         read_list(str(tmp_path / "none"))
+
+
+PATHS = ["l/a.wav", "l/\u00fc \u4e2d.wav"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lists_of_windows(encoding: str, end: str, tmp_path: Path) -> None:
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    (tmp_path / "list").write_bytes(mark + "".join(path + end for path in PATHS).encode(encoding))
+    assert read_list(str(tmp_path / "list")) == PATHS
+
+
+@pytest.mark.parametrize(
+    "data", ["a.wav\n".encode("utf-16-le"), "a.wav\n".encode("utf-16")[:-1], b"a.wav\0b.wav\0"]
+)
+def test_lists_that_cannot_be_told_are_refused(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(data)
+    with pytest.raises(UsageError, match=r"list .*UTF"):
+        read_list(str(tmp_path / "list"))
+
+
+def test_odd_names_in_lists_are_taken_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    odd = ["\ufeffa.wav", '"b.wav"', "c\\d.wav", " e.wav ", "f.wav\r"]
+    for name in odd:
+        Path(name).touch()
+    Path("list").write_text("".join(f"{name}\n" for name in odd), "utf-8", newline="")
+    assert read_list("list") == odd
+    Path("f.wav\r").unlink()
+    assert read_list("list")[-1] == "f.wav"
 
 
 def test_own_files_are_no_input(tmp_path: Path) -> None:

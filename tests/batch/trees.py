@@ -33,9 +33,10 @@ def hashes(root: Path, pattern: str = "*.wav") -> dict[str, str]:
 
 
 def rows(report: Path) -> list[dict[str, Any]]:
-    """The rows of a report, in the order of their names."""
+    """The last row of each name in a report, in the order of the names."""
     found = [json.loads(line) for line in report.read_text("ascii").splitlines()]
-    return sorted(found, key=lambda row: str(row["name"]))
+    last = {row["name"]: row for row in found}
+    return sorted(last.values(), key=lambda row: str(row["name"]))
 
 
 def leftovers(root: Path) -> list[Path]:

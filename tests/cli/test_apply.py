@@ -8,7 +8,7 @@ import pytest
 import scipy.signal
 import soundfile as sf
 
-from earfilt.chains.build import FilterSpec, realise
+from earfilt.chains.members import resolve
 from earfilt.cli import run
 
 FILTERS = [
@@ -25,7 +25,7 @@ def oracle(x: np.ndarray, name: str, fs: int) -> np.ndarray:
     """float64 by scipy, aligned: the effective taps over the oddly extended signal (frames,
     channels).
     """
-    fir = realise(FilterSpec(name), fs)
+    fir = resolve(name).at(fs)
     ends = fir.lookahead if fir.odd_ends else 0
     if ends:
         x = np.concatenate([2 * x[:1] - x[ends:0:-1], x, 2 * x[-1:] - x[-2 : -ends - 2 : -1]])

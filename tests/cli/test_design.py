@@ -1,5 +1,6 @@
 """``earfilt design``: FIRs that SoX, ffmpeg and earfilt itself read back to the same audio."""
 
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import soundfile
 
 from earfilt import cli
-from earfilt.chains.build import FilterSpec, realise
+from earfilt.chains.members import resolve
 from earfilt.files.firs import SUFFIXES, read_fir, write_fir
 from earfilt.synthesis.fir import Fir
 from tests.tools import need
@@ -107,7 +108,7 @@ def test_apply_reads_back_the_same_samples_ends_included(
 ):
     monkeypatch.chdir(tmp_path)
     assert run("design", "-q", "-f", name, "--order", 256, "--fs", 16000, "-o", f"fir{suffix}") == 0
-    fir, back = realise(FilterSpec(name, order=256), 16000), read_fir(f"fir{suffix}")
+    fir, back = resolve(name, order=256).at(16000), read_fir(f"fir{suffix}")
     assert back.taps.tobytes() == fir.taps.tobytes()
     if suffix == ".npy":
         return
@@ -186,38 +187,77 @@ def test_the_summary_says_what_a_tolerance_found(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().err
     fir = read_fir("fir.json")
     assert f"order {fir.numtaps - 1}, minimum phase" in said
-    assert fir.meta["deviation_db"] <= 0.5
+    assert fir.provenance.deviation_db <= 0.5
 
 
 def test_a_file_of_another_rate_is_refused_with_the_command_that_helps(
     tmp_path, monkeypatch, recording, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    run("design", "-q", "-f", "headphone", "--order", 64, "--fs", 48000, "-o", "fir.wav")
-    assert run("apply", recording, "out.wav", "-f", "fir.wav") == 2
-    said = capsys.readouterr().err
-    command = said.split("'earfilt ")[1].split("'")[0]
-    assert command == "design -f headphone --order 64 --fs 16000 -o fir-16000.wav"
-    assert run(*command.split()) == 0
-    assert run("apply", "-q", recording, "out.wav", "-f", "fir-16000.wav") == 0
+    run(
+        "design",
+        "-q",
+        "-f",
+        "headphone",
+        "--order",
+        64,
+        "--phase",
+        "zero",
+        "--fs",
+        48000,
+        "-o",
+        "fir.wav",
+        "-o",
+        "f ir.json",
+    )
+    for file in ("fir.wav", "f ir.json"):
+        assert run("apply", recording, "out.wav", "-f", file, "--force") == 2
+        command = shlex.split(capsys.readouterr().err.split(": earfilt ")[1])
+        assert command[:6] == ["design", "-f", "headphone", "--order", "64", "--phase"]
+        assert run(*command) == 0
+        assert run("apply", "-q", recording, "out.wav", "-f", command[-1], "--force") == 0
+        # what it would write is there now
+        assert run("apply", recording, "out.wav", "-f", file, "--force") == 2
+        assert "earfilt design" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    "said",
     [
-        ("my ear.csv --order 64", "my ear.csv --order 64"),
-        ("'my ear.csv' --order 64", "'my ear.csv' --order 64"),
-        ("headphone; rm -rf ~", "'headphone;' rm -rf '~'"),
-        ("$(touch x)\x1b[31m", "'$(touch' 'x)\\x1b[31m'"),
-        ("'", "FILTER"),
-        (None, "FILTER"),
+        "headphone",  # whose taps are others
+        "headphone --order 2",
+        "headphone; rm -rf ~",
+        "$(touch x)\x1b[31m",
+        "my ear.csv --order 64",
+        "headphone --tolerance 0.001",
+        "headphone --order many",
+        "headphone --order",
+        "headphone --filter",
+        "'",
+        "",
+        None,
+        ["headphone"],
     ],
 )
-def test_a_hostile_file_puts_no_shell_code_into_that_command(tmp_path, capsys, said, shown):
-    path = tmp_path / "fir.json"
-    write_fir(Fir(np.ones(3), 8000.0, meta={"command": said}), path)
-    assert run("response", "-f", path, "--fs", 16000) == 2
-    assert f"'earfilt design -f {shown} --fs 16000 -o fir-16000.json'" in capsys.readouterr().err
+def test_no_word_of_a_file_comes_into_that_advice(tmp_path, monkeypatch, capsys, said):
+    monkeypatch.chdir(tmp_path)
+    Path("my ear.csv").write_text("frequency_hz,gain_db\n100,0\n1000,0\n")
+    write_fir(Fir(np.ones(3), 8000.0, provenance=Provenance(command=said, filter=said)), "fir.json")
+    assert run("response", "-f", "fir.json", "--fs", 16000) == 2
+    err = capsys.readouterr().err
+    advice = "a FIR goes with one rate: use one that was made, or resampled, for 16000 Hz"
+    assert err == f"earfilt: fir.json was made for 8000 Hz, and 16000 Hz is asked for; {advice}\n"
+
+
+@pytest.mark.parametrize("name", ["ir.irs", "ir.flac", "dir", "a+b.irs"])
+def test_a_file_that_is_there_is_no_unknown_filter(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    Path(name).mkdir() if name == "dir" else Path(name).write_bytes(b"x")
+    assert run("response", "-f", name) == 2
+    err = capsys.readouterr().err
+    assert f"{name} is " in err
+    assert ".wav" in err
+    assert "no filter is called" not in err
 
 
 def test_nothing_is_written_where_anything_is_refused(tmp_path, monkeypatch, capsys):

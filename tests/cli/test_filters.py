@@ -138,7 +138,7 @@ def with_one_table_more(tmp_path, monkeypatch) -> None:
         '[[ear]]\nname = "cat-ear"\nkind = "curve"\nsummary = "the ear of a cat"\n'
     )
     monkeypatch.setattr(catalogue, "directory", lambda: tables)
-    caches = (catalogue._shipped, spec._realise)
+    caches = (catalogue._shipped, spec._design)
     for cached in caches:
         cached.cache_clear()
     yield

@@ -11,9 +11,16 @@ import pytest
 
 from earfilt import __version__
 from earfilt.cli import run
+from tests.batch.trees import leftovers, write_tone
 from tests.tools import single_threaded
 
 EARFILT = [sys.executable, "-c", "from earfilt.cli import main; main()"]
+
+
+HEADER = (
+    b"RIFF\xff\xff\xff\xffWAVEfmt "
+    b"\x10\0\0\0\x01\0\x01\0\x80\xbb\0\0\x00\x77\x01\0\x02\0\x10\0data\xff\xff\xff\xff"
+)
 
 
 def started(arguments: list[str], **options: object) -> subprocess.Popen[bytes]:
@@ -71,8 +78,29 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert b"Traceback" in err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_signals_leave_no_file(number: signal.Signals, code: int, tmp_path: Path) -> None:
+SAID = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupted"}
+OTHERS = (
+    "HUP",
+    "QUIT",
+    "ABRT",
+    "ALRM",
+    "VTALRM",
+    "PROF",
+    "USR1",
+    "USR2",
+    "XCPU",
+    "IO",
+    "PWR",
+    "STKFLT",
+    "RTMIN",
+)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [*SAID, *(getattr(signal, f"SIG{name}") for name in OTHERS if hasattr(signal, f"SIG{name}"))],
+)
+def test_signals_leave_no_file(number: signal.Signals, tmp_path: Path) -> None:
     """The source is a pipe that is never finished, so that the signal meets a file half written."""
     with started(
         ["apply", "-", str(tmp_path / "out.wav"), "-f", "headphone"],
@@ -80,11 +108,7 @@ def test_signals_leave_no_file(number: signal.Signals, code: int, tmp_path: Path
         stderr=subprocess.PIPE,
     ) as command:
         assert command.stdin is not None
-        header = (
-            b"RIFF\xff\xff\xff\xffWAVEfmt "
-            b"\x10\0\0\0\x01\0\x01\0\x80\xbb\0\0\x00\x77\x01\0\x02\0\x10\0data\xff\xff\xff\xff"
-        )
-        command.stdin.write(header + bytes(1 << 20))
+        command.stdin.write(HEADER + bytes(1 << 20))
         command.stdin.flush()
         deadline = time.monotonic() + 60
         while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
@@ -92,12 +116,62 @@ def test_signals_leave_no_file(number: signal.Signals, code: int, tmp_path: Path
         assert list(tmp_path.iterdir()), "no temporary file appeared"
         command.send_signal(number)
         _, err = command.communicate()
-    assert command.returncode == code
+    assert command.returncode == 128 + number
     assert (
-        err.decode().splitlines()[-1]
-        == f"earfilt: {'terminated' if number == signal.SIGTERM else 'interrupted'}"
+        err.decode().splitlines()[-1] == f"earfilt: {SAID.get(number) or f'ended by {number.name}'}"
     )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGQUIT]
+)
+def test_signals_to_the_group_leave_no_file(number: signal.Signals, tmp_path: Path) -> None:
+    """As a terminal that hangs up or a job scheduler sends them, to the helpers as well."""
+    for k in range(4):
+        write_tone(tmp_path / "in" / f"{k}.wav", frames=3_000_000, seed=k)
+    words = [
+        "apply",
+        str(tmp_path / "in"),
+        str(tmp_path / "out"),
+        "-f",
+        "outer-middle-ear",
+        "-q",
+        "--jobs",
+        "2",
+    ]
+    with started(words, stderr=subprocess.PIPE, start_new_session=True) as command:
+        deadline = time.monotonic() + 60
+        while not leftovers(tmp_path) and command.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert leftovers(tmp_path)
+        os.killpg(command.pid, number)
+        _, err = command.communicate()
+    assert command.returncode == 128 + number
+    assert err.decode().splitlines() == [
+        f"earfilt: {SAID.get(number) or f'ended by {number.name}'}"
+    ]
+    assert not leftovers(tmp_path)
+
+
+def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
+    """As under nohup."""
+    script = (
+        f"trap '' HUP; exec {sys.executable} -c 'from earfilt.cli import main; main()' "
+        f"apply - {tmp_path}/a.wav -f headphone -q"
+    )
+    with subprocess.Popen(
+        ["sh", "-c", script], stdin=subprocess.PIPE, env=single_threaded()
+    ) as command:
+        assert command.stdin is not None
+        command.stdin.write(HEADER + bytes(1 << 20))
+        command.stdin.flush()
+        while not list(tmp_path.iterdir()) and command.poll() is None:
+            time.sleep(0.02)
+        command.send_signal(signal.SIGHUP)
+        command.stdin.close()
+        assert command.wait(60) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
 
 
 def test_a_signal_is_not_lost_where_exceptions_are() -> None:

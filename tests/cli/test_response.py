@@ -14,7 +14,7 @@ import pytest
 import scipy.signal
 
 from earfilt import cli
-from earfilt.chains.build import FilterSpec, realise
+from earfilt.chains.members import resolve
 from earfilt.synthesis.response import COLUMNS
 from tests.tools import need, single_threaded
 
@@ -42,7 +42,7 @@ def test_stdout_is_the_response_of_what_apply_applies(name, fs, capsys):
     assert run("response", "-f", name, "--fs", fs, "--freqs", "20,125,997.7,4000,7999") == 0
     out, err = capsys.readouterr()
     header, rows = table(out)
-    fir = realise(FilterSpec(name), fs)
+    fir = resolve(name).at(fs)
     _, wanted = scipy.signal.freqz(fir.taps, worN=rows[:, 0], fs=fs)
     assert tuple(header) == COLUMNS
     assert rows[:, 0].tolist() == [20, 125, 997.7, 4000, 7999]
@@ -228,7 +228,8 @@ def test_refusals(tmp_path, monkeypatch, capsys):
     refused = [
         (("-o", "there.png"), "there.png exists; --force"),
         (("-o", "a.bmp"), "a.bmp: a response is written as .csv, .json, .png, .svg, .pdf"),
-        (("-o", "a.csv", "-o", "./a.csv"), "same name"),
+        (("-o", "a.csv", "-o", "./a.csv"), "need two names"),
+        (("-o", "a.csv", "-o", "A.csv"), "need two names"),
         (("--freqs", "1k"), "--freqs 1k: frequencies in Hz are written"),
         (("--freqs", "30000"), "30000 Hz is asked for; at 48000 Hz"),
         (("--freqs", "nan"), "nan Hz"),
@@ -236,7 +237,7 @@ def test_refusals(tmp_path, monkeypatch, capsys):
         (("--scale", "mel"), "--scale"),
         (("--compare", "none.csv"), "cannot read none.csv"),
         (("--flow", "30"), "no option --flow"),
-        (("--width", "5"), "--width 5"),
+        (("-o", "a.png", "--width", "5"), "--width 5"),
     ]
     for arguments, message in refused:
         assert run("response", "-f", "headphone", *arguments) == 2

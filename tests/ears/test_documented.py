@@ -139,11 +139,11 @@ def test_targets_are_values(make: MakeTarget, module: MakeModule) -> None:
 
 def test_taps_have_the_same_bits_in_every_process() -> None:
     code = (
-        "import hashlib; from earfilt.chains.build import FilterSpec, realise\n"
+        "import hashlib; from earfilt.chains.members import Filter, resolve"
         "for name in ('headphone', 'middle-ear:jepsen2008', 'outer-middle-ear', "
         "'headphone+middle-ear'):\n"
-        "    for fs in (16000, 44100, 48000): fir = realise(FilterSpec(name), fs); "
-        "print(fir.sha256, fir.meta['deviation_db'])"
+        "    for fs in (16000, 44100, 48000): fir = resolve(name).at(fs); "
+        "print(fir.sha256, fir.provenance.deviation_db)"
     )
     hashes = set()
     for threads in ("1", "2", "5"):
@@ -196,6 +196,18 @@ def test_taps_have_the_same_bits_in_every_process() -> None:
                 16000, [0.0, 100.0], [0.0, 0.0], interpolation="log", beyond="hold"
             ),
             "a point at 0 Hz",
+        ),
+        (
+            lambda: curve_target(
+                16000, [9.0, 9.0 + 1e-9], [0.0, 1.0], interpolation="log", beyond="hold"
+            ),
+            "closer than 1e-06 Hz",
+        ),
+        (
+            lambda: curve_target(
+                16000, [0.0, 5e-324], [0.0, 1.0], interpolation="linear", beyond="hold"
+            ),
+            "closer than 1e-06 Hz",
         ),
         (
             lambda: taps(

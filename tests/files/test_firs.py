@@ -6,10 +6,12 @@ import os
 import struct
 import tracemalloc
 import zlib
+from functools import partial
 
 import numpy as np
 import pytest
 import scipy.io
+import scipy.signal
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,14 +45,14 @@ def odd_taps(n=33, seed=0):
     ("lookahead", "odd_ends"), [(0, False), (16, True), (7, False), (32, True)]
 )
 def test_what_is_written_is_read_back_to_the_same_bits(tmp_path, suffix, lookahead, odd_ends):
-    fir = Fir(odd_taps(), 44100.0, lookahead, odd_ends, META)
+    fir = Fir(odd_taps(), 44100.0, lookahead, odd_ends, TOLD)
     path = tmp_path / f"fir{suffix}"
     write_fir(fir, path)
     back = read_fir(path, latency=lookahead if suffix == ".npy" else None)
     assert back.taps.tobytes() == fir.taps.tobytes()
     assert back.lookahead == lookahead
     if suffix != ".npy":
-        assert (back.fs, back.odd_ends, dict(back.meta)) == (44100.0, odd_ends, META)
+        assert (back.fs, back.odd_ends, back.provenance) == (44100.0, odd_ends, TOLD)
         assert back.sha256 == fir.sha256
 
 
@@ -124,7 +126,8 @@ def test_bare_taps_are_centred_where_symmetric_and_causal_otherwise(tmp_path):
         ([1.0, 2, 1], 1),
         ([1.0, 2, 3], 0),
         ([1.0, 2, 2, 1], 1),
-        ([1.0, 0, -1], 0),
+        ([1.0, 0, -1], 1),
+        ([1.0, -2, 3], 0),
         ([2.0], 0),
     ):
         np.save(tmp_path / "fir.npy", np.array(taps))
@@ -140,6 +143,74 @@ def test_bare_taps_are_centred_where_symmetric_and_causal_otherwise(tmp_path):
         assert read_fir(tmp_path / "fir.wav").fs == 8000.0
         assert read_fir(tmp_path / "fir.mat").fs is None
     assert read_fir(tmp_path / "fir.npy", latency=0).lookahead == 0
+
+
+def linear_phase(numtaps, kind):
+    """A symmetric FIR, or an antisymmetric one; scipy designs it, and every tap gets the rounding
+    noise of 32-bit arithmetic.
+    """
+    hilbert = partial(scipy.signal.remez, numtaps, [0.1, 0.4], [1], type="hilbert")
+    half = scipy.signal.firwin(numtaps, 0.3) if kind == "even" else hilbert()
+    return half * (1 + 1e-7 * np.random.default_rng(numtaps).uniform(-1, 1, numtaps))
+
+
+@pytest.mark.parametrize("kind", ["even", "odd"])
+@pytest.mark.parametrize("numtaps", [63, 64])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "f2.npy",
+        "f4.npy",
+        "f8.npy",
+        "i2.npy",
+        "PCM_U8.wav",
+        "PCM_16.wav",
+        "PCM_24.wav",
+        "FLOAT.wav",
+        "f4.mat",
+        "json",
+    ],
+)
+def test_taps_of_linear_phase_are_centred_whatever_holds_them(tmp_path, kind, numtaps, form):
+    taps = linear_phase(numtaps, kind)
+    how, _, suffix = form.rpartition(".")
+    path = tmp_path / f"fir.{suffix}"
+
+    def store(taps):
+        if suffix == "wav":
+            dithered = taps + np.random.default_rng(0).triangular(-1, 0, 1, numtaps) * 2.0**-15 * (
+                how == "PCM_16"
+            )
+            soundfile.write(path, dithered, 48000, how)
+        elif suffix == "json":
+            path.write_text(json.dumps({"taps": taps.tolist()}))
+        else:
+            held = np.rint(taps * 30000).astype(how) if how == "i2" else taps.astype(how)
+            np.save(path, held) if suffix == "npy" else scipy.io.savemat(path, {"h": held})
+
+    store(taps)
+    assert read_fir(path).lookahead == (numtaps - 1) // 2
+    causal = scipy.signal.minimum_phase(scipy.signal.firwin(numtaps, 0.3), half=False)
+    store(np.pad(causal, (0, numtaps - len(causal))))
+    assert read_fir(path).lookahead == 0
+
+
+def test_padding_and_rotation_keep_taps_centred(tmp_path):
+    def lookahead(taps):
+        np.save(tmp_path / "fir.npy", taps)
+        return read_fir(tmp_path / "fir.npy").lookahead
+
+    taps = scipy.signal.firwin(63, 0.3)
+    assert lookahead(np.append(taps, np.zeros(65))) == 31
+    assert lookahead(np.roll(np.fft.irfft(np.abs(np.fft.rfft(taps, 128))), 64)) == 64
+    # Delays are no padding.
+    assert lookahead(np.array([0.0, 0.0, 0.0, 1.0])) == 0
+    assert lookahead(np.array([0.0, 1.0])) == 0
+
+
+def test_few_whole_numbers_are_judged_exactly(tmp_path):
+    np.save(tmp_path / "fir.npy", np.array([1, 2, 3], dtype=np.int16))
+    assert read_fir(tmp_path / "fir.npy").lookahead == 0
 
 
 def test_foreign_text_means_what_sox_takes_it_for(tmp_path):
@@ -453,7 +524,10 @@ ROWS = "frequency_hz,gain_db\n100,1\n"
             "frequency_khz,gain_db\n0.125,0\n",
             r"begins 'frequency_khz,gain_db'; expected .* \(frequencies in Hz, not kHz\)",
         ),
-        ("100,1\n200,2\n", r"begins '100,1'; expected the header line 'frequency_hz,gain_db'"),
+        (
+            "100;1,5\n200;2,5\n",
+            r"begins '100;1,5'; expected the header line 'frequency_hz,gain_db'",
+        ),
         ("frequency_hz,gain\n100,1\n", r"expected the header line"),
         ("frequency_hz,gain_db,gain_db\n100,1,2\n", r"expected the header line"),
         ("# only\n\n", r"no line of data; expected"),
@@ -488,6 +562,103 @@ def test_the_header_line_tells_a_curve_from_a_fir(tmp_path):
     assert not holds_fir(curve(tmp_path, "# x\n" + ROWS))
     write_fir(Fir(np.ones(3), 8000.0), tmp_path / "fir.csv")
     assert holds_fir(tmp_path / "fir.csv")
+    soundfile.write(tmp_path / "any.WAV", np.ones(3), 8000)
     assert holds_fir(tmp_path / "any.WAV")
     with pytest.raises(UsageError, match="neither a FIR nor a curve"):
         holds_fir(tmp_path / "a.flac")
+
+
+TABLE = "20 -3.2\n100 -1\n1000 0\n10000 -4\n20000 -9\n"
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "mine.csv"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        TABLE,
+        TABLE.replace(" ", "\t"),
+        TABLE.replace(" ", ", "),
+        TABLE.replace(" ", ";"),
+        TABLE.replace("\n", " 12.5\n"),
+        "* from a loudspeaker program\n* Freq(Hz) dB\n" + TABLE + "\n",
+        '"Sens Factor =-1.284dB, SERNO: 7000000"\n' + TABLE,
+        "frequency_hz,gain_db\n" + TABLE.replace(" ", ","),
+    ],
+)
+def test_a_table_of_frequencies_is_a_curve(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert not holds_fir(tmp_path / name)
+    freqs, gain_db = read_curve(tmp_path / name)
+    assert (freqs.tolist(), gain_db.tolist()) == (
+        [20, 100, 1000, 10000, 20000],
+        [-3.2, -1, 0, -4, -9],
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0.02 -3\n0.1 -1\n1 0\n20 -9\n", "may be a FIR or a curve: 4 rows"),
+        ("".join(f"{n} {0.9**n}\n" for n in range(200)), "may be a FIR or a curve: 200 rows"),
+        ("-2 0.1\n-1 0.3\n0 1\n", "may be a FIR or a curve: 3 rows .* from -2 to 0"),
+        ("* Freq(Hz) SPL(dB)\n20 60\n1000 75\n", "holds sound pressure levels"),
+        (
+            "20 70\n1000 75\n20000 68\n",
+            r"holds sound pressure levels \(68 to 75 dB\), not gains; .*\.csv",
+        ),
+        ("20 0.5\n1000 1\n20000 0.8\n", "may hold factors or dB"),
+        ("* kHz dB\n100 -5\n200 -3\n", "kHz; they must be in Hz"),
+        ("20000 -9\n1000 0\n20 -3\n", "sort the rows"),
+        ("20 -9\n1000 0\n1000 -3\n", "stands there twice"),
+        ("20 -9\n2000 0\n1000 -3\n", "sort the rows"),
+        ("20 -9\n1000 300\n", "beyond ±200 dB"),
+    ],
+)
+@pytest.mark.parametrize("name", ["mine.txt", "mine.csv"])
+def test_a_table_that_leaves_a_doubt_is_refused(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=message):
+        holds_fir(tmp_path / name) or read_curve(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "text", ["20,0 -3,2\n100,0 -1,0\n", "GraphicEQ: 20 -3; 100 0\n", "* Freq SPL\nnothing\n"]
+)
+def test_a_text_that_is_neither_says_what_both_look_like(tmp_path, text):
+    (tmp_path / "mine.txt").write_text(text)
+    assert holds_fir(tmp_path / "mine.txt")
+    with pytest.raises(
+        UsageError, match=r"a FIR in \.txt has one coefficient a line .* a curve is a \.csv"
+    ):
+        read_fir(tmp_path / "mine.txt")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1\n2\n1\n",
+        "0.1 0.5\n0.5 0.1\n",
+        "0.1 0.2 0.3\n0.4 0.3 0.2\n0.1 0 0\n",
+        "1 2 3 4 5 6\n7 8 9 1 2 3\n8 1 1 1 1 1\n",
+    ],
+)
+def test_coefficients_stay_a_fir(tmp_path, text):
+    (tmp_path / "fir.txt").write_text(text)
+    assert holds_fir(tmp_path / "fir.txt")
+    assert read_fir(tmp_path / "fir.txt").taps.tolist() == [float(word) for word in text.split()]
+
+
+def test_content_decides_and_not_the_name(tmp_path):
+    fir = Fir(np.arange(1.0, 6.0), 8000.0, 2)
+    for suffix in (".json", ".mat", ".wav", ".csv", ".npy"):
+        write_fir(fir, tmp_path / f"fir{suffix}")
+        for other in (".txt", ".csv", ".wav"):
+            (tmp_path / f"other{other}").write_bytes((tmp_path / f"fir{suffix}").read_bytes())
+            if (suffix, other) != (".csv", ".wav"):
+                assert holds_fir(tmp_path / f"other{other}")
+                assert (
+                    read_fir(
+                        tmp_path / f"other{other}", latency=2 if suffix == ".npy" else None
+                    ).taps.tolist()
+                    == fir.taps.tolist()
+                )

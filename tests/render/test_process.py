@@ -14,8 +14,7 @@ from scipy.signal import lfilter
 from earfilt import audio
 from earfilt.audio import output_format
 from earfilt.audio.containers import wav
-from earfilt.chains.build import realise
-from earfilt.chains.request import FilterSpec
+from earfilt.chains.members import resolve
 from earfilt.engine.pipeline import NonFiniteError
 from earfilt.errors import AudioError, EarfiltError, UsageError
 from earfilt.render import process
@@ -39,7 +38,7 @@ def apply(source, destination, filter_name="headphone", threads=2, **options):
         str(source),
         str(destination),
         os.path.basename(str(source)),
-        FilterSpec(filter_name),
+        resolve(filter_name),
         Options(**options),
     )
     return filter_file(job, threads=threads)
@@ -74,7 +73,7 @@ def test_same_in_same_out(tmp_path, program, extension, container, subtype):
     assert (info.format, info.subtype) == (row.format, row.subtype) == (container, subtype)
     assert (info.samplerate, (info.frames, info.channels)) == (16_000, there.shape)
     # Another program reads the samples that were computed, and they are those of the definition.
-    expected = lfilter(realise(FilterSpec("headphone"), 16_000).taps, 1.0, there, axis=0)
+    expected = lfilter(resolve("headphone").at(16_000).taps, 1.0, there, axis=0)
     step = 2.0 ** (1 - INTEGERS[subtype]) if subtype in INTEGERS else 1e-6
     assert np.abs(heard(out, subtype) - expected).max() <= 0.51 * step + 2e-7
 
@@ -207,7 +206,7 @@ def test_what_cannot_be_held_is_refused_before_any_work(
                     str(source),
                     str(tmp_path / out),
                     "a",
-                    FilterSpec("headphone"),
+                    resolve("headphone"),
                     Options(**options),
                 )
             )
@@ -264,7 +263,7 @@ def test_auto_precision_is_within_one_code_of_the_rounded_oracle(tmp_path, subty
     row = apply(source, tmp_path / "b.wav")
     assert row.precision == spec
     exact = lfilter(
-        realise(FilterSpec("headphone"), 48_000).taps,
+        resolve("headphone").at(48_000).taps,
         1.0,
         soundfile.read(source, always_2d=True)[0],
         axis=0,
@@ -317,7 +316,7 @@ def test_dither_is_seeded_by_the_name(tmp_path):
             str(source),
             str(tmp_path / f"{key}.wav"),
             name,
-            FilterSpec("headphone"),
+            resolve("headphone"),
             Options(subtype="PCM_16", dither=True),
         )
         assert filter_file(job).dithered
@@ -418,13 +417,13 @@ def test_clip_float_writes_what_goes_beyond(tmp_path, one, subtype, expected):
 
 
 def test_losing_the_signal_in_the_noise_floor_is_said(tmp_path, one, recording):
-    raw = FilterSpec("middle-ear", normalize_gain=False)
+    raw = resolve("middle-ear", normalize_gain=False)
     job = FileJob(str(recording), str(tmp_path / "b.wav"), "a", raw)
     (advice,) = filter_file(job).warnings
     assert "rounding noise of PCM_16: add --subtype FLOAT" in advice
     for spec, options in (
         (raw, Options(subtype="FLOAT", exists="force")),
-        (FilterSpec("middle-ear"), Options(exists="force")),
+        (resolve("middle-ear"), Options(exists="force")),
     ):
         assert filter_file(FileJob(job.source, job.destination, "a", spec, options)).warnings == []
 
@@ -759,7 +758,7 @@ def test_an_ogg_without_its_last_page_is_cut_short(tmp_path, one):
     (tmp_path / "a.ogg").write_bytes(data[: data.rfind(b"OggS")])
     with pytest.raises(AudioError, match="cut short"):
         check(
-            FileJob(str(tmp_path / "a.ogg"), str(tmp_path / "b.wav"), "a", FilterSpec("headphone"))
+            FileJob(str(tmp_path / "a.ogg"), str(tmp_path / "b.wav"), "a", resolve("headphone"))
         )
     assert apply(tmp_path / "a.ogg", tmp_path / "b.wav", one, repair=True).frames > 0
 
@@ -775,7 +774,7 @@ def test_what_is_no_audio_is_said(tmp_path, data, match):
         with pytest.raises(AudioError, match=match) as caught:
             step(
                 FileJob(
-                    str(tmp_path / "a.wav"), str(tmp_path / "b.wav"), "a", FilterSpec("headphone")
+                    str(tmp_path / "a.wav"), str(tmp_path / "b.wav"), "a", resolve("headphone")
                 )
             )
         assert str(tmp_path / "a.wav") in str(caught.value)
@@ -810,7 +809,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, one, monkeypatch):
 def test_jobs_are_picklable_and_rows_are_json(tmp_path, one):
     source = sox_file(tmp_path / "a.wav")
     job = FileJob(
-        str(source), str(tmp_path / "b.wav"), "a.wav", FilterSpec(one), Options(gain_db=-1.0)
+        str(source), str(tmp_path / "b.wav"), "a.wav", resolve(one), Options(gain_db=-1.0)
     )
     assert pickle.loads(pickle.dumps(job)) == job
     row = filter_file(pickle.loads(pickle.dumps(job)))
@@ -828,7 +827,7 @@ def test_the_row_says_what_the_filter_was(tmp_path, recording):
     )  # fmt: skip
     assert row.latency > 0
     assert row.gain_1khz_db == pytest.approx(0.0, abs=3.0)
-    assert row.coefficients_sha256 == realise(FilterSpec("outer-middle-ear"), 16_000).sha256
+    assert row.coefficients_sha256 == resolve("outer-middle-ear").at(16_000).sha256
 
 
 def test_tail_keep_lengthens_by_the_order_and_needs_a_causal_filter(tmp_path):
@@ -898,7 +897,7 @@ def test_many_files_at_once_in_one_process_equal_those_done_one_by_one(tmp_path)
 
 def test_progress_counts_the_frames_read(tmp_path, one):
     seen: list[int] = []
-    job = FileJob(str(sox_file(tmp_path / "a.wav")), str(tmp_path / "b.wav"), "a", FilterSpec(one))
+    job = FileJob(str(sox_file(tmp_path / "a.wav")), str(tmp_path / "b.wav"), "a", resolve(one))
     filter_file(job, progress=seen.append)
     assert seen[-1] == 3200
     assert seen == sorted(seen)
@@ -908,9 +907,9 @@ def test_planning_loads_no_torch(tmp_path, recording):
     code = (
         "import sys\n"
         "from earfilt.render.process import FileJob, check\nfrom earfilt.chains.request "
-        "import FilterSpec\n"
+        "import Filter\n"
         f"info = check(FileJob({str(recording)!r}, {str(tmp_path / 'b.wav')!r}, 'a', "
-        "FilterSpec('headphone')))\n"
+        "resolve('headphone')))\n"
         "assert info.frames > 0\nassert 'torch' not in sys.modules and 'scipy' not in sys.modules\n"
     )
     run(sys.executable, "-c", code)
@@ -920,3 +919,54 @@ def test_every_refusal_is_one_of_ours(tmp_path):
     assert issubclass(AudioError, EarfiltError)
     assert issubclass(audio.NotAudioError, AudioError)
     assert issubclass(NonFiniteError, AudioError)
+
+
+def stale_wav(path):
+    """A WAV that states 100 of its 400 samples."""
+    path.write_bytes(wav_bytes(np.arange(1, 401, dtype=np.int16) * 64, data_size=200, size=236))
+    return path
+
+
+def test_samples_behind_the_stated_end_are_a_warning_of_the_row(tmp_path, one):
+    row = apply(stale_wav(tmp_path / "a.wav"), tmp_path / "b.wav", one)
+    assert row.frames == 100
+    assert any("--ignore-length takes them" in line for line in row.warnings)
+    row = apply(tmp_path / "a.wav", tmp_path / "c.wav", one, ignore_length=True)
+    assert (row.frames, row.warnings) == (400, [])
+    np.testing.assert_array_equal(
+        soundfile.read(tmp_path / "c.wav", dtype="int16")[0], np.arange(1, 401) * 64
+    )
+
+
+def test_a_file_is_not_replaced_by_less_than_it_held(tmp_path, one):
+    path = stale_wav(tmp_path / "a.wav")
+    before = path.read_bytes()
+    with pytest.raises(AudioError, match="is not replaced"):
+        apply(path, path, one, in_place=True)
+    assert path.read_bytes() == before
+    assert apply(path, path, one, in_place=True, ignore_length=True).frames == 400
+
+
+def test_a_joined_flac_is_not_replaced_by_its_first_part(tmp_path, one):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.arange(5000, dtype=np.int16), 48_000)
+    path.write_bytes(path.read_bytes() * 2)
+    before = path.read_bytes()
+    with pytest.raises(AudioError, match="is not replaced"):
+        apply(path, path, one, in_place=True)
+    assert path.read_bytes() == before
+    assert apply(path, path, one, in_place=True, ignore_length=True).frames == 10_000
+
+
+def test_a_flac_of_unknown_length_becomes_every_container(tmp_path, one):
+    x = np.random.default_rng(3).integers(-9000, 9000, 200_001).astype(np.int16)
+    path = tmp_path / "a.flac"
+    soundfile.write(path, x, 48_000)
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    for name in ("b.flac", "b.wav", "b.w64", "b.aiff", "b.caf", "b.au"):
+        for options in ({}, {"clip": "rescale"}):
+            apply(path, tmp_path / name, one, exists="force", **options)
+            np.testing.assert_array_equal(soundfile.read(tmp_path / name, dtype="int16")[0], x)

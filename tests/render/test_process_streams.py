@@ -14,7 +14,7 @@ import soundfile
 
 from earfilt import audio
 from earfilt.audio.containers import wav
-from earfilt.chains.request import FilterSpec
+from earfilt.chains.members import resolve
 from earfilt.render.process import FileJob, filter_file
 from tests.audio.foreign import chunk, run, sox_file, wav_bytes
 from tests.tools import need, single_threaded
@@ -96,7 +96,7 @@ def test_bogus_lengths_on_a_pipe(tmp_path, one, size):
     data = wav_bytes(CODES, data_size=size, size=min(size + 36, 0xFFFFFFFF))
     feeder = Thread(target=fifo.write_bytes, args=(data,))
     feeder.start()
-    filter_file(FileJob(str(fifo), str(out), "a", FilterSpec(one)))
+    filter_file(FileJob(str(fifo), str(out), "a", resolve(one)))
     feeder.join()
     np.testing.assert_array_equal(codes(out), CODES)
 
@@ -222,10 +222,10 @@ def test_kill_9_leaves_no_output_and_the_next_run_cleans_up(tmp_path, one):
 
 KILL_LOOP = """
 import sys
-from earfilt.process import FileJob, Options, filter_file
-from earfilt.filterspec import FilterSpec
+from earfilt.render.process import FileJob, Options, filter_file
+from earfilt.chains.members import Filter, resolve
 while True:
-    filter_file(FileJob("a.wav", "b.wav", "a", FilterSpec("headphone"), Options(exists="force")), threads=1)
+    filter_file(FileJob("a.wav", "b.wav", "a", resolve("headphone"), Options(exists="force")), threads=1)
     print("x", flush=True)
 """
 
@@ -258,12 +258,12 @@ RACE = """
 import sys, time
 from earfilt import pipeline, spec
 from earfilt.errors import UsageError
-from earfilt.process import FileJob, filter_file
-from earfilt.filterspec import FilterSpec
+from earfilt.render.process import FileJob, filter_file
+from earfilt.chains.members import Filter, resolve
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    filter_file(FileJob("a.wav", "b.wav", "a", FilterSpec("headphone")), threads=1)
+    filter_file(FileJob("a.wav", "b.wav", "a", resolve("headphone")), threads=1)
 except UsageError as error:
     assert "exists already" in str(error)
     sys.exit(2)
@@ -293,9 +293,9 @@ def test_of_several_processes_at_one_name_one_wins_and_the_others_say_so(tmp_pat
 
 MEMORY = """
 import resource, sys
-from earfilt.process import FileJob, filter_file
-from earfilt.filterspec import FilterSpec
-filter_file(FileJob(sys.argv[1], "/dev/null", "a", FilterSpec("headphone")))
+from earfilt.render.process import FileJob, filter_file
+from earfilt.chains.members import Filter, resolve
+filter_file(FileJob(sys.argv[1], "/dev/null", "a", resolve("headphone")))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -1,8 +1,11 @@
 """Figures and drawings: what is shown, where, and that it can be printed."""
 
+import os
 import re
 import struct
+import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ from earfilt.report.figures import (
 from earfilt.report.terminal import terminal
 from earfilt.synthesis.fir import Fir
 from earfilt.synthesis.response import frequency_grid, respond
+from tests.conftest import ROOT
 
 FREQS = frequency_grid(48000.0, points=64)
 
@@ -104,10 +108,10 @@ def test_a_column_is_85_mm_at_300_dpi_in_type_of_7_points():
 
 
 def _uncompressed_pdf():
-    import matplotlib
-
-    with matplotlib.rc_context({"pdf.compression": 0}):
-        return figure([line()], ".pdf")
+    streams = re.findall(
+        rb"FlateDecode.*?stream\r?\n(.*?)\r?\nendstream", figure([line()], ".pdf"), re.DOTALL
+    )
+    return b"\n".join(zlib.decompressobj().decompress(stream) for stream in streams)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -196,6 +200,60 @@ def test_plotting_libraries_load_on_use_only():
         "import sys, earfilt.report.figures, earfilt.report.terminal; "
         "sys.exit(bool({'matplotlib', 'plotext'} & set(sys.modules)))"
     )
-    import subprocess
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Nobody's settings
+
+
+def hostile_settings(folder):
+    """Files that matplotlib would read in a folder; the first would make it wait for ever."""
+    os.mkfifo(folder / "matplotlibrc")
+    (folder / "users").mkdir()
+    (folder / "users" / "matplotlibrc").write_text(
+        "axes.facecolor: red\nfont.size: 30\nlines.linewidth: 9\nsavefig.bbox: tight\n"
+    )
+    (folder / "users" / "stylelib").mkdir()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_equal_curves_make_equal_bytes_whatever_the_user_has_set(suffix, tmp_path):
+    hostile_settings(tmp_path)
+    code = (
+        f"import sys; sys.path[:0] = [{str(ROOT)!r}]\n"
+        "from tests.report.test_figures import MINE, figure, line\n"
+        f"sys.stdout.buffer.write(figure([line()], {suffix!r}, measurements=[MINE]))"
+    )
+    users = {
+        "MATPLOTLIBRC": str(tmp_path / "users"),
+        "MPLCONFIGDIR": str(tmp_path / "users"),
+        "MPLBACKEND": "svg",
+    }
+    environment = {
+        **os.environ,
+        **users,
+        "SOURCE_DATE_EPOCH": "1",
+        "TZ": "Asia/Tokyo",
+        "PYTHONHASHSEED": "7",
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == figure([line()], suffix, measurements=[MINE])
+
+
+def test_the_programs_own_style_stays_and_does_not_show():
+    import matplotlib
+
+    first = figure([line()], ".svg")
+    with matplotlib.rc_context(
+        {"axes.facecolor": "red", "font.size": 30.0, "savefig.dpi": 10.0, "svg.fonttype": "none"}
+    ):
+        assert figure([line()], ".svg") == first
+        assert matplotlib.rcParams["font.size"] == 30.0

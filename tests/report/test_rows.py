@@ -1,16 +1,14 @@
 """How rows look."""
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from earfilt.errors import AudioError
 from earfilt.render.record import Row
-from earfilt.report.rows import Totals, duration, open_report, reason_of, summary, table
+from earfilt.report.rows import Totals, duration, summary, table
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -64,27 +62,6 @@ def test_names_cannot_drive_the_terminal() -> None:
         assert "\x07" not in said
 
 
-def test_rows_stream_as_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    awkward = "\udcff\nü.wav"
-    with open_report(str(tmp_path / "report")) as report:
-        assert report is not None
-        report.write(done(awkward))
-        # there before the next file is done
-        [line] = (tmp_path / "report").read_text("ascii").splitlines()
-        assert json.loads(line)["name"] == awkward
-    with open_report("-") as report:
-        assert report is not None
-        report.write(done())
-    assert json.loads(capsys.readouterr().out)["status"] == "ok"
-    with open_report(None) as report:
-        assert report is None
-    with (
-        pytest.raises(AudioError, match="cannot write the report"),
-        open_report(str(tmp_path / "no" / "report")),
-    ):
-        pass
-
-
 def test_equal_reasons_are_one_line() -> None:
     totals = Totals(passed_over=7)
     for i in range(1500):
@@ -99,15 +76,42 @@ def test_equal_reasons_are_one_line() -> None:
     assert (
         "1,500    is cut short: its header promises N frames, N are there (e.g. in/0.wav)" in said
     )
-    assert "1    is empty (N bytes) (e.g. in/x.wav)" in said
+    assert "1    in/x.wav is empty (0 bytes)" in said.splitlines()[-1]
     assert "1,501  failed" in said
     assert "7  passed over" in said
 
 
 def test_numbers_that_are_part_of_a_word_stay() -> None:
+    totals = Totals()
+    for name in ("a.wav", "b.wav"):
+        totals.add(failed(name, "FLAC cannot hold PCM_32: add --subtype PCM_24"))
+    assert "2    FLAC cannot hold PCM_32: add --subtype PCM_24 (e.g. in/a.wav)" in table(
+        totals, 1.0
+    )
+
+
+def test_one_of_a_kind_is_told_as_it_is() -> None:
+    totals = Totals()
+    totals.add(failed("a.wav", "the decoder gave up after 17 frames"))
+    totals.add(done("b.wav", warnings=["17 samples were read as 0"]))
+    said = table(totals, 1.0)
+    assert "1    in/a.wav: the decoder gave up after 17 frames" in said
+    assert "1  warned: in/b.wav: 17 samples were read as 0" in said
+    totals.add(done("c.wav", warnings=["3 samples were read as 0"], parameters={}))
+    assert "2  warned: N samples were read as N (e.g. in/b.wav)" in table(totals, 1.0)
+
+
+def test_a_batch_says_how_far_its_filter_is_from_the_points() -> None:
+    totals = Totals()
+    totals.add(failed("a.wav", "x"))
+    assert "deviation" not in table(totals, 1.0)
+    totals.add(done(parameters={}))
+    assert "deviation" not in table(totals, 1.0)
+    for fs, deviation in ((8000, 0.123), (192_000, 9.2), (48_000, 2.0)):
+        totals.add(done(fs=fs, parameters={"deviation_db": deviation, "deviation_hz": 500.0}))
     assert (
-        reason_of(failed("a.wav", "FLAC cannot hold PCM_32: add --subtype PCM_24"))
-        == "FLAC cannot hold PCM_32: add --subtype PCM_24"
+        "  deviation: 9.2 dB at most from the published points, at 500 Hz (at 192000 Hz "
+        "sampling rate)" in table(totals, 1.0)
     )
 
 

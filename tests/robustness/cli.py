@@ -38,7 +38,12 @@ def context() -> "multiprocessing.context.BaseContext":
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(
-        ["tests.robustness.judge", "tests.robustness.storage", "tests.robustness.signals"]
+        [
+            "tests.robustness.judge",
+            "tests.robustness.storage",
+            "tests.robustness.signals",
+            "tests.robustness.syscalls",
+        ]
     )
     return server
 

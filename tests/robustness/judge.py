@@ -147,11 +147,15 @@ class Wanted:
     all : bool
         Whether that reader finds as many as it should: libsndfile takes what follows the samples of
         a W64 for more of them, and stops early in what is cut short.
+    code : float
+        Step of an output in integers, where it was asked for; 0 where the output is as fine as the
+        source.
     """
 
     frames: int | None = None
     samples: np.ndarray | None = None
     all: bool = True
+    code: float = 0.0
 
 
 def verdict(
@@ -197,19 +201,19 @@ def _fault_of_output(output: Path, wanted: Wanted) -> str | None:
         return "the output holds NaN or infinity"
     if wanted.frames is not None and len(samples) != wanted.frames:
         return f"the output has {len(samples)} frames, not {wanted.frames}"
-    return None if wanted.samples is None else _difference(samples, wanted.samples, wanted.all)
+    return None if wanted.samples is None else _difference(samples, wanted)
 
 
-def _difference(samples: np.ndarray, expected: np.ndarray, whole: bool) -> str | None:
-    if samples.shape[1] != expected.shape[1] or (whole and len(samples) != len(expected)):
+def _difference(samples: np.ndarray, wanted: Wanted) -> str | None:
+    expected = np.zeros(0) if wanted.samples is None else wanted.samples
+    if wanted.code:
+        expected = np.clip(expected, -1.0, 1.0 - wanted.code)
+    if samples.shape[1] != expected.shape[1] or (wanted.all and len(samples) != len(expected)):
         return f"the output is {samples.shape}, libsndfile reads {expected.shape}"
     common = min(len(samples), len(expected))
     distance = np.abs(samples[:common] - expected[:common]).max(initial=0.0)
-    return (
-        None
-        if distance <= 1e-6 * max(1.0, np.abs(expected).max(initial=0.0))
-        else f"samples differ by {distance:g}"
-    )
+    allowed = 1e-6 * max(1.0, np.abs(expected).max(initial=0.0)) + wanted.code
+    return None if distance <= allowed else f"samples differ by {distance:g}"
 
 
 def _is_ambiguous(log: str) -> bool:

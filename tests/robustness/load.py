@@ -53,7 +53,7 @@ def _watched(command: list[str | Path], folder: Path) -> tuple[float, float, int
 def tree(count: int) -> Took:
     """So many tiny files in one tree: planned quickly, reported as they are done, memory flat."""
     from earfilt.batch.corpus import Batch, prepare
-    from earfilt.chains.request import FilterSpec
+    from earfilt.chains.members import resolve
 
     with tempfile.TemporaryDirectory(prefix="earfilt-load-") as top:
         root = Path(top)
@@ -65,7 +65,7 @@ def tree(count: int) -> Took:
         begun = time.perf_counter()
         planned = len(
             prepare(
-                Batch(FilterSpec("headphone", order=64)), [str(root / "in")], str(root / "out")
+                Batch(resolve("headphone", order=64)), [str(root / "in")], str(root / "out")
             ).files
         )
         planning = time.perf_counter() - begun

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.robustness import environment, signals, storage
+from tests.robustness import environment, signals, storage, syscalls
 from tests.robustness.scene import NoMount
 from tests.robustness.table import Table
 
@@ -25,6 +25,7 @@ FAULTS: dict[str, Fault] = {
     "vanishing directory": storage.vanishing_directory,
     "source that changes": storage.changing_source,
     "interrupted system calls": signals.interrupted_calls,
+    syscalls.KIND: syscalls.failing_calls,
     "out of memory": signals.out_of_memory,
     "killed, one file": signals.killed,
     "killed, waiting for a pipe": signals.killed_waiting,

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from earfilt.audio import is_temporary
-from earfilt.batch.manifest import is_manifest
+from earfilt.storage.manifest import is_manifest
 from tests.robustness.cli import Ended, is_one_line, warm
 
 FS = 48_000

@@ -46,6 +46,14 @@ def test_a_mutant_is_the_same_at_every_run():
     assert worker.made("FLAC", 3).suffix == ".flac"
 
 
+def test_mutants_of_audio_ask_for_every_container_and_subtype():
+    asked = {
+        worker.target_of(mutants.Mutant("WAV", number, ".wav", b""))
+        for number in range(2 * len(worker.OUTPUTS))
+    }
+    assert asked == {None, *worker.OUTPUTS}
+
+
 def assert_read_or_refused(read, refusal):
     try:
         good = read()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import soundfile
 
+from earfilt.audio.formats import CONTAINERS, SUBTYPES, default_suffix
 from tests.robustness import crafted
 from tests.robustness.judge import (
     Console,
@@ -22,6 +23,10 @@ from tests.robustness.seeds import AUDIO, FRAMES, FS, noise
 
 IDENTITY = b'{"taps": [1.0]}'
 LOSSY = ("OGG", "MP3")
+OUTPUTS = [
+    (container.name, subtype) for container in CONTAINERS.values() for subtype in container.subtypes
+]
+"""Containers and subtypes that can be written."""
 
 
 def work(pipe: Connection, kind: str, numbers: Sequence[int]) -> None:
@@ -59,8 +64,23 @@ def _wanted(hostile: Mutant, arguments: Sequence[str]) -> Wanted:
     if hostile.kind not in AUDIO:
         return Wanted(frames=FRAMES)
     identity = any(argument.endswith("identity.json") for argument in arguments)
-    samples = as_libsndfile_reads(hostile.data) if identity else None
-    return Wanted(samples=samples, all=hostile.kind != "W64" and "--repair" not in arguments)
+    target = target_of(hostile)
+    exact = target is None or SUBTYPES[target[1]].lossless
+    samples = as_libsndfile_reads(hostile.data) if identity and exact else None
+    bits = SUBTYPES[target[1]].bits if target else 0
+    whole = hostile.kind != "W64" and "--repair" not in arguments
+    return Wanted(samples=samples, all=whole, code=2.0 ** (1 - bits) if bits else 0.0)
+
+
+def target_of(hostile: Mutant) -> tuple[str, str] | None:
+    """Container and subtype that are asked for, in turn all that can be written; None for every
+    second mutant, which names none.
+    """
+    return (
+        OUTPUTS[hostile.number // 2 % len(OUTPUTS)]
+        if hostile.number % 2 and hostile.kind in AUDIO
+        else None
+    )
 
 
 def lay(folder: Path, hostile: Mutant) -> tuple[list[str], Path]:
@@ -72,7 +92,12 @@ def lay(folder: Path, hostile: Mutant) -> tuple[list[str], Path]:
         chosen = _identity(folder) if hostile.number % 4 else ["-f", "headphone", "--order", "16"]
         repair = ["--repair"] if hostile.number % 5 == 0 else []
         output = folder / f"out{'.wav' if hostile.kind in LOSSY else hostile.suffix}"
-        return ["apply", str(source), str(output), *chosen, *quiet, *repair], output
+        target = target_of(hostile)
+        written = []
+        if target is not None:
+            output = folder / f"out{default_suffix(target[0])}"
+            written = ["--format", target[0], "--subtype", target[1]]
+        return ["apply", str(source), str(output), *chosen, *quiet, *repair, *written], output
     source, table = folder / "in.wav", folder / f"table{hostile.number}{hostile.suffix}"
     soundfile.write(source, noise(), FS, "PCM_16" if hostile.number % 3 else "FLOAT")
     table.write_bytes(hostile.data)

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -214,12 +215,111 @@ def test_the_next_run_cleans_up_after_a_killed_one(tmp_path):
     subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
     (left,) = os.listdir(tmp_path)
     assert is_temporary(left)
-    ours = f".b.wav.earfilt-{output._host()}-{os.getpid()}-00000000.wav"
+    ours = os.path.basename(output._temp_name("b.wav"))
     elsewhere = f".b.wav.earfilt-{'0' * 6}-999999999-00000000.wav"
     for name in (ours, elsewhere, ".hidden.wav"):
         (tmp_path / name).touch()
     assert sweep(str(tmp_path)) == 1
     assert sorted(os.listdir(tmp_path)) == sorted([ours, elsewhere, ".hidden.wav"])
+
+
+HELD = """
+import sys, time
+from earfilt.audio import open_output
+with open_output(sys.argv[1]) as output:
+    output.file.write(b"half")
+    print(output.file.name, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def held(tmp_path):
+    """An output that another process works at."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HELD, str(tmp_path / "a.wav")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        yield child.stdout.readline().decode().strip()
+
+
+def of_another_space(monkeypatch, days):
+    """As in another container, or after a new start of the machine: process numbers are others',
+    and `days` have passed.
+    """
+    monkeypatch.setattr(output, "_process_space", lambda: "0" * 6)
+    monkeypatch.setattr(output, "_alive", lambda pid: False)
+    monkeypatch.setattr(output.time, "time", lambda now=time.time: now() + 86_400 * days)
+
+
+@pytest.mark.parametrize("days", [0, 0.9, 1.1, 400])
+def test_what_another_container_writes_is_left(tmp_path, held, days, monkeypatch):
+    of_another_space(monkeypatch, days)
+    assert sweep(str(tmp_path)) == 0
+    assert os.path.exists(held)
+
+
+@pytest.mark.parametrize(("days", "left"), [(0, 1), (0.9, 1), (1.1, 0)])
+def test_what_was_left_in_another_container_goes_after_a_day(tmp_path, days, left, monkeypatch):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.wav")], check=False)
+    of_another_space(monkeypatch, days)
+    sweep(str(tmp_path))
+    assert len(os.listdir(tmp_path)) == left
+
+
+def test_without_locks_what_another_container_left_stays(tmp_path, monkeypatch):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.wav")], check=False)
+    of_another_space(monkeypatch, 400)
+    monkeypatch.setattr(output, "_lock_file", lambda descriptor: False)
+    assert sweep(str(tmp_path)) == 0
+    write(tmp_path / "b.wav")
+
+
+def test_a_sweep_opens_no_pipe_and_follows_no_link(tmp_path, monkeypatch):
+    temporary = [f".{name}.wav.earfilt-{output._host()}-999999999-00000000.wav" for name in "ab"]
+    os.mkfifo(tmp_path / temporary[0])
+    (tmp_path / "mine").touch()
+    (tmp_path / temporary[1]).symlink_to("mine")
+    of_another_space(monkeypatch, 400)
+    assert sweep(str(tmp_path)) == 0
+
+
+def test_process_spaces_differ(monkeypatch):
+    one = output._process_space()
+    assert one == output._process_space()
+    output._process_space.cache_clear()
+    monkeypatch.setattr(output.os, "stat", lambda path: os.stat_result(range(10)))
+    another = output._process_space()
+    output._process_space.cache_clear()
+    assert is_temporary(f".a.wav.earfilt-{output._host()}{another}-1-00000000.wav")
+    assert another != one
+
+
+def test_a_terminal_gets_no_audio(recording, tmp_path):
+    parent, terminal = os.openpty()
+    try:
+        for destination_name in ("-", os.ttyname(terminal)):
+            code = (
+                "from earfilt.cli import main; import sys; sys.argv = ['earfilt', "
+                f"'apply', {str(recording)!r}, {destination_name!r}, "
+            )
+            code += "'-f', 'headphone', '--order', '16']; main()"
+            ended = subprocess.run(
+                [sys.executable, "-c", code],
+                stdout=terminal,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+            assert ended.returncode == 2
+            assert "is a terminal" in ended.stderr
+        os.set_blocking(parent, False)
+        with pytest.raises(BlockingIOError):
+            os.read(parent, 1)
+    finally:
+        os.close(parent)
+        os.close(terminal)
 
 
 def test_a_directory_is_swept_when_it_is_written_into(tmp_path):

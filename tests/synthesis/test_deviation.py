@@ -1,11 +1,19 @@
 """Points, aims and deviations, against scipy's direct evaluation of the transfer function."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import signal
 
 from earfilt.ears.curve import PublishedCurve, product
-from earfilt.synthesis.deviation import deviation, deviation_between, magnitude_at, missed_points
+from earfilt.synthesis.deviation import (
+    deviation,
+    deviation_between,
+    deviations,
+    magnitude_at,
+    missed_points,
+)
 
 FS = 8000.0
 
@@ -80,3 +88,38 @@ def test_product_refuses_what_cannot_be_one_curve() -> None:
         product([straight([100.0], [1.0]), straight([100.0], [1.0], fs=16000.0)])
     with pytest.raises(ValueError, match="do not overlap"):
         product([straight([100.0, 200.0], [1.0, 1.0]), straight([300.0, 400.0], [1.0, 1.0])])
+
+
+def test_memory_does_not_grow_with_the_closeness_of_points() -> None:
+    fs, taps = 48000.0, np.array([0.5, 0.3, 0.2])
+    points = np.sort(
+        np.concatenate([1000.0 + 1e-9 * np.arange(1000), np.linspace(20.0, 20000.0, 50)])
+    )
+    curve = PublishedCurve(
+        points, np.zeros(len(points)), lambda freqs: np.where(freqs < 1000.0000005, 1.0, 2.0), fs
+    )
+    tracemalloc.start()
+    freqs, off = deviations(taps, curve)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 29
+    assert np.all(np.diff(freqs) >= 0)
+    exact = 20 * np.log10(np.abs(signal.freqz(taps, worN=freqs, fs=fs)[1])) - 20 * np.log10(
+        curve.aim(freqs)
+    )
+    np.testing.assert_allclose(off, abs(exact), atol=1e-9)
+    inside = np.count_nonzero((freqs > 1000.0) & (freqs < 1000.000001))
+    assert inside > 10_000  # the curve itself may bend between the points
+
+
+@pytest.mark.parametrize("numtaps", [1000, 1001])
+def test_many_frequencies_of_a_long_filter_are_read_from_an_fft(
+    numtaps: int, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    taps, freqs = (
+        rng.standard_normal(numtaps),
+        np.concatenate([[0.0, 4000.0], rng.uniform(0, 4000, 500)]),
+    )
+    exact = np.abs(signal.freqz(taps, worN=freqs, fs=8000)[1])
+    monkeypatch.setattr("earfilt.ears.curve._DIRECT", 1000)
+    np.testing.assert_allclose(magnitude_at(taps, freqs, 8000.0), exact, atol=1e-9 * exact.max())

@@ -6,14 +6,16 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import signal
 from scipy.optimize import linprog
 
-from earfilt.chains.build import FilterSpec, published
+from earfilt.chains.members import resolve
 from earfilt.ears.curve import PublishedCurve, product
+from earfilt.errors import UsageError
 from earfilt.synthesis import tolerance
 from earfilt.synthesis.tolerance import Design, order_for, spectral_factor
 
@@ -29,7 +31,7 @@ PHASES = ["minimum", "zero"]
 
 
 def curve_of(name: str, fs: float) -> PublishedCurve:
-    curve = published(FilterSpec(name), fs)
+    curve = resolve(name).curve_at(fs)
     assert curve is not None
     return curve
 
@@ -217,8 +219,8 @@ def test_refusals(tolerance_db: float, phase: str) -> None:
 
 def test_taps_do_not_depend_on_the_number_of_threads() -> None:
     code = (
-        "import hashlib, sys; from earfilt.chains.build import FilterSpec, realise;"
-        "print(realise(FilterSpec('headphone', tolerance=0.1), 48000.0).sha256)"
+        "import hashlib, sys; from earfilt.chains.members import Filter, resolve;"
+        "print(resolve('headphone', tolerance=0.1).at(48000.0).sha256)"
     )
     threads = [
         dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count) for count in ("1", "2")
@@ -229,3 +231,38 @@ def test_taps_do_not_depend_on_the_number_of_threads() -> None:
         for env in threads
     ]
     assert digests[0] == digests[1] != b""
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_step_that_no_order_follows_is_refused_before_the_search(
+    phase: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = np.array([100.0, 1000.0, 1000.001, 8000.0])
+    levels = np.array([0.0, 0.0, -20.0, -20.0])
+    curve = PublishedCurve(
+        points, levels, lambda f: 10 ** (np.interp(f, points, levels) / 20), 48000.0
+    )
+    monkeypatch.setattr(tolerance, "smallest_even_degree", None)
+    with pytest.raises(UsageError, match=r"step of 20 dB between 1000 and 1000\.001 Hz"):
+        order_for(curve, 0.5, phase=phase)
+
+
+def test_the_search_looks_at_a_bounded_number_of_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.linspace(20.0, 20_000.0, 131_072)
+    curve = PublishedCurve(
+        points,
+        20 * np.log10(1.5 + np.sin(points / 3000)),
+        lambda f: 1.5 + np.sin(f / 3000),
+        48000.0,
+    )
+    seen: list[int] = []
+    real = tolerance.smallest_even_degree
+
+    def watched(problem: Any, **options: Any) -> Any:
+        seen.append(len(problem.marks))
+        return real(problem, **options)
+
+    monkeypatch.setattr(tolerance, "smallest_even_degree", watched)
+    design = order_for(curve, 1.0, phase="minimum")
+    assert design.met
+    assert max(seen) <= 16_384

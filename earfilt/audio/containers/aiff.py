@@ -11,8 +11,10 @@ from collections.abc import Iterable
 
 from earfilt.audio.containers.riff import MAX_CHUNKS, MAX_METADATA, Chunk
 from earfilt.audio.source import Source
+from earfilt.errors import AudioError, printable
 from earfilt.storage.output import write_all
 
+LAYOUT = b"CHAN"
 STRUCTURE = (b"COMM", b"SSND", b"FVER", b"PEAK", b"FLLR")
 """Chunks that describe the samples or fill space: written anew, never carried."""
 
@@ -20,13 +22,15 @@ TEXTS = {b"NAME": "TITLE", b"AUTH": "ARTIST", b"(c) ": "COPYRIGHT", b"ANNO": "CO
 """Chunks that reach other containers, under the names that Vorbis comments have for them."""
 
 
-def read_chunks(source: Source) -> tuple[Chunk, ...]:
+def read_chunks(source: Source, beyond: list[str] | None = None) -> tuple[Chunk, ...]:
     """The chunks to carry of an AIFF or AIFF-C file; ends quietly where no more make sense.
 
     Parameters
     ----------
     source : Source
         A file; its position is left alone.
+    beyond : list of str, optional
+        Gets the name of each chunk that is too big to carry.
     """
     kept: list[Chunk] = []
     at, budget, file = 12, MAX_METADATA, source.raw.fileno()
@@ -39,6 +43,8 @@ def read_chunks(source: Source) -> tuple[Chunk, ...]:
         if name not in STRUCTURE and there <= budget and all(0x20 <= byte < 0x7F for byte in name):
             kept.append(Chunk(name, os.pread(file, there, at + 8)))
             budget -= there
+        elif name not in STRUCTURE and there > budget and beyond is not None:
+            beyond.append(printable(name.decode("latin-1").strip()))
         at += 8 + size + size % 2
     return tuple(kept)
 
@@ -47,6 +53,29 @@ def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:
     """The texts among the chunks."""
     texts = ((TEXTS[chunk.id], chunk.data.split(b"\0")[0]) for chunk in chunks if chunk.id in TEXTS)
     return tuple((key, text.decode("utf-8", "replace")) for key, text in texts if text)
+
+
+def text_chunks(tags: Iterable[tuple[str, str]]) -> tuple[Chunk, ...]:
+    """Chunks of the tags that have one."""
+    names = {key: name for name, key in TEXTS.items()}
+    return tuple(
+        Chunk(names[key], value.encode("utf-8", "replace")) for key, value in tags if key in names
+    )
+
+
+def set_frames(file: io.RawIOBase, frames: int, frame_bytes: int) -> None:
+    """State the length of a complete AIFF file: libsndfile 1.2.2 takes the byte behind an odd
+    number of samples for one.
+    """
+    file.seek(0)
+    head = file.read(4096) or b""
+    common, sound = head.find(b"COMM"), head.find(b"SSND")
+    if common < 0 or sound < 0:
+        raise AudioError("AIFF cannot be written: its chunks are not where libsndfile puts them")
+    for at, value in ((common + 10, frames), (sound + 4, 8 + frames * frame_bytes)):
+        file.seek(at)
+        write_all(file.write, struct.pack(">I", value))
+    file.seek(0, os.SEEK_END)
 
 
 def append_chunks(file: io.RawIOBase, chunks: Iterable[Chunk]) -> None:

@@ -4,7 +4,7 @@ Reference: RFC 9639 (FLAC), section 8.
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from earfilt.audio.source import Source
 
@@ -13,6 +13,8 @@ _STREAMINFO, _PADDING, _CUESHEET, _PICTURE = 0, 1, 5, 6
 CARRIED = (VORBIS_COMMENT, _CUESHEET, _PICTURE)
 """Block types that stay true when the samples change (seek tables and foreign headers do not)."""
 
+NAMES = {VORBIS_COMMENT: "comments", _CUESHEET: "cue sheet", _PICTURE: "picture"}
+
 _LAST = 0x80
 _MAX_BLOCKS = 4096
 _MAX_BYTES = 64 << 20
@@ -20,13 +22,15 @@ _MAX_BYTES = 64 << 20
 Block = tuple[int, bytes]
 
 
-def read_blocks(source: Source) -> list[Block]:
+def read_blocks(source: Source, beyond: list[str] | None = None) -> list[Block]:
     """The blocks to carry of a FLAC file (an ID3 tag before it is passed over).
 
     Parameters
     ----------
     source : Source
         A file; its position is left anywhere.
+    beyond : list of str, optional
+        Gets the name of each block that is too big to carry.
     """
     source.seek(_id3_size(source))
     if source.read(4) != b"fLaC":
@@ -44,6 +48,8 @@ def read_blocks(source: Source) -> list[Block]:
             if len(content) == size:
                 blocks.append((kind, content))
         else:
+            if kind in CARRIED and beyond is not None:
+                beyond.append(NAMES[kind])
             source.skip(size)
         if header[0] & _LAST:
             break
@@ -139,6 +145,49 @@ def comment_block(tags: Iterable[tuple[str, str]], vendor: str) -> Block:
         + b"".join(map(_counted, entries))
     )
     return VORBIS_COMMENT, content
+
+
+def without_comments(content: bytes, false: Callable[[str, str], bool]) -> tuple[bytes, list[str]]:
+    """A Vorbis comment block without the comments whose key and value are ``false``, and their
+    keys; the rest byte for byte.
+    """
+    at = 4 + int.from_bytes(content[:4], "little")
+    count = int.from_bytes(content[at : at + 4], "little")
+    start, kept, left = at + 4, [], []
+    for _ in range(count):
+        size = int.from_bytes(content[start : start + 4], "little")
+        entry = content[start : start + 4 + size]
+        if len(entry) < 4 + size:
+            break
+        key, _, value = entry[4:].decode("utf-8", "replace").partition("=")
+        if false(key, value):
+            left.append(key.upper())
+        else:
+            kept.append(entry)
+        start += 4 + size
+    if not left:
+        return content, []
+    return content[:at] + struct.pack("<I", len(kept)) + b"".join(kept), left
+
+
+def with_comments(
+    blocks: Iterable[Block], tags: Iterable[tuple[str, str]], vendor: str
+) -> list[Block]:
+    """The blocks, with these comments behind those that they hold already (in a block of its own
+    program if they hold none).
+    """
+    added = [_counted(f"{key}={value}".encode("utf-8", "replace")) for key, value in tags]
+    out = list(blocks)
+    for i, (kind, content) in enumerate(out):
+        at = 4 + int.from_bytes(content[:4], "little")
+        if kind == VORBIS_COMMENT and at + 4 <= len(content):
+            count = struct.unpack_from("<I", content, at)[0] + len(added)
+            out[i] = (
+                kind,
+                content[:at] + struct.pack("<I", count) + b"".join(added) + content[at + 4 :],
+            )
+            return out
+    return [comment_block(tags, vendor), *out]
 
 
 def _counted(data: bytes) -> bytes:

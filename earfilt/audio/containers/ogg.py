@@ -1,4 +1,5 @@
-"""Ogg pages get a fixed serial number: libsndfile draws one at random, and two runs would differ.
+"""Comments of Ogg files, and their pages, which get a fixed serial number: libsndfile draws one at
+random, and two runs would differ.
 
 A page's checksum is linear, so that changing four bytes changes it by the checksum of the
 difference, which depends on the page's length only through a power of x modulo the polynomial: no
@@ -8,14 +9,18 @@ Reference: RFC 3533, section 6.
 """
 
 import io
+import os
 import struct
 from functools import lru_cache
 
+from earfilt.audio.source import Source
 from earfilt.storage.output import write_all
 
 SERIAL = 0x65617266
 _POLYNOMIAL = 0x04C11DB7
 _HEAD = 27
+_MAX_COMMENTS = 64 << 20
+_COMMENTS = (b"\x03vorbis", b"OpusTags")
 
 
 def _times(a: int, b: int) -> int:
@@ -47,6 +52,33 @@ def _changed(checksum: int, difference: bytes, following: int) -> int:
     # Checksum of m bytes M is M·x**32 mod P, no inversion: four bytes followed by n zeros give
     # M·x**(8·(n + 4)).
     return checksum ^ _times(int.from_bytes(difference, "big"), _power(following + 4))
+
+
+def read_comments(source: Source) -> bytes:
+    """The Vorbis comment block of a Vorbis or Opus stream: its second packet without what stands
+    before; empty where there is none.
+
+    Parameters
+    ----------
+    source : Source
+        A file; its position is left alone.
+    """
+    packet, at, packets, file = bytearray(), 0, 0, source.raw.fileno()
+    while len(packet) <= _MAX_COMMENTS:
+        head = os.pread(file, _HEAD + 255, at)
+        if len(head) < _HEAD or head[:4] != b"OggS":
+            break
+        lengths = head[_HEAD : _HEAD + head[26]]
+        at += _HEAD + head[26]
+        for length in lengths:
+            if packets == 1:
+                packet += os.pread(file, length, at)
+            at += length
+            packets += length < 255
+            if packets == 2:
+                start = next((len(mark) for mark in _COMMENTS if packet.startswith(mark)), 0)
+                return bytes(packet[start:]) if start else b""
+    return b""
 
 
 def set_serials(file: io.RawIOBase, serial: int = SERIAL) -> None:

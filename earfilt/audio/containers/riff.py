@@ -9,13 +9,18 @@ Tech 3285 (bext); EBU Tech 3306 and ITU-R BS.2088 (RF64, BW64, ds64).
 """
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, Extensible
+import numpy as np
+
+from earfilt.audio.formats import GUID_TAIL, MAX_CHANNELS, MAX_FS, SUBTYPES, Extensible
+from earfilt.audio.sniff import WAY_OUT
 from earfilt.audio.source import Source
 from earfilt.errors import AudioError, printable
 
-MAGICS = (b"RIFF", b"RF64", b"BW64")
+MAGICS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
+_WIDE = (b"RF64", b"BW64")
 
 STRUCTURE = (
     b"fmt ",
@@ -34,16 +39,56 @@ STRUCTURE = (
 carried byte for byte.
 """
 
+RECORDINGS = (*MAGICS, b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd")
+"""Names with which another recording begins, where files were joined end to end: never carried as a
+chunk.
+"""
+
+_KNOWN = frozenset(
+    (
+        *STRUCTURE,
+        *RECORDINGS,
+        b"LIST",
+        b"bext",
+        b"iXML",
+        b"axml",
+        b"chna",
+        b"cue ",
+        b"smpl",
+        b"inst",
+        b"id3 ",
+        b"ID3 ",
+        # fmt: skip
+        b"cart",
+        b"acid",
+        b"strc",
+        b"DISP",
+        b"_PMX",
+        b"afsp",
+        b"umid",
+        b"minf",
+        b"elm1",
+        b"regn",
+    )
+)
+_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
+
 MAX_METADATA = 64 << 20
 """Bytes of carried chunks; what lies beyond is left behind, with a warning."""
 
 MAX_CHUNKS = 4096
 
+_PADDING = 1 << 20
+"""So many zero bytes at the end of a file, and no more, are taken for padding and not for silence.
+"""
+
 STREAMING = 0xFFFFFFFF
 """The size word of a data chunk whose end is not known."""
 
+Order = Literal["<", ">"]
+"""Of the bytes in a word: low or high first, as `struct` calls them."""
+
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
-_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 _AMBISONIC_TAIL = bytes.fromhex("00002107d3118644c8c1ca000000")
 
 
@@ -67,13 +112,45 @@ class Chunk:
 
 @dataclass(frozen=True)
 class WaveFormat:
-    """What the fmt chunk says. ``subtype`` is None for codecs that are left to libsndfile."""
+    """What the fmt chunk says, and the bytes of a frame that follow from it.
+
+    ``subtype`` is None for codecs that are left to libsndfile; ``stated_align`` is what the chunk
+    says that a frame takes.
+    """
 
     subtype: str | None
     fs: int
     channels: int
     align: int
     extensible: Extensible | None
+    stated_align: int = 0
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether 24 bits are said to take four bytes (see `justify`)."""
+        return self.subtype == "PCM_24" and self.stated_align == 4 * self.channels
+
+
+@dataclass
+class Rest:
+    """What follows the samples.
+
+    Attributes
+    ----------
+    chunks : list of Chunk
+        To carry.
+    offset, size : int
+        First byte, and number, of the bytes that are neither carried nor understood.
+    kind : '', 'bytes', 'recording', 'data', 'chunks' or 'frames'
+        What they are: nothing; no chunk at all, as samples look that lie behind the stated end;
+        another recording; another data chunk; something behind chunks that made sense; frames of a
+        codec.
+    """
+
+    chunks: list[Chunk] = field(default_factory=list)
+    offset: int = 0
+    size: int = 0
+    kind: Literal["", "bytes", "recording", "data", "chunks", "frames"] = ""
 
 
 @dataclass
@@ -92,26 +169,28 @@ class Head:
     data_size: int | None
     before: list[Chunk] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    order: Order = "<"
 
 
-def parse_format(data: bytes, name: str) -> WaveFormat:
-    """Read a fmt chunk.
+def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
+    """Read a fmt chunk; what RIFX holds, whose words begin with their high byte, is left to
+    libsndfile.
 
     Raises
     ------
     AudioError
-        Too short, or with channels, rate or alignment that no file can have.
+        Too short, or with channels or a rate that no file can have.
     """
     if len(data) < 16:
         raise AudioError(
             f"{name} is damaged: its fmt chunk has {len(data)} bytes, 16 are the least"
         )
-    tag, channels, fs, _, align, bits = struct.unpack_from("<HHIIHH", data)
+    tag, channels, fs, _, align, bits = struct.unpack_from(order + "HHIIHH", data)
     extensible = None
     if tag == _EXTENSIBLE and len(data) >= 40:
-        mask, guid = struct.unpack_from("<I16s", data, 20)
+        mask, guid = struct.unpack_from(order + "I16s", data, 20)
         extensible = Extensible(mask, guid)
-        if guid[2:] in (_GUID_TAIL, _AMBISONIC_TAIL):
+        if guid[2:] in (GUID_TAIL, _AMBISONIC_TAIL):
             tag = struct.unpack_from("<H", guid)[0]
     if not 1 <= channels <= MAX_CHANNELS:
         raise AudioError(
@@ -121,22 +200,56 @@ def parse_format(data: bytes, name: str) -> WaveFormat:
         raise AudioError(
             f"{name} is damaged: it claims a sampling rate of {fs} Hz (1 to {MAX_FS} can be)"
         )
-    subtype = _subtype(tag, bits)
-    width = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}.get(
-        subtype or "", 0
-    )
-    if subtype and align != width * channels:
-        raise AudioError(
-            f"{name} is damaged: {channels} channels of {bits} bits cannot take {align} bytes "
-            "a frame"
-        )
-    return WaveFormat(subtype, fs, channels, align, extensible)
+    if not bits or (tag == _FLOAT and bits not in (32, 64)):
+        bits = 8 * (align // channels)
+    subtype = _subtype(tag, bits) if order == "<" else None
+    if subtype is None:
+        return WaveFormat(None, fs, channels, align, extensible)
+    # What a frame takes follows from channels and bits; the word that repeats it is often wrong,
+    # and read by nobody.
+    width = SUBTYPES[subtype].width
+    return WaveFormat(subtype, fs, channels, width * channels, extensible, align)
 
 
 def _subtype(tag: int, bits: int) -> str | None:
     if tag == _PCM and 1 <= bits <= 32:
         return ("PCM_U8", "PCM_16", "PCM_24", "PCM_32")[(bits - 1) // 8]
     return {(_FLOAT, 32): "FLOAT", (_FLOAT, 64): "DOUBLE"}.get((tag, bits))
+
+
+def justify(fmt: WaveFormat, samples: bytes, name: str) -> tuple[WaveFormat, int]:
+    """How 24 bits lie whose frames are said to take four bytes a sample: programs do not agree, so
+    that the samples decide.
+
+    Parameters
+    ----------
+    samples : bytes
+        The first of them.
+
+    Returns
+    -------
+    WaveFormat, int
+        And the bits by which a sample is to be shifted up.
+
+    Raises
+    ------
+    AudioError
+        They are floating point (Cool Edit's "16.8 float").
+    """
+    words = np.frombuffer(samples[: len(samples) // 4 * 4], "<i4")
+    wide = replace(fmt, subtype="PCM_32", align=4 * fmt.channels)
+    if not (words & 0xFF).any():
+        return wide, 0
+    if (words >> 23 == words >> 31).all():
+        return wide, 8
+    with np.errstate(invalid="ignore"):
+        sizes = np.abs(words.view("<f4"))
+    if np.mean((sizes == 0) | ((sizes > 2.0**-30) & (sizes < 2.0**17))) > 0.99:
+        raise AudioError(
+            f"{name} holds 24 bits in floating point as Cool Edit wrote them, which is not "
+            f"read here; {WAY_OUT}"
+        )
+    return fmt, 0
 
 
 def read_head(source: Source, magic: bytes) -> Head:
@@ -154,34 +267,44 @@ def read_head(source: Source, magic: bytes) -> Head:
     AudioError
         No fmt or no data chunk.
     """
+    order: Order = ">" if magic[:4] == b"RIFX" else "<"
     fmt: WaveFormat | None = None
+    data: tuple[int, int] | None = None
     data64: int | None = None
     before: list[Chunk] = []
     warnings: list[str] = []
     odd = 0
     for _ in range(MAX_CHUNKS):
-        header = _header(source, odd)
+        header = _header(source, odd, order)
         if len(header) < 8:
             break
-        name, size = header[:4], struct.unpack_from("<I", header, 4)[0]
+        name, size = header[:4], struct.unpack_from(order + "I", header, 4)[0]
         odd = size % 2
-        if name == b"data":
+        if name == b"data" and data is None:
+            data = source.position, size
             if fmt is None:
-                raise AudioError(f"{source.name} is damaged: its samples come before its fmt chunk")
-            promised = _promised(source, magic, size, data64)
-            return Head(_container(magic, fmt), fmt, source.position, promised, before, warnings)
-        if name == b"fmt ":
-            fmt = parse_format(_content(source, size), source.name)
+                if not source.seekable:
+                    raise AudioError(
+                        f"{source.name} is damaged: its samples come before its fmt chunk"
+                    )
+                source.skip(size)
+        elif name == b"fmt ":
+            fmt = parse_format(_content(source, size), source.name, order)
         elif name == b"ds64":
             content = _content(source, size)
             data64 = struct.unpack_from("<Q", content, 8)[0] if len(content) >= 16 else None
         else:
-            _carry(source, name, size, before, warnings)
+            _carry(source, name, size, before, warnings, order)
+        if fmt is not None and data is not None:
+            if source.position != data[0]:
+                source.seek(data[0])
+            promised = _promised(source, magic, data[1], data64, order)
+            return Head(_container(magic, fmt), fmt, data[0], promised, before, warnings, order)
     raise AudioError(f"{source.name} is damaged: no {'data' if fmt else 'fmt'} chunk in it")
 
 
-def read_rest(source: Source, taken: int, warnings: list[str]) -> list[Chunk]:
-    """The chunks behind the samples; ends quietly where no more make sense.
+def read_rest(source: Source, taken: int, warnings: list[str], order: Order = "<") -> Rest:
+    """The chunks behind the samples, up to where no more make sense.
 
     Parameters
     ----------
@@ -190,26 +313,134 @@ def read_rest(source: Source, taken: int, warnings: list[str]) -> list[Chunk]:
     taken : int
         Bytes of the data chunk.
     warnings : list of str
-        Gets a line for each chunk that is cut short or too big to carry.
+        Gets a line for each chunk that is cut short or too big to carry, and for what is no chunk.
     """
-    after: list[Chunk] = []
-    odd = taken % 2
+    rest, said, begin = Rest(), len(warnings), source.position
+    odd, named = taken % 2, False
     for _ in range(MAX_CHUNKS):
-        header = _header(source, odd)
-        if len(header) < 8 or not all(0x20 <= byte < 0x7F for byte in header[:4]):
+        header = _header(source, odd, order)
+        if len(header) < 8:
             break
-        size = struct.unpack_from("<I", header, 4)[0]
-        _carry(source, header[:4], size, after, warnings)
-        odd = size % 2
-    return after
+        rest.offset = source.position - 8
+        name, size = header[:4], struct.unpack_from(order + "I", header, 4)[0]
+        if name in (*RECORDINGS, b"data") or not (
+            _legible(name) and (name in _KNOWN or _fits(source, size))
+        ):
+            if rest.chunks and not named and source.seekable and name not in RECORDINGS:
+                # Names that nobody knows, and then none at all: samples that looked like chunks.
+                rest = Rest(offset=begin)
+                source.seek(begin)
+                header = source.read(8)
+                del warnings[said:]
+            count_unread(source, header, rest, warnings)
+            break
+        _carry(source, name, size, rest.chunks, warnings, order)
+        odd, named = size % 2, named or name in _KNOWN
+    else:
+        warnings.append(
+            f"more than {MAX_CHUNKS} chunks follow the samples: the rest is left behind"
+        )
+    return rest
 
 
-def _header(source: Source, odd: int) -> bytes:
-    """Name and size of the next chunk. Behind an odd one a zero byte is padding; some programs
-    leave it out.
+def count_unread(source: Source, header: bytes, rest: Rest, warnings: list[str]) -> None:
+    """Say what the bytes are that begin with ``header`` and go on to the end of the file."""
+    start = header + source.read(_PADDING)
+    size = len(start) + (
+        source.size - source.position if source.size is not None else source.skip(2**62)
+    )
+    if start.startswith(_TAGS):
+        warnings.append(f"a tag of {size} bytes behind the chunks is left behind")
+    elif size <= _PADDING and not any(start):
+        warnings.append(f"{size} zero bytes behind the stated end of the samples are left behind")
+    else:
+        rest.size = size
+        rest.kind = (
+            "recording"
+            if header[:4] in RECORDINGS
+            else "data"
+            if header[:4] == b"data"
+            else "chunks"
+            if rest.chunks
+            else "bytes"
+        )
+
+
+def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
+    """What to tell of bytes behind the samples that are not read.
+
+    Parameters
+    ----------
+    joinable : bool
+        Whether recordings of this format that were joined can be read as one.
     """
-    pad = source.read(1) if odd else b""
-    return source.read(8) if pad in (b"", b"\0") else pad + source.read(7)
+    if not rest.size or rest.kind == "frames":
+        return []
+    split = f"'tail -c +{rest.offset + 1} INPUT' gives them"
+    reasons = {
+        "bytes": "the header states fewer samples than the file holds; --ignore-length takes them",
+        "recording": "another recording was joined to the first; "
+        + ("--ignore-length takes both" if joinable else split),
+        "data": "a further data chunk follows the first; --ignore-length takes both",
+        "chunks": f"they are no chunks; {split}",
+    }
+    return [
+        f"{rest.size} bytes behind the samples, from byte {rest.offset} on, are not read: "
+        f"{reasons[rest.kind]}"
+    ]
+
+
+def is_known(name: bytes) -> bool:
+    """Whether a chunk of this name is so common that it is one whatever its size."""
+    return name in _KNOWN
+
+
+def is_chunk_name(name: bytes) -> bool:
+    """Whether a chunk behind the samples can be called so."""
+    return _legible(name) and name not in RECORDINGS
+
+
+def _legible(name: bytes) -> bool:
+    return all(0x20 <= byte < 0x7F for byte in name)
+
+
+def _fits(source: Source, size: int) -> bool:
+    """Whether a chunk can have this size; any will do in a pipe, whose end is not known."""
+    return source.size is None or size <= source.size - source.position
+
+
+def _header(source: Source, odd: int, order: Order) -> bytes:
+    """Name and size of the next chunk.
+
+    A byte of padding stands behind an odd chunk. Some programs put something else than 0 there, and
+    some leave it out: of the two readings that is right whose name is legible and whose size can
+    be.
+    """
+    if not odd:
+        return source.read(8)
+    first = source.read(8)
+    return (
+        first[1:] + source.read(1)
+        if len(first) == 8 and _is_padded(source, first, order)
+        else first
+    )
+
+
+def _is_padded(source: Source, first: bytes, order: Order) -> bool:
+    """Whether the first of these 8 bytes is padding."""
+    bare, behind = first[:4], first[1:5]
+    if not _legible(bare) or not _legible(behind):
+        return not _legible(bare)
+    if (bare in _KNOWN) != (behind in _KNOWN):
+        return behind in _KNOWN
+    size = struct.unpack_from(order + "I", first, 4)[0]
+    # The size behind a byte of padding, but for its last byte.
+    padded = (
+        int.from_bytes(first[5:8], "little")
+        if order == "<"
+        else int.from_bytes(first[5:8], "big") << 8
+    )
+    return not _fits(source, size) or 0 < padded <= 0xFFFF
 
 
 def _content(source: Source, size: int, limit: int = 4096) -> bytes:
@@ -219,17 +450,25 @@ def _content(source: Source, size: int, limit: int = 4096) -> bytes:
     return content
 
 
-def _carry(source: Source, name: bytes, size: int, kept: list[Chunk], warnings: list[str]) -> None:
+def _carry(
+    source: Source, name: bytes, size: int, kept: list[Chunk], warnings: list[str], order: Order
+) -> None:
     """Keep a chunk, unless it describes the samples or is too big."""
     label = name.decode("latin-1").strip()
     budget = MAX_METADATA - sum(len(chunk) for chunk in kept)
     there = size if source.size is None else min(size, max(0, source.size - source.position))
-    legible = all(0x20 <= byte < 0x7F for byte in name)
-    if name in STRUCTURE or there > budget or not legible:
+    legible = _legible(name)
+    if name in STRUCTURE or there > budget or not legible or order == ">":
         if name not in STRUCTURE:
             # libsndfile takes a name of control characters for the end of the chunks, and would
             # find no samples behind it.
-            fault = "is too big to carry" if legible else "has no legible name"
+            fault = (
+                "has no legible name"
+                if not legible
+                else "is too big to carry"
+                if there > budget
+                else "is of RIFX"
+            )
             warnings.append(
                 f"chunk '{printable(label)}' of {there} bytes {fault} and is left behind"
             )
@@ -242,25 +481,42 @@ def _carry(source: Source, name: bytes, size: int, kept: list[Chunk], warnings: 
 
 
 def _container(magic: bytes, fmt: WaveFormat) -> str:
-    if magic[:4] != b"RIFF":
+    if magic[:4] in _WIDE:
         return "RF64"
     return "WAVEX" if fmt.extensible else "WAV"
 
 
-def _promised(source: Source, magic: bytes, size: int, data64: int | None) -> int | None:
+def _promised(
+    source: Source, magic: bytes, size: int, data64: int | None, order: Order
+) -> int | None:
     """Bytes of samples that the header promises, None where its words are those of a stream.
 
     Streams say 0 (with a RIFF size that ends at the header), 0x7FFFF000 and a little more, or
     0xFFFFFFFF. A word in between is the length of a big file, unless the RIFF size contradicts it.
     """
-    total = struct.unpack_from("<I", magic, 4)[0]
+    total = struct.unpack_from(order + "I", magic, 4)[0]
     there = None if source.size is None else source.size - source.position
-    if magic[:4] != b"RIFF" and size == STREAMING:
-        return data64 if data64 and data64 < 2**63 else None
+    if magic[:4] in _WIDE and (size == STREAMING or (size == 0 and data64)):
+        return data64 if data64 and data64 < 2**62 else None
     if size == 0:
         honest = source.position - 8 < total < 0x7FFFF000 or there == 0
-        return 0 if honest else None
+        return 0 if honest and not _samples_follow(source) else None
     usual = 0x7FFFF000 <= size <= 0x80000FFF or size >= 0xFFFFF000
     if usual or (size > 0x7FFFF000 and total < size):
-        return size if there is not None and there >= size else None
+        return (
+            size
+            if there is not None and there >= size and total >= size and total != STREAMING
+            else None
+        )
     return size
+
+
+def _samples_follow(source: Source) -> bool:
+    """Whether something else than a chunk stands behind a data chunk of size 0: the size was never
+    filled in.
+    """
+    if source.size is None:
+        return False
+    start, header = source.position, source.read(8)
+    source.seek(start)
+    return len(header) == 8 and any(header) and not _legible(header[:4])

@@ -6,13 +6,15 @@ FLAC needs nothing here (its decoder raises), and the RIFF family and W64 have e
 import os
 import struct
 
+from earfilt.audio.containers.riff import Head
 from earfilt.audio.source import Source
 
 _MAX_CHUNKS = 4096
-_OGG_TAIL = 1 << 16
 
 
-def promised_frames(source: Source, magic: bytes, frames: int | None) -> int | None:
+def promised_frames(
+    source: Source, magic: bytes, head: Head | None, frames: int | None
+) -> int | None:
     """Frames that the header promises.
 
     Parameters
@@ -21,15 +23,20 @@ def promised_frames(source: Source, magic: bytes, frames: int | None) -> int | N
         A file.
     magic : bytes
         Its first 12 bytes.
+    head : Head or None
+        Of a file of the RIFF family.
     frames : int or None
         Frames that libsndfile found.
 
     Returns
     -------
     int or None
-        None where the format makes no promise that can be checked. For Ogg, one frame more than is
-        there if the last page of the stream is missing.
+        None where the format makes no promise that can be checked.
     """
+    if head is not None:
+        return _scaled(
+            frames, source, None if head.data_size is None else (head.data_offset, head.data_size)
+        )
     if magic[:4] == b"FORM" and magic[8:] in (b"AIFF", b"AIFC"):
         return _aiff(source)
     if magic[:4] == b"caff":
@@ -37,8 +44,6 @@ def promised_frames(source: Source, magic: bytes, frames: int | None) -> int | N
     if magic[:4] == b".snd":
         offset, size = struct.unpack_from(">II", magic, 4)
         return _scaled(frames, source, None if size >= 0x7FFFF000 else (offset, size))
-    if magic[:4] == b"OggS":
-        return None if frames is None or _ogg_ends(source) else frames + 1
     return None
 
 
@@ -84,20 +89,3 @@ def _caf_data(source: Source) -> tuple[int, int] | None:
             return None
         at += 12 + size
     return None
-
-
-def caf_patch(source: Source, magic: bytes) -> tuple[int, bytes] | None:
-    """The bytes, and their place, that make a CAF file cut short acceptable to libsndfile; None if
-    it is not one.
-    """
-    data = _caf_data(source) if magic[:4] == b"caff" else None
-    if data is None or data[1] <= (source.size or 0) - data[0]:
-        return None
-    return data[0] - 12, struct.pack(">q", 4 + (source.size or 0) - data[0])
-
-
-def _ogg_ends(source: Source) -> bool:
-    """Whether the last page carries the flag of the stream's end."""
-    tail = _pread(source, _OGG_TAIL, max(0, (source.size or 0) - _OGG_TAIL))
-    at = tail.rfind(b"OggS")
-    return 0 <= at <= len(tail) - 6 and bool(tail[at + 5] & 4)

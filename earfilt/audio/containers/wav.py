@@ -9,15 +9,18 @@ sizes of a stream otherwise.
 import io
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 
 from earfilt.audio.containers import pcm
 from earfilt.audio.containers.riff import STREAMING, Chunk
-from earfilt.audio.formats import SIZE_WORD, Extensible, Target
+from earfilt.audio.formats import GUID_TAIL, SIZE_WORD, Extensible, Target
 from earfilt.errors import AudioError
 from earfilt.storage.output import write_all
 
-_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 _DS64 = 28
+_PIPE_BYTES = 1 << 16  # what a pipe holds
+_W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+_W64_FORM = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 
 
 def format_chunk(target: Target) -> bytes:
@@ -33,7 +36,7 @@ def format_chunk(target: Target) -> bytes:
         "<HHIIHH", 0xFFFE if extensible else tag, target.channels, target.fs, rate, align, 8 * width
     )
     if extensible:
-        tail = extensible.guid[2:] or _GUID_TAIL
+        tail = extensible.guid[2:] or GUID_TAIL
         head += struct.pack("<HHIH14s", 22, 8 * width, extensible.mask, tag, tail)
     elif tag == 3:
         head += struct.pack("<H", 0)
@@ -91,8 +94,57 @@ def header(
     )
 
 
+def w64_header(target: Target, data_bytes: int) -> bytes:
+    """Everything before the first sample of a W64 file, which ends with its last one: libsndfile
+    takes padding for samples.
+    """
+    # libsndfile knows no format of 18 bytes here, which WAV has for floating point.
+    fmt = format_chunk(target)[8:] if target.extensible else format_chunk(target)[8:24]
+    body = _w64_chunk(b"fmt ", len(fmt)) + fmt
+    if target.subtype in ("FLOAT", "DOUBLE"):
+        frames = data_bytes // (target.sample.width * target.channels)
+        body += _w64_chunk(b"fact", 8) + struct.pack("<Q", frames)
+    body += _w64_chunk(b"data", data_bytes)
+    total = len(_W64_FORM) + 8 + 16 + len(body) + data_bytes
+    return _W64_FORM + struct.pack("<Q", total) + b"wave" + _W64_TAIL + body
+
+
+def _w64_chunk(name: bytes, size: int) -> bytes:
+    return name + _W64_TAIL + struct.pack("<Q", 24 + size)
+
+
 def _data(size: int) -> bytes:
     return b"data" + struct.pack("<I", size)
+
+
+def set_mask(file: io.RawIOBase, mask: int) -> None:
+    """Put the channel mask into the fmt chunk of a complete file with WAVEFORMATEXTENSIBLE; left at
+    its end.
+    """
+    file.seek(0)
+    at = (file.read(256) or b"").find(b"fmt ")
+    if at >= 0:
+        file.seek(at + 28)
+        write_all(file.write, struct.pack("<I", mask))
+    file.seek(0, io.SEEK_END)
+
+
+def append_chunks(file: io.RawIOBase, chunks: Sequence[Chunk]) -> None:
+    """Add chunks to a complete WAV, WAVEX or RF64 file, if there is room in its size word; left at
+    its end.
+    """
+    end = file.seek(0, io.SEEK_END)
+    tail = b"\0" * (end % 2) + b"".join(chunk.to_bytes() for chunk in chunks)
+    file.seek(0)
+    wide = file.read(4) == b"RF64"
+    total = end + len(tail) - 8
+    file.seek(0, io.SEEK_END)
+    write_all(file.write, tail)
+    file.seek(20 if wide else 4)
+    write_all(
+        file.write, struct.pack("<Q", total) if wide else struct.pack("<I", min(total, SIZE_WORD))
+    )
+    file.seek(0, io.SEEK_END)
 
 
 def fits(target: Target, frames: int, before: Sequence[Chunk], after: Sequence[Chunk]) -> bool:
@@ -103,7 +155,7 @@ def fits(target: Target, frames: int, before: Sequence[Chunk], after: Sequence[C
 
 
 class WavWriter:
-    """Writes a file or a stream of the RIFF family.
+    """Writes a file or a stream of the RIFF family, or a W64 file (which takes no chunks here).
 
     Parameters
     ----------
@@ -133,19 +185,34 @@ class WavWriter:
         self.target, self.after = target, list(after)
         self._file, self._seekable, self._before = file, seekable, tuple(before)
         self._align = target.sample.width * target.channels
-        self._room = frames is None and seekable
+        self._room = frames is None and seekable and target.container in ("WAV", "WAVEX")
+        self._even = 1 if target.container == "W64" else 2
         self._promised = None if frames is None else frames * self._align
         self._written = 0
         self._header = self._make(target, self._promised)
-        write_all(file.write, self._header)
+        # Some readers of a pipe (SoX) tell its format by what their first read gets: a header alone
+        # is too little for them.
+        self._held: bytearray | None = None if seekable else bytearray()
+        self._put(self._header)
 
     def _make(self, target: Target, data_bytes: int | None) -> bytes:
+        if target.container == "W64":
+            return w64_header(target, data_bytes or 0)
         return header(target, data_bytes, self._before, sum(map(len, self.after)), room=self._room)
+
+    def _put(self, data: bytes | bytearray | memoryview) -> None:
+        """Write, or hold back the beginning of a stream until there is as much as a pipe takes."""
+        if self._held is not None:
+            self._held += data
+            if len(self._held) < _PIPE_BYTES:
+                return
+            data, self._held = self._held, None
+        write_all(self._file.write, data)
 
     def write(self, block: pcm.Array) -> None:
         """Append a block (frames, channels) of the subtype's dtype."""
         data = pcm.encode(block, self.target.subtype)
-        write_all(self._file.write, data.data)
+        self._put(data.data)
         self._written += len(data)
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
@@ -164,8 +231,12 @@ class WavWriter:
         # A stream of unknown length ends at its last sample: whatever followed would be taken for
         # samples.
         if self._promised is not None or self._seekable:
-            tail = b"\0" * (self._written % 2) + b"".join(chunk.to_bytes() for chunk in self.after)
-            write_all(self._file.write, tail)
+            tail = bytes(-self._written % self._even) + b"".join(
+                chunk.to_bytes() for chunk in self.after
+            )
+            self._put(tail)
+        if self._held is not None:
+            write_all(self._file.write, self._held)
         if not self._seekable:
             if self._promised not in (None, self._written):
                 raise AudioError(
@@ -193,4 +264,4 @@ RF64_NOTE = "passes 4 GiB, which WAV cannot state: written as RF64"
 
 def as_rf64(target: Target) -> Target:
     """The same samples in RF64."""
-    return Target("RF64", target.subtype, target.fs, target.channels, target.extensible)
+    return replace(target, container="RF64")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 from earfilt.arrays import Array, Floats, floats, namespace
@@ -24,6 +25,8 @@ from earfilt.ears.target import Target
 from earfilt.errors import DataError, UsageError
 
 INTERPOLATIONS = ("log", "linear", "spline")
+# a millionth of what the longest filter resolves at usual rates: closer points are one, or an error
+CLOSEST_HZ = 1e-6
 BEYOND_RULES = ("hold", "fall")
 NORMALIZED = ("1 kHz", "peak")
 BANDS = ("sd_db", "tol_lower_db", "tol_upper_db")
@@ -170,7 +173,7 @@ def curve_target(
     ------
     UsageError
         fs not positive; unknown names; fewer than two points below fs/2; a point at 0 Hz on a
-        logarithmic axis.
+        logarithmic axis; points closer than 1e-6 Hz.
     """
     checked_fs(fs)
     choice("interpolation", interpolation, INTERPOLATIONS)
@@ -182,6 +185,7 @@ def curve_target(
             "the curve has a point at 0 Hz, which has no place on a logarithmic axis; use "
             "linear interpolation"
         )
+    _check_gaps(freqs)
     return Target(
         fs=fs,
         freqs=floats(freqs),
@@ -189,6 +193,15 @@ def curve_target(
         nodes=partial(_nodes, fs=fs, interpolation=interpolation, beyond=beyond),
         published_hz=tuple(map(float, freqs)),
     )
+
+
+def _check_gaps(freqs: Sequence[float]) -> None:
+    close = next(((a, b) for a, b in pairwise(freqs) if b - a < CLOSEST_HZ), None)
+    if close is not None:
+        raise UsageError(
+            f"the curve's points at {close[0]!r} and {close[1]!r} Hz are closer than "
+            f"{CLOSEST_HZ:g} Hz; keep one of them"
+        )
 
 
 def _nodes(

@@ -12,7 +12,7 @@ from earfilt.audio import probe
 from earfilt.audio.containers import aiff
 from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.source import open_source
-from earfilt.chains.request import FilterSpec
+from earfilt.chains.members import resolve
 from earfilt.render.process import FileJob, Options, filter_file
 from tests.audio.foreign import run, sox_samples
 from tests.tools import need
@@ -34,7 +34,7 @@ def apply(source, destination, **options):
     fir = source.with_name("one.npy")
     np.save(fir, np.array([1.0]))
     return filter_file(
-        FileJob(str(source), str(destination), "a", FilterSpec(str(fir)), Options(**options))
+        FileJob(str(source), str(destination), "a", resolve(str(fir)), Options(**options))
     )
 
 

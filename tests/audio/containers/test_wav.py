@@ -1,7 +1,11 @@
 """WAV, WAVEX and RF64 as earfilt writes them."""
 
 import io
+import re
+import shlex
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -77,6 +81,49 @@ def test_others_read_what_was_written(tmp_path, container, subtype, known):
         assert (metadata.before, metadata.after) == (CHUNKS[:1], (CHUNKS[1], *CHUNKS))
     else:
         assert (metadata.before, metadata.after) == (CHUNKS, CHUNKS)
+
+
+class Writes(io.RawIOBase):
+    """A pipe that remembers each write."""
+
+    def __init__(self):
+        self.writes = []
+
+    def write(self, data):
+        self.writes.append(bytes(data))
+        return len(data)
+
+
+@pytest.mark.parametrize("frames", [0, 1, 300, 40_000])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_pipe_gets_header_and_samples_at_once(frames, known, tmp_path):
+    data, pipe = block("PCM_16", frames, 2), Writes()
+    target = Target("WAV", "PCM_16", 8000, 2)
+    writer = wav.WavWriter(
+        pipe, target, frames=frames if known else None, seekable=False, after=CHUNKS[1:]
+    )
+    for start in range(0, frames, 100):
+        writer.write(data[start : start + 100])
+    writer.finish()
+    whole = b"".join(pipe.writes)
+    assert len(pipe.writes[0]) == len(whole) or len(pipe.writes[0]) >= 4096
+    assert whole[44 : 44 + data.nbytes] == data.tobytes()
+    if known:
+        assert whole[44 + data.nbytes :] == CHUNKS[1].to_bytes()
+
+
+def test_sox_tells_the_format_of_a_pipe(tmp_path, recording):
+    earfilt = (
+        f"{sys.executable} -c 'from earfilt.cli import main; main()' apply "
+        f"{shlex.quote(str(recording))} - -f headphone -q"
+    )
+    ended = subprocess.run(
+        ["sh", "-c", f"{earfilt} | {need('sox')} - -n stat"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert re.search(r"Samples read: +64000\n", ended.stderr), ended.stderr
 
 
 def test_every_size_is_even_and_true(tmp_path):

@@ -1,0 +1,129 @@
+"""How many samples a FLAC file holds, by its header and by its last frames.
+
+Reference: RFC 9639 (FLAC), sections 8.2 and 9.1.
+"""
+
+import mmap
+import os
+import struct
+
+from earfilt.audio.containers.mpeg import id3_end
+from earfilt.audio.source import Source
+
+_TAIL = 1 << 18
+_START = b"fLaC\0\0\0\x22"
+"""With which a file begins: its name, and the header of a STREAMINFO block of 34 bytes."""
+_SYNCS = (b"\xff\xf8", b"\xff\xf9")
+_BLOCKS = {
+    1: 192,
+    **{i: 576 << (i - 2) for i in range(2, 6)},
+    **{i: 256 << (i - 8) for i in range(8, 16)},
+}
+
+
+def stated_frames(source: Source) -> int:
+    """Frames by the STREAMINFO block; 0 where it does not say."""
+    info = _streaminfo(source)
+    return int.from_bytes(info[13:18], "big") & (1 << 36) - 1
+
+
+def _streaminfo(source: Source) -> bytes:
+    return os.pread(source.raw.fileno(), 34, id3_end(source.raw.fileno(), 0) + 8).ljust(34, b"\0")
+
+
+def joined_starts(source: Source, start: int = 0) -> list[int]:
+    """Where further FLAC files begin in a file, from a byte on; metadata are passed over, since a
+    picture may hold anything.
+    """
+    starts: list[int] = []
+    with mmap.mmap(source.raw.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        at = max(start, _metadata_end(data, id3_end(source.raw.fileno(), 0)))
+        while (at := data.find(_START, at)) >= 0:
+            starts.append(at)
+            at = _metadata_end(data, at)
+    return starts
+
+
+def _metadata_end(data: mmap.mmap, at: int) -> int:
+    at += 4
+    while at + 4 <= len(data):
+        last, at = data[at] & 0x80, at + 4 + int.from_bytes(data[at + 1 : at + 4], "big")
+        if last:
+            break
+    return at
+
+
+def without_length(source: Source) -> dict[int, bytes]:
+    """The bytes to replace so that the header leaves the length open, by offset."""
+    at = id3_end(source.raw.fileno(), 0) + 8
+    info = _streaminfo(source)
+    return {at + 13: bytes([info[13] & 0xF0]) + bytes(4), at + 18: bytes(16)}
+
+
+def frames_at_end(source: Source) -> int:
+    """Frames up to the end of the last frame of the file, by that frame's own number; 0 where it
+    cannot be told.
+
+    A number counts only where that of the frame before leads to it, since a header's eight bits of
+    checksum also fit by chance.
+    """
+    tail = os.pread(source.raw.fileno(), _TAIL, max(0, (source.size or 0) - _TAIL))
+    block = struct.unpack(">H", _streaminfo(source)[2:4])[0]
+    later: list[tuple[int, int]] = []
+    at = len(tail)
+    while (at := max(tail.rfind(sync, 0, at + 1) for sync in _SYNCS)) >= 0:
+        span = _span(tail[at : at + 16], block)
+        if span is not None:
+            following = [end for start, end in later if start == span[1]]
+            if following:
+                return max(following)
+            later.append(span)
+        at -= 1
+        if at < 0:
+            break
+    return 0
+
+
+def _span(head: bytes, block: int) -> tuple[int, int] | None:
+    """First frame, and the one behind the last, of the block whose header begins here; None if none
+    does.
+    """
+    if len(head) < 6 or head[3] & 1 or head[2] & 15 == 15 or head[3] >> 4 > 10:
+        return None
+    number = _number(head[4:])
+    if number is None:
+        return None
+    value, at = number[0], 4 + number[1]
+    code, rate = head[2] >> 4, head[2] & 15
+    wide = {6: 1, 7: 2}.get(code, 0)
+    extra = wide + {12: 1, 13: 2, 14: 2}.get(rate, 0)
+    if len(head) <= at + extra or _crc8(head[: at + extra]) != head[at + extra]:
+        return None
+    size = int.from_bytes(head[at : at + wide], "big") + 1 if wide else _BLOCKS.get(code, 0)
+    start = value if head[1] & 1 else value * block
+    return (start, start + size) if size else None
+
+
+def _number(data: bytes) -> tuple[int, int] | None:
+    """Value and length of a number coded as UTF-8 would be."""
+    ones = 8 - (data[0] ^ 0xFF).bit_length()
+    if ones == 0:
+        return data[0], 1
+    if ones in (1, 8) or len(data) < ones:
+        return None
+    value = data[0] & 0x7F >> ones
+    for byte in data[1:ones]:
+        if byte >> 6 != 2:
+            return None
+        value = value << 6 | byte & 0x3F
+    return value, ones
+
+
+def _crc8(data: bytes) -> int:
+    """Checksum of a frame's header: polynomial x⁸ + x² + x + 1."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x107) if crc & 0x80 else crc << 1
+    return crc

@@ -1,0 +1,182 @@
+"""Samples by libsndfile, read forwards without a seek, from one recording or from several that
+stand one behind the other in a file.
+
+soundfile's own reading seeks after every block, which libFLAC refuses where a file does not state
+its length, and libsndfile stops at the end of the first recording (link) of a chained Ogg file and
+of joined MP3 files.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import soundfile
+
+from earfilt.audio.containers.pcm import Array
+from earfilt.audio.source import Source
+from earfilt.errors import AudioError
+
+FAILURES = (soundfile.SoundFileError, RuntimeError, AssertionError, TypeError)
+_CTYPES = {"int16": "short", "int32": "int", "float32": "float", "float64": "double"}
+
+
+@dataclass(frozen=True)
+class Link:
+    """One recording of a file: the bytes from ``start`` to ``end``, some of them replaced.
+
+    Parameters
+    ----------
+    start, end : int
+        Offsets in the file; None for its end.
+    patches : mapping of int to bytes
+        What to read at an offset, counted from the file's beginning, in place of what is there.
+    """
+
+    start: int = 0
+    end: int | None = None
+    patches: Mapping[int, bytes] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is the file as it lies on the disk."""
+        return self.start == 0 and self.end is None and not self.patches
+
+
+class _Window:
+    """A link as a file of its own."""
+
+    def __init__(self, source: Source, link: Link) -> None:
+        self._file, self._link, self._at = source.raw.fileno(), link, 0
+        self._size = (source.size or 0 if link.end is None else link.end) - link.start
+
+    def read(self, count: int) -> bytes:
+        start = self._link.start + self._at
+        out = bytearray(os.pread(self._file, max(0, min(count, self._size - self._at)), start))
+        for offset, data in (self._link.patches or {}).items():
+            for i, byte in enumerate(data, offset - start):
+                if 0 <= i < len(out):
+                    out[i] = byte
+        self._at += len(out)
+        return bytes(out)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+
+class Decoder:
+    """The samples of the links of a file.
+
+    Parameters
+    ----------
+    source : Source
+        A file.
+    links : sequence of Link
+        At least one.
+
+    Attributes
+    ----------
+    links : int
+    frames : int or None
+        Of all links together; None where one does not state its length.
+
+    Raises
+    ------
+    soundfile.SoundFileError
+        libsndfile does not know the content.
+    AudioError
+        The links differ in rate or channels.
+    """
+
+    def __init__(self, source: Source, links: Sequence[Link]) -> None:
+        self._source, self._links, self._index = source, links, 0
+        self.links = len(links)
+        self._file = self._open(0)
+        self.samplerate, self.channels = self._file.samplerate, self._file.channels
+        self.format, self.subtype = self._file.format, self._file.subtype
+        self.tags: dict[str, str] = self._file.copy_metadata()
+        self.frames = self._count()
+
+    def _open(self, index: int) -> soundfile.SoundFile:
+        link = self._links[index]
+        if link.whole:
+            self._source.seek(0)
+            return soundfile.SoundFile(self._source.raw.fileno(), "r", closefd=False)
+        return soundfile.SoundFile(_Window(self._source, link), "r")
+
+    def _count(self) -> int | None:
+        lengths = [_stated(self._file.frames)]
+        for index in range(1, len(self._links)):
+            with self._open(index) as file:
+                if (file.samplerate, file.channels) != (self.samplerate, self.channels):
+                    raise AudioError(
+                        f"{self._source.name} is {len(self._links)} recordings one behind the "
+                        "other, which differ: "
+                        f"{self.channels} channels at {self.samplerate} Hz, then "
+                        f"{file.channels} at {file.samplerate} Hz; "
+                        f"split it at byte {self._links[index].start}"
+                    )
+                lengths.append(_stated(file.frames))
+        return None if None in lengths else sum(length or 0 for length in lengths)
+
+    def read(self, block: Array) -> int:
+        """Fill ``block`` (frames, channels) as far as there are frames.
+
+        Raises
+        ------
+        DecodingError
+            The content is damaged; it says how many frames came before.
+        """
+        done = 0
+        while done < len(block):
+            count = self._read(block[done:])
+            done += count
+            if count:
+                continue
+            if self._index + 1 == len(self._links):
+                break
+            self._file.close()
+            self._index += 1
+            self._file = self._open(self._index)
+        return done
+
+    def _read(self, block: Array) -> int:
+        snd, ffi = soundfile._snd, soundfile._ffi
+        ctype = _CTYPES[block.dtype.name]
+        read: Any = getattr(snd, f"sf_readf_{ctype}")
+        count = int(
+            read(self._file._file, ffi.cast(f"{ctype}*", ffi.from_buffer(block)), len(block))
+        )
+        if code := snd.sf_error(self._file._file):
+            raise DecodingError(
+                soundfile.LibsndfileError(code).error_string.rstrip(". "), max(0, count)
+            )
+        return count
+
+    def rewind(self) -> None:
+        """Go back to the first frame."""
+        self._file.close()
+        self._index = 0
+        self._file = self._open(0)
+
+    def close(self) -> None:
+        """Let go of the decoder; the source stays open."""
+        self._file.close()
+
+
+class DecodingError(Exception):
+    """Damage was met; ``frames`` frames of the block were delivered before it."""
+
+    def __init__(self, reason: str, frames: int) -> None:
+        super().__init__(reason)
+        self.frames = frames
+
+
+def _stated(frames: int) -> int | None:
+    """libsndfile says 2**63 − 1 where a file does not state its length."""
+    return frames if 0 <= frames < 2**62 else None

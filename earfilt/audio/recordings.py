@@ -1,0 +1,238 @@
+"""Where the recordings of a file lie that libsndfile decodes, and what it would leave out without a
+word.
+
+libsndfile reads as many samples as a header states, and of recordings that stand one behind the
+other (chained Ogg, joined MP3 files) the first. Here their places are found without believing the
+headers; the words that lie are replaced on the way to libsndfile.
+
+References
+----------
+RFC 3533 (Ogg), sections 4 and 6; ISO 11172-3 (MPEG audio), section 2.4.1.3; the Xing header as LAME
+3.100 writes it; Apple, Core Audio Format 1.0; Apple, AIFF 1.3; RFC 9639 (FLAC), section 9.1.
+"""
+
+import os
+import struct
+from dataclasses import dataclass, field
+
+from earfilt.audio.containers import flac_frames, mpeg, riff
+from earfilt.audio.containers.riff import Rest
+from earfilt.audio.decoder import Link
+from earfilt.audio.source import Source
+
+_PIECE = 1 << 20
+_UNKNOWN_AU = 0xFFFFFFFF
+_MAX_WORD = 2**32 - 256
+
+
+@dataclass
+class Recordings:
+    """What a file holds.
+
+    Attributes
+    ----------
+    links : list of Link
+        The recordings, one behind the other.
+    unfinished : int
+        Links of an Ogg file whose last page is missing.
+    rest : Rest
+        Bytes behind the stated end of the samples that look like more of them.
+    warnings : list of str
+    """
+
+    links: list[Link] = field(default_factory=lambda: [Link()])
+    unfinished: int = 0
+    rest: Rest = field(default_factory=Rest)
+    warnings: list[str] = field(default_factory=list)
+
+
+def find_recordings(
+    source: Source, magic: bytes, head: riff.Head | None, *, ignore_length: bool
+) -> Recordings:
+    """Look through a file.
+
+    Parameters
+    ----------
+    source : Source
+        A file; its position is left anywhere.
+    magic : bytes
+        Its first 12 bytes.
+    head : Head or None
+        Of a file of the RIFF family.
+    ignore_length : bool
+        Samples behind the stated end belong to the recording.
+    """
+    if head is not None:
+        return _Sized(source, ignore_length).riff(head)
+    if magic[:4] == b"OggS":
+        return _ogg(source)
+    if magic[:4] == b"fLaC":
+        return _flac(source, ignore_length)
+    if magic[:4] == b"FORM" and magic[8:] in (b"AIFF", b"AIFC"):
+        return _Sized(source, ignore_length).aiff()
+    if magic[:4] == b"caff":
+        return _Sized(source, ignore_length).caf()
+    if magic[:4] == b".snd":
+        return _Sized(source, ignore_length).au(magic)
+    found = Recordings(
+        [Link(start, end) for start, end in mpeg.find_streams(source.raw.fileno())] or [Link()]
+    )
+    if missing := mpeg.missing_bytes(source.raw.fileno()):
+        found.warnings.append(
+            f"its header states {missing} bytes more than the file holds: its end is missing"
+        )
+    return found
+
+
+def _ogg(source: Source) -> Recordings:
+    """Links begin at the first of the pages that begin streams, behind pages that carry one on."""
+    file, at, starts, ended = source.raw.fileno(), 0, [0], []
+    within = last = False
+    page = 0
+    while len(head := os.pread(file, 27 + 255, at)) >= 27:
+        if head[:4] != b"OggS":
+            # The page before may be cut short, with the next inside what it claims to be.
+            at = page = _next_page(file, page + 4)
+            continue
+        begins = bool(head[5] & 2)
+        if begins and within:
+            starts.append(at)
+            ended.append(last)
+        within, last, page = not begins, bool(head[5] & 4), at
+        at += 27 + head[26] + sum(head[27 : 27 + head[26]])
+    return Recordings(_between(starts), unfinished=[*ended, last].count(False))
+
+
+def _between(starts: list[int]) -> list[Link]:
+    return [Link(start, end) for start, end in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def _next_page(file: int, at: int) -> int:
+    """The next page from a byte on; the end of the file where there is no more."""
+    while piece := os.pread(file, _PIECE, at):
+        if (found := piece.find(b"OggS")) >= 0:
+            return at + found
+        at += max(1, len(piece) - 3)
+    return at
+
+
+def _flac(source: Source, ignore_length: bool) -> Recordings:
+    if ignore_length and (further := flac_frames.joined_starts(source)):
+        return Recordings(_between([0, *further]))
+    stated = flac_frames.stated_frames(source)
+    there = flac_frames.frames_at_end(source)
+    if not stated or there <= stated:
+        return Recordings()
+    if ignore_length:
+        return Recordings([Link(patches=flac_frames.without_length(source))])
+    return Recordings(rest=Rest(offset=0, size=source.size or 0, kind="frames"), warnings=[
+        f"its header states {stated} frames, {there} are there: the others " "are " "not " "read; " "--ignore-length takes them"
+    ])  # fmt: skip
+
+
+class _Sized:
+    """Files whose header states how many bytes of samples there are."""
+
+    def __init__(self, source: Source, ignore_length: bool) -> None:
+        self._source, self._ignore = source, ignore_length
+        self._size = source.size or 0
+        self._found = Recordings()
+
+    def riff(self, head: riff.Head) -> Recordings:
+        """WAV with a codec that libsndfile decodes."""
+        if head.container == "W64" or head.data_size is None:
+            return self._found
+        word = head.order + "I"
+        self._look(head.data_offset, head.data_size, 8, word)
+        return self._patched({head.data_offset - 4: word}, head.data_offset)
+
+    def aiff(self) -> Recordings:
+        """AIFF and AIFF-C."""
+        at = 12
+        while len(header := self._pread(8, at)) == 8:
+            size = struct.unpack_from(">I", header, 4)[0]
+            if header[:4] == b"SSND":
+                # libsndfile itself reads on to the end where the size is 0.
+                if size >= 8:
+                    self._look(at + 8, size, 8, ">I")
+                return self._patched({at + 4: ">I"}, at + 8)
+            at += 8 + size + size % 2
+        return self._found
+
+    def caf(self) -> Recordings:
+        """Core Audio."""
+        at = 8
+        while len(header := self._pread(12, at)) == 12:
+            size = struct.unpack_from(">q", header, 4)[0]
+            if header[:4] == b"data":
+                start = at + 12
+                # libsndfile refuses a size that was never filled in, -1, and one beyond the end of
+                # the file.
+                if size <= 4 or start + size > self._size:
+                    self._found.links = [
+                        Link(patches={at + 4: struct.pack(">q", self._size - start)})
+                    ]
+                else:
+                    self._look(start, size, 12, ">q")
+                return self._patched({at + 4: ">q"}, start)
+            if size < 0:
+                break
+            at += 12 + size
+        return self._found
+
+    def au(self, magic: bytes) -> Recordings:
+        """Sun and NeXT."""
+        start, size = struct.unpack_from(">II", magic, 4)
+        if size == 0 and self._size > start:
+            self._found.links = [Link(patches={8: struct.pack(">I", _UNKNOWN_AU)})]
+        elif size < 0x7FFFF000 and self._size > start + size:
+            self._unread(start + size)
+        return self._patched({8: ">I"}, start)
+
+    def _pread(self, count: int, at: int) -> bytes:
+        return os.pread(self._source.raw.fileno(), count, at)
+
+    def _look(self, start: int, size: int, width: int, word: str) -> None:
+        """Follow the chunks behind the samples."""
+        at = start + size + (size % 2 if width == 8 else 0)
+        first = True
+        for _ in range(riff.MAX_CHUNKS):
+            header = self._pread(width, at)
+            if len(header) < width:
+                return
+            length = struct.unpack_from(word, header, 4)[0]
+            fits = 0 <= length <= self._size - at - width
+            if not riff.is_chunk_name(header[:4]) or not (fits or riff.is_known(header[:4])):
+                self._unread(start + size if first else at, chunks=not first)
+                return
+            at += width + length + (length % 2 if width == 8 else 0)
+            first = False
+
+    def _unread(self, at: int, *, chunks: bool = False) -> None:
+        self._source.seek(at)
+        rest = self._found.rest
+        rest.offset, rest.chunks = at, [riff.Chunk(b"", b"")] if chunks else []
+        riff.count_unread(self._source, self._source.read(8), rest, self._found.warnings)
+        rest.chunks = []
+
+    def _patched(self, words: dict[int, str], start: int) -> Recordings:
+        """With the samples behind the stated end, where they are asked for; ``words`` are the
+        places of sizes.
+        """
+        found = self._found
+        if self._ignore and found.rest.kind == "bytes":
+            there = self._size - start
+            if there >= _MAX_WORD and ">q" not in words.values():
+                found.warnings.append(
+                    "its samples pass 4 GiB, which its header cannot state: what lies beyond "
+                    "is left behind"
+                )
+            sizes = {
+                at: struct.pack(word, min(there, 2**62 if word == ">q" else _MAX_WORD))
+                for at, word in words.items()
+            }
+            found.links, found.rest = [Link(patches=sizes)], Rest()
+        if found.rest.kind == "recording":
+            found.links = [Link(end=found.rest.offset)]
+        found.warnings += riff.unread_words(found.rest, joinable=False)
+        return found

@@ -1,0 +1,162 @@
+"""What a file holds, told by its first bytes: sound that is read, sound that cannot be decoded, or
+none.
+
+Sound that cannot be decoded is named, so that it is never passed over for something else.
+
+References
+----------
+ISO 14496-12 (MP4), RFC 9559 (Matroska), Microsoft's ASF specification; the first bytes of the
+others as their own programs write them.
+"""
+
+import os
+import re
+import struct
+
+from earfilt.audio.containers import mpeg
+
+WAY_OUT = "convert it first, e.g. 'ffmpeg -i INPUT -c:a pcm_f32le OUTPUT.wav'"
+
+HEAD = 64
+"""Bytes of a file's beginning that tell what it is."""
+
+_LOOK = 1 << 20
+_MAGICS: list[tuple[bytes, str]] = [
+    (rb"MAC ", "Monkey's Audio"),
+    (rb"wvpk", "WavPack"),
+    (rb"TTA[12]", "True Audio"),
+    (rb"DSD ", "DSD (DSF)"),
+    (rb"FRM8.{8}DSD ", "DSD (DSDIFF)"),
+    (rb"#!AMR", "AMR"),
+    (rb"MPCK|MP\+", "Musepack"),
+    (rb"tBaK", "TAK"),
+    (rb"OFR ", "OptimFROG"),
+    (rb"ajkg", "Shorten"),
+    (rb"\.ra\xfd|\.RMF", "RealAudio"),
+    (rb"RIFF....QLCM", "QCELP"),
+    (rb"#!SILK", "SILK"),
+    (rb"\x7f\xfe\x80\x01", "DTS"),
+    (rb"OggS.{24}.{0,2}\x7fFLAC", "FLAC in Ogg"),
+    (rb"OggS.{24}.{0,2}Speex", "Speex"),
+    (rb"ADIF", "AAC"),
+]
+_READ = re.compile(
+    rb"(RIFF|RIFX|RF64|BW64)....WAVE|FORM....(AIF[FC]|8SVX|16SV)|fLaC|caff|riff\x2e\x91\xcf\x11|\.snd|NIST_1A|Creative Voice File"
+    rb"|OggS.{24}.{0,2}(\x01vorbis|OpusHead)|2BIT|PVF1|ALawSoundFile| paf|fap |\x64\xa3[\1-\4]\0|\0[\1-\4]\xa3\x64",
+    re.DOTALL,
+)
+_CONTENT = [(re.compile(pattern, re.DOTALL), name) for pattern, name in _MAGICS]
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILM = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
+_NAMES = {
+    ".m4a": "MP4 audio", ".m4b": "MP4 audio", ".m4p": "MP4 " "audio", ".m4r": "MP4 " "audio", ".aac": "AAC", ".adts": "AAC",
+    ".wma": "Windows Media Audio", ".ape": "Monkey's Audio", ".wv": "WavPack", ".tta": "True " "Audio", ".dsf": "DSD " "(DSF)",
+    ".dff": "DSD (DSDIFF)", ".amr": "AMR", ".awb": "AMR", ".mka": "Matroska " "audio", ".weba": "WebM " "audio", ".mpc": "Musepack",
+    ".tak": "TAK", ".ofr": "OptimFROG", ".shn": "Shorten", ".spx": "Speex", ".ac3": "AC-3", ".eac3": "AC-3", ".dts": "DTS",
+    ".3ga": "MP4 audio", ".alac": "MP4 audio", ".qcp": "QCELP", ".oma": "ATRAC", ".aa3": "ATRAC",
+}  # fmt: skip
+
+
+def begins_as_read(head: bytes) -> bool:
+    """Whether a file that begins so is of a format that is read."""
+    return _READ.match(head) is not None
+
+
+def is_sound(path: str) -> bool:
+    """Whether a file is sound by its content, or cannot be decoded and is sound by its name.
+
+    Parameters
+    ----------
+    path : str
+        A file; one that cannot be read is none.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            head = os.pread(file.fileno(), HEAD, 0)
+            if len(head) < 16:
+                return False
+            if begins_as_read(head) or mpeg.begins_with_frames(file.fileno()):
+                return True
+            return foreign_format(file.fileno(), os.path.splitext(path)[1]) is not None
+    except (OSError, ValueError):
+        return False
+
+
+def foreign_format(file: int, suffix: str) -> str | None:
+    """What the sound in a file is called that cannot be decoded; None where it is no such sound.
+
+    Content decides; a name alone does where the content is neither known nor a text.
+
+    Parameters
+    ----------
+    file : int
+        Descriptor.
+    suffix : str
+        Extension of its name, with the dot.
+    """
+    suffix = suffix.lower()
+    start = mpeg.id3_end(file, 0)
+    head = os.pread(file, HEAD, start)
+    for pattern, name in _CONTENT:
+        if pattern.match(head):
+            return name
+    if head[4:8] == b"ftyp":
+        return (
+            "MP4 audio"
+            if suffix in _NAMES or head[8:11] in (b"M4A", b"M4B", b"M4P") or _mp4_sound(file)
+            else None
+        )
+    if head[:4] == b"\x1aE\xdf\xa3":
+        data = os.pread(file, _LOOK, 0)
+        return (
+            _NAMES.get(suffix, "Matroska or WebM audio")
+            if suffix in _NAMES or (b"A_" in data and b"V_" not in data)
+            else None
+        )
+    if head[:16] == _ASF:
+        return (
+            "Windows Media Audio"
+            if suffix in _NAMES or _ASF_FILM not in os.pread(file, _LOOK, 0)
+            else None
+        )
+    if _adts_frames(file, start) or (suffix in (".ac3", ".eac3") and head[:2] == b"\x0bw"):
+        return _NAMES.get(suffix, "AAC")
+    return _NAMES.get(suffix) if head and not _is_text(head) else None
+
+
+def _is_text(head: bytes) -> bool:
+    return all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head)
+
+
+def _mp4_sound(file: int) -> bool:
+    """Whether the tracks of an MP4 file are sound and no film."""
+    at = 0
+    for _ in range(64):
+        head = os.pread(file, 16, at)
+        if len(head) < 8:
+            return False
+        size = struct.unpack_from(">I", head)[0]
+        if size == 1 and len(head) == 16:
+            size = struct.unpack_from(">Q", head, 8)[0]
+        if head[4:8] == b"moov":
+            handlers = re.findall(
+                rb"hdlr.{8}(....)", os.pread(file, min(size, 16 * _LOOK), at), re.DOTALL
+            )
+            return b"soun" in handlers and b"vide" not in handlers
+        if size < 8:
+            return False
+        at += size
+    return False
+
+
+def _adts_frames(file: int, at: int) -> bool:
+    """Whether frames of AAC (ISO 13818-7, ADTS) follow each other."""
+    for _ in range(4):
+        head = os.pread(file, 7, at)
+        if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
+            return False
+        length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+        if length < 7:
+            return False
+        at += length
+    return True

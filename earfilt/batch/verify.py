@@ -1,0 +1,247 @@
+"""Whether files are still what their manifests say: outputs, sources and filters, by content."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from earfilt.audio.formats import SUFFIXES
+from earfilt.batch.executors import cores
+from earfilt.ears import shipped
+from earfilt.errors import EarfiltError, UsageError, printable
+from earfilt.storage.manifest import (
+    Entry,
+    Ledger,
+    content_hash_at,
+    is_manifest,
+    read_ledger,
+    read_manifest,
+    stamp,
+)
+from earfilt.version import DESIGN
+
+_AT_ONCE = 1024  # files handed to the threads
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not what a manifest says.
+
+    Parameters
+    ----------
+    what : 'output', 'source' or 'filter'
+    path : str
+        The file, or the table of a filter.
+    reason : str
+    """
+
+    what: Literal["output", "source", "filter"]
+    path: str
+    reason: str
+
+
+@dataclass
+class Verification:
+    """What manifests vouch for, read; `differences` looks at the files.
+
+    Attributes
+    ----------
+    outputs : set of str
+        Paths of the outputs that the manifests tell of.
+    failed : int
+        Files that failed when they were filtered, and have no output.
+    unknown : int
+        Sound files of the directory that no manifest tells of.
+    recipes : set of str
+        What the outputs were made with, by name.
+    """
+
+    outputs: set[str] = field(default_factory=set)
+    failed: int = 0
+    unknown: int = 0
+    recipes: set[str] = field(default_factory=set)
+    _ledgers: dict[str, Ledger] = field(default_factory=dict)
+
+    def add(self, directory: str, ledger: Ledger) -> None:
+        """Take in what the manifests of a directory say."""
+        self._ledgers[directory] = ledger
+        done = [entry for entry in ledger.entries.values() if not entry.error]
+        last = [history[-1] for history in ledger.replaced.values()]
+        self.outputs |= {os.path.normpath(os.path.join(directory, entry.path)) for entry in done}
+        self.outputs |= {
+            os.path.normpath(os.path.join(directory, name)) for name in ledger.replaced
+        }
+        self.failed += len(ledger.entries) - len(done)
+        self.recipes |= {entry.recipe for entry in (*done, *last)}
+
+    def differences(self) -> Iterator[Difference]:
+        """Everything that differs, as it is found: filters first, then files by directory and name."""
+        for directory, ledger in self._ledgers.items():
+            for name in sorted(self.recipes & ledger.recipes.keys()):
+                yield from _of_recipe(ledger.recipes[name])
+            for name in sorted(self.recipes_in(ledger) - ledger.recipes.keys()):
+                yield Difference(
+                    "filter", directory, f"nothing says what the recipe {printable(name)} was"
+                )
+        with ThreadPoolExecutor(cores(), "earfilt-hash") as pool:
+            checks = [
+                check
+                for directory, ledger in self._ledgers.items()
+                for check in self._checks(directory, ledger)
+            ]
+            for start in range(0, len(checks), _AT_ONCE):
+                for found in pool.map(lambda check: check(), checks[start : start + _AT_ONCE]):
+                    yield from found
+
+    @staticmethod
+    def recipes_in(ledger: Ledger) -> set[str]:
+        """The recipes by which the outputs of a ledger were made."""
+        return {entry.recipe for entry in ledger.entries.values() if not entry.error} | {
+            entry.recipe for history in ledger.replaced.values() for entry in history
+        }
+
+    def _checks(self, directory: str, ledger: Ledger) -> Iterator[Callable[[], list[Difference]]]:
+        for _, entry in sorted(ledger.entries.items()):
+            if not entry.error:
+                yield lambda entry=entry: self._of_batch(directory, entry)  # type: ignore[misc]
+        for name, history in sorted(ledger.replaced.items()):
+            yield lambda name=name, history=history: _in_place(
+                os.path.join(directory, name), history
+            )  # type: ignore[misc]
+
+    def _of_batch(self, directory: str, entry: Entry) -> list[Difference]:
+        output = os.path.normpath(os.path.join(directory, entry.path))
+        source = os.path.normpath(os.path.join(directory, entry.source_path))
+        if not entry.output_sha256:
+            return _of_0_1(output, entry)
+        found = [] if self._replaced(output) else _compared("output", output, entry.output_sha256)
+        return found + (
+            _compared("source", source, entry.source_sha256) if entry.source_path else []
+        )
+
+    def _replaced(self, output: str) -> bool:
+        """Whether an output was filtered once more, in place, of which its own line tells."""
+        directory, name = os.path.split(output)
+        return name in self._ledgers.get(directory or os.curdir, Ledger()).replaced
+
+
+def read_manifests(root: str | None, manifest: str | None = None) -> Verification:
+    """What the manifests of a directory and of those below vouch for, or one manifest alone.
+
+    Parameters
+    ----------
+    root : str or None
+        Directory.
+    manifest : str, optional
+        File, instead of a directory.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    AudioError
+        One cannot be read.
+    """
+    found = Verification()
+    if manifest is not None:
+        if not os.path.exists(manifest):
+            raise UsageError(f"there is no manifest {printable(manifest)}")
+        ledger = Ledger()
+        read_manifest(manifest, ledger)
+        found.add(os.path.dirname(manifest) or os.curdir, ledger)
+        return found
+    root = root if root is not None else os.curdir
+    if not os.path.isdir(root):
+        raise UsageError(f"{printable(root)} is not a directory; --manifest FILE names a manifest")
+    sounds: set[str] = set()
+    for directory, folders, names in os.walk(root):
+        folders.sort()
+        sounds.update(
+            os.path.normpath(os.path.join(directory, name)) for name in names if _is_sound(name)
+        )
+        if any(map(is_manifest, names)):
+            found.add(os.path.normpath(directory), read_ledger(directory))
+    found.unknown = len(sounds - found.outputs)
+    if not found.outputs and not found.failed:
+        raise UsageError(
+            f"there is no manifest in {printable(root)} or below; 'apply' on more than one "
+            "file, or --in-place, keeps one"
+        )
+    return found
+
+
+def _is_sound(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
+
+
+def _compared(
+    what: Literal["output", "source", "filter"], path: str, sha256: str
+) -> list[Difference]:
+    try:
+        same = content_hash_at(path) == sha256
+    except FileNotFoundError:
+        return [Difference(what, path, "is missing")]
+    except (OSError, ValueError) as error:
+        return [
+            Difference(what, path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        ]
+    return [] if same else [Difference(what, path, "has another content")]
+
+
+def _of_0_1(output: str, entry: Entry) -> list[Difference]:
+    try:
+        same = stamp(output) == entry.output
+    except (OSError, ValueError):
+        return [Difference("output", output, "is missing")]
+    return (
+        []
+        if same
+        else [
+            Difference("output", output, "has another size or time (version 0.1 noted no content)")
+        ]
+    )
+
+
+def _in_place(path: str, history: list[Entry]) -> list[Difference]:
+    """A file in place is what any of its filterings made: the last one may have been announced and
+    never come.
+    """
+    found = _compared("output", path, history[-1].output_sha256)
+    if not found or found[0].reason != "has another content":
+        return found
+    content = content_hash_at(path)
+    if any(entry.output_sha256 == content for entry in history):
+        return []
+    if any(entry.source_sha256 == content for entry in history):
+        return [Difference("output", path, "is not filtered: it is as it was before")]
+    return found
+
+
+def _of_recipe(made_by: Mapping[str, Any]) -> Iterator[Difference]:
+    """Tables and files of a filter; anything may stand in a manifest."""
+    if "members" in made_by and made_by.get("design") != DESIGN:
+        request = made_by.get("filter")
+        name = request.get("name") if isinstance(request, dict) else None
+        yield Difference(
+            "filter",
+            name if isinstance(name, str) and name else "a filter without a name",
+            "was designed by another version of the design",
+        )
+    for table, sha256 in _texts(made_by.get("tables")):
+        if _table_hash(table) != sha256:
+            yield Difference("filter", table, "is another table in this version")
+    for path, sha256 in _texts(made_by.get("files")):
+        yield from _compared("filter", path, sha256)
+
+
+def _texts(value: object) -> list[tuple[str, str]]:
+    pairs = value.items() if isinstance(value, dict) else ()
+    return [(name, text) for name, text in pairs if isinstance(name, str) and isinstance(text, str)]
+
+
+def _table_hash(table: str) -> str:
+    try:
+        return shipped.table(table).sha256 if table == os.path.basename(table) else ""
+    except EarfiltError:
+        return ""

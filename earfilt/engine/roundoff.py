@@ -1,0 +1,93 @@
+"""How far the arithmetic of a filtered segment may be off, from what the segment holds: the bound
+that decides on its precision.
+
+An FFT rounds in every one of its log2(n) stages. Errors of one stage are as good as independent of
+each other, so that their sum grows with the root of their number, and is spread over the whole
+segment like noise: forward in proportion to the RMS of the input, which the filter then colours
+(√Σh², since the noise is white), and backward in proportion to the RMS of the output. Beside it
+stands what the last stages leave near a peak, or a fraction of the segment away from it: some units
+of the peak itself. Rounding the response is one more stage.
+
+The factors are measured: they hold, with the margin given beside them, for steps, ramps, tones in
+and between bins, clicks, bursts, signs of the reversed filter, DC and noise, through deltas, ears,
+band-passes, resonators and random filters of 1 to 131 073 taps (``tests/test_roundoff.py``). A
+bound that held for any rounding, however unlucky, would be some hundred times as large.
+
+References
+----------
+Higham, N. J. & Mary, T. (2019). A new approach to probabilistic rounding error analysis. SIAM J.
+Sci. Comput. 41, A2815-A2835. Oppenheim, A. V. & Weinstein, C. J. (1972). Effects of finite register
+length in digital filtering and the fast Fourier transform. Proc. IEEE 60, 957-976.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
+
+from earfilt.engine.samples import Samples
+
+__all__ = ["CODE", "RELATIVE", "largest_error", "segment_rms"]
+
+CODE = 0.01
+"""Largest error of an integer sample beside its rounding, in codes."""
+RELATIVE = 2.0**-20
+"""Largest error of a floating-point sample, re the peak of the output around it: −120 dB."""
+
+_DEVIATIONS = 6.5  # standard deviations: of 10¹⁰ samples one is beyond
+# Noise of one direction at n_fft 4096, in units of 2⁻²⁴ RMS, of a complex and of a real transform;
+# largest met: 1.43 and 2.66.
+_NOISE_PACKED, _NOISE_REAL = 1.7, 3.0
+_NEAR_PEAKS = 4.0  # largest met: 3.9
+_STAGES = 12  # of the transform that was measured
+
+
+def segment_rms(x: Samples, n_fft: int, hop: int) -> npt.NDArray[np.float64]:
+    """RMS of the segments of a window (frames, channels), C-contiguous, all channels together:
+    (segments,).
+    """
+    frames, channels = x.shape
+    row = channels * x.itemsize
+    segments = as_strided(
+        x, ((frames - n_fft) // hop + 1, n_fft * channels), (hop * row, x.itemsize), writeable=False
+    )
+    return rms(segments, n_fft)
+
+
+def rms(rows: Samples, frames: int) -> npt.NDArray[np.float64]:
+    """Root of the energy of each row (rows, values) over a number of frames: (rows,)."""
+    energy = np.einsum("ij,ij->i", rows, rows)
+    if not np.isfinite(energy).all():  # squares beyond float32
+        energy = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    return np.sqrt(energy.astype(np.float64) / frames)
+
+
+def largest_error(
+    x_rms: npt.NDArray[np.float64],
+    y_rms: npt.NDArray[np.float64] | float,
+    y_peak: float,
+    *,
+    gain: float,
+    n_fft: int,
+    packed: bool,
+) -> float:
+    """Bound on the error of an output sample when segments are filtered in float32, in units of the
+    output.
+
+    Parameters
+    ----------
+    x_rms, y_rms : (segments,)
+        Of the input and of the circular output, all channels together: those of a pair share their
+        noise.
+    y_peak : float
+        Largest output sample, those included that wrap around and are dropped.
+    gain : float
+        √Σh² of the taps: what the filter makes of white noise.
+    packed : bool
+        Two channels as one complex signal.
+    """
+    unit = float(np.finfo(np.float32).eps) / 2.0
+    noise = (_NOISE_PACKED if packed else _NOISE_REAL) * math.sqrt(math.log2(n_fft) / _STAGES)
+    spread = _DEVIATIONS * noise * float(np.hypot(gain * x_rms, y_rms).max(initial=0.0))
+    return unit * math.hypot(spread, _NEAR_PEAKS * y_peak)

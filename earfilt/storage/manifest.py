@@ -1,0 +1,553 @@
+"""What was done, kept beside what came of it, so that a later run knows.
+
+JSON lines, one a file, in ``.earfilt-manifest.jsonl``. Two kinds of lines share the file:
+
+* In the output directory of a batch: which source became which output, by which recipe
+  (`earfilt.render.recipe`).
+* In the directory of each file that was replaced in place: the hash of its content before and
+  after. Such a line is on the disk before the replacement is visible (`earfilt.render.in_place`),
+  and content alone says later what a file is: names of inodes and times of change do not survive a
+  copy, and some file systems have none that last.
+
+Content is told by SHA-256: what processors do in hardware, and what ``sha256sum`` shows a user who
+wants to see for himself.
+
+A line is appended under a lock that is held for that moment alone, so that several runs share a
+manifest, and whoever is killed tears at most the last line. A line that is torn or foreign says
+nothing, whatever it holds. Who opens a manifest for a batch first replaces it by its last word on
+each file.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import stat as modes
+import time
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from earfilt.errors import AudioError, printable
+
+_STEM, _SUFFIX = ".earfilt-manifest", ".jsonl"
+_PIECE = 1 << 20
+_LONGEST_LINE = 1 << 20  # a path takes a few thousand bytes
+_LARGEST = 1 << 63
+_TRIES = 200
+
+Stamp = tuple[int, int]
+"""Bytes, and time of change in ns."""
+
+NO_OUTPUT: Stamp = (-1, -1)
+
+
+def is_manifest(name: str) -> bool:
+    """Whether a file name is a manifest's (or one that was being rewritten)."""
+    return name.startswith(_STEM)
+
+
+def manifest_path(root: str, shard: tuple[int, int] | None = None) -> str:
+    """Where a batch keeps its manifest: each shard its own, since not every network disk lets
+    machines append to one file.
+    """
+    part = f".{shard[0]}-of-{shard[1]}" if shard else ""
+    return os.path.join(root, _STEM + part + _SUFFIX)
+
+
+def stamp(path: str) -> Stamp:
+    """Size and time of change of a file.
+
+    Raises
+    ------
+    OSError
+        It is not there.
+    """
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
+
+
+def content_hash(descriptor: int) -> str:
+    """SHA-256 of an open file, from its first byte to its last; its position stays where it is.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    digest, at = hashlib.sha256(), 0
+    while piece := os.pread(descriptor, _PIECE, at):
+        digest.update(piece)
+        at += len(piece)
+    return digest.hexdigest()
+
+
+def content_hash_at(path: str) -> str:
+    """SHA-256 of the regular file that has a path.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, or is no regular file.
+    """
+    with open(path, "rb", buffering=0, opener=_open_regular) as file:
+        return content_hash(file.fileno())
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The last word on one file.
+
+    Parameters
+    ----------
+    source, output : Stamp
+        As they were; ``output`` is (-1, -1) where nothing came of it.
+    recipe : str
+        Hash of what made it.
+    path : str
+        The output, relative to the manifest's directory.
+    source_path : str
+        The source, likewise.
+    source_sha256, output_sha256 : str
+        Of their content; empty where it is not known (manifests of version 0.1).
+    in_place : bool
+        The output has replaced the source, or was about to.
+    run : str
+        In place: which run, so that a task that is done again knows its own work.
+    inode : int
+        Version 0.1 only: of a source that was about to be replaced in place; 0 otherwise.
+    error : str
+        Why it failed; empty otherwise.
+    """
+
+    source: Stamp
+    output: Stamp = NO_OUTPUT
+    recipe: str = ""
+    path: str = ""
+    source_path: str = ""
+    source_sha256: str = ""
+    output_sha256: str = ""
+    in_place: bool = False
+    run: str = ""
+    inode: int = 0
+    error: str = ""
+
+
+def _line(name: str, entry: Entry) -> dict[str, Any]:
+    line: dict[str, Any] = {"name": name, "source": entry.source, "recipe": entry.recipe}
+    if entry.error:
+        return {**line, "error": entry.error}
+    line |= {
+        "output": entry.output,
+        "source_sha256": entry.source_sha256,
+        "output_sha256": entry.output_sha256,
+    }
+    if entry.in_place:
+        return {**line, "in_place": True, "run": entry.run}
+    return {**line, "path": entry.path, "source_path": entry.source_path}
+
+
+def _entry(data: Mapping[str, Any]) -> Entry:
+    words = ("recipe", "path", "source_path", "source_sha256", "output_sha256", "run", "error")
+    return Entry(
+        _stamp(data["source"]),
+        _stamp(data.get("output") or NO_OUTPUT),
+        inode=_integer(data.get("inode") or 0),
+        in_place=data.get("in_place") is True,
+        **{name: _text(data.get(name) or "") for name in words},
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, int) or not -_LARGEST <= value < _LARGEST:
+        raise ValueError("not an integer that a file can have")
+    return value
+
+
+def _stamp(value: Any) -> Stamp:
+    size, mtime_ns = value
+    return _integer(size), _integer(mtime_ns)
+
+
+@dataclass
+class Ledger:
+    """What manifests say.
+
+    Attributes
+    ----------
+    entries : dict
+        By name: the last word on each file of a batch.
+    replaced : dict
+        By name: what was done to a file in place, in order.
+    outputs : dict
+        Every output by the hash of its content.
+    recipes : dict
+        What the hash of a recipe stands for.
+    """
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    replaced: dict[str, list[Entry]] = field(default_factory=dict)
+    outputs: dict[str, Entry] = field(default_factory=dict)
+    recipes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def take(self, line: bytes) -> Hashable | None:
+        """Read one line; returns what it is the last word on, None if it says nothing new."""
+        try:
+            data = json.loads(line)
+            if "name" in data:
+                return self._note(_text(data["name"]), _entry(data))
+            name, made_by = _text(data["recipe"]), data["made_by"]
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            ArithmeticError,
+            AttributeError,
+            RecursionError,
+            MemoryError,
+        ):
+            return None  # anybody can write anything into a file
+        self.recipes[name] = made_by if isinstance(made_by, dict) else {}
+        return "recipe", name
+
+    def _note(self, name: str, entry: Entry) -> Hashable | None:
+        if entry.output_sha256 and not entry.error:
+            self.outputs[entry.output_sha256] = entry
+        if entry.in_place:
+            self.replaced.setdefault(name, []).append(entry)
+            return "in place", name, entry.source_sha256, entry.output_sha256
+        before = self.entries.get(name)
+        if entry.error and before is not None and before.output[0] >= 0:
+            # a failure takes nothing back: an output that is there still came from the source that
+            # its entry names
+            return None
+        self.entries[name] = entry
+        return "name", name
+
+
+def read_ledger(root: str) -> Ledger:
+    """Everything that the manifests of a directory say; nothing where there is none.
+
+    Raises
+    ------
+    AudioError
+        A manifest that is there cannot be read.
+    """
+    ledger = Ledger()
+    try:
+        names = sorted(
+            name for name in os.listdir(root) if is_manifest(name) and name.endswith(_SUFFIX)
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return ledger
+    except OSError as error:
+        raise AudioError(
+            f"cannot read the manifest in {printable(root)}: {error.strerror or error}"
+        ) from error
+    for name in names:
+        read_manifest(os.path.join(root, name), ledger)
+    return ledger
+
+
+def read_manifest(path: str, ledger: Ledger) -> None:
+    """Add what one manifest says.
+
+    Raises
+    ------
+    AudioError
+        It cannot be read, or is no regular file.
+    """
+    try:
+        with suppress(FileNotFoundError), open(path, "rb", opener=_open_regular) as file:
+            for line in lines_of(file):
+                ledger.take(line)
+    except OSError as error:
+        raise AudioError(
+            f"cannot read the manifest {printable(path)}: {error.strerror or error}"
+        ) from error
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Open a file, and nothing else: a named pipe would wait for ever."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    if not modes.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return descriptor
+
+
+def lines_of(file: Any) -> Iterator[bytes]:
+    """The lines of a binary file; one that is too long to be a manifest's comes in pieces, which
+    say nothing.
+    """
+    return iter(lambda: file.readline(_LONGEST_LINE), b"")
+
+
+class Manifest:
+    """A manifest to append to.
+
+    Parameters
+    ----------
+    path : str
+        Made where it is missing; its directory too.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def append(
+        self,
+        entries: Iterable[tuple[str, Entry]],
+        recipe: tuple[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Append what a recipe's hash stands for, and what became of some files, by name.
+
+        Raises
+        ------
+        AudioError
+            It cannot be written.
+        """
+        told = list(entries)
+        if told or recipe:
+            with self.locked(must=False) as descriptor:
+                self.append_to(descriptor, told, recipe)
+
+    def append_to(
+        self,
+        descriptor: int,
+        entries: Iterable[tuple[str, Entry]],
+        recipe: tuple[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """As `append`, to the manifest that is open (`locked`); in one piece.
+
+        Raises
+        ------
+        AudioError
+            It cannot be written.
+        """
+        lines = [{"recipe": recipe[0], "made_by": recipe[1]}] if recipe else []
+        lines += [_line(name, entry) for name, entry in entries]
+        data = "".join(
+            json.dumps(line, ensure_ascii=True, default=str) + "\n" for line in lines
+        ).encode()
+        try:
+            _end_line(descriptor)
+            if os.write(descriptor, data) < len(data):
+                raise OSError("no space")
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    @contextmanager
+    def locked(self, *, must: bool) -> Iterator[int]:
+        """A descriptor of the file that has the name now, open for appending, under a lock against
+        all others.
+
+        Parameters
+        ----------
+        must : bool
+            Where the file system has no locks, refuse; otherwise go on without one (an append is
+            one write).
+
+        Raises
+        ------
+        AudioError
+            It cannot be made, opened or locked.
+        """
+        try:
+            descriptor = self._open_locked(must)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _open_locked(self, must: bool) -> int:
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):  # its directory is made at the first of them
+                descriptor = _open_regular(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+                try:
+                    _lock(descriptor, must)
+                    if os.path.samestat(os.fstat(descriptor), os.stat(self.path)):
+                        return descriptor
+                except FileNotFoundError:
+                    pass
+                except BaseException:
+                    os.close(descriptor)
+                    raise
+                os.close(descriptor)  # another run has replaced the file since it was opened
+                time.sleep(0.001)
+                continue
+            os.makedirs(os.path.dirname(self.path) or os.curdir, exist_ok=True)
+        raise OSError(
+            errno.EAGAIN,
+            "it is replaced again and again, or its file system cannot tell files apart",
+        )
+
+    def compact(self) -> None:
+        """Replace the file by its last word on each name, if that makes it shorter.
+
+        Raises
+        ------
+        AudioError
+            It cannot be written.
+        """
+        with self.locked(must=False) as descriptor:
+            try:
+                self._compact(descriptor)
+            except OSError as error:
+                raise _cannot_write(self.path, error) from error
+
+    def _compact(self, descriptor: int) -> None:
+        ledger, kept, lines = Ledger(), dict[Hashable, bytes](), 0
+        with open(os.dup(descriptor), "rb") as file:
+            for line in lines_of(file):
+                lines += 1
+                if (subject := ledger.take(line)) is not None:
+                    kept[subject] = line if line.endswith(b"\n") else line + b"\n"
+        # without locks, another run may be writing
+        if lines == len(kept) or not _lockable(descriptor):
+            return
+        # the lock is held by one process alone; who was killed at it leaves what the next one
+        # writes over
+        temp = self.path + ".new"
+        try:
+            with open(temp, "wb") as out:
+                out.writelines(kept.values())
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(temp, self.path)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(temp)
+
+
+def _cannot_write(path: str, error: OSError) -> AudioError:
+    if isinstance(error, AudioError):
+        return error
+    return AudioError(f"cannot write {printable(path)}: {error.strerror or error}")
+
+
+def _lock(descriptor: int, must: bool) -> None:
+    try:
+        _flock(descriptor)
+    except OSError as error:
+        if must:
+            raise OSError(
+                error.errno, f"its file system has no locks ({error.strerror or error})"
+            ) from error
+
+
+def _lockable(descriptor: int) -> bool:
+    try:
+        _flock(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _flock(descriptor: int) -> None:
+    try:
+        import fcntl
+    except ImportError:
+        raise OSError(errno.ENOTSUP, "none on this system") from None
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _end_line(descriptor: int) -> None:
+    """Close the line that a killed run has torn."""
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        os.write(descriptor, b"\n")
+
+
+def make_durable(descriptor: int, path: str) -> None:
+    """Wait until a file, and its name in its directory, would survive a loss of power.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
+    os.fsync(descriptor)
+    with suppress(OSError):  # some systems cannot open or sync a directory
+        directory = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+@contextmanager
+def open_manifest(root: str, shard: tuple[int, int] | None = None) -> Iterator[Manifest]:
+    """The manifest of an output directory, both made where they are missing; compacted first, and
+    on the disk at the end.
+
+    Raises
+    ------
+    AudioError
+        It cannot be written.
+    """
+    manifest = Manifest(manifest_path(root, shard))
+    manifest.compact()
+    yield manifest
+    with manifest.locked(must=False) as descriptor:
+        os.fsync(descriptor)
+
+
+class Follower:
+    """The ledger of one manifest that others append to: each `refresh` reads what is new only."""
+
+    def __init__(self, path: str) -> None:
+        self.path, self.ledger = path, Ledger()
+        self._at, self._tail = 0, b""
+
+    def refresh(self, descriptor: int | None = None) -> Ledger:
+        """The ledger as the manifest is now.
+
+        Parameters
+        ----------
+        descriptor : int, optional
+            Of the manifest, where it is open already.
+
+        Raises
+        ------
+        AudioError
+            It cannot be read.
+        """
+        try:
+            with (
+                open(os.dup(descriptor), "rb")
+                if descriptor is not None
+                else open(self.path, "rb", opener=_open_regular) as file
+            ):
+                self._read(file)
+        except FileNotFoundError:
+            self._forget()
+        except OSError as error:
+            raise AudioError(
+                f"cannot read the manifest {printable(self.path)}: {error.strerror or error}"
+            ) from error
+        return self.ledger
+
+    def _forget(self) -> None:
+        self.ledger, self._at, self._tail = Ledger(), 0, b""
+
+    def _read(self, file: Any) -> None:
+        file.seek(self._at - len(self._tail))
+        # another file than before: it was compacted, or written anew
+        if file.read(len(self._tail)) != self._tail:
+            self._forget()
+            file.seek(0)
+        for line in lines_of(file):
+            if line.endswith(b"\n") or len(line) == _LONGEST_LINE:  # else it is being written
+                self.ledger.take(line)
+                self._at += len(line)
+                self._tail = line[-256:]

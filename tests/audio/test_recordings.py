@@ -1,0 +1,446 @@
+"""Samples that a header does not state, and recordings that stand one behind the other in a file."""
+
+import io
+import os
+import struct
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from earfilt.audio import open_reader, probe
+from earfilt.errors import AudioError
+from tests.audio.foreign import chunk, ffmpeg_samples, run, wav_bytes
+from tests.tools import need
+
+RNG = np.random.default_rng(7)
+X = RNG.integers(-9000, 9000, 4801).astype(np.int16)
+Y = RNG.integers(-9000, 9000, 3001).astype(np.int16)
+
+
+def read_all(path, **options):
+    """Every sample of the first channel, and what is known at the end."""
+    with open_reader(str(path), **options) as reader:
+        blocks = []
+        while len(block := reader.read(1000)):
+            blocks.append(block[:, 0].copy())
+        return np.concatenate(blocks), reader.info
+
+
+def coded(samples, container, subtype="PCM_16", fs=48_000):
+    file = io.BytesIO()
+    sf.write(file, samples, fs, subtype, format=container)
+    return bytearray(file.getvalue())
+
+
+def stale(container):
+    """A file that states 1000 of 4801 samples."""
+    data = coded(X, container)
+    if container == "WAV":
+        at = data.index(b"data") + 4
+        data[at : at + 4] = struct.pack("<I", 2000)
+    elif container == "W64":
+        at = data.index(b"data\xf3\xac") + 16
+        data[at : at + 8] = struct.pack("<Q", 24 + 2000)
+    elif container == "RF64":
+        data[28:36] = struct.pack("<Q", 2000)
+    elif container == "AIFF":
+        at = data.index(b"SSND") + 4
+        data[at : at + 4] = struct.pack(">I", 8 + 2000)
+        at = data.index(b"COMM") + 10
+        data[at : at + 4] = struct.pack(">I", 1000)
+    elif container == "CAF":
+        at = data.index(b"data") + 4
+        data[at : at + 8] = struct.pack(">q", 4 + 2000)
+    elif container == "AU":
+        data[8:12] = struct.pack(">I", 2000)
+    else:
+        data[21] &= 0xF0
+        data[22:26] = struct.pack(">I", 1000)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("container", ["WAV", "RF64", "W64", "AIFF", "CAF", "AU", "FLAC"])
+def test_samples_behind_the_stated_end_are_told_and_taken_if_asked(tmp_path, container):
+    path = tmp_path / "a"
+    path.write_bytes(stale(container))
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, X[:1000])
+    assert info.unread > 0
+    assert "--ignore-length" in info.warnings[-1]
+    heard, info = read_all(path, ignore_length=True)
+    np.testing.assert_array_equal(heard, X)
+    assert (info.unread, info.warnings) == (0, ())
+
+
+@pytest.mark.parametrize(
+    "container", ["WAV", "RF64", "W64", "AIFF", "CAF", "AU", "FLAC", "OGG", "MP3"]
+)
+def test_a_whole_file_is_read_the_same_with_ignore_length(tmp_path, container):
+    path = tmp_path / "a"
+    subtype = {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}.get(container, "PCM_16")
+    path.write_bytes(coded(X, container, subtype))
+    plain, info = read_all(path)
+    asked, again = read_all(path, ignore_length=True)
+    np.testing.assert_array_equal(asked, plain)
+    assert (info.unread, info.warnings, again.unread, again.warnings) == (0, (), 0, ())
+
+
+def test_chunks_behind_the_samples_are_not_taken_for_samples(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(X, after=chunk(b"LIST", b"INFO" + chunk(b"INAM", b"x\0"))))
+    heard, info = read_all(path, ignore_length=True)
+    np.testing.assert_array_equal(heard, X)
+    assert info.metadata.tags == (("TITLE", "x"),)
+
+
+def test_a_size_that_wrapped_at_4_gib_is_told(tmp_path):
+    path = tmp_path / "a.wav"
+    frames = 2**31 + 500
+    path.write_bytes(wav_bytes(X[:500], data_size=1000, size=1036))
+    os.truncate(path, 44 + 2 * frames)  # a hole, which takes no room
+    assert probe(str(path)).unread == 2 * (frames - 500)
+    assert probe(str(path), ignore_length=True).frames == frames
+
+
+def test_a_pipe_tells_what_followed_its_samples(tmp_path):
+    reading, writing = os.pipe()
+    os.write(writing, stale("WAV"))
+    os.close(writing)
+    saved = os.dup(0)
+    os.dup2(reading, 0)
+    try:
+        heard, info = read_all("-")
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
+        os.close(reading)
+    np.testing.assert_array_equal(heard, X[:1000])
+    assert info.unread == 2 * (len(X) - 1000)
+
+
+@pytest.mark.parametrize(
+    "tail", [b"\0" * 512, b"TAG" + bytes(125), b"ID3\4\0\0\0\0\0\x10" + bytes(16)]
+)
+def test_tags_and_padding_behind_the_chunks_are_no_samples(tmp_path, tail):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(X, after=tail))
+    heard, info = read_all(path, ignore_length=True)
+    np.testing.assert_array_equal(heard, X)
+    assert info.unread == 0
+    assert "left behind" in info.warnings[0]
+
+
+@pytest.mark.parametrize("container", ["WAV", "FLAC"])
+def test_joined_recordings_are_told_and_read_as_one_if_asked(tmp_path, container):
+    path = tmp_path / "a"
+    path.write_bytes(coded(X, container) + coded(Y, container) + coded(X, container))
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, X)
+    assert "another recording was joined" in info.warnings[-1]
+    heard, info = read_all(path, ignore_length=True)
+    np.testing.assert_array_equal(heard, np.concatenate([X, Y, X]))
+    assert (info.unread, info.warnings) == (0, ())
+
+
+def test_a_joined_recording_of_another_format_is_refused(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(coded(X, "WAV") + coded(Y, "WAV", fs=44_100))
+    with pytest.raises(AudioError, match="another format"):
+        probe(str(path), ignore_length=True)
+
+
+def test_a_further_data_chunk_is_told(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(X, after=chunk(b"data", Y.tobytes())))
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, X)
+    assert "a further data chunk" in info.warnings[-1]
+    assert info.unread == 8 + Y.nbytes
+
+
+def without_length(data):
+    data = bytearray(data)
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    data[26:42] = bytes(16)
+    return bytes(data)
+
+
+def test_flac_of_unknown_length_is_read_whole(tmp_path):
+    path = tmp_path / "a.flac"
+    path.write_bytes(without_length(coded(X, "FLAC")))
+    with open_reader(str(path)) as reader:
+        assert reader.info.frames is None
+        for _ in range(2):
+            np.testing.assert_array_equal(reader.read(100_000)[:, 0], X)
+            reader.rewind()
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, X)
+    assert info.frames == len(X)
+
+
+def test_flac_of_unknown_length_cut_short_is_an_error_and_repair_says_so(tmp_path):
+    path = tmp_path / "a.flac"
+    data = without_length(coded(X, "FLAC"))
+    path.write_bytes(data[: len(data) - 100])
+    with pytest.raises(AudioError, match="cut short after frame 4096"):
+        read_all(path)
+    heard, info = read_all(path, repair=True)
+    np.testing.assert_array_equal(heard, X[:4096])
+    assert "damaged after frame 4096" in info.warnings[-1]
+
+
+@pytest.mark.parametrize("tail", [b"TAG" + bytes(125), b"x" * 5000])
+def test_what_follows_a_flac_is_no_damage(tmp_path, tail):
+    path = tmp_path / "a.flac"
+    path.write_bytes(coded(X, "FLAC") + tail)
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, X)
+    assert info.warnings == ()
+
+
+@pytest.mark.parametrize("inside", ["WAV", "FLAC"])
+def test_an_id3_tag_before_a_recording_is_passed_over(tmp_path, inside):
+    path = tmp_path / "a"
+    path.write_bytes(b"ID3\4\0\0\0\0\0\x10" + bytes(16) + stale(inside))
+    assert probe(str(path)).unread > 0
+    heard, _ = read_all(path, ignore_length=True)
+    np.testing.assert_array_equal(heard, X)
+
+
+def ogg(tmp_path, program, samples, name, fs=48_000):
+    """An Ogg file by the field's own encoder, always of the same serial number."""
+    wav = tmp_path / (name + ".wav")
+    sf.write(wav, samples, fs)
+    out = tmp_path / (name + ".ogg")
+    run(need(program), *(("-Q", "-s", 7) if program == "oggenc" else ("--quiet", "--serial", 7)), wav, "-o" if program == "oggenc" else out,
+        *((out,) if program == "oggenc" else ()))  # fmt: skip
+    return out.read_bytes()
+
+
+@pytest.mark.parametrize("program", ["oggenc", "opusenc"])
+@pytest.mark.parametrize("between", [b"", b"junk" * 50])
+def test_every_link_of_a_chain_is_read(tmp_path, program, between):
+    long = np.tile(X, 6)
+    first, second = ogg(tmp_path, program, long, "x"), ogg(tmp_path, program, Y, "y")
+    path = tmp_path / "chain.ogg"
+    path.write_bytes(first + between + second)
+    heard, info = read_all(path)
+    parts = [read_all(tmp_path / name)[0] for name in ("x.ogg", "y.ogg")]
+    np.testing.assert_array_equal(heard, np.concatenate(parts))
+    assert (len(heard), info.frames, info.warnings) == (len(long) + len(Y), len(long) + len(Y), ())
+    # Another decoder hears the same in the first link.
+    np.testing.assert_allclose(
+        heard[: len(X)], ffmpeg_samples(tmp_path / "x.ogg")[: len(X), 0], atol=2e-4
+    )
+
+
+def test_links_that_differ_are_refused(tmp_path):
+    path = tmp_path / "chain.ogg"
+    path.write_bytes(ogg(tmp_path, "oggenc", X, "x") + ogg(tmp_path, "oggenc", Y, "y", fs=44_100))
+    with pytest.raises(AudioError, match="48000 Hz, then 1 at 44100 Hz"):
+        probe(str(path))
+
+
+def test_a_link_whose_end_is_missing_is_told(tmp_path):
+    first, second = ogg(tmp_path, "oggenc", np.tile(X, 10), "x"), ogg(tmp_path, "oggenc", Y, "y")
+    path = tmp_path / "chain.ogg"
+    path.write_bytes(first[: len(first) // 2] + second)
+    with pytest.raises(AudioError, match="pages of it are missing"):
+        read_all(path)
+    heard, _ = read_all(path, repair=True)
+    assert len(heard) >= len(Y)
+
+
+@pytest.fixture(scope="module")
+def mp3(tmp_path_factory):
+    path = tmp_path_factory.mktemp("mp3") / "a.mp3"
+    sf.write(path, np.tile(X, 10), 48_000, "MPEG_LAYER_III")
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("part", [2 / 3, 0.2])
+def test_an_mp3_that_ends_before_its_header_says_so_is_cut_short(tmp_path, mp3, part):
+    path = tmp_path / "a.mp3"
+    path.write_bytes(mp3[: int(part * len(mp3))])
+    with pytest.raises(AudioError, match="cut short"):
+        read_all(path)
+    heard, info = read_all(path, repair=True)
+    assert info.missing > 0
+    assert 0 < len(heard) < 48_010
+
+
+def test_an_mp3_that_lacks_less_than_a_frame_warns(tmp_path, mp3):
+    path = tmp_path / "a.mp3"
+    path.write_bytes(mp3[:-20])
+    assert "20 bytes more than the file holds" in read_all(path)[1].warnings[0]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"\0" * 3000,
+        b"junk" * 200,
+        b"ID3\4\0\0\0\0\0\x10" + bytes(16 + 500),
+        b"APETAGEX" + bytes(24),
+        b"\xff\xfb\x90\0" + b"x" * 99,
+    ],
+)
+def test_an_mp3_behind_anything_is_read(tmp_path, mp3, before):
+    plain, behind = tmp_path / "plain.mp3", tmp_path / "behind"
+    plain.write_bytes(mp3)
+    behind.write_bytes(before + mp3 + b"TAG" + bytes(125))
+    np.testing.assert_array_equal(read_all(behind)[0], read_all(plain)[0])
+
+
+def test_joined_mp3_files_are_read_whole(tmp_path, mp3):
+    plain, joined = tmp_path / "plain.mp3", tmp_path / "joined.mp3"
+    plain.write_bytes(mp3)
+    joined.write_bytes(mp3 + b"TAG" + bytes(125) + mp3)
+    once = read_all(plain)[0]
+    np.testing.assert_array_equal(read_all(joined)[0], np.concatenate([once, once]))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-V2",),
+        ("-b", "320"),
+        ("-t",),
+        ("--abr", "100"),
+        ("--resample", "22.05"),
+        ("--freeformat", "-b", "200"),
+    ],
+)
+def test_whole_mp3_files_of_every_kind_are_whole(tmp_path, options):
+    wav, path = tmp_path / "a.wav", tmp_path / "a.mp3"
+    sf.write(wav, np.tile(X, 10), 48_000)
+    run(need("lame"), "--quiet", *options, wav, path)
+    heard, info = read_all(path)
+    assert info.warnings == ()
+    if options[0] != "--freeformat":  # which ffmpeg does not read
+        assert len(heard) == len(ffmpeg_samples(path))
+
+
+def test_mp3_inside_wav_is_not_cut_short(tmp_path):
+    wav, path = tmp_path / "a.wav", tmp_path / "b.wav"
+    sf.write(wav, X, 48_000)
+    run(need("ffmpeg"), "-v", "error", "-i", wav, "-c:a", "mp3", path)
+    assert len(read_all(path)[0]) == len(ffmpeg_samples(path))
+
+
+@pytest.mark.parametrize(("size", "place"), [(0, "AU"), (0, "CAF"), (4, "CAF"), (-1, "CAF")])
+def test_sizes_that_were_never_filled_in_go_to_the_end(tmp_path, size, place):
+    data = coded(X, place)
+    at = 8 if place == "AU" else data.index(b"data") + 4
+    data[at : at + (4 if place == "AU" else 8)] = struct.pack(">I" if place == "AU" else ">q", size)
+    path = tmp_path / "a"
+    path.write_bytes(data)
+    np.testing.assert_array_equal(read_all(path)[0], X)
+
+
+def test_a_w64_from_a_pipe_is_read_whole(tmp_path):
+    sf.write(tmp_path / "a.wav", X, 48_000)
+    path = tmp_path / "a.w64"
+    path.write_bytes(run(need("ffmpeg"), "-v", "error", "-i", tmp_path / "a.wav", "-f", "w64", "-"))
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, X)
+    assert (info.missing, info.warnings) == (0, ())
+
+
+@pytest.mark.parametrize("subtype", ["ULAW", "ALAW"])
+def test_samples_behind_the_end_of_a_companded_wav(tmp_path, subtype):
+    data = coded(X[:4800], "WAV", subtype)
+    path = tmp_path / "a.wav"
+    path.write_bytes(data)
+    whole = read_all(path)[0]
+    at = data.index(b"data") + 4
+    data[at : at + 4] = struct.pack("<I", 1000)
+    path.write_bytes(data)
+    assert probe(str(path)).unread == 3800
+    np.testing.assert_array_equal(read_all(path, ignore_length=True)[0], whole)
+    path.write_bytes(coded(X, "WAV", subtype)[:-2000])
+    assert probe(str(path)).missing > 0
+
+
+def wav_of(*chunks):
+    body = b"WAVE" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+FMT = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 48_000, 96_000, 2, 16))
+
+
+def test_every_data_chunk_is_read_if_asked(tmp_path):
+    path = tmp_path / "a.wav"
+    info = chunk(b"LIST", b"INFO" + chunk(b"INAM", b"x\0"))
+    path.write_bytes(wav_of(FMT, chunk(b"data", X.tobytes()), info, chunk(b"data", Y.tobytes())))
+    assert probe(str(path)).unread == 8 + Y.nbytes
+    heard, known = read_all(path, ignore_length=True)
+    np.testing.assert_array_equal(heard, np.concatenate([X, Y]))
+    assert known.metadata.tags == (("TITLE", "x"),)
+
+
+def test_samples_before_the_fmt_chunk(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_of(chunk(b"data", X.tobytes()), FMT))
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, X)
+    assert info.warnings == ()
+
+
+def test_a_joined_recording_that_is_cut_short(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(coded(X, "WAV") + coded(Y, "WAV")[:2000])
+    with pytest.raises(AudioError, match="cut short"):
+        read_all(path, ignore_length=True)
+    heard, _ = read_all(path, ignore_length=True, repair=True)
+    np.testing.assert_array_equal(heard, np.concatenate([X, Y[: (2000 - 44) // 2]]))
+
+
+def test_samples_that_look_like_a_chunk_are_samples(tmp_path):
+    data = bytearray(stale("WAV"))
+    data[2044:2052] = b"abcd\x10\0\0\0"
+    path = tmp_path / "a.wav"
+    path.write_bytes(data)
+    assert probe(str(path)).unread == 2 * (len(X) - 1000)
+    heard, _ = read_all(path, ignore_length=True)
+    assert heard.tobytes() == bytes(data[44:])
+
+
+def test_a_size_of_0_before_silence_names_the_way_out(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(np.concatenate([np.zeros(50, np.int16), X]), data_size=0, size=9000))
+    with pytest.raises(AudioError, match=r"holds no samples: .* --ignore-length takes them"):
+        probe(str(path))
+    assert len(read_all(path, ignore_length=True)[0]) == 50 + len(X)
+
+
+def test_what_follows_chunks_is_told(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(X, after=chunk(b"LIST", b"INFO") + b"\x81\x92" * 300))
+    for options in ({}, {"ignore_length": True}):
+        heard, info = read_all(path, **options)
+        np.testing.assert_array_equal(heard, X)
+        assert info.unread == 600
+        assert "no chunks" in info.warnings[-1]
+
+
+def test_rifx(tmp_path):
+    file = io.BytesIO()
+    sf.write(file, X, 48_000, "PCM_16", format="WAV", endian="BIG")
+    data = bytearray(file.getvalue())
+    path = tmp_path / "a.wav"
+    path.write_bytes(data)
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, X)
+    assert info.warnings == ()
+    path.write_bytes(data[:-1000])
+    with pytest.raises(AudioError, match="promises 4801 frames, 4301"):
+        read_all(path)
+    at = data.index(b"data") + 4
+    data[at : at + 4] = struct.pack(">I", 2000)
+    path.write_bytes(data)
+    assert probe(str(path)).unread == 2 * (len(X) - 1000)
+    np.testing.assert_array_equal(read_all(path, ignore_length=True)[0], X)

@@ -1,0 +1,197 @@
+"""Files against their manifests: what differs is told, and nothing else."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from earfilt.batch.verify import Difference, read_manifests
+from earfilt.cli import run
+from earfilt.errors import UsageError
+from earfilt.render import recipe
+from tests.batch.conftest import Tree
+from tests.batch.test_corpus import CURVES, apply
+from tests.batch.trees import write_tone
+
+
+@pytest.fixture
+def corpus(tree: Tree, tmp_path: Path) -> Path:
+    """Sources in ``in``, outputs in ``out``, by a curve."""
+    root, out, curve = (
+        tree("a.wav", "x/b.flac", "x/c.wav"),
+        tmp_path / "out",
+        tmp_path / "curve.csv",
+    )
+    curve.write_text(CURVES[0])
+    assert apply(root, out, "-q", ear=("-f", f"headphone+{curve}")) == 0
+    return tmp_path
+
+
+def differences(root: Path) -> list[tuple[str, str, str]]:
+    found = read_manifests(str(root)).differences()
+    return [(d.what, os.path.relpath(d.path, root), d.reason) for d in found]
+
+
+def test_all_is_as_the_manifest_says(corpus: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", str(corpus / "out")]) == 0
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "outputs: 3; different: 0\n")
+    lines = (corpus / "out" / ".earfilt-manifest.jsonl").read_text().splitlines()
+    entries = {entry["path"]: entry for entry in map(json.loads, lines) if "path" in entry}
+    for name, entry in entries.items():
+        for where, key in (("in", "source_sha256"), ("out", "output_sha256")):
+            assert entry[key] == hashlib.sha256((corpus / where / name).read_bytes()).hexdigest()
+
+
+def test_each_difference_is_a_line(corpus: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out, status = corpus / "out", (corpus / "out" / "a.wav").stat()
+    data = bytearray((out / "a.wav").read_bytes())
+    data[-1] ^= 1  # size and time as before
+    (out / "a.wav").write_bytes(data)
+    os.utime(out / "a.wav", ns=(status.st_atime_ns, status.st_mtime_ns))
+    (out / "x" / "b.flac").unlink()
+    (corpus / "in" / "x" / "c.wav").unlink()
+    os.mkfifo(corpus / "in" / "x" / "c.wav")  # which would be waited for
+    (corpus / "curve.csv").write_text(CURVES[1])
+    write_tone(out / "new.wav")
+    assert run(["verify", "--manifest", str(out / ".earfilt-manifest.jsonl")]) == 1
+    assert [line.split("\t") for line in capfd.readouterr().out.splitlines()] == [
+        ["filter", str(corpus / "curve.csv"), "has another content"],
+        ["output", str(out / "a.wav"), "has another content"],
+        ["output", str(out / "x" / "b.flac"), "is missing"],
+        ["source", str(corpus / "in" / "x" / "c.wav"), "cannot be read: it is not a regular file"],
+    ]
+    assert run(["verify", str(out)]) == 1
+    assert (
+        "outputs: 3; different: 4; sound files that no manifest tells of: 1"
+        in capfd.readouterr().err
+    )
+
+
+def test_a_corpus_that_moved_as_a_whole_is_verified_where_it_is(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = tmp_path / "elsewhere"
+    new.mkdir()
+    for name in ("in", "out"):
+        shutil.copytree(corpus / name, new / name, copy_function=shutil.copyfile)
+        shutil.rmtree(corpus / name)
+    assert not differences(new / "out")
+    monkeypatch.chdir(new / "out")
+    assert run(["verify", "."]) == run(["verify", "--manifest", ".earfilt-manifest.jsonl"]) == 0
+
+
+def test_in_place(tree: Tree) -> None:
+    root = tree("a.wav", "x/b.wav")
+    originals = (root / "a.wav").read_bytes()
+    assert apply(root, "--in-place", "-q") == 0
+    assert apply(root / "x", "--in-place", "--force", "-q") == 0
+    assert not differences(root)
+    (root / "a.wav").write_bytes(originals)
+    (root / "x" / "b.wav").unlink()
+    assert differences(root) == [
+        ("output", "a.wav", "is not filtered: it is as it was before"),
+        ("output", "x/b.wav", "is missing"),
+    ]
+    (root / "a.wav").write_text("other")
+    assert ("output", "a.wav", "has another content") in differences(root)
+
+
+def test_outputs_that_were_filtered_once_more_in_place_are_what_that_made_them(
+    corpus: Path,
+) -> None:
+    assert apply(corpus / "out", "--in-place", "--force", "-q") == 0
+    assert not differences(corpus / "out")
+    write_tone(corpus / "out" / "a.wav")
+    assert differences(corpus / "out") == [("output", "a.wav", "has another content")]
+
+
+def test_shards_and_failed_files(
+    tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root, out = tree(*(f"{i}.wav" for i in range(5))), tmp_path / "out"
+    (root / "5.wav").write_text("no audio")
+    for i in (1, 2):
+        apply(root, out, "--shard", f"{i}/2", "-q")
+    capfd.readouterr()
+    assert run(["verify", str(out)]) == 0
+    assert (
+        capfd.readouterr().err == "outputs: 5, 1 failed when filtered and have none; different: 0\n"
+    )
+
+
+def test_another_version_of_tables_or_design_is_told(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("earfilt.batch.verify.DESIGN", recipe.DESIGN + 1)
+    monkeypatch.setattr("earfilt.batch.verify._table_hash", lambda table: "0")
+    found = list(read_manifests(str(corpus / "out")).differences())
+    assert Difference("filter", "pralong1996", "is another table in this version") in found
+    assert (
+        Difference(
+            "filter",
+            f"headphone+{corpus / 'curve.csv'}",
+            "was designed by another version of the design",
+        )
+        in found
+    )
+    assert len(found) == 2
+
+
+def test_manifests_of_0_1_say_size_and_time(tmp_path: Path) -> None:
+    write_tone(tmp_path / "a.wav")
+    status = (tmp_path / "a.wav").stat()
+    line = {
+        "name": "a.wav",
+        "source": [1, 1],
+        "recipe": "x",
+        "path": "a.wav",
+        "output": [status.st_size, status.st_mtime_ns],
+    }
+    lines = [
+        {"recipe": "x", "made_by": {"version": "0.1.0"}},
+        line,
+        {**line, "name": "b.wav", "path": "b.wav"},
+    ]
+    (tmp_path / ".earfilt-manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert differences(tmp_path) == [("output", "b.wav", "is missing")]
+
+
+@pytest.mark.parametrize(
+    "made_by",
+    [
+        {"members": [], "design": [[]], "filter": 3, "tables": [1], "files": {"x": 3}},
+        {"tables": {"../x": "0"}},
+    ],
+)
+def test_anything_may_stand_in_a_manifest(made_by: object, tmp_path: Path) -> None:
+    entry = {
+        "name": "a",
+        "source": [1, 1],
+        "recipe": "x",
+        "path": "\0",
+        "output": [1, 1],
+        "source_sha256": "0",
+        "output_sha256": "0",
+    }
+    lines = [
+        {"recipe": "x", "made_by": made_by},
+        entry,
+        {**entry, "name": "b", "path": "../../../../../../dev/zero"},
+    ]
+    (tmp_path / ".earfilt-manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert len(differences(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["x", "--manifest", "y"], ["none"], ["--manifest", "none"], ["."]]
+)
+def test_refusals(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    if arguments != []:
+        assert run(["verify", *arguments]) == 2
+    with pytest.raises(UsageError):
+        read_manifests(".")

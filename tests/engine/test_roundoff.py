@@ -1,0 +1,132 @@
+"""roundoff: the bound holds for hostile signals and filters, the engine keeps to it, and ordinary
+files stay in float32.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import scipy.signal
+
+from earfilt.chains.members import resolve
+from earfilt.engine.cpu import OverlapSave
+from earfilt.engine.roundoff import RELATIVE, largest_error, segment_rms
+from earfilt.engine.samples import SampleFormat
+from earfilt.synthesis.fir import Fir
+from tests.engine.test_pipeline import F32, I8, I16, apply
+
+RNG = np.random.default_rng(5)
+FIRS = {
+    "delta": np.array([1.0]),
+    "lowpass": scipy.signal.firwin(513, 0.1),
+    "band": scipy.signal.firwin(4097, [0.1, 0.12], pass_zero=False),
+    "random": RNG.standard_normal(30_001) * np.exp(-np.arange(30_001) / 5000),
+    "resonance": scipy.signal.lfilter([1], [1, -1.9, 0.99], np.eye(1, 2001)[0]),
+}
+
+
+def hostile(frames: int, taps: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Signals of peak 1 that make rounding errors alike, or pile up."""
+    t = np.arange(frames)
+    yield "noise", RNG.standard_normal(frames)
+    yield "dc", np.ones(frames)
+    yield "dc and a little", 1 + 1e-4 * RNG.standard_normal(frames)
+    for f in (0.0001, 0.0123, 0.05, 0.11, 0.45):
+        yield f"tone {f}", np.sin(2 * np.pi * f * t)
+    yield "square", np.sign(np.sin(2 * np.pi * 0.001 * t))
+    yield "ramp", t % 1000 / 1000
+    yield "clicks", (t % 2500 == 7) * 1.0
+    yield "bursts", np.where(t % 5000 < 50, RNG.standard_normal(frames), 0.0)
+    yield "signs of the taps", np.resize(np.sign(taps[::-1]), frames)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("name", FIRS)
+def test_the_bound_holds(name: str, packed: bool) -> None:
+    taps = FIRS[name]
+    single, double = (
+        OverlapSave(taps, dtype=dtype, packed=packed) for dtype in ("float32", "float64")
+    )
+    segments, gain = 8, float(np.linalg.norm(taps))
+    frames = single.overlap + segments * single.hop
+    for what, signal in hostile(frames, taps):
+        whole = np.rint(signal / np.abs(signal).max() * 32767)
+        x = np.stack([whole, 0 * whole], 1) if packed else whole[:, None]
+        near, exact = (
+            np.empty((segments * single.hop, x.shape[1]), dtype) for dtype in ("f4", "f8")
+        )
+        out = single(np.ascontiguousarray(x, np.float32), near)
+        double(np.ascontiguousarray(x), exact)
+        peak = max(float(np.abs(near).max()), out.dropped)
+        x_rms = segment_rms(np.ascontiguousarray(x), single.n_fft, single.hop)
+        bound = largest_error(x_rms, out.rms, peak, gain=gain, n_fft=single.n_fft, packed=packed)
+        assert np.abs(near - exact).max() <= bound, what
+
+
+def convolved(x: np.ndarray, fir: Fir) -> np.ndarray:
+    """float64, causal."""
+    return np.stack(
+        [scipy.signal.oaconvolve(channel, fir.taps)[: len(x)] for channel in x.T.astype(float)], 1
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+@pytest.mark.parametrize("source", [I8, I16])
+@pytest.mark.parametrize("target", [I8, I16, SampleFormat("float32", 0)])
+@pytest.mark.parametrize("gain", [1.0, 30.0, 1000.0])
+def test_loud_and_quiet_together_are_the_oracle(
+    channels: int, source: SampleFormat, target: SampleFormat, gain: float
+) -> None:
+    """DC and rumble at full scale where the filter takes them out, beside a channel of single
+    codes, under gain.
+    """
+    highpass = Fir(scipy.signal.firwin(513, 0.05, pass_zero=False), None)
+    frames, step = 60_000, 1 << (16 - source.bits)
+    loud = 0.6 + 0.35 * np.sin(2 * np.pi * 1e-4 * np.arange(frames))
+    x = np.rint(np.stack([loud, *[np.zeros(frames)] * (channels - 1)], 1) * (source.codes - 1))
+    x += RNG.integers(-1, 2, x.shape)
+    y, levels = apply(x.astype(np.int16) * step, highpass, source, target, gain=gain)
+    exact = convolved(x / source.codes, highpass) * gain * target.codes
+    fits = np.abs(exact) < target.codes - 1 if target.is_integer else exact < np.inf
+    codes = (
+        y.astype(float) / (1 << (target.width - target.bits))
+        if target.is_integer
+        else y.astype(float)
+    )
+    allowed = 0.51 if target.is_integer else (RELATIVE + 2.0**-24) * np.abs(exact).max()
+    assert np.abs(codes - exact)[fits].max() <= allowed
+    assert levels.precision in ("float32", "float64", "float32+float64")
+
+
+def test_a_loud_part_alone_takes_the_slow_road_wherever_reads_and_threads_cut_it() -> None:
+    fir = Fir(scipy.signal.firwin(513, 0.05, pass_zero=False), None)
+    x = np.rint(RNG.standard_normal((700_000, 2)) * 30).astype(np.int16)
+    x[400_000:401_000] += 25_000
+    y, levels = apply(x, fir, I16, I16, gain=30.0)
+    assert levels.precision == "float32+float64"
+    for settings in ({"threads": 1}, {"threads": 3, "reads": (777,)}):
+        assert np.array_equal(y, apply(x, fir, I16, I16, gain=30.0, **settings)[0])
+
+
+@pytest.mark.parametrize("name", ["headphone", "middle-ear", "outer-middle-ear"])
+@pytest.mark.parametrize(("sample", "channels"), [(I16, 1), (I16, 2), (I16, 8), (F32, 2)])
+def test_ears_at_the_level_of_speech_and_music_stay_in_float32(
+    name: str, sample: SampleFormat, channels: int
+) -> None:
+    """−20 dBFS RMS, pink-like."""
+    white = RNG.standard_normal((100_000, channels))
+    pink = scipy.signal.lfilter([0.03], [1.0, -0.95], white, axis=0)
+    x = (
+        np.rint(pink * sample.codes).astype(np.int16)
+        if sample.is_integer
+        else pink.astype(np.float32)
+    )
+    assert apply(x, resolve(name).at(48000), sample, sample)[1].precision == "float32"
+
+
+def test_numbers_beyond_float32_on_the_way_are_no_error() -> None:
+    """The sum of squares, and the products, leave float32; the result does not."""
+    x = np.full((5000, 1), 3e38, np.float32)
+    y, levels = apply(x, Fir(np.array([1.0, -1.0]), None), F32, F32)
+    assert levels.precision == "float64"
+    assert y[1:].max() == 0.0 or np.abs(y[1:]).max() < 3e38 * RELATIVE

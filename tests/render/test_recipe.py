@@ -1,0 +1,131 @@
+"""What names a finished file is what was asked for, in full, and nothing else."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from earfilt.chains import request
+from earfilt.chains.members import resolve
+from earfilt.render import recipe
+from earfilt.render.job import Options
+from earfilt.render.recipe import recipe_of
+
+OF_0_1 = {
+    "version": "0.1.0",
+    "filter": {
+        "name": "headphone", "order": None, "tolerance": None, "phase": None, "normalize_gain": None, "convention": None, "flow": None,
+        "fhigh": None, "latency": None, "interpolation": None, "beyond": None,
+    },
+    "tables": {"pralong1996": request.members("headphone")[0].tables[0].sha256},
+    "options": {
+        "subtype": None, "format": None, "gain_db": 0.0, "clip": "warn", "dither": False, "precision": "auto", "device": "cpu",
+        "metadata": True, "repair": False, "tail": "cut",
+    },
+}  # fmt: skip
+"""As version 0.1.0 wrote it."""
+
+
+@pytest.fixture(autouse=True)
+def _no_recipe_of_another_test() -> Iterator[None]:
+    recipe._recipe_of.cache_clear()
+    yield
+    recipe._recipe_of.cache_clear()
+
+
+def named(name: str = "headphone", *, options: Options | None = None, **given: Any) -> str:
+    return recipe_of(resolve(name, **given), options or Options()).name
+
+
+def test_a_default_and_the_same_value_given_are_one_recipe() -> None:
+    assert named() == named(order=512, phase="minimum") != named(order=510)
+    assert named("middle-ear") == named("middle-ear:lopezpoveda2001", normalize_gain=True)
+    assert (
+        len(
+            {
+                named(),
+                named("middle-ear"),
+                named(phase="zero"),
+                named(tolerance=0.5),
+                named(tolerance=0.5, phase="zero"),
+            }
+        )
+        == 5
+    )
+
+
+def test_what_changes_no_byte_is_no_part_of_it() -> None:
+    assert named(options=Options(exists="force", in_place=True, full_scale_spl=94.0)) == named()
+    assert named(options=Options(gain_db=1.0)) != named() != named(options=Options(subtype="FLOAT"))
+
+
+def test_a_file_is_told_by_its_content(tmp_path: Path) -> None:
+    here, there = tmp_path / "a.csv", tmp_path / "b.csv"
+    here.write_text("frequency_hz,gain_db\n100,0\n3000,6\n")
+    there.write_text(here.read_text())
+    assert named(str(here)) == named(str(there))
+    before = named(str(here))
+    here.write_text("frequency_hz,gain_db\n100,0\n3000,7\n")
+    assert named(str(here)) != before == named(str(there))
+
+
+def test_the_digits_of_taps_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = named()
+    monkeypatch.setattr("earfilt.synthesis.fir.Fir.sha256", "another processor")
+    recipe._recipe_of.cache_clear()
+    assert named() == before
+
+
+def test_what_version_0_1_noted_is_understood() -> None:
+    mine = recipe_of(resolve("headphone"), Options())
+    assert mine.is_named("old", {"old": OF_0_1})
+    assert mine.other_default(OF_0_1) is None
+    assert not recipe_of(resolve("headphone", phase="zero"), Options()).is_named(
+        "old", {"old": OF_0_1}
+    )
+
+
+@pytest.fixture
+def another_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(
+        request.OPTIONS, "headphone", {"order": None, "tolerance": 0.1, "phase": "minimum"}
+    )  # type: ignore[index]
+
+
+@pytest.mark.usefixtures("another_default")
+def test_another_default_is_told_with_the_option_that_goes_on() -> None:
+    mine = recipe_of(resolve("headphone"), Options())
+    assert not mine.is_named("old", {"old": OF_0_1})
+    assert mine.other_default(OF_0_1) == "--order 512"
+    assert recipe_of(resolve("headphone", order=512), Options()).is_named("old", {"old": OF_0_1})
+    # another request
+    assert mine.other_default({**OF_0_1, "options": {**OF_0_1["options"], "gain_db": 3.0}}) is None
+
+
+def test_another_version_of_the_design_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    then = recipe_of(resolve("headphone"), Options()).made_by
+    monkeypatch.setattr(recipe, "DESIGN", 2)
+    recipe._recipe_of.cache_clear()
+    now = recipe_of(resolve("headphone"), Options())
+    assert now.other_default(then) == "another version of the design"
+
+
+DEEP: dict[str, Any] = {}
+for _ in range(20_000):
+    DEEP = {"filter": DEEP}
+
+
+@pytest.mark.parametrize(
+    "made_by",
+    [
+        {}, DEEP, {"filter": 3, "options": {}}, {"filter": {"name": "nobody"}, "options": {}}, {"members": [], "filter": {}},
+        {"members": 5}, {"members": [1], "design": 1, "tables": {}, "options": {}, "filter": {}}, {**OF_0_1, "options": {"clip": "x"}},
+        {**OF_0_1, "tables": 3}, {**OF_0_1, "filter": {"name": "a.csv"}}, {**OF_0_1, "filter": {"name": "headphone", "order": 1e400}},
+    ],
+    ids=lambda made_by: "deep" if made_by is DEEP else str(made_by)[:40],
+)  # fmt: skip
+def test_anything_may_stand_in_a_manifest(made_by: Mapping[str, Any]) -> None:
+    mine = recipe_of(resolve("headphone"), Options())
+    assert mine.other_default(made_by) is None
+    assert not mine.is_named("x", {"x": made_by})

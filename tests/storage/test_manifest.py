@@ -1,0 +1,222 @@
+"""What a manifest remembers, whoever writes it and however the writer ends."""
+
+import json
+import multiprocessing
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from earfilt.errors import AudioError
+from earfilt.storage.manifest import (
+    Entry,
+    Follower,
+    Manifest,
+    is_manifest,
+    manifest_path,
+    open_manifest,
+    read_ledger,
+)
+
+ENTRY = Entry((10, 20), (30, 40), "abc", "a.wav", "../in/a.wav", "5" * 64, "0" * 64)
+REPLACED = Entry(
+    (10, 20),
+    (30, 40),
+    "abc",
+    source_sha256="5" * 64,
+    output_sha256="0" * 64,
+    in_place=True,
+    run="r",
+)
+
+
+def test_what_was_recorded_is_read_back(tmp_path: Path) -> None:
+    awkward = os.fsdecode(b"n\n\xff \xc3\xbc.wav")
+    with open_manifest(str(tmp_path / "new")) as manifest:
+        manifest.append([("a.wav", ENTRY)], ("abc", {"filter": "headphone"}))
+        manifest.append(
+            [(awkward, Entry((1, 2), recipe="abc", error="is empty")), ("a.wav", REPLACED)]
+        )
+    ledger = read_ledger(str(tmp_path / "new"))
+    assert ledger.entries == {
+        "a.wav": ENTRY,
+        awkward: Entry((1, 2), recipe="abc", error="is empty"),
+    }
+    assert ledger.recipes == {"abc": {"filter": "headphone"}}
+    assert ledger.replaced == {"a.wav": [REPLACED]}
+    assert ledger.outputs == {"0" * 64: REPLACED}
+
+
+def test_nothing_is_known_of_a_new_directory(tmp_path: Path) -> None:
+    assert not read_ledger(str(tmp_path / "none")).entries
+
+
+def test_the_last_word_counts_but_a_failure_takes_nothing_back(tmp_path: Path) -> None:
+    with open_manifest(str(tmp_path)) as manifest:
+        manifest.append([("a.wav", ENTRY), ("a.wav", Entry((11, 21), (31, 41), "def"))])
+        manifest.append([("a.wav", Entry((11, 21), recipe="def", error="exists already"))])
+    assert read_ledger(str(tmp_path)).entries["a.wav"] == Entry((11, 21), (31, 41), "def")
+
+
+def test_a_torn_last_line_is_no_line_and_no_end(tmp_path: Path) -> None:
+    with open_manifest(str(tmp_path)) as manifest:
+        manifest.append([("a.wav", ENTRY), ("b.wav", ENTRY)])
+    path = Path(manifest_path(str(tmp_path)))
+    path.write_bytes(path.read_bytes()[:-17])
+    assert list(read_ledger(str(tmp_path)).entries) == ["a.wav"]
+    with open_manifest(str(tmp_path)) as manifest:
+        manifest.append([("c.wav", ENTRY)])
+    assert list(read_ledger(str(tmp_path)).entries) == ["a.wav", "c.wav"]
+
+
+FOREIGN = [
+    b"[]", b"3", b"null", b"\xff\xfe", b"[" * 90_000, b'{"name":' * 90_000, b'{"name": "x"}',
+    b'{"name": "x", "source": 5, "recipe": ""}',
+    b'{"name": "x", "source": [1e999, 1], "recipe": "r"}',
+    b'{"name": "x", "source": [1, NaN], "recipe": "r"}',
+    b'{"name": "x", "source": [1, 1], "output": [-Infinity, 1], "recipe": "r"}',
+    b'{"name": "x", "source": [1, ' + b"9" * 400 + b'], "recipe": "r"}',
+    b'{"name": "x", "source": [1, ' + b"9" * 9000 + b'], "recipe": "r"}',
+    b'{"name": "x", "source": [1, 1], "recipe": "r", "inode": 1e400}',
+    b'{"name": "x", "source": [1, 1], "recipe": {"a": []}}',
+    b'{"name": "x", "source": [1, 1, 1], "recipe": "r"}',
+    b'{"name": "x", "source": "ab", "recipe": "r"}',
+    b'{"name": ["x"], "source": [1, 1], "recipe": "r"}',
+    b'{"name": 3, "source": [1, 1], "recipe": "r"}',
+    b'{"name": "x", "source": [1, 1], "recipe": "r", "output_sha256": ["x"]}',
+    b'{"recipe": ["x"], "made_by": {}}',
+    b'{"recipe": {}, "made_by": 1}',
+    b'{"made_by": {}}',
+    b"x" * (3 << 20),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", FOREIGN, ids=lambda line: line[:60].decode("latin-1"))
+def test_foreign_lines_say_nothing(line: bytes, tmp_path: Path) -> None:
+    path = Path(manifest_path(str(tmp_path)))
+    path.write_bytes(line + b"\n")
+    follower = Follower(str(path))
+    assert not follower.refresh().entries
+    with open_manifest(str(tmp_path)) as manifest:
+        manifest.append([("a.wav", ENTRY)], ("abc", {}))
+    assert read_ledger(str(tmp_path)).entries == {"a.wav": ENTRY} == follower.refresh().entries
+    with open_manifest(str(tmp_path)):
+        pass  # which compacts
+    assert read_ledger(str(tmp_path)).entries == {"a.wav": ENTRY} == follower.refresh().entries
+
+
+def test_what_stands_for_a_recipe_may_be_anything(tmp_path: Path) -> None:
+    lines = [
+        b'{"recipe": "a", "made_by": [1]}',
+        b'{"recipe": "b", "made_by": {"fs": 1e999}}',
+        b'{"recipe": "c", "made_by": null}',
+    ]
+    Path(manifest_path(str(tmp_path))).write_bytes(b"\n".join(lines))
+    with open_manifest(str(tmp_path)) as manifest:
+        manifest.append([("a.wav", ENTRY), ("a.wav", ENTRY)])
+    assert read_ledger(str(tmp_path)).recipes == {"a": {}, "b": {"fs": float("inf")}, "c": {}}
+
+
+def test_a_pipe_in_a_manifests_place_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(manifest_path(str(tmp_path)))
+    with pytest.raises(AudioError, match="not a regular file"):
+        read_ledger(str(tmp_path))
+    with pytest.raises(AudioError, match="not a regular file"), open_manifest(str(tmp_path)):
+        pass
+
+
+def test_who_follows_a_manifest_sees_what_is_new_also_after_it_was_written_anew(
+    tmp_path: Path,
+) -> None:
+    manifest = Manifest(manifest_path(str(tmp_path)))
+    follower = Follower(manifest.path)
+    assert not follower.refresh().entries
+    for name in ("a", "b", "b"):
+        manifest.append([(name, ENTRY)])
+        assert list(follower.refresh().entries) == sorted({"a", name})
+    with open(manifest.path, "ab") as file:
+        file.write(b'{"name": "c", "source": [1, 1], "rec')  # another run is at it
+    assert list(follower.refresh().entries) == ["a", "b"]
+    manifest.append([("d", ENTRY)])
+    assert list(follower.refresh().entries) == ["a", "b", "d"]
+    manifest.compact()
+    manifest.append([("e", ENTRY)])
+    assert list(follower.refresh().entries) == ["a", "b", "d", "e"]
+    os.unlink(manifest.path)
+    assert not follower.refresh().entries
+
+
+def test_what_was_replaced_is_kept_when_a_manifest_is_compacted(tmp_path: Path) -> None:
+    other = replace(REPLACED, output_sha256="2" * 64)
+    manifest = Manifest(manifest_path(str(tmp_path)))
+    manifest.append(
+        [
+            ("a.wav", REPLACED),
+            ("a.wav", other),
+            ("a.wav", ENTRY),
+            ("a.wav", REPLACED),
+            ("a.wav", ENTRY),
+        ]
+    )
+    manifest.compact()
+    ledger = read_ledger(str(tmp_path))
+    assert set(ledger.replaced["a.wav"]) == {REPLACED, other}
+    assert ledger.entries == {"a.wav": ENTRY}
+    assert len(Path(manifest.path).read_bytes().splitlines()) == 3
+
+
+def test_opening_compacts_and_a_run_that_has_it_open_goes_on_in_the_new_one(tmp_path: Path) -> None:
+    path = Path(manifest_path(str(tmp_path)))
+    with open_manifest(str(tmp_path)) as first:
+        for i in range(50):
+            first.append([("a.wav", Entry((i, i), (i, i)))])
+        with open_manifest(str(tmp_path)) as second:
+            assert len(path.read_bytes().splitlines()) == 1
+            second.append([("b.wav", ENTRY)])
+            first.append([("c.wav", ENTRY)])
+    with open_manifest(str(tmp_path)) as manifest:
+        manifest.append([("d.wav", ENTRY)])
+    assert [json.loads(line)["name"] for line in path.read_bytes().splitlines()] == [
+        "a.wav",
+        "b.wav",
+        "c.wav",
+        "d.wav",
+    ]
+    assert read_ledger(str(tmp_path)).entries["a.wav"].source == (49, 49)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def append(root: str, who: int) -> None:
+    """One of several runs on one tree; each opens the manifest again and again."""
+    for i in range(20):
+        with open_manifest(root) as manifest:
+            manifest.append([(f"{who}-{i}-{k}", ENTRY) for k in range(5)])
+
+
+def test_runs_share_a_manifest(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    runs = [context.Process(target=append, args=(str(tmp_path), who)) for who in range(4)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert [run.exitcode for run in runs] == [0] * 4
+    assert len(read_ledger(str(tmp_path)).entries) == 4 * 20 * 5
+
+
+def test_shards_keep_their_own_and_are_read_together(tmp_path: Path) -> None:
+    for i in (1, 2):
+        with open_manifest(str(tmp_path), (i, 2)) as manifest:
+            manifest.append([(f"{i}.wav", ENTRY)])
+    assert sorted(read_ledger(str(tmp_path)).entries) == ["1.wav", "2.wav"]
+    assert all(map(is_manifest, os.listdir(tmp_path)))
+
+
+def test_a_manifest_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(AudioError, match="cannot write"),
+        open_manifest(str(tmp_path / "file" / "out")),
+    ):
+        pass
