@@ -137,6 +137,12 @@ class Entry:
         """Whether its name needs an argument, which it has not got yet."""
         return bool(self.arguments) and not self.variant
 
+    @property
+    def stated(self) -> dict[str, Any]:
+        """What decides its curve beside its tables, JSON-able."""
+        found = {"parameters": dict(self.parameters), "range_hz": self.range_hz}
+        return {name: value for name, value in found.items() if value}
+
     def table(self, which: int = 0) -> Table:
         """One of its tables.
 

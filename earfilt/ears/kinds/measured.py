@@ -98,7 +98,7 @@ class Measured(Ear):
             fs,
             self.points.freqs,
             self.points.gain_db,
-            interpolation=options["interpolation"],
+            interpolation=options.get("interpolation", self.interpolation),
             beyond=beyond,
         )
         if not options.get("normalize_gain"):
