@@ -127,7 +127,7 @@ def _as_given(member: Member, fs: float) -> Fir | None:
         return _read(member, fs)
     if member.options["phase"] != "native":
         return None
-    return Fir(native_taps(member.ear.native(fs, **member.options), fs), fs)
+    return Fir(native_taps(member.ear.native(fs, **member.options)), fs)
 
 
 def _sampled(member: Member, target: Target | None, order: int) -> Fir:

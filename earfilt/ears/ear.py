@@ -158,8 +158,9 @@ class Ear(ABC):
         """
         return None
 
-    def native(self, fs: float, **options: Any) -> "Callable[[Floats], Complexes]":
-        """The response for ``--phase native``, normalisation included, as a function of Hz.
+    def native(self, fs: float, **options: Any) -> "Callable[[int], Floats]":
+        """The impulse response for ``--phase native``, normalisation included: from n to its first
+        n samples.
 
         Raises
         ------

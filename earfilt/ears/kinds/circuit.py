@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
-from earfilt.arrays import Complexes, Floats, namespace
+from earfilt.arrays import Complexes, Floats, floats, namespace
 from earfilt.ears.entry import Entry
 from earfilt.ears.kinds.modelled import Modelled
 from earfilt.ears.options import BEYOND, NORMALIZE_GAIN, PHASE, Option
@@ -232,7 +232,7 @@ class Circuit(Modelled):
     def _level(self, freqs: Floats, fs: float | None, options: dict[str, Any]) -> Floats:
         return self.magnitude(freqs, None if options["prototype"] else fs)
 
-    def native(self, fs: float, **options: Any) -> Callable[[Floats], Complexes]:
+    def native(self, fs: float, **options: Any) -> Callable[[int], Floats]:
         options = self.settings(options)
         if options["prototype"]:
             raise UsageError(
@@ -241,7 +241,14 @@ class Circuit(Modelled):
             )
         offset = self.reference_db(fs, options) if options.get("normalize_gain") else 0.0
         gain = 10.0 ** (-offset / 20.0)
-        return lambda freqs: gain * self.response(freqs, fs)
+
+        def impulse(n: int) -> Floats:
+            # What is longer than n folds back in time; whoever asks takes n twice as long as what
+            # is heard.
+            freqs = floats(k * fs / n for k in range(n // 2 + 1))
+            return gain * namespace(freqs).fft.irfft(self.response(freqs, fs), n)
+
+        return impulse
 
 
 def _function(stage: Stage) -> Callable[[Axis, Stage], Complexes]:

@@ -10,13 +10,14 @@ from earfilt.ears.ear import Ear, Points
 from earfilt.ears.ends import dense_grid, fall_db
 from earfilt.ears.interpolation import pchip
 from earfilt.ears.options import NORMALIZE_GAIN, Option, checked_fs
-from earfilt.ears.target import Target
+from earfilt.ears.target import POINTS_UP_TO, Target
 from earfilt.errors import UsageError
 
 # fmt: off
 THIRD_OCTAVES = (
     20, 25, 31.5, 40, 50, 63, 80, 100, 125, 160, 200, 250, 315, 400, 500, 630, 800, 1000, 1250,
-    1600, 2000, 2500, 3150, 4000, 5000, 6300, 8000, 10000, 12500, 16000, 20000,
+    1600, 2000, 2500, 3150, 4000, 5000, 6300, 8000, 10000, 12500, 16000, 20000, 25000, 31500,
+    40000, 50000, 63000, 80000,
 )
 # fmt: on
 # Lowest level that takes part in a correction, dB: a magnitude of zero has no logarithm.
@@ -63,7 +64,9 @@ class Modelled(Ear):
     def at(self, fs: float, **options: Any) -> Target:
         checked_fs(fs)
         options = self.settings(options)
-        freqs = floats(f for f in self._nominal() if f < fs / 2.0)
+        # A model is known between its nominal frequencies as well, and up to the end of the band.
+        top = min(self.range_hz[1], POINTS_UP_TO * fs)
+        freqs = floats([*(f for f in self._nominal() if f < top), top])
         if len(freqs) < 2:
             raise UsageError(f"fs is {fs:g} Hz, too low for {self.name}")
         offset = self.reference_db(fs, options) if options.get("normalize_gain") else 0.0

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from earfilt.arrays import Complexes, Floats, namespace
+from earfilt.arrays import Complexes, Floats, floats, namespace
 from earfilt.ears.entry import Entry
 from earfilt.ears.kinds.modelled import Modelled
 from earfilt.ears.options import BEYOND, PHASE
@@ -59,14 +59,26 @@ class Sections(Modelled):
         with xp.errstate(divide="ignore"):
             return 20.0 * xp.log10(abs(self.response(freqs, fs)))
 
-    def native(self, fs: float, **options: Any) -> Callable[[Floats], Complexes]:
-        own = self._design(fs)["fs"]
+    def native(self, fs: float, **options: Any) -> Callable[[int], Floats]:
+        design = self._design(fs)
+        own = design["fs"]
         if fs != own:
             raise UsageError(
                 f"{self.name} is published as a filter at {own:g} Hz, and has its own phase there "
                 f"alone; at {fs:g} Hz it can have minimum or zero phase"
             )
-        return lambda freqs: self.response(freqs, fs)
+
+        def impulse(n: int) -> Floats:
+            # By recursion, as a program runs it: near fs/2 a response of order 10 is a quotient of
+            # differences that cancel.
+            from scipy.signal import lfilter
+
+            samples = floats([1.0] + [0.0] * (n - 1))
+            for numerator, denominator in design["sections"]:
+                samples = lfilter(numerator, denominator, samples)
+            return samples
+
+        return impulse
 
 
 def _powers(coefficients: list[float], delay: Complexes) -> Complexes:
