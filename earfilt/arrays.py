@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Floats: TypeAlias = "NDArray[np.float64]"
+Complexes: TypeAlias = "NDArray[np.complexfloating[Any, Any]]"
 Array = TypeVar("Array", "Floats", "Tensor")
 """A float64 array of either library; what comes out is of the kind, and on the device, of what went
 in.

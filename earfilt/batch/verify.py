@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from earfilt.audio.formats import SUFFIXES
 from earfilt.batch.executors import cores
-from earfilt.ears import shipped
+from earfilt.ears.table import shipped
 from earfilt.errors import EarfiltError, UsageError, printable
 from earfilt.storage.manifest import (
     Entry,
@@ -242,6 +242,6 @@ def _texts(value: object) -> list[tuple[str, str]]:
 
 def _table_hash(table: str) -> str:
     try:
-        return shipped.table(table).sha256 if table == os.path.basename(table) else ""
+        return shipped(table).sha256 if table == os.path.basename(table) else ""
     except EarfiltError:
         return ""

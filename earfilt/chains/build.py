@@ -25,6 +25,7 @@ from earfilt.errors import UsageError, printable
 from earfilt.synthesis import passes
 from earfilt.synthesis.deviation import deviation
 from earfilt.synthesis.fir import Fir, rounded
+from earfilt.synthesis.native import native_taps
 from earfilt.synthesis.provenance import FileUse, Provenance
 
 if TYPE_CHECKING:
@@ -106,18 +107,33 @@ def _parts(filter: Filter, fs: float, targets: Sequence[Target | None]) -> list[
     """
     asked = filter.design
     pairs = list(zip(filter.members, targets, strict=True))
+    given = [_as_given(member, fs) for member in filter.members]
     if (order := asked.get("order")) is not None:
         return [
-            Part(_read(member, fs) if target is None else _sampled(member, target, order))
-            for member, target in pairs
+            Part(_sampled(member, target, order) if fir is None else fir)
+            for (member, target), fir in zip(pairs, given, strict=True)
         ]
-    firs = [Part(_read(member, fs)) for member, target in pairs if target is None]
-    ears = [(member.options["phase"], target) for member, target in pairs if target is not None]
+    ears = [
+        (member.options["phase"], target)
+        for (member, target), fir in zip(pairs, given, strict=True)
+        if target is not None and fir is None
+    ]
+    firs = [Part(fir) for fir in given if fir is not None]
     return firs + _within(ears, asked["tolerance"], fewest=asked.get("fewest", False))
 
 
-def _sampled(member: Member, target: Target, order: int) -> Fir:
+def _as_given(member: Member, fs: float) -> Fir | None:
+    """The FIR of a member that needs no design: of a file, or of a model with its own phase."""
+    if member.ear is None:
+        return _read(member, fs)
+    if member.options["phase"] != "native":
+        return None
+    return Fir(native_taps(member.ear.native(fs, **member.options)), fs)
+
+
+def _sampled(member: Member, target: Target | None, order: int) -> Fir:
     """The documented frequency sampling."""
+    assert target is not None
     phase = member.options["phase"]
     taps, lookahead = passes.taps(target, order, phase), passes.lookahead(order, phase)
     return Fir(taps, float(target.fs), lookahead, phase == "zero")

@@ -8,6 +8,7 @@ file again.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,7 +89,9 @@ class Member:
         """What decides its taps beside tables and design, JSON-able; a file by its content, since a
         path is a place and no part of what the filter is.
         """
-        what = {"ear": self.name} if self.file is None else {"sha256": self.file.sha256}
+        what: dict[str, Any] = {"sha256": self.file.sha256} if self.file is not None else {}
+        if self.ear is not None and self.file is None:
+            what = {"ear": self.name, **self.ear.entry.stated}
         settings = {name: value for name, value in self.options.items() if value is not None}
         return {**what, "kind": self.kind, **settings}
 
@@ -273,6 +276,9 @@ def _find(piece: str) -> Found:
         raise UsageError(
             "a chain of filters is written NAME+NAME, with a name on both sides of each '+'"
         )
+    if entry := re.fullmatch(r"(.+\.toml)(?::(.*))?", piece, re.DOTALL | re.IGNORECASE):
+        ear = catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or ""))
+        return ear.name, ear.kind, ear, None
     if is_path(piece):
         return _find_file(SmallFile(piece))
     try:

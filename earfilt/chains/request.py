@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict, Unpack
 
 __all__ = ["FilterOptions", "Request"]
 
-Phase = Literal["minimum", "zero"]
+Phase = Literal["minimum", "zero", "native"]
 
 
 class FilterOptions(TypedDict, total=False):
@@ -23,17 +23,20 @@ class FilterOptions(TypedDict, total=False):
         dB: how close the effective response stays to the published curve. Default 0.1.
     fewest : bool
         Search for the smallest order that meets the tolerance, which takes longer.
-    phase : {'minimum', 'zero'}
+    phase : {'minimum', 'zero', 'native'}
+        The last is the phase of the published model, where it has one.
     normalize_gain : bool
-        Middle ear: the effective response peaks at 0 dB.
+        Middle ear, and others in physical units or levels: 0 dB at the peak or at 1 kHz.
     convention : {'published', 'amt'}
         Outer+middle ear: the published dB once, or four times.
     flow, fhigh : float
         Hz, outer+middle ear.
-    interpolation : {'log', 'linear'}
-        Frequency axis of a curve.
-    beyond : {'hold', 'fall'}
-        A curve outside its ends.
+    interpolation : {'log', 'linear', 'spline'}
+        Between the points of a curve.
+    beyond : {'documented', 'hold', 'fall'}
+        Outside the range that was published.
+    prototype : bool
+        The analog filter of a model, in place of its program's digital one.
     latency : int
         Samples, for a FIR file that does not say.
     """
@@ -46,8 +49,9 @@ class FilterOptions(TypedDict, total=False):
     convention: Literal["published", "amt"] | None
     flow: float | None
     fhigh: float | None
-    interpolation: Literal["log", "linear"] | None
-    beyond: Literal["hold", "fall"] | None
+    interpolation: Literal["log", "linear", "spline"] | None
+    beyond: Literal["documented", "hold", "fall"] | None
+    prototype: bool | None
     latency: int | None
 
 
@@ -130,6 +134,6 @@ def _parse_value(option: str, text: str) -> int | float | str:
     return float(text) if option in _REAL else text
 
 
-_FLAGS = ("normalize_gain", "fewest")
+_FLAGS = ("normalize_gain", "fewest", "prototype")
 _WHOLE = ("order", "latency")
 _REAL = ("tolerance", "flow", "fhigh")

@@ -4,15 +4,17 @@ import json
 import shutil
 import sys
 import textwrap
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from earfilt.ears import catalogue
+from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
-from earfilt.ears.entry import Entry
-from earfilt.ears.options import DESIGN
+from earfilt.ears.entry import GROUPS, Entry
+from earfilt.ears.options import DESIGN, Option
+from earfilt.ears.table import Table
 from earfilt.errors import UsageError
 
 
@@ -35,19 +37,19 @@ def filters(
     if bibtex and as_json:
         raise UsageError("--bibtex and --json exclude each other")
     if name is not None:
-        ear = catalogue.ear(name)
+        entry = catalogue.find(name)
         if bibtex:
-            _print(_bibtex((ear.entry,)))
+            _print(_bibtex((entry,)))
         elif as_json:
-            _print(_json(_facts(ear)))
+            _print(_json(_facts(entry)))
         else:
-            _print_ear(ear)
+            _print_entry(entry)
         return 0
     entries = catalogue.entries()
     if bibtex:
         _print(_bibtex(entries))
     elif as_json:
-        _print(_json([_facts(catalogue.of_entry(entry)) for entry in entries]))
+        _print(_json([_facts(entry) for entry in entries]))
     else:
         _print_overview(entries)
     for problem in catalogue.problems():
@@ -69,10 +71,12 @@ def _bibtex(entries: tuple[Entry, ...]) -> str:
     return "\n\n".join(dict.fromkeys(filter(None, texts))) + "\n"
 
 
-def _facts(ear: Ear) -> dict[str, Any]:
-    entry, (low, high) = ear.entry, ear.range_hz
+def _facts(entry: Entry) -> dict[str, Any]:
+    low, high = _range(entry)
+    ear = None if entry.is_pattern else catalogue.of_entry(entry)
+    entry = entry if ear is None else ear.entry
     return {
-        "name": ear.name,
+        "name": entry.full_name,
         "default": entry.default,
         "variants": _variants(entry),
         "summary": entry.summary,
@@ -90,14 +94,23 @@ def _facts(ear: Ear) -> dict[str, Any]:
         "highest_hz": high,
         "caveats": entry.caveats,
         "parameters": dict(entry.parameters),
-        "options": [option.name for option in (*DESIGN, *ear.options)],
+        "options": [option.name for option in _options(entry, ear)],
         "sources": [asdict(source) for source in entry.sources],
-        "points": {"frequency_hz": ear.points.freqs, "gain_db": ear.points.gain_db},
+        "points": None if ear is None else _points(ear),
         "tables": [
             {"id": table.id, "sha256": table.sha256, "points": table.columns}
-            for table in ear.tables
+            for table in _tables(entry)
         ],
     }
+
+
+def _options(entry: Entry, ear: Ear | None) -> tuple[Option, ...]:
+    """The options of a design, and of the ear."""
+    return (*DESIGN, *(kinds.kind(entry.kind).declared if ear is None else ear.options))
+
+
+def _tables(entry: Entry) -> tuple[Table, ...]:
+    return tuple(entry.table(which) for which in range(len(entry.tables)))
 
 
 def _variants(entry: Entry) -> list[str]:
@@ -114,7 +127,7 @@ def _print_overview(entries: tuple[Entry, ...]) -> None:
     if sys.stdout.isatty():
         _print_grid(entries)
         return
-    header = ("name", "default", "what", "lowest_hz", "highest_hz", "source")
+    header = ("name", "default", "what", "lowest_hz", "highest_hz", "source", "group", "from", "to")
     rows = [
         (
             entry.full_name,
@@ -122,6 +135,9 @@ def _print_overview(entries: tuple[Entry, ...]) -> None:
             entry.summary,
             *(f"{end:g}" for end in _range(entry)),
             _short_sources(entry),
+            entry.group,
+            entry.start or "-",
+            entry.end or "-",
         )
         for entry in entries
     ]
@@ -130,26 +146,30 @@ def _print_overview(entries: tuple[Entry, ...]) -> None:
 
 def _print_grid(entries: tuple[Entry, ...]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as Grid
     from rich.text import Text
 
-    grid = Table(box=None, pad_edge=False)
-    grid.add_column("name", no_wrap=True)
-    grid.add_column("what it is, source")
-    grid.add_column("range", no_wrap=True, justify="right")
-    for entry in entries:
-        low, high = _range(entry)
-        about = Text.assemble(entry.summary, "\n", (_short_sources(entry), "dim"))
-        grid.add_row(entry.full_name, about, f"{low:.0f}-{high:.0f} Hz")
     console = Console(highlight=False, markup=False)
-    console.print(grid)
-    console.print(
-        "\nA bare NAME means the first of its variants; 'earfilt filters NAME' says more."
-    )
+    width = max(len(entry.full_name) for entry in entries)
+    for group in GROUPS:
+        members = [entry for entry in entries if entry.group == group]
+        if not members:
+            continue
+        grid = Grid(box=None, pad_edge=False, title=group, title_justify="left")
+        grid.add_column("name", no_wrap=True, min_width=width)
+        grid.add_column("what it is, source")
+        grid.add_column("range", no_wrap=True, justify="right")
+        for entry in members:
+            low, high = _range(entry)
+            about = Text.assemble(entry.summary, "\n", (_short_sources(entry), "dim"))
+            grid.add_row(entry.full_name, about, f"{low:.0f}-{high:.0f} Hz")
+        console.print(grid)
+        console.print()
+    console.print("A bare NAME means the first of its variants; 'earfilt filters NAME' says more.")
 
 
 def _range(entry: Entry) -> tuple[float, float]:
-    return catalogue.of_entry(entry).range_hz
+    return entry.range_hz or catalogue.of_entry(entry).range_hz
 
 
 def _short_sources(entry: Entry) -> str:
@@ -161,10 +181,12 @@ def _short_sources(entry: Entry) -> str:
 # One of them
 
 
-def _print_ear(ear: Ear) -> None:
-    entry, (low, high) = ear.entry, ear.range_hz
+def _print_entry(entry: Entry) -> None:
+    low, high = _range(entry)
+    ear = None if entry.is_pattern else catalogue.of_entry(entry)
+    entry = entry if ear is None else ear.entry
     facts = {
-        "name": ear.name,
+        "name": entry.full_name,
         "what": entry.summary,
         "title": entry.title,
         "from": entry.start,
@@ -172,9 +194,10 @@ def _print_ear(ear: Ear) -> None:
         "quantity": entry.quantity,
         "unit": entry.unit,
         "scale": entry.scale,
+        "species": "" if entry.species == "human" else entry.species,
         "range": f"{low:g}-{high:g} Hz",
         "variants": ", ".join(_variants(entry)) or "none",
-        "options": ", ".join(option.flag for option in (*DESIGN, *ear.options)),
+        "options": ", ".join(option.flag for option in _options(entry, ear)),
     }
     _print_facts(facts)
     for caveat in entry.caveats:
@@ -184,13 +207,17 @@ def _print_ear(ear: Ear) -> None:
         _print_facts({"source": source.citation})
         shown = ("where", "doi", "checked", "provenance", "licence")
         _print_facts({key: getattr(source, key) for key in shown})
-    for columns in [table.columns for table in ear.tables] or [_points(ear)]:
-        _print(",".join(columns) + "\n")
-        rows = zip(*columns.values(), strict=True)
+    columns = [table.columns for table in _tables(entry)]
+    if not columns and ear is not None:
+        _print_facts({"points": "values of the formula or model at these frequencies"})
+        columns = [_points(ear)]
+    for of_one in columns:
+        _print(",".join(of_one) + "\n")
+        rows = zip(*of_one.values(), strict=True)
         _print("".join(",".join(map(_digits, row)) + "\n" for row in rows))
 
 
-def _points(ear: Ear) -> dict[str, tuple[float, ...]]:
+def _points(ear: Ear) -> Mapping[str, tuple[float, ...]]:
     return {"frequency_hz": ear.points.freqs, "gain_db": ear.points.gain_db}
 
 

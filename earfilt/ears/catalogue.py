@@ -14,7 +14,7 @@ from pathlib import Path
 from earfilt.ears import kinds
 from earfilt.ears.ear import Ear
 from earfilt.ears.entry import Entry, read_entries
-from earfilt.ears.shipped import directory
+from earfilt.ears.table import directory
 from earfilt.errors import DataError, EarfiltError, UnknownNameError, UsageError, printable
 
 __all__ = ["Entry", "ear", "entries", "find", "problems", "read_path", "user_directory"]
@@ -74,8 +74,8 @@ def _named(entry: Entry, name: str) -> Entry | None:
     """The entry, if it goes by this name; with the argument that the name brings."""
     if name == entry.full_name or (entry.default and name == entry.name):
         return entry
-    stem, colon, argument = name.partition(":")
-    if entry.arguments and stem == entry.name and colon:
+    stem, _, argument = name.partition(":")
+    if entry.arguments and argument and stem == entry.name:
         return replace(entry, variant=argument)
     return None
 

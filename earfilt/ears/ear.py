@@ -7,20 +7,17 @@ loads no numpy.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from earfilt.ears.entry import Entry, Source
 from earfilt.ears.options import Option, settings
 from earfilt.ears.table import Table
-from earfilt.errors import DataError
+from earfilt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from earfilt.arrays import Floats
+    from earfilt.arrays import Complexes, Floats
     from earfilt.ears.target import Target
 
 
@@ -51,12 +48,12 @@ class Ear(ABC):
     ----------
     entry : Entry
         Name, source, quantity, unit, scale, reference points, side, species, caveats.
-    points : Points
-        What was published; of a formula or model, values at nominal third-octave frequencies.
+    published : Points, optional
+        What was published as numbers; None of a formula or model.
     """
 
     entry: Entry
-    points: Points
+    published: Points | None = None
 
     kind: ClassVar[str]
     """Name of the kind, as the catalogue writes it."""
@@ -94,6 +91,14 @@ class Ear(ABC):
     def name(self) -> str:
         """``NAME[:VARIANT]``."""
         return self.entry.full_name
+
+    @property
+    def points(self) -> Points:
+        """What was published; of a formula or model, its values at nominal third-octave
+        frequencies.
+        """
+        assert self.published is not None
+        return self.published
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -147,11 +152,22 @@ class Ear(ABC):
             dB in the source's own scale, −inf where it passes nothing.
         """
 
-    def response(self, freqs: "Floats", fs: float | None = None) -> "NDArray[np.complex128] | None":
+    def response(self, freqs: "Floats", fs: float | None = None) -> "Complexes | None":
         """The complex response where the source states a phase, else None; arguments as for
         ``magnitude``.
         """
         return None
+
+    def native(self, fs: float, **options: Any) -> "Callable[[int], Floats]":
+        """The impulse response for ``--phase native``, normalisation included: from n to its first
+        n samples.
+
+        Raises
+        ------
+        UsageError
+            The source states no phase, or none at this rate.
+        """
+        raise UsageError(f"{self.name} has no phase of its own; it can have minimum or zero phase")
 
     @abstractmethod
     def at(self, fs: float, **options: Any) -> "Target":

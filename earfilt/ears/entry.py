@@ -126,8 +126,22 @@ class Entry:
 
     @property
     def full_name(self) -> str:
-        """``NAME:VARIANT``, or ``NAME`` where there are no variants."""
-        return f"{self.name}:{self.variant}" if self.variant else self.name
+        """``NAME:VARIANT``, or ``NAME`` where there are no variants; ``NAME:PATTERN`` of one whose
+        argument has still to be given.
+        """
+        variant = self.variant or self.arguments
+        return f"{self.name}:{variant}" if variant else self.name
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether its name needs an argument, which it has not got yet."""
+        return bool(self.arguments) and not self.variant
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """What decides its curve beside its tables, JSON-able."""
+        found = {"parameters": dict(self.parameters), "range_hz": self.range_hz}
+        return {name: value for name, value in found.items() if value}
 
     def table(self, which: int = 0) -> Table:
         """One of its tables.

@@ -61,15 +61,64 @@ def pchip(x: Array, nodes: Array, values: Array) -> Array:
     interpolants. SIAM J. Sci. Stat. Comput. 5, 300-304.
     """
     xp = namespace(x)
+    h = xp.diff(nodes)
+    return _hermite(x, nodes, values, _pchip_derivatives(h, xp.diff(values) / h))
+
+
+def spline(x: Array, nodes: Array, values: Array) -> Array:
+    """Cubic spline with not-a-knot ends, held flat beyond both ends; as
+    ``scipy.interpolate.CubicSpline``.
+
+    Parameters
+    ----------
+    x : (M,) float64
+        Where to evaluate.
+    nodes : (N,) float64, ascending, N ≥ 4
+        Where the values stand.
+    values : (N,) float64
+        Values at the nodes; gradients reach them.
+
+    Returns
+    -------
+    (M,) float64
+
+    References
+    ----------
+    de Boor, C. (2001). A practical guide to splines, revised ed., chapter IV.
+    """
+    return _hermite(x, nodes, values, _spline_derivatives(nodes, values))
+
+
+def _hermite(x: Array, nodes: Array, values: Array, d: Array) -> Array:
+    """Cubics through nodes with values and derivatives (N,) each; held flat beyond both ends."""
+    xp = namespace(x)
     x = xp.clip(x, nodes[0], nodes[-1])
     h = xp.diff(nodes)
     slopes = xp.diff(values) / h
-    d = _pchip_derivatives(h, slopes)
     quadratic = (3.0 * slopes - 2.0 * d[:-1] - d[1:]) / h
     cubic = (d[:-1] + d[1:] - 2.0 * slopes) / h**2
     i = _interval(x, nodes)
     t = x - nodes[i]
     return values[i] + t * (d[i] + t * (quadratic[i] + t * cubic[i]))
+
+
+def _spline_derivatives(nodes: Array, values: Array) -> Array:
+    """Derivatives at the nodes for which the second one is continuous, and the third one too at the
+    second and the last but one: (N,).
+    """
+    xp = namespace(values)
+    h = xp.diff(nodes)
+    s = xp.diff(values) / h
+    n, first, last = len(h) + 1, h[0] + h[1], h[-1] + h[-2]
+    matrix = xp.zeros((n, n), dtype=xp.float64, device=values.device)
+    k = xp.arange(1, n - 1)
+    matrix[k, k - 1], matrix[k, k], matrix[k, k + 1] = h[1:], 2.0 * (h[:-1] + h[1:]), h[:-1]
+    matrix[0, 0], matrix[0, 1] = h[1], first
+    matrix[-1, -1], matrix[-1, -2] = h[-2], last
+    inner = 3.0 * (h[1:] * s[:-1] + h[:-1] * s[1:])
+    start = ((h[0] + 2.0 * first) * h[1] * s[0] + h[0] ** 2 * s[1]) / first
+    end = (h[-1] ** 2 * s[-2] + (2.0 * last + h[-1]) * h[-2] * s[-1]) / last
+    return xp.linalg.solve(matrix, xp.concat([start.reshape(1), inner, end.reshape(1)]))
 
 
 def _pchip_derivatives(h: Array, slopes: Array) -> Array:

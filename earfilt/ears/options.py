@@ -53,6 +53,14 @@ class Option:
         """The same option with another default."""
         return replace(self, default=default)
 
+    def with_choices(self, *choices: str) -> "Option":
+        """The same option with fewer choices."""
+        return replace(self, choices=choices)
+
+    def checked(self, value: Any) -> Any:
+        """A value, or UsageError where it is not among the choices."""
+        return choice(self.name, value, self.choices) if self.choices else value
+
 
 ORDER = Option(
     "order",
@@ -78,6 +86,9 @@ PHASE = Option(
     "(default: minimum; zero for outer-middle-ear).",
     choices=("minimum", "zero", "native"),
 )
+CURVE_PHASE = PHASE.with_choices("minimum", "zero")
+"""Of an ear that is known by its magnitude alone."""
+
 BEYOND = Option(
     "beyond",
     "documented",
@@ -107,8 +118,17 @@ def with_defaults(options: Iterable[Option], **defaults: Any) -> tuple[Option, .
 
 
 def settings(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The value of each option: the given one where there is one, else the default."""
-    return {option.name: given.get(option.name, option.default) for option in options}
+    """The value of each option: the given one where there is one, else the default.
+
+    Raises
+    ------
+    UsageError
+        A given one that is not among the choices.
+    """
+    return {
+        option.name: option.checked(given[option.name]) if option.name in given else option.default
+        for option in options
+    }
 
 
 def checked_fs(fs: float) -> float:

@@ -5,6 +5,7 @@ any other is refused, so that a column is never silently left out of an ear.
 """
 
 import hashlib
+import importlib
 import itertools
 import math
 from collections.abc import Collection, Mapping
@@ -90,6 +91,22 @@ def read_table(path: Path) -> Table:
     if any(b <= a for a, b in itertools.pairwise(frequencies)):
         raise DataError(path.name, f"{FREQUENCY} does not ascend")
     return Table(path.stem, columns, hashlib.sha256(text.encode()).hexdigest())
+
+
+def directory() -> Path:
+    """The folder of tables that comes with the package: wheel, sdist or editable install."""
+    return Path(importlib.import_module("earfilt.data.tables").__path__[0])
+
+
+def shipped(table_id: str) -> Table:
+    """A table that comes with the package.
+
+    Raises
+    ------
+    DataError
+        No such table.
+    """
+    return read_table(directory() / f"{table_id}.csv")
 
 
 def _row(name: str, number: int, fields: list[str], header: list[str]) -> tuple[float, ...]:

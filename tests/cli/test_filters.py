@@ -13,7 +13,8 @@ import soundfile
 
 from earfilt import cli
 from earfilt.chains import build as spec
-from earfilt.ears import catalogue, shipped
+from earfilt.ears import catalogue
+from earfilt.ears.table import directory, shipped
 from tests.tools import need, single_threaded
 
 NAMES = [ear.full_name for ear in catalogue.entries()]
@@ -71,7 +72,7 @@ def test_the_points_keep_every_digit(capsys):
         skiprows=0,
         comments=["#", "frequency_hz"],
     )
-    table = shipped.table("pralong1996")
+    table = shipped("pralong1996")
     assert np.array_equal(rows, np.column_stack([table.frequencies, table.columns["gain"]]))
 
 
@@ -126,7 +127,7 @@ def test_in_a_terminal_no_name_is_cut(columns):
 def with_one_table_more(tmp_path, monkeypatch) -> None:
     """A copy of the tables with two files more; and no line of code."""
     tables = tmp_path / "tables"
-    shutil.copytree(str(shipped.directory()), tables)
+    shutil.copytree(str(directory()), tables)
     (tables / "nobody2026.csv").write_text(
         "# Nobody (2026)\nfrequency_hz,gain_db\n100,-10\n1000,0\n3000,12\n10000,-5\n"
     )

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from earfilt.ears import catalogue, shipped
+from earfilt.ears import catalogue
 from earfilt.ears.catalogue import Entry
+from earfilt.ears.table import shipped
 from earfilt.errors import DataError, UnknownNameError
 
 
@@ -35,7 +36,7 @@ def test_every_entry_has_data_and_provenance(entry: Entry) -> None:
     ],
 )
 def test_number_of_rows(table_id: str, rows: int) -> None:
-    assert len(shipped.table(table_id).frequencies) == rows
+    assert len(shipped(table_id).frequencies) == rows
 
 
 @pytest.mark.parametrize(
@@ -74,4 +75,4 @@ def test_unknown_names_are_printed_safely() -> None:
 
 def test_unknown_table() -> None:
     with pytest.raises(DataError, match=r"nothing\.csv: cannot read"):
-        shipped.table("nothing")
+        shipped("nothing")

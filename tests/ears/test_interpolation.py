@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import CubicSpline, PchipInterpolator
 
-from earfilt.ears import interpolation, shipped
-from earfilt.ears.table import Table
+from earfilt.ears import interpolation
+from earfilt.ears.table import Table, shipped
 
 TABLES = [
-    (shipped.table("moore_middle_ear"), "middle_ear_1997_db"),
-    (shipped.table("ansi2007_outer_ear"), "diffuse_field_db"),
-    (shipped.table("pralong1996"), "gain"),
+    (shipped("moore_middle_ear"), "middle_ear_1997_db"),
+    (shipped("ansi2007_outer_ear"), "diffuse_field_db"),
+    (shipped("pralong1996"), "gain"),
 ]
 every_library = pytest.mark.parametrize(
     "array", [np.asarray, torch.from_numpy], ids=["numpy", "torch"]
@@ -96,3 +96,22 @@ def test_flat_data_has_finite_gradients() -> None:
     ).sum().backward()
     assert yp.grad is not None
     assert torch.isfinite(yp.grad).all()
+
+
+@every_library
+@pytest.mark.parametrize("n", [4, 5, 38])
+def test_spline_equals_scipy_and_holds_its_ends(n: int, array: Any) -> None:
+    rng = np.random.default_rng(n)
+    xp = np.cumsum(rng.uniform(0.1, 2.0, n))
+    yp = rng.normal(0.0, 10.0, n)
+    x = np.linspace(xp[0] - 1.0, xp[-1] + 1.0, 10007)
+    wanted = CubicSpline(xp, yp, bc_type="not-a-knot")(np.clip(x, xp[0], xp[-1]))
+    got = interpolation.spline(array(x), array(xp), array(yp))
+    np.testing.assert_allclose(np.asarray(got), wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
+
+
+def test_gradients_reach_the_values_of_a_spline() -> None:
+    nodes = torch.linspace(0.0, 4.0, 9, dtype=torch.float64)
+    values = torch.sin(nodes).requires_grad_()
+    x = torch.linspace(-0.5, 4.5, 31, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda v: interpolation.spline(x, nodes, v), (values,))

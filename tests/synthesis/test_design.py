@@ -7,14 +7,14 @@ import pytest
 import scipy.signal
 import torch
 
-from earfilt.ears import shipped
+from earfilt.ears.table import shipped
 from earfilt.errors import UsageError
 from earfilt.synthesis import phase
 from earfilt.synthesis.phase import forward_backward, minimum_phase
 from earfilt.synthesis.sampling import firwin2
 from earfilt.synthesis.spectrum import frequency_response
 
-TABLE = shipped.table("pralong1996")
+TABLE = shipped("pralong1996")
 every_library = pytest.mark.parametrize("array", [np.asarray, torch.tensor], ids=["numpy", "torch"])
 
 

@@ -16,6 +16,10 @@ _MODULES = {
     "middle-ear": "documented",
     "outer-middle-ear": "documented",
     "curve": "measured",
+    "contour": "contour",
+    "formula": "formula",
+    "circuit": "circuit",
+    "sections": "sections",
 }
 NAMES = tuple(_MODULES)
 

@@ -17,14 +17,13 @@ from earfilt.ears.entry import Entry
 from earfilt.ears.interpolation import pchip
 from earfilt.ears.options import (
     BEYOND,
+    CURVE_PHASE,
     NORMALIZE_GAIN,
-    PHASE,
     Option,
     checked_fs,
     choice,
 )
-from earfilt.ears.shipped import table as shipped_table
-from earfilt.ears.table import Table
+from earfilt.ears.table import Table, shipped
 from earfilt.ears.target import Target
 from earfilt.errors import UsageError
 
@@ -62,7 +61,7 @@ def headphone(fs: float) -> Target:
     ----------
     Pralong & Carlile (1996), J. Acoust. Soc. Am. 100, 3785-3793, Fig. 1(e).
     """
-    table = shipped_table("pralong1996")
+    table = shipped("pralong1996")
     # All rows stay among the numbers; those at or above fs/2 are left out of the design (ruling 2).
     kept = _rows_below_nyquist(table.frequencies, checked_fs(fs))
     return Target(
@@ -138,12 +137,12 @@ def _middle_ear_nodes(freqs: Array, relative: Array, /, *, unit: float) -> tuple
 
 
 def _lopezpoveda2001() -> _Rows:
-    table = shipped_table("lopezpoveda2001")
+    table = shipped("lopezpoveda2001")
     return list(zip(table.frequencies, table.columns["velocity_m_per_s"], strict=True))
 
 
 def _jepsen2008() -> _Rows:
-    table = shipped_table("jepsen2008")
+    table = shipped("jepsen2008")
     return [
         (f, 1.0 / z) for f, z in zip(table.frequencies, table.columns["impedance"], strict=True)
     ]
@@ -153,7 +152,7 @@ def _goode1994() -> _Rows:
     """Peak velocity at 0 dB SPL from peak-to-peak displacement at 104 dB SPL, completed by the rows
     extrapolated in 2001.
     """
-    table = shipped_table("goode1994")
+    table = shipped("goode1994")
     to_velocity = 1e-6 * 2.0 * math.pi * 10.0 ** (-104.0 / 20.0) * math.sqrt(2.0)
     measured = [
         (f, um * f * to_velocity)
@@ -238,8 +237,8 @@ def outer_middle_ear(
     freqs = flow + floats(range(math.floor(fhigh - flow + 1e-9) + 1))
     kept = int((freqs < fs / 2.0).sum())
     _need_two_rows(kept, fs, flow)
-    in_outer = set(shipped_table("ansi2007_outer_ear").frequencies)
-    in_both = (f for f in shipped_table("moore_middle_ear").frequencies if f in in_outer)
+    in_outer = set(shipped("ansi2007_outer_ear").frequencies)
+    in_both = (f for f in shipped("moore_middle_ear").frequencies if f in in_outer)
     return Target(
         fs=fs,
         freqs=freqs,
@@ -263,7 +262,7 @@ def _outer_middle_ear_nodes(
 
 
 def _table_pchip(freqs: Floats, table_id: str, column: str) -> Floats:
-    table = shipped_table(table_id)
+    table = shipped(table_id)
     return pchip(freqs, floats(table.frequencies), floats(table.columns[column]))
 
 
@@ -324,13 +323,13 @@ class Headphone(_Documented):
     """Headphone plus outer ear (Pralong & Carlile 1996)."""
 
     kind = "headphone"
-    declared = (PHASE, BEYOND)
+    declared = (CURVE_PHASE, BEYOND)
 
     @classmethod
     def _read(cls, entry: Entry) -> Self:
         table = entry.table()
         table.require(["frequency_hz", "gain"], [])
-        return cls(entry=entry, points=_points(table.frequencies, table.columns["gain"]))
+        return cls(entry=entry, published=_points(table.frequencies, table.columns["gain"]))
 
     def _target(self, fs: float, options: dict[str, Any]) -> Target:
         return headphone(fs)
@@ -340,7 +339,7 @@ class MiddleEar(_Documented):
     """Middle ear, eardrum pressure to stapes velocity."""
 
     kind = "middle-ear"
-    declared = (PHASE, NORMALIZE_GAIN, BEYOND)
+    declared = (CURVE_PHASE, NORMALIZE_GAIN, BEYOND)
 
     @classmethod
     def _read(cls, entry: Entry) -> Self:
@@ -350,7 +349,7 @@ class MiddleEar(_Documented):
         if entry.variant == "jepsen2008":
             unit = JEPSEN_PEAK / max(amplitude for _, amplitude in rows)
         points = _points([f for f, _ in rows], [amplitude * unit for _, amplitude in rows])
-        return cls(entry=entry, points=points)
+        return cls(entry=entry, published=points)
 
     def _target(self, fs: float, options: dict[str, Any]) -> Target:
         return middle_ear(fs, self.entry.variant, normalize_gain=options["normalize_gain"])
@@ -362,7 +361,7 @@ class OuterMiddleEar(_Documented):
     kind = "outer-middle-ear"
     keys = frozenset({"compensation_type", "field_type"})
     declared = (
-        PHASE.with_default("zero"),
+        CURVE_PHASE.with_default("zero"),
         Option(
             "convention",
             "published",
@@ -381,7 +380,7 @@ class OuterMiddleEar(_Documented):
         second = _by_frequency(outer, _FIELD_COLUMN[entry.parameters["field_type"]])
         gain_db = {f: db + second[f] for f, db in first.items() if f in second}
         points = Points(freqs=tuple(gain_db), gain_db=tuple(gain_db.values()))
-        return cls(entry=entry, points=points)
+        return cls(entry=entry, published=points)
 
     def _target(self, fs: float, options: dict[str, Any]) -> Target:
         own = {name: options[name] for name in ("flow", "fhigh", "convention")}

@@ -1,26 +1,37 @@
 """An ear from any curve: gains in dB at frequencies, the user's own or a table of the catalogue."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from earfilt.arrays import Array, Floats, floats, namespace
 from earfilt.ears.ear import Ear, Points
 from earfilt.ears.ends import dense_grid, fall_db
 from earfilt.ears.entry import Entry
-from earfilt.ears.interpolation import pchip
-from earfilt.ears.options import BEYOND, PHASE, Option, checked_fs, choice, with_defaults
+from earfilt.ears.interpolation import pchip, spline
+from earfilt.ears.options import (
+    BEYOND,
+    CURVE_PHASE,
+    NORMALIZE_GAIN,
+    Option,
+    checked_fs,
+    choice,
+    with_defaults,
+)
 from earfilt.ears.table import FREQUENCY, Table
 from earfilt.ears.target import Target
 from earfilt.errors import DataError, UsageError
 
-INTERPOLATIONS = ("log", "linear")
+INTERPOLATIONS = ("log", "linear", "spline")
 # a millionth of what the longest filter resolves at usual rates: closer points are one, or an error
 CLOSEST_HZ = 1e-6
 BEYOND_RULES = ("hold", "fall")
+NORMALIZED = ("1 kHz", "peak")
 BANDS = ("sd_db", "tol_lower_db", "tol_upper_db")
+# Columns that a table may have beside frequency and gain: other names of its axis.
+AXES = ("bark", "band_index")
 _GAIN = {"gain_db": 1.0}
 
 
@@ -30,8 +41,9 @@ class Measured(Ear):
 
     Attributes
     ----------
-    interpolation : {'log', 'linear'}
-        Axis of the interpolation between its points.
+    interpolation : {'log', 'linear', 'spline'}
+        Between its points: PCHIP over the logarithm of the frequency or over the frequency, or a
+        cubic spline over the logarithm.
     beyond : {'hold', 'fall'}
         The documented rule outside its ends.
     """
@@ -40,13 +52,15 @@ class Measured(Ear):
     beyond: str = "hold"
 
     kind = "curve"
-    keys = frozenset({"gain", "interpolation", "beyond"})
-    declared = (
-        PHASE,
+    keys = frozenset({"gain", "interpolation", "beyond", "normalize"})
+    declared: ClassVar[tuple[Option, ...]] = (
+        CURVE_PHASE,
+        NORMALIZE_GAIN,
         Option(
             "interpolation",
             "log",
-            "Frequency axis on which a curve is interpolated (log).",
+            "Between the points of a curve, in dB: PCHIP on a logarithmic (default for a curve of "
+            "yours) or linear axis of frequency, or a cubic spline on the logarithmic one.",
             choices=INTERPOLATIONS,
         ),
         BEYOND,
@@ -57,43 +71,58 @@ class Measured(Ear):
         if not entry.tables:
             raise DataError(entry.full_name, "has no table: a CSV of the same name beside its TOML")
         table, terms = entry.table(), entry.parameters.get("gain", _GAIN)
-        table.require([FREQUENCY, *terms], BANDS)
-        rules = {
-            name: choice(name, entry.parameters[name], allowed)
-            for name, allowed in (("interpolation", INTERPOLATIONS), ("beyond", BEYOND_RULES))
-            if name in entry.parameters
-        }
-        return cls(entry=entry, points=_points(table, terms), **rules)
+        table.require([FREQUENCY, *terms], [*BANDS, *AXES])
+        published = _inside(_points(table, terms), entry.range_hz)
+        return cls(entry=entry, published=published, **_rules(entry))
 
     @classmethod
     def of(cls, name: str, freqs: Sequence[float], gain_db: Sequence[float]) -> Self:
         """The ear of a user's own curve: (N,) Hz and dB."""
         entry = Entry(name=name, summary="a curve of your own")
-        return cls(entry=entry, points=Points(freqs=tuple(freqs), gain_db=tuple(gain_db)))
+        return cls(entry=entry, published=Points(freqs=tuple(freqs), gain_db=tuple(gain_db)))
 
     @property
     def options(self) -> tuple[Option, ...]:
-        return with_defaults(self.declared, interpolation=self.interpolation, beyond=self.beyond)
+        options = with_defaults(self.declared, interpolation=self.interpolation, beyond=self.beyond)
+        normalizes = "normalize" in self.entry.parameters
+        return tuple(option for option in options if option != NORMALIZE_GAIN or normalizes)
 
     def magnitude(self, freqs: Floats, fs: float | None = None) -> Floats:
-        return gain_db(
-            freqs,
-            floats(self.points.freqs),
-            floats(self.points.gain_db),
-            interpolation=self.interpolation,
-            beyond=self.beyond,
-        )
+        points = floats(self.points.freqs), floats(self.points.gain_db)
+        return gain_db(freqs, *points, interpolation=self.interpolation, beyond=self.beyond)
 
     def at(self, fs: float, **options: Any) -> Target:
         options = self.settings(options)
         beyond = self.beyond if options["beyond"] == "documented" else options["beyond"]
-        return curve_target(
+        target = curve_target(
             fs,
             self.points.freqs,
             self.points.gain_db,
-            interpolation=options["interpolation"],
+            interpolation=options.get("interpolation", self.interpolation),
             beyond=beyond,
         )
+        if not options.get("normalize_gain"):
+            return target
+        return replace(target, numbers=target.numbers - reference_db(self))
+
+
+def _rules(entry: Entry) -> dict[str, Any]:
+    """Interpolation and rule beyond the ends, as far as the entry states them."""
+    allowed = {"interpolation": INTERPOLATIONS, "beyond": BEYOND_RULES, "normalize": NORMALIZED}
+    stated = {
+        name: choice(name, entry.parameters[name], words)
+        for name, words in allowed.items()
+        if name in entry.parameters
+    }
+    stated.pop("normalize", None)
+    return stated
+
+
+def reference_db(ear: Ear) -> float:
+    """What normalisation takes off: the level at the peak or at 1 kHz, dB."""
+    if ear.entry.parameters["normalize"] == "1 kHz":
+        return float(ear.magnitude(floats([1000.0]))[0])
+    return max(ear.points.gain_db)
 
 
 def _points(table: Table, terms: Mapping[str, float]) -> Points:
@@ -107,6 +136,19 @@ def _points(table: Table, terms: Mapping[str, float]) -> Points:
     return Points(freqs=table.frequencies, gain_db=gain, bands=bands)
 
 
+def _inside(points: Points, range_hz: tuple[float, float] | None) -> Points:
+    """The points within what the source covers; rows outside it stay in the table, unused."""
+    if range_hz is None:
+        return points
+    kept = [i for i, f in enumerate(points.freqs) if range_hz[0] <= f <= range_hz[1]]
+
+    def of(values: Sequence[float]) -> tuple[float, ...]:
+        return tuple(values[i] for i in kept)
+
+    bands = {name: of(values) for name, values in points.bands.items()}
+    return Points(freqs=of(points.freqs), gain_db=of(points.gain_db), bands=bands)
+
+
 def curve_target(
     fs: float,
     freqs: Sequence[float],
@@ -115,15 +157,15 @@ def curve_target(
     interpolation: str,
     beyond: str,
 ) -> Target:
-    """A gain curve through PCHIP, in dB, at one sampling rate; the numbers are its dB (N,).
+    """A gain curve through its points, in dB, at one sampling rate; the numbers are its dB (N,).
 
     Parameters
     ----------
     freqs : (N,) Hz, ascending, N ≥ 2
         At least two below fs/2; positive for the logarithmic axis.
     gain_db : (N,) dB
-    interpolation : {'log', 'linear'}
-        Frequency axis of the interpolation.
+    interpolation : {'log', 'linear', 'spline'}
+        As of ``Measured``.
     beyond : {'hold', 'fall'}
         Outside the first and last point: the gain there, or falling by 12 dB an octave.
 
@@ -138,7 +180,7 @@ def curve_target(
     choice("beyond", beyond, BEYOND_RULES)
     if sum(f < fs / 2.0 for f in freqs) < 2:
         raise UsageError(f"fs is {fs:g} Hz, but fewer than two points of the curve lie below fs/2")
-    if interpolation == "log" and freqs[0] <= 0.0:
+    if interpolation != "linear" and freqs[0] <= 0.0:
         raise UsageError(
             "the curve has a point at 0 Hz, which has no place on a logarithmic axis; use "
             "linear interpolation"
@@ -174,8 +216,11 @@ def gain_db(at: Array, freqs: Array, decibels: Array, *, interpolation: str, bey
     """A curve through its points, dB: (N,) points, (M,) frequencies in Hz -> (M,)."""
     xp = namespace(freqs)
     inside = xp.clip(at, freqs[0], freqs[-1])
-    x, nodes = (xp.log(inside), xp.log(freqs)) if interpolation == "log" else (inside, freqs)
-    decibels = pchip(x, nodes, decibels)
+    if interpolation == "linear":
+        decibels = pchip(inside, freqs, decibels)
+    else:
+        through = spline if interpolation == "spline" else pchip
+        decibels = through(xp.log(inside), xp.log(freqs), decibels)
     return decibels - fall_db(at, inside) if beyond == "fall" else decibels
 
 
