@@ -26,7 +26,7 @@ from earfilt.synthesis.deviation import deviation
 from earfilt.synthesis.fir import Fir
 
 if TYPE_CHECKING:
-    from earfilt.synthesis.tolerance import Design
+    from earfilt.synthesis.taps import Design
 
 __all__ = ["FilterSpec", "check", "published", "realise"]
 

@@ -15,7 +15,8 @@ from scipy.optimize import linprog
 from earfilt.chains.build import FilterSpec, published
 from earfilt.ears.curve import PublishedCurve, product
 from earfilt.synthesis import tolerance
-from earfilt.synthesis.tolerance import Design, order_for, spectral_factor
+from earfilt.synthesis.taps import Design, spectral_factor
+from earfilt.synthesis.tolerance import order_for
 
 EARS = [
     "headphone",

@@ -1,0 +1,145 @@
+"""From a cosine polynomial to the taps of a filter, and what they reach, measured on the taps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from earfilt.arrays import Floats
+from earfilt.ears.curve import PublishedCurve
+from earfilt.synthesis.deviation import Deviation, deviation, deviation_between, missed_points
+from earfilt.synthesis.remez.polynomials import sample
+
+__all__ = ["LARGEST_ORDER", "Design", "measured", "spectral_factor", "symmetric"]
+
+LARGEST_ORDER = 131_072
+
+_FACTOR_ERROR_DB = 1e-7
+_FACTOR_GRID = 256  # points per tap, from which an error that stays is not one of aliasing
+_LARGEST_FACTOR_FFT = 1 << 23
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A filter found for a tolerance.
+
+    Parameters
+    ----------
+    order
+        Order of one pass, even.
+    phase
+        'minimum' or 'zero'.
+    taps
+        The effective FIR: (order + 1,) for minimum phase, (2·order + 1,), symmetric, for zero phase
+        (both passes).
+    deviation
+        Largest deviation from the published points.
+    between
+        Largest deviation from the aimed curve from the first point to the last, points included.
+    missed_points_hz
+        Points missed by more than the tolerance.
+    met
+        Whether both deviations are within the tolerance.
+    order_below
+        The largest even order shown to be too small; None if none was.
+    """
+
+    order: int
+    phase: str
+    taps: Floats
+    deviation: Deviation
+    between: Deviation
+    missed_points_hz: tuple[float, ...]
+    met: bool
+    order_below: int | None
+
+    @cached_property
+    def pass_taps(self) -> Floats:
+        """(order + 1,): the FIR of one pass, minimum-phase."""
+        if self.phase == "minimum":
+            return self.taps
+        cosines = self.taps[self.order :].copy()
+        cosines[1:] *= 2
+        return spectral_factor(cosines)
+
+
+def measured(
+    taps: Floats,
+    curve: PublishedCurve,
+    tolerance_db: float,
+    *,
+    order: int,
+    phase: str,
+    order_below: int | None = None,
+) -> Design:
+    """A design from its effective taps: how far they are from the curve is taken from themselves."""
+    at_points, between = deviation(taps, curve), deviation_between(taps, curve)
+    return Design(
+        order=order,
+        phase=phase,
+        taps=taps,
+        deviation=at_points,
+        between=between,
+        missed_points_hz=missed_points(taps, curve, tolerance_db),
+        met=max(at_points.db, between.db) <= tolerance_db,
+        order_below=order_below,
+    )
+
+
+def symmetric(cosines: Floats) -> Floats:
+    """Taps whose response is a cosine polynomial: (2·degree + 1,)."""
+    half = cosines[1:] / 2
+    return np.concatenate([half[::-1], cosines[:1], half])
+
+
+def spectral_factor(cosines: Floats) -> Floats:
+    """Minimum-phase FIR h with |H(w)|^2 = P(w) > 0, of the order that is P's degree.
+
+    The complex cepstrum of a minimum-phase sequence is causal, so that of h is the causal half of
+    the cepstrum of log P: fold, exponentiate, and the sequence ends by itself after degree + 1
+    taps. Time aliasing of the cepstrum falls exponentially with the length of the FFT, which
+    doubles until the response has P's magnitude to 1e-7 dB.
+
+    Parameters
+    ----------
+    cosines
+        (degree + 1,) coefficients of P = a[0] + a[1] cos w + ...
+
+    Returns
+    -------
+    (degree + 1,) float64
+
+    References
+    ----------
+    Oppenheim, A. V. & Schafer, R. W. (1975). Digital Signal Processing, section 10.5.
+    Prentice-Hall.
+    Boite, R. & Leich, H. (1981). A new procedure for the design of high order minimum phase FIR
+    digital or CCD filters. Signal Processing 3, 101-108.
+    """
+    intervals = 1 << int(np.ceil(np.log2(8 * len(cosines))))
+    taps, error = _cepstral_factor(cosines, intervals)
+    while error > _FACTOR_ERROR_DB and intervals < _LARGEST_FACTOR_FFT:
+        intervals *= 2
+        finer, finer_error = _cepstral_factor(cosines, intervals)
+        if finer_error > error / 2 and intervals > _FACTOR_GRID * len(
+            cosines
+        ):  # rounding, no longer aliasing
+            break
+        taps, error = finer, finer_error
+    return taps
+
+
+def _cepstral_factor(cosines: Floats, intervals: int) -> tuple[Floats, float]:
+    """Spectral factor with an FFT of 2·intervals, and the largest error of its magnitude in dB."""
+    power = sample(cosines, intervals)
+    # A polynomial that did not meet its band may touch zero; rounding leaves nothing to know below
+    # 1e-15 of the peak.
+    power = np.maximum(power, 1e-15 * power.max())
+    cepstrum = np.fft.irfft(0.5 * np.log(power))
+    cepstrum[1:intervals] *= 2
+    cepstrum[intervals + 1 :] = 0.0
+    taps = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)))[: len(cosines)]
+    reached = abs(np.fft.rfft(taps, 2 * intervals)) ** 2
+    return taps, float(abs(10 * np.log10(np.maximum(reached, 1e-300) / power)).max())
