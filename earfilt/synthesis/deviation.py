@@ -6,16 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from earfilt.arrays import Floats
+from earfilt.arrays import Floats, power_of_two
 from earfilt.ears.curve import PublishedCurve, to_db
 from earfilt.synthesis.fir import dtft
 
-_GRID_PER_TAP = (
-    64  # samples of the response per tap: a ripple's height is then read to 0.1 % of itself
-)
-_GRID_PER_GAP = (
-    16  # and at least this many between the two closest points, where the curve itself bends
-)
+SAMPLES_PER_TAP = 64  # of the response: a ripple's height is then read to 0.1 % of itself
+_PER_GAP = 4  # and at least this many between the two closest points, where the curve itself bends
+_FELT_DB = 0.0005  # a corner of the curve this high is looked at exactly
+_LARGEST_FFT = 1 << 24
 
 
 class Deviation(NamedTuple):
@@ -37,25 +35,44 @@ def deviation(taps: Floats, curve: PublishedCurve) -> Deviation:
     return Deviation(float(off[worst]), float(curve.points_hz[worst]))
 
 
-def deviation_between(taps: Floats, curve: PublishedCurve) -> Deviation:
+def deviation_between(
+    taps: Floats, curve: PublishedCurve, per_tap: int = SAMPLES_PER_TAP
+) -> Deviation:
     """Largest deviation of `taps` (numtaps,) from the aimed curve, first to last point, ends
     included.
     """
-    freqs, off = deviations(taps, curve)
+    freqs, off = deviations(taps, curve, per_tap)
     worst = int(np.argmax(off))
     return Deviation(float(off[worst]), float(freqs[worst]))
 
 
-def deviations(taps: Floats, curve: PublishedCurve) -> tuple[Floats, Floats]:
-    """Deviation of `taps` (numtaps,) from the aimed curve at the points and densely between them:
-    (freqs in Hz, |dB|).
+def deviations(
+    taps: Floats, curve: PublishedCurve, per_tap: int = SAMPLES_PER_TAP
+) -> tuple[Floats, Floats]:
+    """Deviation of `taps` (numtaps,) from the aimed curve at the points, at its corners and densely
+    between them: (freqs in Hz, |dB|).
     """
-    dense, magnitude = _dense_response(taps, curve)
-    inside = (dense > curve.points_hz[0]) & (dense < curve.points_hz[-1])
-    freqs = np.concatenate([curve.points_hz, dense[inside]])
-    reached = np.concatenate([magnitude_at(taps, curve.points_hz, curve.fs), magnitude[inside]])
+    dense, magnitude = _dense_response(taps, curve, per_tap)
+    exact = np.concatenate([curve.points_hz, felt_corners(curve, _FELT_DB)])
+    freqs = np.concatenate([exact, dense])
+    reached = np.concatenate([magnitude_at(taps, exact, curve.fs), magnitude])
     order = np.argsort(freqs, kind="stable")
     return freqs[order], abs(to_db(reached) - to_db(curve.aim(freqs)))[order]
+
+
+def felt_corners(curve: PublishedCurve, height_db: float) -> Floats:
+    """Frequencies (Hz) between the outermost points where the aim has a corner that stands out by
+    more than `height_db` from the chord between the middles of its neighbouring sides.
+    """
+    corners = curve.corners_hz
+    if len(corners) < 3:
+        return np.zeros(0)
+    sides = (corners[1:] + corners[:-1]) / 2
+    ends, corners = curve.aim(sides), corners[1:-1]
+    values = curve.aim(corners)
+    chord = ends[:-1] + (ends[1:] - ends[:-1]) * (corners - sides[:-1]) / np.diff(sides)
+    felt = abs(chord - values) > (10 ** (height_db / 20) - 1) * values
+    return corners[felt & (corners > curve.points_hz[0]) & (corners < curve.points_hz[-1])]
 
 
 def missed_points(taps: Floats, curve: PublishedCurve, tolerance_db: float) -> tuple[float, ...]:
@@ -68,10 +85,18 @@ def _off_points(taps: Floats, curve: PublishedCurve) -> Floats:
     return abs(to_db(magnitude_at(taps, curve.points_hz, curve.fs)) - curve.points_db)
 
 
-def _dense_response(taps: Floats, curve: PublishedCurve) -> tuple[Floats, Floats]:
-    """Response on an FFT grid fine enough for the filter's ripples and for the curve's own bends."""
+def _dense_response(
+    taps: Floats, curve: PublishedCurve, per_tap: int
+) -> tuple[Floats, Floats]:
+    """|H| between the outermost points on an FFT grid fine enough for the filter's ripples and for
+    the curve's own bends, as far as memory allows: between points that are closer together than
+    that, the response cannot bend, and the points themselves are known.
+    """
     gap = float(np.diff(curve.points_hz).min(initial=curve.fs))
-    wanted = max(_GRID_PER_TAP * len(taps), _GRID_PER_GAP * curve.fs / gap)
-    n_fft = 1 << int(np.ceil(np.log2(wanted)))
-    freqs = np.arange(n_fft // 2 + 1, dtype=np.float64) * (curve.fs / n_fft)
-    return freqs, np.abs(np.fft.rfft(taps, n_fft))
+    wanted = max(per_tap * len(taps), min(_PER_GAP * curve.fs / gap, _LARGEST_FFT))
+    n_fft = power_of_two(int(np.ceil(min(wanted, max(_LARGEST_FFT, 2 * len(taps))))))
+    step = curve.fs / n_fft
+    low, high = curve.points_hz[0] / step, curve.points_hz[-1] / step
+    inside = slice(int(np.floor(low)) + 1, int(np.ceil(high)))
+    index = np.arange(inside.start, inside.stop, dtype=np.float64)
+    return index * step, np.abs(np.fft.rfft(taps, n_fft)[inside])

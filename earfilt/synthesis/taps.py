@@ -7,12 +7,18 @@ from functools import cached_property
 
 import numpy as np
 
-from earfilt.arrays import Floats
+from earfilt.arrays import Floats, power_of_two
 from earfilt.ears.curve import PublishedCurve
-from earfilt.synthesis.deviation import Deviation, deviation, deviation_between, missed_points
+from earfilt.synthesis.deviation import (
+    SAMPLES_PER_TAP,
+    Deviation,
+    deviation,
+    deviation_between,
+    missed_points,
+)
 from earfilt.synthesis.remez.polynomials import sample
 
-__all__ = ["LARGEST_ORDER", "Design", "measured", "spectral_factor", "symmetric"]
+__all__ = ["LARGEST_ORDER", "Design", "check_wanted", "measured", "spectral_factor", "symmetric"]
 
 LARGEST_ORDER = 131_072
 
@@ -65,6 +71,19 @@ class Design:
         return spectral_factor(cosines)
 
 
+def check_wanted(tolerance_db: float, phase: str) -> None:
+    """Refuse a tolerance that is not positive, and another phase.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not tolerance_db > 0:
+        raise ValueError(f"tolerance is {tolerance_db:g} dB; it must be above 0")
+    if phase not in ("minimum", "zero"):
+        raise ValueError(f"phase is '{phase}'; it must be 'minimum' or 'zero'")
+
+
 def measured(
     taps: Floats,
     curve: PublishedCurve,
@@ -73,9 +92,12 @@ def measured(
     order: int,
     phase: str,
     order_below: int | None = None,
+    per_tap: int = SAMPLES_PER_TAP,
 ) -> Design:
-    """A design from its effective taps: how far they are from the curve is taken from themselves."""
-    at_points, between = deviation(taps, curve), deviation_between(taps, curve)
+    """A design from its effective taps: what they reach is measured on them, with `per_tap` samples
+    of the response for each.
+    """
+    at_points, between = deviation(taps, curve), deviation_between(taps, curve, per_tap)
     return Design(
         order=order,
         phase=phase,
@@ -94,22 +116,28 @@ def symmetric(cosines: Floats) -> Floats:
     return np.concatenate([half[::-1], cosines[:1], half])
 
 
-def spectral_factor(cosines: Floats) -> Floats:
+def spectral_factor(
+    cosines: Floats, *, squared: bool = False, error_db: float = _FACTOR_ERROR_DB
+) -> Floats:
     """Minimum-phase FIR h with |H(w)|^2 = P(w) > 0, of the order that is P's degree.
 
     The complex cepstrum of a minimum-phase sequence is causal, so that of h is the causal half of
     the cepstrum of log P: fold, exponentiate, and the sequence ends by itself after degree + 1
     taps. Time aliasing of the cepstrum falls exponentially with the length of the FFT, which
-    doubles until the response has P's magnitude to 1e-7 dB.
+    doubles until the response has P's magnitude.
 
     Parameters
     ----------
     cosines
         (degree + 1,) coefficients of P = a[0] + a[1] cos w + ...
+    squared
+        The factor of P^2 instead, so |H| = P, of twice the order.
+    error_db
+        Largest error of the magnitude that is left.
 
     Returns
     -------
-    (degree + 1,) float64
+    (degree + 1,) float64, or (2·degree + 1,) if squared
 
     References
     ----------
@@ -118,28 +146,31 @@ def spectral_factor(cosines: Floats) -> Floats:
     Boite, R. & Leich, H. (1981). A new procedure for the design of high order minimum phase FIR
     digital or CCD filters. Signal Processing 3, 101-108.
     """
-    intervals = 1 << int(np.ceil(np.log2(8 * len(cosines))))
-    taps, error = _cepstral_factor(cosines, intervals)
-    while error > _FACTOR_ERROR_DB and intervals < _LARGEST_FACTOR_FFT:
+    order = (len(cosines) - 1) * (2 if squared else 1)
+    intervals = power_of_two(8 * order)
+    taps, error = _cepstral_factor(cosines, order, intervals)
+    while error > error_db and intervals < _LARGEST_FACTOR_FFT:
         intervals *= 2
-        finer, finer_error = _cepstral_factor(cosines, intervals)
-        if finer_error > error / 2 and intervals > _FACTOR_GRID * len(
-            cosines
-        ):  # rounding, no longer aliasing
+        finer, finer_error = _cepstral_factor(cosines, order, intervals)
+        # Is what stays rounding, and no longer aliasing?
+        if finer_error > error / 2 and intervals > _FACTOR_GRID * order:
             break
         taps, error = finer, finer_error
     return taps
 
 
-def _cepstral_factor(cosines: Floats, intervals: int) -> tuple[Floats, float]:
-    """Spectral factor with an FFT of 2·intervals, and the largest error of its magnitude in dB."""
-    power = sample(cosines, intervals)
+def _cepstral_factor(cosines: Floats, order: int, intervals: int) -> tuple[Floats, float]:
+    """Factor of P or, of twice its degree, of P^2, by an FFT of 2·intervals; and the largest error
+    of its magnitude in dB.
+    """
+    wanted = sample(cosines, intervals)
     # A polynomial that did not meet its band may touch zero; rounding leaves nothing to know below
     # 1e-15 of the peak.
-    power = np.maximum(power, 1e-15 * power.max())
-    cepstrum = np.fft.irfft(0.5 * np.log(power))
+    wanted = np.maximum(wanted, 1e-15 * wanted.max())
+    power = order // (len(cosines) - 1)
+    cepstrum = np.fft.irfft(0.5 * power * np.log(wanted))
     cepstrum[1:intervals] *= 2
     cepstrum[intervals + 1 :] = 0.0
-    taps = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)))[: len(cosines)]
-    reached = abs(np.fft.rfft(taps, 2 * intervals)) ** 2
-    return taps, float(abs(10 * np.log10(np.maximum(reached, 1e-300) / power)).max())
+    taps = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)))[: order + 1]
+    reached = abs(np.fft.rfft(taps, 2 * intervals)) ** (2 / power)
+    return taps, float(abs(10 * power * np.log10(np.maximum(reached, 1e-300) / wanted)).max())

@@ -15,10 +15,17 @@ import numpy as np
 from earfilt.arrays import Floats
 from earfilt.ears.curve import PublishedCurve
 from earfilt.synthesis.band import band_around
-from earfilt.synthesis.deviation import deviations
+from earfilt.synthesis.deviation import deviations, felt_corners
 from earfilt.synthesis.remez.exchange import Levelled, Problem
 from earfilt.synthesis.remez.search import smallest_even_degree
-from earfilt.synthesis.taps import LARGEST_ORDER, Design, measured, spectral_factor, symmetric
+from earfilt.synthesis.taps import (
+    LARGEST_ORDER,
+    Design,
+    check_wanted,
+    measured,
+    spectral_factor,
+    symmetric,
+)
 
 __all__ = ["order_for"]
 
@@ -64,10 +71,7 @@ def order_for(
     ValueError
         For a tolerance that is not positive or another phase.
     """
-    if not tolerance_db > 0:
-        raise ValueError(f"tolerance is {tolerance_db:g} dB; it must be above 0")
-    if phase not in ("minimum", "zero"):
-        raise ValueError(f"phase is '{phase}'; it must be 'minimum' or 'zero'")
+    check_wanted(tolerance_db, phase)
     power = 2 if phase == "minimum" else 1
     held = tolerance_db * (1 - _MARGIN)
     problem = _problem(curve, held, power)
@@ -143,15 +147,5 @@ def _marks(curve: PublishedCurve, tolerance_db: float) -> Floats:
     between = np.interp(
         np.arange(_MARKS_PER_GAP * (count - 1)) / _MARKS_PER_GAP, np.arange(count), curve.points_hz
     )
-    corners = curve.corners_hz
-    if len(corners) > 2:
-        # How far a corner stands out from the chord between the middles of its neighbouring sides.
-        sides = (corners[1:] + corners[:-1]) / 2
-        values = curve.aim(corners[1:-1])
-        ends = curve.aim(sides)
-        chord = ends[:-1] + (ends[1:] - ends[:-1]) * (corners[1:-1] - sides[:-1]) / np.diff(sides)
-        felt = abs(chord - values) > _FELT * (10 ** (tolerance_db / 20) - 1) * values
-        corners = corners[1:-1][
-            felt & (corners[1:-1] > curve.points_hz[0]) & (corners[1:-1] < curve.points_hz[-1])
-        ]
+    corners = felt_corners(curve, _FELT * tolerance_db)
     return np.unique(np.concatenate([curve.points_hz, between, corners]))
