@@ -47,7 +47,7 @@ _PEAK_SAMPLES = 4096
 _EDGE = 1e-9  # relative: a frequency this near to an outermost point is that point
 
 
-def band_around(curve: PublishedCurve, tolerance_db: float, power: int) -> Bounds:
+def band_around(curve: PublishedCurve, tolerance_db: float, power: float) -> Bounds:
     """The band around aim^power.
 
     Parameters
@@ -57,7 +57,8 @@ def band_around(curve: PublishedCurve, tolerance_db: float, power: int) -> Bound
     tolerance_db
         Largest deviation of the response, aim or aim's equal, from the first point to the last.
     power
-        2 for the squared magnitude of a minimum-phase filter, 1 for the response itself.
+        2 for the squared magnitude of a minimum-phase filter, 1 for the response itself; less for
+        a root of either.
     """
     first, last = curve.points_hz[[0, -1]]
     middle, half = _interval(tolerance_db, power)
@@ -87,7 +88,7 @@ def band_around(curve: PublishedCurve, tolerance_db: float, power: int) -> Bound
     return bounds
 
 
-def deepest_held(curve: PublishedCurve, tolerance_db: float, power: int) -> float:
+def deepest_held(curve: PublishedCurve, tolerance_db: float, power: float) -> float:
     """Magnitude below which the band lets go: rounding leaves P uncertain by some 1e-15 of its
     peak, and what lies so deep that the tolerance is no wider than that cannot be held.
     """
@@ -97,7 +98,7 @@ def deepest_held(curve: PublishedCurve, tolerance_db: float, power: int) -> floa
     return float(peak * (_DEEPEST / half) ** (1 / power))
 
 
-def _interval(tolerance_db: float, power: int) -> tuple[float, float]:
+def _interval(tolerance_db: float, power: float) -> tuple[float, float]:
     """Middle and half-width of the interval from 1/ratio to ratio."""
     ratio = 10 ** (power * tolerance_db / 20)
     return (ratio + 1 / ratio) / 2, (ratio - 1 / ratio) / 2

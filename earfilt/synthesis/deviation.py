@@ -62,7 +62,8 @@ def deviations(
 
 def felt_corners(curve: PublishedCurve, height_db: float) -> Floats:
     """Frequencies (Hz) between the outermost points where the aim has a corner that stands out by
-    more than `height_db` from the chord between the middles of its neighbouring sides.
+    more than `height_db` from the chord between the middles of its neighbouring sides, and these
+    middles, where the aim is farthest from a curve through the corners.
     """
     corners = curve.corners_hz
     if len(corners) < 3:
@@ -72,7 +73,9 @@ def felt_corners(curve: PublishedCurve, height_db: float) -> Floats:
     values = curve.aim(corners)
     chord = ends[:-1] + (ends[1:] - ends[:-1]) * (corners - sides[:-1]) / np.diff(sides)
     felt = abs(chord - values) > (10 ** (height_db / 20) - 1) * values
-    return corners[felt & (corners > curve.points_hz[0]) & (corners < curve.points_hz[-1])]
+    every = np.concatenate([corners[felt], sides[:-1][felt], sides[1:][felt]])
+    every = np.sort(every[(every > curve.points_hz[0]) & (every < curve.points_hz[-1])])
+    return every[np.diff(every, prepend=-np.inf) > 0]
 
 
 def missed_points(taps: Floats, curve: PublishedCurve, tolerance_db: float) -> tuple[float, ...]:
@@ -85,9 +88,7 @@ def _off_points(taps: Floats, curve: PublishedCurve) -> Floats:
     return abs(to_db(magnitude_at(taps, curve.points_hz, curve.fs)) - curve.points_db)
 
 
-def _dense_response(
-    taps: Floats, curve: PublishedCurve, per_tap: int
-) -> tuple[Floats, Floats]:
+def _dense_response(taps: Floats, curve: PublishedCurve, per_tap: int) -> tuple[Floats, Floats]:
     """|H| between the outermost points on an FFT grid fine enough for the filter's ripples and for
     the curve's own bends, as far as memory allows: between points that are closer together than
     that, the response cannot bend, and the points themselves are known.

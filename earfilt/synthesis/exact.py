@@ -34,8 +34,10 @@ __all__ = ["design_within"]
 _HELD = 0.94  # of the tolerance, in the search: a ripple may rise between its samples
 _SURE = 0.994  # of the tolerance, on the finer samples of the check
 _PER_DEGREE = 16  # samples of P per degree there
+_FAR = 2.0  # an error this large, re the half-width, asks for two steps at once
 _TIGHTER = 0.9  # by this factor the band is narrowed where P left it between the samples
-_REPAIRS = 6
+_PATIENCE = 4  # every so many repairs the degree grows
+_REPAIRS = 24
 _FELT = 0.005  # a corner of the aim this high, re the tolerance, can be felt
 _RATIO = 4  # of one rate to the next lower one
 _FIRST = 16  # degree of the first attempt
@@ -44,7 +46,11 @@ _CHEAP = 512  # and up to this one it is worth while to ask
 _FEWEST_POINTS = 3  # of a curve at a lower rate, for it to tell something
 _HIGHEST_POINT = 0.45  # of the rate: a curve may lie up to there
 _LOWEST_POINT = 0.04  # and a rate of which its first point is more is low enough
+_LEAST = 64  # the largest degree must be at least this at a lower rate
 _FACTOR_ERROR_DB = 1e-5
+_FACTOR_PER_TAP = 16
+_DEEPEST_DB = 110.0
+_MOST_TIMES = 16
 
 
 def design_within(
@@ -87,26 +93,37 @@ def design_within(
 
 
 def _design(curve: PublishedCurve, tolerance_db: float, phase: str) -> Design:
+    power = 2 if phase == "minimum" else 1
+    times = _times(curve, power)
+    task = _Task(curve, tolerance_db, power / times, LARGEST_ORDER // times)
+    cosines = _polynomial(task)
+    order = times * (len(cosines) - 1)
     if phase == "zero":
-        cosines = _polynomial(_Task(curve, tolerance_db, 1, LARGEST_ORDER))
-        order, taps = len(cosines) - 1, symmetric(cosines)
-        return measured(taps, curve, tolerance_db, order=order, phase=phase, per_tap=_PER_DEGREE)
-    # A curve so deep that its square is lost in rounding is followed by |H| = P, at twice the taps.
-    deep = np.min(curve.aim(curve.points_hz)) < deepest_held(curve, tolerance_db * _HELD, 2)
-    power, largest = (1, LARGEST_ORDER // 2) if deep else (2, LARGEST_ORDER)
-    cosines = _polynomial(_Task(curve, tolerance_db, power, largest))
-    taps = spectral_factor(cosines, squared=deep, error_db=_FACTOR_ERROR_DB)
-    order = len(taps) - 1
-    return measured(taps, curve, tolerance_db, order=order, phase=phase, per_tap=2 * _PER_DEGREE)
+        taps, per_tap = symmetric(cosines, times=times), _PER_DEGREE
+    else:
+        taps = spectral_factor(
+            cosines, times=times, error_db=_FACTOR_ERROR_DB, per_tap=_FACTOR_PER_TAP
+        )
+        per_tap = 2 * _PER_DEGREE
+    return measured(taps, curve, tolerance_db, order=order, phase=phase, per_tap=per_tap)
+
+
+def _times(curve: PublishedCurve, power: int) -> int:
+    """How often P has to be multiplied by itself: its depth re its peak cannot be much larger than
+    110 dB for errors at the peak not to swamp what is deep.
+    """
+    points = curve.aim(curve.points_hz)
+    depth_db = 20 * power * np.log10(np.max(points) / np.min(points))
+    return int(np.clip(np.ceil(depth_db / _DEEPEST_DB), 1, _MOST_TIMES)) if depth_db > 0 else 1
 
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """Find P near aim^power of at most the `largest` degree."""
+    """Find P near aim^power, of at most the `largest` degree."""
 
     curve: PublishedCurve
     tolerance_db: float
-    power: int
+    power: float
     largest: int
 
     @property
@@ -121,7 +138,8 @@ class _Task:
         """The same for what a lower rate leaves of the curve; None if that is too little."""
         curve, fs = self.curve, self.curve.fs / _RATIO
         kept = curve.points_hz <= _HIGHEST_POINT * fs
-        if kept.sum() < _FEWEST_POINTS or curve.points_hz[0] > _LOWEST_POINT * fs:
+        first = curve.points_hz[curve.points_hz > 0][:1]
+        if kept.sum() < _FEWEST_POINTS or first[0] > _LOWEST_POINT * fs or self.largest < _LEAST:
             return None
         points_hz, points_db = curve.points_hz[kept], curve.points_db[kept]
         low = replace(curve, fs=fs, points_hz=points_hz, points_db=points_db)
@@ -130,17 +148,21 @@ class _Task:
 
 def _polynomial(task: _Task) -> Floats:
     """The coefficients of P. Where it leaves the band between the samples of the search, those next
-    to it are held tighter.
+    to it are held tighter; if that does not help, the degree grows.
     """
-    bounds = task.bounds
-    found = _search(bounds, task.marks, _first_degree(task), task.largest)
-    for _ in range(_REPAIRS):
+    bounds, marks = task.bounds, task.marks
+    found = _search(bounds, marks, _first_degree(task), task.largest)
+    for repair in range(1, _REPAIRS + 1):
         missed = _missed_angles(found.cosines, task) if found.inside else np.zeros(0)
-        if not missed.size:
-            break
         degree = len(found.cosines) - 1
-        bounds = _tightened(bounds, missed, np.pi / (SAMPLES_PER_DEGREE * degree))
-        found = _search(bounds, task.marks, degree, task.largest)
+        if not missed.size or (repair % _PATIENCE == 0 and degree >= task.largest):
+            break
+        if repair % _PATIENCE:
+            bounds = _tightened(bounds, missed, np.pi / (SAMPLES_PER_DEGREE * degree))
+            found = _search(bounds, marks, degree, task.largest, found.cosines)
+        else:
+            bounds = task.bounds
+            found = _search(bounds, marks, min(_longer(degree), task.largest), task.largest)
     return found.cosines
 
 
@@ -164,19 +186,24 @@ def _first_degree(task: _Task) -> int:
     return _RATIO * (len(found.cosines) - 1)
 
 
-def _search(bounds: Bounds, marks: Floats, degree: int, largest: int) -> Found:
+def _search(
+    bounds: Bounds, marks: Floats, degree: int, largest: int, start: Floats | None = None
+) -> Found:
     """The polynomial of about the smallest degree within a band; if there is none up to the
     largest, the one that came nearest.
     """
     degree = min(degree, largest)
     octave = 2 * degree
-    found = best = polynomial_inside(bounds, degree, marks)
+    found = best = polynomial_inside(bounds, degree, marks, start)
     while not found.inside and degree < largest:
-        far = degree >= octave and found.hopeless
-        degree = min(2 * degree if far else _longer(degree), largest)
+        if degree >= octave and found.hopeless:
+            degree *= 2
+        else:
+            degree = _longer(_longer(degree) if found.error > _FAR else degree)
+        degree = min(degree, largest)
         found = polynomial_inside(bounds, degree, marks)
         best = min(best, found, key=lambda tried: tried.error)
-    while best.inside and best.rounds <= _EASY_ROUNDS and 2 < degree <= _CHEAP:
+    while start is None and best.inside and best.rounds <= _EASY_ROUNDS and 2 < degree <= _CHEAP:
         degree = _shorter(degree)
         found = polynomial_inside(bounds, degree, marks)
         if not found.inside:
@@ -201,8 +228,8 @@ def _octave(degree: int) -> int:
 
 
 def _missed_angles(cosines: Floats, task: _Task) -> Floats:
-    """Angles between the outermost points where the deviation peaks outside the tolerance, corners
-    of the aim included.
+    """Angles where the deviation peaks outside the tolerance: at the points, at corners of the aim
+    and densely between them.
     """
     curve, power = task.curve, task.power
     values = sample(cosines, _PER_DEGREE * (len(cosines) - 1))
@@ -210,8 +237,9 @@ def _missed_angles(cosines: Floats, task: _Task) -> Floats:
     first, last = curve.points_hz[[0, -1]]
     index = np.arange(int(np.ceil(first / step)), int(np.floor(last / step)) + 1)
     corners = felt_corners(curve, _FELT * task.tolerance_db)
-    freqs = np.concatenate([index * step, corners])
-    reached = np.concatenate([values[index], at(values, corners * (2 * np.pi / curve.fs))])
+    exact = np.concatenate([curve.points_hz, corners])
+    freqs = np.concatenate([index * step, exact])
+    reached = np.concatenate([values[index], at(values, exact * (2 * np.pi / curve.fs))])
     order = np.argsort(freqs, kind="stable")
     freqs, reached = freqs[order], reached[order]
     aim = curve.aim(freqs)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from earfilt.arrays import Floats
 from earfilt.synthesis.band import Bounds
-from earfilt.synthesis.remez.polynomials import neighbours
+from earfilt.synthesis.remez.polynomials import neighbours, sample
 
 __all__ = ["SAMPLES_PER_DEGREE", "Found", "polynomial_inside"]
 
@@ -55,7 +55,9 @@ class Found(NamedTuple):
         return not self.error <= _HOPELESS
 
 
-def polynomial_inside(bounds: Bounds, degree: int, marks: Floats) -> Found:
+def polynomial_inside(
+    bounds: Bounds, degree: int, marks: Floats, start: Floats | None = None
+) -> Found:
     """P(w) = a[0] + a[1] cos w + ... + a[degree] cos(degree·w) that lies within a band.
 
     Parameters
@@ -67,6 +69,10 @@ def polynomial_inside(bounds: Bounds, degree: int, marks: Floats) -> Found:
     marks
         (M,) angles, ascending, M ≥ 1, that are looked at exactly, beside the 4·degree + 1 evenly spaced ones.
 
+    start
+        (degree + 1,) coefficients of a polynomial that is thought to be near; the centre of the
+        band by default.
+
     Returns
     -------
     Found
@@ -74,7 +80,8 @@ def polynomial_inside(bounds: Bounds, degree: int, marks: Floats) -> Found:
     """
     intervals = SAMPLES_PER_DEGREE * degree
     band = _Sampled.of(bounds, intervals, marks)
-    point, series = _project(band.even.centre, degree)
+    point = band.even.centre if start is None else sample(start, intervals)
+    point, series = _project(point, degree)
     error, rounds = np.inf, 0
     for rounds in range(1, _ROUNDS + 1):
         change = band.change(point)
@@ -119,7 +126,7 @@ class _Sampled:
         nearest = np.rint(place).astype(np.int64)
         index, weights = neighbours(nearest, place - nearest, intervals)
         begins = np.flatnonzero(np.diff(nearest, prepend=-1))
-        at_even, at_marks = _Interval(*bounds(even)), _Interval(*bounds(marks))
+        at_even, at_marks = _Interval.of(*bounds(even)), _Interval.of(*bounds(marks))
         return cls(at_even, at_marks, index, weights, nearest[begins], begins)
 
     def error(self, values: Floats) -> float:
@@ -145,10 +152,18 @@ class _Sampled:
 
 
 class _Interval(NamedTuple):
-    """centre ± width, arrays of one shape."""
+    """centre ± width, arrays of one shape; centre ± aimed lies inside."""
 
     centre: Floats
     width: Floats
+    aimed: Floats
+
+    @classmethod
+    def of(cls, centre: Floats, width: Floats) -> _Interval:
+        # Where the band is wide it must not be narrowed by more than where it is not: what fits the
+        # narrow part would no longer fit the wide one.
+        margin = (1 - _AIMED) * np.min(width / centre) * centre
+        return cls(centre, width, width - margin)
 
     def error(self, values: Floats) -> float:
         """Largest distance from the centre, re the half-width."""
@@ -156,5 +171,4 @@ class _Interval(NamedTuple):
 
     def change(self, values: Floats) -> Floats:
         """What has to be added for the values to lie well inside."""
-        aimed = _AIMED * self.width
-        return np.clip(values, self.centre - aimed, self.centre + aimed) - values
+        return np.clip(values, self.centre - self.aimed, self.centre + self.aimed) - values

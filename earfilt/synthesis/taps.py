@@ -110,14 +110,23 @@ def measured(
     )
 
 
-def symmetric(cosines: Floats) -> Floats:
-    """Taps whose response is a cosine polynomial: (2·degree + 1,)."""
+def symmetric(cosines: Floats, *, times: int = 1) -> Floats:
+    """Taps whose response is a cosine polynomial, or its power `times`: (2·times·degree + 1,)."""
+    if times > 1:
+        order = times * (len(cosines) - 1)
+        intervals = power_of_two(order + 1)
+        cosines = np.fft.irfft(sample(cosines, intervals) ** times)[: order + 1]
+        cosines[1:] *= 2
     half = cosines[1:] / 2
     return np.concatenate([half[::-1], cosines[:1], half])
 
 
 def spectral_factor(
-    cosines: Floats, *, squared: bool = False, error_db: float = _FACTOR_ERROR_DB
+    cosines: Floats,
+    *,
+    times: int = 1,
+    error_db: float = _FACTOR_ERROR_DB,
+    per_tap: int = _FACTOR_GRID,
 ) -> Floats:
     """Minimum-phase FIR h with |H(w)|^2 = P(w) > 0, of the order that is P's degree.
 
@@ -130,14 +139,16 @@ def spectral_factor(
     ----------
     cosines
         (degree + 1,) coefficients of P = a[0] + a[1] cos w + ...
-    squared
-        The factor of P^2 instead, so |H| = P, of twice the order.
+    times
+        |H(w)|^2 = P(w)^times instead, of so many times the order.
     error_db
-        Largest error of the magnitude that is left.
+        Largest error of the magnitude that is left,
+    per_tap
+        unless rounding keeps it larger with so many points of the FFT for each tap.
 
     Returns
     -------
-    (degree + 1,) float64, or (2·degree + 1,) if squared
+    (times·degree + 1,) float64
 
     References
     ----------
@@ -146,31 +157,28 @@ def spectral_factor(
     Boite, R. & Leich, H. (1981). A new procedure for the design of high order minimum phase FIR
     digital or CCD filters. Signal Processing 3, 101-108.
     """
-    order = (len(cosines) - 1) * (2 if squared else 1)
-    intervals = power_of_two(8 * order)
-    taps, error = _cepstral_factor(cosines, order, intervals)
+    intervals = power_of_two(8 * times * (len(cosines) - 1))
+    taps, error = _cepstral_factor(cosines, times, intervals)
     while error > error_db and intervals < _LARGEST_FACTOR_FFT:
         intervals *= 2
-        finer, finer_error = _cepstral_factor(cosines, order, intervals)
+        finer, finer_error = _cepstral_factor(cosines, times, intervals)
         # Is what stays rounding, and no longer aliasing?
-        if finer_error > error / 2 and intervals > _FACTOR_GRID * order:
+        if finer_error > error / 2 and intervals > per_tap * len(taps):
             break
         taps, error = finer, finer_error
     return taps
 
 
-def _cepstral_factor(cosines: Floats, order: int, intervals: int) -> tuple[Floats, float]:
-    """Factor of P or, of twice its degree, of P^2, by an FFT of 2·intervals; and the largest error
-    of its magnitude in dB.
-    """
+def _cepstral_factor(cosines: Floats, times: int, intervals: int) -> tuple[Floats, float]:
+    """Factor of P^times by an FFT of 2·intervals, and the largest error of its magnitude in dB."""
     wanted = sample(cosines, intervals)
     # A polynomial that did not meet its band may touch zero; rounding leaves nothing to know below
     # 1e-15 of the peak.
     wanted = np.maximum(wanted, 1e-15 * wanted.max())
-    power = order // (len(cosines) - 1)
-    cepstrum = np.fft.irfft(0.5 * power * np.log(wanted))
+    cepstrum = np.fft.irfft(0.5 * times * np.log(wanted))
     cepstrum[1:intervals] *= 2
     cepstrum[intervals + 1 :] = 0.0
-    taps = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)))[: order + 1]
-    reached = abs(np.fft.rfft(taps, 2 * intervals)) ** (2 / power)
-    return taps, float(abs(10 * power * np.log10(np.maximum(reached, 1e-300) / wanted)).max())
+    taps = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)))[: times * (len(cosines) - 1) + 1]
+    reached = abs(np.fft.rfft(taps, 2 * intervals)) ** (2 / times)
+    error = abs(np.log10(np.maximum(reached, 1e-300) / wanted)).max()
+    return taps, float(10 * times * error)
