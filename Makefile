@@ -4,7 +4,7 @@ BIN := .venv/bin
 SPEECH := data/audio/arctic_a0007.wav
 EARS := headphone middle-ear outer-middle-ear
 
-.PHONY: demo test test-slow lint types bench figures fuzz faults load fuzz-long clean
+.PHONY: demo test test-slow lint types bench accuracy figures fuzz faults load fuzz-long clean
 
 .venv/.package: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -35,6 +35,9 @@ types: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
+
+accuracy: .venv/.dev  ## deviation of every ear's default at ten rates, measured on the taps
+	$(BIN)/python -m benchmarks.accuracy
 
 figures: .venv/.dev
 	$(BIN)/python -m tests.figures

@@ -14,6 +14,7 @@ SAMPLES_PER_TAP = 64  # of the response: a ripple's height is then read to 0.1 %
 _PER_GAP = 4  # and at least this many between the two closest points, where the curve itself bends
 _FELT_DB = 0.0005  # a corner of the curve this high is looked at exactly
 _LARGEST_FFT = 1 << 24
+_ON_A_SIDE = (0.25, 0.5, 0.75)  # places between two corners
 
 
 class Deviation(NamedTuple):
@@ -62,18 +63,22 @@ def deviations(
 
 def felt_corners(curve: PublishedCurve, height_db: float) -> Floats:
     """Frequencies (Hz) between the outermost points where the aim has a corner that stands out by
-    more than `height_db` from the chord between the middles of its neighbouring sides, and these
-    middles, where the aim is farthest from a curve through the corners.
+    more than `height_db` from the chord between the middles of its neighbouring sides; and, on
+    these sides, where the aim may be farthest from a curve through the corners.
     """
     corners = curve.corners_hz
     if len(corners) < 3:
         return np.zeros(0)
-    sides = (corners[1:] + corners[:-1]) / 2
-    ends, corners = curve.aim(sides), corners[1:-1]
-    values = curve.aim(corners)
-    chord = ends[:-1] + (ends[1:] - ends[:-1]) * (corners - sides[:-1]) / np.diff(sides)
-    felt = abs(chord - values) > (10 ** (height_db / 20) - 1) * values
-    every = np.concatenate([corners[felt], sides[:-1][felt], sides[1:][felt]])
+    lengths = np.diff(corners)
+    sides = corners[:-1] + lengths / 2
+    ends, values = curve.aim(sides), curve.aim(corners[1:-1])
+    chord = ends[:-1] + np.diff(ends) * (corners[1:-1] - sides[:-1]) / np.diff(sides)
+    felt = np.flatnonzero(abs(chord - values) > (10 ** (height_db / 20) - 1) * values) + 1
+    before, after = lengths[felt - 1], lengths[felt]
+    every = np.concatenate(
+        [corners[felt] + part * after for part in (0, *_ON_A_SIDE)]
+        + [corners[felt] - part * before for part in _ON_A_SIDE]
+    )
     every = np.sort(every[(every > curve.points_hz[0]) & (every < curve.points_hz[-1])])
     return every[np.diff(every, prepend=-np.inf) > 0]
 

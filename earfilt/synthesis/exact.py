@@ -42,7 +42,7 @@ _FELT = 0.005  # a corner of the aim this high, re the tolerance, can be felt
 _RATIO = 4  # of one rate to the next lower one
 _FIRST = 16  # degree of the first attempt
 _EASY_ROUNDS = 8  # a degree that is met so soon may be larger than it need be
-_CHEAP = 512  # and up to this one it is worth while to ask
+_CHEAP = 1024  # and up to this one it is worth while to ask
 _FEWEST_POINTS = 3  # of a curve at a lower rate, for it to tell something
 _HIGHEST_POINT = 0.45  # of the rate: a curve may lie up to there
 _LOWEST_POINT = 0.04  # and a rate of which its first point is more is low enough
@@ -148,7 +148,7 @@ class _Task:
 
 def _polynomial(task: _Task) -> Floats:
     """The coefficients of P. Where it leaves the band between the samples of the search, those next
-    to it are held tighter; if that does not help, the degree grows.
+    to it are held tighter; if that does not help, the search looks there too, and the degree grows.
     """
     bounds, marks = task.bounds, task.marks
     found = _search(bounds, marks, _first_degree(task), task.largest)
@@ -161,7 +161,7 @@ def _polynomial(task: _Task) -> Floats:
             bounds = _tightened(bounds, missed, np.pi / (SAMPLES_PER_DEGREE * degree))
             found = _search(bounds, marks, degree, task.largest, found.cosines)
         else:
-            bounds = task.bounds
+            bounds, marks = task.bounds, np.sort(np.concatenate([marks, missed]))
             found = _search(bounds, marks, min(_longer(degree), task.largest), task.largest)
     return found.cosines
 

@@ -36,6 +36,7 @@ _ROUNDS = 24
 _EARLY_ROUNDS = 10  # after so many
 _HOPELESS = 4.0  # an error this large, re the half-width of the band, will not come down
 _AIMED = 0.9  # of the half-width: what is aimed at lies inside the band, and is reached sooner
+_MANTISSA = float(1 << 30)  # a relative accuracy of 1e-9 is plenty for a band
 _RELAXATION = 1.7  # 0..2; 1 is the plain method
 
 
@@ -126,7 +127,9 @@ class _Sampled:
         nearest = np.rint(place).astype(np.int64)
         index, weights = neighbours(nearest, place - nearest, intervals)
         begins = np.flatnonzero(np.diff(nearest, prepend=-1))
-        at_even, at_marks = _Interval.of(*bounds(even)), _Interval.of(*bounds(marks))
+        at_even, at_marks = (
+            _Interval.of(*(_rounded(part) for part in bounds(angles))) for angles in (even, marks)
+        )
         return cls(at_even, at_marks, index, weights, nearest[begins], begins)
 
     def error(self, values: Floats) -> float:
@@ -172,3 +175,11 @@ class _Interval(NamedTuple):
     def change(self, values: Floats) -> Floats:
         """What has to be added for the values to lie well inside."""
         return np.clip(values, self.centre - self.aimed, self.centre + self.aimed) - values
+
+
+def _rounded(values: Floats) -> Floats:
+    """Values without their last digits, a matter of the machine's logarithms and powers: what is
+    made of them by sums, products and FFTs is then the same everywhere.
+    """
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.rint(mantissa * _MANTISSA), exponent) / _MANTISSA
