@@ -29,7 +29,7 @@ from earfilt.synthesis.native import native_taps
 from earfilt.synthesis.provenance import FileUse, Provenance
 
 if TYPE_CHECKING:
-    from earfilt.synthesis.tolerance import Design
+    from earfilt.synthesis.taps import Design
 
 __all__ = ["design", "published"]
 
@@ -143,14 +143,16 @@ def _within(ears: list[tuple[str, Target]], tolerance: float, *, fewest: bool) -
     """Ears that share a phase as one design of their common curve; else each with its share of the
     tolerance.
     """
-    from earfilt.synthesis.tolerance import order_for
-
+    if fewest:
+        from earfilt.synthesis.tolerance import order_for as search
+    else:
+        from earfilt.synthesis.exact import design_within as search
     parts = []
     phases = list(dict.fromkeys(phase for phase, _ in ears))
     for phase in phases:
         targets = [target for own, target in ears if own == phase]
         wanted = curve.product([target.curve() for target in targets])
-        found = order_for(wanted, tolerance / len(phases), phase=phase)
+        found = search(wanted, tolerance / len(phases), phase=phase)
         lookahead = found.order if phase == "zero" else 0
         fir = Fir(found.taps, float(targets[0].fs), lookahead, phase == "zero")
         parts.append(Part(fir, found))

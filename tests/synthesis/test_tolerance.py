@@ -17,7 +17,8 @@ from earfilt.chains.members import resolve
 from earfilt.ears.curve import PublishedCurve, product
 from earfilt.errors import UsageError
 from earfilt.synthesis import tolerance
-from earfilt.synthesis.tolerance import Design, order_for, spectral_factor
+from earfilt.synthesis.taps import Design, spectral_factor
+from earfilt.synthesis.tolerance import order_for
 
 EARS = [
     "headphone",
