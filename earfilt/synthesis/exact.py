@@ -1,10 +1,11 @@
 """A filter that stays within a tolerance of its published curve, found in milliseconds.
 
 Any polynomial within the band (``earfilt.synthesis.band``) makes such a filter; the smallest degree
-is not asked for (that is ``earfilt.synthesis.tolerance``). Degrees are tried on a coarse scale, four
-to an octave, until one leaves room (``earfilt.synthesis.projections``). Where to begin is known from
-the same curve at a quarter of the rate, where all costs are a quarter and so is the degree; and so
-on, down to where three points are left.
+is not asked for (that is ``earfilt.synthesis.tolerance``). Degrees are tried on a coarse scale,
+four to an octave, until one leaves room (``earfilt.synthesis.projections``). Where to begin is
+known from the same curve at a quarter of the rate, where all costs are a quarter and so is the
+degree; and so on, down to where three points are left. A curve so deep that rounding at its peak
+would swamp its depths is followed by a power of P: P follows a root of it, less deep by as much.
 """
 
 from __future__ import annotations
