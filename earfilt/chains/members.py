@@ -17,7 +17,7 @@ from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
 from earfilt.ears.kinds.measured import Measured
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
-from earfilt.ears.options import Option, settings
+from earfilt.ears.options import LARGEST_ORDER, Option, settings
 from earfilt.errors import UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Filter", "resolve"]
 
-LARGEST_ORDER = 131_072
 LARGEST_TOLERANCE_DB = 20.0
 
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
