@@ -308,8 +308,9 @@ class ResponseTable:
 
         curve = self.filter.curve_at(self.fir.fs or 0.0)
         points = None if curve is None else (curve.points_hz, curve.points_db)
+        line = Line(legend(self.fir), self._values(), points, self.fir.provenance.range_hz)
         suffix = style.pop("suffix", ".png") if path is None else os.path.splitext(path)[1].lower()
-        data = figure([Line(legend(self.fir), self._values(), points)], suffix, **style)
+        data = figure([line], suffix, **style)
         if path is not None:
             write_bytes(path, data)
         return data
