@@ -9,8 +9,19 @@ from earfilt.ears.catalogue import Entry
 from earfilt.ears.table import shipped
 from earfilt.errors import DataError, UnknownNameError
 
+WITH_ARGUMENTS = ("equal-loudness:60", "loudness-change:80:60", "loudness-change:80:60:2003")
+EVERY = [
+    *(entry for entry in catalogue.entries() if not entry.is_pattern),
+    *map(catalogue.find, WITH_ARGUMENTS),
+]
+every_entry = pytest.mark.parametrize("entry", EVERY, ids=lambda entry: entry.full_name)
 
-@pytest.mark.parametrize("entry", catalogue.entries(), ids=lambda entry: entry.full_name)
+
+def test_no_entry_is_bad() -> None:
+    assert not catalogue.problems()
+
+
+@every_entry
 def test_every_entry_has_data_and_provenance(entry: Entry) -> None:
     ear = catalogue.of_entry(entry)
     assert ear.points.freqs
