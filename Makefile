@@ -5,11 +5,11 @@ SPEECH := data/audio/arctic_a0007.wav
 EARS := headphone middle-ear outer-middle-ear
 
 MINIMA := .venv-minima/bin
-# What touches the libraries: every command, the modules, the readers and writers of files, figures, Dask.
-MINIMA_TESTS := tests/cli tests/test_layers.py tests/report/test_figures.py tests/test_arrays.py tests/engine/test_fft.py tests/engine/test_tensors.py \
-	tests/ears/test_documented.py tests/files/test_matlab.py tests/audio/test_formats.py tests/audio/containers/test_wav.py tests/batch/test_run.py
+# What touches the libraries: every command, the modules, the FFT, files of arrays, figures, worker processes.
+MINIMA_TESTS := tests/cli tests/nn/test_ears.py tests/engine/test_tensors.py tests/engine/test_fft.py tests/test_arrays.py \
+	tests/files/test_matlab.py tests/report/test_figures.py tests/test_layers.py tests/batch/test_run.py
 
-.PHONY: demo test test-minima test-slow lint types bench figures fuzz faults load fuzz-long clean
+.PHONY: demo test test-minima test-slow lint types bench accuracy figures fuzz faults load fuzz-long clean
 
 .venv/.package: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -31,11 +31,11 @@ test: .venv/.dev lint types  ## all tests but the slow ones
 
 .venv-minima/.dev: pyproject.toml constraints-minima.txt
 	$(PYTHON) -m venv .venv-minima
-	$(MINIMA)/pip install --quiet --disable-pip-version-check -c constraints-minima.txt -e '.[plot,dask]' 'pytest>=9'
+	$(MINIMA)/pip install --quiet --disable-pip-version-check -c constraints-minima.txt -e '.[plot,dask]' 'pytest>=9' pytest-xdist
 	@touch $@
 
 test-minima: .venv-minima/.dev  ## the commands and modules with the oldest versions of the libraries that are allowed
-	$(MINIMA)/python -m pytest -q $(MINIMA_TESTS)
+	$(MINIMA)/python -m pytest -q -n auto -W default $(MINIMA_TESTS)
 
 test-slow: .venv/.dev
 	$(BIN)/pytest -q -m slow
@@ -48,6 +48,9 @@ types: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
+
+accuracy: .venv/.dev  ## deviation of every ear's default at ten rates, measured on the taps
+	$(BIN)/python -m benchmarks.accuracy
 
 figures: .venv/.dev
 	$(BIN)/python -m tests.figures

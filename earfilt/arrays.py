@@ -27,6 +27,13 @@ in.
 """
 
 
+def is_array(x: Any) -> bool:
+    """Whether ``x`` is numpy's; torch is not loaded to know it."""
+    import numpy as np
+
+    return isinstance(x, np.ndarray)
+
+
 def namespace(x: Any) -> Any:
     """The module whose functions take ``x``: numpy, or torch, which is not loaded for arrays.
 
@@ -34,9 +41,9 @@ def namespace(x: Any) -> Any:
     >>> namespace(np.zeros(3)).__name__
     'numpy'
     """
-    import numpy as np
+    if is_array(x):
+        import numpy as np
 
-    if isinstance(x, np.ndarray):
         return np
     import torch
 
@@ -50,9 +57,54 @@ def floats(values: Iterable[float]) -> Floats:
     return np.array(tuple(values), dtype=np.float64)
 
 
+def is_constant(x: Any) -> bool:
+    """Whether nothing is differentiated through ``x``, in either mode, and no ``torch.vmap`` maps
+    over it.
+
+    >>> import numpy as np
+    >>> is_constant(np.zeros(3))
+    True
+    """
+    if is_array(x):
+        return True
+    from torch._C._functorch import is_functorch_wrapped_tensor
+    from torch.autograd.forward_ad import unpack_dual
+
+    return not (
+        x.requires_grad or is_functorch_wrapped_tensor(x) or unpack_dual(x).tangent is not None
+    )
+
+
+def is_mapped(x: Any) -> bool:
+    """Whether ``torch.vmap`` maps over ``x``, so that its values cannot be looked at.
+
+    >>> import numpy as np
+    >>> is_mapped(np.zeros(3))
+    False
+    """
+    if is_array(x):
+        return False
+    from torch._C import _functorch
+
+    while _functorch.is_functorch_wrapped_tensor(x):
+        if _functorch.is_batchedtensor(x):
+            return True
+        x = _functorch.get_unwrapped(x)
+    return False
+
+
 def constant(x: Array) -> Array:
-    """``x`` without the graph of its gradients; ``x`` itself where there is none."""
-    return x.detach() if getattr(x, "requires_grad", False) else x  # type: ignore[attr-defined]
+    """``x`` without what differentiates through it; ``x`` itself where there is nothing."""
+    return x if is_constant(x) else x.detach()  # type: ignore[attr-defined, unused-ignore]
+
+
+def square_root(x: Array) -> Array:
+    """√x of numbers ≥ 0, whose derivatives at 0 are 0: there a curve has no gain by definition, and
+    the slope is infinite.
+    """
+    xp = namespace(x)
+    positive = x > 0.0
+    return xp.where(positive, xp.sqrt(xp.where(positive, x, 1.0)), 0.0 * x)
 
 
 def power_of_two(n: int) -> int:

@@ -14,6 +14,7 @@ PACKAGES = {
     "flac": "flac",
     "metaflac": "flac",
     "tmux": "tmux",
+    "strace": "strace",
 }
 
 

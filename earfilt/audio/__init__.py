@@ -13,6 +13,9 @@ or not at all.
     formats       which container holds what          planning      what an output will be
     pcmbytes      samples as bytes                    stale         tags that a filter makes false
     id3           frames of ID3 tags
+    sniff         what a file holds, by its first bytes
+    decoder       libsndfile, read forwards           recordings    where the recordings of a file lie
+    mpeg          frames of MPEG audio                flacframes    frames of FLAC
 """
 
 from earfilt.audio.containers.pcm import Array

@@ -31,16 +31,19 @@ class Link:
         Offsets in the file; None for its end.
     patches : mapping of int to bytes
         What to read at an offset, counted from the file's beginning, in place of what is there.
+    prefix : bytes
+        What to read before the first byte.
     """
 
     start: int = 0
     end: int | None = None
     patches: Mapping[int, bytes] | None = None
+    prefix: bytes = b""
 
     @property
     def whole(self) -> bool:
         """Whether it is the file as it lies on the disk."""
-        return self.start == 0 and self.end is None and not self.patches
+        return self.start == 0 and self.end is None and not self.patches and not self.prefix
 
 
 class _Window:
@@ -48,14 +51,19 @@ class _Window:
 
     def __init__(self, source: Source, link: Link) -> None:
         self._file, self._link, self._at = source.raw.fileno(), link, 0
-        self._size = (source.size or 0 if link.end is None else link.end) - link.start
+        self._size = (
+            len(link.prefix) + (source.size or 0 if link.end is None else link.end) - link.start
+        )
 
     def read(self, count: int) -> bytes:
-        start = self._link.start + self._at
-        out = bytearray(os.pread(self._file, max(0, min(count, self._size - self._at)), start))
+        count = max(0, min(count, self._size - self._at))
+        out = bytearray(self._link.prefix[self._at : self._at + count])
+        lead = len(out)
+        start = self._link.start + max(0, self._at - len(self._link.prefix))
+        out += os.pread(self._file, count - lead, start)
         for offset, data in (self._link.patches or {}).items():
-            for i, byte in enumerate(data, offset - start):
-                if 0 <= i < len(out):
+            for i, byte in enumerate(data, offset - start + lead):
+                if lead <= i < len(out):
                     out[i] = byte
         self._at += len(out)
         return bytes(out)
@@ -81,7 +89,7 @@ class Decoder:
 
     Attributes
     ----------
-    links : int
+    links : sequence of Link
     frames : int or None
         Of all links together; None where one does not state its length.
 
@@ -94,8 +102,8 @@ class Decoder:
     """
 
     def __init__(self, source: Source, links: Sequence[Link]) -> None:
-        self._source, self._links, self._index = source, links, 0
-        self.links = len(links)
+        self.links: Sequence[Link] = links
+        self._source, self._index = source, 0
         self._file = self._open(0)
         self.samplerate, self.channels = self._file.samplerate, self._file.channels
         self.format, self.subtype = self._file.format, self._file.subtype
@@ -103,7 +111,7 @@ class Decoder:
         self.frames = self._count()
 
     def _open(self, index: int) -> soundfile.SoundFile:
-        link = self._links[index]
+        link = self.links[index]
         if link.whole:
             self._source.seek(0)
             return soundfile.SoundFile(self._source.raw.fileno(), "r", closefd=False)
@@ -111,15 +119,15 @@ class Decoder:
 
     def _count(self) -> int | None:
         lengths = [_stated(self._file.frames)]
-        for index in range(1, len(self._links)):
+        for index in range(1, len(self.links)):
             with self._open(index) as file:
                 if (file.samplerate, file.channels) != (self.samplerate, self.channels):
                     raise AudioError(
-                        f"{self._source.name} is {len(self._links)} recordings one behind the "
+                        f"{self._source.name} is {len(self.links)} recordings one behind the "
                         "other, which differ: "
                         f"{self.channels} channels at {self.samplerate} Hz, then "
                         f"{file.channels} at {file.samplerate} Hz; "
-                        f"split it at byte {self._links[index].start}"
+                        f"split it at byte {self.links[index].start}"
                     )
                 lengths.append(_stated(file.frames))
         return None if None in lengths else sum(length or 0 for length in lengths)
@@ -138,7 +146,7 @@ class Decoder:
             done += count
             if count:
                 continue
-            if self._index + 1 == len(self._links):
+            if self._index + 1 == len(self.links):
                 break
             self._file.close()
             self._index += 1

@@ -24,7 +24,7 @@ class Metadata:
         Key and value of what can go into another container, keys as Vorbis comments name them
         (upper case).
     beyond : tuple of str
-        Names of what was too big to be read.
+        Names of what is not carried, since it is too big or of a kind that no other container has.
     """
 
     before: tuple[Chunk, ...] = ()

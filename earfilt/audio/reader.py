@@ -372,25 +372,37 @@ class SoundfileReader(Reader):
 
     def _at_end(self) -> None:
         super()._at_end()
-        if (
-            self.info.container != "FLAC"
-            or self.info.missing
-            or self.info.unread
-            or self._file.links > 1
-        ):
+        if self.info.missing or self.info.unread:
             return
-        behind = flac_frames.joined_starts(
-            self.source, max(0, self.source.raw.tell() - _READ_AHEAD)
-        )
-        if behind:
-            rest = riff.Rest(
-                offset=behind[0], size=(self.source.size or 0) - behind[0], kind="recording"
+        warnings, unread = list(self.info.warnings), 0
+        if self.info.container == "MP3":
+            tallies = [
+                mpeg.tally(self.source.raw.fileno(), link.start, link.end)
+                for link in self._file.links
+            ]
+            unread = sum(
+                tally.surplus
+                for tally, link in zip(tallies, self._file.links, strict=True)
+                if not link.prefix
             )
-            self.info = replace(
-                self.info,
-                warnings=(*self.info.warnings, *riff.unread_words(rest)),
-                unread=rest.size,
+            if unread:
+                words = f"its header states {unread} MPEG frames less than there are"
+                warnings.append(f"{words}: they are not read; --ignore-length takes them")
+            elif tallies[-1].torn and not warnings:
+                warnings.append("its last MPEG frame is incomplete: its end is missing")
+        elif self.info.container == "FLAC" and len(self._file.links) == 1:
+            behind = flac_frames.joined_starts(
+                self.source, max(0, self.source.raw.tell() - _READ_AHEAD)
             )
+            rest = (
+                riff.Rest(
+                    offset=behind[0], size=(self.source.size or 0) - behind[0], kind="recording"
+                )
+                if behind
+                else riff.Rest()
+            )
+            warnings, unread = [*warnings, *riff.unread_words(rest)], rest.size
+        self.info = replace(self.info, warnings=tuple(warnings), unread=unread)
 
     def rewind(self) -> None:
         self._file.rewind()

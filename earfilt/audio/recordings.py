@@ -74,14 +74,30 @@ def find_recordings(
         return _Sized(source, ignore_length).caf()
     if magic[:4] == b".snd":
         return _Sized(source, ignore_length).au(magic)
+    return _mpeg(source.raw.fileno(), ignore_length)
+
+
+def _mpeg(file: int, ignore_length: bool) -> Recordings:
+    """MPEG audio; libsndfile's own formats of other kinds come here, too, and have no frames."""
     found = Recordings(
-        [Link(start, end) for start, end in mpeg.find_streams(source.raw.fileno())] or [Link()]
+        [_mpeg_link(file, start, end, ignore_length) for start, end in mpeg.find_streams(file)]
+        or [Link()]
     )
-    if missing := mpeg.missing_bytes(source.raw.fileno()):
+    if missing := mpeg.missing_bytes(file):
         found.warnings.append(
             f"its header states {missing} bytes more than the file holds: its end is missing"
         )
     return found
+
+
+def _mpeg_link(file: int, start: int, end: int | None, ignore_length: bool) -> Link:
+    counted = mpeg.tally(file, start, end)
+    if counted.stated is None or (ignore_length and counted.surplus):
+        # libsndfile ends where a header says or, without one, where it guesses: with variable bit
+        # rates, anywhere.
+        prefix = mpeg.header_for(file, counted)
+        return Link(counted.start if prefix else start, end, prefix=prefix)
+    return Link(start, end)
 
 
 def _ogg(source: Source) -> Recordings:
@@ -175,7 +191,7 @@ class _Sized:
                 else:
                     self._look(start, size, 12, ">q")
                 return self._patched({at + 4: ">q"}, start)
-            if size < 0:
+            if not 0 <= size <= self._size:
                 break
             at += 12 + size
         return self._found
@@ -203,6 +219,10 @@ class _Sized:
             length = struct.unpack_from(word, header, 4)[0]
             fits = 0 <= length <= self._size - at - width
             if not riff.is_chunk_name(header[:4]) or not (fits or riff.is_known(header[:4])):
+                # Not every program writes the byte of padding.
+                if first and width == 8 and size % 2 and riff.is_chunk_name(self._pread(4, at - 1)):
+                    at, first = at - 1, False
+                    continue
                 self._unread(start + size if first else at, chunks=not first)
                 return
             at += width + length + (length % 2 if width == 8 else 0)

@@ -61,6 +61,9 @@ def without_false(metadata: Metadata) -> tuple[Metadata, list[str]]:
         caf=_chunks(metadata.caf, names),
         blocks=tuple((kind, _block(kind, content, names)) for kind, content in metadata.blocks),
         tags=_pairs(metadata.tags, names),
+        beyond=tuple(
+            name for name in metadata.beyond if name not in _FRAMES and not is_false(name)
+        ),
     )
     return kept, _warning(names)
 

@@ -7,7 +7,7 @@ have other names.
 import struct
 from collections.abc import Iterable, Mapping
 
-from earfilt.audio.containers import aiff, caf, flac, ogg
+from earfilt.audio.containers import aiff, caf, flac, id3, ogg
 from earfilt.audio.containers.aiff import TEXTS
 from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.formats import RIFF_FAMILY, Target
@@ -87,7 +87,8 @@ def _info_name(key: str) -> str | None:
 
 
 def read_metadata(source: Source, container: str) -> Metadata | None:
-    """What stands beside the samples of a FLAC, AIFF, CAF or Ogg file; None for other containers.
+    """What stands beside the samples of a FLAC, AIFF, CAF or Ogg file, or MP3 with an ID3v2 tag;
+    None for others.
 
     Parameters
     ----------
@@ -113,6 +114,8 @@ def read_metadata(source: Source, container: str) -> Metadata | None:
     if container == "OGG":
         found = flac.parse_comments(ogg.read_comments(source))
         return Metadata(tags=tuple(pair for pair in found if pair[0] != "ENCODER"))
+    if container == "MP3" and (read := id3.read_tags(id3.read_tag(source))) is not None:
+        return Metadata(tags=read[0], beyond=read[1])
     return None
 
 
@@ -208,11 +211,8 @@ def left_behind(metadata: Metadata, target: Target) -> list[str]:
     if target.container != "FLAC":
         names += [flac.NAMES[kind] for kind, _ in metadata.blocks if kind != flac.VORBIS_COMMENT]
     names += crossing(metadata, target)[1]
-    big = (
-        [f"too big to carry: {', '.join(dict.fromkeys(metadata.beyond))}: left behind"]
-        if metadata.beyond
-        else []
-    )
+    beyond = ", ".join(printable(name) for name in dict.fromkeys(metadata.beyond))
+    big = [f"not carried from the source: {beyond}"] if beyond else []
     unique = ", ".join(printable(name) for name in dict.fromkeys(names))
     return [
         *big,

@@ -1,11 +1,12 @@
 """A batch from its wishes to its rows: plan, leave what is done, run, keep the manifest."""
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 from earfilt import audio
 from earfilt.batch import executors
@@ -77,36 +78,44 @@ def prepare(
         _sort_in_place(batch, plan, recipe)
     elif batch.rules.exists in ("resume", "skip"):
         ledger = read_ledger(plan.root)
-        _check_version(recipe, [ledger], plan.root)
+        _check_version(
+            recipe,
+            {entry.recipe for entry in ledger.entries.values() if not entry.error},
+            ledger.recipes,
+            plan.root,
+        )
         if batch.rules.exists == "resume":
             _leave_done(plan, recipe, ledger)
     planning.check_space(plan, batch.options.subtype)
     return plan
 
 
-def _check_version(recipe: Recipe, ledgers: Iterable[Ledger], root: str) -> None:
+def _check_version(
+    recipe: Recipe, names: Iterable[str], recipes: Mapping[str, Mapping[str, Any]], root: str
+) -> None:
     """Refuse to go on where the same request made something else under another version: that would
     be one corpus with two ears.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The recipes of what is there.
+    recipes : mapping
+        What they stand for.
     """
-    for ledger in ledgers:
-        made = [
-            *ledger.entries.values(),
-            *(entry for history in ledger.replaced.values() for entry in history),
-        ]
-        for name in {entry.recipe for entry in made if not entry.error}:
-            made_by = ledger.recipes.get(name, {})
-            if (differs := recipe.other_default(made_by)) is not None:
-                version = printable(str(made_by.get("version"))[:40])
-                remedy = (
-                    f"add {differs} to go on with it"
-                    if differs.startswith("--")
-                    else f"it was {differs}"
-                )
-                raise UsageError(
-                    f"{printable(root)} was begun with earfilt {version}, where the same "
-                    f"request meant another filter; {remedy}, "
-                    "or use --force to do all of it with this version"
-                )
+    for made_by in (recipes.get(name, {}) for name in sorted(names)):
+        if (differs := recipe.other_default(made_by)) is not None:
+            version = printable(str(made_by.get("version"))[:40])
+            remedy = (
+                f"add {differs} to go on with it"
+                if differs.startswith("--")
+                else f"it was {differs}"
+            )
+            raise UsageError(
+                f"{printable(root)} was begun with earfilt {version}, where the same request "
+                f"meant another filter; {remedy}, "
+                "or use --force to do all of it with this version"
+            )
 
 
 def _leave_done(plan: Plan, recipe: Recipe, ledger: Ledger) -> None:
@@ -156,10 +165,11 @@ def _sort_in_place(batch: Batch, plan: Plan, recipe: Recipe) -> None:
     filtered = [(file, state) for file, state in states if state.kind == "filtered"]
     if batch.rules.exists == "refuse":
         _refuse([(file, state) for file, state in states if state.kind != "new"])
-    _check_version(recipe, known.ledgers, plan.root)
-    recipes = {
-        name: made_by for ledger in known.ledgers for name, made_by in ledger.recipes.items()
-    }
+    recipes, found = (
+        known.recipes(),
+        {state.entry.recipe for _, state in filtered if state.entry is not None},
+    )
+    _check_version(recipe, found | known.last_recipes(), recipes, plan.root)
     same = cache(lambda name: recipe.is_named(name, recipes))
     others = [
         file for file, state in filtered if state.entry is not None and not same(state.entry.recipe)
@@ -294,6 +304,7 @@ class _Units:
     def __init__(self, batch: Batch, plan: Plan, *, absolute: bool) -> None:
         self._plan, self._absolute, self._run = plan, absolute, new_run()
         self._filter = batch.filter
+        self._recipe = batch.recipe().name
         # What was there when the batch was planned may be replaced; else whoever comes second to a
         # name is to know. A cluster may run a task again that had finished, so that there, an
         # output of this batch's own is no obstacle.
@@ -314,7 +325,7 @@ class _Units:
         job = FileJob(
             source, destination, file.name, self._filter, self._options, self._run, hashes=True
         )
-        return Unit(job, (file.size, file.mtime_ns))
+        return Unit(job, (file.size, file.mtime_ns), self._recipe)
 
 
 def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:

@@ -7,6 +7,7 @@ estimate.
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import unicodedata
@@ -190,22 +191,33 @@ def _distinct(plan: Plan) -> list[Found]:
         Two sources have one output.
     """
     owners: dict[str, Found] = {}
-    alike: dict[str, list[str]] = {}
     for file in plan.files:
-        name = plan.output_name(file.name)
-        owner = owners.setdefault(name, file)
-        if owner is file:
-            directory, last = os.path.split(name)
-            for key in {_widest_spelling(name), os.path.join(directory, _widest_spelling(last))}:
-                alike.setdefault(key, []).append(name)
-        elif not _is_same_source(owner, file):
+        owner = owners.setdefault(plan.output_name(file.name), file)
+        if owner is not file and not _is_same_source(owner, file):
             raise _collision(plan, owner, file)
-    for names in alike.values():
-        if len(names) > 1:
-            for one, other in _one_on_disk(plan.root, names):
-                if not _is_same_source(owners[one], owners[other]):
-                    raise _collision(plan, owners[one], owners[other])
+    for names in _alike(owners):
+        for one, other in _one_on_disk(plan.root, names):
+            if not _is_same_source(owners[one], owners[other]):
+                raise _collision(plan, owners[one], owners[other])
     return list(owners.values())
+
+
+def _alike(names: Iterable[str]) -> Iterator[list[str]]:
+    """Names that some disk may take for one; those of one directory also by themselves, for each
+    may have a rule of its own.
+    """
+    first: dict[str, str] = {}
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        key = _widest_spelling(name)
+        if (other := first.setdefault(key, name)) is not name:
+            groups.setdefault(key, [other]).append(name)
+    for group in groups.values():
+        yield group
+        by_directory: dict[str, list[str]] = {}
+        for name in group:
+            by_directory.setdefault(os.path.dirname(name), []).append(name)
+        yield from (part for part in by_directory.values() if 1 < len(part) < len(group))
 
 
 def _is_same_source(one: Found, other: Found) -> bool:
@@ -220,6 +232,9 @@ def _collision(plan: Plan, one: Found, other: Found) -> UsageError:
     )
 
 
+_LOOSE_END = re.compile(r"[. ](/|$)")
+
+
 def _widest_spelling(name: str) -> str:
     """What is the same of two names that any disk takes for one: whatever their case, Unicode's
     forms, dots and spaces at their ends.
@@ -229,6 +244,8 @@ def _widest_spelling(name: str) -> str:
         if name.isascii()
         else unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name).casefold())
     )
+    if not _LOOSE_END.search(folded):
+        return folded
     return "/".join(part.rstrip(". ") for part in folded.split("/"))
 
 

@@ -17,6 +17,7 @@ from functools import partial
 from earfilt.batch.executors import Pool, Stopped, end_worker
 from earfilt.errors import EarfiltError, is_out_of_memory, printable
 from earfilt.render.process import FileJob, filter_file
+from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row
 from earfilt.storage.manifest import NO_OUTPUT, Stamp, stamp
 
@@ -30,10 +31,14 @@ class Unit:
     job : FileJob
     source : Stamp
         Its size and time of change when the batch was planned.
+    recipe : str
+        Name of the batch's recipe: a worker to which the same request means another one (an
+        installation of its own) must not do it.
     """
 
     job: FileJob
     source: Stamp
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,12 @@ def _results(task: Task, threads: int) -> Iterator[Done]:
 def _one(unit: Unit, threads: int) -> Done:
     job = unit.job
     try:
+        if unit.recipe and recipe_of(job.filter, job.options).name != unit.recipe:
+            return failed(
+                job,
+                "this worker has another version of earfilt or its tables; install the same "
+                "one everywhere",
+            ), NO_OUTPUT
         directory = os.path.dirname(job.destination) or os.curdir
         if not os.path.isdir(directory):
             os.makedirs(directory, exist_ok=True)

@@ -23,7 +23,7 @@ from earfilt.cli.filters import filters
 from earfilt.cli.response import response
 from earfilt.cli.streams import open_closed, own_stderr
 from earfilt.cli.verify import verify
-from earfilt.errors import EarfiltError, is_out_of_memory, printable
+from earfilt.errors import EarfiltError, UsageError, is_out_of_memory, printable
 from earfilt.storage.stop_signals import is_default, name_of, stop_signals
 
 app = typer.Typer(
@@ -67,9 +67,15 @@ def _root(
             "--debug", help="Show the traceback of an error (anywhere on the command line)."
         ),
     ] = False,
-) -> None: ...
+) -> None:
+    if _ON_WINDOWS:
+        raise UsageError(
+            "Windows itself is not supported, for its locks, signals and renaming of files "
+            "keep none of the promises; run it under WSL 2"
+        )
 
 
+_ON_WINDOWS = os.name == "nt"
 _SAID: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 

@@ -140,7 +140,8 @@ def apply(
         Precision,
         typer.Option(
             "--precision",
-            help="auto: float64 for 24- and 32-bit integers and DOUBLE, else float32.",
+            help="auto: float64 for 24- and 32-bit integers and DOUBLE, and where float32 "
+            "would show.",
         ),
     ] = Precision.auto,
     files_from: many.FilesFrom = None,
@@ -334,7 +335,12 @@ def _filter_one(job: "FileJob", *, quiet: bool) -> "tuple[Row, EarfiltError | No
         raise
     except EarfiltError as error:
         return Row(
-            job.source, job.destination, job.name, "failed", error=str(error), filter=job.filter.name
+            job.source,
+            job.destination,
+            job.name,
+            "failed",
+            error=str(error),
+            filter=job.filter.name,
         ), error
 
 

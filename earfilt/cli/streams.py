@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 # Reading from what was closed has to fail, and so has writing to it: neither may be taken for done.
 _FLAGS = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
@@ -34,22 +35,44 @@ def own_stderr() -> Iterator[None]:
     """Send to nowhere what C libraries print (libmpg123 of a damaged MP3 and the like);
     `sys.stderr` writes on.
 
-    Where `sys.stderr` is not the one of the process, all stays as it is.
+    Where `sys.stderr` is not the one of the process, or there is nothing to send them to, all stays
+    as it is.
     """
-    if sys.stderr is not sys.__stderr__ or sys.stderr is None:
-        yield
-        return
+    shared = sys.stderr
+    with contextlib.ExitStack() as stack:
+        if shared is sys.__stderr__ and shared is not None:
+            with contextlib.suppress(OSError):
+                sys.stderr = _set_apart(stack)
+        try:
+            yield
+        finally:
+            sys.stderr = shared
+
+
+def _set_apart(stack: contextlib.ExitStack) -> TextIO:
+    """A text stream to where descriptor 2 leads, which leads to nowhere from here on, until the
+    stack unwinds.
+    """
     shared = sys.stderr
     shared.flush()
-    copy, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    sys.stderr = open(copy, "w", buffering=1, encoding=shared.encoding, errors=shared.errors)  # noqa: SIM115
+    copy = os.dup(2)
+    stack.callback(_close, copy)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    stack.callback(_close, nowhere)
+    apart = open(
+        copy, "w", buffering=1, encoding=shared.encoding, errors=shared.errors, closefd=False
+    )  # noqa: SIM115
     os.dup2(nowhere, 2)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.flush()
-        os.dup2(copy, 2)
-        sys.stderr.close()
-        sys.stderr = shared
+    stack.callback(os.dup2, copy, 2)
+    stack.callback(_flush, apart)
+    return apart
+
+
+def _close(descriptor: int) -> None:
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
+
+
+def _flush(stream: TextIO) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        stream.flush()

@@ -7,6 +7,7 @@ the door.  Either way it is the same code, and gives the same bits.
 """
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -24,13 +25,17 @@ def _compiled() -> Any:
     scipy = importlib.util.find_spec("scipy")
     if scipy is None or scipy.origin is None:
         return None
-    spec = PathFinder.find_spec(
-        "pypocketfft", [str(Path(scipy.origin).parent / "fft" / "_pocketfft")]
-    )
-    if spec is None or spec.loader is None:
-        return None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    name = "scipy.fft._pocketfft.pypocketfft"
+    module = sys.modules.get(name)
+    if module is None:
+        spec = PathFinder.find_spec(name, [str(Path(scipy.origin).parent / "fft" / "_pocketfft")])
+        if spec is None or spec.loader is None:
+            return None
+        # Under its own name, so that scipy.fft takes this one: loaded twice, that of scipy 1.16 or
+        # older ends in a crash.
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[name] = module
     return module if all(hasattr(module, name) for name in ("c2c", "r2c", "c2r")) else None
 
 

@@ -157,7 +157,8 @@ class _Job:
         self.tail = fir.numtaps - 1 if settings.keep_tail else 0
         self.own = local()
         self.fir, self.scale = fir, settings.gain * target.codes / source.full_scale
-        self.white_gain = self.scale * float(np.linalg.norm(fir.taps))
+        with np.errstate(over="ignore"):  # an infinite one lets nothing pass for exact
+            self.white_gain = self.scale * float(np.linalg.norm(fir.taps))
         first = self.own_precision = "float64" if settings.precision == "float64" else "float32"
         self.step = self._make_step(first)
         self.exact: _Step | None = None  # made where it is needed

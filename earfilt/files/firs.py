@@ -6,6 +6,7 @@ advances a ``.txt`` by half its taps; of the others, symmetric taps are centred 
 causal.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,8 @@ _MAX_FS = 1e9
 _ARITHMETIC = 2.0**-20
 _STEPS = 4.0
 _COARSEST = 0.02
+# decimal digits of numbers that were printed and read back; how many taps are looked at
+_FEW_DIGITS, _LOOKED_AT = 6, 4096
 
 
 def read_fir(path: PathLike, *, latency: int | None = None) -> Fir:
@@ -177,7 +180,8 @@ def _assumed_lookahead(content: Content) -> int:
     """
     largest = np.abs(content.taps).max() or 1.0
     unit = content.taps / largest
-    within = max(_ARITHMETIC, min(_STEPS * content.step / largest, _COARSEST))
+    step = max(content.step / largest, _decimal_step(content.taps))
+    within = max(_ARITHMETIC, min(_STEPS * step, _COARSEST))
     if _is_mirrored(unit, within):
         return (len(unit) - 1) // 2
     held = np.trim_zeros(unit, "b")
@@ -185,6 +189,23 @@ def _assumed_lookahead(content: Content) -> int:
         return (len(held) - 1) // 2
     rotated = len(unit) % 2 == 0 and len(unit) > 2 and abs(unit[0]) <= _COARSEST
     return len(unit) // 2 if rotated and _is_mirrored(unit[1:], within) else 0
+
+
+def _decimal_step(taps: NDArray[np.float64]) -> float:
+    """The last place that taps were printed with, re the largest; 0 where they have all the digits
+    that a float can have.
+    """
+    largest = np.abs(taps).max()
+    shown = [f"{tap:.7g}" for tap in taps[np.abs(taps) > 1e-3 * largest][:_LOOKED_AT]]
+    if not shown or any(len(_digits(text)) > _FEW_DIGITS for text in shown):
+        return 0.0
+    places = max(len(_digits(text)) for text in shown)
+    return float(10.0 ** (math.floor(math.log10(largest)) + 1 - places) / largest)
+
+
+def _digits(number: str) -> str:
+    """Significant digits of a printed number."""
+    return number.partition("e")[0].replace(".", "").lstrip("-0").rstrip("0")
 
 
 def _is_mirrored(unit: NDArray[np.float64], within: float) -> bool:

@@ -28,7 +28,8 @@ class HeadphoneFilter(EarFilter):
         ``scipy.signal.filtfilt``) with the square root of the amplitude, so that the audio gets the
         table's magnitude either way.
     learnable : bool
-        ``frequency_data`` becomes a parameter (44 numbers); column 0 is shown and never used.
+        ``frequency_data`` becomes a parameter (44 numbers); its column 0, the frequencies, is
+        shown, and stays what it is.
     compensate_delay : bool
         Accepted and reported; neither phase type has a delay left to remove.
     dtype : torch.dtype
@@ -74,18 +75,22 @@ class HeadphoneFilter(EarFilter):
         compensate_delay: bool = True,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(documented.headphone(fs), order, phase_type, learnable)
+        target = documented.headphone(fs)
+        super().__init__(target, order, phase_type, learnable)
         self.compensate_delay = bool(compensate_delay)
-        gains = torch.tensor(self._target.numbers)
         self._store(
-            "frequency_data", torch.stack([self._freqs, gains], 1), dtype, learnable=self.learnable
+            "frequency_data",
+            torch.tensor(target.numbers, device="cpu"),
+            dtype,
+            learnable=self.learnable,
+            table=True,
         )
         _ = self.taps()
 
-    def _numbers(self) -> Tensor:
-        return self._value("frequency_data")[:, 1]
+    def _numbers(self, values: dict[str, Tensor]) -> Tensor:
+        return values["frequency_data"]
 
-    def _gain(self) -> float:
+    def _gain(self, values: dict[str, Tensor]) -> float:
         return 1.0
 
     def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
@@ -188,25 +193,27 @@ class MiddleEarFilter(EarFilter):
             self.group_delay if self.compensate_delay and self.phase_type == "minimum" else 0
         )
         self.reference_gain = target.reference_gain
-        relative = torch.tensor(target.numbers)
         self._store(
             "frequency_data",
-            torch.stack([self._freqs, relative], 1),
+            torch.tensor(target.numbers, device="cpu"),
             dtype,
             learnable=self.learnable,
+            table=True,
         )
         effective = passes(target, order, phase_type, target.freqs, target.numbers).effective
-        gain_db = torch.tensor(normalization_db(target, effective), dtype=torch.float64)
+        gain_db = torch.tensor(
+            normalization_db(target, effective), dtype=torch.float64, device="cpu"
+        )
         self._store(
             "gain_normalization", gain_db, dtype, learnable=self.learnable and self.normalize_gain
         )
         _ = self.taps()
 
-    def _numbers(self) -> Tensor:
-        return self._value("frequency_data")[:, 1]
+    def _numbers(self, values: dict[str, Tensor]) -> Tensor:
+        return values["frequency_data"]
 
-    def _gain(self) -> Tensor:
-        return torch.pow(10.0, self._value("gain_normalization") / 20.0)
+    def _gain(self, values: dict[str, Tensor]) -> Tensor:
+        return torch.pow(10.0, values["gain_normalization"] / 20.0)
 
     def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
         """Frequencies (nfft//2 + 1,) in Hz and complex response, normalisation included; exact for
@@ -299,7 +306,9 @@ class OuterMiddleEarFilter(EarFilter):
         self.field_type = field_type
         self.convention = convention
         self.flow, self.fhigh = float(flow), float(fhigh)
-        self._store("tf_gains", torch.tensor(target.numbers), dtype, learnable=self.learnable)
+        self._store(
+            "tf_gains", torch.tensor(target.numbers, device="cpu"), dtype, learnable=self.learnable
+        )
         _ = self.taps()
 
     @property
@@ -307,10 +316,10 @@ class OuterMiddleEarFilter(EarFilter):
         """(N,) float64: the 1-Hz grid in Hz."""
         return self._freqs
 
-    def _numbers(self) -> Tensor:
-        return self._value("tf_gains")
+    def _numbers(self, values: dict[str, Tensor]) -> Tensor:
+        return values["tf_gains"]
 
-    def _gain(self) -> float:
+    def _gain(self, values: dict[str, Tensor]) -> float:
         return 1.0
 
     def get_transfer_function(self) -> tuple[Tensor, Tensor]:

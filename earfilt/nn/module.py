@@ -6,12 +6,13 @@ one convolution.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from earfilt.arrays import constant, is_constant
 from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.target import Target
 from earfilt.engine.tensors import convolve
@@ -34,78 +35,127 @@ class EarFilter(nn.Module):
         self.learnable = bool(learnable)
         self.group_delay = self.order // 2
         self._target = target
-        self._freqs = torch.tensor(target.freqs)  # float64, wherever the module is
+        # float64, wherever the module is; on the CPU where a module has no values (meta), or its
+        # device no float64 (MPS).
+        self._freqs = torch.tensor(target.freqs, device="cpu")
         self._exact: dict[str, Tensor] = {}
+        self._tables: set[str] = set()
         self._cache: tuple[list[Tensor], Passes[Tensor]] | None = None
 
     # -- the numbers -----------------------------------------------------------------------------
 
-    def _store(self, name: str, values: Tensor, dtype: torch.dtype, *, learnable: bool) -> None:
+    def _store(
+        self, name: str, values: Tensor, dtype: torch.dtype, *, learnable: bool, table: bool = False
+    ) -> None:
         """Keep float64 numbers under a public name, as a parameter or a buffer of the module's
         dtype.
+
+        What is shown of a table has the frequencies as its first column, which are fixed.
         """
         if not dtype.is_floating_point:
             raise DtypeError(f"dtype is {dtype}; allowed: floating-point dtypes")
-        shown = values.to(dtype)
+        self._exact[name] = values
+        self._tables |= {name} if table else set()
+        shown = (
+            (torch.stack([self._freqs, values], 1) if table else values)
+            .to(dtype)
+            .to(torch.empty(0).device)
+        )
         if learnable:
             self.register_parameter(name, nn.Parameter(shown))
         else:
             self.register_buffer(name, shown)
-        self._exact[name] = values
 
     def _value(self, name: str) -> Tensor:
         """The numbers in float64; one that still equals its rounded original stands for that
         original.
         """
-        shown: Tensor = getattr(self, name)
-        exact = self._exact[name]
-        shown = shown.to(exact.device)
+        shown, exact = self._numbers_shown(name), self._exact[name]
+        if shown.is_meta:
+            return exact
+        home = _home(shown.device)
+        shown, exact = shown.to(home), exact.to(home)
         wide = shown.double()
-        kept = shown.detach() == exact.to(shown.dtype)
-        return wide + torch.where(kept, exact - wide.detach(), 0.0)
+        kept = constant(shown) == exact.to(shown.dtype)
+        return wide + torch.where(kept, exact - constant(wide), 0.0)
+
+    def _numbers_shown(self, name: str) -> Tensor:
+        """What is shown of the numbers, in the module's dtype: a table without its frequencies."""
+        shown: Tensor = getattr(self, name)
+        return shown[:, 1] if name in self._tables else shown
+
+    def __getattr__(self, name: str) -> Any:
+        shown = super().__getattr__(name)
+        if name in self.__dict__.get("_tables", ()) and isinstance(shown, Tensor):
+            self._restore_grid(shown)
+        return shown
+
+    @torch.no_grad()
+    def _restore_grid(self, shown: Tensor) -> None:
+        """Bring back the frequencies of a parameter, which an optimizer with weight decay has moved
+        along with the gains.
+        """
+        if type(shown) is nn.Parameter and not shown.is_meta:
+            grid = self._freqs.to(shown.dtype).to(shown.device)
+            # else it is left alone: a new version of it would end a backward pass
+            if not torch.equal(shown[:, 0], grid):
+                shown[:, 0] = grid
+
+    def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
+        """As `torch.nn.Module.named_parameters`."""
+        self._restore_grids()
+        return super().named_parameters(*args, **kwargs)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        self._restore_grids()
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+
+    def _restore_grids(self) -> None:
+        for name in self._tables:
+            getattr(self, name)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # Casts and moves change what is shown; grid and numbers stay float64 and follow to the
-        # device (MPS has no float64).
+        # device.
         with torch.no_grad():
             exact = {name: self._value(name) for name in self._exact}
         super()._apply(fn, recurse)
-        with torch.no_grad():
-            for (
-                name,
-                value,
-            ) in (
-                exact.items()
-            ):  # a wider dtype than before shows the digits that a narrower one had lost
-                getattr(self, name).copy_(value)
-        device = getattr(self, next(iter(exact))).device
-        home = torch.device("cpu") if device.type == "mps" else device
+        home = _home(self._first.device)
         self._exact = {name: value.to(home) for name, value in exact.items()}
         self._freqs = self._freqs.to(home)
         self._cache = None
+        with torch.no_grad():
+            # a wider dtype than before shows the digits that a narrower one had lost
+            for name, value in self._exact.items():
+                self._numbers_shown(name).copy_(value)
         return self
+
+    @property
+    def _first(self) -> Tensor:
+        shown: Tensor = getattr(self, next(iter(self._exact)))
+        return shown
 
     @property
     def dtype(self) -> torch.dtype:
         """Dtype of the stored numbers and of ``fir_coeffs``."""
-        shown: Tensor = getattr(self, next(iter(self._exact)))
-        return shown.dtype
+        return self._first.dtype
 
     # -- the design ------------------------------------------------------------------------------
 
     @abstractmethod
-    def _numbers(self) -> Tensor:
-        """(N,) float64: what stands for the ear's numbers now."""
+    def _numbers(self, values: dict[str, Tensor]) -> Tensor:
+        """(N,) float64: what stands for the ear's numbers, of all that the module stores."""
 
     @abstractmethod
-    def _gain(self) -> Tensor | float:
+    def _gain(self, values: dict[str, Tensor]) -> Tensor | float:
         """Linear gain beside the passes."""
 
-    def _design(self) -> Passes[Tensor]:
+    def _design(self, values: dict[str, Tensor]) -> Passes[Tensor]:
+        numbers = self._numbers(values)
         one_pass, effective = passes(
-            self._target, self.order, self.phase_type, self._freqs, self._numbers()
+            self._target, self.order, self.phase_type, self._freqs.to(numbers.device), numbers
         )
-        return Passes(one_pass, effective * self._gain())
+        return Passes(one_pass, effective * self._gain(values))
 
     def _taps(self) -> Passes[Tensor]:
         """The current design; outside of what torch.compile sees, since a search and a cache have
@@ -116,18 +166,25 @@ class EarFilter(nn.Module):
         return self._current()
 
     def _current(self) -> Passes[Tensor]:
-        """The design: made anew where gradients flow, else cached until a number changes."""
-        if (
-            self.training
-            and torch.is_grad_enabled()
-            and any(p.requires_grad for p in self.parameters())
-        ):
-            return self._design()
+        """The design: made anew where anything is differentiated through it or maps over it, else
+        cached until a number changes.
+        """
+        if self.training:
+            values = {name: self._value(name) for name in self._exact}
+            if not all(map(is_constant, values.values())):
+                return self._design(values)
         with torch.inference_mode(False), torch.no_grad():
-            # Compared by value: an edit through `.data` does not raise a tensor's version.
-            now = [self._value(name) for name in self._exact]
-            if self._cache is None or not all(map(torch.equal, self._cache[0], now)):
-                self._cache = (now, self._design())
+            values = {name: constant(self._value(name)) for name in self._exact}
+            if not all(map(is_constant, values.values())):  # torch.vmap
+                return self._design(values)
+            # Compared by value, and bit by bit as NaN equals nothing: an edit through `.data` does
+            # not raise a tensor's version.
+            bits = [value.contiguous().view(torch.int64) for value in values.values()]
+            if self._cache is None or not all(map(torch.equal, self._cache[0], bits)):
+                made = self._design(values)
+                if not is_constant(made.effective):  # torch.func wraps what is made within it
+                    return made
+                self._cache = ([part.clone() for part in bits], made)
             return self._cache[1]
 
     @property
@@ -135,8 +192,7 @@ class EarFilter(nn.Module):
         """(order + 1,) FIR of one pass, scaled, without ``gain_normalization``; the module's dtype
         and device.
         """
-        shown: Tensor = getattr(self, next(iter(self._exact)))
-        return self._taps().one_pass.to(shown)
+        return self._taps().one_pass.to(self._first)
 
     def taps(self) -> Tensor:
         """Taps of the one convolution that the audio gets: all passes, scaling and gain.
@@ -173,7 +229,7 @@ class EarFilter(nn.Module):
         Raises
         ------
         DtypeError
-            Integer or complex input.
+            Integer or complex input, or anything that is no tensor.
         UsageError
             T = 0, or a tensor without dimensions.
         """
@@ -212,10 +268,22 @@ class EarFilter(nn.Module):
 
         With gain normalisation both are shifted so that the highest point is 0 dB.
         """
-        return self._target.curve(self._numbers().detach().cpu().numpy())
+        with torch.no_grad():
+            numbers = self._numbers({name: self._value(name) for name in self._exact})
+        return self._target.curve(numbers.cpu().numpy())
+
+
+def _home(device: torch.device) -> torch.device:
+    """Where float64 numbers of a module on this device are kept."""
+    return torch.device("cpu") if device.type in ("mps", "meta") else device
 
 
 def check_signal(x: Tensor) -> None:
+    if not isinstance(x, Tensor):
+        raise DtypeError(
+            f"the signal is of type {type(x).__name__}; filters take torch tensors: "
+            "torch.as_tensor makes one of an array"
+        )
     if not x.dtype.is_floating_point:
         raise DtypeError(
             f"the signal's dtype is {x.dtype}; filters take floating-point samples: convert "

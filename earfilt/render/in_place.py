@@ -11,10 +11,10 @@ import os
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from earfilt.errors import AudioError, UsageError, printable
 from earfilt.render.recipe import Recipe
@@ -83,11 +83,23 @@ class Known:
     def __init__(self) -> None:
         self._ledgers: dict[str, Ledger] = {}
         self._sizes: dict[str, set[int]] = {}
+        self._own: set[str] = set()
 
-    @property
-    def ledgers(self) -> list[Ledger]:
-        """Those read so far."""
-        return list(self._ledgers.values())
+    def recipes(self) -> dict[str, Mapping[str, Any]]:
+        """What the names of recipes stand for, by all that was read."""
+        return {
+            name: made_by
+            for ledger in self._ledgers.values()
+            for name, made_by in ledger.recipes.items()
+        }
+
+    def last_recipes(self) -> set[str]:
+        """By which the files beside those asked for were filtered in place, at last."""
+        return {
+            history[-1].recipe
+            for directory in self._own
+            for history in self._ledgers[directory].replaced.values()
+        }
 
     def read(self, path: str) -> None:
         """Read the manifests that may say something of a file: those of its directory and of the
@@ -100,6 +112,7 @@ class Known:
         """
         directory = os.path.dirname(os.path.realpath(path))
         self._read(directory, must=True)
+        self._own.add(directory)
         for above in _above(directory):
             self._read(above, must=False)
 

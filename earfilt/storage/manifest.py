@@ -32,7 +32,7 @@ from typing import Any
 from earfilt.errors import AudioError, printable
 
 _STEM, _SUFFIX = ".earfilt-manifest", ".jsonl"
-_PIECE = 1 << 20
+_PIECE = 1 << 16  # stays in the nearest caches, and costs no mapping of memory
 _LONGEST_LINE = 1 << 20  # a path takes a few thousand bytes
 _LARGEST = 1 << 63
 _TRIES = 200

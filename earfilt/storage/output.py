@@ -35,6 +35,7 @@ _TEMP = re.compile(
     re.DOTALL,
 )
 _DAY = 86_400.0
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1  # of Linux's renameat2(2)
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 _PIECE = 1 << 20
 _TERMINAL = (
@@ -288,9 +289,37 @@ def publish(temp: str, final: str, replace: bool) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        if os.path.lexists(final):
+        if os.path.lexists(final) or not _rename_to_free(temp, final):
             raise UsageError(exists_message(final)) from None
-        os.rename(temp, final)
+
+
+def _rename_to_free(temp: str, final: str) -> bool:
+    """Rename unless the name is taken: in one step where the system and the disk can, as FAT and
+    exFAT do on Linux.
+
+    Raises
+    ------
+    OSError
+        What the system says.
+    """
+    import ctypes
+
+    names = os.fsencode(temp), os.fsencode(final)
+    rename = (
+        getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+        if sys.platform == "linux"
+        else None
+    )
+    if rename is not None:
+        if rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_NOREPLACE) == 0:
+            return True
+        code = ctypes.get_errno()
+        if code == errno.EEXIST:
+            return False
+        if code not in (errno.EINVAL, errno.ENOSYS):  # else the disk or the system cannot do that
+            raise OSError(code, os.strerror(code))
+    os.rename(temp, final)
+    return True
 
 
 @contextmanager

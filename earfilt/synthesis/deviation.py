@@ -7,17 +7,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from earfilt.arrays import Floats
+from earfilt.arrays import Floats, power_of_two
 from earfilt.ears.curve import PublishedCurve, to_db
 from earfilt.synthesis.fir import dtft
 
-# samples of the response per tap: a ripple's height is then read to 0.1 % of itself
-_GRID_PER_TAP = 64
-# and at least this many between neighbouring points, where the curve itself bends
-_GRID_PER_GAP = 16
+SAMPLES_PER_TAP = 64  # of the response: a ripple's height is then read to 0.1 % of itself
+_PER_GAP = 4  # and at least this many between the two closest points, where the curve itself bends
+_FELT_DB = 0.0005  # a corner of the curve this high is looked at exactly
+_LARGEST_FFT = 1 << 22
+_ON_A_SIDE = (0.25, 0.5, 0.75)  # places between two corners
 _DIRECT = 1 << 29  # frequencies × taps up to which the DTFT is summed: a second or two
-# of an FFT for the sake of close points: gaps that are narrower on it get frequencies of their own
-_LARGEST_GRID = 1 << 22
 _NEIGHBOURS = range(-4, 5)  # for interpolation on a grid of 64 per tap: exact to 1e-11 of the peak
 
 
@@ -44,7 +43,7 @@ def _between_bins(taps: Floats, cycles: Floats) -> NDArray[np.complex128]:
     """Response but for its phase at (K,) frequencies of 0 to 1/2 cycles a sample, by Lagrange
     interpolation of an FFT.
     """
-    n_fft = _fft_length(_GRID_PER_TAP * len(taps))
+    n_fft = _fft_length(SAMPLES_PER_TAP * len(taps))
     # With the middle tap at time zero neighbouring bins hardly differ in phase; beyond 0 and 1/2
     # they repeat as conjugates.
     bins = np.fft.rfft(np.roll(np.pad(taps, (0, n_fft - len(taps))), -(len(taps) // 2)))
@@ -69,36 +68,51 @@ def deviation(taps: Floats, curve: PublishedCurve) -> Deviation:
     return Deviation(float(off[worst]), float(curve.points_hz[worst]))
 
 
-def deviation_between(taps: Floats, curve: PublishedCurve) -> Deviation:
+def deviation_between(
+    taps: Floats, curve: PublishedCurve, per_tap: int = SAMPLES_PER_TAP
+) -> Deviation:
     """Largest deviation of `taps` (numtaps,) from the aimed curve, first to last point, ends
     included.
     """
-    freqs, off = deviations(taps, curve)
+    freqs, off = deviations(taps, curve, per_tap)
     worst = int(np.argmax(off))
     return Deviation(float(off[worst]), float(freqs[worst]))
 
 
-def deviations(taps: Floats, curve: PublishedCurve) -> tuple[Floats, Floats]:
-    """Deviation of `taps` (numtaps,) from the aimed curve at the points and densely between them:
-    (freqs in Hz, |dB|).
-
-    Memory is bounded, however close points lie: by 64 frequencies a tap, or 2^22, and 16 a point.
+def deviations(
+    taps: Floats, curve: PublishedCurve, per_tap: int = SAMPLES_PER_TAP
+) -> tuple[Floats, Floats]:
+    """Deviation of `taps` (numtaps,) from the aimed curve at the points, at its corners and densely
+    between them: (freqs in Hz, |dB|).
     """
-    dense, magnitude = _dense_response(taps, curve)
-    inside = (dense > curve.points_hz[0]) & (dense < curve.points_hz[-1])
-    exact = np.concatenate([curve.points_hz, _in_narrow_gaps(curve.points_hz, float(dense[1]))])
-    freqs = np.concatenate([exact, dense[inside]])
-    reached = np.concatenate([magnitude_at(taps, exact, curve.fs), magnitude[inside]])
+    dense, magnitude = _dense_response(taps, curve, per_tap)
+    exact = np.concatenate([curve.points_hz, felt_corners(curve, _FELT_DB)])
+    freqs = np.concatenate([exact, dense])
+    reached = np.concatenate([magnitude_at(taps, exact, curve.fs), magnitude])
     order = np.argsort(freqs, kind="stable")
     return freqs[order], abs(to_db(reached) - to_db(curve.aim(freqs)))[order]
 
 
-def _in_narrow_gaps(points: Floats, step: float) -> Floats:
-    """Frequencies within the gaps that are narrower than 16 steps of a grid."""
-    gaps = np.diff(points)
-    narrow = np.nonzero(gaps < _GRID_PER_GAP * step)[0]
-    shares = np.arange(1, _GRID_PER_GAP) / _GRID_PER_GAP
-    return (points[narrow, None] + gaps[narrow, None] * shares).reshape(-1)
+def felt_corners(curve: PublishedCurve, height_db: float) -> Floats:
+    """Frequencies (Hz) between the outermost points where the aim has a corner that stands out by
+    more than `height_db` from the chord between the middles of its neighbouring sides; and, on
+    these sides, where the aim may be farthest from a curve through the corners.
+    """
+    corners = curve.corners_hz
+    if len(corners) < 3:
+        return np.zeros(0)
+    lengths = np.diff(corners)
+    sides = corners[:-1] + lengths / 2
+    ends, values = curve.aim(sides), curve.aim(corners[1:-1])
+    chord = ends[:-1] + np.diff(ends) * (corners[1:-1] - sides[:-1]) / np.diff(sides)
+    felt = np.flatnonzero(abs(chord - values) > (10 ** (height_db / 20) - 1) * values) + 1
+    before, after = lengths[felt - 1], lengths[felt]
+    every = np.concatenate(
+        [corners[felt] + part * after for part in (0, *_ON_A_SIDE)]
+        + [corners[felt] - part * before for part in _ON_A_SIDE]
+    )
+    every = np.sort(every[(every > curve.points_hz[0]) & (every < curve.points_hz[-1])])
+    return every[np.diff(every, prepend=-np.inf) > 0]
 
 
 def missed_points(taps: Floats, curve: PublishedCurve, tolerance_db: float) -> tuple[float, ...]:
@@ -111,12 +125,16 @@ def _off_points(taps: Floats, curve: PublishedCurve) -> Floats:
     return abs(to_db(magnitude_at(taps, curve.points_hz, curve.fs)) - curve.points_db)
 
 
-def _dense_response(taps: Floats, curve: PublishedCurve) -> tuple[Floats, Floats]:
-    """Response on an FFT grid fine enough for the filter's ripples and, within bounds, for the
-    curve's own bends.
+def _dense_response(taps: Floats, curve: PublishedCurve, per_tap: int) -> tuple[Floats, Floats]:
+    """|H| between the outermost points on an FFT grid fine enough for the filter's ripples and for
+    the curve's own bends, as far as memory allows: between points that are closer together than
+    that, the response cannot bend, and the points themselves are known.
     """
     gap = float(np.diff(curve.points_hz).min(initial=curve.fs))
-    wanted = min(_GRID_PER_GAP * curve.fs / gap, _LARGEST_GRID)
-    n_fft = _fft_length(max(_GRID_PER_TAP * len(taps), wanted))
-    freqs = np.arange(n_fft // 2 + 1, dtype=np.float64) * (curve.fs / n_fft)
-    return freqs, np.abs(np.fft.rfft(taps, n_fft))
+    wanted = max(per_tap * len(taps), min(_PER_GAP * curve.fs / gap, _LARGEST_FFT))
+    n_fft = power_of_two(int(np.ceil(min(wanted, max(_LARGEST_FFT, 2 * len(taps))))))
+    step = curve.fs / n_fft
+    low, high = curve.points_hz[0] / step, curve.points_hz[-1] / step
+    inside = slice(int(np.floor(low)) + 1, int(np.ceil(high)))
+    index = np.arange(inside.start, inside.stop, dtype=np.float64)
+    return index * step, np.abs(np.fft.rfft(taps, n_fft)[inside])

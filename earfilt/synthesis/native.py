@@ -1,5 +1,4 @@
-"""The FIR of a model that has a phase of its own: its impulse response, cut where nothing is left.
-"""
+"""The FIR of a model that has a phase of its own: its impulse response, cut where nothing is left."""
 
 from collections.abc import Callable
 

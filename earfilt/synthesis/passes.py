@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple
 
 import numpy as np
 
-from earfilt.arrays import Array, Floats, namespace
+from earfilt.arrays import Array, Floats, square_root
 from earfilt.ears.options import choice
 from earfilt.ears.target import Target
 from earfilt.errors import UsageError
@@ -57,7 +57,7 @@ def passes(target: Target, order: int, phase: str, freqs: Array, numbers: Array)
     check_design(order, phase)
     nodes, amplitude = target.nodes(freqs, numbers)
     if phase == "zero":
-        amplitude = namespace(amplitude).sqrt(amplitude)
+        amplitude = square_root(amplitude)
         one_pass = _scaled(target, firwin2(order, nodes, amplitude, target.fs), 0.5)
         return Passes(one_pass, forward_backward(one_pass))
     one_pass = _scaled(target, minimum_phase(firwin2(order, nodes, amplitude, target.fs)), 1.0)

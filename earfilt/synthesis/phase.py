@@ -3,7 +3,7 @@
 Everything here is float64, of numpy or of torch, and then differentiable in the amplitudes.
 """
 
-from earfilt.arrays import Array, constant, namespace, padded, power_of_two
+from earfilt.arrays import Array, constant, is_mapped, namespace, padded, power_of_two
 from earfilt.synthesis.spectrum import power_spectrum
 
 # Power below which the logarithm of a spectrum is cut off, re its peak: −140 dB keeps gradients
@@ -48,6 +48,9 @@ def minimum_phase(taps: Array) -> Array:
         return padded(quotient, 0, 1) + padded(quotient, 1, 0)
     n_fft = power_of_two(8 * len(taps))
     wanted = constant(taps)
+    # no value can be looked at, so that the grid is finer than any table needs
+    if is_mapped(wanted):
+        return _fold_cepstrum(taps, 8 * n_fft)
     while True:
         candidate = _fold_cepstrum(wanted, n_fft)
         if (
@@ -75,6 +78,8 @@ def _magnitude_error_db(candidate: Array, wanted: Array, n_fft: int) -> float:
     xp = namespace(wanted)
     reference, power = power_spectrum(wanted, n_fft), power_spectrum(candidate, n_fft)
     counts = reference > reference.max() * 10.0 ** (-_MINIMUM_PHASE_RANGE_DB / 10.0)
+    if not bool(counts.any()):  # NaN, which no grid mends
+        return 0.0
     return float(xp.abs(10.0 * xp.log10(power[counts] / reference[counts])).max())
 
 

@@ -134,7 +134,9 @@ class Provenance:
             for name in ("order", "phase", "variant")
             if _is_plain(told.get(name), str | int)
         }
-        words = {name: told[name] for name in ("filter", "command") if isinstance(told.get(name), str)}
+        words = {
+            name: told[name] for name in ("filter", "command") if isinstance(told.get(name), str)
+        }
         source = told.get("source")
         cited = tuple(source) if isinstance(source, list) and _is_plain(source, str) else ()
         options = {

@@ -87,6 +87,8 @@ def test_a_file_with_as_many_tags_as_it_may_have_can_be_opened(tmp_path, apply, 
     assert apply(source, out).warnings == []
     assert dict(probe(str(out)).metadata.tags)["COMMENT"] == "x" * (most - 30)
     assert soundfile.info(out).frames == 48_000
+    row = apply(wav_with(tmp_path / "a.wav", ICMT="x" * most), out)
+    assert row.warnings == [f"{row.format} has no place for COMMENT: left behind"]
 
 
 @pytest.mark.parametrize("subtype", ["ULAW", "ALAW"])
@@ -183,7 +185,7 @@ def test_what_is_too_big_to_carry_is_named(tmp_path, apply, monkeypatch):
     assert apply(tmp_path / "a.flac", tmp_path / "b.flac").warnings == []
     monkeypatch.setattr("earfilt.audio.containers.flac._MAX_BYTES", 4096)
     assert apply(tmp_path / "a.flac", tmp_path / "b.flac").warnings == [
-        "too big to carry: picture: left behind"
+        "not carried from the source: picture (too big)"
     ]
     chunks = caf.chunk_bytes([Chunk(b"mark", bytes(5000)), Chunk(b"strg", bytes(8))])
     soundfile.write(tmp_path / "plain.caf", np.zeros(480), 48_000, subtype="PCM_16")
@@ -191,6 +193,57 @@ def test_what_is_too_big_to_carry_is_named(tmp_path, apply, monkeypatch):
     (tmp_path / "a.caf").write_bytes(data[:52] + chunks + data[52:])
     monkeypatch.setattr("earfilt.audio.containers.caf.MAX_METADATA", 4096)
     assert apply(tmp_path / "a.caf", tmp_path / "b.caf").warnings == [
-        "too big to carry: mark: left behind"
+        "not carried from the source: mark (too big)"
     ]
     assert [part.id for part in probe(str(tmp_path / "b.caf")).metadata.caf] == [b"strg"]
+
+
+def test_what_an_mp3_holds_reaches_flac_or_is_named(tmp_path, apply):
+    wav_with(tmp_path / "a.wav", INAM="no")
+    (tmp_path / "p.png").write_bytes(bytes.fromhex(PNG))
+    inputs = (
+        "-i",
+        tmp_path / "a.wav",
+        "-i",
+        tmp_path / "p.png",
+        "-map",
+        "0:a",
+        "-map",
+        "1:v",
+        "-c:v",
+        "copy",
+    )
+    texts = (
+        "title=Grüße",
+        "composer=Ann",
+        "mood=calm",
+        "track=3",
+        "REPLAYGAIN_TRACK_GAIN=-7 dB",
+        "comment=c",
+    )
+    said = [word for text in texts for word in ("-metadata", text)]
+    for version in ("3", "4"):
+        run(
+            need("ffmpeg"),
+            "-v",
+            "error",
+            "-y",
+            *inputs,
+            *said,
+            "-id3v2_version",
+            version,
+            "-b:a",
+            "128k",
+            tmp_path / "a.mp3",
+        )
+        row = apply(tmp_path / "a.mp3", tmp_path / "b.flac")
+        assert [text for text in row.warnings if "carried" in text or "left" in text] == [
+            "left out, since it is not true of the filtered sound: REPLAYGAIN_TRACK_GAIN",
+            "not carried from the source: picture",
+        ]
+        assert set(probe(str(tmp_path / "b.flac")).metadata.tags) == {
+            ("TITLE", "Grüße"), ("COMPOSER", "Ann"), ("MOOD", "calm"), ("TRACKNUMBER", "3"), ("COMMENT", "c"),
+        }  # fmt: skip
+
+
+PNG = "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c636000000002000148afa4710000000049454e44ae426082"

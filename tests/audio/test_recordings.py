@@ -7,8 +7,12 @@ import struct
 import numpy as np
 import pytest
 import soundfile as sf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from earfilt.audio import open_reader, probe
+from earfilt.audio.recordings import find_recordings
+from earfilt.audio.source import open_source
 from earfilt.errors import AudioError
 from tests.audio.foreign import chunk, ffmpeg_samples, run, wav_bytes
 from tests.tools import need
@@ -308,6 +312,9 @@ def test_joined_mp3_files_are_read_whole(tmp_path, mp3):
         ("-V2",),
         ("-b", "320"),
         ("-t",),
+        ("-t", "-V2"),
+        ("-t", "-V5", "-m", "m"),
+        ("-t", "-V9", "--resample", "16"),
         ("--abr", "100"),
         ("--resample", "22.05"),
         ("--freeformat", "-b", "200"),
@@ -315,12 +322,39 @@ def test_joined_mp3_files_are_read_whole(tmp_path, mp3):
 )
 def test_whole_mp3_files_of_every_kind_are_whole(tmp_path, options):
     wav, path = tmp_path / "a.wav", tmp_path / "a.mp3"
-    sf.write(wav, np.tile(X, 10), 48_000)
+    samples = np.tile(X, 10)
+    samples[20_000:] //= 1000  # so that a variable bit rate varies
+    sf.write(wav, samples, 48_000)
     run(need("lame"), "--quiet", *options, wav, path)
     heard, info = read_all(path)
     assert info.warnings == ()
     if options[0] != "--freeformat":  # which ffmpeg does not read
-        assert len(heard) == len(ffmpeg_samples(path))
+        other = ffmpeg_samples(path)[:, 0]
+        assert len(heard) == len(other)
+        np.testing.assert_allclose(heard, other, atol=2e-5)
+
+
+def test_an_mp3_whose_header_states_too_little_is_told(tmp_path, mp3):
+    path = tmp_path / "a.mp3"
+    at = max(mp3.find(b"Xing"), mp3.find(b"Info")) + 8
+    stated = struct.unpack_from(">I", mp3, at)[0]
+    path.write_bytes(mp3[:at] + struct.pack(">I", stated // 2) + mp3[at + 4 :])
+    heard, info = read_all(path)
+    assert info.unread > 0
+    assert "--ignore-length" in info.warnings[-1]
+    longer, info = read_all(path, ignore_length=True)
+    assert info.unread == 0
+    assert len(longer) >= 48_010 > len(heard)
+    assert len(longer) == len(read_all(path, ignore_length=True, repair=True)[0])
+
+
+def test_an_mp3_without_a_header_that_ends_within_a_frame_warns(tmp_path):
+    wav, path = tmp_path / "a.wav", tmp_path / "a.mp3"
+    sf.write(wav, X, 48_000)
+    run(need("lame"), "--quiet", "-t", wav, path)
+    assert read_all(path)[1].warnings == ()
+    path.write_bytes(path.read_bytes()[:-50])
+    assert "incomplete" in read_all(path)[1].warnings[0]
 
 
 def test_mp3_inside_wav_is_not_cut_short(tmp_path):
@@ -338,6 +372,44 @@ def test_sizes_that_were_never_filled_in_go_to_the_end(tmp_path, size, place):
     path = tmp_path / "a"
     path.write_bytes(data)
     np.testing.assert_array_equal(read_all(path)[0], X)
+
+
+@pytest.mark.parametrize("pad", [b"\0", b"\x51", b""])
+def test_chunks_behind_samples_of_odd_length_in_aiff(tmp_path, pad):
+    data = coded(X[:4800], "AIFF", "PCM_S8")
+    at = data.index(b"SSND") + 4
+    data[at : at + 4] = struct.pack(">I", 8 + 4799)
+    path = tmp_path / "a.aiff"
+    path.write_bytes(data[: at + 12 + 4799] + pad + b"NAME" + struct.pack(">I", 4) + b"tape")
+    assert (probe(str(path)).unread, probe(str(path)).warnings) == (0, ())
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(
+        [
+            b"FORM\0\0\0\0AIFF",
+            b"caff\0\1\0\0",
+            b".snd",
+            b"OggS",
+            b"fLaC\0\0\0\x22",
+            b"\xff\xfb\x90\0",
+            b"ID3\4",
+        ]
+    ),
+    st.binary(max_size=300),
+    st.integers(0, 2**64 - 1),
+    st.booleans(),
+)
+def test_any_bytes_end(tmp_path_factory, magic, body, size, ignore_length):
+    path = tmp_path_factory.getbasetemp() / "recordings.bin"
+    path.write_bytes(magic + body + b"data" + struct.pack(">Q", size) + body + bytes(12))
+    source = open_source(str(path))
+    try:
+        found = find_recordings(source, source.read(12), None, ignore_length=ignore_length)
+        assert found.links
+    finally:
+        source.close()
 
 
 def test_a_w64_from_a_pipe_is_read_whole(tmp_path):

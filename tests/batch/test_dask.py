@@ -115,6 +115,19 @@ def test_a_local_cluster(corpus: Path, undisturbed: dict[str, str], tmp_path: Pa
     assert {row["status"] for row in rows(tmp_path / "report")} == {"skipped"}
 
 
+def test_in_place_once(tmp_path: Path) -> None:
+    for i in range(12):
+        write_tone(tmp_path / "in" / f"x{i % 2}" / f"{i}.wav", seed=i)
+    assert apply(tmp_path / "in", tmp_path / "wanted", "-q") == 0
+    for options in ((), ("--resume",)):
+        assert (
+            apply(tmp_path / "in", "--in-place", "--dask", "local", "-q", "--jobs", "2", *options)
+            == 0
+        )
+        assert hashes(tmp_path / "in") == hashes(tmp_path / "wanted")
+    assert apply(tmp_path / "in", "--in-place", "--dask", "local", "-q") == 2
+
+
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_killed_worker_loses_nothing(
     kills: int, cluster: Cluster, corpus: Path, undisturbed: dict[str, str], tmp_path: Path

@@ -16,6 +16,7 @@ import pytest
 from earfilt.batch.executors import Pool, _connection, cores, dask, processes
 from earfilt.errors import UsageError
 from tests.batch.trees import FILTER, write_tone
+from tests.hostile import lay_names
 from tests.tools import single_threaded
 
 UNGUARDED = """
@@ -38,37 +39,11 @@ def test_the_users_program_is_not_run_again_and_loads_no_engine(tmp_path: Path) 
     assert not ran.stderr
 
 
-HOSTILE = 'import os; open(os.environ["MARK"], "w").close(); raise SystemExit(3)'
-
-
 @pytest.fixture
 def hostile(tmp_path: Path) -> Iterator[Path]:
-    """A current directory full of modules with the names of those that Python and earfilt import;
-    none may be run.
-    """
+    """A current directory full of names that Python and earfilt import."""
     root = tmp_path / "hostile"
-    for name in {
-        *sys.stdlib_module_names,
-        "numpy",
-        "scipy",
-        "soundfile",
-        "typer",
-        "rich",
-        "torch",
-        "distributed",
-        "dask",
-        "earfilt",
-    }:
-        (root / name).mkdir(parents=True)
-        (root / name / "__init__.py").write_text(HOSTILE)
-    for name in (
-        "sitecustomize.py",
-        "usercustomize.py",
-        "_distutils_hack.py",
-        "_soundfile.py",
-        "_cffi_backend.py",
-    ):
-        (root / name).write_text(HOSTILE)
+    lay_names(root, tmp_path / "RUN")
     write_tone(root / "a.wav")
     write_tone(root / "b.wav", seed=1)
     yield root
@@ -76,8 +51,7 @@ def hostile(tmp_path: Path) -> Iterator[Path]:
 
 
 def run_among(root: Path, *command: str) -> None:
-    environment = {**single_threaded(), "MARK": str(root.parent / "RUN")}
-    ended = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    ended = subprocess.run(command, cwd=root, env=single_threaded(), capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from earfilt.batch.executors import Pool
 from earfilt.batch.run import Outcome, Runner, Unit, work
 from earfilt.chains.members import resolve
 from earfilt.render.process import FileJob, Options
+from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row
 from tests.batch.conftest import Tree
 from tests.batch.trees import hashes
@@ -134,6 +136,20 @@ def test_a_file_in_place_is_never_filtered_twice(tree: Tree) -> None:
     assert (first.status, second.status) == ("ok", "skipped")
     assert path.read_bytes() == once
     assert stamp == again
+
+
+def test_a_worker_to_which_the_request_means_another_filter_leaves_it(
+    tree: Tree, tmp_path: Path
+) -> None:
+    root = tree("a.wav")
+    job, out = unit(root / "a.wav", tmp_path / "out.wav"), tmp_path / "out.wav"
+    [(row, output)] = work([replace(job, recipe="that of another version")], 1, False)
+    assert (row.status, output, out.exists()) == ("failed", (-1, -1), False)
+    assert "another version of earfilt" in (row.error or "")
+    assert [
+        row.status
+        for row, _ in work([replace(job, recipe=recipe_of(SPEC, Options()).name)], 1, False)
+    ] == ["ok"]
 
 
 ERRORS = [

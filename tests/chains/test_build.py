@@ -142,9 +142,7 @@ def test_curves_interpolate_on_either_axis(tmp_path: Path) -> None:
     path = tmp_path / "line.csv"
     path.write_text("frequency_hz,gain_db\n1000,0\n4000,12\n")
     middle = {
-        axis: resolve(str(path), order=1024, interpolation=axis).at(16000).response(
-            [2000, 2500]
-        )
+        axis: resolve(str(path), order=1024, interpolation=axis).at(16000).response([2000, 2500])
         for axis in ("log", "linear")
     }
     assert 20 * np.log10(abs(middle["log"][0])) == pytest.approx(6, abs=0.05)

@@ -52,6 +52,15 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     assert words in said.err
 
 
+def test_windows_is_refused_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("earfilt.cli._ON_WINDOWS", True)
+    assert run(["filters"]) == 2
+    assert "run it under WSL" in capsys.readouterr().err
+    assert run(["--version"]) == 0
+
+
 @pytest.mark.parametrize("arguments", [[], ["apply"], ["response"], ["design"]])
 def test_a_bare_command_shows_its_help(
     arguments: list[str], capsys: pytest.CaptureFixture[str]

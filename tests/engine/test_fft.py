@@ -1,5 +1,8 @@
 """The FFT without scipy's front door is scipy's, to the last bit."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.fft
@@ -48,5 +51,25 @@ def test_through_the_front_door_it_is_the_same(dtype: type) -> None:
 
 
 def test_another_scipy_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "scipy.fft._pocketfft.pypocketfft", raising=False)
     monkeypatch.setattr(fft.PathFinder, "find_spec", lambda *_: None)
     assert fft._compiled() is None
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "from earfilt import kernel; import scipy.fft",
+        "import scipy.fft; from earfilt import kernel",
+    ],
+)
+def test_one_process_has_the_compiled_module_once(imports: str) -> None:
+    """Twice, it crashes at the end of the process with scipy 1.13 to 1.16."""
+    use = (
+        "kernel.forward(numpy.zeros((1, 8, 1))); scipy.fft.rfft([1.0]); assert "
+        "scipy.fft._pocketfft.basic.pfft is fft._compiled()"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", f"import numpy; {imports}; {use}"], capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr

@@ -130,3 +130,10 @@ def test_numbers_beyond_float32_on_the_way_are_no_error() -> None:
     y, levels = apply(x, Fir(np.array([1.0, -1.0]), None), F32, F32)
     assert levels.precision == "float64"
     assert y[1:].max() == 0.0 or np.abs(y[1:]).max() < 3e38 * RELATIVE
+
+
+def test_taps_whose_squares_are_beyond_float64_are_filtered_in_float64() -> None:
+    x = np.full((5000, 1), 1e-250)
+    y, levels = apply(x.astype(np.float32), Fir(np.array([1e200]), None), F32, F32)
+    assert levels.precision == "float64"
+    assert (y == 0.0).all()

@@ -208,6 +208,24 @@ def test_padding_and_rotation_keep_taps_centred(tmp_path):
     assert lookahead(np.array([0.0, 1.0])) == 0
 
 
+@pytest.mark.parametrize("printed", ["%.4f", "%.4g", "%.3e", "%.6g"])
+@pytest.mark.parametrize("suffix", [".json", ".npy"])
+def test_taps_that_were_printed_with_few_digits_are_centred(tmp_path, printed, suffix):
+    """Half of the taps are moved by less than a digit, as rounding does on one side and not on the
+    other.
+    """
+    taps = scipy.signal.firwin(63, 0.3)
+    digit = 0.9 * 10.0 ** -(4 if printed != "%.6g" else 6)
+    taps[:31] += digit * np.random.default_rng(0).uniform(-0.5, 0.5, 31)
+    read = np.array([float(printed % tap) for tap in taps])
+    assert np.abs(read - read[::-1]).max() > 0.0
+    path = tmp_path / f"fir{suffix}"
+    np.save(path, read) if suffix == ".npy" else path.write_text(
+        json.dumps({"taps": read.tolist()})
+    )
+    assert read_fir(path).lookahead == 31
+
+
 def test_few_whole_numbers_are_judged_exactly(tmp_path):
     np.save(tmp_path / "fir.npy", np.array([1, 2, 3], dtype=np.int16))
     assert read_fir(tmp_path / "fir.npy").lookahead == 0

@@ -14,8 +14,10 @@ import soundfile as sf
 
 from earfilt.chains.members import resolve
 from earfilt.errors import AudioError, UsageError
+from earfilt.render import in_place
 from earfilt.render.job import FileJob, Options
 from earfilt.render.process import check, filter_file
+from earfilt.render.recipe import recipe_of
 from earfilt.storage import manifest
 from earfilt.storage.manifest import Manifest, manifest_path
 from tests.batch.trees import write_tone
@@ -286,3 +288,15 @@ def test_silence_comes_out_as_it_went_in(tmp_path: Path) -> None:
     assert filter_file(job(path, exists="skip")).status == "skipped"
     assert filter_file(job(path, exists="force")).status == "ok"
     assert not sf.read(path)[0].any()
+
+
+def test_what_was_forced_counts_by_its_last_recipe(recording: Path) -> None:
+    filter_file(job(recording))
+    filter_file(job(recording, exists="force", gain_db=-6.0))
+    known = in_place.Known()
+    known.read(str(recording))
+    assert (
+        known.last_recipes()
+        == {recipe_of(SPEC, Options(gain_db=-6.0)).name}
+        < known.recipes().keys()
+    )

@@ -757,9 +757,7 @@ def test_an_ogg_without_its_last_page_is_cut_short(tmp_path, one):
     data = (tmp_path / "a.ogg").read_bytes()
     (tmp_path / "a.ogg").write_bytes(data[: data.rfind(b"OggS")])
     with pytest.raises(AudioError, match="cut short"):
-        check(
-            FileJob(str(tmp_path / "a.ogg"), str(tmp_path / "b.wav"), "a", resolve("headphone"))
-        )
+        check(FileJob(str(tmp_path / "a.ogg"), str(tmp_path / "b.wav"), "a", resolve("headphone")))
     assert apply(tmp_path / "a.ogg", tmp_path / "b.wav", one, repair=True).frames > 0
 
 
@@ -773,9 +771,7 @@ def test_what_is_no_audio_is_said(tmp_path, data, match):
     for step in (check, filter_file):
         with pytest.raises(AudioError, match=match) as caught:
             step(
-                FileJob(
-                    str(tmp_path / "a.wav"), str(tmp_path / "b.wav"), "a", resolve("headphone")
-                )
+                FileJob(str(tmp_path / "a.wav"), str(tmp_path / "b.wav"), "a", resolve("headphone"))
             )
         assert str(tmp_path / "a.wav") in str(caught.value)
         assert "\n" not in str(caught.value)

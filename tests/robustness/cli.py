@@ -183,5 +183,11 @@ def is_one_line(said: str) -> bool:
     )
 
 
-STOPS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
+STOPS = {
+    signal.SIGKILL: -signal.SIGKILL,
+    signal.SIGTERM: 143,
+    signal.SIGINT: 130,
+    signal.SIGHUP: 129,
+    signal.SIGUSR1: 138,
+}
 """Exit codes by the signal that ended the program."""

@@ -5,9 +5,11 @@ hostile names, few descriptors.
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 from earfilt.errors import printable
+from tests.hostile import lay_names
 from tests.robustness.cli import BINARY, Ended, is_one_line, real, shell
 from tests.robustness.scene import FILTER, Scene, digest, refusal_fault, scene, sound
 from tests.robustness.storage import record
@@ -137,6 +139,39 @@ def _read_only_package(table: Table, place: Scene, wanted: dict[str, str]) -> No
         table, "environment", place.fault(wanted) or (ended.err or None), ended, "read-only package"
     )
     place.clear()
+
+
+def names_in_current_directory(table: Table, scale: float) -> None:
+    """Among modules, settings and styles of strangers: none is imported or read, and the results
+    are those of any other place.
+    """
+    outputs = {
+        "one file": ("out/a.wav", ["apply", "in/a.wav", "out/a.wav", *FILTER]),
+        "batch": ("out/a.wav", ["apply", "in", "out", *FILTER, "--jobs", "2"]),
+        "listed": ("out/a.wav", ["apply", "in/*.wav", "out", *FILTER, "--jobs", "2"]),
+        "figure": ("out/a.svg", ["response", "-f", "headphone", "-o", "out/a.svg", "-q"]),
+        "design": ("out/a.json", ["design", "-f", "headphone", "-o", "out/a.json", "-q"]),
+        "Dask": ("out/a.wav", ["apply", "in", "out", *FILTER, "--jobs", "1", "--dask", "local"]),
+    }
+    with scene() as place, tempfile.TemporaryDirectory() as top:
+        _put(place, "a.wav")
+        mark, among = place.folder / "RUN", Path(top)
+        lay_names(among, mark)
+        for name in ("in", "out"):
+            (among / name).symlink_to(place.folder / name)
+        for what, (output, words) in list(outputs.items())[:: 1 if scale >= 1 else 3]:
+            plain = real(words, place.folder)
+            wanted = {Path(output).name: digest(place.folder / output)}
+            place.clear()
+            ended = real(words, among)
+            fault = place.fault(wanted) or ("code was run" if mark.exists() else None)
+            fault = fault or (
+                f"said {ended.err!r}"
+                if (ended.code, ended.err) != (plain.code, plain.err)
+                else None
+            )
+            record(table, "names in the current directory", fault, ended, what)
+            place.clear()
 
 
 def names(table: Table, scale: float) -> None:

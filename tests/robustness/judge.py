@@ -206,13 +206,13 @@ def _fault_of_output(output: Path, wanted: Wanted) -> str | None:
 
 def _difference(samples: np.ndarray, wanted: Wanted) -> str | None:
     expected = np.zeros(0) if wanted.samples is None else wanted.samples
+    allowed = 1e-6 * max(1.0, np.abs(expected).max(initial=0.0)) + wanted.code
     if wanted.code:
         expected = np.clip(expected, -1.0, 1.0 - wanted.code)
     if samples.shape[1] != expected.shape[1] or (wanted.all and len(samples) != len(expected)):
         return f"the output is {samples.shape}, libsndfile reads {expected.shape}"
     common = min(len(samples), len(expected))
     distance = np.abs(samples[:common] - expected[:common]).max(initial=0.0)
-    allowed = 1e-6 * max(1.0, np.abs(expected).max(initial=0.0)) + wanted.code
     return None if distance <= allowed else f"samples differ by {distance:g}"
 
 

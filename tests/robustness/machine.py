@@ -34,6 +34,7 @@ FAULTS: dict[str, Fault] = {
     "streams closed": environment.closed_streams,
     "environment": environment.bare,
     "hostile names": environment.names,
+    "names in the current directory": environment.names_in_current_directory,
     "256 open files": environment.few_descriptors,
 }
 

@@ -89,15 +89,15 @@ def out_of_memory(table: Table, scale: float) -> None:
 
 
 def killed(table: Table, scale: float) -> None:
-    """A run of one file ended at a random moment by SIGKILL, SIGTERM or SIGINT; then the next run
-    in the same place.
+    """A run of one file ended at a random moment by SIGKILL or a signal that can be handled; then
+    the next run in the same place.
     """
     rng = random.Random(1)
     with scene("wav", "flac", seconds=4.0) as place:
         wanted = place.reference()
         longest = _seconds(place)
-        for k in range(max(6, round(scale * 240))):
-            number = list(STOPS)[k % 3]
+        for k in range(max(10, round(scale * 240))):
+            number = list(STOPS)[k % len(STOPS)]
             name = "a.wav" if k % 2 else "a.flac"
             words = ["apply", f"in/{name}", f"out/{name}", *FILTER]
             job = Warm(words, place.folder).started()
@@ -185,7 +185,7 @@ def killed_batch(table: Table, scale: float) -> None:
         wanted = _batch_scene(place, 24)
         longest = time.perf_counter() - begun
         for k in range(max(2, round(scale * 15))):
-            number = list(STOPS)[k % 3]
+            number = list(STOPS)[k % len(STOPS)]
             ended = _killed_batch(place, number, rng.uniform(0.2, longest))
             fault = _stop_fault(ended, number) if ended.code else None
             fault = fault or place.fault(wanted, temporary=number == signal.SIGKILL)

@@ -21,13 +21,29 @@ from tests.robustness.table import Table
 KIND = "a system call that fails"
 
 ERRORS = {
-    "openat": ("EACCES", "EMFILE", "EIO"), "read": ("EIO", "EINTR"), "pread64": ("EIO",), "write": ("ENOSPC", "EIO", "EINTR"),
-    "lseek": ("EIO",), "fstat": ("EIO",), "newfstatat": ("EACCES", "EIO"), "ftruncate": ("EIO",), "fsync": ("EIO",), "link": ("EPERM", "EIO"),
+    "openat": ("EACCES", "EMFILE"), "read": ("EIO", "EINTR"), "pread64": ("EIO",), "write": ("ENOSPC", "EIO", "EINTR"),
+    "lseek": ("EIO",), "fstat": ("EIO",), "newfstatat": ("EACCES",), "ftruncate": ("EIO",), "fsync": ("EIO",), "link": ("EPERM", "EIO"),
     "rename": ("EIO", "EXDEV"), "unlink": ("EBUSY",), "fchmod": ("EPERM",), "fchown": ("EPERM",), "close": ("EIO",), "dup": ("EMFILE",),
     "fcntl": ("EINVAL",), "flock": ("ENOLCK", "EINTR"), "faccessat2": ("EACCES",), "access": ("EACCES",), "readlink": ("EIO",),
-    "getdents64": ("EIO",), "mkdir": ("EACCES",), "clone3": ("EAGAIN",), "clone": ("EAGAIN",), "mmap": ("ENOMEM",),
+    "getdents64": ("EIO",), "mkdir": ("EACCES",), "clone3": ("EAGAIN",), "clone": ("EAGAIN",),
 }  # fmt: skip
-"""What each call is made to say."""
+"""What each call is made to say. Memory has a fault of its own: a Python thread that gets none
+while it starts is waited for for ever.
+"""
+
+_WRITING = (
+    "openat",
+    "write",
+    "ftruncate",
+    "fsync",
+    "fchmod",
+    "fchown",
+    "rename",
+    "unlink",
+    "close",
+    "flock",
+)
+"""What is done to an output."""
 
 _LEFT = {"unlink"}
 """Calls without which nothing can be removed: then an unfinished output may lie about."""
@@ -42,35 +58,41 @@ def failing_calls(table: Table, scale: float) -> None:
     fails.
     """
     if shutil.which("strace") is None:
-        table.skip(KIND, "strace is not installed")
+        table.skip(KIND, "needs program: strace")
         return
     commands = {
-        "wav": ["apply", "in/a.wav", "out/a.wav"],
-        "flac": ["apply", "in/a.flac", "out/a.flac"],
-        "replaced": ["apply", "in/a.wav", "out/a.wav", "--force"],
+        "wav": (["apply", "in/a.wav", "out/a.wav"], tuple(ERRORS)),
+        "flac": (["apply", "in/a.flac", "out/a.flac"], tuple(ERRORS)),
+        "replaced": (["apply", "in/a.wav", "out/a.wav", "--force"], _WRITING),
     }
     try:
         with scene("wav", "flac", seconds=0.2) as place:
             wanted = place.reference()
-            for what, words in commands.items():
-                _fail_each(table, place, wanted, what, [*words, *FILTER], scale)
+            for what, (words, calls) in commands.items():
+                _fail_each(table, place, wanted, what, [*words, *FILTER], calls, scale)
     except NoTracer as error:
         table.skip(KIND, str(error))
 
 
 def _fail_each(
-    table: Table, place: Scene, wanted: dict[str, str], what: str, words: list[str], scale: float
+    table: Table,
+    place: Scene,
+    wanted: dict[str, str],
+    what: str,
+    words: list[str],
+    calls: tuple[str, ...],
+    scale: float,
 ) -> None:
     log = place.folder / "calls"
     _lay(place, words)
     if _traced(
-        place, words, "-e", f"trace={','.join('?' + call for call in ERRORS)}", "-o", str(log)
+        place, words, "-e", f"trace={','.join('?' + call for call in calls)}", "-o", str(log)
     ).code:
         raise RuntimeError(log.read_text())
     counts = Counter(re.findall(r"^(?:\d+ +)?(\w+)\(", log.read_text(), re.MULTILINE))
     tries = [
         (call, n, error)
-        for call in ERRORS
+        for call in calls
         for n in range(1, counts[call] + 1)
         for error in ERRORS[call]
     ]

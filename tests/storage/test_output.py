@@ -105,6 +105,18 @@ def test_file_systems_without_links_do_as_well(tmp_path, monkeypatch, there):
     assert os.listdir(tmp_path) == ["a.wav"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has the call")
+def test_without_links_nothing_is_replaced_that_comes_at_the_last_moment(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(output.os.path, "lexists", lambda path: False)
+    with pytest.raises(UsageError, match="exists already"):
+        write(tmp_path / "a.wav", meanwhile=b"theirs")
+    assert (tmp_path / "a.wav").read_bytes() == b"theirs"
+
+
 def test_force_keeps_the_mode_and_a_new_file_gets_that_of_the_umask(tmp_path):
     path = tmp_path / "a.wav"
     old = os.umask(0o027)

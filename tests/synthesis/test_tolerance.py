@@ -17,7 +17,8 @@ from earfilt.chains.members import resolve
 from earfilt.ears.curve import PublishedCurve, product
 from earfilt.errors import UsageError
 from earfilt.synthesis import tolerance
-from earfilt.synthesis.tolerance import Design, order_for, spectral_factor
+from earfilt.synthesis.taps import Design, spectral_factor
+from earfilt.synthesis.tolerance import order_for
 
 EARS = [
     "headphone",
@@ -266,3 +267,12 @@ def test_the_search_looks_at_a_bounded_number_of_points(monkeypatch: pytest.Monk
     design = order_for(curve, 1.0, phase="minimum")
     assert design.met
     assert max(seen) <= 16_384
+
+
+def test_a_steep_curve_far_below_the_rate_overflows_nothing() -> None:
+    points, levels = np.array([0.001, 0.0011, 8000.0]), np.array([-200.0, 200.0, 200.0])
+    curve = PublishedCurve(
+        points, levels, lambda f: 10 ** (np.interp(f, points, levels) / 20), 48000.0
+    )
+    with pytest.raises(UsageError, match="step of 400 dB"):
+        order_for(curve, 3.0, phase="zero")

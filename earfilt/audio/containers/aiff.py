@@ -44,7 +44,7 @@ def read_chunks(source: Source, beyond: list[str] | None = None) -> tuple[Chunk,
             kept.append(Chunk(name, os.pread(file, there, at + 8)))
             budget -= there
         elif name not in STRUCTURE and there > budget and beyond is not None:
-            beyond.append(printable(name.decode("latin-1").strip()))
+            beyond.append(f"{printable(name.decode('latin-1').strip())} (too big)")
         at += 8 + size + size % 2
     return tuple(kept)
 

@@ -28,6 +28,7 @@ _KEYS = {
     "year": "DATE",
     "recorded date": "DATE",
 }
+_MAX_TEXTS = 1 << 20
 _HEADER = 12
 
 
@@ -56,7 +57,7 @@ def read_chunks(source: Source, beyond: list[str] | None = None) -> tuple[Chunk,
             kept.append(Chunk(name, os.pread(file, size, at + _HEADER)))
             budget -= size
         elif name not in STRUCTURE and there == size > budget and beyond is not None:
-            beyond.append(printable(name.decode("latin-1").strip()))
+            beyond.append(f"{printable(name.decode('latin-1').strip())} (too big)")
         at += _HEADER + size
     return tuple(kept)
 
@@ -66,7 +67,9 @@ def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:
     pairs: list[tuple[str, str]] = []
     for chunk in chunks:
         if chunk.id == TEXTS:
-            words = [word.decode("utf-8", "replace") for word in chunk.data[4:].split(b"\0")]
+            words = [
+                word.decode("utf-8", "replace") for word in chunk.data[4:_MAX_TEXTS].split(b"\0")
+            ]
             pairs += [
                 (_KEYS.get(key.lower(), key.upper()), value)
                 for key, value in zip(words[::2], words[1::2], strict=False)

@@ -49,7 +49,7 @@ def read_blocks(source: Source, beyond: list[str] | None = None) -> list[Block]:
                 blocks.append((kind, content))
         else:
             if kind in CARRIED and beyond is not None:
-                beyond.append(NAMES[kind])
+                beyond.append(f"{NAMES[kind]} (too big)")
             source.skip(size)
         if header[0] & _LAST:
             break

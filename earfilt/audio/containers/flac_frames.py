@@ -3,7 +3,6 @@
 Reference: RFC 9639 (FLAC), sections 8.2 and 9.1.
 """
 
-import mmap
 import os
 import struct
 
@@ -11,6 +10,7 @@ from earfilt.audio.containers.mpeg import id3_end
 from earfilt.audio.source import Source
 
 _TAIL = 1 << 18
+_PIECE = 1 << 20
 _START = b"fLaC\0\0\0\x22"
 """With which a file begins: its name, and the header of a STREAMINFO block of 34 bytes."""
 _SYNCS = (b"\xff\xf8", b"\xff\xf9")
@@ -35,20 +35,26 @@ def joined_starts(source: Source, start: int = 0) -> list[int]:
     """Where further FLAC files begin in a file, from a byte on; metadata are passed over, since a
     picture may hold anything.
     """
+    file = source.raw.fileno()
     starts: list[int] = []
-    with mmap.mmap(source.raw.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        at = max(start, _metadata_end(data, id3_end(source.raw.fileno(), 0)))
-        while (at := data.find(_START, at)) >= 0:
-            starts.append(at)
-            at = _metadata_end(data, at)
+    at = max(start, _metadata_end(file, id3_end(file, 0)))
+    while piece := os.pread(file, _PIECE, at):
+        found = piece.find(_START)
+        if found >= 0:
+            starts.append(at + found)
+            at = _metadata_end(file, at + found)
+        elif len(piece) < len(_START):
+            break
+        else:
+            at += len(piece) - len(_START) + 1
     return starts
 
 
-def _metadata_end(data: mmap.mmap, at: int) -> int:
+def _metadata_end(file: int, at: int) -> int:
     at += 4
-    while at + 4 <= len(data):
-        last, at = data[at] & 0x80, at + 4 + int.from_bytes(data[at + 1 : at + 4], "big")
-        if last:
+    while len(header := os.pread(file, 4, at)) == 4:
+        at += 4 + int.from_bytes(header[1:], "big")
+        if header[0] & 0x80:
             break
     return at
 

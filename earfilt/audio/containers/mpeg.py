@@ -12,11 +12,15 @@ the Xing header as LAME writes it.
 
 import os
 import struct
+from dataclasses import dataclass
+from functools import cache
 
 _SEARCHED = 1 << 16
+_PIECE = 1 << 20
 # of films, whose sound lies in pieces
 _CONTAINERS = (b"RIFF", b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3")
 _CHAIN = 8
+_DECODER_DELAY = 529
 _KBPS = {  # (MPEG-1, layer): bit rates of the indices 1 to 14
     (True, 1): range(32, 449, 32),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -87,7 +91,12 @@ def _goes_on(file: int, at: int) -> bool:
 
 def frame_length(head: bytes) -> int:
     """Bytes of the frame with this header of four; 0 if it is none, or of free format."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+    return _length(head[:3])
+
+
+@cache
+def _length(head: bytes) -> int:
+    if len(head) < 3 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return 0
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
     index, rate = head[2] >> 4, head[2] >> 2 & 3
@@ -131,6 +140,77 @@ def _joined(file: int, at: int) -> int | None:
     return begins if begins > end or _xing(head) else None
 
 
+@dataclass(frozen=True)
+class Tally:
+    """What a recording holds.
+
+    Parameters
+    ----------
+    start : int
+        First byte of the frames that hold sound.
+    frames : int
+        Their number.
+    stated : int or None
+        Frames by the Xing header; None where there is none, and decoders guess from the first bit
+        rate.
+    torn : bool
+        Whether the last frame is incomplete.
+    """
+
+    start: int
+    frames: int
+    stated: int | None
+    torn: bool
+
+    @property
+    def surplus(self) -> int:
+        """Frames of which a decoder delivers nothing, since the Xing header states fewer."""
+        # Not every encoder counts as the others do.
+        return 0 if self.stated is None else max(0, self.frames - 1 - self.stated)
+
+
+def tally(file: int, start: int, end: int | None) -> Tally:
+    """Count the frames of a recording that begins at a byte (or behind the ID3 tags there)."""
+    found = first_frame(file, start)
+    if found is None:
+        return Tally(start, 0, None, torn=False)
+    head = os.pread(file, 4096, found)
+    stated = _stated_frames(head)
+    begin = found if stated is None else found + frame_length(head[:4])
+    last = os.fstat(file).st_size if end is None else end
+    frames, torn, at = 0, False, begin
+    piece, base = b"", at
+    while at < last:
+        if at - base + 4 > len(piece):
+            piece, base = os.pread(file, _PIECE, at), at
+        length = frame_length(piece[at - base : at - base + 4])
+        if not length:
+            break
+        torn = at + length > last
+        frames, at = frames + 1, at + length
+    return Tally(begin, frames, stated, torn)
+
+
+def header_for(file: int, counted: Tally) -> bytes:
+    """Frames to be read before those that were counted, so that a decoder delivers all of them;
+    empty where none are of use.
+
+    The first has a Xing header with their number, without which the length is guessed from the
+    first bit rate. Decoders that see one leave out 529 samples, and what a LAME tag states beside
+    them: a silent frame takes their place.
+    """
+    head = bytearray(os.pread(file, 4, counted.start))
+    if not frame_length(bytes(head)) or head[1] >> 1 & 3 != 1:
+        return b""
+    head[1] |= 1  # no checksum
+    head[2] = head[2] & 0x0C | 0x90  # a bit rate at which the header has room
+    silence = bytes(head).ljust(frame_length(bytes(head)), b"\0")
+    at, spf = _side_end(silence), 1152 if head[1] & 8 else 576
+    lame = b"LAME3.100".ljust(21, b"\0") + ((spf - _DECODER_DELAY) << 12).to_bytes(3, "big")
+    xing = b"Xing" + struct.pack(">II", 1, counted.frames + 1 - counted.torn) + lame
+    return silence[:at] + xing + silence[at + len(xing) :] + silence
+
+
 def missing_bytes(file: int) -> int:
     """Bytes by which the file ends before its Xing header says so."""
     at = first_frame(file, 0)
@@ -144,13 +224,27 @@ def samples_per_frame(fs: int) -> int:
 
 
 def _xing(frame: bytes) -> int:
-    """Offset of the Xing header in a first frame; 0 where there is none."""
-    length = frame_length(frame[:4])
-    if not length or frame[1] >> 1 & 3 != 1:
+    """Offset of the Xing header in a first frame, behind header and side information of layer III;
+    0 where there is none.
+    """
+    if not frame_length(frame[:4]) or frame[1] >> 1 & 3 != 1:
         return 0
-    first, mono = frame[1] >> 3 & 3 == 3, frame[3] >> 6 == 3
-    at = 4 + ((17 if mono else 32) if first else (9 if mono else 17))
+    at = _side_end(frame)
     return at if frame[at : at + 4] in (b"Xing", b"Info") else 0
+
+
+def _side_end(frame: bytes) -> int:
+    """Bytes of header and side information of layer III."""
+    first, mono = frame[1] >> 3 & 3 == 3, frame[3] >> 6 == 3
+    return 4 + ((17 if mono else 32) if first else (9 if mono else 17))
+
+
+def _stated_frames(frame: bytes) -> int | None:
+    """Frames by the Xing or VBRI header in a first frame; None where there is none."""
+    at = _xing(frame)
+    if at and frame[at + 7] & 1:
+        return int(struct.unpack_from(">I", frame, at + 8)[0])
+    return int(struct.unpack_from(">I", frame, 50)[0]) if frame[36:40] == b"VBRI" else None
 
 
 def _stated_bytes(frame: bytes) -> int:

@@ -19,7 +19,7 @@ from earfilt.storage.output import write_all
 SERIAL = 0x65617266
 _POLYNOMIAL = 0x04C11DB7
 _HEAD = 27
-_MAX_COMMENTS = 64 << 20
+_MAX_COMMENTS = 16 << 20
 _COMMENTS = (b"\x03vorbis", b"OpusTags")
 
 

@@ -148,10 +148,19 @@ def between(values: Floats, index: NDArray[np.int64], offset: Floats) -> Floats:
     """`values` between samples by Lagrange interpolation over seven neighbours; P is even about
     both ends.
     """
-    padded = np.concatenate([values[3:0:-1], values, values[-2:-5:-1]])
-    total = np.zeros(len(index))
-    for k in range(-3, 4):
-        others = [j for j in range(-3, 4) if j != k]
-        weight = np.prod([(offset - j) / (k - j) for j in others], axis=0)
-        total += weight * padded[index + k + 3]
-    return total
+    index, weights = neighbours(index, offset, len(values) - 1)
+    return (weights * values[index]).sum(0)
+
+
+def neighbours(
+    index: NDArray[np.int64], offset: Floats, intervals: int
+) -> tuple[NDArray[np.int64], Floats]:
+    """The seven samples around places `index` + `offset` (M,), each of 0..intervals, and the weights
+    they have in Lagrange interpolation: (7, M) both. P is even about both ends.
+    """
+    steps = np.arange(-3, 4)
+    weights = np.empty((7, len(index)))
+    for row, k in enumerate(steps):
+        weights[row] = np.prod([(offset - j) / (k - j) for j in steps if j != k], axis=0)
+    around = abs(index + steps[:, None])
+    return intervals - abs(intervals - around), weights

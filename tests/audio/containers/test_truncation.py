@@ -17,7 +17,7 @@ FORMATS = {"AIFF": "aiff", "CAF": "caf", "AU": "au"}
 def promised(path, frames):
     source = open_source(str(path))
     try:
-        return truncation.promised_frames(source, source.read(12), frames)
+        return truncation.promised_frames(source, source.read(12), None, frames)
     finally:
         source.close()
 

@@ -1,0 +1,97 @@
+"""How close the default comes to the published curves: ``python -m benchmarks.accuracy``.
+
+For every ear, at ten rates and in both phases: the taps, the largest deviation at the points and
+between them, and the processor time of the design. The deviations are taken from the taps alone, by
+the sum that defines the response, on a grid of their own.
+"""
+
+import argparse
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness import table
+from earfilt.chains.members import resolve
+from earfilt.ears import catalogue
+from earfilt.ears.curve import PublishedCurve
+from earfilt.synthesis.exact import design_within
+
+RATES = (8000, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
+PHASES = ("minimum", "zero")
+TOLERANCE_DB = 0.1
+COLUMNS = ["filter", "fs", "phase", "taps", "at the points", "between", "at", "design"]
+_PER_POINT = 64  # frequencies between two neighbouring points
+_WIDTH = 1 << 20  # products worked on at once
+
+
+def main() -> None:
+    """Print the table; the exit status says whether all of it is within the tolerance."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE_DB, help="dB (default 0.1)")
+    parser.add_argument("--rate", type=int, action="append", help="only this rate (repeatable)")
+    options = parser.parse_args()
+    rates = options.rate or RATES
+    found = [
+        (ear.full_name, fs, phase, *measure(ear.full_name, fs, phase, options.tolerance))
+        for ear in catalogue.ears()
+        for fs in rates
+        for phase in PHASES
+    ]
+    rows = [
+        [
+            *case,
+            taps,
+            f"{points:.4f} dB",
+            f"{between:.4f} dB",
+            f"{hz:.1f} Hz",
+            f"{1e3 * took:.0f} ms",
+        ]
+        for *case, taps, points, between, hz, took in found
+    ]
+    table(COLUMNS, rows)
+    largest = max(max(points, between) for *_, points, between, _, _ in found)
+    longest = {fs: max(row[-1] for row in found if row[1] == fs) for fs in rates}
+    print(f"Largest deviation of {len(rows)} filters: {largest:.4f} dB.")
+    print("Longest design:", ", ".join(f"{fs} Hz {1e3 * s:.0f} ms" for fs, s in longest.items()))
+    raise SystemExit(largest > options.tolerance)
+
+
+def measure(
+    name: str, fs: int, phase: str, tolerance_db: float
+) -> tuple[int, float, float, float, float]:
+    """Taps, largest deviation (dB) at the points, between them and where (Hz), seconds it took."""
+    curve = resolve(name).curve_at(fs)
+    assert curve is not None
+    started = time.process_time()
+    taps = design_within(curve, tolerance_db, phase=phase).taps
+    took = time.process_time() - started
+    freqs = between(curve)
+    at_points = abs(gain_db(taps, curve.points_hz, fs) - curve.points_db)
+    off = abs(gain_db(taps, freqs, fs) - 20 * np.log10(curve.aim(freqs)))
+    worst = int(off.argmax())
+    return len(taps), float(at_points.max()), float(off[worst]), float(freqs[worst]), took
+
+
+def between(curve: PublishedCurve) -> NDArray[np.float64]:
+    """Frequencies from the first point to the last, as many between any two neighbours."""
+    count = len(curve.points_hz)
+    steps = np.arange(_PER_POINT * (count - 1) + 1) / _PER_POINT
+    return np.interp(steps, np.arange(count), curve.points_hz)
+
+
+def gain_db(
+    taps: NDArray[np.float64], freqs: NDArray[np.float64], fs: float
+) -> NDArray[np.float64]:
+    """20·log10 |Σ taps[k]·exp(−2πj·f·k/fs)|, term by term."""
+    k = np.arange(len(taps))
+    step = max(1, _WIDTH // len(taps))
+    sums = [
+        np.exp(-2j * np.pi * np.outer(freqs[at : at + step] / fs, k)) @ taps
+        for at in range(0, len(freqs), step)
+    ]
+    return 20 * np.log10(np.abs(np.concatenate(sums)))
+
+
+if __name__ == "__main__":
+    main()
