@@ -199,7 +199,7 @@ def _find_file(file: SmallFile) -> Found:
     return file.name, ear.kind, ear, file
 
 
-def _other_rate(name: str, fir: Fir, fs: float) -> str:
+def _other_rate(name: str, fir: "Fir", fs: float) -> str:
     """Refusal of a FIR made for another rate, with the command that makes the right one, where that
     is known for sure.
     """
@@ -218,7 +218,7 @@ def _other_rate(name: str, fir: Fir, fs: float) -> str:
     )
 
 
-def _made_of(fir: Fir) -> Filter | None:
+def _made_of(fir: "Fir") -> Filter | None:
     """The filter that a FIR file says it was made of, if that filter has these very taps: a file
     may say anything.
     """
