@@ -15,6 +15,7 @@ from earfilt.ears import catalogue
 from earfilt.ears.catalogue import Entry
 from earfilt.ears.table import directory, shipped
 from earfilt.errors import DataError, UnknownNameError, UsageError
+from tests import catalogue as provenance
 
 WITH_ARGUMENTS = ("equal-loudness:60", "loudness-change:80:60", "loudness-change:80:60:2003")
 EVERY = [
@@ -309,3 +310,20 @@ def test_beyond_the_published_range_a_rule_can_be_chosen(entry: Entry, rule: str
     bottom, octave_down = aim(np.array([low, low / 2]))
     falls = 12.0 if rule == "fall" and low else 0.0
     assert 20 * np.log10(octave_down / bottom) == pytest.approx(-falls, abs=0.02)
+
+
+# -- provenance ----------------------------------------------------------------------------------
+
+
+@every_entry
+def test_every_number_has_a_source(entry: Entry) -> None:
+    assert not provenance.unsourced(catalogue.of_entry(entry).entry)
+
+
+def test_the_hashes_are_up_to_date() -> None:
+    assert (directory() / provenance.SUMS).read_text("utf-8") == provenance.sums()
+
+
+@pytest.mark.parametrize("mistake", provenance.MISTAKES, ids=lambda one: one.what)
+def test_known_mistakes_are_named_or_tested(mistake: provenance.Mistake) -> None:
+    assert not provenance.unnamed(mistake)

@@ -284,3 +284,36 @@ def test_native_phase_of_coefficients_near_the_unit_circle() -> None:
 def test_where_there_is_no_native_phase(name: str, fs: float, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         resolve(name, phase="native").at(fs)
+
+
+# -- mistakes of other programs ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "hz", "wanted"),
+    [
+        ("iso532-1-free", 3150, 5.4),
+        ("iso532-1-free", 12500, -12.0),
+        ("iso532-1-diffuse", 3150, 3.5),
+        ("dlm-a0", 3400, 5.5),
+        ("fastl2007-a0", 3400, 7.38),
+        ("osses2016-a0", 9500, -5.19),
+        ("p58-erp-to-drp", 3150, 10.3),
+        ("iso532-middle", 100, -12.4),
+        ("glasberg1990-elc", 20, -31.8),
+        ("iso389-7-free", 1000, -2.4),
+    ],
+)
+def test_signs(name: str, hz: float, wanted: float) -> None:
+    """Sources tabulate gains, attenuations and levels; an ear is a gain."""
+    assert catalogue.ear(name).magnitude(np.array([float(hz)])) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("weighting", ["a", "c"])
+def test_weightings_as_printed(weighting: str) -> None:
+    """At the exact third octaves that the nominal frequencies of the table stand for."""
+    path = REFERENCE / f"iec61672_{weighting}.csv"
+    table = np.loadtxt(path, delimiter=",", comments=["#", "frequency_hz"])
+    exact = 1000.0 * 10.0 ** (np.arange(-20, 14) / 10.0)
+    got = catalogue.ear(f"{weighting}-weighting").magnitude(exact)
+    np.testing.assert_allclose(got, table[:, 1], rtol=0, atol=0.0501)
