@@ -47,7 +47,7 @@ def make_index(found: Iterable[tuple[Path, tuple[Entry, ...]]]) -> str:
 
 
 def _checksum(path: Path, tables: Iterable[str]) -> str | None:
-    """Checksum of a TOML, of its tables and of what is known of those; None where one is missing."""
+    """Checksum of a TOML, of its tables and of what is known of those; None: it cannot be read."""
     names = {path.name, path.stem + ".csv"}
     for table in tables:
         names |= {f"{table}.csv", f"{table}.toml"}
