@@ -17,6 +17,7 @@ from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
 from earfilt.ears.kinds.measured import Measured
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
+from earfilt.ears.options import LARGEST_ORDER, Option, settings
 from earfilt.errors import UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
 
@@ -26,12 +27,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Filter", "resolve"]
 
-LARGEST_ORDER = 131_072
 LARGEST_TOLERANCE_DB = 20.0
 
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 _DESIGN = tuple(option.name for option in DESIGN_OPTIONS)
-_FIR: Options = {"latency": None}
+FIR_OPTIONS = (
+    Option(
+        "latency",
+        None,
+        "Tap at time zero of a FIR file that does not say (.npy, foreign files).",
+        int,
+        (),
+        "N",
+    ),
+)
+"""What FIR files take."""
 
 
 class Filter(Chain):
@@ -110,14 +120,14 @@ def _settings(found: Found, given: Options) -> Options:
     ear = found[2]
     if ear is not None:
         return ear.settings(given)
-    return {name: given.get(name, default) for name, default in _FIR.items()}
+    return settings(FIR_OPTIONS, given)
 
 
 def _owners(option: str) -> str:
     names = {"fir": "FIR files", "curve": "a curve"}
     owners = [
         *(kind for kind in kinds.NAMES if option in _declared_by(kind)),
-        *(["fir"] if option in _FIR else []),
+        *(["fir"] if any(option == one.name for one in FIR_OPTIONS) else []),
     ]
     return f"; it belongs to {', '.join(names.get(kind, kind) for kind in owners)}"
 
