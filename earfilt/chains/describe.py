@@ -75,6 +75,28 @@ def deviation_words(told: "Provenance") -> str:
     )
 
 
+def range_words(told: "Provenance") -> str:
+    """What the source covers, and the rule that holds beyond; empty where nothing was published.
+
+    >>> from earfilt.synthesis.provenance import Provenance
+    >>> range_words(Provenance(range_hz=(125.0, 10000.0), options={"beyond": "hold"}))
+    'published from 125 to 10000 Hz, held beyond'
+    """
+    if told.range_hz is None:
+        return ""
+    rules = told.options.get("beyond")
+    asked = rules if isinstance(rules, list) else [rules or "documented"]
+    words = " and ".join(dict.fromkeys(_BEYOND_WORDS[rule] for rule in asked))
+    return f"published from {told.range_hz[0]:g} to {told.range_hz[1]:g} Hz, {words} beyond"
+
+
+_BEYOND_WORDS = {
+    "documented": "the documented rule",
+    "hold": "held",
+    "fall": "falling by 12 dB an octave",
+}
+
+
 def file_words(told: "Provenance") -> list[str]:
     """What each curve and FIR file of a filter was understood as: a line for each.
 

@@ -106,6 +106,7 @@ def _summary(path: str, fir: "Fir") -> str:
         latency,
         describe.design_words(fir),
         describe.deviation_words(fir.provenance),
+        describe.range_words(fir.provenance),
     ]
     lines = [
         f"{printable(path)}: {', '.join(word for word in words if word)}",

@@ -242,7 +242,14 @@ class _Curves:
 
         lines = [
             ", ".join(
-                filter(None, (describe.design_words(fir), describe.deviation_words(fir.provenance)))
+                filter(
+                    None,
+                    (
+                        describe.design_words(fir),
+                        describe.deviation_words(fir.provenance),
+                        describe.range_words(fir.provenance),
+                    ),
+                )
             )
             for fir in self._firs
         ]
@@ -273,6 +280,7 @@ class _Curves:
                     legend(fir),
                     values,
                     None if curve is None else (curve.points_hz, curve.points_db),
+                    fir.provenance.range_hz,
                 )
             )
         return lines
