@@ -5,7 +5,6 @@ them. A table is the CSV of the same name beside it. An ear names its kind; the 
 further keys it understands. What is unknown or missing makes this entry an error, and no other.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,6 +198,8 @@ def read_entries(path: Path) -> tuple[Entry, ...]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:

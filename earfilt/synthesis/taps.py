@@ -23,6 +23,7 @@ __all__ = ["Design", "check_wanted", "measured", "spectral_factor", "symmetric"]
 
 _FACTOR_ERROR_DB = 1e-7
 _FACTOR_GRID = 256  # points per tap, from which an error that stays is not one of aliasing
+_LEAST_GRID = 1 << 15
 _LARGEST_FACTOR_FFT = 1 << 23
 
 
@@ -162,8 +163,9 @@ def spectral_factor(
     while error > error_db and intervals < _LARGEST_FACTOR_FFT:
         intervals *= 2
         finer, finer_error = _cepstral_factor(cosines, times, intervals)
-        # Is what stays rounding, and no longer aliasing?
-        if finer_error > error / 2 and intervals > per_tap * len(taps):
+        # Is what stays rounding, and no longer aliasing? That falls slowly at first where a zero is
+        # near the unit circle, as that of a high-pass, however few its taps are.
+        if finer_error > error / 2 and intervals > max(per_tap * len(taps), _LEAST_GRID):
             break
         taps, error = finer, finer_error
     return taps
