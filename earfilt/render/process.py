@@ -20,7 +20,7 @@ from earfilt import __version__, audio
 from earfilt.audio import stale, tags
 from earfilt.audio.formats import Target
 from earfilt.audio.output_format import plan_target
-from earfilt.audio.reader import short_message
+from earfilt.audio.reader import cut_short
 from earfilt.chains import describe
 from earfilt.chains.members import Filter
 from earfilt.errors import AudioError, UsageError, printable
@@ -98,8 +98,8 @@ def _check_in_place(job: FileJob) -> None:
     except FileNotFoundError:
         return  # as reading it will say
     except OSError as error:
-        raise AudioError(
-            f"cannot read {printable(job.source)}: {error.strerror or error}"
+        raise AudioError.about(
+            printable(job.source), "cannot read {subject}: {why}", why=error.strerror or error
         ) from error
     in_place.check_record(job.source)
     if state.kind != "new" and job.options.exists == "refuse":
@@ -187,7 +187,7 @@ def _left(job: FileJob, found: in_place.AlreadyFiltered) -> Row:
 
 def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, list[str]]:
     if info.missing and not job.options.repair:
-        raise AudioError(short_message(info))
+        raise cut_short(info)
     _refuse_loss(job, info)
     return plan_target(
         info,
@@ -203,8 +203,10 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
 def _refuse_loss(job: FileJob, info: audio.AudioInfo) -> None:
     """A file that is replaced must not lose what was not read of it."""
     if info.unread and job.options.in_place:
-        raise AudioError(
-            f"{info.name} is not replaced, since it would lose samples: {info.warnings[-1]}"
+        raise AudioError.about(
+            info.name,
+            "{subject} is not replaced, since it would lose samples: {value}",
+            value=info.warnings[-1],
         )
 
 
@@ -278,14 +280,19 @@ class _Run:
         ) as writer:
             levels = self._filter(writer.write, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
-                raise AudioError(f"{info.name}: {_clip_message(levels, self._fitting(levels))}")
+                raise AudioError.about(
+                    info.name,
+                    "{subject}: {value}",
+                    value=_clip_message(levels, self._fitting(levels)),
+                )
             if (
                 not self.target.sample.bits
                 and not (levels.peak_out <= np.finfo(self.target.sample.dtype).max).all()
             ):
-                raise AudioError(
-                    f"{info.name}: the output goes beyond what {self.target.subtype} can "
-                    "hold; use a lower --gain"
+                raise AudioError.about(
+                    info.name,
+                    "{subject}: the output goes beyond what {subtype} can hold; use a lower --gain",
+                    subtype=self.target.subtype,
                 )
             _refuse_loss(self.job, self.reader.info)
             # A pipe tells the chunks behind its samples at its end.
