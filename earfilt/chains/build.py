@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from earfilt.arrays import Floats, power_of_two
+from earfilt.chains import joins
 from earfilt.chains.chain import Chain, Member
 from earfilt.ears import curve
 from earfilt.ears.curve import PublishedCurve
+from earfilt.ears.kinds.inverse import Inverse
 from earfilt.ears.target import Target
 from earfilt.synthesis import passes
 from earfilt.synthesis.deviation import deviation
@@ -198,7 +200,16 @@ def _provenance(
         deviation_db=None if largest is None else largest.db,
         deviation_hz=None if largest is None else largest.hz,
         deviation_between_db=max((found.between.db for found in designs), default=None),
+        limited_hz=tuple(band for member in members for band in _limited_hz(member, parts[0].fir)),
+        cautions=() if "inverse" in chain.request.given() else tuple(joins.warnings(members)),
     )
+
+
+def _limited_hz(member: Member, fir: Fir) -> tuple[tuple[float, float], ...]:
+    """Where the limit of an inverse acts."""
+    if not isinstance(member.ear, Inverse) or fir.fs is None:
+        return ()
+    return member.ear.limited_hz(fir.fs, **member.options)
 
 
 def _use(member: Member) -> FileUse:

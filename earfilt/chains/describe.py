@@ -129,7 +129,14 @@ def _use_words(file: "FileUse") -> str:
 
 
 def warnings(fir: "Fir") -> list[str]:
-    """What a user must know: points that a tolerance missed."""
+    """What a user must know: points that a tolerance missed, members that join with a reservation,
+    where an inverse is limited.
+    """
+    told = fir.provenance
+    return [*_missed(fir), *told.cautions, *_limits(told)]
+
+
+def _missed(fir: "Fir") -> list[str]:
     told = fir.provenance
     if told.tolerance_met:
         return []
@@ -143,6 +150,23 @@ def warnings(fir: "Fir") -> list[str]:
     return [
         f"{design_words(fir)}: the tolerance of {told.tolerance_db:g} dB is {where}; this is the "
         "best order found"
+    ]
+
+
+def _limits(told: "Provenance") -> list[str]:
+    """Where an inverse is not one.
+
+    >>> from earfilt.synthesis.provenance import Provenance
+    >>> _limits(Provenance(limited_hz=((20.0, 56.6),), options={"max_gain": 20.0}))
+    ['the gain of the inverse is limited to 20 dB: less than the whole way back at 20-57 Hz']
+    """
+    if not told.limited_hz:
+        return []
+    bands = [f"{low:.0f}-{high:.0f}" for low, high in told.limited_hz]
+    more = f" and {len(bands) - _MOST_TOLD} more bands" if len(bands) > _MOST_TOLD else ""
+    return [
+        f"the gain of the inverse is limited to {told.options.get('max_gain'):g} dB: less "
+        f"than the whole way back at {', '.join(bands[:_MOST_TOLD])} Hz{more}"
     ]
 
 

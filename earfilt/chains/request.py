@@ -40,6 +40,12 @@ class FilterOptions(TypedDict, total=False):
         The analog filter of a model, in place of its program's digital one.
     latency : int
         Samples, for a FIR file that does not say.
+    inverse : bool
+        The way back of the whole filter.
+    max_gain : float
+        dB: largest gain of an inverse, into which it bends. Default 20.
+    force_chain : bool
+        Chain filters whose reference points do not meet.
     """
 
     order: int | None
@@ -54,6 +60,9 @@ class FilterOptions(TypedDict, total=False):
     beyond: Literal["documented", "hold", "fall"] | None
     prototype: bool | None
     latency: int | None
+    inverse: bool | None
+    max_gain: float | None
+    force_chain: bool | None
 
 
 @dataclass(frozen=True, init=False)
@@ -144,6 +153,6 @@ def _parse_value(option: str, text: str) -> int | float | str:
     return float(text) if option in _REAL else text
 
 
-_FLAGS = ("normalize_gain", "fewest", "prototype")
+_FLAGS = ("normalize_gain", "fewest", "prototype", "inverse", "force_chain")
 _WHOLE = ("order", "latency")
-_REAL = ("tolerance", "flow", "fhigh")
+_REAL = ("tolerance", "flow", "fhigh", "max_gain")

@@ -338,6 +338,7 @@ def _filter_one(job: "FileJob", *, quiet: bool) -> "tuple[Row, EarfiltError | No
             job.name,
             "failed",
             error=str(error),
+            reason=error.reason,
             filter=job.filter.name,
         ), error
 

@@ -79,6 +79,10 @@ class Provenance:
         Largest deviation from the published points, and where.
     deviation_between_db : float, optional
         Largest deviation from the curve between the points.
+    limited_hz : tuple of (float, float)
+        Bands in which the limit of an inverse acts, lowest and highest frequency.
+    cautions : tuple of str
+        What to know of a chain whose members join with a reservation.
     """
 
     filter: str | None = None
@@ -98,6 +102,8 @@ class Provenance:
     deviation_db: float | None = None
     deviation_hz: float | None = None
     deviation_between_db: float | None = None
+    limited_hz: tuple[tuple[float, float], ...] = ()
+    cautions: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A flat JSON-able object; what is not known is left out.

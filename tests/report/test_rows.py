@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from earfilt.errors import AudioError
 from earfilt.render.record import Row
 from earfilt.report.rows import Totals, duration, summary, table
 from earfilt.synthesis.provenance import Provenance
@@ -41,8 +42,8 @@ def done(name: str = "a.wav", **facts: Any) -> Row:
     return dataclasses.replace(row, **facts)
 
 
-def failed(name: str, error: str) -> Row:
-    return Row(f"in/{name}", f"out/{name}", name, "failed", error=error)
+def failed(name: str, error: str, reason: str | None = None) -> Row:
+    return Row(f"in/{name}", f"out/{name}", name, "failed", error=error, reason=reason)
 
 
 def test_summary_says_what_was_done() -> None:
@@ -74,16 +75,17 @@ def test_names_cannot_drive_the_terminal() -> None:
 def test_equal_reasons_are_one_line() -> None:
     totals = Totals(passed_over=7)
     for i in range(1500):
-        totals.add(
-            failed(
-                f"{i}.wav",
-                f"in/{i}.wav is cut short: its header promises {i * 7} frames, {i} are there",
-            )
+        error = AudioError.about(
+            f"in/{i}.wav",
+            "{subject} is cut short: its header promises {promised} frames, {there} are there",
+            promised=7 * i,
+            there=i,
         )
+        totals.add(failed(f"{i}.wav", str(error), reason=error.reason))
     totals.add(failed("x.wav", "in/x.wav is empty (0 bytes)"))
     said = table(totals, 2.0)
     assert (
-        "1,500    is cut short: its header promises N frames, N are there (e.g. in/0.wav)" in said
+        "1,500    is cut short: its header promises … frames, … are there (e.g. in/0.wav)" in said
     )
     assert "1    in/x.wav is empty (0 bytes)" in said.splitlines()[-1]
     assert "1,501  failed" in said
