@@ -153,7 +153,7 @@ def _apply_tensor(x: Tensor, fir: Fir, axis: int) -> Tensor:
     import torch
 
     from earfilt.engine.tensors import convolve
-    from earfilt.nn.module import check_signal
+    from earfilt.nn.base import check_signal
 
     if not isinstance(x, torch.Tensor):
         raise UsageError(

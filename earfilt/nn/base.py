@@ -1,9 +1,12 @@
 """An ear as a torch module: its numbers kept in float64, redesigned when they change, applied as
 one convolution.
 
-``EarFilter`` is the private base of the final classes in ``nn.ears``. What a filter *is* stands in
-``ears``, how it is designed in ``synthesis``; how it is applied stands in ``engine``, once.
+``EarFilter`` is the private base of the classes in ``nn.ears`` and ``nn.module``: it stores
+numbers, knows when they have changed, and filters. What a filter *is* stands in ``ears``, how it is
+designed in ``synthesis``; how it is applied stands in ``engine``, once.
 """
+
+from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
@@ -12,52 +15,55 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from earfilt.arrays import constant, is_constant
-from earfilt.ears.curve import PublishedCurve
-from earfilt.ears.target import Target
+from earfilt.arrays import Floats, constant, is_constant, is_mapped
 from earfilt.engine.tensors import convolve
 from earfilt.errors import DtypeError, UsageError
-from earfilt.synthesis.passes import Passes, check_design, lookahead, passes
+from earfilt.synthesis.passes import Passes
 from earfilt.synthesis.spectrum import frequency_response
 
 
 class EarFilter(nn.Module):
-    """Published numbers -> taps -> convolution. Private base of the three ears."""
+    """Numbers -> taps -> convolution. Private base of all ears."""
 
     _dropped: int = 0  # samples that forward leaves out at the start
 
-    def __init__(self, target: Target, order: int, phase_type: str, learnable: bool) -> None:
+    def __init__(self, fs: float, *, learnable: bool) -> None:
         super().__init__()
-        check_design(order, phase_type)
-        self.fs = target.fs
-        self.order = int(order)
-        self.phase_type = phase_type
+        self.fs = fs
         self.learnable = bool(learnable)
-        self.group_delay = self.order // 2
-        self._target = target
         # float64, wherever the module is; on the CPU where a module has no values (meta), or its
         # device no float64 (MPS).
-        self._freqs = torch.tensor(target.freqs, device="cpu")
         self._exact: dict[str, Tensor] = {}
+        self._grids: dict[str, Tensor] = {}
         self._tables: set[str] = set()
         self._cache: tuple[list[Tensor], Passes[Tensor]] | None = None
 
     # -- the numbers -----------------------------------------------------------------------------
 
     def _store(
-        self, name: str, values: Tensor, dtype: torch.dtype, *, learnable: bool, table: bool = False
+        self,
+        name: str,
+        values: Floats | float,
+        dtype: torch.dtype,
+        *,
+        learnable: bool,
+        grid: Floats | None = None,
+        table: bool = False,
     ) -> None:
         """Keep float64 numbers under a public name, as a parameter or a buffer of the module's
-        dtype.
+        dtype; and the frequencies (Hz) that they belong to.
 
         What is shown of a table has the frequencies as its first column, which are fixed.
         """
         if not dtype.is_floating_point:
             raise DtypeError(f"dtype is {dtype}; allowed: floating-point dtypes")
-        self._exact[name] = values
+        exact = torch.tensor(values, dtype=torch.float64, device="cpu")
+        self._exact[name] = exact
+        if grid is not None:
+            self._grids[name] = torch.tensor(grid, dtype=torch.float64, device="cpu")
         self._tables |= {name} if table else set()
         shown = (
-            (torch.stack([self._freqs, values], 1) if table else values)
+            (torch.stack([self._grids[name], exact], 1) if table else exact)
             .to(dtype)
             .to(torch.empty(0).device)
         )
@@ -87,16 +93,16 @@ class EarFilter(nn.Module):
     def __getattr__(self, name: str) -> Any:
         shown = super().__getattr__(name)
         if name in self.__dict__.get("_tables", ()) and isinstance(shown, Tensor):
-            self._restore_grid(shown)
+            self._restore_grid(name, shown)
         return shown
 
     @torch.no_grad()
-    def _restore_grid(self, shown: Tensor) -> None:
+    def _restore_grid(self, name: str, shown: Tensor) -> None:
         """Bring back the frequencies of a parameter, which an optimizer with weight decay has moved
         along with the gains.
         """
         if type(shown) is nn.Parameter and not shown.is_meta:
-            grid = self._freqs.to(shown.dtype).to(shown.device)
+            grid = self._grids[name].to(shown.dtype).to(shown.device)
             # else it is left alone: a new version of it would end a backward pass
             if not torch.equal(shown[:, 0], grid):
                 shown[:, 0] = grid
@@ -120,9 +126,9 @@ class EarFilter(nn.Module):
         with torch.no_grad():
             exact = {name: self._value(name) for name in self._exact}
         super()._apply(fn, recurse)
-        home = _home(self._first.device)
+        home = _home(self._where.device)
         self._exact = {name: value.to(home) for name, value in exact.items()}
-        self._freqs = self._freqs.to(home)
+        self._grids = {name: grid.to(home) for name, grid in self._grids.items()}
         self._cache = None
         with torch.no_grad():
             # a wider dtype than before shows the digits that a narrower one had lost
@@ -131,31 +137,33 @@ class EarFilter(nn.Module):
         return self
 
     @property
-    def _first(self) -> Tensor:
+    def _where(self) -> Tensor:
+        """Of the module's device and dtype."""
         shown: Tensor = getattr(self, next(iter(self._exact)))
         return shown
 
     @property
     def dtype(self) -> torch.dtype:
-        """Dtype of the stored numbers and of ``fir_coeffs``."""
-        return self._first.dtype
+        """Dtype of the stored numbers."""
+        return self._where.dtype
 
     # -- the design ------------------------------------------------------------------------------
 
     @abstractmethod
-    def _numbers(self, values: dict[str, Tensor]) -> Tensor:
-        """(N,) float64: what stands for the ear's numbers, of all that the module stores."""
-
-    @abstractmethod
-    def _gain(self, values: dict[str, Tensor]) -> Tensor | float:
-        """Linear gain beside the passes."""
-
     def _design(self, values: dict[str, Tensor]) -> Passes[Tensor]:
-        numbers = self._numbers(values)
-        one_pass, effective = passes(
-            self._target, self.order, self.phase_type, self._freqs.to(numbers.device), numbers
-        )
-        return Passes(one_pass, effective * self._gain(values))
+        """The taps of all numbers (float64) that the module stores, gains included; differentiable
+        in them.
+        """
+
+    @property
+    @abstractmethod
+    def lookahead(self) -> int:
+        """Index of the tap at time zero in ``taps()``: 0 of a causal filter."""
+
+    @property
+    @abstractmethod
+    def odd_ends(self) -> bool:
+        """Whether the signal's ends are extended oddly, as zero phase needs it, or by zeros."""
 
     def _taps(self) -> Passes[Tensor]:
         """The current design; outside of what torch.compile sees, since a search and a cache have
@@ -180,19 +188,12 @@ class EarFilter(nn.Module):
             # Compared by value, and bit by bit as NaN equals nothing: an edit through `.data` does
             # not raise a tensor's version.
             bits = [value.contiguous().view(torch.int64) for value in values.values()]
-            if self._cache is None or not all(map(torch.equal, self._cache[0], bits)):
+            if self._cache is None or not all(map(_equal, self._cache[0], bits)):
                 made = self._design(values)
                 if not is_constant(made.effective):  # torch.func wraps what is made within it
                     return made
                 self._cache = ([part.clone() for part in bits], made)
             return self._cache[1]
-
-    @property
-    def fir_coeffs(self) -> Tensor:
-        """(order + 1,) FIR of one pass, scaled, without ``gain_normalization``; the module's dtype
-        and device.
-        """
-        return self._taps().one_pass.to(self._first)
 
     def taps(self) -> Tensor:
         """Taps of the one convolution that the audio gets: all passes, scaling and gain.
@@ -200,25 +201,23 @@ class EarFilter(nn.Module):
         Returns
         -------
         (numtaps,) float64
-            order + 1 causal taps (minimum phase), or 2·order + 1 taps centred on time zero (zero
-            phase).
+            Of one minimum-phase filter order + 1 causal taps; of zero phase 2·order + 1 taps,
+            centred on time zero.
         """
         return self._taps().effective
 
-    @property
-    def lookahead(self) -> int:
-        """Index of the tap at time zero in ``taps()``: 0, or order for zero phase."""
-        return lookahead(self.order, self.phase_type)
-
     # -- the application -------------------------------------------------------------------------
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
         """Filter a signal.
 
         Parameters
         ----------
         x : (..., T) floating-point tensor, T ≥ 1
             Time last: ``(T,)``, ``(B, T)``, ``(B, F, T)`` or any other leading shape.
+        lengths : (B,) integer tensor, optional
+            Of a batch ``(B, ..., T)`` of signals that were padded at their ends: how many samples
+            of each are its own, 1 to T. Each then gives what it gives alone, with zeros behind it.
 
         Returns
         -------
@@ -229,16 +228,31 @@ class EarFilter(nn.Module):
         Raises
         ------
         DtypeError
-            Integer or complex input, or anything that is no tensor.
+            Integer or complex input, or anything that is no tensor; lengths that are no integers.
         UsageError
-            T = 0, or a tensor without dimensions.
+            T = 0, a tensor without dimensions, or lengths that do not fit it.
         """
         check_signal(x)
+        if lengths is not None:
+            self._check_lengths(lengths, x)
         work = x if x.dtype in (torch.float32, torch.float64) else x.float()
         y = convolve(
-            work, self.taps().to(work), lookahead=self.lookahead, odd_ends=self.phase_type == "zero"
+            work,
+            self.taps().to(work),
+            lookahead=self.lookahead,
+            odd_ends=self.odd_ends,
+            lengths=lengths,
         ).to(x.dtype)
         return y[..., self._dropped :] if self._dropped < x.shape[-1] else y
+
+    def _check_lengths(self, lengths: Tensor, x: Tensor) -> None:
+        check_lengths(lengths, x)
+        if 0 < self._dropped < x.shape[-1] and bool((lengths <= self._dropped).any()):
+            raise UsageError(
+                f"a signal of the batch has {int(lengths.min())} samples, and the first "
+                f"{self._dropped} are dropped of those that have more; with "
+                "compensate_delay=False none are"
+            )
 
     def get_effective_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
         """Response of what the audio gets: all passes and gains; exact for any ``nfft``.
@@ -263,22 +277,19 @@ class EarFilter(nn.Module):
             self.fs / nfft
         )
 
-    def published_curve(self) -> PublishedCurve:
-        """The points and the curve that the design aims at, for a tolerance or a figure.
-
-        With gain normalisation both are shifted so that the highest point is 0 dB.
-        """
-        with torch.no_grad():
-            numbers = self._numbers({name: self._value(name) for name in self._exact})
-        return self._target.curve(numbers.cpu().numpy())
-
 
 def _home(device: torch.device) -> torch.device:
     """Where float64 numbers of a module on this device are kept."""
     return torch.device("cpu") if device.type in ("mps", "meta") else device
 
 
+def _equal(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are equal; of two devices (replicas of `torch.nn.DataParallel`), no."""
+    return a.device == b.device and torch.equal(a, b)
+
+
 def check_signal(x: Tensor) -> None:
+    """Refuse what is no signal with a UsageError."""
     if not isinstance(x, Tensor):
         raise DtypeError(
             f"the signal is of type {type(x).__name__}; filters take torch tensors: "
@@ -293,4 +304,23 @@ def check_signal(x: Tensor) -> None:
         raise UsageError(
             f"the signal's shape is {tuple(x.shape)}; the last dimension is time and must "
             "hold at least one sample"
+        )
+
+
+def check_lengths(lengths: Tensor, x: Tensor) -> None:
+    """Refuse lengths that are no lengths of a batch (B, ..., T) with a UsageError."""
+    if not isinstance(lengths, Tensor) or lengths.is_floating_point() or lengths.is_complex():
+        what = lengths.dtype if isinstance(lengths, Tensor) else type(lengths).__name__
+        raise DtypeError(f"lengths are of {what}; they are an integer tensor, in samples")
+    if x.ndim < 2 or lengths.shape != x.shape[:1]:
+        raise UsageError(
+            f"the shape of lengths is {tuple(lengths.shape)} and that of the signal "
+            f"{tuple(x.shape)}; a batch of (B, ..., T) has lengths of (B,)"
+        )
+    if is_mapped(lengths) or lengths.is_meta or not len(lengths):
+        return
+    least, most = (int(end) for end in torch.aminmax(lengths.detach()))
+    if least < 1 or most > x.shape[-1]:
+        raise UsageError(
+            f"lengths are {least} to {most}; each is 1 to the {x.shape[-1]} samples of the batch"
         )
