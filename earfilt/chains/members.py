@@ -5,160 +5,47 @@ planned with it is what every worker applies, however late and wherever; nothing
 file again.
 """
 
-import hashlib
-import json
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from earfilt.chains.request import FilterOptions, Request
+from earfilt.chains.chain import Chain, Member, Options
+from earfilt.chains.request import FilterOptions, Request, parse_command
 from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
 from earfilt.ears.kinds.measured import Measured
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
-from earfilt.ears.table import Table
+from earfilt.ears.options import LARGEST_ORDER, Option, settings
 from earfilt.errors import UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
-from earfilt.version import DESIGN
 
 if TYPE_CHECKING:
     from earfilt.ears.curve import PublishedCurve
     from earfilt.synthesis.fir import Fir
 
-__all__ = ["DEFAULT_TOLERANCE_DB", "Filter", "Member", "resolve"]
+__all__ = ["Filter", "resolve"]
 
-DEFAULT_TOLERANCE_DB = 0.1
-LARGEST_ORDER = 131_072
 LARGEST_TOLERANCE_DB = 20.0
 
-Options = Mapping[str, Any]
+_SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 _DESIGN = tuple(option.name for option in DESIGN_OPTIONS)
-_FIR: Options = {"latency": None}
+FIR_OPTIONS = (
+    Option(
+        "latency",
+        None,
+        "Tap at time zero of a FIR file that does not say (.npy, foreign files).",
+        int,
+        (),
+        "N",
+    ),
+)
+"""What FIR files take."""
 
 
-@dataclass(frozen=True, eq=False)
-class Member:
-    """One filter of a chain: an ear of the catalogue, or a file (a curve or a FIR).
-
-    Parameters
-    ----------
-    name : str
-        ``NAME:VARIANT``, or the path as given.
-    kind : str
-        Of the ear, or ``fir``.
-    ear : Ear, optional
-        None of a FIR file.
-    file : SmallFile, optional
-        The user's file, if it is one.
-    options : mapping
-        All its options: those given, else the defaults.
-    """
-
-    name: str
-    kind: str
-    ear: Ear | None
-    file: SmallFile | None
-    options: Options
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """The tables it reads."""
-        return () if self.ear is None else self.ear.tables
-
-    @cached_property
-    def fir(self) -> "Fir | None":
-        """What a FIR file holds; None of an ear.
-
-        Raises
-        ------
-        UsageError
-            The file is no FIR, or contradicts ``latency``.
-        """
-        if self.ear is not None or self.file is None:
-            return None
-        from earfilt.files.firs import read_fir  # and all that reads files
-
-        return read_fir(self.file, latency=self.options["latency"])
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What decides its taps beside tables and design, JSON-able; a file by its content, since a
-        path is a place and no part of what the filter is.
-        """
-        what: dict[str, Any] = {"sha256": self.file.sha256} if self.file is not None else {}
-        if self.ear is not None and self.file is None:
-            what = {"ear": self.name, **self.ear.entry.stated}
-        settings = {name: value for name, value in self.options.items() if value is not None}
-        return {**what, "kind": self.kind, **settings}
-
-
-@dataclass(frozen=True, eq=False)
-class Filter:
-    """A chain of one or more filters, resolved; picklable, and independent of the sampling rate.
-
-    Parameters
-    ----------
-    request : Request
-        What was asked for.
-    members : tuple of Member
-    """
-
-    request: Request
-    members: tuple[Member, ...]
-
-    @property
-    def name(self) -> str:
-        """As it was asked for."""
-        return self.request.name
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """What was asked for, JSON-able: names, options in full, hashes of tables and files, version
-        of the design. Never digits of taps, which may differ between machines.
-        """
-        return {
-            "design": DESIGN,
-            "members": [
-                member.identity | ({} if member.ear is None else self.design)
-                for member in self.members
-            ],
-            "tables": {table.id: table.sha256 for one in self.members for table in one.tables},
-        }
-
-    @property
-    def design(self) -> dict[str, Any]:
-        """How its ears are designed: ``order``, or ``tolerance`` and perhaps ``fewest``."""
-        given = self.request.given()
-        if "order" in given:
-            return {"order": given["order"]}
-        tolerance = given.get("tolerance", DEFAULT_TOLERANCE_DB)
-        return {"tolerance": tolerance} | ({"fewest": True} if given.get("fewest") else {})
-
-    @cached_property
-    def sha256(self) -> str:
-        """Hash of the identity."""
-        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Filter) and self.sha256 == other.sha256
-
-    def __hash__(self) -> int:
-        return hash(self.sha256)
-
-    @property
-    def files(self) -> list[str]:
-        """Paths of the user's files, as given."""
-        return [member.file.name for member in self.members if member.file is not None]
-
-    @property
-    def stated_fs(self) -> float | None:
-        """The rate (Hz) of the first FIR file that states one."""
-        firs = (member.fir for member in self.members)
-        return next((fir.fs for fir in firs if fir is not None and fir.fs is not None), None)
+class Filter(Chain):
+    """A filter by name, resolved: its FIR and its curve at any sampling rate."""
 
     def at(self, fs: float) -> "Fir":
         """The effective FIR at one sampling rate, in float64; designed once.
@@ -168,8 +55,9 @@ class Filter:
         UsageError
             The filter cannot be made for this rate.
         """
-        from earfilt.chains.build import design
+        from earfilt.chains.build import design  # and numpy, which listing names does without
 
+        self._check_rates(fs)
         return design(self, float(fs))
 
     def curve_at(self, fs: float) -> "PublishedCurve | None":
@@ -179,6 +67,12 @@ class Filter:
         from earfilt.chains.build import published
 
         return published(self, float(fs))
+
+    def _check_rates(self, fs: float) -> None:
+        for member in self.members:
+            fir = member.fir
+            if fir is not None and fir.fs is not None and fir.fs != fs:
+                raise UsageError(_other_rate(member.name, fir, fs))
 
 
 def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
@@ -226,14 +120,14 @@ def _settings(found: Found, given: Options) -> Options:
     ear = found[2]
     if ear is not None:
         return ear.settings(given)
-    return {name: given.get(name, default) for name, default in _FIR.items()}
+    return settings(FIR_OPTIONS, given)
 
 
 def _owners(option: str) -> str:
     names = {"fir": "FIR files", "curve": "a curve"}
     owners = [
         *(kind for kind in kinds.NAMES if option in _declared_by(kind)),
-        *(["fir"] if option in _FIR else []),
+        *(["fir"] if any(option == one.name for one in FIR_OPTIONS) else []),
     ]
     return f"; it belongs to {', '.join(names.get(kind, kind) for kind in owners)}"
 
@@ -313,3 +207,44 @@ def _find_file(file: SmallFile) -> Found:
     freqs, gain_db = curves.read_curve(file)
     ear = Measured.of(file.name, freqs.tolist(), gain_db.tolist())
     return file.name, ear.kind, ear, file
+
+
+def _other_rate(name: str, fir: "Fir", fs: float) -> str:
+    """Refusal of a FIR made for another rate, with the command that makes the right one, where that
+    is known for sure.
+    """
+    refusal = f"{printable(name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is asked for"
+    path = Path(name)
+    out = f"{path.stem}-{fs:.12g}{path.suffix}"
+    made_of = _made_of(fir)
+    if made_of is None or os.path.lexists(out) or not out.isprintable():
+        return (
+            f"{refusal}; a FIR goes with one rate: use one that was made, or resampled, "
+            f"for {fs:.12g} Hz"
+        )
+    return (
+        f"{refusal}; this makes the right one: earfilt design -f {made_of.request.command()} --fs "
+        f"{fs:.12g} -o {shlex.quote(out)}"
+    )
+
+
+def _made_of(fir: "Fir") -> Filter | None:
+    """The filter that a FIR file says it was made of, if that filter has these very taps: a file
+    may say anything.
+    """
+    import numpy as np
+
+    from earfilt.chains.build import design
+
+    said = parse_command(fir.provenance.command or "")
+    if said is None or fir.fs is None:
+        return None
+    try:
+        filter = resolve(said.name, **said.given())
+        made = design(filter, fir.fs)
+    except UsageError:
+        return None
+    same = made.numtaps == fir.numtaps and bool(
+        np.allclose(made.taps, fir.taps, rtol=0.0, atol=_SAME * np.abs(made.taps).max())
+    )
+    return filter if same else None

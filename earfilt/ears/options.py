@@ -62,6 +62,8 @@ class Option:
         return choice(self.name, value, self.choices) if self.choices else value
 
 
+LARGEST_ORDER = 131_072
+
 ORDER = Option(
     "order",
     None,

@@ -32,6 +32,7 @@ from earfilt.files.curves import column_names, csv_table, is_curve, number
 from earfilt.files.matlab import Value, read_mat, write_mat
 from earfilt.storage.reading import MAX_BYTES, read_bytes, read_text, shown
 from earfilt.synthesis.fir import Fir
+from earfilt.version import FORMAT
 
 MAX_TAPS = 1 << 22
 """Most taps that a file may hold."""
@@ -105,7 +106,13 @@ def _refuse_constant(name: str) -> float:
 def _write_json(fir: Fir) -> bytes:
     return (
         json.dumps(
-            _header(fir) | {"numtaps": fir.numtaps, "taps": fir.taps.tolist()},
+            {
+                "earfilt": "fir",
+                "format": FORMAT,
+                **_header(fir),
+                "numtaps": fir.numtaps,
+                "taps": fir.taps.tolist(),
+            },
             allow_nan=False,
             indent=1,
         )

@@ -1,10 +1,11 @@
 """A filter that stays within a tolerance of its published curve, found in milliseconds.
 
 Any polynomial within the band (``earfilt.synthesis.band``) makes such a filter; the smallest degree
-is not asked for (that is ``earfilt.synthesis.tolerance``). Degrees are tried on a coarse scale, four
-to an octave, until one leaves room (``earfilt.synthesis.projections``). Where to begin is known from
-the same curve at a quarter of the rate, where all costs are a quarter and so is the degree; and so
-on, down to where three points are left.
+is not asked for (that is ``earfilt.synthesis.tolerance``). Degrees are tried on a coarse scale,
+four to an octave, until one leaves room (``earfilt.synthesis.projections``). Where to begin is
+known from the same curve at a quarter of the rate, where all costs are a quarter and so is the
+degree; and so on, down to where three points are left. A curve so deep that rounding at its peak
+would swamp its depths is followed by a power of P: P follows a root of it, less deep by as much.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import numpy as np
 
 from earfilt.arrays import Floats
 from earfilt.ears.curve import PublishedCurve
+from earfilt.ears.options import LARGEST_ORDER
+from earfilt.ears.target import POINTS_UP_TO
 from earfilt.synthesis.band import Bounds, band_around, deepest_held
 from earfilt.synthesis.deviation import felt_corners
 from earfilt.synthesis.projections import SAMPLES_PER_DEGREE, Found, polynomial_inside
 from earfilt.synthesis.remez.polynomials import at, sample
 from earfilt.synthesis.taps import (
-    LARGEST_ORDER,
     Design,
     check_wanted,
     measured,
@@ -44,7 +46,6 @@ _FIRST = 16  # degree of the first attempt
 _EASY_ROUNDS = 8  # a degree that is met so soon may be larger than it need be
 _CHEAP = 1024  # and up to this one it is worth while to ask
 _FEWEST_POINTS = 3  # of a curve at a lower rate, for it to tell something
-_HIGHEST_POINT = 0.45  # of the rate: a curve may lie up to there
 _LOWEST_POINT = 0.04  # and a rate of which its first point is more is low enough
 _LEAST = 64  # the largest degree must be at least this at a lower rate
 _FACTOR_ERROR_DB = 1e-5
@@ -137,7 +138,7 @@ class _Task:
     def at_lower_rate(self) -> _Task | None:
         """The same for what a lower rate leaves of the curve; None if that is too little."""
         curve, fs = self.curve, self.curve.fs / _RATIO
-        kept = curve.points_hz <= _HIGHEST_POINT * fs
+        kept = curve.points_hz <= POINTS_UP_TO * fs
         first = curve.points_hz[curve.points_hz > 0][:1]
         if kept.sum() < _FEWEST_POINTS or first[0] > _LOWEST_POINT * fs or self.largest < _LEAST:
             return None

@@ -12,15 +12,14 @@ from earfilt.ears.curve import PublishedCurve
 from earfilt.synthesis.deviation import (
     SAMPLES_PER_TAP,
     Deviation,
-    deviation,
     deviation_between,
-    missed_points,
+    largest,
+    off_points,
 )
 from earfilt.synthesis.remez.polynomials import sample
 
-__all__ = ["LARGEST_ORDER", "Design", "check_wanted", "measured", "spectral_factor", "symmetric"]
+__all__ = ["Design", "check_wanted", "measured", "spectral_factor", "symmetric"]
 
-LARGEST_ORDER = 131_072
 
 _FACTOR_ERROR_DB = 1e-7
 _FACTOR_GRID = 256  # points per tap, from which an error that stays is not one of aliasing
@@ -97,14 +96,15 @@ def measured(
     """A design from its effective taps: what they reach is measured on them, with `per_tap` samples
     of the response for each.
     """
-    at_points, between = deviation(taps, curve), deviation_between(taps, curve, per_tap)
+    off = off_points(taps, curve)
+    at_points, between = largest(curve.points_hz, off), deviation_between(taps, curve, per_tap)
     return Design(
         order=order,
         phase=phase,
         taps=taps,
         deviation=at_points,
         between=between,
-        missed_points_hz=missed_points(taps, curve, tolerance_db),
+        missed_points_hz=tuple(curve.points_hz[off > tolerance_db].tolist()),
         met=max(at_points.db, between.db) <= tolerance_db,
         order_below=order_below,
     )
