@@ -21,6 +21,7 @@ NAMES = ("headphone", "middle-ear:jepsen2008", "outer-middle-ear", "headphone+mi
 PUBLIC = [
     "AudioError",
     "DtypeError",
+    "EarModule",
     "EarfiltError",
     "Fir",
     "HeadphoneFilter",
@@ -36,6 +37,7 @@ PUBLIC = [
     "apply_file",
     "apply_files",
     "design",
+    "ear",
     "filters",
     "response",
     "stream",

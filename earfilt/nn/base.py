@@ -79,7 +79,7 @@ class EarFilter(nn.Module):
         shown, exact = self._numbers_shown(name), self._exact[name]
         if shown.is_meta:
             return exact
-        home = _home(shown.device)
+        home = home_of(shown.device)
         shown, exact = shown.to(home), exact.to(home)
         wide = shown.double()
         kept = constant(shown) == exact.to(shown.dtype)
@@ -126,7 +126,7 @@ class EarFilter(nn.Module):
         with torch.no_grad():
             exact = {name: self._value(name) for name in self._exact}
         super()._apply(fn, recurse)
-        home = _home(self._where.device)
+        home = home_of(self._where.device)
         self._exact = {name: value.to(home) for name, value in exact.items()}
         self._grids = {name: grid.to(home) for name, grid in self._grids.items()}
         self._cache = None
@@ -278,7 +278,7 @@ class EarFilter(nn.Module):
         )
 
 
-def _home(device: torch.device) -> torch.device:
+def home_of(device: torch.device) -> torch.device:
     """Where float64 numbers of a module on this device are kept."""
     return torch.device("cpu") if device.type in ("mps", "meta") else device
 

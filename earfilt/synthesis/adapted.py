@@ -9,9 +9,13 @@ tolerance, which no gradient passes, is made for the start alone.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from earfilt.arrays import Array, namespace, padded, power_of_two
+import numpy as np
+
+from earfilt.arrays import Array, Floats, namespace, padded, power_of_two
+from earfilt.ears.curve import PublishedCurve, to_db
 from earfilt.ears.interpolation import linear
 from earfilt.ears.target import Target
 from earfilt.synthesis.phase import minimum_phase_spectrum
@@ -70,6 +74,28 @@ def adapted(
     if causal := [ratio for phase, ratio in ratios if phase != "zero"]:
         spectrum = spectrum * minimum_phase_spectrum(sum(causal), n_fft)
     return xp.roll(xp.fft.irfft(spectrum, n_fft), lookahead)[: len(start)]
+
+
+def adapted_curve(
+    published: PublishedCurve, parts: Sequence[Part], numbers: Sequence[Floats]
+) -> PublishedCurve:
+    """The curve that other numbers than the published ones aim at, on the same scale.
+
+    Parameters
+    ----------
+    published : PublishedCurve
+        Of the published numbers of all parts.
+    parts, numbers
+        As of `adapted`.
+    """
+
+    def aim(at: Floats) -> Floats:
+        ratios = [
+            log_ratio(at, part.target, one) for part, one in zip(parts, numbers, strict=True)
+        ]
+        return published.aim(at) * np.exp(sum(ratios))
+
+    return replace(published, points_db=to_db(aim(published.points_hz)), aim=aim)
 
 
 def log_ratio(at: Array, target: Target, numbers: Array) -> Array:

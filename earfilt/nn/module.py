@@ -1,0 +1,258 @@
+"""Any filter as a torch module: what `earfilt.apply` gives, differentiable, with numbers that can be
+learnt.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import replace
+from typing import Any, Unpack, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from earfilt.arrays import is_constant
+from earfilt.chains.members import Filter, resolve
+from earfilt.chains.request import FilterOptions
+from earfilt.ears import curve
+from earfilt.ears.options import checked_fs
+from earfilt.errors import UsageError, printable
+from earfilt.files.saved_ears import SavedEar, SavedMember, read_ear, saved_bytes
+from earfilt.nn.base import EarFilter, home_of
+from earfilt.synthesis.adapted import adapted, adapted_curve
+from earfilt.synthesis.deviation import deviation, deviation_between
+from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.passes import Passes
+
+__all__ = ["EarModule"]
+
+
+@final
+class EarModule(EarFilter):
+    """A filter by name, as `earfilt.ear` gives it: the samples of `earfilt.apply`, for every filter
+    that has a name, chain or file.
+
+    Parameters
+    ----------
+    filter : str
+        ``NAME[:VARIANT]``, joined by ``+`` into a chain; the path of a curve, a FIR, or an ear
+        that was saved.
+    fs : float, optional
+        Sampling rate in Hz; default the one that a file states.
+    learnable : bool
+        The numbers of each ear become parameters. FIRs stay as they are.
+    dtype : torch.dtype
+        Of the stored numbers.
+    **options
+        As in `earfilt.apply`.
+
+    Attributes
+    ----------
+    numbers_0, numbers_1, … : (N,)
+        The numbers of each member that is an ear, in the chain's order: gains (headphone,
+        middle-ear) or dB (all others), normalisation included. Parameters if ``learnable``.
+
+    Raises
+    ------
+    UsageError
+        As `earfilt.apply`; no rate is given or stated.
+
+    Notes
+    -----
+    The order is that of the design for the published numbers, which is made at the first use. While
+    the numbers are the published ones, its taps are those of `earfilt.design`. Other numbers change
+    the magnitude by the ratio of their curve to the published one, with minimum phase (zero phase
+    where the member has it), cut to the same order; `deviation` says how closely the filter then
+    follows its curve. In ``train()`` every call designs, and gradients reach the numbers; in
+    ``eval()`` the design is kept until a number changes. A level that was normalised stays as it
+    was at the published numbers.
+    """
+
+    def __init__(
+        self,
+        filter: str,
+        fs: float | None = None,
+        *,
+        learnable: bool = False,
+        dtype: torch.dtype = torch.float32,
+        **options: Unpack[FilterOptions],
+    ) -> None:
+        found = resolve(filter, **options)
+        saved = _saved(found)
+        rate = fs if fs is not None else found.stated_fs
+        if rate is None:
+            raise UsageError(f"'{printable(filter)}' states no sampling rate; give fs, in Hz")
+        super().__init__(checked_fs(rate), learnable=learnable)
+        found.check_rates(self.fs)
+        self._start: Fir | None = None if saved is None else saved.start
+        self._filter = found
+        self._members = _members(found, self.fs) if saved is None else saved.members
+        self._firs = _firs(found) if saved is None else saved.firs
+        self._request = found.request.given() if saved is None else dict(saved.request)
+        self.name = found.name if saved is None else saved.name
+        self.register_buffer("_anchor", torch.empty(0, dtype=dtype), persistent=False)
+        for number, member in enumerate(self._members):
+            self._store(
+                f"numbers_{number}",
+                member.numbers,
+                dtype,
+                learnable=self.learnable,
+                grid=member.target.freqs,
+            )
+
+    @property
+    def _where(self) -> Tensor:
+        anchor: Tensor = self._anchor
+        return anchor
+
+    # -- the design ------------------------------------------------------------------------------
+
+    @property
+    def fir(self) -> Fir:
+        """The filter of the published numbers: that of `earfilt.design`, made at the first use."""
+        if self._start is None:
+            self._start = self._filter.at(self.fs)
+        return self._start
+
+    def _design(self, values: dict[str, Tensor]) -> Passes[Tensor]:
+        device = next((value.device for value in values.values()), home_of(self._where.device))
+        taps = torch.from_numpy(self.fir.taps.copy()).to(device)
+        if not self._are_published(values):
+            parts = [member.part for member in self._members]
+            taps = adapted(taps, self.lookahead, parts, list(values.values()), self.fs)
+        return Passes(taps, taps)
+
+    def _are_published(self, values: dict[str, Tensor]) -> bool:
+        """Whether no number was changed; never where anything is differentiated or mapped."""
+        published = (torch.from_numpy(member.target.numbers) for member in self._members)
+        return all(
+            is_constant(value) and torch.equal(value.cpu(), own)
+            for value, own in zip(values.values(), published, strict=True)
+        )
+
+    @property
+    def lookahead(self) -> int:
+        """Index of the tap at time zero in ``taps()``: 0 of a causal filter."""
+        return self.fir.lookahead
+
+    @property
+    def odd_ends(self) -> bool:
+        """Whether the signal's ends are extended oddly, as zero phase needs it, or by zeros."""
+        return self.fir.odd_ends
+
+    @property
+    def deviation(self) -> float | None:
+        """Largest deviation in dB of what the audio gets from the curve of the numbers, at its
+        points and between them; None where a member is a FIR, which has no curve.
+        """
+        if self._firs:
+            return None
+        parts = [member.part for member in self._members]
+        published = curve.product([part.target.curve() for part in parts])
+        with torch.no_grad():
+            numbers = [self._value(name).cpu().numpy() for name in self._exact]
+            taps = self.taps().cpu().numpy()
+        wanted = adapted_curve(published, parts, numbers)
+        return max(deviation(taps, wanted).db, deviation_between(taps, wanted).db)
+
+    # -- what it is ------------------------------------------------------------------------------
+
+    @property
+    def numbers(self) -> list[Tensor]:
+        """The numbers of each member that is an ear, (N,) each, as they are stored."""
+        return [getattr(self, name) for name in self._exact]
+
+    @property
+    def freqs(self) -> list[Tensor]:
+        """The frequencies that the numbers belong to, (N,) float64 each, in Hz."""
+        return list(self._grids.values())
+
+    def response(self, freqs: npt.ArrayLike | Tensor) -> Tensor:
+        """Response of what the audio gets at any frequencies, by the sum over the taps.
+
+        Parameters
+        ----------
+        freqs : (M,) array or tensor
+            Hz.
+
+        Returns
+        -------
+        (M,) complex128
+            With time zero where the output is aligned with the input; differentiable in the
+            numbers while the module trains.
+        """
+        taps = self.taps()
+        cycles = torch.as_tensor(freqs).to(taps.device, torch.float64) / self.fs
+        # With k = row·width + column the phase is a product of one factor for each.
+        width = math.isqrt(len(taps) - 1) + 1
+        table = torch.nn.functional.pad(taps, (0, -len(taps) % width)).reshape(-1, width)
+        turn = -2j * math.pi * cycles.reshape(-1, 1)
+        columns = torch.exp(turn * torch.arange(width, device=taps.device))
+        first = width * torch.arange(len(table), device=taps.device) - self.lookahead
+        value = ((columns @ table.T.to(columns.dtype)) * torch.exp(turn * first)).sum(-1)
+        return value.reshape(cycles.shape)
+
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
+        """Write name, options, numbers and design as ``.json``, which `earfilt.ear` and every
+        ``filter=`` or ``-f`` read back.
+
+        Parameters
+        ----------
+        path : path
+        force : bool
+            Replace a file that is there.
+
+        Raises
+        ------
+        UsageError
+            Another extension; the file exists; numbers that are not finite; a member that cannot be
+            saved (an entry of the user's own that is no curve).
+        AudioError
+            It cannot be written.
+        """
+        from earfilt.storage.writing import write_bytes
+
+        if os.path.splitext(path)[1].lower() != ".json":
+            raise UsageError(f"an ear is saved as .json, not as {printable(os.fspath(path))}")
+        with torch.no_grad():
+            numbers = [self._value(name).cpu().numpy() for name in self._exact]
+        if not all(np.isfinite(one).all() for one in numbers):
+            raise UsageError("the ear has numbers that are not finite, and is not saved")
+        members = tuple(
+            replace(member, numbers=one)
+            for member, one in zip(self._members, numbers, strict=True)
+        )
+        start = replace(self.fir, fs=float(self.fs))
+        ear = SavedEar(self.name, self._request, start, members, self._firs)
+        write_bytes(path, saved_bytes(ear), force=force)
+
+    def extra_repr(self) -> str:
+        told = self.fir.provenance
+        order = self.fir.numtaps - 1 if told.order is None else told.order
+        return (
+            f"{printable(self.name)!r}, fs={self.fs:.12g}, order={order}, phase={told.phase}, "
+            f"learnable={self.learnable}"
+        )
+
+
+def _saved(found: Filter) -> SavedEar | None:
+    """The saved ear that a filter is, if it is one by itself; in a chain it is a FIR."""
+    file = found.members[0].file
+    if len(found.members) > 1 or file is None or found.members[0].ear is not None:
+        return None
+    return read_ear(file)
+
+
+def _members(found: Filter, fs: float) -> tuple[SavedMember, ...]:
+    return tuple(
+        SavedMember.of(member.ear, member.options, fs)
+        for member in found.members
+        if member.ear is not None
+    )
+
+
+def _firs(found: Filter) -> tuple[str, ...]:
+    return tuple(member.name for member in found.members if member.ear is None)
