@@ -54,7 +54,7 @@ class Member:
 
     @cached_property
     def fir(self) -> "Fir | None":
-        """What a FIR file holds; None of an ear.
+        """What a FIR file or a saved ear holds; None of an ear.
 
         Raises
         ------
@@ -63,9 +63,9 @@ class Member:
         """
         if self.ear is not None or self.file is None:
             return None
-        from earfilt.files.firs import read_fir  # and all that reads files
+        from earfilt.files.saved_ears import read_fir_or_ear  # and all that reads files
 
-        return read_fir(self.file, latency=self.options["latency"])
+        return read_fir_or_ear(self.file, latency=self.options["latency"])
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Filter(Chain):
         """
         from earfilt.chains.build import design  # and numpy, which listing names does without
 
-        self._check_rates(fs)
+        self.check_rates(fs)
         return design(self, float(fs))
 
     def curve_at(self, fs: float) -> "PublishedCurve | None":
@@ -71,7 +71,8 @@ class Filter(Chain):
 
         return published(self, float(fs))
 
-    def _check_rates(self, fs: float) -> None:
+    def check_rates(self, fs: float) -> None:
+        """Refuse a rate (Hz) that a FIR file was not made for with a UsageError."""
         for member in self.members:
             fir = member.fir
             if fir is not None and fir.fs is not None and fir.fs != fs:
