@@ -59,7 +59,9 @@ class Option:
 
     def checked(self, value: Any) -> Any:
         """A value, or UsageError where it is not among the choices."""
-        return choice(self.name, value, self.choices) if self.choices else value
+        if not self.choices or value == self.default:
+            return value
+        return choice(self.name, value, self.choices)
 
 
 LARGEST_ORDER = 131_072

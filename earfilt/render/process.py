@@ -14,8 +14,6 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from earfilt import __version__, audio
 from earfilt.audio import stale, tags
 from earfilt.audio.formats import Target
@@ -280,6 +278,7 @@ class _Run:
         ) as writer:
             levels = self._filter(writer.write, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
+<<<<<<< HEAD
                 raise AudioError.about(
                     info.name,
                     "{subject}: {value}",
@@ -294,6 +293,9 @@ class _Run:
                     "{subject}: the output goes beyond what {subtype} can hold; use a lower --gain",
                     subtype=self.target.subtype,
                 )
+=======
+                raise AudioError(f"{info.name}: {_clip_message(levels, self._fitting(levels))}")
+>>>>>>> green
             _refuse_loss(self.job, self.reader.info)
             # A pipe tells the chunks behind its samples at its end.
             late = (
@@ -356,6 +358,11 @@ class _Run:
         except pipeline.NonFiniteError as error:
             error.args = (f"{self.info.name}: {error.args[0]}",)
             raise
+        except pipeline.BeyondRangeError as error:
+            raise AudioError(
+                f"{self.info.name}: the output goes beyond what {self.target.subtype} can hold; "
+                "use a lower --gain"
+            ) from error
 
     def _read(self, frames: int) -> "audio.Array":
         block = self.reader.read(frames)
