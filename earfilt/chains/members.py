@@ -8,7 +8,6 @@ file again.
 import os
 import re
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -17,13 +16,11 @@ from earfilt.chains.joins import check_joins
 from earfilt.chains.request import FilterOptions, Request, parse_command
 from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
-from earfilt.ears.kinds.equaliser import Equaliser
 from earfilt.ears.kinds.inverse import Inverse
-from earfilt.ears.kinds.own import TARGET, Own
-from earfilt.ears.levels import Values
+from earfilt.ears.kinds.measured import Measured
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
 from earfilt.ears.options import FORCE_CHAIN, INVERSE, LARGEST_ORDER, MAX_GAIN, Option, settings
-from earfilt.errors import DataError, UnknownNameError, UsageError, printable
+from earfilt.errors import UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
 
 if TYPE_CHECKING:
@@ -33,10 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Filter", "resolve"]
 
 LARGEST_TOLERANCE_DB = 20.0
-CURVE_SUFFIXES = (".frd", ".cal", ".yml", ".yaml", ".tsv")
-"""Extensions of curves that are no FIR's; the content of a file decides, and what else there is may
-be one as well.
-"""
 
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 INVERSE_PREFIX = "inverse:"
@@ -50,7 +43,6 @@ FIR_OPTIONS = (
         (),
         "N",
     ),
-    Option("resample_fir", None, "Convert a FIR file that was made for another rate.", bool),
 )
 """What FIR files take."""
 
@@ -108,10 +100,10 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
     request = Request(name, **options)
     given = request.given()
     _check_design(given)
-    members = tuple(_member(piece, given) for piece in _pieces(name))
-    inverse = bool(given.get(INVERSE.name)) or _is_correction(members, given)
+    found = [_find(piece) for piece in _pieces(name)]
+    members = tuple(Member(*one, _settings(one, given)) for one in found)
     for option in given:
-        if option == MAX_GAIN.name and inverse:
+        if option == MAX_GAIN.name and given.get(INVERSE.name):
             continue
         if not any(option in option_names(member) for member in members):
             raise UsageError(
@@ -119,7 +111,7 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
             )
     if not given.get("force_chain"):
         check_joins(members)
-    if inverse:
+    if given.get("inverse"):
         members = (_inverse(name, members, given),)
     return Filter(request, members)
 
@@ -132,26 +124,11 @@ def _inverse(name: str, members: tuple[Member, ...], given: Options) -> Member:
             f"'{printable(name)}' holds a FIR file, which has no published curve to invert"
         )
     ear = Inverse.of(ears, [member.identity for member in members])
-    return Member(ear.name, ear.kind, ear, None, ear.settings(given), inner=members)
+    return Member(ear.name, ear.kind, ear, None, ear.settings(given))
 
 
-def _is_correction(members: Sequence[Member], given: Options) -> bool:
-    """Whether a target was given: a measurement is corrected by the way back of what it has above
-    it.
-
-    Raises
-    ------
-    UsageError
-        In a chain, whose other members would have to be inverted with it.
-    """
-    if TARGET.name not in given:
-        return False
-    if len(members) > 1 and not given.get(INVERSE.name):
-        raise UsageError(
-            "--target corrects one measurement; in a chain, --inverse says that the rest is "
-            "inverted with it"
-        )
-    return any(member.target is not None for member in members)
+Found = tuple[str, str, Ear | None, SmallFile | None]
+"""Name, kind, ear and file of a member."""
 
 
 def option_names(member: Member) -> tuple[str, ...]:
@@ -160,13 +137,16 @@ def option_names(member: Member) -> tuple[str, ...]:
     return (*design, FORCE_CHAIN.name, INVERSE.name, *member.options)
 
 
+def _settings(found: Found, given: Options) -> Options:
+    """The options of a member: those given, else the defaults."""
+    ear = found[2]
+    if ear is not None:
+        return ear.settings(given)
+    return settings(FIR_OPTIONS, given)
+
+
 def _owners(option: str) -> str:
-    names = {
-        "fir": "FIR files",
-        "curve": "a curve",
-        "own": "a curve of yours",
-        "equaliser": "an equaliser of yours",
-    }
+    names = {"fir": "FIR files", "curve": "a curve"}
     owners = [
         *(kind for kind in kinds.NAMES if option in _declared_by(kind)),
         *(["fir"] if any(option == one.name for one in FIR_OPTIONS) else []),
@@ -195,81 +175,67 @@ def _check_design(given: Options) -> None:
 
 def _pieces(name: str) -> list[str]:
     """The members' names; a path that is there may hold a ``+``."""
-    return [name] if "+" in name and is_path(name) and os.path.exists(name) else name.split("+")
+    return [name] if "+" in name and os.path.exists(name) else name.split("+")
 
 
 def is_path(piece: str) -> bool:
-    """Whether a piece of a name can only be a path: it has a separator, or the extension of a file
-    that filters are read from.
-
-    What else is no name of the catalogue may be a file all the same; names go first, so that a file
-    in the current directory takes none of them.
-    """
-    if os.sep in piece or "/" in piece:
-        return True
+    """Whether a piece of a name is the path of a curve or FIR: its extension says so."""
     suffix = Path(piece).suffix.lower()
     if not suffix:  # a name of the catalogue has no need of file formats, nor --help of numpy
         return False
     from earfilt.files.fir_formats import READERS
 
-    return suffix in READERS or suffix in CURVE_SUFFIXES
+    return suffix in READERS
 
 
-def _member(piece: str, given: Options) -> Member:
+def _find(piece: str) -> Found:
     if not piece:
         raise UsageError(
             "a chain of filters is written NAME+NAME, with a name on both sides of each '+'"
         )
     if piece.startswith(INVERSE_PREFIX):
-        return _inverse(piece, (_member(piece.removeprefix(INVERSE_PREFIX), given),), given)
+        name, _, ear, _ = _find(piece.removeprefix(INVERSE_PREFIX))
+        if ear is None:
+            raise UsageError(f"{printable(name)} is a FIR, which has no published curve to invert")
+        inverse = Inverse.of([ear], [{"ear": ear.name, **ear.entry.stated}])
+        return inverse.name, inverse.kind, inverse, None
     if entry := re.fullmatch(r"(.+\.toml)(?::(.*))?", piece, re.DOTALL | re.IGNORECASE):
-        return _of_ear(catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or "")), given)
+        ear = catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or ""))
+        return ear.name, ear.kind, ear, None
     if is_path(piece):
-        return _of_file(SmallFile(piece), given)
+        return _find_file(SmallFile(piece))
     try:
-        return _of_ear(catalogue.ear(piece), given)
+        ear = catalogue.ear(piece)
     except UnknownNameError:
-        if not os.path.exists(piece):
-            raise
-    return _of_file(SmallFile(piece), given)
+        if os.path.exists(piece):
+            raise UsageError(_unreadable(piece)) from None
+        raise
+    return ear.name, ear.kind, ear, None
 
 
-def _of_ear(ear: Ear, given: Options) -> Member:
-    return Member(ear.name, ear.kind, ear, None, ear.settings(given))
+def _unreadable(path: str) -> str:
+    from earfilt.files.fir_formats import READERS
+
+    what = (
+        "a directory"
+        if os.path.isdir(path)
+        else "there, but is none of the files that filters are read from"
+    )
+    kinds = f"a curve is a .csv, a FIR ends in {', '.join(READERS)}"
+    return (
+        f"{printable(path)} is {what}: {kinds}; save an impulse response of another format as .wav"
+    )
 
 
-def _of_file(file: SmallFile, given: Options) -> Member:
-    """A curve, an equaliser or a FIR; the content says which."""
+def _find_file(file: SmallFile) -> Found:
+    """A curve or a FIR; its ending says that it is one of them, its content which."""
     from earfilt.files import curves, firs
 
     if firs.holds_fir(file):
-        return Member(file.name, "fir", None, file, settings(FIR_OPTIONS, given))
-    found = curves.understand(file, column=given.get("column"), decimal=given.get("decimal"))
-    if isinstance(found, curves.FoundEqualiser):
-        equaliser = Equaliser.of(file.name, **found._asdict())
-        return Member(file.name, equaliser.kind, equaliser, file, equaliser.settings(given))
-    path = given.get("target")
-    target = None if path is None else SmallFile(path)
-    ear = Own.understood(
-        file.name,
-        found.values,
-        given,
-        target=None if target is None else _curve(target),
-        dialect=found.dialect,
-        columns=found.columns,
-        notes=found.notes,
-    )
-    return Member(file.name, ear.kind, ear, file, ear.settings(given), target)
-
-
-def _curve(file: SmallFile) -> Values:
-    """The values of a target."""
-    from earfilt.files import curves
-
-    found = curves.understand(file)
-    if isinstance(found, curves.FoundEqualiser):
-        raise DataError(file.name, "holds bands of an equaliser; a target is a curve")
-    return found.values
+        return file.name, "fir", None, file
+    freqs, gain_db = curves.read_curve(file)
+    ear = Measured.of(file.name, freqs.tolist(), gain_db.tolist())
+    return file.name, ear.kind, ear, file
 
 
 def _other_rate(name: str, fir: "Fir", fs: float) -> str:

@@ -59,9 +59,7 @@ class Option:
 
     def checked(self, value: Any) -> Any:
         """A value, or UsageError where it is not among the choices."""
-        if not self.choices or value == self.default:
-            return value
-        return choice(self.name, value, self.choices)
+        return choice(self.name, value, self.choices) if self.choices else value
 
 
 LARGEST_ORDER = 131_072

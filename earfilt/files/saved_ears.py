@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -294,7 +294,7 @@ def _ear(name: str, found: Mapping[str, Any], tables: Mapping[str, Any], path: P
     return ear
 
 
-def _are_numbers(values: object, most: int = _MAX_TAPS) -> bool:
+def _are_numbers(values: object, most: int = _MAX_TAPS) -> TypeGuard[list[float]]:
     return (
         isinstance(values, list)
         and 0 < len(values) <= most
