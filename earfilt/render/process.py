@@ -342,9 +342,10 @@ class _Run:
             error.args = (f"{self.info.name}: {error.args[0]}",)
             raise
         except pipeline.BeyondRangeError as error:
-            raise AudioError(
-                f"{self.info.name}: the output goes beyond what {self.target.subtype} can hold; "
-                "use a lower --gain"
+            raise AudioError.about(
+                self.info.name,
+                "{subject}: the output goes beyond what {subtype} can hold; use a lower --gain",
+                subtype=self.target.subtype,
             ) from error
 
     def _read(self, frames: int) -> "audio.Array":
