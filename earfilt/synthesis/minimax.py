@@ -38,6 +38,9 @@ class Family(Protocol):
     def allowed(self, numbers: Floats) -> Floats:
         """The nearest numbers that are allowed: (B, P)."""
 
+    def taking(self, which: NDArray[np.int64]) -> "Family":
+        """The family of some of its candidates."""
+
 
 @dataclass(frozen=True, eq=False)
 class Goal:
@@ -62,18 +65,21 @@ class Goal:
         """The weight of each deviation."""
         return np.where(off > 0.0, self.above, self.below)
 
+    def within(self) -> "Goal":
+        """The frequencies that have the full weight."""
+        return self._some(self.above == 1.0)
+
+    def _some(self, which: NDArray[np.bool_]) -> "Goal":
+        return Goal(self.u[which], self.db[which], self.above[which], self.below[which])
+
     def joined(self, other: "Goal", which: NDArray[np.bool_]) -> "Goal":
         """With some frequencies of another goal."""
+        more = other._some(which)
         return Goal(
-            *(
-                np.concatenate([mine, its[which]])
-                for mine, its in (
-                    (self.u, other.u),
-                    (self.db, other.db),
-                    (self.above, other.above),
-                    (self.below, other.below),
-                )
-            )
+            np.concatenate([self.u, more.u]),
+            np.concatenate([self.db, more.db]),
+            np.concatenate([self.above, more.above]),
+            np.concatenate([self.below, more.below]),
         )
 
 

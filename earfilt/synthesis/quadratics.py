@@ -65,10 +65,15 @@ def within_circle(numbers: Floats) -> Floats:
     pairs[..., 0] = pairs[..., 0].clip(2.0 * math.log(least), -2.0 * math.log(least))
     a = np.exp(pairs[..., 0])
     # The quadratic is positive at the outermost real roots that are allowed, −least and −1/least.
-    most = np.minimum(least + a / least, 1.0 / least + a * least)
-    lowest = _LEAST_DAMPING * (1.0 + _MARGIN) * (1.0 + a)
-    pairs[..., 1] = pairs[..., 1].clip(np.log(lowest), np.log(np.maximum(lowest, most)))
+    most = np.log(np.minimum(least + a / least, 1.0 / least + a * least))
+    lowest = least_damping(pairs[..., 0])
+    pairs[..., 1] = pairs[..., 1].clip(lowest, np.maximum(lowest, most))
     return numbers
+
+
+def least_damping(log_a: Floats) -> Floats:
+    """The least ln b with which a pair of roots lies within `LARGEST_RADIUS`."""
+    return np.asarray(np.log(_LEAST_DAMPING * (1.0 + _MARGIN) * (1.0 + np.exp(log_a))))
 
 
 def sections(numbers: Floats) -> Floats:
@@ -79,12 +84,18 @@ def sections(numbers: Floats) -> Floats:
     """
     count = len(numbers) // 4
     pairs = numbers[:-1].reshape(2 * count, 2)
-    zeros, poles = _nearest(pairs[:count], pairs[count:])
+    return rows(*_nearest(pairs[:count], pairs[count:]), float(numbers[-1]))
+
+
+def rows(zeros: Floats, poles: Floats, gain_db: float) -> Floats:
+    """Zeros and poles, (N, 2) each and each with its partner, as rows b0 b1 b2 1 a1 a2.
+
+    Every section has gain 1 at fs/2; the gain is inside the first row's b.
+    """
     above, below = _coefficients(zeros), _coefficients(poles)
-    rows = np.concatenate([above / above[:, :1], below / below[:, :1]], axis=1)
-    gain = 10.0 ** (numbers[-1] / 20.0) * np.prod(above[:, 0] / below[:, 0])
-    rows[0, :3] *= gain
-    return rows
+    found = np.concatenate([above, below], axis=1) / below[:, :1]
+    found[0, :3] *= 10.0 ** (gain_db / 20.0)
+    return found
 
 
 def without_one(numbers: Floats) -> list[Floats]:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from earfilt.arrays import Complexes, Floats
 from earfilt.errors import UsageError
@@ -249,6 +250,9 @@ class _Quadratics:
     slopes = staticmethod(quadratics.slopes)
     allowed = staticmethod(quadratics.within_circle)
 
+    def taking(self, which: NDArray[np.int64]) -> Family:
+        return self
+
 
 _QUADRATICS: Family = _Quadratics()
 
@@ -369,7 +373,7 @@ def _grown(task: Task) -> Iterator[Floats]:
 
 def _with_one_more(task: Task, candidates: Floats) -> Floats:
     starts = [start for numbers in candidates for start in _starts(numbers, task.coarse)]
-    return selected(_QUADRATICS, np.array(starts), task.coarse)
+    return selected(_QUADRATICS, np.array(starts), task.coarse, _BEAM)[1]
 
 
 def _exchanged(task: Task, candidates: Floats) -> Floats:
@@ -377,7 +381,7 @@ def _exchanged(task: Task, candidates: Floats) -> Floats:
     for _ in range(_SWAPS):
         more = _with_one_more(task, candidates)
         fewer = [left for numbers in more for left in quadratics.without_one(numbers)]
-        fewer = selected(_QUADRATICS, np.array(fewer), task.coarse)
+        fewer = selected(_QUADRATICS, np.array(fewer), task.coarse, _BEAM)[1]
         both, norms = descend(
             _QUADRATICS, np.concatenate([candidates, fewer]), task.coarse, _GROWTH[-1:], 2
         )
@@ -385,13 +389,15 @@ def _exchanged(task: Task, candidates: Floats) -> Floats:
     return candidates
 
 
-def selected(family: Family, starts: Floats, goal: Goal, beam: int | None = None) -> Floats:
-    """The few best of many starts, fitted; equal ones once."""
-    beam = _BEAM if beam is None else beam
+def selected(
+    family: Family, starts: Floats, goal: Goal, beam: int
+) -> tuple[NDArray[np.int64], Floats]:
+    """The few best of many starts, fitted, equal ones once: their indices, and their numbers."""
     numbers, norms = descend(family, starts, goal, _SEARCH, _STEPS)
-    numbers = numbers[np.argsort(norms, kind="stable")[: 3 * beam]]
-    numbers, norms = descend(family, numbers, goal, _GROWTH, _STEPS)
-    return numbers[distinct(norms, beam)]
+    first = np.argsort(norms, kind="stable")[: 3 * beam]
+    numbers, norms = descend(family.taking(first), numbers[first], goal, _GROWTH, _STEPS)
+    kept = distinct(norms, beam)
+    return first[kept], numbers[kept]
 
 
 def distinct(norms: Floats, beam: int) -> list[int]:
