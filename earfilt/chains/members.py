@@ -28,6 +28,7 @@ from earfilt.version import DESIGN
 if TYPE_CHECKING:
     from earfilt.ears.curve import PublishedCurve
     from earfilt.synthesis.fir import Fir
+    from earfilt.synthesis.sections import Sections
 
 __all__ = ["DEFAULT_TOLERANCE_DB", "Filter", "Member", "resolve"]
 
@@ -49,9 +50,9 @@ class Member:
     name : str
         ``NAME:VARIANT``, or the path as given.
     kind : str
-        Of the ear, or ``fir``.
+        Of the ear, ``fir``, or ``sos``, a file of sections.
     ear : Ear, optional
-        None of a FIR file.
+        None of a file of a FIR or sections.
     file : SmallFile, optional
         The user's file, if it is one.
     options : mapping
@@ -71,7 +72,7 @@ class Member:
 
     @cached_property
     def fir(self) -> "Fir | None":
-        """What a FIR file holds; None of an ear.
+        """What a FIR file holds, or the impulse response of a file of sections; None of an ear.
 
         Raises
         ------
@@ -80,9 +81,28 @@ class Member:
         """
         if self.ear is not None or self.file is None:
             return None
+        if self.sections is not None:
+            from earfilt.files.sos import fir_of
+
+            return fir_of(self.sections, self.file)
         from earfilt.files.firs import read_fir  # and all that reads files
 
         return read_fir(self.file, latency=self.options["latency"])
+
+    @cached_property
+    def sections(self) -> "Sections | None":
+        """What a file of sections holds; None of all others.
+
+        Raises
+        ------
+        DataError
+            It is damaged, or not stable.
+        """
+        if self.kind != "sos" or self.file is None:
+            return None
+        from earfilt.files.sos import read_sections
+
+        return read_sections(self.file)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -226,7 +246,8 @@ def _settings(found: Found, given: Options) -> Options:
     ear = found[2]
     if ear is not None:
         return ear.settings(given)
-    return {name: given.get(name, default) for name, default in _FIR.items()}
+    own = _FIR if found[1] == "fir" else {}
+    return {name: given.get(name, default) for name, default in own.items()}
 
 
 def _owners(option: str) -> str:
@@ -305,9 +326,11 @@ def _unreadable(path: str) -> str:
 
 
 def _find_file(file: SmallFile) -> Found:
-    """A curve or a FIR; its ending says that it is one of them, its content which."""
-    from earfilt.files import curves, firs
+    """A curve, a FIR or sections; its ending says that it is one of them, its content which."""
+    from earfilt.files import curves, firs, sos
 
+    if sos.holds_sections(file):
+        return file.name, "sos", None, file
     if firs.holds_fir(file):
         return file.name, "fir", None, file
     freqs, gain_db = curves.read_curve(file)

@@ -135,8 +135,9 @@ def _fewest(task: Task, sections: int | None, tolerance_db: float | None) -> Sec
 
 @dataclass(frozen=True, eq=False)
 class _Bands:
-    """B candidates of n bands each, as a family that can be fitted: ln Ω, ln A and ln Q of each band,
-    and the gain beside them in dB.
+    """B candidates of n bands each, as a family that can be fitted.
+
+    Their numbers are ln Ω, ln A and ln Q of each band, and the gain beside them in dB.
 
     Attributes
     ----------

@@ -53,8 +53,8 @@ class Sections:
     Attributes
     ----------
     sos : (N, 6) float64
-        Rows b0 b1 b2 a0 a1 a2 with a0 = 1, as ``scipy.signal.sosfilt`` takes them; the overall gain
-        is inside the first row's b.
+        Rows b0 b1 b2 a0 a1 a2 with a0 = 1, as ``scipy.signal.sosfilt`` takes them (which refuses
+        read-only arrays); the overall gain is inside the first row's b.
     fs : float
         Sampling rate in Hz.
     band_hz : (float, float), optional
@@ -77,11 +77,6 @@ class Sections:
     bands: tuple[Band, ...] = ()
     preamp_db: float = 0.0
     provenance: Provenance = field(default_factory=Provenance)
-
-    def __post_init__(self) -> None:
-        sos = np.array(self.sos, dtype=np.float64)
-        sos.flags.writeable = False
-        object.__setattr__(self, "sos", sos)
 
     def __len__(self) -> int:
         return len(self.sos)
@@ -156,7 +151,7 @@ def check_band(band: tuple[float, float], fs: float) -> None:
     low, high = band
     if not 0.0 < low < high <= 0.49 * fs:
         raise UsageError(
-            f"--band {low:g}:{high:g}; two frequencies are needed, above 0 Hz, the lower one first, "
+            f"--band {low:g}:{high:g}; two frequencies above 0 Hz are needed, the lower one first, "
             f"up to 0.49 of fs ({0.49 * fs:g} Hz)"
         )
     if high / low < 2.0:
@@ -300,7 +295,8 @@ class Task:
 
         Where a deviation peaks between the frequencies of the fit, those are added to it.
         """
-        goal, powers = self.fine, _FINAL
+        goal = self.fine
+        powers: tuple[int, ...] = _FINAL
         dense = self.dense
         for _ in range(_EXCHANGES):
             candidates, _ = descend(family, candidates, goal, powers, 12)
@@ -380,8 +376,8 @@ def _exchanged(task: Task, candidates: Floats) -> Floats:
     """The best candidates after sections were added and others taken away, some times over."""
     for _ in range(_SWAPS):
         more = _with_one_more(task, candidates)
-        fewer = [left for numbers in more for left in quadratics.without_one(numbers)]
-        fewer = selected(_QUADRATICS, np.array(fewer), task.coarse, _BEAM)[1]
+        left = [chain for numbers in more for chain in quadratics.without_one(numbers)]
+        fewer = selected(_QUADRATICS, np.array(left), task.coarse, _BEAM)[1]
         both, norms = descend(
             _QUADRATICS, np.concatenate([candidates, fewer]), task.coarse, _GROWTH[-1:], 2
         )
