@@ -13,6 +13,7 @@ import typer
 
 from earfilt.cli import many
 from earfilt.cli.options import (
+    FilterCommand,
     FilterName,
     Precision,
     Quiet,
@@ -42,6 +43,9 @@ class Tail(StrEnum):
 class FullScale(StrEnum):
     peak = "peak"
     rms = "rms"
+
+
+COMMAND = FilterCommand
 
 
 def apply(

@@ -68,9 +68,16 @@ def read_curve(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArr
     UsageError
         The file is not such a curve; names the line and what is wrong with it.
     """
+    return checked_curve(_frequencies_and_gains(read_text(path), path), path)
+
+
+def checked_curve(
+    rows: Iterable[tuple[str, str, str]], path: str | os.PathLike[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The curve of rows (where it stands, frequency, gain), as `read_curve` gives and refuses it."""
     freqs: list[float] = []
     gains: list[float] = []
-    for where, frequency, gain in _frequencies_and_gains(read_text(path), path):
+    for where, frequency, gain in rows:
         if len(freqs) == _MAX_ROWS:
             raise UsageError(f"{where}: more than {_MAX_ROWS} rows; thin the curve out")
         freqs.append(_frequency(frequency, freqs, where))

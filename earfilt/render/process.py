@@ -21,7 +21,7 @@ from earfilt.audio.output_format import plan_target
 from earfilt.audio.reader import cut_short
 from earfilt.chains import describe
 from earfilt.chains.members import Filter
-from earfilt.errors import AudioError, UsageError, printable
+from earfilt.errors import AudioError, Detail, UsageError, printable
 from earfilt.render import in_place
 from earfilt.render.job import FileJob, Options
 from earfilt.render.recipe import recipe_of
@@ -278,11 +278,7 @@ class _Run:
         ) as writer:
             levels = self._filter(writer.write, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
-                raise AudioError.about(
-                    info.name,
-                    "{subject}: {value}",
-                    value=_clip_message(levels, self._fitting(levels)),
-                )
+                raise _would_clip(info.name, levels, self._fitting(levels))
             _refuse_loss(self.job, self.reader.info)
             # A pipe tells the chunks behind its samples at its end.
             late = (
@@ -461,12 +457,16 @@ def _full_scale(target: Target, dither: bool) -> float:
     return 1.0 - (2 if dither else 1) * 2.0 ** (1 - target.sample.bits)
 
 
-def _clip_message(levels: "Levels", fitting: float) -> str:
+def _would_clip(name: str, levels: "Levels", fitting: float) -> AudioError:
     counts = ", ".join(f"{int(n)} in channel {i}" for i, n in enumerate(levels.clipped) if n)
-    peak = gain_to_db(float(levels.peak_out.max()))
-    return (
-        f"{int(levels.clipped.sum())} samples would be clipped ({counts}), the peak is "
-        f"{peak:+.2f} dBFS; --gain {fitting:.2f} fits"
+    return AudioError.about(
+        name,
+        "{subject}: {count} samples would be clipped ({counts}), the peak is {peak:+.2f} dBFS; "
+        "--gain {fitting:.2f} fits",
+        count=int(levels.clipped.sum()),
+        counts=Detail(counts),
+        peak=gain_to_db(float(levels.peak_out.max())),
+        fitting=fitting,
     )
 
 

@@ -341,9 +341,7 @@ def _wrapped(text: str, width_mm: float) -> str:
     return "\n".join(lines).replace("$", r"\$")
 
 
-def _add_legend(
-    drawing: Figure, entries: list[Line2D], width_mm: float, *, points: bool
-) -> None:
+def _add_legend(drawing: Figure, entries: list[Line2D], width_mm: float, *, points: bool) -> None:
     """Below the axes, where it hides nothing."""
     said = "line: realised; faint: beyond the published range; marker: published"
     title = _wrapped(said, width_mm) if points else None
