@@ -10,7 +10,7 @@ from earfilt.chains import chain
 from earfilt.chains.members import resolve
 from earfilt.ears.table import shipped
 from earfilt.render.job import Options
-from earfilt.render.recipe import recipe_of
+from earfilt.render.recipe import _recipe_of, recipe_of
 
 OF_0_1 = {
     "version": "0.1.0",
@@ -29,9 +29,9 @@ OF_0_1 = {
 
 @pytest.fixture(autouse=True)
 def _no_recipe_of_another_test() -> Iterator[None]:
-    recipe_of.cache_clear()
+    _recipe_of.cache_clear()
     yield
-    recipe_of.cache_clear()
+    _recipe_of.cache_clear()
 
 
 def named(name: str = "headphone", *, options: Options | None = None, **given: Any) -> str:
@@ -67,6 +67,9 @@ def test_a_file_is_told_by_its_content(tmp_path: Path) -> None:
     here.write_text("frequency_hz,gain_db\n100,0\n3000,6\n")
     there.write_text(here.read_text())
     assert named(str(here)) == named(str(there))
+    assert [
+        list(recipe_of(resolve(str(path)), Options()).made_by["files"]) for path in (here, there)
+    ] == [[str(here)], [str(there)]]
     before = named(str(here))
     here.write_text("frequency_hz,gain_db\n100,0\n3000,7\n")
     assert named(str(here)) != before == named(str(there))
@@ -75,13 +78,14 @@ def test_a_file_is_told_by_its_content(tmp_path: Path) -> None:
 def test_the_digits_of_taps_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     before = named()
     monkeypatch.setattr("earfilt.synthesis.fir.Fir.sha256", "another processor")
-    recipe_of.cache_clear()
+    _recipe_of.cache_clear()
     assert named() == before
 
 
 def of_0_1(name: str = "headphone", **given: Any) -> Mapping[str, Any]:
     """A recipe as version 0.1 wrote it."""
-    tables = {table.id: table.sha256 for one in resolve(name).members for table in one.tables}
+    members = resolve(name, force_chain=True).members
+    tables = {table.id: table.sha256 for one in members for table in one.tables}
     return {**OF_0_1, "filter": {**OF_0_1["filter"], "name": name, **given}, "tables": tables}
 
 
@@ -92,6 +96,7 @@ def of_0_1(name: str = "headphone", **given: Any) -> Mapping[str, Any]:
         ("headphone", {"phase": "zero"}, {"order": 512, "phase": "zero"}),
         ("outer-middle-ear", {}, {"order": 4096}),
         ("headphone+middle-ear", {}, {"order": 512}),
+        ("middle-ear+headphone", {}, {"order": 512, "force_chain": True}),
         ("headphone", {"order": 64}, {"order": 64}),
         ("headphone", {"tolerance": 0.5}, {"tolerance": 0.5, "fewest": True}),
     ],
@@ -123,14 +128,14 @@ def test_what_no_option_says_is_another_version_of_the_design(
     name: str, given: dict[str, Any]
 ) -> None:
     """The smallest order for a tolerance; two defaults at once."""
-    mine = recipe_of(resolve(name, **given), Options())
+    mine = recipe_of(resolve(name, force_chain=True, **given), Options())
     assert mine.other_default(of_0_1(name, **given)) == "another version of the design"
 
 
 def test_another_version_of_the_design_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     then = recipe_of(resolve("headphone"), Options()).made_by
     monkeypatch.setattr(chain, "DESIGN", chain.DESIGN + 1)
-    recipe_of.cache_clear()
+    _recipe_of.cache_clear()
     now = recipe_of(resolve("headphone"), Options())
     assert now.other_default(then) == "another version of the design"
 
