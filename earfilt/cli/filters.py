@@ -29,6 +29,19 @@ def filters(
     ] = None,
     bibtex: Annotated[bool, typer.Option("--bibtex", help="The sources as BibTeX.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="POINT", help="With --to: what leads from here."),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="POINT",
+            help="free-field, diffuse-field, headphone, ear-canal-entrance, eardrum, stapes or "
+            "cochlea; chains and inverses included.",
+        ),
+    ] = None,
 ) -> int:
     """The catalogue of filters; with a NAME its unit, range, variants, source and published points.
 
@@ -36,6 +49,9 @@ def filters(
     """
     if bibtex and as_json:
         raise UsageError("--bibtex and --json exclude each other")
+    if start or end:
+        _print_ways(start, end, name or bibtex or as_json)
+        return 0
     if name is not None:
         entry = catalogue.find(name)
         if bibtex:
@@ -59,6 +75,17 @@ def filters(
 
 def _print(text: str) -> None:
     sys.stdout.write(text)
+
+
+def _print_ways(start: str | None, end: str | None, more: object) -> None:
+    """What leads from one reference point to another, with its sources."""
+    from earfilt.chains import ways
+
+    if not (start and end) or more:
+        raise UsageError("--from and --to go together, and with nothing else")
+    for way in ways.ways(ways.point(start), ways.point(end)):
+        sources = "; ".join(dict.fromkeys(_short_sources(step.entry) for step in way))
+        _print(f"{ways.name_of(way)}\t{sources}\n")
 
 
 def _json(facts: Any) -> str:

@@ -84,7 +84,9 @@ def test_a_chain_is_the_convolution_of_its_members() -> None:
 
 
 def test_options_go_to_the_members_that_have_them() -> None:
-    chain = resolve("headphone+outer-middle-ear", force_chain=True, order=128, convention="amt").at(16000)
+    chain = resolve("headphone+outer-middle-ear", force_chain=True, order=128, convention="amt").at(
+        16000
+    )
     members = [
         resolve("headphone", order=128).at(16000),
         resolve("outer-middle-ear", order=128, convention="amt").at(16000),
