@@ -197,3 +197,12 @@ def test_what_leads_from_one_point_to_another(capsys):
     assert "go together" in capsys.readouterr().err
     assert run("filters", "--from", "free-field", "--to", "brain") == 2
     assert "allowed: 'free-field'" in capsys.readouterr().err
+
+
+def test_two_filters_compared(capsys):
+    assert run("filters", "--compare", "iso11904-free", "iso532-free") == 0
+    header, *rows = csv.reader(io.StringIO(capsys.readouterr().out), delimiter="\t")
+    assert header == ["low_hz", "high_hz", "largest_db", "at_hz", "rms_db"]
+    assert rows[-1][:2] == ["200", "12500"]
+    assert run("filters", "--relative-to", "1000") == 2
+    assert run("filters", "peaq", "--compare", "peaq", "headphone") == 2
