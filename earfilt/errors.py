@@ -57,10 +57,17 @@ class EarfiltError(Exception):
         ('a.wav claims 0 channels', 'a.wav', 'claims … channels')
         """
         error = cls(template.format(subject=subject, **values))
-        said = {name: value if isinstance(value, str) else _ANY for name, value in values.items()}
+        said = {
+            name: value if isinstance(value, str) and not isinstance(value, Detail) else _ANY
+            for name, value in values.items()
+        }
         error.subject = subject
         error.__dict__["_reason"] = template.format(subject="", **said).strip(" :")
         return error
+
+
+class Detail(str):
+    """Words that differ from file to file."""
 
 
 class _Any:

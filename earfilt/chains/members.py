@@ -76,8 +76,14 @@ class Filter(Chain):
         """Refuse a rate (Hz) that a FIR file was not made for with a UsageError."""
         for member in self.members:
             fir = member.fir
-            if fir is not None and fir.fs is not None and fir.fs != fs:
-                raise UsageError(_other_rate(member.name, fir, fs))
+            if fir is None or fir.fs is None or fir.fs == fs:
+                continue
+            if member.sections is not None:
+                raise UsageError(
+                    f"{printable(member.name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is "
+                    "asked for; sections go with one rate: design them for this one"
+                )
+            raise UsageError(_other_rate(member.name, fir, fs))
 
 
 def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
@@ -229,9 +235,11 @@ def _unreadable(path: str) -> str:
 
 
 def _find_file(file: SmallFile) -> Found:
-    """A curve or a FIR; its ending says that it is one of them, its content which."""
-    from earfilt.files import curves, firs
+    """A curve, a FIR or sections; its ending says that it is one of them, its content which."""
+    from earfilt.files import curves, firs, sos
 
+    if sos.holds_sections(file):
+        return file.name, "sos", None, file
     if firs.holds_fir(file):
         return file.name, "fir", None, file
     freqs, gain_db = curves.read_curve(file)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from earfilt.files.firs import build_fir, read_content
 from earfilt.storage.reading import shown
 from earfilt.synthesis.adapted import DESIGN, Part, adapted
 from earfilt.synthesis.fir import Fir
-from earfilt.synthesis.provenance import Provenance
 from earfilt.version import FORMAT
 
 __all__ = ["SavedEar", "SavedMember", "read_ear", "read_fir_or_ear", "saved_bytes"]
@@ -252,9 +251,7 @@ def _start(found: Mapping[str, Any], path: PathLike) -> Fir:
     return replace(fir, provenance=replace(fir.provenance, command=None))
 
 
-def _member(
-    found: object, fs: float, tables: Mapping[str, Any], path: PathLike
-) -> SavedMember:
+def _member(found: object, fs: float, tables: Mapping[str, Any], path: PathLike) -> SavedMember:
     if not isinstance(found, dict):
         raise _damaged(path, "a member is an object")
     name, options, numbers = (found.get(key) for key in ("name", "options", "numbers"))
@@ -297,7 +294,7 @@ def _ear(name: str, found: Mapping[str, Any], tables: Mapping[str, Any], path: P
     return ear
 
 
-def _are_numbers(values: object, most: int = _MAX_TAPS) -> bool:
+def _are_numbers(values: object, most: int = _MAX_TAPS) -> TypeGuard[list[float]]:
     return (
         isinstance(values, list)
         and 0 < len(values) <= most

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import replace
-from typing import Any, Unpack, final
+from typing import Unpack, final
 
 import numpy as np
 import numpy.typing as npt
@@ -222,8 +222,7 @@ class EarModule(EarFilter):
         if not all(np.isfinite(one).all() for one in numbers):
             raise UsageError("the ear has numbers that are not finite, and is not saved")
         members = tuple(
-            replace(member, numbers=one)
-            for member, one in zip(self._members, numbers, strict=True)
+            replace(member, numbers=one) for member, one in zip(self._members, numbers, strict=True)
         )
         start = replace(self.fir, fs=float(self.fs))
         ear = SavedEar(self.name, self._request, start, members, self._firs)

@@ -14,8 +14,6 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from earfilt import __version__, audio
 from earfilt.audio import stale, tags
 from earfilt.audio.formats import Target
@@ -23,7 +21,7 @@ from earfilt.audio.output_format import plan_target
 from earfilt.audio.reader import cut_short
 from earfilt.chains import describe
 from earfilt.chains.members import Filter
-from earfilt.errors import AudioError, UsageError, printable
+from earfilt.errors import AudioError, Detail, UsageError, printable
 from earfilt.render import in_place
 from earfilt.render.job import FileJob, Options
 from earfilt.render.recipe import recipe_of
@@ -280,20 +278,7 @@ class _Run:
         ) as writer:
             levels = self._filter(writer.write, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
-                raise AudioError.about(
-                    info.name,
-                    "{subject}: {value}",
-                    value=_clip_message(levels, self._fitting(levels)),
-                )
-            if (
-                not self.target.sample.bits
-                and not (levels.peak_out <= np.finfo(self.target.sample.dtype).max).all()
-            ):
-                raise AudioError.about(
-                    info.name,
-                    "{subject}: the output goes beyond what {subtype} can hold; use a lower --gain",
-                    subtype=self.target.subtype,
-                )
+                raise _would_clip(info.name, levels, self._fitting(levels))
             _refuse_loss(self.job, self.reader.info)
             # A pipe tells the chunks behind its samples at its end.
             late = (
@@ -356,6 +341,12 @@ class _Run:
         except pipeline.NonFiniteError as error:
             error.args = (f"{self.info.name}: {error.args[0]}",)
             raise
+        except pipeline.BeyondRangeError as error:
+            raise AudioError.about(
+                self.info.name,
+                "{subject}: the output goes beyond what {subtype} can hold; use a lower --gain",
+                subtype=self.target.subtype,
+            ) from error
 
     def _read(self, frames: int) -> "audio.Array":
         block = self.reader.read(frames)
@@ -466,12 +457,16 @@ def _full_scale(target: Target, dither: bool) -> float:
     return 1.0 - (2 if dither else 1) * 2.0 ** (1 - target.sample.bits)
 
 
-def _clip_message(levels: "Levels", fitting: float) -> str:
+def _would_clip(name: str, levels: "Levels", fitting: float) -> AudioError:
     counts = ", ".join(f"{int(n)} in channel {i}" for i, n in enumerate(levels.clipped) if n)
-    peak = gain_to_db(float(levels.peak_out.max()))
-    return (
-        f"{int(levels.clipped.sum())} samples would be clipped ({counts}), the peak is "
-        f"{peak:+.2f} dBFS; --gain {fitting:.2f} fits"
+    return AudioError.about(
+        name,
+        "{subject}: {count} samples would be clipped ({counts}), the peak is {peak:+.2f} dBFS; "
+        "--gain {fitting:.2f} fits",
+        count=int(levels.clipped.sum()),
+        counts=Detail(counts),
+        peak=gain_to_db(float(levels.peak_out.max())),
+        fitting=fitting,
     )
 
 

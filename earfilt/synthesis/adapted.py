@@ -90,9 +90,7 @@ def adapted_curve(
     """
 
     def aim(at: Floats) -> Floats:
-        ratios = [
-            log_ratio(at, part.target, one) for part, one in zip(parts, numbers, strict=True)
-        ]
+        ratios = [log_ratio(at, part.target, one) for part, one in zip(parts, numbers, strict=True)]
         return published.aim(at) * np.exp(sum(ratios))
 
     return replace(published, points_db=to_db(aim(published.points_hz)), aim=aim)
@@ -106,7 +104,5 @@ def log_ratio(at: Array, target: Target, numbers: Array) -> Array:
     freqs, published = (
         xp.asarray(values, device=at.device) for values in (target.freqs, target.numbers)
     )
-    was, now = (
-        linear(at, *target.nodes(freqs, values)) for values in (published, numbers)
-    )
+    was, now = (linear(at, *target.nodes(freqs, values)) for values in (published, numbers))
     return xp.log(xp.clip(now, _FLOOR, None)) - xp.log(xp.clip(was, _FLOOR, None))

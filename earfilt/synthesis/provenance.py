@@ -22,21 +22,24 @@ class FileUse:
         Its path as given.
     sha256 : str
         Of its content.
-    kind : 'curve' or 'fir'
+    kind : 'curve', 'fir' or 'sections'
     points, hz, gain_db : int, (float, float), (float, float), optional
         Of a curve: number of points, lowest and highest frequency, lowest and highest gain.
     numtaps, latency : int, optional
-        Of a FIR.
+        Of a FIR; the number of taps of sections too.
+    sections : int, optional
+        Number of biquads.
     """
 
     name: str
     sha256: str
-    kind: Literal["curve", "fir"]
+    kind: Literal["curve", "fir", "sections"]
     points: int | None = None
     hz: tuple[float, float] | None = None
     gain_db: tuple[float, float] | None = None
     numtaps: int | None = None
     latency: int | None = None
+    sections: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able object; what does not apply is left out."""
