@@ -92,7 +92,9 @@ def build_fir(content: Content, path: PathLike, *, latency: int | None = None) -
     """
     kind = content.header.get("earfilt", "fir")
     if kind != "fir":
-        raise UsageError(f"{shown(path)} is not a FIR: it says of itself that it is {_excerpt(kind)}")
+        raise UsageError(
+            f"{shown(path)} is not a FIR: it says of itself that it is {_excerpt(kind)}"
+        )
     if not 0 < len(content.taps) <= MAX_TAPS:
         raise UsageError(
             f"{shown(path)} holds {len(content.taps)} taps; 1 to {MAX_TAPS} are possible"

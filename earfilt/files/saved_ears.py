@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -231,12 +231,10 @@ def _parse(found: Mapping[str, Any], path: PathLike) -> SavedEar:
     if not isinstance(tables, dict):
         raise _damaged(path, "'tables' is an object")
     assert start.fs is not None
-    # What numbers beyond any curve make of float64 is refused below, and no warning.
-    with np.errstate(all="ignore"):
-        members = tuple(_member(one, start.fs, tables, path) for one in listed)
-        ear = SavedEar(name, request, start, members, tuple(firs))
-        if not np.isfinite(ear.fir.taps).all():
-            raise _damaged(path, "its numbers make no filter")
+    members = tuple(_member(one, start.fs, tables, path) for one in listed)
+    ear = SavedEar(name, request, start, members, tuple(firs))
+    if not np.isfinite(ear.fir.taps).all():
+        raise _damaged(path, "its numbers make no filter")
     return ear
 
 
@@ -252,9 +250,7 @@ def _start(found: Mapping[str, Any], path: PathLike) -> Fir:
     return replace(fir, provenance=replace(fir.provenance, command=None))
 
 
-def _member(
-    found: object, fs: float, tables: Mapping[str, Any], path: PathLike
-) -> SavedMember:
+def _member(found: object, fs: float, tables: Mapping[str, Any], path: PathLike) -> SavedMember:
     if not isinstance(found, dict):
         raise _damaged(path, "a member is an object")
     name, options, numbers = (found.get(key) for key in ("name", "options", "numbers"))
@@ -297,7 +293,7 @@ def _ear(name: str, found: Mapping[str, Any], tables: Mapping[str, Any], path: P
     return ear
 
 
-def _are_numbers(values: object, most: int = _MAX_TAPS) -> bool:
+def _are_numbers(values: object, most: int = _MAX_TAPS) -> TypeGuard[list[float]]:
     return (
         isinstance(values, list)
         and 0 < len(values) <= most

@@ -90,14 +90,14 @@ def adapted_curve(
     """
 
     def aim(at: Floats) -> Floats:
-        ratios = [
-            log_ratio(at, part.target, one) for part, one in zip(parts, numbers, strict=True)
-        ]
+        ratios = [log_ratio(at, part.target, one) for part, one in zip(parts, numbers, strict=True)]
         return published.aim(at) * np.exp(sum(ratios))
 
     return replace(published, points_db=to_db(aim(published.points_hz)), aim=aim)
 
 
+# Numbers whose ratios leave the range of float64 become zero or inf, and no warning.
+@np.errstate(all="ignore")
 def log_ratio(at: Array, target: Target, numbers: Array) -> Array:
     """Natural logarithm of the magnitude at ``numbers`` re the one at the published numbers, at
     (M,) frequencies in Hz: (M,).
@@ -106,7 +106,5 @@ def log_ratio(at: Array, target: Target, numbers: Array) -> Array:
     freqs, published = (
         xp.asarray(values, device=at.device) for values in (target.freqs, target.numbers)
     )
-    was, now = (
-        linear(at, *target.nodes(freqs, values)) for values in (published, numbers)
-    )
+    was, now = (linear(at, *target.nodes(freqs, values)) for values in (published, numbers))
     return xp.log(xp.clip(now, _FLOOR, None)) - xp.log(xp.clip(was, _FLOOR, None))
