@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,10 @@ from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
 from earfilt.ears import catalogue
 from earfilt.engine import pipeline
+from earfilt.engine.samples import SampleFormat, clip_warning
+from earfilt.engine.segments import latency_frames
 from earfilt.engine.stream import Stream
+from earfilt.engine.windows import Precision
 from earfilt.errors import UsageError
 from earfilt.render.job import FileJob, Options
 from earfilt.render.record import Row
@@ -153,13 +156,16 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir) -> npt.NDArray[Any]:
         out[write : write + len(block)] = block
         write += len(block)
 
-    bits = 8 * x.dtype.itemsize if x.dtype.kind == "i" else 0
-    form = pipeline.SampleFormat(cast("Any", x.dtype.name), bits)
-    wide = x.dtype.name in ("float64", "int32")
-    settings = pipeline.Settings(precision="float64" if wide else "auto")
+    form = SampleFormat.of_arrays(x.dtype)
     try:
         levels = pipeline.run(
-            take, put, fir, source=form, target=form, channels=x.shape[1], settings=settings
+            take,
+            put,
+            fir,
+            source=form,
+            target=form,
+            channels=x.shape[1],
+            settings=pipeline.Settings(),
         )
     except pipeline.NonFiniteError as error:
         raise UsageError(
@@ -168,11 +174,7 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir) -> npt.NDArray[Any]:
     if levels.clipped.any():
         import warnings
 
-        warnings.warn(
-            f"{int(levels.clipped.sum())} samples were clipped; convert to floating point before "
-            "filtering, or lower the level",
-            stacklevel=4,
-        )
+        warnings.warn(clip_warning(levels.clipped), stacklevel=4)
     return out
 
 
@@ -199,7 +201,9 @@ def stream(
     *,
     fs: float,
     channels: int = 1,
-    dtype: Literal["float32", "float64"] = "float32",
+    dtype: Literal["float32", "float64", "int16", "int32"] = "float32",
+    precision: Precision = "auto",
+    latency_ms: float | None = None,
     **options: Unpack[FilterOptions],
 ) -> Stream:
     """A filter for a signal that comes in blocks; bit-equal to the whole, whatever the blocks.
@@ -209,14 +213,24 @@ def stream(
     filter, fs, **options
         As in `apply`.
     channels : int
-    dtype : 'float32' or 'float64'
-        Of the arithmetic and the output.
+    dtype : 'float32', 'float64', 'int16' or 'int32'
+        Of the blocks and of the output; integers as in `apply`.
+    precision : 'auto', 'float32' or 'float64'
+        Of the arithmetic, as ``--precision``; auto as in `apply`.
+    latency_ms : float, optional
+        Milliseconds that a block of output may last at most, beside the filter's look-ahead.
+        Without it, samples are those of `apply`; with it, those of ``earfilt apply --latency-ms``.
 
     Returns
     -------
     Stream
-        ``push(block)`` takes (frames, channels) and gives what is ready, ``flush()`` the rest;
-        arrays or tensors.
+        ``push(block)`` takes (frames, channels) and gives what is ready, as an array or tensor like
+        the block; ``flush()`` gives the rest, as an array.
+
+    Raises
+    ------
+    UsageError
+        As `apply`; ``channels`` is below 1; ``latency_ms`` is below 64 frames.
 
     Examples
     --------
@@ -226,7 +240,14 @@ def stream(
     >>> sum(len(stream.push(block)) for block in blocks) + len(stream.flush())
     9600
     """
-    return Stream(resolve(filter, **options).at(fs), channels=channels, dtype=dtype)
+    fir = resolve(filter, **options).at(fs)
+    return Stream(
+        fir,
+        channels=channels,
+        dtype=dtype,
+        precision=precision,
+        latency=latency_frames(latency_ms, fs),
+    )
 
 
 def design(filter: str, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:

@@ -175,4 +175,3 @@ class PartitionedConvolution:
         filtered = fft.backward(sums, self.n_fft)
         _copy(filtered[:, self.hop :], out, whole)
         return levels_of(filtered, self.hop) if levels else None
-

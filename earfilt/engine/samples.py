@@ -6,16 +6,17 @@ number, so that rounding is one vectorised step and nothing is scaled on the way
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.errors import AudioError
+from earfilt.errors import AudioError, UsageError
 
-__all__ = ["Levels", "SampleFormat", "Tally", "quantise", "tpdf"]
+__all__ = ["Levels", "SampleFormat", "Tally", "clip_warning", "quantise", "tpdf"]
 
 Samples = npt.NDArray[Any]
+Dtype = Literal["int16", "int32", "float32", "float64"]
 WIDE = 2048  # values reduced side by side: long rows keep the vector units busy
 
 
@@ -31,8 +32,25 @@ class SampleFormat:
         (8 bit in int16, 24 bit in int32); 0 for floats.
     """
 
-    dtype: Literal["int16", "int32", "float32", "float64"]
+    dtype: Dtype
     bits: int
+
+    @classmethod
+    def of_arrays(cls, dtype: npt.DTypeLike) -> "SampleFormat":
+        """The format of arrays whose integers use all bits.
+
+        Raises
+        ------
+        UsageError
+            Another dtype than the four.
+        """
+        found = np.dtype(dtype)
+        if found.name not in get_args(Dtype):
+            raise UsageError(
+                f"the dtype of samples is {found}; it can be {', '.join(get_args(Dtype))}"
+            )
+        name: Any = found.name
+        return cls(name, 8 * found.itemsize if found.kind == "i" else 0)
 
     @property
     def is_integer(self) -> bool:
@@ -192,8 +210,16 @@ def _highest(target: SampleFormat, dtype: np.dtype[Any]) -> float:
     return float(top if top < target.codes else np.nextafter(top, dtype.type(0)))
 
 
-def tpdf(seed: int, index: int, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Triangular dither of +-1 least significant bit for the group of frames `index`: the same
+def clip_warning(clipped: npt.NDArray[np.int64]) -> str:
+    """What to tell who filters arrays of integers, of samples that were clipped."""
+    return (
+        f"{int(clipped.sum())} samples were clipped; convert to floating point before filtering, "
+        "or lower the level"
+    )
+
+
+def tpdf(seed: int, index: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Triangular dither of +-1 least significant bit for the segment of frames `index`: the same
     wherever it is made.
 
     References

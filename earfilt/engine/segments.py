@@ -8,6 +8,7 @@ the same with a look-ahead: `filtfilt` with the taps h equals one convolution wi
 advanced by the order, over a signal extended oddly at both ends.
 """
 
+import math
 from functools import cache
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = [
     "extend_ends",
     "hop_of",
     "keep_memory",
+    "latency_frames",
     "order_reached",
     "per_call",
 ]
@@ -77,6 +79,15 @@ def hop_of(numtaps: int, n_fft: int) -> int:
     return hop
 
 
+def latency_frames(latency_ms: float | None, fs: float) -> int | None:
+    """Whole frames in so many milliseconds at a rate in Hz; None for None.
+
+    >>> latency_frames(20.0, 44100.0)
+    882
+    """
+    return None if latency_ms is None else math.floor(latency_ms * fs / 1000.0)
+
+
 def block_within(latency: int | None, numtaps: int) -> int | None:
     """Frames of a block for output that must come soon.
 
@@ -101,19 +112,16 @@ def block_within(latency: int | None, numtaps: int) -> int | None:
         return None
     if latency < GRAIN:
         raise UsageError(
-            f"the latency comes to {max(0, latency)} frames at this rate; a block has {GRAIN} or more"
+            f"the latency comes to {max(0, latency)} frames at this rate; a block has {GRAIN} or "
+            "more"
         )
     return 1 << (latency.bit_length() - 1)
 
 
-def as_segments(
-    x: npt.NDArray[Any], segments: int, n_fft: int, hop: int
-) -> npt.NDArray[Any]:
+def as_segments(x: npt.NDArray[Any], segments: int, n_fft: int, hop: int) -> npt.NDArray[Any]:
     """Overlapping segments of a window (frames, columns), as a view: (segments, n_fft, columns)."""
     row, column = x.strides
-    return as_strided(
-        x, (segments, n_fft, x.shape[1]), (hop * row, row, column), writeable=False
-    )
+    return as_strided(x, (segments, n_fft, x.shape[1]), (hop * row, row, column), writeable=False)
 
 
 def per_call(n_fft: int, channels: int, itemsize: int, call_bytes: int = CALL_BYTES) -> int:
