@@ -4,6 +4,8 @@ scipy's FFT takes all segments of a window in one call, straight from the interl
 segment is a view, and the transform runs along the middle axis, so that nothing is transposed.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,13 +23,13 @@ class Output(NamedTuple):
     """Levels of what the inverse transforms gave, segment by segment: (segments,), all channels
     together, in units of the output, before rounding.
 
-    ``rms`` is of all of it, the wrapped part included that is dropped; ``peak`` of what is kept,
-    ``dropped`` of what is not.
+    ``rms`` is of all of it, the wrapped part included that is dropped; ``dropped`` the peak of that
+    part; ``peak()`` works out the peak of the other one, which the caller may know otherwise.
     """
 
     rms: npt.NDArray[np.float64]
-    peak: npt.NDArray[np.float64]
     dropped: npt.NDArray[np.float64]
+    peak: Callable[[], npt.NDArray[np.float64]]
 
 
 def levels_of(filtered: Samples, overlap: int) -> Output:
@@ -36,7 +38,7 @@ def levels_of(filtered: Samples, overlap: int) -> Output:
     """
     segments, n_fft, channels = filtered.shape
     rows, kept_at = filtered.reshape(segments, -1), overlap * channels
-    return Output(rms(rows, n_fft), peaks(rows[:, kept_at:]), peaks(rows[:, :kept_at]))
+    return Output(rms(rows, n_fft), peaks(rows[:, :kept_at]), partial(peaks, rows[:, kept_at:]))
 
 
 class OverlapSave:

@@ -73,12 +73,13 @@ class DeviceStep:
     def _levels(self, filtered: torch.Tensor) -> Output:
         """Of segments (channels, segments, n_fft)."""
         rms = filtered.square().sum((0, 2), dtype=torch.float64).div(self.n_fft).sqrt()
-        kept, dropped = filtered[..., self.overlap :], filtered[..., : self.overlap]
+        dropped, kept = filtered[..., : self.overlap], filtered[..., self.overlap :]
         peaks = [
             part.abs().amax((0, 2)).double() if part.numel() else torch.zeros_like(rms)
-            for part in (kept, dropped)
+            for part in (dropped, kept)
         ]
-        return Output(*torch.stack([rms, *peaks]).cpu().numpy())
+        levels = torch.stack([rms, *peaks]).cpu().numpy()
+        return Output(levels[0], levels[1], lambda: levels[2])
 
     @contextmanager
     def _stream(self) -> Iterator[None]:

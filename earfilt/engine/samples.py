@@ -171,8 +171,7 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     Parameters
     ----------
     y : array (frames, channels) of float32 or float64, C-contiguous
-        Codes of the target, already rounded, if that is an integer.  Overwritten where they are
-        clipped.
+        Codes of the target, already rounded, if that is an integer.
     target : SampleFormat
 
     Returns
@@ -197,7 +196,7 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     lowest, highest = -target.codes, _highest(target, y.dtype)
     if target.is_integer and (levels.low.min() < lowest or levels.high.max() > highest):
         levels.clipped = np.count_nonzero((y < lowest) | (y > highest), axis=0)
-        np.clip(y, lowest, highest, out=y)
+        y = np.clip(y, lowest, highest)
     samples = y.astype(target.dtype)
     if target.width > target.bits > 0:
         np.left_shift(samples, target.width - target.bits, out=samples)

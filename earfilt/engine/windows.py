@@ -9,7 +9,7 @@ a pipe and a stream of blocks give the same bytes, however they were cut.
 import math
 from collections import deque
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import local
 from typing import Literal, Protocol
 
@@ -285,39 +285,54 @@ class WindowFilter:
     @np.errstate(over="ignore", invalid="ignore")
     def __call__(self, window: Window) -> Filtered:
         """Filter one window.  Runs on any thread."""
-        x = self._laid_out(window, self._first)
+        step, checked = self._first, self.precision == "auto"
+        x = self._laid_out(window, step)
         fresh = Tally(self.channels)
-        fresh.weigh(x[0 if window.segment == 0 else self.overlap :])
+        fresh.weigh(x[0 if window.segment == 0 else step.overlap :])
         extend_ends(x, window.at, window.total, self._mirrored)
         silent = self._silent(x, window.segments)
-        codes, precisions = self._filtered(window, x)
+        finish = partial(self._finish, window, fresh, silent)
+        x_rms = roundoff.segment_rms(x, step.n_fft, step.hop) if checked else None
+        # written over the input, whose memory is still in the cache
+        codes, fine = x[: window.segments * step.hop], np.zeros(window.segments, np.bool_)
+        if x_rms is None or self._within(self._errors(x_rms, 0.0, 0.0), math.inf).any():
+            out = self._run(step, x, codes, window.segment, levels=checked)
+            if x_rms is None or out is None:
+                return finish(codes)
+            fine, filtered = np.isfinite(out.rms), None
+            if fine.all() and self.target.is_integer and window.total is None:
+                # What was written tells a peak that no segment passes (dither adds two codes):
+                # where it will do for all of them, so will their own, which take longer to find.
+                filtered = finish(codes)
+                highest = np.maximum(out.dropped, filtered.levels.peak.max() + 2.0)
+                if self._within(self._errors(x_rms, out.rms, highest), highest).all():
+                    return filtered
+            peak = out.peak()
+            fine &= self._within(self._errors(x_rms, out.rms, np.maximum(peak, out.dropped)), peak)
+            if fine.all():
+                return filtered or finish(codes)
+        return finish(self._exactly(window, codes, fine), fine)
+
+    def _finish(
+        self,
+        window: Window,
+        fresh: Tally,
+        silent: list[tuple[int, int]],
+        codes: Samples,
+        fine: npt.NDArray[np.bool_] | None = None,
+    ) -> Filtered:
+        """Samples of the target from codes (segments * hop, channels), whose segments were computed
+        in float32 where they are `fine`; None: all alike.
+        """
         # digital silence stays silence, whatever the neighbours' rounding or the dither
         for segment, channel in silent:
             codes[segment * self.hop : (segment + 1) * self.hop, channel] = 0
         samples, levels = quantise(codes[: self._due(window)], self.target)
-        return Filtered(samples, fresh, levels, precisions)
+        both = fine is not None and fine.any()
+        precisions = {"float32", "float64"} if both else {codes.dtype.name}
+        return Filtered(samples, fresh, levels, frozenset(precisions))
 
-    def _filtered(self, window: Window, x: Samples) -> tuple[Samples, frozenset[str]]:
-        """Codes (segments * hop, channels) of a window, which is overwritten, and how they were
-        computed.
-        """
-        step, checked = self._first, self.precision == "auto"
-        x_rms = roundoff.segment_rms(x, step.n_fft, step.hop) if checked else None
-        if x_rms is not None and not self._within(self._errors(x_rms, 0.0, 0.0), math.inf).any():
-            return self._exactly(window, None, np.zeros(window.segments, np.bool_))
-        # written over the input, whose memory is still in the cache
-        codes = x[: window.segments * step.hop]
-        out = self._run(step, x, codes, window.segment, levels=checked)
-        if x_rms is not None and out is not None:
-            errors = self._errors(x_rms, out.rms, np.maximum(out.peak, out.dropped))
-            fine = np.isfinite(out.rms) & self._within(errors, out.peak)
-            if not fine.all():
-                return self._exactly(window, codes, fine)
-        return codes, frozenset([codes.dtype.name])
-
-    def _exactly(
-        self, window: Window, codes: Samples | None, fine: npt.NDArray[np.bool_]
-    ) -> tuple[Samples, frozenset[str]]:
+    def _exactly(self, window: Window, codes: Samples, fine: npt.NDArray[np.bool_]) -> Samples:
         """The codes of a window with all segments in float64 that are not fine in float32."""
         if self._exact is None:  # twice where two threads come at once, which does no harm
             self._exact = self._make_step("float64")
@@ -329,10 +344,8 @@ class WindowFilter:
             # over its own input: what the next run needs lies behind it
             self._run(step, part, part[: len(part) - step.overlap], window.segment + first)
         for first, last in _runs(fine):
-            assert codes is not None
             x[first * hop : last * hop] = codes[first * hop : last * hop]
-        used = {"float64"} if codes is None or not fine.any() else {"float32", "float64"}
-        return x[: window.segments * hop], frozenset(used)
+        return x[: window.segments * hop]
 
     def _run(
         self, step: _Step, x: Samples, codes: Samples, segment: int, *, levels: bool = False
