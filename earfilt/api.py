@@ -389,8 +389,13 @@ class _FileOptions(TypedDict, total=False):
     dither: bool
     precision: Literal["auto", "float32", "float64"]
     device: str
+    latency_ms: float | None
     metadata: bool
     repair: bool
+    raw: Literal["s16le", "s24le", "s32le", "f32le", "f64le"] | None
+    rate: int | None
+    channels: int | None
+    to_raw: bool
     tail: Literal["cut", "keep"]
     full_scale_spl: float | None
     full_scale: Literal["peak", "rms"]
@@ -420,7 +425,7 @@ def apply_file(
         What to do where the output is there.
     **options
         Those of the filter, and ``clip``, ``gain_db``, ``subtype``, ``format``, ``dither``,
-        ``precision``, ``device``, ``metadata``, ``repair``, ``tail``, ``full_scale_spl``,
+        ``precision``, ``device``, ``latency_ms``, ``raw``, ``rate``, ``channels``, ``to_raw``, ``metadata``, ``repair``, ``tail``, ``full_scale_spl``,
         ``full_scale`` as on the command line.
 
     Returns

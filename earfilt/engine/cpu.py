@@ -5,7 +5,6 @@ segment is a view, and the transform runs along the middle axis, so that nothing
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,12 +23,12 @@ class Output(NamedTuple):
     together, in units of the output, before rounding.
 
     ``rms`` is of all of it, the wrapped part included that is dropped; ``dropped`` the peak of that
-    part; ``peak()`` works out the peak of the other one, which the caller may know otherwise.
+    part; ``peak(n)`` works out that of the first 1/n of what is kept.
     """
 
     rms: npt.NDArray[np.float64]
     dropped: npt.NDArray[np.float64]
-    peak: Callable[[], npt.NDArray[np.float64]]
+    peak: Callable[[int], npt.NDArray[np.float64]]
 
 
 def levels_of(filtered: Samples, overlap: int) -> Output:
@@ -38,7 +37,12 @@ def levels_of(filtered: Samples, overlap: int) -> Output:
     """
     segments, n_fft, channels = filtered.shape
     rows, kept_at = filtered.reshape(segments, -1), overlap * channels
-    return Output(rms(rows, n_fft), peaks(rows[:, :kept_at]), partial(peaks, rows[:, kept_at:]))
+    kept = rows[:, kept_at:]
+    return Output(
+        rms(rows, n_fft),
+        peaks(rows[:, :kept_at]),
+        lambda part: peaks(kept[:, : -(-kept.shape[1] // part)]),
+    )
 
 
 class OverlapSave:

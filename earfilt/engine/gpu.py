@@ -79,7 +79,7 @@ class DeviceStep:
             for part in (dropped, kept)
         ]
         levels = torch.stack([rms, *peaks]).cpu().numpy()
-        return Output(levels[0], levels[1], lambda: levels[2])
+        return Output(levels[0], levels[1], lambda part: levels[2])
 
     @contextmanager
     def _stream(self) -> Iterator[None]:

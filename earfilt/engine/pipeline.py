@@ -249,6 +249,7 @@ def _levels(filter: WindowFilter, source: SampleFormat, reader: _Source, sink: _
         clipped=sink.levels.clipped,
         repaired=reader.repaired,
         precision="+".join(sorted(sink.precisions)) or filter.least_precision,
+        block=filter.hop,
     )
 
 

@@ -80,7 +80,8 @@ class Levels:
 
     ``peak_out`` and ``rms_out`` are of the rounded samples before clipping, ``clipped`` counts the
     samples that were, and ``repaired`` the NaN and infinite input samples that were replaced by
-    zeros. ``precision`` is float32, float64, or float32+float64 where parts needed the second.
+    zeros. ``precision`` is float32, float64, or float32+float64 where parts needed the second,
+    ``block`` the frames of a segment.
     """
 
     frames_in: int
@@ -92,6 +93,7 @@ class Levels:
     clipped: npt.NDArray[np.int64]
     repaired: int = 0
     precision: str = "float64"
+    block: int = 0
 
 
 @dataclass

@@ -252,7 +252,7 @@ class WindowFilter:
         self._fir, self._scale = fir, settings.gain * target.codes / source.full_scale
         self._block = block_within(settings.latency, _reach(fir))
         if self._block is not None and settings.device != "cpu":
-            raise UsageError("a bound on the latency is kept on the CPU only; use device cpu")
+            raise UsageError("a bound on the latency is kept on the CPU only")
         self.precision = _precision(settings.precision, source, target, self._block)
         with np.errstate(over="ignore"):  # an infinite one lets nothing pass for exact
             self._white_gain = self._scale * float(np.linalg.norm(fir.taps))
@@ -299,19 +299,31 @@ class WindowFilter:
             out = self._run(step, x, codes, window.segment, levels=checked)
             if x_rms is None or out is None:
                 return finish(codes)
-            fine, filtered = np.isfinite(out.rms), None
-            if fine.all() and self.target.is_integer and window.total is None:
-                # What was written tells a peak that no segment passes (dither adds two codes):
-                # where it will do for all of them, so will their own, which take longer to find.
+            fine = np.isfinite(out.rms)
+            if fine.all():
                 filtered = finish(codes)
-                highest = np.maximum(out.dropped, filtered.levels.peak.max() + 2.0)
-                if self._within(self._errors(x_rms, out.rms, highest), highest).all():
+                if self._surely_fine(window, x_rms, out, filtered.levels):
                     return filtered
-            peak = out.peak()
+            peak = out.peak(1)
             fine &= self._within(self._errors(x_rms, out.rms, np.maximum(peak, out.dropped)), peak)
             if fine.all():
-                return filtered or finish(codes)
+                return filtered
         return finish(self._exactly(window, codes, fine), fine)
+
+    def _surely_fine(
+        self, window: Window, x_rms: npt.NDArray[np.float64], out: Output, written: Tally
+    ) -> bool:
+        """Whether all segments are fine by a bound on their peaks, which take longer to find."""
+        if not self.target.is_integer:
+            # What is allowed grows faster with the peak than the error does.
+            peak = out.peak(4)
+        elif window.total is None:
+            # No segment passes what was written, to which dither added two codes.
+            peak = np.full(window.segments, written.peak.max() + 2.0)
+        else:
+            return False  # the last segment goes on behind what was written
+        errors = self._errors(x_rms, out.rms, np.maximum(peak, out.dropped))
+        return bool(self._within(errors, peak).all())
 
     def _finish(
         self,
