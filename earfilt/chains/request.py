@@ -3,6 +3,7 @@
 Picklable, hashable, independent of the sampling rate; nothing is read and nothing is checked here.
 """
 
+import os
 import shlex
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
@@ -39,6 +40,24 @@ class FilterOptions(TypedDict, total=False):
         The analog filter of a model, in place of its program's digital one.
     latency : int
         Samples, for a FIR file that does not say.
+    resample_fir : bool
+        Convert a FIR file that was made for another rate.
+    column : str
+        Column with the values, or channel, of a curve's file that has several.
+    decimal : {'point', 'comma'}
+        How a curve's file writes numbers, where it leaves that open.
+    align : str
+        What becomes 0 dB of a measured level: a frequency in Hz, ``mean`` or ``peak``.
+    absolute : bool
+        Take the levels of a curve's file as gains, as they stand.
+    smooth : str
+        Average a curve over a part of an octave: ``1/3``.
+    target : str
+        Curve (a file, or a name of the catalogue) that a measurement is corrected to.
+    inverse : bool
+        The way back: the gains of the whole chain with the other sign.
+    max_gain : float
+        dB, the most that an inverse amplifies. Default 20.
     """
 
     order: int | None
@@ -53,6 +72,15 @@ class FilterOptions(TypedDict, total=False):
     beyond: Literal["documented", "hold", "fall"] | None
     prototype: bool | None
     latency: int | None
+    resample_fir: bool | None
+    column: str | None
+    decimal: Literal["point", "comma"] | None
+    align: str | None
+    absolute: bool | None
+    smooth: str | None
+    target: str | None
+    inverse: bool | None
+    max_gain: float | None
 
 
 @dataclass(frozen=True, init=False)
@@ -110,8 +138,10 @@ def parse_command(text: str) -> Request | None:
         request = Request(name, **_parse_options(words))
     except (ValueError, TypeError):
         return None
-    files = any(mark in piece for piece in name.split("+") for mark in "./\\")
-    return None if files or "fewest" in request.given() else request
+    files = any(
+        set("./\\").intersection(piece) or os.path.lexists(piece) for piece in name.split("+")
+    )
+    return None if files or {"fewest", "target"}.intersection(request.given()) else request
 
 
 def _parse_options(words: list[str]) -> Any:
@@ -134,6 +164,6 @@ def _parse_value(option: str, text: str) -> int | float | str:
     return float(text) if option in _REAL else text
 
 
-_FLAGS = ("normalize_gain", "fewest", "prototype")
+_FLAGS = ("normalize_gain", "fewest", "prototype", "absolute", "inverse", "resample_fir")
 _WHOLE = ("order", "latency")
-_REAL = ("tolerance", "flow", "fhigh")
+_REAL = ("tolerance", "flow", "fhigh", "max_gain")
