@@ -8,7 +8,7 @@ sampling, and their taps are convolved. torch has no part in it.
 import os
 import shlex
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +20,8 @@ from earfilt.chains.members import Filter, Member, resolve
 from earfilt.chains.request import parse_command
 from earfilt.ears import curve
 from earfilt.ears.curve import PublishedCurve
+from earfilt.ears.kinds.equaliser import Equaliser
+from earfilt.ears.kinds.own import Own
 from earfilt.ears.target import Target
 from earfilt.errors import UsageError, printable
 from earfilt.synthesis import passes
@@ -230,7 +232,7 @@ def _provenance(
         variant=joined([ear.entry.variant or None for ear in ears]),
         source=source,
         table_sha256={table.id: table.sha256 for table in tables},
-        files=tuple(_use(member) for member in members if member.file is not None),
+        files=tuple(use for member in members for use in _uses(member)),
         order=order,
         phase=phase,
         options=options,
@@ -246,6 +248,14 @@ def _provenance(
     )
 
 
+def _uses(member: Member) -> Iterator[FileUse]:
+    """What the files of a member were understood as."""
+    if member.file is not None:
+        yield _use(member)
+    if member.target is not None:
+        yield FileUse(name=member.target.name, sha256=member.target.sha256, kind="curve")
+
+
 def _use(member: Member) -> FileUse:
     """What a curve or FIR file was understood as."""
     assert member.file is not None
@@ -256,12 +266,24 @@ def _use(member: Member) -> FileUse:
         return FileUse(
             name=name, sha256=sha256, kind="fir", numtaps=fir.numtaps, latency=fir.lookahead
         )
+    if isinstance(member.ear, Equaliser):
+        return FileUse(
+            name=name,
+            sha256=sha256,
+            kind="equaliser",
+            dialect=member.ear.dialect,
+            notes=member.ear.notes,
+            bands=len(member.ear.bands),
+        )
+    assert isinstance(member.ear, Own)
     points = member.ear.points
-    assert points is not None
     return FileUse(
         name=name,
         sha256=sha256,
         kind="curve",
+        dialect=member.ear.dialect,
+        columns=member.ear.columns,
+        notes=member.ear.notes,
         points=len(points.freqs),
         hz=(points.freqs[0], points.freqs[-1]),
         gain_db=(min(points.gain_db), max(points.gain_db)),

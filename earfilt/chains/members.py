@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any, Unpack
 from earfilt.chains.request import FilterOptions, Request
 from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
-from earfilt.ears.kinds.measured import Measured
+from earfilt.ears.kinds.equaliser import Equaliser
+from earfilt.ears.kinds.own import Own
+from earfilt.ears.levels import Values
+from earfilt.ears.options import CHAIN as CHAIN_OPTIONS
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
 from earfilt.ears.table import Table
-from earfilt.errors import UnknownNameError, UsageError, printable
+from earfilt.errors import DataError, UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
 from earfilt.version import DESIGN
 
@@ -32,12 +35,16 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_TOLERANCE_DB", "Filter", "Member", "resolve"]
 
 DEFAULT_TOLERANCE_DB = 0.1
+DEFAULT_MAX_GAIN_DB = 20.0
 LARGEST_ORDER = 131_072
 LARGEST_TOLERANCE_DB = 20.0
+LARGEST_MAX_GAIN_DB = 60.0
+CURVE_SUFFIXES = (".frd", ".cal", ".yml", ".yaml", ".tsv")
 
 Options = Mapping[str, Any]
 _DESIGN = tuple(option.name for option in DESIGN_OPTIONS)
-_FIR: Options = {"latency": None}
+_FIR: Options = {"latency": None, "resample_fir": None}
+_CHAIN = tuple(option.name for option in CHAIN_OPTIONS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +63,8 @@ class Member:
         The user's file, if it is one.
     options : mapping
         All its options: those given, else the defaults.
+    target : SmallFile, optional
+        The file of the curve that it is corrected to.
     """
 
     name: str
@@ -63,6 +72,7 @@ class Member:
     ear: Ear | None
     file: SmallFile | None
     options: Options
+    target: SmallFile | None = None
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -93,6 +103,8 @@ class Member:
         if self.ear is not None and self.file is None:
             what = {"ear": self.name, **self.ear.entry.stated}
         settings = {name: value for name, value in self.options.items() if value is not None}
+        if self.target is not None:
+            settings["target"] = self.target.sha256
         return {**what, "kind": self.kind, **settings}
 
 
@@ -123,7 +135,7 @@ class Filter:
         return {
             "design": DESIGN,
             "members": [
-                member.identity | ({} if member.ear is None else self.design)
+                member.identity | ({} if member.ear is None else self.design) | self.inverse
                 for member in self.members
             ],
             "tables": {table.id: table.sha256 for one in self.members for table in one.tables},
@@ -137,6 +149,14 @@ class Filter:
             return {"order": given["order"]}
         tolerance = given.get("tolerance", DEFAULT_TOLERANCE_DB)
         return {"tolerance": tolerance} | ({"fewest": True} if given.get("fewest") else {})
+
+    @property
+    def inverse(self) -> dict[str, Any]:
+        """``max_gain`` (dB) where the way back was asked for, else nothing."""
+        given = self.request.given()
+        if not (given.get("inverse") or "target" in given):
+            return {}
+        return {"max_gain": given.get("max_gain", DEFAULT_MAX_GAIN_DB)}
 
     @cached_property
     def sha256(self) -> str:
@@ -152,7 +172,8 @@ class Filter:
     @property
     def files(self) -> list[str]:
         """Paths of the user's files, as given."""
-        return [member.file.name for member in self.members if member.file is not None]
+        every = [file for member in self.members for file in (member.file, member.target)]
+        return [file.name for file in every if file is not None]
 
     @property
     def stated_fs(self) -> float | None:
@@ -202,18 +223,14 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
     request = Request(name, **options)
     given = request.given()
     _check_design(given)
-    found = [_find(piece) for piece in _pieces(name)]
-    members = tuple(Member(*one, _settings(one, given)) for one in found)
+    members = tuple(_member(piece, given) for piece in _pieces(name))
+    _check_inverse(members, given)
     for option in given:
-        if not any(option in option_names(member) for member in members):
+        if option not in _CHAIN and not any(option in option_names(m) for m in members):
             raise UsageError(
                 f"'{printable(name)}' has no option --{option.replace('_', '-')}{_owners(option)}"
             )
     return Filter(request, members)
-
-
-Found = tuple[str, str, Ear | None, SmallFile | None]
-"""Name, kind, ear and file of a member."""
 
 
 def option_names(member: Member) -> tuple[str, ...]:
@@ -221,16 +238,13 @@ def option_names(member: Member) -> tuple[str, ...]:
     return (*(() if member.ear is None else _DESIGN), *member.options)
 
 
-def _settings(found: Found, given: Options) -> Options:
-    """The options of a member: those given, else the defaults."""
-    ear = found[2]
-    if ear is not None:
-        return ear.settings(given)
-    return {name: given.get(name, default) for name, default in _FIR.items()}
-
-
 def _owners(option: str) -> str:
-    names = {"fir": "FIR files", "curve": "a curve"}
+    names = {
+        "fir": "FIR files",
+        "curve": "a curve",
+        "own": "a curve of yours",
+        "equaliser": "an equaliser of yours",
+    }
     owners = [
         *(kind for kind in kinds.NAMES if option in _declared_by(kind)),
         *(["fir"] if option in _FIR else []),
@@ -256,60 +270,100 @@ def _check_design(given: Options) -> None:
         )
 
 
+def _check_inverse(members: Sequence[Member], given: Options) -> None:
+    """Refuse a limit without an inverse, an impossible one, and a correction in a chain that does
+    not say what becomes of the others.
+    """
+    inverse = given.get("inverse") or "target" in given
+    limit = given.get("max_gain")
+    if limit is not None and not inverse:
+        raise UsageError("--max-gain limits an inverse; give --inverse or --target too")
+    if limit is not None and not 0.0 <= limit <= LARGEST_MAX_GAIN_DB:
+        raise UsageError(
+            f"--max-gain {limit:g}; it must be 0 to {LARGEST_MAX_GAIN_DB:g} dB"
+        )
+    if "target" in given and len(members) > 1 and not given.get("inverse"):
+        raise UsageError(
+            "--target corrects one measurement; in a chain, --inverse says that the rest is "
+            "inverted with it"
+        )
+    if inverse and given.get("phase") == "native":
+        raise UsageError("an inverse has no phase of its own; it can have minimum or zero phase")
+
+
 def _pieces(name: str) -> list[str]:
     """The members' names; a path that is there may hold a ``+``."""
-    return [name] if "+" in name and os.path.exists(name) else name.split("+")
+    return [name] if "+" in name and is_path(name) and os.path.exists(name) else name.split("+")
 
 
 def is_path(piece: str) -> bool:
-    """Whether a piece of a name is the path of a curve or FIR: its extension says so."""
+    """Whether a piece of a name can only be a path: it has a separator, or the extension of a file
+    that filters are read from.
+
+    What else is no name of the catalogue may be a file all the same; names go first, so that a file
+    in the current directory takes none of them.
+    """
+    if os.sep in piece or "/" in piece:
+        return True
     suffix = Path(piece).suffix.lower()
     if not suffix:  # a name of the catalogue has no need of file formats, nor --help of numpy
         return False
     from earfilt.files.fir_formats import READERS
 
-    return suffix in READERS
+    return suffix in READERS or suffix in CURVE_SUFFIXES
 
 
-def _find(piece: str) -> Found:
+def _member(piece: str, given: Options) -> Member:
     if not piece:
         raise UsageError(
             "a chain of filters is written NAME+NAME, with a name on both sides of each '+'"
         )
     if entry := re.fullmatch(r"(.+\.toml)(?::(.*))?", piece, re.DOTALL | re.IGNORECASE):
-        ear = catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or ""))
-        return ear.name, ear.kind, ear, None
+        return _of_ear(catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or "")), given)
     if is_path(piece):
-        return _find_file(SmallFile(piece))
+        return _of_file(SmallFile(piece), given)
     try:
-        ear = catalogue.ear(piece)
+        return _of_ear(catalogue.ear(piece), given)
     except UnknownNameError:
-        if os.path.exists(piece):
-            raise UsageError(_unreadable(piece)) from None
-        raise
-    return ear.name, ear.kind, ear, None
+        if not os.path.exists(piece):
+            raise
+    return _of_file(SmallFile(piece), given)
 
 
-def _unreadable(path: str) -> str:
-    from earfilt.files.fir_formats import READERS
-
-    what = (
-        "a directory"
-        if os.path.isdir(path)
-        else "there, but is none of the files that filters are read from"
-    )
-    kinds = f"a curve is a .csv, a FIR ends in {', '.join(READERS)}"
-    return (
-        f"{printable(path)} is {what}: {kinds}; save an impulse response of another format as .wav"
-    )
+def _of_ear(ear: Ear, given: Options) -> Member:
+    return Member(ear.name, ear.kind, ear, None, ear.settings(given))
 
 
-def _find_file(file: SmallFile) -> Found:
-    """A curve or a FIR; its ending says that it is one of them, its content which."""
+def _of_file(file: SmallFile, given: Options) -> Member:
+    """A curve, an equaliser or a FIR; the content says which."""
     from earfilt.files import curves, firs
 
     if firs.holds_fir(file):
-        return file.name, "fir", None, file
-    freqs, gain_db = curves.read_curve(file)
-    ear = Measured.of(file.name, freqs.tolist(), gain_db.tolist())
-    return file.name, ear.kind, ear, file
+        options = {name: given.get(name, default) for name, default in _FIR.items()}
+        return Member(file.name, "fir", None, file, options)
+    found = curves.understand(file, column=given.get("column"), decimal=given.get("decimal"))
+    if isinstance(found, curves.FoundEqualiser):
+        equaliser = Equaliser.of(file.name, **found._asdict())
+        return Member(file.name, equaliser.kind, equaliser, file, equaliser.settings(given))
+    path = given.get("target")
+    target = None if path is None else SmallFile(path)
+    ear = Own.understood(
+        file.name,
+        found.values,
+        given,
+        target=None if target is None else _curve(target),
+        dialect=found.dialect,
+        columns=found.columns,
+        notes=found.notes,
+    )
+    return Member(file.name, ear.kind, ear, file, ear.settings(given), target)
+
+
+def _curve(file: SmallFile) -> Values:
+    """The values of a target."""
+    from earfilt.files import curves
+
+    found = curves.understand(file)
+    if isinstance(found, curves.FoundEqualiser):
+        raise DataError(file.name, "holds bands of an equaliser; a target is a curve")
+    return found.values

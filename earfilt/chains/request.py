@@ -53,7 +53,7 @@ class FilterOptions(TypedDict, total=False):
     smooth : str
         Average a curve over a part of an octave: ``1/3``.
     target : str
-        Curve (a file, or a name of the catalogue) that a measurement is corrected to.
+        File of the curve that a measurement is corrected to.
     inverse : bool
         The way back: the gains of the whole chain with the other sign.
     max_gain : float

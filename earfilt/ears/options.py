@@ -59,7 +59,9 @@ class Option:
 
     def checked(self, value: Any) -> Any:
         """A value, or UsageError where it is not among the choices."""
-        return choice(self.name, value, self.choices) if self.choices else value
+        if not self.choices or value == self.default:
+            return value
+        return choice(self.name, value, self.choices)
 
 
 ORDER = Option(
@@ -78,6 +80,18 @@ FEWEST = Option(
 )
 DESIGN = (ORDER, TOLERANCE, FEWEST)
 """What every design of ears takes, beside the options of the ears."""
+
+INVERSE = Option("inverse", None, "The way back: the gains of the whole chain inverted.", bool)
+MAX_GAIN = Option(
+    "max_gain",
+    None,
+    "The most that an inverse amplifies (20); it bends into this limit over 3 dB.",
+    float,
+    (),
+    "DB",
+)
+CHAIN = (INVERSE, MAX_GAIN)
+"""What belongs to a whole chain and no member of it."""
 
 PHASE = Option(
     "phase",

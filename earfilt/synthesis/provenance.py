@@ -22,7 +22,12 @@ class FileUse:
         Its path as given.
     sha256 : str
         Of its content.
-    kind : 'curve' or 'fir'
+    kind : 'curve', 'equaliser' or 'fir'
+    dialect, columns, notes : str, tuple of str, tuple of str
+        In whose words a curve is written, the names of the columns that were taken, and what was
+        done to its values.
+    bands : int, optional
+        Of an equaliser: how many.
     points, hz, gain_db : int, (float, float), (float, float), optional
         Of a curve: number of points, lowest and highest frequency, lowest and highest gain.
     numtaps, latency : int, optional
@@ -31,7 +36,11 @@ class FileUse:
 
     name: str
     sha256: str
-    kind: Literal["curve", "fir"]
+    kind: Literal["curve", "equaliser", "fir"]
+    dialect: str = ""
+    columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    bands: int | None = None
     points: int | None = None
     hz: tuple[float, float] | None = None
     gain_db: tuple[float, float] | None = None
@@ -40,7 +49,8 @@ class FileUse:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able object; what does not apply is left out."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        known = {name: value for name, value in vars(self).items() if value not in (None, "", ())}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in known.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +87,8 @@ class Provenance:
         Largest deviation from the published points, and where.
     deviation_between_db : float, optional
         Largest deviation from the curve between the points.
+    limited_hz : tuple of (float, float)
+        Where the limit of an inverse acted: bands from … to, Hz.
     """
 
     filter: str | None = None
@@ -95,6 +107,7 @@ class Provenance:
     deviation_db: float | None = None
     deviation_hz: float | None = None
     deviation_between_db: float | None = None
+    limited_hz: tuple[tuple[float, float], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A flat JSON-able object; what is not known is left out.

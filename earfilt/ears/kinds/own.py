@@ -42,7 +42,7 @@ SMOOTH = Option(
 TARGET = Option(
     "target",
     None,
-    "Correct a measurement to this curve, a file or a name: --inverse of what it lies above it.",
+    "Correct a measurement to this curve: the --inverse of how far it lies above it.",
     metavar="FILE",
 )
 INTERPOLATION = Option(
