@@ -11,6 +11,7 @@ from earfilt.version import __version__
 
 if TYPE_CHECKING:
     from earfilt.api import (
+        Fir,
         ResponseTable,
         apply,
         apply_file,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from earfilt.engine.stream import Stream
     from earfilt.nn.ears import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
     from earfilt.render.record import Row
-    from earfilt.synthesis.fir import Fir
 
 __all__ = [
     "AudioError",
@@ -50,7 +50,6 @@ __all__ = [
 
 # Where each public name that loads on first use comes from.
 _PLACES = {
-    "Fir": "earfilt.synthesis.fir",
     "Row": "earfilt.render.record",
     "Stream": "earfilt.engine.stream",
     "HeadphoneFilter": "earfilt.nn.ears",

@@ -148,6 +148,16 @@ def test_design_gives_the_taps_that_apply_uses(tmp_path: Path) -> None:
     np.testing.assert_allclose(around, fir.taps, atol=1e-13)
 
 
+@pytest.mark.parametrize("suffix", [".json", ".wav", ".mat", ".csv", ".txt"])
+def test_a_saved_design_filters_like_its_name(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"ear{suffix}"
+    earfilt.design("outer-middle-ear", fs=16000).save(path)
+    with pytest.raises(earfilt.UsageError, match="exists"):
+        earfilt.design("headphone", fs=16000).save(path)
+    wanted = earfilt.apply(NOISE, "outer-middle-ear", fs=16000)
+    np.testing.assert_array_equal(earfilt.apply(NOISE, str(path), fs=16000), wanted)
+
+
 def test_response_is_the_dft_of_an_impulse() -> None:
     x = np.zeros(1 << 15)
     x[0] = 1.0

@@ -5,181 +5,58 @@ planned with it is what every worker applies, however late and wherever; nothing
 file again.
 """
 
-import hashlib
-import json
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from earfilt.chains.request import FilterOptions, Request
+from earfilt.chains.chain import Chain, Member, Options
+from earfilt.chains.joins import check_joins
+from earfilt.chains.request import FilterOptions, Request, parse_command
 from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
 from earfilt.ears.kinds.equaliser import Equaliser
-from earfilt.ears.kinds.own import Own
+from earfilt.ears.kinds.inverse import Inverse
+from earfilt.ears.kinds.own import TARGET, Own
 from earfilt.ears.levels import Values
-from earfilt.ears.options import CHAIN as CHAIN_OPTIONS
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
-from earfilt.ears.table import Table
+from earfilt.ears.options import FORCE_CHAIN, INVERSE, LARGEST_ORDER, MAX_GAIN, Option, settings
 from earfilt.errors import DataError, UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
-from earfilt.version import DESIGN
 
 if TYPE_CHECKING:
     from earfilt.ears.curve import PublishedCurve
     from earfilt.synthesis.fir import Fir
 
-__all__ = ["DEFAULT_TOLERANCE_DB", "Filter", "Member", "resolve"]
+__all__ = ["Filter", "resolve"]
 
-DEFAULT_TOLERANCE_DB = 0.1
-DEFAULT_MAX_GAIN_DB = 20.0
-LARGEST_ORDER = 131_072
 LARGEST_TOLERANCE_DB = 20.0
-LARGEST_MAX_GAIN_DB = 60.0
 CURVE_SUFFIXES = (".frd", ".cal", ".yml", ".yaml", ".tsv")
+"""Extensions of curves that are no FIR's; the content of a file decides, and what else there is may
+be one as well.
+"""
 
-Options = Mapping[str, Any]
+_SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
+INVERSE_PREFIX = "inverse:"
 _DESIGN = tuple(option.name for option in DESIGN_OPTIONS)
-_FIR: Options = {"latency": None, "resample_fir": None}
-_CHAIN = tuple(option.name for option in CHAIN_OPTIONS)
+FIR_OPTIONS = (
+    Option(
+        "latency",
+        None,
+        "Tap at time zero of a FIR file that does not say (.npy, foreign files).",
+        int,
+        (),
+        "N",
+    ),
+    Option("resample_fir", None, "Convert a FIR file that was made for another rate.", bool),
+)
+"""What FIR files take."""
 
 
-@dataclass(frozen=True, eq=False)
-class Member:
-    """One filter of a chain: an ear of the catalogue, or a file (a curve or a FIR).
-
-    Parameters
-    ----------
-    name : str
-        ``NAME:VARIANT``, or the path as given.
-    kind : str
-        Of the ear, or ``fir``.
-    ear : Ear, optional
-        None of a FIR file.
-    file : SmallFile, optional
-        The user's file, if it is one.
-    options : mapping
-        All its options: those given, else the defaults.
-    target : SmallFile, optional
-        The file of the curve that it is corrected to.
-    """
-
-    name: str
-    kind: str
-    ear: Ear | None
-    file: SmallFile | None
-    options: Options
-    target: SmallFile | None = None
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """The tables it reads."""
-        return () if self.ear is None else self.ear.tables
-
-    @cached_property
-    def fir(self) -> "Fir | None":
-        """What a FIR file holds; None of an ear.
-
-        Raises
-        ------
-        UsageError
-            The file is no FIR, or contradicts ``latency``.
-        """
-        if self.ear is not None or self.file is None:
-            return None
-        from earfilt.files.firs import read_fir  # and all that reads files
-
-        return read_fir(self.file, latency=self.options["latency"])
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What decides its taps beside tables and design, JSON-able; a file by its content, since a
-        path is a place and no part of what the filter is.
-        """
-        what: dict[str, Any] = {"sha256": self.file.sha256} if self.file is not None else {}
-        if self.ear is not None and self.file is None:
-            what = {"ear": self.name, **self.ear.entry.stated}
-        settings = {name: value for name, value in self.options.items() if value is not None}
-        if self.target is not None:
-            settings["target"] = self.target.sha256
-        return {**what, "kind": self.kind, **settings}
-
-
-@dataclass(frozen=True, eq=False)
-class Filter:
-    """A chain of one or more filters, resolved; picklable, and independent of the sampling rate.
-
-    Parameters
-    ----------
-    request : Request
-        What was asked for.
-    members : tuple of Member
-    """
-
-    request: Request
-    members: tuple[Member, ...]
-
-    @property
-    def name(self) -> str:
-        """As it was asked for."""
-        return self.request.name
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """What was asked for, JSON-able: names, options in full, hashes of tables and files, version
-        of the design. Never digits of taps, which may differ between machines.
-        """
-        return {
-            "design": DESIGN,
-            "members": [
-                member.identity | ({} if member.ear is None else self.design) | self.inverse
-                for member in self.members
-            ],
-            "tables": {table.id: table.sha256 for one in self.members for table in one.tables},
-        }
-
-    @property
-    def design(self) -> dict[str, Any]:
-        """How its ears are designed: ``order``, or ``tolerance`` and perhaps ``fewest``."""
-        given = self.request.given()
-        if "order" in given:
-            return {"order": given["order"]}
-        tolerance = given.get("tolerance", DEFAULT_TOLERANCE_DB)
-        return {"tolerance": tolerance} | ({"fewest": True} if given.get("fewest") else {})
-
-    @property
-    def inverse(self) -> dict[str, Any]:
-        """``max_gain`` (dB) where the way back was asked for, else nothing."""
-        given = self.request.given()
-        if not (given.get("inverse") or "target" in given):
-            return {}
-        return {"max_gain": given.get("max_gain", DEFAULT_MAX_GAIN_DB)}
-
-    @cached_property
-    def sha256(self) -> str:
-        """Hash of the identity."""
-        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Filter) and self.sha256 == other.sha256
-
-    def __hash__(self) -> int:
-        return hash(self.sha256)
-
-    @property
-    def files(self) -> list[str]:
-        """Paths of the user's files, as given."""
-        every = [file for member in self.members for file in (member.file, member.target)]
-        return [file.name for file in every if file is not None]
-
-    @property
-    def stated_fs(self) -> float | None:
-        """The rate (Hz) of the first FIR file that states one."""
-        firs = (member.fir for member in self.members)
-        return next((fir.fs for fir in firs if fir is not None and fir.fs is not None), None)
+class Filter(Chain):
+    """A filter by name, resolved: its FIR and its curve at any sampling rate."""
 
     def at(self, fs: float) -> "Fir":
         """The effective FIR at one sampling rate, in float64; designed once.
@@ -189,8 +66,9 @@ class Filter:
         UsageError
             The filter cannot be made for this rate.
         """
-        from earfilt.chains.build import design
+        from earfilt.chains.build import design  # and numpy, which listing names does without
 
+        self._check_rates(fs)
         return design(self, float(fs))
 
     def curve_at(self, fs: float) -> "PublishedCurve | None":
@@ -200,6 +78,12 @@ class Filter:
         from earfilt.chains.build import published
 
         return published(self, float(fs))
+
+    def _check_rates(self, fs: float) -> None:
+        for member in self.members:
+            fir = member.fir
+            if fir is not None and fir.fs is not None and fir.fs != fs:
+                raise UsageError(_other_rate(member.name, fir, fs))
 
 
 def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
@@ -224,18 +108,55 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
     given = request.given()
     _check_design(given)
     members = tuple(_member(piece, given) for piece in _pieces(name))
-    _check_inverse(members, given)
+    inverse = bool(given.get(INVERSE.name)) or _is_correction(members, given)
     for option in given:
-        if option not in _CHAIN and not any(option in option_names(m) for m in members):
+        if option == MAX_GAIN.name and inverse:
+            continue
+        if not any(option in option_names(member) for member in members):
             raise UsageError(
                 f"'{printable(name)}' has no option --{option.replace('_', '-')}{_owners(option)}"
             )
+    if not given.get("force_chain"):
+        check_joins(members)
+    if inverse:
+        members = (_inverse(name, members, given),)
     return Filter(request, members)
+
+
+def _inverse(name: str, members: tuple[Member, ...], given: Options) -> Member:
+    """The way back of a whole chain."""
+    ears = [member.ear for member in members if member.ear is not None]
+    if len(ears) < len(members):
+        raise UsageError(
+            f"'{printable(name)}' holds a FIR file, which has no published curve to invert"
+        )
+    ear = Inverse.of(ears, [member.identity for member in members])
+    return Member(ear.name, ear.kind, ear, None, ear.settings(given), inner=members)
+
+
+def _is_correction(members: Sequence[Member], given: Options) -> bool:
+    """Whether a target was given: a measurement is corrected by the way back of what it has above
+    it.
+
+    Raises
+    ------
+    UsageError
+        In a chain, whose other members would have to be inverted with it.
+    """
+    if TARGET.name not in given:
+        return False
+    if len(members) > 1 and not given.get(INVERSE.name):
+        raise UsageError(
+            "--target corrects one measurement; in a chain, --inverse says that the rest is "
+            "inverted with it"
+        )
+    return any(member.target is not None for member in members)
 
 
 def option_names(member: Member) -> tuple[str, ...]:
     """Names of all options that a member takes, those of every design first."""
-    return (*(() if member.ear is None else _DESIGN), *member.options)
+    design = () if member.ear is None else _DESIGN
+    return (*design, FORCE_CHAIN.name, INVERSE.name, *member.options)
 
 
 def _owners(option: str) -> str:
@@ -247,7 +168,8 @@ def _owners(option: str) -> str:
     }
     owners = [
         *(kind for kind in kinds.NAMES if option in _declared_by(kind)),
-        *(["fir"] if option in _FIR else []),
+        *(["fir"] if any(option == one.name for one in FIR_OPTIONS) else []),
+        *(["--inverse and inverse:NAME"] if option == MAX_GAIN.name else []),
     ]
     return f"; it belongs to {', '.join(names.get(kind, kind) for kind in owners)}"
 
@@ -268,27 +190,6 @@ def _check_design(given: Options) -> None:
             f"tolerance is {tolerance:g} dB; it must be above 0 and at most "
             f"{LARGEST_TOLERANCE_DB:g} dB"
         )
-
-
-def _check_inverse(members: Sequence[Member], given: Options) -> None:
-    """Refuse a limit without an inverse, an impossible one, and a correction in a chain that does
-    not say what becomes of the others.
-    """
-    inverse = given.get("inverse") or "target" in given
-    limit = given.get("max_gain")
-    if limit is not None and not inverse:
-        raise UsageError("--max-gain limits an inverse; give --inverse or --target too")
-    if limit is not None and not 0.0 <= limit <= LARGEST_MAX_GAIN_DB:
-        raise UsageError(
-            f"--max-gain {limit:g}; it must be 0 to {LARGEST_MAX_GAIN_DB:g} dB"
-        )
-    if "target" in given and len(members) > 1 and not given.get("inverse"):
-        raise UsageError(
-            "--target corrects one measurement; in a chain, --inverse says that the rest is "
-            "inverted with it"
-        )
-    if inverse and given.get("phase") == "native":
-        raise UsageError("an inverse has no phase of its own; it can have minimum or zero phase")
 
 
 def _pieces(name: str) -> list[str]:
@@ -318,6 +219,8 @@ def _member(piece: str, given: Options) -> Member:
         raise UsageError(
             "a chain of filters is written NAME+NAME, with a name on both sides of each '+'"
         )
+    if piece.startswith(INVERSE_PREFIX):
+        return _inverse(piece, (_member(piece.removeprefix(INVERSE_PREFIX), given),), given)
     if entry := re.fullmatch(r"(.+\.toml)(?::(.*))?", piece, re.DOTALL | re.IGNORECASE):
         return _of_ear(catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or "")), given)
     if is_path(piece):
@@ -339,8 +242,7 @@ def _of_file(file: SmallFile, given: Options) -> Member:
     from earfilt.files import curves, firs
 
     if firs.holds_fir(file):
-        options = {name: given.get(name, default) for name, default in _FIR.items()}
-        return Member(file.name, "fir", None, file, options)
+        return Member(file.name, "fir", None, file, settings(FIR_OPTIONS, given))
     found = curves.understand(file, column=given.get("column"), decimal=given.get("decimal"))
     if isinstance(found, curves.FoundEqualiser):
         equaliser = Equaliser.of(file.name, **found._asdict())
@@ -367,3 +269,44 @@ def _curve(file: SmallFile) -> Values:
     if isinstance(found, curves.FoundEqualiser):
         raise DataError(file.name, "holds bands of an equaliser; a target is a curve")
     return found.values
+
+
+def _other_rate(name: str, fir: "Fir", fs: float) -> str:
+    """Refusal of a FIR made for another rate, with the command that makes the right one, where that
+    is known for sure.
+    """
+    refusal = f"{printable(name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is asked for"
+    path = Path(name)
+    out = f"{path.stem}-{fs:.12g}{path.suffix}"
+    made_of = _made_of(fir)
+    if made_of is None or os.path.lexists(out) or not out.isprintable():
+        return (
+            f"{refusal}; a FIR goes with one rate: use one that was made, or resampled, "
+            f"for {fs:.12g} Hz"
+        )
+    return (
+        f"{refusal}; this makes the right one: earfilt design -f {made_of.request.command()} --fs "
+        f"{fs:.12g} -o {shlex.quote(out)}"
+    )
+
+
+def _made_of(fir: "Fir") -> Filter | None:
+    """The filter that a FIR file says it was made of, if that filter has these very taps: a file
+    may say anything.
+    """
+    import numpy as np
+
+    from earfilt.chains.build import design
+
+    said = parse_command(fir.provenance.command or "")
+    if said is None or fir.fs is None:
+        return None
+    try:
+        filter = resolve(said.name, **said.given())
+        made = design(filter, fir.fs)
+    except UsageError:
+        return None
+    same = made.numtaps == fir.numtaps and bool(
+        np.allclose(made.taps, fir.taps, rtol=0.0, atol=_SAME * np.abs(made.taps).max())
+    )
+    return filter if same else None

@@ -55,9 +55,11 @@ class FilterOptions(TypedDict, total=False):
     target : str
         File of the curve that a measurement is corrected to.
     inverse : bool
-        The way back: the gains of the whole chain with the other sign.
+        The way back of the whole filter.
     max_gain : float
-        dB, the most that an inverse amplifies. Default 20.
+        dB: largest gain of an inverse, into which it bends. Default 20.
+    force_chain : bool
+        Chain filters whose reference points do not meet.
     """
 
     order: int | None
@@ -81,6 +83,7 @@ class FilterOptions(TypedDict, total=False):
     target: str | None
     inverse: bool | None
     max_gain: float | None
+    force_chain: bool | None
 
 
 @dataclass(frozen=True, init=False)
@@ -164,6 +167,14 @@ def _parse_value(option: str, text: str) -> int | float | str:
     return float(text) if option in _REAL else text
 
 
-_FLAGS = ("normalize_gain", "fewest", "prototype", "absolute", "inverse", "resample_fir")
+_FLAGS = (
+    "normalize_gain",
+    "fewest",
+    "prototype",
+    "inverse",
+    "force_chain",
+    "absolute",
+    "resample_fir",
+)
 _WHOLE = ("order", "latency")
 _REAL = ("tolerance", "flow", "fhigh", "max_gain")

@@ -20,6 +20,7 @@ from earfilt import __version__
 from earfilt.cli.apply import apply
 from earfilt.cli.design import design
 from earfilt.cli.filters import filters
+from earfilt.cli.options import FilterCommand
 from earfilt.cli.response import response
 from earfilt.cli.streams import open_closed, own_stderr
 from earfilt.cli.verify import verify
@@ -38,9 +39,13 @@ app = typer.Typer(
     epilog="Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before "
     "work; 128 + N ended by signal N.",
 )
-app.command(no_args_is_help=True, short_help="Recordings through an ear.")(apply)
-app.command(no_args_is_help=True, short_help="The curve, as numbers or figure.")(response)
-app.command(no_args_is_help=True, short_help="The FIR, for other programs.")(design)
+app.command(cls=FilterCommand, no_args_is_help=True, short_help="Recordings through an ear.")(apply)
+app.command(cls=FilterCommand, no_args_is_help=True, short_help="The curve, as numbers or figure.")(
+    response
+)
+app.command(cls=FilterCommand, no_args_is_help=True, short_help="The FIR, for other programs.")(
+    design
+)
 app.command(no_args_is_help=True, short_help="Outputs, sources and filter against the manifest.")(
     verify
 )

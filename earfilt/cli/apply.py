@@ -16,10 +16,9 @@ from earfilt.cli.options import (
     FilterName,
     Precision,
     Quiet,
-    Resolve,
     Verbose,
+    finder,
     refuse_without_effect,
-    takes_filter_options,
 )
 from earfilt.errors import EarfiltError, UsageError
 
@@ -45,7 +44,6 @@ class FullScale(StrEnum):
     rms = "rms"
 
 
-@takes_filter_options
 def apply(
     paths: Annotated[
         list[str] | None,
@@ -58,7 +56,7 @@ def apply(
     ] = None,
     *,
     filter_name: FilterName,
-    find: Resolve,
+    ctx: typer.Context,
     subtype: Annotated[
         str | None,
         typer.Option(
@@ -193,7 +191,7 @@ def apply(
         warm_up()  # the engine loads beside all that follows
     from earfilt.render.process import FileJob, Options
 
-    filter = find(filter_name)
+    filter = finder(ctx)(filter_name)
     options = Options(
         subtype=subtype,
         format=fmt,

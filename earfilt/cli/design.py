@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earfilt.cli.options import FilterName, Quiet, Resolve, takes_filter_options
+from earfilt.cli.options import FilterName, Quiet, finder
 from earfilt.cli.response import default_fs
 from earfilt.errors import UsageError, printable
 
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 _RATE = "{fs}"
 
 
-@takes_filter_options
 def design(
+    ctx: typer.Context,
     filter_name: FilterName,
-    find: Resolve,
     outputs: Annotated[
         list[str],
         typer.Option(
@@ -64,7 +63,9 @@ def design(
     from earfilt.files.firs import fir_bytes
     from earfilt.storage.writing import check_outputs, write_bytes
 
-    filter = find(filter_name)
+    # A tolerance that was written asks for the fewest taps; plain design gives those of apply.
+    fewest = None if ctx.obj["tolerance"] is None else True
+    filter = finder(ctx, fewest=fewest)(filter_name)
     rates = list(dict.fromkeys(fs or [default_fs([filter])]))
     plan = [(rate, output.replace(_RATE, f"{rate:.12g}")) for rate in rates for output in outputs]
     _check_plan(plan)
@@ -105,6 +106,7 @@ def _summary(path: str, fir: "Fir") -> str:
         latency,
         describe.design_words(fir),
         describe.deviation_words(fir.provenance),
+        describe.range_words(fir.provenance),
     ]
     lines = [
         f"{printable(path)}: {', '.join(word for word in words if word)}",

@@ -12,9 +12,8 @@ import typer
 from earfilt.cli.options import (
     FilterNames,
     Quiet,
-    Resolve,
+    finder,
     refuse_without_effect,
-    takes_filter_options,
 )
 from earfilt.errors import UsageError, printable
 
@@ -46,10 +45,9 @@ class Panel(StrEnum):
     delay = "delay"
 
 
-@takes_filter_options
 def response(
     filter_names: FilterNames,
-    find: Resolve,
+    ctx: typer.Context,
     fs: Annotated[
         float | None,
         typer.Option(
@@ -137,7 +135,7 @@ def response(
         refuse_without_effect(away, "--freqs names each frequency")
     axis, width_mm = scale or Scale.log, _WIDTH_MM if width is None else width
     _check_figures(files, width_mm)
-    filters = [find(name) for name in filter_names]
+    filters = list(map(finder(ctx), filter_names))
     check_outputs(
         files,
         [*(path for filter in filters for path in filter.files), *map(str, compare or ())],
@@ -244,7 +242,14 @@ class _Curves:
 
         lines = [
             ", ".join(
-                filter(None, (describe.design_words(fir), describe.deviation_words(fir.provenance)))
+                filter(
+                    None,
+                    (
+                        describe.design_words(fir),
+                        describe.deviation_words(fir.provenance),
+                        describe.range_words(fir.provenance),
+                    ),
+                )
             )
             for fir in self._firs
         ]
@@ -275,6 +280,7 @@ class _Curves:
                     legend(fir),
                     values,
                     None if curve is None else (curve.points_hz, curve.points_db),
+                    fir.provenance.range_hz,
                 )
             )
         return lines

@@ -5,7 +5,6 @@ them. A table is the CSV of the same name beside it. An ear names its kind; the 
 further keys it understands. What is unknown or missing makes this entry an error, and no other.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +83,8 @@ class Entry:
         What the numbers are.
     scale : {'absolute', 're 1 kHz', 're peak'}
         What 0 dB means.
+    relative_to : str
+        Where 0 dB means that this field and the ear together have 0 dB at 1 kHz: the field.
     start, end : str
         Reference points between which it leads, of POINTS; empty for one that has none.
     side : {'both', 'left', 'right'}
@@ -113,6 +114,7 @@ class Entry:
     quantity: str = ""
     unit: str = "dB"
     scale: str = "absolute"
+    relative_to: str = ""
     start: str = ""
     end: str = ""
     side: str = "both"
@@ -160,6 +162,7 @@ _COMMON = {
     "quantity": str,
     "unit": str,
     "scale": str,
+    "relative_to": str,
     "start": str,
     "end": str,
     "side": str,
@@ -177,7 +180,14 @@ _OWN = {
     "summary": str,
     "parameters": dict,
 }
-_CHOICES = {"group": GROUPS, "scale": SCALES, "start": POINTS, "end": POINTS, "side": SIDES}
+_CHOICES = {
+    "group": GROUPS,
+    "scale": SCALES,
+    "relative_to": POINTS,
+    "start": POINTS,
+    "end": POINTS,
+    "side": SIDES,
+}
 
 
 def read_entries(path: Path) -> tuple[Entry, ...]:
@@ -199,6 +209,8 @@ def read_entries(path: Path) -> tuple[Entry, ...]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:

@@ -64,6 +64,8 @@ class Option:
         return choice(self.name, value, self.choices)
 
 
+LARGEST_ORDER = 131_072
+
 ORDER = Option(
     "order",
     None,
@@ -81,17 +83,18 @@ FEWEST = Option(
 DESIGN = (ORDER, TOLERANCE, FEWEST)
 """What every design of ears takes, beside the options of the ears."""
 
-INVERSE = Option("inverse", None, "The way back: the gains of the whole chain inverted.", bool)
-MAX_GAIN = Option(
-    "max_gain",
+INVERSE = Option(
+    "inverse",
     None,
-    "The most that an inverse amplifies (20); it bends into this limit over 3 dB.",
-    float,
-    (),
-    "DB",
+    "The way back: the inverse of the whole filter, up to --max-gain.",
+    bool,
 )
-CHAIN = (INVERSE, MAX_GAIN)
-"""What belongs to a whole chain and no member of it."""
+MAX_GAIN = Option(
+    "max_gain", 20.0, "Largest gain of an inverse, which bends into it (20).", float, (), "DB"
+)
+FORCE_CHAIN = Option("force_chain", None, "Chain filters whose reference points do not meet.", bool)
+CHAIN = (INVERSE, MAX_GAIN, FORCE_CHAIN)
+"""What is asked of a filter as a whole."""
 
 PHASE = Option(
     "phase",

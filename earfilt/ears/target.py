@@ -83,6 +83,13 @@ class Target:
         with np.errstate(all="ignore"):
             return self._curve(self.numbers if numbers is None else numbers)
 
+    def scale(self) -> float:
+        """The linear gain that normalisation or a fixed peak brings to the curve of the nodes."""
+        curve = self.curve()
+        freqs, amplitude = self.nodes(self.freqs, self.numbers)
+        top = int(amplitude.argmax())
+        return float(curve.aim(freqs[top : top + 1])[0] / amplitude[top])
+
     def _curve(self, numbers: Floats) -> PublishedCurve:
         import numpy as np
 

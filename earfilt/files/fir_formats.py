@@ -33,6 +33,7 @@ from earfilt.files.dialects.table import FORMS
 from earfilt.files.matlab import Value, read_mat, write_mat
 from earfilt.storage.reading import MAX_BYTES, read_bytes, read_foreign_text, read_text, shown
 from earfilt.synthesis.fir import Fir
+from earfilt.version import FORMAT
 
 MAX_TAPS = 1 << 22
 """Most taps that a file may hold."""
@@ -106,7 +107,13 @@ def _refuse_constant(name: str) -> float:
 def _write_json(fir: Fir) -> bytes:
     return (
         json.dumps(
-            _header(fir) | {"numtaps": fir.numtaps, "taps": fir.taps.tolist()},
+            {
+                "earfilt": "fir",
+                "format": FORMAT,
+                **_header(fir),
+                "numtaps": fir.numtaps,
+                "taps": fir.taps.tolist(),
+            },
             allow_nan=False,
             indent=1,
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from earfilt.chains.describe import deviation_words, file_words, together
+from earfilt.chains.describe import deviation_words, file_words, range_words, together
 from earfilt.errors import printable
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def summary(row: "Row") -> str:
         "filter": _filter(row),
         **{f"file {i}": text for i, text in enumerate(file_words(row.provenance), 1)},
         "deviation": deviation_words(row.provenance),
+        "range": range_words(row.provenance),
         "audio": f"{row.fs:g} Hz, {_counted(row.channels or 0, 'channel')}, {row.frames} "
         f"frames ({duration(audio_seconds(row))})",
         "written as": f"{row.format} {row.subtype}, computed in {row.precision} on {row.device}",

@@ -88,7 +88,9 @@ class Provenance:
     deviation_between_db : float, optional
         Largest deviation from the curve between the points.
     limited_hz : tuple of (float, float)
-        Where the limit of an inverse acted: bands from … to, Hz.
+        Bands in which the limit of an inverse acts, lowest and highest frequency.
+    cautions : tuple of str
+        What to know of a chain whose members join with a reservation.
     """
 
     filter: str | None = None
@@ -108,6 +110,7 @@ class Provenance:
     deviation_hz: float | None = None
     deviation_between_db: float | None = None
     limited_hz: tuple[tuple[float, float], ...] = ()
+    cautions: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A flat JSON-able object; what is not known is left out.

@@ -15,6 +15,7 @@ import numpy as np
 from earfilt.arrays import Floats
 from earfilt.errors import UsageError
 from earfilt.synthesis.fir import Fir
+from earfilt.version import FORMAT
 
 COLUMNS = ("frequency_hz", "magnitude_db", "phase_rad", "group_delay_s")
 SCALES = ("log", "linear")
@@ -163,7 +164,8 @@ def to_json(curves: Iterable[tuple[dict[str, Any], Response]]) -> str:
     finite is null.
     """
     found = [
-        facts
+        {"earfilt": "curve", "format": FORMAT}
+        | facts
         | {name: _finite(column) for name, column in zip(COLUMNS, curve.columns(), strict=True)}
         for facts, curve in curves
     ]

@@ -14,13 +14,14 @@ import numpy as np
 
 from earfilt.arrays import Floats
 from earfilt.ears.curve import PublishedCurve
+from earfilt.ears.options import LARGEST_ORDER
+from earfilt.ears.target import POINTS_UP_TO
 from earfilt.errors import UsageError
 from earfilt.synthesis.band import band_around
 from earfilt.synthesis.deviation import deviations, felt_corners
 from earfilt.synthesis.remez.exchange import Levelled, Problem
 from earfilt.synthesis.remez.search import smallest_even_degree
 from earfilt.synthesis.taps import (
-    LARGEST_ORDER,
     Design,
     check_wanted,
     measured,
@@ -39,7 +40,6 @@ _MARKS_PER_GAP = 4
 _MOST_MARKS = 8192  # corners that the search looks at beside its own grid
 _REPAIRS = 8
 _PEAK_SAMPLES = 4096
-_HIGHEST_POINT = 0.45  # of the rate: a curve may lie up to there
 _ROUGH = 0.01  # how exactly the order at half the rate is wanted
 
 
@@ -124,7 +124,7 @@ def _at_half_rate(curve: PublishedCurve, tolerance_db: float, power: int) -> Lev
     None if that cannot hold it.
     """
     half = replace(curve, fs=curve.fs / 2)
-    if curve.points_hz[-1] > _HIGHEST_POINT * half.fs:
+    if curve.points_hz[-1] > POINTS_UP_TO * half.fs:
         return None
     start = _at_half_rate(half, tolerance_db, power)
     best, _ = smallest_even_degree(

@@ -12,6 +12,7 @@ from earfilt import cli
 from earfilt.chains.members import resolve
 from earfilt.files.firs import SUFFIXES, read_fir, write_fir
 from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.provenance import Provenance
 from tests.tools import need
 
 FILTERS = [

@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from earfilt.cli import app, run
+from earfilt.cli.options import filter_options
 from tests.batch.trees import FILTER, write_tone
 
 
@@ -31,7 +32,12 @@ def test_the_parser_knows_every_option_by_its_stated_name(command: Callable[...,
     parser: Any = typer.main.get_command(app)
     known = parser.commands[command.__name__]
     found = {(*p.opts, *p.secondary_opts) for p in known.params if p.param_type_name == "option"}
-    assert found == set(declared(command))
+    filters = {
+        (option.flag, f"--no-{option.flag[2:]}") if option.type is bool else (option.flag,)
+        for option in filter_options()
+    }
+    takes_filters = ("-f", "--filter") in found
+    assert found == set(declared(command)) | (filters if takes_filters else set())
     assert all(name == name.lower() for names in found for name in names)
 
 
