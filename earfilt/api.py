@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Signal = TypeVar("Signal", npt.NDArray[Any], "Tensor")
 """A numpy array or a torch tensor; what comes out is of the kind of what went in."""
 
-DEFAULT_FS = 48_000.0
+Precision = Literal["auto", "float32", "float64"]
 
 
 class Fir(firs.Fir):
@@ -71,6 +71,7 @@ def apply(
     *,
     fs: float,
     axis: int = -1,
+    precision: Precision = "auto",
     **options: Unpack[FilterOptions],
 ) -> Signal:
     """Put a signal through a filter: what ``earfilt apply`` does to the samples of a file.
@@ -86,6 +87,9 @@ def apply(
         Sampling rate in Hz.
     axis : int
         The dimension of time.
+    precision : 'auto', 'float32' or 'float64'
+        Of the computation. auto: float64 for float64 and int32; else float32, of arrays only as far
+        as it is as good as exact (as ``earfilt apply``).
     **options
         As on the command line: ``order``, ``tolerance`` (dB), ``phase`` and those of the filter.
 
@@ -117,11 +121,13 @@ def apply(
     """
     fir = resolve(filter, **options).at(fs)
     if isinstance(x, np.ndarray):
-        return _apply_array(x, fir, axis)
-    return _apply_tensor(x, fir, axis)
+        return _apply_array(x, fir, axis, precision)
+    return _apply_tensor(x, fir, axis, precision)
 
 
-def _apply_array(x: npt.NDArray[Any], fir: firs.Fir, axis: int) -> npt.NDArray[Any]:
+def _apply_array(
+    x: npt.NDArray[Any], fir: firs.Fir, axis: int, precision: Precision
+) -> npt.NDArray[Any]:
     if x.dtype.name not in (*_FLOATS, *_INTEGERS):
         raise UsageError(
             f"the signal's dtype is {x.dtype}; filters take {', '.join((*_FLOATS, *_INTEGERS))}"
@@ -134,11 +140,11 @@ def _apply_array(x: npt.NDArray[Any], fir: firs.Fir, axis: int) -> npt.NDArray[A
     flat = frames.reshape(len(frames), -1)
     if x.dtype == np.float16:
         flat = flat.astype(np.float32)
-    filtered = _filtered(np.ascontiguousarray(flat), fir) if flat.size else flat
+    filtered = _filtered(np.ascontiguousarray(flat), fir, precision) if flat.size else flat
     return np.moveaxis(filtered.reshape(frames.shape), 0, axis).astype(x.dtype)
 
 
-def _filtered(x: npt.NDArray[Any], fir: firs.Fir) -> npt.NDArray[Any]:
+def _filtered(x: npt.NDArray[Any], fir: firs.Fir, precision: Precision) -> npt.NDArray[Any]:
     """Samples (frames, channels) through the file engine: (frames, channels) of the same dtype."""
     out = np.empty_like(x)
     read = write = 0
@@ -155,8 +161,7 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir) -> npt.NDArray[Any]:
 
     bits = 8 * x.dtype.itemsize if x.dtype.kind == "i" else 0
     form = pipeline.SampleFormat(cast("Any", x.dtype.name), bits)
-    wide = x.dtype.name in ("float64", "int32")
-    settings = pipeline.Settings(precision="float64" if wide else "auto")
+    settings = pipeline.Settings(precision=precision)
     try:
         levels = pipeline.run(
             take, put, fir, source=form, target=form, channels=x.shape[1], settings=settings
@@ -176,7 +181,7 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir) -> npt.NDArray[Any]:
     return out
 
 
-def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int) -> Tensor:
+def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int, precision: Precision) -> Tensor:
     import torch
 
     from earfilt.engine.tensors import convolve
@@ -187,7 +192,8 @@ def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int) -> Tensor:
             f"the signal is a {type(x).__name__}; filters take numpy arrays and torch tensors"
         )
     check_signal(x)
-    dtype = x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32
+    wide = precision == "float64" or (precision == "auto" and x.dtype == torch.float64)
+    dtype = torch.float64 if wide else torch.float32
     taps = torch.from_numpy(fir.taps.copy()).to(x.device, dtype)
     moved = x.movedim(axis, -1).to(dtype)
     y = convolve(moved, taps, lookahead=fir.lookahead, odd_ends=fir.odd_ends)
@@ -203,6 +209,8 @@ def stream(
     **options: Unpack[FilterOptions],
 ) -> Stream:
     """A filter for a signal that comes in blocks; bit-equal to the whole, whatever the blocks.
+
+    The whole is what `apply` gives with ``precision=dtype``.
 
     Parameters
     ----------

@@ -193,6 +193,7 @@ def _provenance(
         phase=phase,
         options=options,
         range_hz=None if wanted is None else (wanted.points_hz[0], wanted.points_hz[-1]),
+        led=bool(designs) and wanted is not None and not wanted.ruled,
         tolerance_db=chain.design["tolerance"] if designs else None,
         tolerance_met=all(found.met for found in designs),
         missed_points_hz=tuple(

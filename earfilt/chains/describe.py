@@ -87,11 +87,12 @@ def range_words(told: "Provenance") -> str:
     rules = told.options.get("beyond")
     asked = rules if isinstance(rules, list) else [rules or "documented"]
     words = " and ".join(dict.fromkeys(_BEYOND_WORDS[rule] for rule in asked))
+    words = "led on smoothly" if told.led else words
     return f"published from {told.range_hz[0]:g} to {told.range_hz[1]:g} Hz, {words} beyond"
 
 
 _BEYOND_WORDS = {
-    "documented": "the documented rule",
+    "documented": "as documented",
     "hold": "held",
     "fall": "falling by 12 dB an octave",
 }

@@ -57,8 +57,8 @@ class Settings:
     Parameters
     ----------
     precision : 'auto', 'float32' or 'float64'
-        auto: float32 where its error stays within what `earfilt.engine.roundoff` allows, else
-        float64: each group by its own samples.
+        auto: float64 where source or target is wide; of others float32 where its error stays within
+        what `earfilt.engine.roundoff` allows, else float64: each group by its own samples.
     device : str
     gain : float
         Linear, folded into the taps.
@@ -153,13 +153,15 @@ class _Job:
                 "tail to keep"
             )
         self.source, self.target, self.channels, self.settings = source, target, channels, settings
+        exact = settings.precision == "auto" and (source.is_wide or target.is_wide)
+        self.precision = "float64" if exact else settings.precision
         self.lookahead, self.mirrored = fir.lookahead, fir.lookahead if fir.odd_ends else 0
         self.tail = fir.numtaps - 1 if settings.keep_tail else 0
         self.own = local()
         self.fir, self.scale = fir, settings.gain * target.codes / source.full_scale
         with np.errstate(over="ignore"):  # an infinite one lets nothing pass for exact
             self.white_gain = self.scale * float(np.linalg.norm(fir.taps))
-        first = self.own_precision = "float64" if settings.precision == "float64" else "float32"
+        first = self.own_precision = "float64" if self.precision == "float64" else "float32"
         self.step = self._make_step(first)
         self.exact: _Step | None = None  # made where it is needed
         call_bytes = CALL_BYTES if settings.device == "cpu" else DEVICE_CALL_BYTES
@@ -203,7 +205,7 @@ class _Job:
     @np.errstate(over="ignore", invalid="ignore")
     def filter(self, window: _Window) -> _Group:
         """Filter one window: samples of the target, and their levels.  Runs on any thread."""
-        group = self._filter(window, self.step, checked=self.settings.precision == "auto")
+        group = self._filter(window, self.step, checked=self.precision == "auto")
         if group is None:
             if self.exact is None:  # twice where two threads come at once, which does no harm
                 self.exact = self._make_step("float64")

@@ -40,6 +40,11 @@ class SampleFormat:
         return self.bits > 0
 
     @property
+    def is_wide(self) -> bool:
+        """Whether samples are finer than float32 arithmetic, whatever they hold."""
+        return self.bits > 16 or self.dtype == "float64"
+
+    @property
     def width(self) -> int:
         """Bits of the dtype."""
         return 8 * np.dtype(self.dtype).itemsize

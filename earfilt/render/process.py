@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -236,9 +236,6 @@ class _Run:
                 "--tail keep needs a causal filter, this one looks ahead: add --phase minimum"
             )
         self.target, self.warnings = _plan(job, self.info, self.tail) if self.tail else planned
-        self.precision: Literal["auto", "float32", "float64"] = _precision(
-            self.options.precision, self.info, self.target
-        )
         self.device = resolve_device(self.options.device)
         self.threads, self.gain_db, self.rescaled_db = threads, self.options.gain_db, 0.0
 
@@ -327,7 +324,7 @@ class _Run:
         from earfilt.engine import pipeline
 
         settings = pipeline.Settings(
-            precision=self.precision,
+            precision=self.options.precision,
             device=self.device,
             gain=db_to_gain(self.gain_db),
             dither_seed=_seed(self.job.name) if dither and self.target.sample.bits else None,
@@ -453,15 +450,6 @@ def _format(dtype: str, bits: int) -> "SampleFormat":
     from earfilt.engine.pipeline import SampleFormat
 
     return SampleFormat(dtype, bits)  # type: ignore[arg-type]
-
-
-def _precision(
-    asked: Literal["auto", "float32", "float64"], info: audio.AudioInfo, target: Target
-) -> Literal["auto", "float32", "float64"]:
-    """Wide samples are beyond float32 whatever they hold; of others the engine decides."""
-    sample = target.sample
-    wide = max(info.bits, sample.bits) > 16 or "float64" in (info.dtype, sample.dtype)
-    return "float64" if asked == "auto" and wide else asked
 
 
 def _full_scale(target: Target, dither: bool) -> float:

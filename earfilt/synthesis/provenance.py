@@ -78,6 +78,8 @@ class Provenance:
         The other options of the members, each by its name.
     range_hz : (float, float), optional
         Lowest and highest published frequency, of all members alike.
+    led : bool
+        Beyond that range no rule was followed: the response was led on smoothly.
     tolerance_db : float, optional
         What the design was made for; None where an order was given, or nothing was designed.
     tolerance_met : bool
@@ -103,6 +105,7 @@ class Provenance:
     phase: Joined = None
     options: Mapping[str, Joined] = field(default_factory=dict)
     range_hz: tuple[float, float] | None = None
+    led: bool = False
     tolerance_db: float | None = None
     tolerance_met: bool = True
     missed_points_hz: tuple[float, ...] = ()
@@ -125,6 +128,8 @@ class Provenance:
                 found |= {name: one for name, one in value.items() if one is not None}
             elif item.name == "files":
                 found |= self._files_json()
+            elif item.name == "led":
+                found |= {"led": True} if value else {}
             elif item.name == "tolerance_met":
                 found |= {} if self.tolerance_db is None else {item.name: value}
             elif value is not None and value != () and value != {}:
