@@ -110,12 +110,13 @@ def file_words(told: "Provenance") -> list[str]:
     h.wav is read as a FIR of 2047 taps, centred (latency 1023 samples)
     """
     return [
-        printable(f"{file.name} is read as {_use_words(file)}{_notes(file)}") for file in told.files
+        printable(f"{file.name} is read as {use_words(file)}") for file in told.files
     ]
 
 
-def _notes(file: "FileUse") -> str:
-    return "".join(f"; {note}" for note in file.notes)
+def use_words(file: "FileUse") -> str:
+    """What a file was understood as, and what was done to its values."""
+    return "; ".join([_use_words(file), *file.notes])
 
 
 def _use_words(file: "FileUse") -> str:

@@ -20,10 +20,9 @@ from earfilt.ears.ear import Ear
 from earfilt.ears.kinds.equaliser import Equaliser
 from earfilt.ears.kinds.inverse import Inverse
 from earfilt.ears.kinds.own import TARGET, Own
-from earfilt.ears.levels import Values
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
 from earfilt.ears.options import FORCE_CHAIN, INVERSE, LARGEST_ORDER, MAX_GAIN, Option, settings
-from earfilt.errors import DataError, UnknownNameError, UsageError, printable
+from earfilt.errors import UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
 
 if TYPE_CHECKING:
@@ -253,22 +252,12 @@ def _of_file(file: SmallFile, given: Options) -> Member:
         file.name,
         found.values,
         given,
-        target=None if target is None else _curve(target),
+        target=None if target is None else curves.read_points(target).values,
         dialect=found.dialect,
         columns=found.columns,
         notes=found.notes,
     )
     return Member(file.name, ear.kind, ear, file, ear.settings(given), target)
-
-
-def _curve(file: SmallFile) -> Values:
-    """The values of a target."""
-    from earfilt.files import curves
-
-    found = curves.understand(file)
-    if isinstance(found, curves.FoundEqualiser):
-        raise DataError(file.name, "holds bands of an equaliser; a target is a curve")
-    return found.values
 
 
 def _other_rate(name: str, fir: "Fir", fs: float) -> str:

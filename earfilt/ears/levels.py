@@ -80,7 +80,7 @@ def gains(
 
 def holds_levels(values: Values) -> bool:
     """Whether a curve sits so far from 0 dB that it must be levels."""
-    between = _evenly(values)
+    _, between = evenly(values)
     return abs(sorted(between)[len(between) // 2]) > FAR_DB
 
 
@@ -146,7 +146,7 @@ def _reference(values: Values, align: str, subject: str) -> float:
     if align == "peak":
         return max(values.db)
     if align == "mean":
-        between = _evenly(values)
+        _, between = evenly(values)
         return math.fsum(between) / len(between)
     try:
         hz = float(align)
@@ -164,16 +164,17 @@ def _reference(values: Values, align: str, subject: str) -> float:
     return _at(values, [hz])[0]
 
 
-def _evenly(values: Values) -> list[float]:
-    """Values at equal ratios of frequency between 100 Hz and 10 kHz, as far as the curve goes; of a
-    curve beyond that, over all of it.
+def evenly(values: Values) -> tuple[list[float], list[float]]:
+    """A curve at equal ratios of frequency between 100 Hz and 10 kHz, as far as it goes; of one
+    beyond that, over all of it: Hz and dB.
     """
     first = values.freqs[0] or values.freqs[1]
     low, high = max(first, _BAND_HZ[0]), min(values.freqs[-1], _BAND_HZ[1])
     if low >= high:
         low, high = first, values.freqs[-1]
     count = max(2, round(_PER_OCTAVE * math.log2(high / low)) + 1)
-    return _at(values, [low * (high / low) ** (k / (count - 1)) for k in range(count)])
+    hz = [low * (high / low) ** (k / (count - 1)) for k in range(count)]
+    return hz, _at(values, hz)
 
 
 def _at(values: Values, hz: Sequence[float]) -> list[float]:

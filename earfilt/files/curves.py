@@ -20,8 +20,9 @@ from earfilt.files.dialects.found import FoundCurve, FoundEqualiser, Row
 from earfilt.files.dialects.numbers import Decimal
 from earfilt.files.dialects.table import FORMS, LOWEST_END_HZ, find_table, read_table
 from earfilt.storage.reading import read_foreign_text, shown
+from earfilt.synthesis.provenance import FileUse
 
-__all__ = ["CurveFile", "FoundEqualiser", "is_curve", "read_curve", "understand"]
+__all__ = ["CurveFile", "FoundEqualiser", "is_curve", "read_curve", "read_points", "understand"]
 
 LARGEST_DB = 200.0
 COLUMN = "--column"
@@ -47,6 +48,21 @@ class CurveFile:
     values: Values
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def use(self, name: str) -> FileUse:
+        """The same for records and summaries, by the name of the file."""
+        freqs, db = self.values.freqs, self.values.db
+        return FileUse(
+            name=name,
+            sha256="",
+            kind="curve",
+            dialect=self.dialect,
+            columns=self.columns,
+            notes=self.notes,
+            points=len(freqs),
+            hz=(freqs[0], freqs[-1]),
+            gain_db=(min(db), max(db)),
+        )
 
 
 def understand(
@@ -112,6 +128,22 @@ def is_curve(text: str, subject: str) -> bool:
     )
 
 
+def read_points(
+    path: str | os.PathLike[str], *, column: str | None = None, option: str = COLUMN
+) -> CurveFile:
+    """Read a curve, as `understand`, and refuse an equaliser.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `understand`; or the file holds bands of an equaliser.
+    """
+    found = understand(path, column=column, option=option)
+    if isinstance(found, FoundEqualiser):
+        raise DataError(shown(path), "holds bands of an equaliser and no points of a curve")
+    return found
+
+
 def read_curve(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Read a curve of gains.
 
@@ -130,13 +162,11 @@ def read_curve(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArr
     Raises
     ------
     UsageError, DataError
-        As `understand`; or it holds levels, or bands of an equaliser instead of points.
+        As `read_points`; or it holds levels.
     """
-    found = understand(path)
-    if isinstance(found, FoundEqualiser):
-        raise DataError(shown(path), "holds bands of an equaliser and no points of a curve")
-    gain_db, _ = gains(found.values, shown(path))
-    return np.array(found.values.freqs), np.array(gain_db)
+    values = read_points(path).values
+    gain_db, _ = gains(values, shown(path))
+    return np.array(values.freqs), np.array(gain_db)
 
 
 def _checked(found: FoundCurve, subject: str) -> CurveFile:
