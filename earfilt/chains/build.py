@@ -26,6 +26,7 @@ from earfilt.synthesis.deviation import deviation
 from earfilt.synthesis.fir import Fir, rounded
 from earfilt.synthesis.native import native_taps
 from earfilt.synthesis.provenance import FileUse, Provenance
+from earfilt.synthesis.resample import KEPT, resampled
 
 if TYPE_CHECKING:
     from earfilt.synthesis.taps import Design
@@ -158,9 +159,9 @@ def _within(ears: list[tuple[str, Target]], tolerance: float, *, fewest: bool) -
 
 
 def _read(member: Member, fs: float) -> Fir:
-    """The FIR of a file, which was made for this rate."""
+    """The FIR of a file, which was made for this rate or is converted to it."""
     assert member.fir is not None
-    return member.fir
+    return resampled(member.fir, fs) if member.options.get("resample_fir") else member.fir
 
 
 def _provenance(
@@ -188,7 +189,7 @@ def _provenance(
         variant=joined([ear.entry.variant or None for ear in ears]),
         source=source,
         table_sha256={table.id: table.sha256 for table in tables},
-        files=tuple(use for member in members for use in _uses(member)),
+        files=tuple(use for member in members for use in _uses(member, parts[0].fir.fs)),
         order=order,
         phase=phase,
         options=options,
@@ -207,14 +208,14 @@ def _provenance(
     )
 
 
-def _uses(member: Member) -> Iterator[FileUse]:
+def _uses(member: Member, fs: float | None) -> Iterator[FileUse]:
     """What the files of a member were understood as."""
     if member.file is not None:
-        yield _use(member)
+        yield _use(member, fs)
     if member.target is not None:
         yield FileUse(name=member.target.name, sha256=member.target.sha256, kind="curve")
     for inner in member.inner:
-        yield from _uses(inner)
+        yield from _uses(inner, fs)
 
 
 def _limited_hz(member: Member, fir: Fir) -> tuple[tuple[float, float], ...]:
@@ -224,7 +225,15 @@ def _limited_hz(member: Member, fir: Fir) -> tuple[tuple[float, float], ...]:
     return member.ear.limited_hz(fir.fs, **member.options)
 
 
-def _use(member: Member) -> FileUse:
+def _conversion(fir: Fir, fs: float | None) -> tuple[str, ...]:
+    """What became of a FIR that was made for another rate."""
+    if fir.fs is None or fs is None or fir.fs == fs:
+        return ()
+    kept = KEPT * min(fir.fs, fs)
+    return (f"converted from {fir.fs:g} Hz: as it was up to {kept:.0f} Hz, and band-limited above",)
+
+
+def _use(member: Member, fs: float | None) -> FileUse:
     """What a curve or FIR file was understood as."""
     assert member.file is not None
     name, sha256 = member.file.name, member.file.sha256
@@ -232,7 +241,12 @@ def _use(member: Member) -> FileUse:
         fir = member.fir
         assert fir is not None
         return FileUse(
-            name=name, sha256=sha256, kind="fir", numtaps=fir.numtaps, latency=fir.lookahead
+            name=name,
+            sha256=sha256,
+            kind="fir",
+            notes=_conversion(fir, fs),
+            numtaps=fir.numtaps,
+            latency=fir.lookahead,
         )
     if isinstance(member.ear, Equaliser):
         return FileUse(

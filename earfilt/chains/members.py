@@ -81,7 +81,11 @@ class Filter(Chain):
     def _check_rates(self, fs: float) -> None:
         for member in self.members:
             fir = member.fir
-            if fir is not None and fir.fs is not None and fir.fs != fs:
+            if fir is None:
+                continue
+            if member.options.get("resample_fir"):
+                _check_rate_is_known(member.name, fir)
+            elif fir.fs is not None and fir.fs != fs:
                 raise UsageError(_other_rate(member.name, fir, fs))
 
 
@@ -260,6 +264,13 @@ def _of_file(file: SmallFile, given: Options) -> Member:
     return Member(file.name, ear.kind, ear, file, ear.settings(given), target)
 
 
+def _check_rate_is_known(name: str, fir: "Fir") -> None:
+    if fir.fs is None:
+        raise UsageError(
+            f"{printable(name)} does not say which rate it was made for, and cannot be converted"
+        )
+
+
 def _other_rate(name: str, fir: "Fir", fs: float) -> str:
     """Refusal of a FIR made for another rate, with the command that makes the right one, where that
     is known for sure.
@@ -270,8 +281,8 @@ def _other_rate(name: str, fir: "Fir", fs: float) -> str:
     made_of = _made_of(fir)
     if made_of is None or os.path.lexists(out) or not out.isprintable():
         return (
-            f"{refusal}; a FIR goes with one rate: use one that was made, or resampled, "
-            f"for {fs:.12g} Hz"
+            f"{refusal}; a FIR goes with one rate: use one that was made for {fs:.12g} Hz, or "
+            "--resample-fir, which converts it"
         )
     return (
         f"{refusal}; this makes the right one: earfilt design -f {made_of.request.command()} --fs "
