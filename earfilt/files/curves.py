@@ -99,13 +99,13 @@ def understand(
         It is no curve, or what it says is wrong or open; names the line where there is one.
     """
     text, subject = read_foreign_text(path), shown(path)
+    if camilladsp.is_config(text):
+        return camilladsp.read_config(text, subject, column=column, option=option)
     if equalizer_apo.is_config(text):
         found = equalizer_apo.read_config(
             text, subject, column=column, decimal=decimal, option=option
         )
         return found if isinstance(found, FoundEqualiser) else _checked(found, subject)
-    if camilladsp.is_config(text):
-        return camilladsp.read_config(text, subject, column=column, option=option)
     table = find_table(text, subject)
     if table is None:
         raise DataError(subject, f"is neither a curve nor a FIR: {FORMS}")

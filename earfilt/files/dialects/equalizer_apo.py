@@ -27,7 +27,9 @@ from earfilt.files.dialects.found import (
 from earfilt.files.dialects.numbers import Decimal, notation, number
 
 _MARKS = re.compile(
-    r"^[ \t]*(?:Filter[ \t]*\d*[ \t]*:[ \t]*(?:ON|OFF|None)\b|GraphicEQ[ \t]*:[ \t]*[-+\d]|Preamp[ \t]*:)",
+    r"^[ \t]*(?:Filter[ \t]*\d*[ \t]*:[ \t]*(?:ON|OFF|None)\b|"
+    r"GraphicEQ[ \t]*:[ \t]*[-+\d]|"
+    r"Preamp[ \t]*:[ \t]*[-+.\d])",
     re.IGNORECASE | re.MULTILINE,
 )
 _COMMAND = re.compile(r"\s*([A-Za-z]+)[ \t]*(\d*)\s*:\s*(.*)", re.DOTALL)

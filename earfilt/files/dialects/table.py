@@ -127,6 +127,8 @@ def read_table(
     DataError
         What a line or the columns mean cannot be known; says where, and which option settles it.
     """
+    if not table.rows and table.spoilt is None:
+        raise DataError(subject, "has 0 rows of data; a curve takes at least 2")
     if table.spoilt is not None:
         raise DataError(subject, "line {}: {}".format(*table.spoilt))
     if table.names and "khz" in table.names[table.frequency].lower():
@@ -145,46 +147,78 @@ def read_table(
 # Where the table is
 
 
+class _Words(NamedTuple):
+    """What stands before the rows: all of it; lines that may name columns; lines that are no
+    comments. Line numbers count from 1.
+    """
+
+    all: list[str]
+    heads: list[tuple[int, str]]
+    loose: list[tuple[int, str]]
+
+    def add(self, n: int, text: str) -> None:
+        """One more line."""
+        self.all.append(text[:MAX_LINE])
+        if plain := text.lstrip('#*%/!;" ').rstrip('" '):
+            self.heads.append((n, plain))
+        if not text.startswith(_COMMENTS[:-1]):  # a quote may begin a row
+            self.loose.append((n, text))
+
+
 def _locate(lines: list[str]) -> Table | None:
-    words: list[str] = []
-    heads: list[str] = []
+    words = _Words([], [], [])
     fixed = None
+    named = False
     for at, line in enumerate(lines):
         text = line.strip()
         if not text:
             continue
-        if len(text) > MAX_LINE:
+        if len(text) > MAX_LINE or len(words.all) == _MOST_WORDS:
             return None
-        if not words and (found := _SEP_LINE.fullmatch(text)):
+        if not words.all and (found := _SEP_LINE.fullmatch(text)):
             fixed = found[1]
         elif _starts_rows(text, fixed):
-            return _table(lines, at, words, heads, fixed)
+            return _table(lines, at, words, fixed)
         elif _is_head(text) and _heads_rows(text, lines[at + 1 :], fixed):
-            return _table(lines, at + 1, words, [*heads, text], fixed)
+            words.heads.append((at + 1, text))
+            return _table(lines, at + 1, words, fixed)
         else:
-            if len(words) == _MOST_WORDS:
-                return None
-            words.append(text[:MAX_LINE])
-            if plain := text.lstrip('#*%/!;" ').rstrip('" '):
-                heads.append(plain)
-    return None
+            named = named or _is_head(text)
+            words.add(at + 1, text)
+    return Table(words.all, ("Hz", "dB"), 0, ",", [], None) if named else None
 
 
-def _table(
-    lines: list[str], start: int, words: list[str], heads: list[str], fixed: str | None
-) -> Table | None:
+def _table(lines: list[str], start: int, words: _Words, fixed: str | None) -> Table | None:
     """The table whose rows begin at a line."""
     sample = list(itertools.islice(_data_lines(lines, start), _SAMPLE))
     if not sample:
         return None
     separator = fixed or max(_SEPARATORS, key=lambda mark: _fit(sample, mark))
     first = _split(sample[0], separator)
-    names = _names(heads, len(first), separator)
+    head, names = _names(words.heads, len(first), separator)
     frequency = next((i for i, name in enumerate(names) if _is_frequency(name)), 0)
     count = len(names) or len(first)
     if not 2 <= count <= _MOST_COLUMNS:
         return None
-    table = Table(words, names, frequency, separator, [], None)
+    table = _read_rows(lines, start, Table(words.all, names, frequency, separator, [], None), count)
+    for n, text in words.loose:
+        if _is_broken_row(text, n > head > 0, _split(text, separator), count):
+            return table._replace(spoilt=(n, f"'{excerpt(text)}' is no row of numbers"))
+    return table
+
+
+def _is_broken_row(text: str, below_names: bool, fields: list[str], count: int) -> bool:
+    """Whether a line before the rows is one of them, spoilt: below the names of the columns with a
+    digit in it, or as long as a row and with a digit to begin with.
+    """
+    if below_names:
+        return any(map(str.isdigit, text))
+    return len(fields) == count and fields[0][:1].isdigit()
+
+
+def _read_rows(lines: list[str], start: int, table: Table, count: int) -> Table:
+    """A table with its rows, up to the first line that is none."""
+    words, frequency, separator = table.words, table.frequency, table.separator
     # a quote begins a field from here on, and a semicolon may
     marks = tuple(mark for mark in _COMMENTS if mark not in ('"', separator))
     for n, line in enumerate(itertools.islice(lines, start, None), start=start + 1):
@@ -282,25 +316,29 @@ def _heads_rows(text: str, rest: Sequence[str], fixed: str | None) -> bool:
     return False
 
 
-def _names(heads: list[str], count: int, separator: str) -> tuple[str, ...]:
-    """The names of the columns: of the last line before the rows that has as many, one of them a
-    frequency; or of the very last line.
+def _names(
+    heads: list[tuple[int, str]], count: int, separator: str
+) -> tuple[int, tuple[str, ...]]:
+    """The names of the columns, and their line: of the last line before the rows that has as many,
+    one of them a frequency; or of the very last line.
     """
-    found: list[tuple[str, ...]] = []
-    for line in reversed(heads[-_SAMPLE:]):
+    found: list[tuple[int, tuple[str, ...]]] = []
+    for n, line in reversed(heads[-_SAMPLE:]):
         for mark in (separator, *_SEPARATORS):
             names = tuple(_split(_joined_units(line), mark))
             names = names[:-1] if len(names) == count + 1 and not names[-1] else names
             if len(names) == count and all(0 < len(name) <= _LONGEST_NAME for name in names):
                 if any(map(_is_frequency, names)):
-                    return names
-                if line is heads[-1] and mark == separator:
-                    found.append(names)
+                    return n, names
+                last = n == heads[-1][0] and mark == separator
+                if last and not any(map(is_number, names)):
+                    found.append((n, names))
     if found:
         return found[0]
     # a header that does not fit its rows is said of the rows
-    last = tuple(_split(heads[-1], separator)) if heads else ()
-    return last if len(last) >= 2 and any(map(_is_frequency, last)) else ()
+    names = tuple(_split(heads[-1][1], separator)) if heads else ()
+    fits = len(names) >= 2 and any(map(_is_frequency, names))
+    return (heads[-1][0], names) if fits else (0, ())
 
 
 def _joined_units(line: str) -> str:
@@ -368,8 +406,8 @@ def _column(table: Table, subject: str, asked: str | None, option: str) -> int:
     names = ", ".join(excerpt(table.names[i]) for i in values)
     raise DataError(
         subject,
-        f"has {len(values)} columns of values: {names}; {option} says which, by name or by number "
-        f"({values[0] + 1})",
+        f"has {len(values)} columns of values: {names}; {option} says which, by name or by number, "
+        f"{values[0] + 1} for {excerpt(table.names[values[0]])}",
     )
 
 
