@@ -100,7 +100,7 @@ PHASE = Option(
     "phase",
     "minimum",
     "Causal minimum phase, zero phase, or the phase of the published model where it has one "
-    "(default: minimum; zero for outer-middle-ear).",
+    "(default: minimum; zero for outer-middle-ear; its own for an equaliser).",
     choices=("minimum", "zero", "native"),
 )
 CURVE_PHASE = PHASE.with_choices("minimum", "zero")

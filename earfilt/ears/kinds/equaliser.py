@@ -42,7 +42,8 @@ class Equaliser(Modelled):
 
     kind = "equaliser"
     keys = frozenset()
-    declared = (PHASE, BEYOND, COLUMN, DECIMAL)
+    # Its own phase, so that what is heard is what its program does.
+    declared = (PHASE.with_default("native"), BEYOND, COLUMN, DECIMAL)
 
     @classmethod
     def _read(cls, entry: Entry) -> Self:
