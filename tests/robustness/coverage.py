@@ -60,8 +60,8 @@ def blocks(data: bytes) -> None:
 
 
 def curves(data: bytes) -> None:
-    """A user's curve."""
-    _parsed(data, ".csv", curves.read_curve)
+    """A user's curve or equaliser."""
+    _parsed(data, ".csv", curves.understand)
 
 
 def firs(data: bytes) -> None:
@@ -75,7 +75,7 @@ def _parsed(data: bytes, suffix: str, read: Callable[[Path], object]) -> None:
     path.write_bytes(data)
     try:
         read(path)
-    except UsageError as error:
+    except (UsageError, DataError) as error:
         if not str(error).isprintable():
             raise RuntimeError(f"unprintable: {error!r}") from error
 
