@@ -17,17 +17,20 @@ if TYPE_CHECKING:
         apply_file,
         apply_files,
         design,
+        ear,
         filters,
         response,
         stream,
     )
     from earfilt.engine.stream import Stream
     from earfilt.nn.ears import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
+    from earfilt.nn.module import EarModule
     from earfilt.render.record import Row
 
 __all__ = [
     "AudioError",
     "DtypeError",
+    "EarModule",
     "EarfiltError",
     "Fir",
     "HeadphoneFilter",
@@ -43,6 +46,7 @@ __all__ = [
     "apply_file",
     "apply_files",
     "design",
+    "ear",
     "filters",
     "response",
     "stream",
@@ -52,6 +56,7 @@ __all__ = [
 _PLACES = {
     "Row": "earfilt.render.record",
     "Stream": "earfilt.engine.stream",
+    "EarModule": "earfilt.nn.module",
     "HeadphoneFilter": "earfilt.nn.ears",
     "MiddleEarFilter": "earfilt.nn.ears",
     "OuterMiddleEarFilter": "earfilt.nn.ears",

@@ -27,7 +27,10 @@ from earfilt.synthesis import fir as firs
 from earfilt.synthesis.response import Response, frequency_grid, respond, to_csv
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from earfilt.nn.module import EarModule
 
 Signal = TypeVar("Signal", npt.NDArray[Any], "Tensor")
 """A numpy array or a torch tensor; what comes out is of the kind of what went in."""
@@ -185,7 +188,7 @@ def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int, precision: Precision) -> 
     import torch
 
     from earfilt.engine.tensors import convolve
-    from earfilt.nn.module import check_signal
+    from earfilt.nn.base import check_signal
 
     if not isinstance(x, torch.Tensor):
         raise UsageError(
@@ -259,6 +262,57 @@ def design(filter: str, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:
     (513, 0, 'minimum')
     """
     return _savable(resolve(filter, **options).at(fs))
+
+
+def ear(
+    filter: str,
+    fs: float | None = None,
+    *,
+    learnable: bool = False,
+    dtype: torch.dtype | None = None,
+    **options: Unpack[FilterOptions],
+) -> EarModule:
+    """A filter as a torch module: the samples of `apply`, differentiable; torch loads here.
+
+    Parameters
+    ----------
+    filter : str
+        As in `apply`; or the path of an ear that was saved (``.json``), to go on with it.
+    fs : float, optional
+        Sampling rate in Hz; default the one that a FIR file or a saved ear states.
+    learnable : bool
+        The numbers of each ear (``numbers_0``, …) become parameters; FIRs stay as they are.
+    dtype : torch.dtype, optional
+        Of the stored numbers; default float32.
+    **options
+        As in `apply`.
+
+    Returns
+    -------
+    EarModule
+        A `torch.nn.Module` that takes ``(..., T)`` tensors and gives the same shape;
+        ``response(freqs)``, ``taps()``, ``lookahead``, ``deviation``, ``save(path)``.
+
+    Raises
+    ------
+    UsageError
+        As `apply`; or no rate is given or stated.
+
+    Examples
+    --------
+    >>> import torch
+    >>> ear = earfilt.ear("middle-ear", fs=16000, learnable=True)
+    >>> ear(torch.zeros(2, 16000)).shape
+    torch.Size([2, 16000])
+    >>> ear.save("mine.json")
+    >>> earfilt.ear("mine.json").fs
+    16000.0
+    """
+    import torch
+
+    from earfilt.nn.module import EarModule
+
+    return EarModule(filter, fs, learnable=learnable, dtype=dtype or torch.float32, **options)
 
 
 def _savable(fir: firs.Fir) -> Fir:

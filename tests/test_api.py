@@ -22,6 +22,7 @@ NAMES = ("headphone", "middle-ear:jepsen2008", "outer-middle-ear", "headphone+mi
 PUBLIC = [
     "AudioError",
     "DtypeError",
+    "EarModule",
     "EarfiltError",
     "Fir",
     "HeadphoneFilter",
@@ -37,6 +38,7 @@ PUBLIC = [
     "apply_file",
     "apply_files",
     "design",
+    "ear",
     "filters",
     "response",
     "stream",

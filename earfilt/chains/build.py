@@ -171,7 +171,7 @@ def _provenance(
     members, designs = chain.members, [part.design for part in parts if part.design is not None]
     ears = [member.ear for member in members if member.ear is not None]
     tables = [table for ear in ears for table in ear.tables]
-    if len(members) == 1 and members[0].kind == "fir":
+    if len(members) == 1 and members[0].ear is None:
         told = parts[0].fir.provenance
         order, phase, options, source = told.order, told.phase, told.options, told.source
     else:
@@ -238,8 +238,16 @@ def _use(member: Member, fs: float | None) -> FileUse:
     assert member.file is not None
     name, sha256 = member.file.name, member.file.sha256
     if member.ear is None:
-        fir = member.fir
+        fir, sections = member.fir, member.sections
         assert fir is not None
+        if sections is not None:
+            return FileUse(
+                name=name,
+                sha256=sha256,
+                kind="sections",
+                numtaps=fir.numtaps,
+                sections=len(sections),
+            )
         return FileUse(
             name=name,
             sha256=sha256,

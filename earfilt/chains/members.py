@@ -67,7 +67,7 @@ class Filter(Chain):
         """
         from earfilt.chains.build import design  # and numpy, which listing names does without
 
-        self._check_rates(fs)
+        self.check_rates(fs)
         return design(self, float(fs))
 
     def curve_at(self, fs: float) -> "PublishedCurve | None":
@@ -78,15 +78,16 @@ class Filter(Chain):
 
         return published(self, float(fs))
 
-    def _check_rates(self, fs: float) -> None:
+    def check_rates(self, fs: float) -> None:
+        """Refuse a rate (Hz) that a FIR file was not made for with a UsageError."""
         for member in self.members:
             fir = member.fir
-            if fir is None:
+            if fir is None or fir.fs == fs:
                 continue
             if member.options.get("resample_fir"):
                 _check_rate_is_known(member.name, fir)
-            elif fir.fs is not None and fir.fs != fs:
-                raise UsageError(_other_rate(member.name, fir, fs))
+            elif fir.fs is not None:
+                raise UsageError(_other_rate(member, fir, fs))
 
 
 def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
@@ -241,9 +242,11 @@ def _of_ear(ear: Ear, given: Options) -> Member:
 
 
 def _of_file(file: SmallFile, given: Options) -> Member:
-    """A curve, an equaliser or a FIR; the content says which."""
-    from earfilt.files import curves, firs
+    """A curve, an equaliser, a FIR or sections; the content says which."""
+    from earfilt.files import curves, firs, sos
 
+    if sos.holds_sections(file):
+        return Member(file.name, "sos", None, file, settings(FIR_OPTIONS, given))
     if firs.holds_fir(file):
         return Member(file.name, "fir", None, file, settings(FIR_OPTIONS, given))
     found = curves.understand(file, column=given.get("column"), decimal=given.get("decimal"))
@@ -271,11 +274,14 @@ def _check_rate_is_known(name: str, fir: "Fir") -> None:
         )
 
 
-def _other_rate(name: str, fir: "Fir", fs: float) -> str:
-    """Refusal of a FIR made for another rate, with the command that makes the right one, where that
-    is known for sure.
+def _other_rate(member: Member, fir: "Fir", fs: float) -> str:
+    """Refusal of a FIR or of sections made for another rate, with the command that makes the right
+    one, where that is known for sure.
     """
+    name = member.name
     refusal = f"{printable(name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is asked for"
+    if member.sections is not None:
+        return f"{refusal}; sections go with one rate: design them for this one"
     path = Path(name)
     out = f"{path.stem}-{fs:.12g}{path.suffix}"
     made_of = _made_of(fir)

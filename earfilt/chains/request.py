@@ -5,6 +5,7 @@ Picklable, hashable, independent of the sampling rate; nothing is read and nothi
 
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -121,14 +122,23 @@ class Request:
         >>> Request("my ear.csv", order=64, normalize_gain=False).command()
         "'my ear.csv' --no-normalize-gain --order 64"
         """
-        words = [shlex.quote(self.name)]
-        for name, value in self.options:
-            option = name.replace("_", "-")
-            if isinstance(value, bool):
-                words.append(f"--{option}" if value else f"--no-{option}")
-            else:
-                words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
-        return " ".join(words)
+        return " ".join([shlex.quote(self.name), *option_words(self.given())])
+
+
+def option_words(options: Mapping[str, Any]) -> list[str]:
+    """Options by name as the words that are typed on the command line.
+
+    >>> option_words({"order": 512, "fhigh": 8000.0, "prototype": True})
+    ['--order', '512', '--fhigh', '8000', '--prototype']
+    """
+    words = []
+    for name, value in options.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", str(value).removesuffix(".0")]
+    return words
 
 
 def parse_command(text: str) -> Request | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earfilt.cli.options import FilterName, Quiet, finder
+from earfilt.cli.options import FilterCommand, FilterName, Quiet, finder
 from earfilt.cli.response import default_fs
 from earfilt.errors import UsageError, printable
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from earfilt.synthesis.fir import Fir
 
 _RATE = "{fs}"
+
+
+COMMAND = FilterCommand
 
 
 def design(

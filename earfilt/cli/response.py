@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earfilt.cli.options import (
+    FilterCommand,
     FilterNames,
     Quiet,
     finder,
@@ -43,6 +44,9 @@ class Panel(StrEnum):
     magnitude = "magnitude"
     phase = "phase"
     delay = "delay"
+
+
+COMMAND = FilterCommand
 
 
 def response(

@@ -17,7 +17,7 @@ _FINEST = 96
 
 
 class Values(NamedTuple):
-    """Values of a curve: (N,) Hz, ascending; (N,) dB; and whether its file says that they are dB."""
+    """Values of a curve: (N,) Hz, ascending; (N,) dB; whether its file says that they are dB."""
 
     freqs: tuple[float, ...]
     db: tuple[float, ...]
@@ -84,9 +84,7 @@ def holds_levels(values: Values) -> bool:
     return abs(sorted(between)[len(between) // 2]) > FAR_DB
 
 
-def smoothed(
-    freqs: Sequence[float], gain_db: Sequence[float], octaves: float
-) -> tuple[float, ...]:
+def smoothed(freqs: Sequence[float], gain_db: Sequence[float], octaves: float) -> tuple[float, ...]:
     """A curve whose values are averaged: each is the mean of the dB over the given part of an
     octave around it.
 

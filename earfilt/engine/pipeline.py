@@ -22,12 +22,20 @@ import numpy.typing as npt
 from earfilt.engine import roundoff
 from earfilt.engine.cpu import Output, OverlapSave
 from earfilt.engine.roundoff import largest_error, segment_rms
-from earfilt.engine.samples import Levels, SampleFormat, Samples, Tally, quantise, tpdf
+from earfilt.engine.samples import (
+    BeyondRangeError,
+    Levels,
+    SampleFormat,
+    Samples,
+    Tally,
+    quantise,
+    tpdf,
+)
 from earfilt.engine.segments import CALL_BYTES, extend_ends, keep_memory, order_reached, per_call
 from earfilt.errors import AudioError, UsageError
 from earfilt.synthesis.fir import Fir
 
-__all__ = ["Levels", "NonFiniteError", "SampleFormat", "Settings", "run"]
+__all__ = ["BeyondRangeError", "Levels", "NonFiniteError", "SampleFormat", "Settings", "run"]
 
 READ = 1 << 16  # frames read at a time: their extremes are taken while they are in the cache
 PATIENCE = 3.0  # seconds for a thread to end after an interruption
@@ -466,6 +474,8 @@ def run(
         If the tail of a filter with look-ahead is to be kept.
     NonFiniteError
         If a sample is NaN or infinite, unless `settings.repair`.
+    BeyondRangeError
+        If a filtered sample is beyond what the target or the precision can hold.
     Exception
         Whatever `read` or `write` raises; all threads have ended by then.
     """

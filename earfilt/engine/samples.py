@@ -152,6 +152,10 @@ def _side_by_side(x: Samples) -> Iterator[Any]:
             yield rows
 
 
+class BeyondRangeError(AudioError):
+    """Filtered samples are infinite or NaN, or beyond what the target can hold."""
+
+
 def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     """Samples of `target`, clipped, and their levels before clipping, in codes.
 
@@ -169,7 +173,7 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
 
     Raises
     ------
-    AudioError
+    BeyondRangeError
         If a value is infinite or NaN, or beyond what the target can hold.
     """
     levels = Tally(y.shape[1])
@@ -177,7 +181,7 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     levels.see(y)
     holder = y.dtype if target.is_integer else np.dtype(target.dtype)
     if not (levels.peak <= np.finfo(holder).max).all():
-        raise AudioError(
+        raise BeyondRangeError(
             f"the filtered samples are beyond what {holder} can hold; lower the gain, or "
             "compute in float64"
         )

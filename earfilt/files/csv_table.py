@@ -1,5 +1,5 @@
-"""CSV in parts: comments, header, rows. As spreadsheets save it: comma, semicolon or tab (the header
-line decides), quotes, ``#`` comments.
+"""CSV in parts, as spreadsheets save it: ``#`` comments, header, rows; comma, semicolon or tab (the
+header line decides), quotes.
 """
 
 import csv

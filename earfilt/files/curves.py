@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,15 @@ from earfilt.files.dialects.table import FORMS, LOWEST_END_HZ, find_table, read_
 from earfilt.storage.reading import read_foreign_text, shown
 from earfilt.synthesis.provenance import FileUse
 
-__all__ = ["CurveFile", "FoundEqualiser", "is_curve", "read_curve", "read_points", "understand"]
+__all__ = [
+    "CurveFile",
+    "FoundEqualiser",
+    "checked_curve",
+    "is_curve",
+    "read_curve",
+    "read_points",
+    "understand",
+]
 
 LARGEST_DB = 200.0
 COLUMN = "--column"
@@ -105,12 +114,12 @@ def understand(
         found = equalizer_apo.read_config(
             text, subject, column=column, decimal=decimal, option=option
         )
-        return found if isinstance(found, FoundEqualiser) else _checked(found, subject)
+        return found if isinstance(found, FoundEqualiser) else checked_curve(found, subject)
     table = find_table(text, subject)
     if table is None:
         raise DataError(subject, f"is neither a curve nor a FIR: {FORMS}")
     curve = read_table(table, subject, column=column, decimal=decimal, option=option)
-    return _checked(curve, subject)
+    return checked_curve(curve, subject)
 
 
 def is_curve(text: str, subject: str) -> bool:
@@ -169,8 +178,14 @@ def read_curve(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArr
     return np.array(values.freqs), np.array(gain_db)
 
 
-def _checked(found: FoundCurve, subject: str) -> CurveFile:
-    """A curve in ascending order, each frequency once."""
+def checked_curve(found: FoundCurve, subject: str) -> CurveFile:
+    """A curve in ascending order, each frequency once.
+
+    Raises
+    ------
+    DataError
+        Rows out of order or range, or too few of them.
+    """
     rows, notes = found.rows, list(found.notes)
     for row in rows:
         if row.hz < 0.0:
@@ -188,14 +203,12 @@ def _checked(found: FoundCurve, subject: str) -> CurveFile:
     if len(kept) < len(rows):
         notes.append(f"{len(rows) - len(kept)} repeated rows left out")
     _check_extent(kept, subject)
-    values = Values(
-        tuple(row.hz for row in kept), tuple(row.value for row in kept), found.in_db
-    )
+    values = Values(tuple(row.hz for row in kept), tuple(row.value for row in kept), found.in_db)
     return CurveFile(found.dialect, values, found.columns, tuple(notes))
 
 
 def _falls(rows: Sequence[Row]) -> bool:
-    steps = [b.hz - a.hz for a, b in zip(rows, rows[1:], strict=False)]
+    steps = [b.hz - a.hz for a, b in pairwise(rows)]
     return bool(steps) and max(steps) <= 0.0 > min(steps)
 
 

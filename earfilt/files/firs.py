@@ -66,7 +66,33 @@ def read_fir(path: PathLike, *, latency: int | None = None) -> Fir:
         Not such a file, damaged, too large (64 MiB, 2²² taps), not finite, or ``latency``
         contradicts it.
     """
-    content = READERS[form_of(path)](path)
+    return build_fir(read_content(path), path, latency=latency)
+
+
+def read_content(path: PathLike) -> Content:
+    """What stands in a FIR file, unchecked.
+
+    Raises
+    ------
+    UsageError
+        Not such a file, damaged, or too large.
+    """
+    return READERS[form_of(path)](path)
+
+
+def build_fir(content: Content, path: PathLike, *, latency: int | None = None) -> Fir:
+    """The Fir of taps and a header that anyone may have written.
+
+    Raises
+    ------
+    UsageError
+        As :func:`read_fir`.
+    """
+    kind = content.header.get("earfilt", "fir")
+    if kind != "fir":
+        raise UsageError(
+            f"{shown(path)} is not a FIR: it says of itself that it is {_excerpt(kind)}"
+        )
     if not 0 < len(content.taps) <= MAX_TAPS:
         raise UsageError(
             f"{shown(path)} holds {len(content.taps)} taps; 1 to {MAX_TAPS} are possible"

@@ -167,7 +167,7 @@ def compose(
         for panel, ax in zip(panels, axes, strict=True):
             _draw_panel(ax, panel, lines, measurements)
         _set_frequency_axis(axes, lines, scale)
-        _add_legend(drawing, legend, points=any(line.points for line in lines))
+        _add_legend(drawing, legend, width_mm, points=any(line.points for line in lines))
     return drawing
 
 
@@ -327,24 +327,24 @@ def _legend_entries(
     ]
     styles += [_measured_style() for _ in measurements]
     labels = [line.label for line in lines] + [measurement.label for measurement in measurements]
-    columns = round((width_mm - _LEGEND_SAMPLE_MM) / _CHARACTER_MM)
-    wrapped = [
-        "\n".join(
-            part for row in label.splitlines() for part in textwrap.wrap(printable(row), columns)
-        )
-        for label in labels
-    ]
     return [
-        Line2D([], [], label=label.replace("$", r"\$"), **style)
-        for label, style in zip(wrapped, styles, strict=True)
+        Line2D([], [], label=_wrapped(label, width_mm - _LEGEND_SAMPLE_MM), **style)
+        for label, style in zip(labels, styles, strict=True)
     ]
 
 
-def _add_legend(drawing: Figure, entries: list[Line2D], *, points: bool) -> None:
+def _wrapped(text: str, width_mm: float) -> str:
+    """Text of a legend in lines of a width, without formulas."""
+    columns = round(width_mm / _CHARACTER_MM)
+    rows = [printable(row) for row in text.splitlines()]
+    lines = [line for row in rows for line in textwrap.wrap(row, columns)]
+    return "\n".join(lines).replace("$", r"\$")
+
+
+def _add_legend(drawing: Figure, entries: list[Line2D], width_mm: float, *, points: bool) -> None:
     """Below the axes, where it hides nothing."""
-    title = (
-        "line: realised; faint: beyond the published range; marker: published" if points else None
-    )
+    said = "line: realised; faint: beyond the published range; marker: published"
+    title = _wrapped(said, width_mm) if points else None
     drawing.legend(
         handles=entries, loc="outside lower left", frameon=False, title=title, title_fontsize=_LEGEND_PT,
         alignment="left", handlelength=3.2, labelspacing=0.4,

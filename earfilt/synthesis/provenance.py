@@ -22,7 +22,7 @@ class FileUse:
         Its path as given.
     sha256 : str
         Of its content.
-    kind : 'curve', 'equaliser' or 'fir'
+    kind : 'curve', 'equaliser', 'fir' or 'sections'
     dialect, columns, notes : str, tuple of str, tuple of str
         In whose words a curve is written, the names of the columns that were taken, and what was
         done to its values.
@@ -31,12 +31,14 @@ class FileUse:
     points, hz, gain_db : int, (float, float), (float, float), optional
         Of a curve: number of points, lowest and highest frequency, lowest and highest gain.
     numtaps, latency : int, optional
-        Of a FIR.
+        Of a FIR; the number of taps of sections too.
+    sections : int, optional
+        Number of biquads.
     """
 
     name: str
     sha256: str
-    kind: Literal["curve", "equaliser", "fir"]
+    kind: Literal["curve", "equaliser", "fir", "sections"]
     dialect: str = ""
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -46,6 +48,7 @@ class FileUse:
     gain_db: tuple[float, float] | None = None
     numtaps: int | None = None
     latency: int | None = None
+    sections: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able object; what does not apply is left out."""

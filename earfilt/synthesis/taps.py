@@ -16,6 +16,7 @@ from earfilt.synthesis.deviation import (
     largest,
     off_points,
 )
+from earfilt.synthesis.phase import minimum_phase_spectrum
 from earfilt.synthesis.remez.polynomials import sample
 
 __all__ = ["Design", "check_wanted", "measured", "spectral_factor", "symmetric"]
@@ -177,10 +178,8 @@ def _cepstral_factor(cosines: Floats, times: int, intervals: int) -> tuple[Float
     # A polynomial that did not meet its band may touch zero; rounding leaves nothing to know below
     # 1e-15 of the peak.
     wanted = np.maximum(wanted, 1e-15 * wanted.max())
-    cepstrum = np.fft.irfft(0.5 * times * np.log(wanted))
-    cepstrum[1:intervals] *= 2
-    cepstrum[intervals + 1 :] = 0.0
-    taps = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)))[: times * (len(cosines) - 1) + 1]
+    spectrum = minimum_phase_spectrum(0.5 * times * np.log(wanted), 2 * intervals)
+    taps = np.fft.irfft(spectrum)[: times * (len(cosines) - 1) + 1]
     reached = abs(np.fft.rfft(taps, 2 * intervals)) ** (2 / times)
     error = abs(np.log10(np.maximum(reached, 1e-300) / wanted)).max()
     return taps, float(10 * times * error)

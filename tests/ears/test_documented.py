@@ -17,7 +17,7 @@ from earfilt.ears.kinds import documented
 from earfilt.ears.kinds.measured import curve_target
 from earfilt.ears.target import Target
 from earfilt.errors import UsageError
-from earfilt.nn.module import EarFilter
+from earfilt.nn.base import EarFilter
 from earfilt.synthesis.passes import passes, taps
 from tests.tools import single_threaded
 

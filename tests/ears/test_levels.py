@@ -75,7 +75,7 @@ def test_align_and_absolute_exclude_each_other():
 
 def test_factors_are_asked_for_where_no_word_says_db():
     factors = Values(HZ, (0.5, 0.9, 1.0, 1.9, 0.1), in_db=False)
-    with pytest.raises(DataError, match="may hold factors or dB .*--absolute"):
+    with pytest.raises(DataError, match=r"may hold factors or dB .*--absolute"):
         gains(factors, "a.csv")
     assert gains(factors._replace(in_db=True), "a.csv")[0] == factors.db
     assert gains(factors, "a.csv", absolute=True)[0] == factors.db

@@ -1,7 +1,5 @@
 """Curves as people have them: what a file is understood as, and what is refused, with the line."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import soundfile
@@ -9,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earfilt.errors import DataError, UsageError
-from earfilt.files.curves import CurveFile, read_curve, understand
+from earfilt.files.curves import read_curve
 from earfilt.files.firs import holds_fir, read_fir, write_fir
 from earfilt.synthesis.fir import Fir
 
@@ -67,10 +65,16 @@ ROWS = "frequency_hz,gain_db\n100,1\n"
             r"has frequencies in kHz; they must be in Hz",
         ),
         ("frequency_hz,gain\n100,1\n200,2\n", r"may hold factors or dB .* --absolute"),
-        ("frequency_hz,gain_db,gain_db\n100,1,2\n", r"has 2 columns of values: gain_db, gain_db; --column"),
+        (
+            "frequency_hz,gain_db,gain_db\n100,1,2\n",
+            r"has 2 columns of values: gain_db, gain_db; --column",
+        ),
         ("# only\n\n", r"is neither a curve nor a FIR"),
         ("frequency_hz,gain_db\nfoo,2\n100,1\n200,1\n", r"line 2: 'foo,2' is no row of numbers"),
-        ("frequency_hz,gain_db\n100,1\n200,1\nend of file\n", r"line 4: 1 fields where the header has 2"),
+        (
+            "frequency_hz,gain_db\n100,1\n200,1\nend of file\n",
+            r"line 4: 1 fields where the header has 2",
+        ),
         ("20 -3\n100 -1\nfoo -2\n1000 0\n", r"line 3: frequency 'foo' is not a finite number"),
         ("20x -3\n100 -1\n1000 0\n", r"line 1: '20x -3' is no row of numbers"),
         ("20 -3\n100 -1\n200 -1 7\n1000 0\n", r"line 3: 3 fields where the first row has 2"),
@@ -144,7 +148,10 @@ def test_a_table_of_frequencies_is_a_curve(tmp_path, name, text):
         ("0.02 -3\n0.1 -1\n1 0\n20 -9\n", "may be a FIR or a curve: 4 rows"),
         ("".join(f"{n} {0.9**n}\n" for n in range(200)), "may be a FIR or a curve: 200 rows"),
         ("-2 0.1\n-1 0.3\n0 1\n", "may be a FIR or a curve: 3 rows .* from -2 to 0"),
-        ("* Freq(Hz) SPL(dB)\n20 60\n1000 75\n", r"holds levels \(60 to 75 dB\), not gains: --align"),
+        (
+            "* Freq(Hz) SPL(dB)\n20 60\n1000 75\n",
+            r"holds levels \(60 to 75 dB\), not gains: --align",
+        ),
         (
             "20 70\n1000 75\n20000 68\n",
             r"holds levels \(68 to 75 dB\), not gains: .* --absolute .*\.csv",
@@ -172,5 +179,3 @@ def test_a_text_that_is_neither_says_what_both_look_like(tmp_path, text):
         UsageError, match=r"a FIR in \.txt has one coefficient a line .* a curve is a \.csv"
     ):
         read_fir(tmp_path / "mine.txt")
-
-

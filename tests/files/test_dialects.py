@@ -165,8 +165,13 @@ def test_minimum_phase_of_an_equaliser_follows_its_magnitude(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("kind", "at"),
-    [("peaking", 1000.0), ("low shelf", 0.0), ("high shelf", 24000.0)]
-    + [("first-order low shelf", 0.0), ("first-order high shelf", 24000.0)],
+    [
+        ("peaking", 1000.0),
+        ("low shelf", 0.0),
+        ("high shelf", 24000.0),
+        ("first-order low shelf", 0.0),
+        ("first-order high shelf", 24000.0),
+    ],
 )
 def test_bands_reach_their_gain(kind: str, at: float) -> None:
     b, a = coefficients(Band(kind, 1000.0, -7.5, 0.8), 48000.0)
@@ -226,7 +231,10 @@ def test_a_shelf_with_a_width_begins_at_its_frequency(tmp_path: Path) -> None:
         ("Filter: ON PK Fc 100 Hz Gain 3 dB Q 1 BW Oct 2", "line 1: .* is not understood"),
         ("Filter: ON PK Fc 100 Hz Gain 3 dB Q 1 wide", "line 1: .* is not understood"),
         ("Filter: ON PK Fc 100 Hz Gain 3 dB Q 0", "line 1: the width must be above 0"),
-        ("Filter: ON PK Fc 100 Hz Gain 3 dB Q 1\nCopy: L=R", "line 2: 'Copy: L=R' is not understood"),
+        (
+            "Filter: ON PK Fc 100 Hz Gain 3 dB Q 1\nCopy: L=R",
+            "line 2: 'Copy: L=R' is not understood",
+        ),
         ("Filter: ON PK Fc 100 Hz Gain 3 dB Q 1\nFliter: ON PK", "line 2: .* is not understood"),
         ("Include: other.txt\nPreamp: -3 dB", "line 1: 'Include: other.txt' is not understood"),
         ("Filter: ON IIR Order 2 Coefficients 1 2 3 4 5 6", "line 1: .* is not understood"),
@@ -239,7 +247,10 @@ def test_a_shelf_with_a_width_begins_at_its_frequency(tmp_path: Path) -> None:
             "the channels L, R each in its own way; --column L",
         ),
         ("filters:\n  a: {type: Biquad, parameters: {type: Comb, freq: 3}}", "Biquad 'Comb'; read"),
-        ("filters:\n  a: {type: Biquad, parameters: {type: Peaking, freq: 3, gain: 1}}", "needs one"),
+        (
+            "filters:\n  a: {type: Biquad, parameters: {type: Peaking, freq: 3, gain: 1}}",
+            "needs one",
+        ),
         ("filters:\n  a: {type: Conv}\n  b: {type: Biquad}", "no mapping"),
         ("filters: &x\n  a: {type: Biquad, parameters: *x}", "aliases"),
         ("filters:\n  a: {type: Biquad, b: !!python/object/apply:os.system [ls]}", "no valid YAML"),

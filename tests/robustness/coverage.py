@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["earfilt"]):
     from earfilt.audio import reader
     from earfilt.audio.containers import flac, riff
     from earfilt.audio.source import Source
-    from earfilt.errors import AudioError, UsageError
+    from earfilt.errors import AudioError, DataError, UsageError
     from earfilt.files import curves, firs
 
 from tests.robustness import seeds

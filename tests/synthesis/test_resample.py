@@ -30,7 +30,7 @@ def test_the_response_is_the_analytic_one(before: float, after: float) -> None:
 
 
 def test_it_agrees_with_scipy() -> None:
-    """Two taps for one: a filter for 24 kHz at 48 kHz, by a polyphase filter made for the purpose."""
+    """Two taps for one, by a polyphase filter made for the purpose."""
     fir = fir_at(24000.0)
     found = resampled(fir, 48000.0)
     low_pass = scipy.signal.firwin(2 * 206 + 1, 0.48, window=("kaiser", 0.1102 * (126 - 8.7)))

@@ -1,4 +1,4 @@
-"""An equaliser as its program runs it: sections in series, made for each sampling rate, and a gain."""
+"""An equaliser as its program runs it: sections in series, made for each rate, and a gain."""
 
 import math
 from collections.abc import Callable
@@ -62,9 +62,7 @@ class Equaliser(Modelled):
     def _nominal(self) -> tuple[float, ...]:
         low, high = self.range_hz
         centres = {band.hz for band in self.bands if band.kind in _WITH_PEAK}
-        return tuple(
-            sorted({float(f) for f in {*THIRD_OCTAVES, *centres} if low <= f <= high})
-        )
+        return tuple(sorted({float(f) for f in {*THIRD_OCTAVES, *centres} if low <= f <= high}))
 
     def sections(self, fs: float) -> tuple[Coefficients, ...]:
         """Its sections at a sampling rate in Hz, without the gain.

@@ -120,8 +120,8 @@ class Own(Measured):
             As ``levels.gains``; or the two curves have fewer than two points in common.
         """
         notes = list(said.pop("notes", ()))
-        how = {"align": given.get("align"), "absolute": bool(given.get("absolute"))}
-        gain_db, done = gains(values, name, **how)
+        align, absolute = given.get("align"), bool(given.get("absolute"))
+        gain_db, done = gains(values, name, align=align, absolute=absolute)
         notes += done
         freqs = values.freqs
         if (smooth := given.get("smooth")) is not None:
@@ -130,12 +130,17 @@ class Own(Measured):
             gain_db = smoothed(freqs, gain_db, width)
             notes.append(f"smoothed over {smooth} octave")
         if target is not None:
-            wanted, _ = gains(target, given["target"], **how)
+            wanted, _ = gains(target, given["target"], align=align, absolute=absolute)
             freqs, gain_db = _above(freqs, gain_db, target.freqs, wanted)
             notes.append(f"seen from the target {given['target']}")
+        return cls.of(name, Values(freqs, gain_db), notes=tuple(notes), **said)
+
+    @classmethod
+    def of(cls, name: str, values: Values, **said: Any) -> Self:
+        """The ear of gains as they stand; ``said`` as for ``understood``."""
         entry = Entry(name=name, kind=cls.kind, summary="a curve of your own")
-        points = Points(freqs=tuple(freqs), gain_db=tuple(gain_db))
-        return cls(entry=entry, published=points, notes=tuple(notes), **said)
+        points = Points(freqs=values.freqs, gain_db=values.db)
+        return cls(entry=entry, published=points, **said)
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -177,9 +182,7 @@ def _above(
     xp = namespace(floats([]))
     target_hz, target_db = _positive(target_hz, target_db)
     kept = [
-        (f, g)
-        for f, g in zip(freqs, gain_db, strict=True)
-        if target_hz[0] <= f <= target_hz[-1]
+        (f, g) for f, g in zip(freqs, gain_db, strict=True) if target_hz[0] <= f <= target_hz[-1]
     ]
     if len(kept) < 2:
         raise UsageError(

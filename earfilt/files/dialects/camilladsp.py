@@ -5,8 +5,8 @@ megabytes.
 
 References
 ----------
-CamillaDSP, README, sections "Biquad", "Gain" and "Pipeline" (versions 1 to 3). Its formulas are those
-of the RBJ cookbook; a shelf's ``slope`` is in dB per octave, 12 at most.
+CamillaDSP, README, sections "Biquad", "Gain" and "Pipeline" (versions 1 to 3). Its formulas are
+those of the RBJ cookbook; a shelf's ``slope`` is in dB per octave, 12 at most.
 """
 
 import re
@@ -39,7 +39,10 @@ _STEEPEST = 12.0
 
 def is_config(text: str) -> bool:
     """Whether a text is such a configuration."""
-    return _MARK.search(text) is not None and re.search(r"\btype\b.*\b(Biquad|Gain)\b", text) is not None
+    return (
+        _MARK.search(text) is not None
+        and re.search(r"\btype\b.*\b(Biquad|Gain)\b", text) is not None
+    )
 
 
 def read_config(text: str, subject: str, *, column: str | None, option: str) -> FoundEqualiser:
@@ -67,7 +70,9 @@ def read_config(text: str, subject: str, *, column: str | None, option: str) -> 
     gain_db, fs = 0.0, None
     for name in names:
         if name not in filters:
-            raise DataError(subject, f"its pipeline names a filter '{excerpt(name)}', which is not there")
+            raise DataError(
+                subject, f"its pipeline names a filter '{excerpt(name)}', which is not there"
+            )
         where = f"filter '{excerpt(name)}'"
         found = _mapping(filters[name], where, subject)
         parameters = _mapping(found.get("parameters"), where, subject)
@@ -97,7 +102,9 @@ def _load(text: str, subject: str) -> Mapping[str, Any]:
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent):
-                raise DataError(subject, "is a YAML with aliases, which are not read; write them out")
+                raise DataError(
+                    subject, "is a YAML with aliases, which are not read; write them out"
+                )
             if count > _MOST_EVENTS or depth > _DEEPEST:
                 raise DataError(subject, "is a YAML too large or too deep for a configuration")
         found = yaml.safe_load(text)
@@ -143,7 +150,9 @@ def _names(
                 f"its pipeline has a step of type {_shown(step.get('type'))}; only Filter is read",
             )
         channels = step.get("channels", step.get("channel"))
-        channels = channels if isinstance(channels, list) else [] if channels is None else [channels]
+        channels = (
+            channels if isinstance(channels, list) else [] if channels is None else [channels]
+        )
         names = step.get("names")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DataError(subject, "a step of its pipeline has no list of names")
@@ -151,7 +160,10 @@ def _names(
     numbers = sorted({channel for channels, _ in every for channel in channels})
     for channel in numbers or [""]:
         of_channel[channel] = [
-            name for channels, names in every if not channels or channel in channels for name in names
+            name
+            for channels, names in every
+            if not channels or channel in channels
+            for name in names
         ]
     if asked is not None:
         if asked not in of_channel:
@@ -176,7 +188,11 @@ def _number(found: Mapping[Any, Any], key: str, where: str, subject: str) -> flo
 
 def _gain(parameters: Mapping[Any, Any], where: str, subject: str) -> float:
     _check_keys(parameters, {"gain", "inverted", "mute", "scale"}, where, subject)
-    if parameters.get("mute") or parameters.get("inverted") or parameters.get("scale") not in (None, "dB"):
+    if (
+        parameters.get("mute")
+        or parameters.get("inverted")
+        or parameters.get("scale") not in (None, "dB")
+    ):
         raise DataError(subject, f"{where} mutes, inverts or has no dB, which is not read")
     return _number(parameters, "gain", where, subject)
 
@@ -229,9 +245,9 @@ def _free(parameters: Mapping[Any, Any], where: str, subject: str) -> Band:
     return Band("coefficients", coefficients=Coefficients((b0, b1, b2), (1.0, a1, a2)))
 
 
-def _check_keys(
-    parameters: Mapping[Any, Any], known: set[str], where: str, subject: str
-) -> None:
+def _check_keys(parameters: Mapping[Any, Any], known: set[str], where: str, subject: str) -> None:
     unknown = [str(key) for key in parameters if key not in known]
     if unknown:
-        raise DataError(subject, f"{where} has {excerpt(', '.join(unknown))}, which is not understood")
+        raise DataError(
+            subject, f"{where} has {excerpt(', '.join(unknown))}, which is not understood"
+        )

@@ -164,7 +164,9 @@ def _of_channel(
     if asked.lower() not in names:
         raise DataError(subject, f"has no channel '{excerpt(asked)}'")
     return [
-        command for command in commands if {"all", asked.lower()}.intersection(command.channels.split())
+        command
+        for command in commands
+        if {"all", asked.lower()}.intersection(command.channels.split())
     ]
 
 
@@ -173,9 +175,7 @@ def _numbers(commands: list[_Command]) -> Iterator[str]:
         yield from re.findall(r"(?<![A-Za-z0-9])[-+]?[0-9][0-9.,]*", command.text)
 
 
-def _points(
-    command: _Command, subject: str, value: Callable[[str, int], float]
-) -> Iterator[Row]:
+def _points(command: _Command, subject: str, value: Callable[[str, int], float]) -> Iterator[Row]:
     pieces = [piece.split() for piece in command.text.split(";", MAX_ROWS + 1) if piece.strip()]
     if len(pieces) > MAX_ROWS:
         raise DataError(subject, f"line {command.line}: more than {MAX_ROWS} points")
@@ -189,9 +189,7 @@ def _points(
         yield Row(command.line, value(piece[0], command.line), value(piece[1], command.line))
 
 
-def _band(
-    command: _Command, subject: str, value: Callable[[str, int], float]
-) -> Band | None:
+def _band(command: _Command, subject: str, value: Callable[[str, int], float]) -> Band | None:
     """The band of a line; None of one that is off."""
     state, _, rest = command.text.partition(" ")
     if state.lower() in ("off", "none") or rest.strip().lower() == "none":
@@ -220,8 +218,7 @@ def _band(
     if width <= 0.0 or (by == "slope" and width > 1.0):
         raise DataError(
             subject,
-            f"line {command.line}: the width must be above 0, and a slope at most "
-            f"{_STEEPEST:g} dB",
+            f"line {command.line}: the width must be above 0, and a slope at most {_STEEPEST:g} dB",
         )
     assert hz is not None
     gain = gain if gain is not None and kind in _WITH_GAIN else 0.0

@@ -316,9 +316,7 @@ def _heads_rows(text: str, rest: Sequence[str], fixed: str | None) -> bool:
     return False
 
 
-def _names(
-    heads: list[tuple[int, str]], count: int, separator: str
-) -> tuple[int, tuple[str, ...]]:
+def _names(heads: list[tuple[int, str]], count: int, separator: str) -> tuple[int, tuple[str, ...]]:
     """The names of the columns, and their line: of the last line before the rows that has as many,
     one of them a frequency; or of the very last line.
     """
@@ -398,7 +396,9 @@ def _column(table: Table, subject: str, asked: str | None, option: str) -> int:
     preferred = [name for name in _PREFERRED if low.count(name) == 1]
     if preferred:
         return low.index(preferred[0])
-    values = [i for i in others if not _NO_VALUE.search(table.names[i]) and _holds_numbers(table, i)]
+    values = [
+        i for i in others if not _NO_VALUE.search(table.names[i]) and _holds_numbers(table, i)
+    ]
     if len(values) == 1:
         return values[0]
     if not values:
