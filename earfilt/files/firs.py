@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from earfilt.errors import UsageError, printable
 from earfilt.files.curves import read_curve
 from earfilt.files.fir_formats import (
+    KNOWN,
     MAX_TAPS,
     READERS,
     WRITERS,
@@ -33,7 +34,6 @@ __all__ = ["SUFFIXES", "fir_bytes", "holds_fir", "read_curve", "read_fir", "writ
 SUFFIXES = tuple(READERS)
 """Extensions of FIR files, lower case."""
 
-_KNOWN = "FIR files end in " + ", ".join(SUFFIXES)
 _MAX_FS = 1e9
 # How far mirrored taps may differ, re the largest, and still count as equal: what arithmetic in 32
 # bits leaves, whatever format it is then kept in; or 4 steps of a coarser format (two roundings and
@@ -77,8 +77,6 @@ def read_content(path: PathLike) -> Content:
     UsageError
         Not such a file, damaged, or too large.
     """
-    if Path(path).suffix.lower() not in READERS:
-        raise UsageError(f"{shown(path)} is no FIR file; {_KNOWN}")
     return READERS[form_of(path)](path)
 
 
@@ -132,21 +130,20 @@ def fir_bytes(fir: Fir, path: PathLike) -> bytes:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITERS:
-        raise UsageError(f"no FIR can be written as {shown(path)}; {_KNOWN}")
+        raise UsageError(f"no FIR can be written as {shown(path)}; {KNOWN}")
     return WRITERS[suffix](fir)
 
 
 def holds_fir(path: PathLike) -> bool:
-    """Whether a file holds a FIR (True) or a curve (False), by its content.
+    """Whether a file holds a FIR (True) or a curve or equaliser (False), by its content.
 
     Raises
     ------
     UsageError
-        Unknown extension, a file that cannot be read, or a table that may be either.
+        A file that cannot be read.
+    DataError
+        It may be either, or is neither.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in READERS:
-        raise UsageError(f"{shown(path)} is neither a FIR nor a curve; {_KNOWN}; a curve is a .csv")
     return not holds_curve(path)
 
 
