@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         apply_file,
         apply_files,
         design,
+        design_sections,
         filters,
         response,
         stream,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from earfilt.nn.ears import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
     from earfilt.render.record import Row
     from earfilt.synthesis.fir import Fir
+    from earfilt.synthesis.sections import Sections
 
 __all__ = [
     "AudioError",
@@ -35,6 +37,7 @@ __all__ = [
     "OuterMiddleEarFilter",
     "ResponseTable",
     "Row",
+    "Sections",
     "Stream",
     "UnknownNameError",
     "UsageError",
@@ -43,6 +46,7 @@ __all__ = [
     "apply_file",
     "apply_files",
     "design",
+    "design_sections",
     "filters",
     "response",
     "stream",
@@ -52,6 +56,7 @@ __all__ = [
 _PLACES = {
     "Fir": "earfilt.synthesis.fir",
     "Row": "earfilt.render.record",
+    "Sections": "earfilt.synthesis.sections",
     "Stream": "earfilt.engine.stream",
     "HeadphoneFilter": "earfilt.nn.ears",
     "MiddleEarFilter": "earfilt.nn.ears",

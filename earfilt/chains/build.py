@@ -166,8 +166,8 @@ def _read(member: Member, fs: float) -> Fir:
     if fir.fs is not None and fir.fs != fs:
         if member.sections is not None:
             raise UsageError(
-                f"{printable(member.name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is asked "
-                "for; sections go with one rate: design them for this one"
+                f"{printable(member.name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is "
+                "asked for; sections go with one rate: design them for this one"
             )
         raise UsageError(_other_rate(member.name, fir, fs))
     return fir

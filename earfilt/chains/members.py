@@ -72,7 +72,7 @@ class Member:
 
     @cached_property
     def fir(self) -> "Fir | None":
-        """What a FIR file holds, or the impulse response of a file of sections; None of an ear.
+        """What a FIR file holds, or the impulse response of sections; None of an ear.
 
         Raises
         ------
