@@ -269,7 +269,7 @@ class Task:
     @cached_property
     def fine(self) -> Goal:
         """For the end: denser, and with the corners of the aim."""
-        return self._goal(np.sort(np.concatenate([self._frequencies(*_FINE), self._corners()])))
+        return self._goal(self._with_corners(self._frequencies(*_FINE), _MOST_POINTS))
 
     @cached_property
     def dense_hz(self) -> Floats:
@@ -326,9 +326,10 @@ class Task:
         corners = self.corners_hz
         return corners[(corners > self.band[0]) & (corners < self.band[1])]
 
-    def _corners(self) -> Floats:
+    def _with_corners(self, freqs: Floats, most: int) -> Floats:
+        """Frequencies, and corners of the aim among them, evenly thinned out to about so many."""
         inner = self._inner()
-        return inner[:: 1 + len(inner) // _MOST_POINTS]
+        return np.sort(np.concatenate([freqs, inner[:: 1 + len(inner) // most]]))
 
     def _frequencies(self, below: int, within: int) -> Floats:
         low, high = np.log2(self.band)
