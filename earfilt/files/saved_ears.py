@@ -18,9 +18,11 @@ from earfilt.arrays import Floats, floats
 from earfilt.ears import catalogue
 from earfilt.ears.ear import Ear
 from earfilt.ears.kinds.measured import Measured
+from earfilt.ears.kinds.own import Own
 from earfilt.ears.target import Target
-from earfilt.errors import EarfiltError, UsageError, printable
+from earfilt.errors import DataError, EarfiltError, UsageError, printable
 from earfilt.files.curves import checked_curve
+from earfilt.files.dialects.found import FoundCurve, Row
 from earfilt.files.fir_formats import Content, PathLike
 from earfilt.files.firs import build_fir, read_content
 from earfilt.storage.reading import shown
@@ -230,12 +232,10 @@ def _parse(found: Mapping[str, Any], path: PathLike) -> SavedEar:
     if not isinstance(tables, dict):
         raise _damaged(path, "'tables' is an object")
     assert start.fs is not None
-    # What numbers beyond any curve make of float64 is refused below, and no warning.
-    with np.errstate(all="ignore"):
-        members = tuple(_member(one, start.fs, tables, path) for one in listed)
-        ear = SavedEar(name, request, start, members, tuple(firs))
-        if not np.isfinite(ear.fir.taps).all():
-            raise _damaged(path, "its numbers make no filter")
+    members = tuple(_member(one, start.fs, tables, path) for one in listed)
+    ear = SavedEar(name, request, start, members, tuple(firs))
+    if not np.isfinite(ear.fir.taps).all():
+        raise _damaged(path, "its numbers make no filter")
     return ear
 
 
@@ -278,9 +278,14 @@ def _ear(name: str, found: Mapping[str, Any], tables: Mapping[str, Any], path: P
         freqs, gain_db = found.get("frequency_hz"), found["gain_db"]
         if not _are_numbers(freqs) or not _are_numbers(gain_db) or len(freqs) != len(gain_db):
             raise _damaged(path, f"{printable(name)} is a curve of 'frequency_hz' and 'gain_db'")
-        rows = zip(map(repr, freqs), map(repr, gain_db), strict=True)
-        curve = checked_curve(((shown(path), f, g) for f, g in rows), path)
-        return Measured.of(name, curve[0].tolist(), curve[1].tolist())
+        rows = [Row(0, float(f), float(g)) for f, g in zip(freqs, gain_db, strict=True)]
+        try:
+            curve = checked_curve(FoundCurve("saved ear", rows), shown(path))
+        except DataError as error:
+            raise _damaged(path, error.reason) from error
+        if curve.notes:
+            raise _damaged(path, "the frequencies of a curve ascend")
+        return Own.of(name, curve.values)
     try:
         ear = catalogue.ear(name)
     except EarfiltError as error:
