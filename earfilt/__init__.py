@@ -17,17 +17,22 @@ if TYPE_CHECKING:
         apply_file,
         apply_files,
         design,
+        design_sections,
+        ear,
         filters,
         response,
         stream,
     )
     from earfilt.engine.stream import Stream
     from earfilt.nn.ears import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
+    from earfilt.nn.module import EarModule
     from earfilt.render.record import Row
+    from earfilt.synthesis.sections import Sections
 
 __all__ = [
     "AudioError",
     "DtypeError",
+    "EarModule",
     "EarfiltError",
     "Fir",
     "HeadphoneFilter",
@@ -35,6 +40,7 @@ __all__ = [
     "OuterMiddleEarFilter",
     "ResponseTable",
     "Row",
+    "Sections",
     "Stream",
     "UnknownNameError",
     "UsageError",
@@ -43,6 +49,8 @@ __all__ = [
     "apply_file",
     "apply_files",
     "design",
+    "design_sections",
+    "ear",
     "filters",
     "response",
     "stream",
@@ -51,7 +59,9 @@ __all__ = [
 # Where each public name that loads on first use comes from.
 _PLACES = {
     "Row": "earfilt.render.record",
+    "Sections": "earfilt.synthesis.sections",
     "Stream": "earfilt.engine.stream",
+    "EarModule": "earfilt.nn.module",
     "HeadphoneFilter": "earfilt.nn.ears",
     "MiddleEarFilter": "earfilt.nn.ears",
     "OuterMiddleEarFilter": "earfilt.nn.ears",

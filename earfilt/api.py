@@ -30,12 +30,14 @@ from earfilt.synthesis import fir as firs
 from earfilt.synthesis.response import Response, frequency_grid, respond, to_csv
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from earfilt.nn.module import EarModule
+    from earfilt.synthesis.sections import Sections
 
 Signal = TypeVar("Signal", npt.NDArray[Any], "Tensor")
 """A numpy array or a torch tensor; what comes out is of the kind of what went in."""
-
-DEFAULT_FS = 48_000.0
 
 
 class Fir(firs.Fir):
@@ -74,6 +76,7 @@ def apply(
     *,
     fs: float,
     axis: int = -1,
+    precision: Precision = "auto",
     **options: Unpack[FilterOptions],
 ) -> Signal:
     """Put a signal through a filter: what ``earfilt apply`` does to the samples of a file.
@@ -89,6 +92,9 @@ def apply(
         Sampling rate in Hz.
     axis : int
         The dimension of time.
+    precision : 'auto', 'float32' or 'float64'
+        Of the computation. auto: float64 for float64 and int32; else float32, of arrays only as far
+        as it is as good as exact (as ``earfilt apply``).
     **options
         As on the command line: ``order``, ``tolerance`` (dB), ``phase`` and those of the filter.
 
@@ -120,11 +126,13 @@ def apply(
     """
     fir = resolve(filter, **options).at(fs)
     if isinstance(x, np.ndarray):
-        return _apply_array(x, fir, axis)
-    return _apply_tensor(x, fir, axis)
+        return _apply_array(x, fir, axis, precision)
+    return _apply_tensor(x, fir, axis, precision)
 
 
-def _apply_array(x: npt.NDArray[Any], fir: firs.Fir, axis: int) -> npt.NDArray[Any]:
+def _apply_array(
+    x: npt.NDArray[Any], fir: firs.Fir, axis: int, precision: Precision
+) -> npt.NDArray[Any]:
     if x.dtype.name not in (*_FLOATS, *_INTEGERS):
         raise UsageError(
             f"the signal's dtype is {x.dtype}; filters take {', '.join((*_FLOATS, *_INTEGERS))}"
@@ -137,11 +145,11 @@ def _apply_array(x: npt.NDArray[Any], fir: firs.Fir, axis: int) -> npt.NDArray[A
     flat = frames.reshape(len(frames), -1)
     if x.dtype == np.float16:
         flat = flat.astype(np.float32)
-    filtered = _filtered(np.ascontiguousarray(flat), fir) if flat.size else flat
+    filtered = _filtered(np.ascontiguousarray(flat), fir, precision) if flat.size else flat
     return np.moveaxis(filtered.reshape(frames.shape), 0, axis).astype(x.dtype)
 
 
-def _filtered(x: npt.NDArray[Any], fir: firs.Fir) -> npt.NDArray[Any]:
+def _filtered(x: npt.NDArray[Any], fir: firs.Fir, precision: Precision) -> npt.NDArray[Any]:
     """Samples (frames, channels) through the file engine: (frames, channels) of the same dtype."""
     out = np.empty_like(x)
     read = write = 0
@@ -157,6 +165,7 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir) -> npt.NDArray[Any]:
         write += len(block)
 
     form = SampleFormat.of_arrays(x.dtype)
+    settings = pipeline.Settings(precision=precision)
     try:
         levels = pipeline.run(
             take,
@@ -165,7 +174,7 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir) -> npt.NDArray[Any]:
             source=form,
             target=form,
             channels=x.shape[1],
-            settings=pipeline.Settings(),
+            settings=settings,
         )
     except pipeline.NonFiniteError as error:
         raise UsageError(
@@ -178,18 +187,19 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir) -> npt.NDArray[Any]:
     return out
 
 
-def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int) -> Tensor:
+def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int, precision: Precision) -> Tensor:
     import torch
 
     from earfilt.engine.tensors import convolve
-    from earfilt.nn.module import check_signal
+    from earfilt.nn.base import check_signal
 
     if not isinstance(x, torch.Tensor):
         raise UsageError(
             f"the signal is a {type(x).__name__}; filters take numpy arrays and torch tensors"
         )
     check_signal(x)
-    dtype = x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32
+    wide = precision == "float64" or (precision == "auto" and x.dtype == torch.float64)
+    dtype = torch.float64 if wide else torch.float32
     taps = torch.from_numpy(fir.taps.copy()).to(x.device, dtype)
     moved = x.movedim(axis, -1).to(dtype)
     y = convolve(moved, taps, lookahead=fir.lookahead, odd_ends=fir.odd_ends)
@@ -207,6 +217,8 @@ def stream(
     **options: Unpack[FilterOptions],
 ) -> Stream:
     """A filter for a signal that comes in blocks; bit-equal to the whole, whatever the blocks.
+
+    The whole is what `apply` gives with ``precision=dtype``.
 
     Parameters
     ----------
@@ -274,8 +286,104 @@ def design(filter: str, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:
     return _savable(resolve(filter, **options).at(fs))
 
 
+def ear(
+    filter: str,
+    fs: float | None = None,
+    *,
+    learnable: bool = False,
+    dtype: torch.dtype | None = None,
+    **options: Unpack[FilterOptions],
+) -> EarModule:
+    """A filter as a torch module: the samples of `apply`, differentiable; torch loads here.
+
+    Parameters
+    ----------
+    filter : str
+        As in `apply`; or the path of an ear that was saved (``.json``), to go on with it.
+    fs : float, optional
+        Sampling rate in Hz; default the one that a FIR file or a saved ear states.
+    learnable : bool
+        The numbers of each ear (``numbers_0``, …) become parameters; FIRs stay as they are.
+    dtype : torch.dtype, optional
+        Of the stored numbers; default float32.
+    **options
+        As in `apply`.
+
+    Returns
+    -------
+    EarModule
+        A `torch.nn.Module` that takes ``(..., T)`` tensors and gives the same shape;
+        ``response(freqs)``, ``taps()``, ``lookahead``, ``deviation``, ``save(path)``.
+
+    Raises
+    ------
+    UsageError
+        As `apply`; or no rate is given or stated.
+
+    Examples
+    --------
+    >>> import torch
+    >>> ear = earfilt.ear("middle-ear", fs=16000, learnable=True)
+    >>> ear(torch.zeros(2, 16000)).shape
+    torch.Size([2, 16000])
+    >>> ear.save("mine.json")
+    >>> earfilt.ear("mine.json").fs
+    16000.0
+    """
+    import torch
+
+    from earfilt.nn.module import EarModule
+
+    return EarModule(filter, fs, learnable=learnable, dtype=dtype or torch.float32, **options)
+
+
 def _savable(fir: firs.Fir) -> Fir:
     return Fir(fir.taps, fir.fs, fir.lookahead, fir.odd_ends, fir.provenance)
+
+
+def design_sections(
+    filter: str,
+    *,
+    fs: float,
+    sections: int | None = None,
+    form: Literal["sections", "peaking"] = "sections",
+    band: tuple[float, float] | None = None,
+    **options: Unpack[FilterOptions],
+) -> Sections:
+    """A filter as a few biquads, minimum phase, as ``earfilt design --sections`` makes them.
+
+    Parameters
+    ----------
+    filter, fs, **options
+        As in `apply`; ``tolerance`` (dB) asks for the fewest sections that stay within it.
+    sections : int, optional
+        How many, 1 to 32, in place of a tolerance.
+    form : 'sections' or 'peaking'
+        Free biquads, or the peaking and shelving bands of an equaliser, to 1 Hz, 0.1 dB and Q 0.01.
+    band : (float, float), optional
+        Hz, where they are fitted; default 20 Hz to the lowest of 16 kHz, 0.45·fs and the end of the
+        source's range.
+
+    Returns
+    -------
+    Sections
+        ``sos`` for ``scipy.signal.sosfilt``, ``fs``, ``deviation_db``, ``deviation_hz``, ``bands``,
+        ``preamp_db``, ``float32_db``, ``q30_db``.
+
+    Raises
+    ------
+    UsageError
+        Both or neither of ``sections`` and ``tolerance``, an option that sections do not have.
+
+    Examples
+    --------
+    >>> found = earfilt.design_sections("iso532-diffuse", fs=48000, sections=4)
+    >>> found.sos.shape, found.deviation_db < 0.3
+    ((4, 6), True)
+    """
+    from earfilt.chains.sections import design as fit
+
+    return fit(resolve(filter, **options), float(fs), sections=sections, form=form, band=band)
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,8 +437,9 @@ class ResponseTable:
 
         curve = self.filter.curve_at(self.fir.fs or 0.0)
         points = None if curve is None else (curve.points_hz, curve.points_db)
+        line = Line(legend(self.fir), self._values(), points, self.fir.provenance.range_hz)
         suffix = style.pop("suffix", ".png") if path is None else os.path.splitext(path)[1].lower()
-        data = figure([Line(legend(self.fir), self._values(), points)], suffix, **style)
+        data = figure([line], suffix, **style)
         if path is not None:
             write_bytes(path, data)
         return data

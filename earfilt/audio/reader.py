@@ -63,22 +63,25 @@ class Reader(ABC):
         except OSError as error:
             if isinstance(error, AudioError):
                 raise
-            raise AudioError(f"cannot read {self.info.name}: {error.strerror or error}") from error
+            raise AudioError.about(
+                self.info.name, "cannot read {subject}: {why}", why=error.strerror or error
+            ) from error
         self.frames_read += len(block)
         if frames and not len(block):
             if not self._ended:
                 self._ended = True
                 self._at_end()
             if self.source.changed() and not self.repair:
-                raise AudioError(
-                    f"{self.info.name} changed while it was read; filter it again when "
-                    "nothing writes to it any more"
+                raise AudioError.about(
+                    self.info.name,
+                    "{subject} changed while it was read; filter it again when nothing "
+                    "writes to it any more",
                 )
         return block
 
     def _at_end(self) -> None:
         if not self.frames_read and not self.info.missing:
-            raise AudioError(f"{self.info.name} holds no samples")
+            raise AudioError.about(self.info.name, "{subject} holds no samples")
         promised = (
             self._promised if self.info.frames is None else self.info.frames + self.info.missing
         )
@@ -87,7 +90,7 @@ class Reader(ABC):
                 self.info, frames=self.frames_read, missing=promised - self.frames_read
             )
             if not self.repair:
-                raise AudioError(short_message(self.info))
+                raise cut_short(self.info)
         elif self.info.frames is None:
             self.info = replace(self.info, frames=self.frames_read)
 
@@ -120,16 +123,21 @@ class Reader(ABC):
         self.close()
 
 
-def short_message(info: AudioInfo) -> str:
+def cut_short(info: AudioInfo) -> AudioError:
     """What to tell of a source that was cut short."""
     there = info.frames or 0
     if info.container == "OGG":
-        promise = f"pages of it are missing, {there} frames are there"
+        promise = "pages of it are missing, {there} frames are there"
     elif info.frames is None:
         promise = "its header promises more than is there"
     else:
-        promise = f"its header promises {there + info.missing} frames, {there} are there"
-    return f"{info.name} is cut short: {promise}; use --repair to filter what is there"
+        promise = "its header promises {promised} frames, {there} are there"
+    return AudioError.about(
+        info.name,
+        f"{{subject}} is cut short: {promise}; use --repair to filter what is there",
+        there=there,
+        promised=there + info.missing,
+    )
 
 
 class WavReader(Reader):
@@ -328,9 +336,11 @@ def _all_parts(
             head.fmt.fs,
             head.fmt.channels,
         ):
-            raise AudioError(
-                f"{source.name}: what follows its samples has another format; 'tail -c "
-                f"+{rest.offset + 1} INPUT' gives it alone"
+            raise AudioError.about(
+                source.name,
+                "{subject}: what follows its samples has another format; 'tail -c +{byte} "
+                "INPUT' gives it alone",
+                byte=rest.offset + 1,
             )
         there = end - further.data_offset
         stated = there if further.data_size is None else further.data_size
@@ -347,8 +357,7 @@ def _further_head(source: Source, head: riff.Head, rest: riff.Rest) -> riff.Head
     if rest.kind == "recording":
         further = read_head(source, source.read(12))
         if further is None:
-            raise AudioError(f"{source.name}: a recording in another " "container " "follows " "its " "samples; "
-                             f"'tail -c +{rest.offset + 1} INPUT' gives it alone")  # fmt: skip
+            raise AudioError.about(source.name, "{subject}: a recording in another container follows its samples; 'tail -c +{byte} INPUT' gives it alone", byte=rest.offset + 1)  # fmt: skip
         return further
     header = source.read(24 if head.container == "W64" else 8)
     size = (
@@ -387,9 +396,11 @@ class SoundfileReader(Reader):
     ) -> AudioInfo:
         file = self._file
         if not (1 <= file.channels <= MAX_CHANNELS and 1 <= file.samplerate <= MAX_FS):
-            raise AudioError(
-                f"{source.name} is damaged: it claims {file.channels} channels at "
-                f"{file.samplerate} Hz"
+            raise AudioError.about(
+                source.name,
+                "{subject} is damaged: it claims {channels} channels at {samplerate} Hz",
+                channels=file.channels,
+                samplerate=file.samplerate,
             )
         subtype = SUBTYPES.get(file.subtype) or Subtype(
             file.subtype, "int16", 16, 0, lossless=False
@@ -433,9 +444,12 @@ class SoundfileReader(Reader):
                     )
                     self.info = replace(self.info, warnings=(*self.info.warnings, words))
                 return block[: error.frames]
-            raise AudioError(
-                f"{self.info.name} is damaged or cut short after frame {done} ({error}); use "
-                "--repair to filter what is there"
+            raise AudioError.about(
+                self.info.name,
+                "{subject} is damaged or cut short after frame {done} ({error}); use "
+                "--repair to filter what is there",
+                done=done,
+                error=error,
             ) from error
 
     def _at_end(self) -> None:
@@ -551,14 +565,16 @@ def open_reader(
         source.close()
         if isinstance(error, AudioError):
             raise
-        raise AudioError(f"cannot read {source.name}: {error.strerror or error}") from error
+        raise AudioError.about(
+            source.name, "cannot read {subject}: {why}", why=error.strerror or error
+        ) from error
     except BaseException:
         source.close()
         raise
     if reader.info.frames == 0 and not reader.info.missing:
         reader.close()
         unread = f": {reader.info.warnings[-1]}" if reader.info.unread else ""
-        raise AudioError(f"{source.name} holds no samples{unread}")
+        raise AudioError.about(source.name, "{subject} holds no samples{unread}", unread=unread)
     return reader
 
 
@@ -577,7 +593,7 @@ def _choose(
         return RawReader(source, raw, repair=repair)
     magic = source.read(12)
     if not magic:
-        raise AudioError(f"{source.name} is empty (0 bytes)")
+        raise AudioError.about(source.name, "{subject} is empty (0 bytes)")
     if (spool or magic[:3] == b"ID3") and not source.seekable:
         source.spool(spool_dir)
         source.seek(len(magic))

@@ -144,8 +144,8 @@ class Source:
                     rest = self.raw.read(_PIECE)
                 stored = io.FileIO(os.dup(spool.fileno()), "rb")
         except OSError as error:
-            raise AudioError(
-                f"cannot spool {self.name} to disk: {error.strerror or error}"
+            raise AudioError.about(
+                self.name, "cannot spool {subject} to disk: {why}", why=error.strerror or error
             ) from error
         self.raw.close()
         self.raw, self._tape, self.position = stored, None, stored.seek(0)
@@ -174,13 +174,15 @@ def open_source(path: str) -> Source:
         else:
             raw = io.FileIO(path, "rb")
     except IsADirectoryError as error:
-        raise AudioError(f"{name} is a directory, not an audio file") from error
+        raise AudioError.about(name, "{subject} is a directory, not an audio file") from error
     except OSError as error:
-        raise AudioError(f"cannot read {name}: {error.strerror or error}") from error
+        raise AudioError.about(
+            name, "cannot read {subject}: {why}", why=error.strerror or error
+        ) from error
     except ValueError as error:
-        raise AudioError(f"cannot read {name}: {error}") from error
+        raise AudioError.about(name, "cannot read {subject}: {error}", error=error) from error
     source = Source(raw, name)
     if source.size == 0:
         source.close()
-        raise AudioError(f"{name} is empty (0 bytes)")
+        raise AudioError.about(name, "{subject} is empty (0 bytes)")
     return source

@@ -6,22 +6,27 @@ sampling, and their taps are convolved. torch has no part in it.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from earfilt.arrays import Floats, power_of_two
+from earfilt.chains import joins
 from earfilt.chains.chain import Chain, Member
 from earfilt.ears import curve
 from earfilt.ears.curve import PublishedCurve
+from earfilt.ears.kinds.equaliser import Equaliser
+from earfilt.ears.kinds.inverse import Inverse
+from earfilt.ears.kinds.own import Own
 from earfilt.ears.target import Target
 from earfilt.synthesis import passes
 from earfilt.synthesis.deviation import deviation
 from earfilt.synthesis.fir import Fir, rounded
 from earfilt.synthesis.native import native_taps
 from earfilt.synthesis.provenance import FileUse, Provenance
+from earfilt.synthesis.resample import KEPT, resampled
 
 if TYPE_CHECKING:
     from earfilt.synthesis.taps import Design
@@ -154,9 +159,9 @@ def _within(ears: list[tuple[str, Target]], tolerance: float, *, fewest: bool) -
 
 
 def _read(member: Member, fs: float) -> Fir:
-    """The FIR of a file, which was made for this rate."""
+    """The FIR of a file, which was made for this rate or is converted to it."""
     assert member.fir is not None
-    return member.fir
+    return resampled(member.fir, fs) if member.options.get("resample_fir") else member.fir
 
 
 def _provenance(
@@ -166,7 +171,7 @@ def _provenance(
     members, designs = chain.members, [part.design for part in parts if part.design is not None]
     ears = [member.ear for member in members if member.ear is not None]
     tables = [table for ear in ears for table in ear.tables]
-    if len(members) == 1 and members[0].kind == "fir":
+    if len(members) == 1 and members[0].ear is None:
         told = parts[0].fir.provenance
         order, phase, options, source = told.order, told.phase, told.options, told.source
     else:
@@ -184,11 +189,12 @@ def _provenance(
         variant=joined([ear.entry.variant or None for ear in ears]),
         source=source,
         table_sha256={table.id: table.sha256 for table in tables},
-        files=tuple(_use(member) for member in members if member.file is not None),
+        files=tuple(use for member in members for use in _uses(member, parts[0].fir.fs)),
         order=order,
         phase=phase,
         options=options,
         range_hz=None if wanted is None else (wanted.points_hz[0], wanted.points_hz[-1]),
+        led=bool(designs) and wanted is not None and not wanted.ruled,
         tolerance_db=chain.design["tolerance"] if designs else None,
         tolerance_met=all(found.met for found in designs),
         missed_points_hz=tuple(
@@ -197,25 +203,77 @@ def _provenance(
         deviation_db=None if largest is None else largest.db,
         deviation_hz=None if largest is None else largest.hz,
         deviation_between_db=max((found.between.db for found in designs), default=None),
+        limited_hz=tuple(band for member in members for band in _limited_hz(member, parts[0].fir)),
+        cautions=() if "inverse" in chain.request.given() else tuple(joins.warnings(members)),
     )
 
 
-def _use(member: Member) -> FileUse:
+def _uses(member: Member, fs: float | None) -> Iterator[FileUse]:
+    """What the files of a member were understood as."""
+    if member.file is not None:
+        yield _use(member, fs)
+    if member.target is not None:
+        yield FileUse(name=member.target.name, sha256=member.target.sha256, kind="curve")
+    for inner in member.inner:
+        yield from _uses(inner, fs)
+
+
+def _limited_hz(member: Member, fir: Fir) -> tuple[tuple[float, float], ...]:
+    """Where the limit of an inverse acts."""
+    if not isinstance(member.ear, Inverse) or fir.fs is None:
+        return ()
+    return member.ear.limited_hz(fir.fs, **member.options)
+
+
+def _conversion(fir: Fir, fs: float | None) -> tuple[str, ...]:
+    """What became of a FIR that was made for another rate."""
+    if fir.fs is None or fs is None or fir.fs == fs:
+        return ()
+    kept = KEPT * min(fir.fs, fs)
+    return (f"converted from {fir.fs:g} Hz: as it was up to {kept:.0f} Hz, and band-limited above",)
+
+
+def _use(member: Member, fs: float | None) -> FileUse:
     """What a curve or FIR file was understood as."""
     assert member.file is not None
     name, sha256 = member.file.name, member.file.sha256
     if member.ear is None:
-        fir = member.fir
+        fir, sections = member.fir, member.sections
         assert fir is not None
+        if sections is not None:
+            return FileUse(
+                name=name,
+                sha256=sha256,
+                kind="sections",
+                numtaps=fir.numtaps,
+                sections=len(sections),
+            )
         return FileUse(
-            name=name, sha256=sha256, kind="fir", numtaps=fir.numtaps, latency=fir.lookahead
+            name=name,
+            sha256=sha256,
+            kind="fir",
+            notes=_conversion(fir, fs),
+            numtaps=fir.numtaps,
+            latency=fir.lookahead,
         )
+    if isinstance(member.ear, Equaliser):
+        return FileUse(
+            name=name,
+            sha256=sha256,
+            kind="equaliser",
+            dialect=member.ear.dialect,
+            notes=member.ear.notes,
+            bands=len(member.ear.bands),
+        )
+    assert isinstance(member.ear, Own)
     points = member.ear.points
-    assert points is not None
     return FileUse(
         name=name,
         sha256=sha256,
         kind="curve",
+        dialect=member.ear.dialect,
+        columns=member.ear.columns,
+        notes=member.ear.notes,
         points=len(points.freqs),
         hz=(points.freqs[0], points.freqs[-1]),
         gain_db=(min(points.gain_db), max(points.gain_db)),

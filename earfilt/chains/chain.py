@@ -15,6 +15,7 @@ from earfilt.version import DESIGN
 
 if TYPE_CHECKING:
     from earfilt.synthesis.fir import Fir
+    from earfilt.synthesis.sections import Sections
 
 __all__ = ["DEFAULT_TOLERANCE_DB", "Chain", "Member", "Options"]
 
@@ -32,13 +33,17 @@ class Member:
     name : str
         ``NAME:VARIANT``, or the path as given.
     kind : str
-        Of the ear, or ``fir``.
+        Of the ear; ``fir``, or ``sos``, a file of sections.
     ear : Ear, optional
-        None of a FIR file.
+        None of a file of a FIR or sections.
     file : SmallFile, optional
         The user's file, if it is one.
     options : mapping
         All its options: those given, else the defaults.
+    target : SmallFile, optional
+        The file of the curve that it is corrected to.
+    inner : tuple of Member
+        Of an inverse: what it undoes.
     """
 
     name: str
@@ -46,6 +51,14 @@ class Member:
     ear: Ear | None
     file: SmallFile | None
     options: Options
+    target: SmallFile | None = None
+    inner: "tuple[Member, ...]" = ()
+
+    @property
+    def files(self) -> tuple[SmallFile, ...]:
+        """The user's files that it was read from."""
+        own = tuple(file for file in (self.file, self.target) if file is not None)
+        return own + tuple(file for member in self.inner for file in member.files)
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -54,7 +67,8 @@ class Member:
 
     @cached_property
     def fir(self) -> "Fir | None":
-        """What a FIR file holds; None of an ear.
+        """What a FIR file or a saved ear holds, or the impulse response of a file of sections; None
+        of an ear.
 
         Raises
         ------
@@ -63,9 +77,28 @@ class Member:
         """
         if self.ear is not None or self.file is None:
             return None
-        from earfilt.files.firs import read_fir  # and all that reads files
+        if self.sections is not None:
+            from earfilt.files.sos import fir_of
 
-        return read_fir(self.file, latency=self.options["latency"])
+            return fir_of(self.sections, self.file)
+        from earfilt.files.saved_ears import read_fir_or_ear  # and all that reads files
+
+        return read_fir_or_ear(self.file, latency=self.options["latency"])
+
+    @cached_property
+    def sections(self) -> "Sections | None":
+        """What a file of sections holds; None of all others.
+
+        Raises
+        ------
+        DataError
+            It is damaged, or not stable.
+        """
+        if self.kind != "sos" or self.file is None:
+            return None
+        from earfilt.files.sos import read_sections
+
+        return read_sections(self.file)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -73,9 +106,13 @@ class Member:
         path is a place and no part of what the filter is.
         """
         what: dict[str, Any] = {"sha256": self.file.sha256} if self.file is not None else {}
-        if self.ear is not None and self.file is None:
+        if self.inner:
+            what = {"inverse": [member.identity for member in self.inner]}
+        elif self.ear is not None and self.file is None:
             what = {"ear": self.name, **self.ear.entry.stated}
         settings = {name: value for name, value in self.options.items() if value is not None}
+        if self.target is not None:
+            settings["target"] = self.target.sha256
         return {**what, "kind": self.kind, **settings}
 
 
@@ -135,7 +172,7 @@ class Chain:
     @property
     def files(self) -> list[str]:
         """Paths of the user's files, as given."""
-        return [member.file.name for member in self.members if member.file is not None]
+        return [file.name for member in self.members for file in member.files]
 
     @property
     def stated_fs(self) -> float | None:

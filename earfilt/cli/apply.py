@@ -13,6 +13,7 @@ import typer
 
 from earfilt.cli import many
 from earfilt.cli.options import (
+    FilterCommand,
     FilterName,
     Precision,
     Quiet,
@@ -50,6 +51,9 @@ class Tail(StrEnum):
 class FullScale(StrEnum):
     peak = "peak"
     rms = "rms"
+
+
+COMMAND = FilterCommand
 
 
 def apply(
@@ -384,6 +388,7 @@ def _filter_one(job: "FileJob", *, quiet: bool) -> "tuple[Row, EarfiltError | No
             job.name,
             "failed",
             error=str(error),
+            reason=error.reason,
             filter=job.filter.name,
         ), error
 

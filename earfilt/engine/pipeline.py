@@ -13,13 +13,13 @@ from threading import Condition, Lock, Thread
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.engine.samples import Levels, SampleFormat, Samples, Tally
+from earfilt.engine.samples import BeyondRangeError, Levels, SampleFormat, Samples, Tally
 from earfilt.engine.segments import keep_memory
 from earfilt.engine.windows import Cutting, Filtered, Settings, Window, WindowFilter
 from earfilt.errors import AudioError
 from earfilt.synthesis.fir import Fir
 
-__all__ = ["Levels", "NonFiniteError", "SampleFormat", "Settings", "run"]
+__all__ = ["BeyondRangeError", "Levels", "NonFiniteError", "SampleFormat", "Settings", "run"]
 
 READ = 1 << 16  # frames read at a time: their extremes are taken while they are in the cache
 PATIENCE = 3.0  # seconds for a thread to end after an interruption
@@ -223,6 +223,8 @@ def run(
         As `earfilt.engine.windows.WindowFilter`.
     NonFiniteError
         If a sample is NaN or infinite, unless `settings.repair`.
+    BeyondRangeError
+        If a filtered sample is beyond what the target or the precision can hold.
     Exception
         Whatever `read` or `write` raises; all threads have ended by then.
     """

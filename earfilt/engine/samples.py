@@ -58,6 +58,11 @@ class SampleFormat:
         return self.bits > 0
 
     @property
+    def is_wide(self) -> bool:
+        """Whether samples are finer than float32 arithmetic, whatever they hold."""
+        return self.bits > 16 or self.dtype == "float64"
+
+    @property
     def width(self) -> int:
         """Bits of the dtype."""
         return 8 * np.dtype(self.dtype).itemsize
@@ -167,6 +172,10 @@ def _side_by_side(x: Samples) -> Iterator[Any]:
             yield rows
 
 
+class BeyondRangeError(AudioError):
+    """Filtered samples are infinite or NaN, or beyond what the target can hold."""
+
+
 def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     """Samples of `target`, clipped, and their levels before clipping, in codes.
 
@@ -183,7 +192,7 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
 
     Raises
     ------
-    AudioError
+    BeyondRangeError
         If a value is infinite or NaN, or beyond what the target can hold.
     """
     levels = Tally(y.shape[1])
@@ -191,7 +200,7 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     levels.see(y)
     holder = y.dtype if target.is_integer else np.dtype(target.dtype)
     if not (levels.peak <= np.finfo(holder).max).all():
-        raise AudioError(
+        raise BeyondRangeError(
             f"the filtered samples are beyond what {holder} can hold; lower the gain, or "
             "compute in float64"
         )

@@ -428,7 +428,7 @@ def _precision(
     """Wide samples are beyond float32 whatever they hold, and so may be the sums of a partitioned
     convolution; of others each segment decides.
     """
-    wide = max(source.bits, target.bits) > 16 or "float64" in (source.dtype, target.dtype)
+    wide = source.is_wide or target.is_wide
     return "float64" if asked == "auto" and (wide or block is not None) else asked
 
 

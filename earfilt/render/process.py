@@ -14,16 +14,14 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from earfilt import __version__, audio
 from earfilt.audio import stale, tags
 from earfilt.audio.formats import Target
 from earfilt.audio.output_format import plan_target
-from earfilt.audio.reader import short_message
+from earfilt.audio.reader import cut_short
 from earfilt.chains import describe
 from earfilt.chains.members import Filter
-from earfilt.errors import AudioError, UsageError, printable
+from earfilt.errors import AudioError, Detail, UsageError, printable
 from earfilt.render import in_place
 from earfilt.render.job import FileJob, Options
 from earfilt.render.recipe import recipe_of
@@ -100,8 +98,8 @@ def _check_in_place(job: FileJob) -> None:
     except FileNotFoundError:
         return  # as reading it will say
     except OSError as error:
-        raise AudioError(
-            f"cannot read {printable(job.source)}: {error.strerror or error}"
+        raise AudioError.about(
+            printable(job.source), "cannot read {subject}: {why}", why=error.strerror or error
         ) from error
     in_place.check_record(job.source)
     if state.kind != "new" and job.options.exists == "refuse":
@@ -193,7 +191,7 @@ def _left(job: FileJob, found: in_place.AlreadyFiltered) -> Row:
 
 def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, list[str]]:
     if info.missing and not job.options.repair:
-        raise AudioError(short_message(info))
+        raise cut_short(info)
     _refuse_loss(job, info)
     return plan_target(
         info,
@@ -210,8 +208,10 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
 def _refuse_loss(job: FileJob, info: audio.AudioInfo) -> None:
     """A file that is replaced must not lose what was not read of it."""
     if info.unread and job.options.in_place:
-        raise AudioError(
-            f"{info.name} is not replaced, since it would lose samples: {info.warnings[-1]}"
+        raise AudioError.about(
+            info.name,
+            "{subject} is not replaced, since it would lose samples: {value}",
+            value=info.warnings[-1],
         )
 
 
@@ -289,15 +289,7 @@ class _Run:
         ) as writer:
             levels = self._filter(writer.write, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
-                raise AudioError(f"{info.name}: {_clip_message(levels, self._fitting(levels))}")
-            if (
-                not self.target.sample.bits
-                and not (levels.peak_out <= np.finfo(self.target.sample.dtype).max).all()
-            ):
-                raise AudioError(
-                    f"{info.name}: the output goes beyond what {self.target.subtype} can "
-                    "hold; use a lower --gain"
-                )
+                raise _would_clip(info.name, levels, self._fitting(levels))
             _refuse_loss(self.job, self.reader.info)
             # A pipe tells the chunks behind its samples at its end.
             late = (
@@ -362,6 +354,12 @@ class _Run:
         except pipeline.NonFiniteError as error:
             error.args = (f"{self.info.name}: {error.args[0]}",)
             raise
+        except pipeline.BeyondRangeError as error:
+            raise AudioError.about(
+                self.info.name,
+                "{subject}: the output goes beyond what {subtype} can hold; use a lower --gain",
+                subtype=self.target.subtype,
+            ) from error
 
     def _read(self, frames: int) -> "audio.Array":
         block = self.reader.read(frames)
@@ -472,12 +470,16 @@ def _full_scale(target: Target, dither: bool) -> float:
     return 1.0 - (2 if dither else 1) * 2.0 ** (1 - target.sample.bits)
 
 
-def _clip_message(levels: "Levels", fitting: float) -> str:
+def _would_clip(name: str, levels: "Levels", fitting: float) -> AudioError:
     counts = ", ".join(f"{int(n)} in channel {i}" for i, n in enumerate(levels.clipped) if n)
-    peak = gain_to_db(float(levels.peak_out.max()))
-    return (
-        f"{int(levels.clipped.sum())} samples would be clipped ({counts}), the peak is "
-        f"{peak:+.2f} dBFS; --gain {fitting:.2f} fits"
+    return AudioError.about(
+        name,
+        "{subject}: {count} samples would be clipped ({counts}), the peak is {peak:+.2f} dBFS; "
+        "--gain {fitting:.2f} fits",
+        count=int(levels.clipped.sum()),
+        counts=Detail(counts),
+        peak=gain_to_db(float(levels.peak_out.max())),
+        fitting=fitting,
     )
 
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from earfilt.chains.members import Filter, resolve
-from earfilt.chains.request import FilterOptions
+from earfilt.chains.request import FilterOptions, option_words
 from earfilt.errors import EarfiltError, printable
 from earfilt.render.job import Options
 from earfilt.version import __version__
@@ -146,7 +146,10 @@ def _resolved_0_1(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _remedy(other: Mapping[str, Any], mine: Mapping[str, Any]) -> str:
-    """The options that say what was a default then, if one set of options says it for all members."""
+    """The options that say what was a default then, if one set of options says it for all members.
+
+    The search for the fewest taps, of which version 0.1 made every tolerance, is none of them.
+    """
     if (other["design"], other["tables"]) != (mine["design"], mine["tables"]):
         return ""
     added: dict[str, Any] = {}
@@ -154,9 +157,6 @@ def _remedy(other: Mapping[str, Any], mine: Mapping[str, Any]) -> str:
         for name, value in then.items():
             if now.get(name) != value and added.setdefault(name, value) != value:
                 return ""
-    words = [
-        f"--{name.replace('_', '-')} {value:g}"
-        for name, value in added.items()
-        if isinstance(value, int | float)
-    ]
-    return printable(" ".join(words))
+    if not added.keys() <= FilterOptions.__annotations__.keys() - {"fewest"}:
+        return ""
+    return printable(" ".join(option_words(added)))

@@ -20,8 +20,8 @@ class Row:
     source, destination, name : str
         Paths as given, and the path relative to the tree.
     status : 'ok', 'skipped' or 'failed'
-    error : str or None
-        One line, of a failed file.
+    error, reason : str or None
+        Of a failed file, one line; and the same without what differs from file to file.
     format, subtype : str
         Of the output.
     source_format, source_subtype : str
@@ -71,6 +71,7 @@ class Row:
     name: str
     status: Status
     error: str | None = None
+    reason: str | None = None
     format: str | None = None
     subtype: str | None = None
     source_format: str | None = None

@@ -69,7 +69,7 @@ def test_a_part_of_a_frame_at_the_end_is_an_error_or_dropped(tmp_path, size):
 
 
 def test_a_header_is_not_taken_for_samples(tmp_path, recording):
-    with pytest.raises(AudioError, match="begins with the header of a WAV file.*leave --raw out"):
+    with pytest.raises(AudioError, match=r"begins with the header of a WAV file.*leave --raw out"):
         open_reader(str(recording), raw=RawFormat("s16le", 48_000, 2))
 
 
