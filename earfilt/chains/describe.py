@@ -109,9 +109,7 @@ def file_words(told: "Provenance") -> list[str]:
     a.txt is read as a curve of 5 points, 20 to 20000 Hz, -9 to 0 dB
     h.wav is read as a FIR of 2047 taps, centred (latency 1023 samples)
     """
-    return [
-        printable(f"{file.name} is read as {use_words(file)}") for file in told.files
-    ]
+    return [printable(f"{file.name} is read as {use_words(file)}") for file in told.files]
 
 
 def use_words(file: "FileUse") -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 from earfilt.chains.chain import Chain, Member, Options
 from earfilt.chains.joins import check_joins
 from earfilt.chains.request import FilterOptions, Request, parse_command
+from earfilt.chains.ways import INVERSE_PREFIX
 from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
 from earfilt.ears.kinds.equaliser import Equaliser
@@ -38,7 +39,7 @@ be one as well.
 """
 
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
-INVERSE_PREFIX = "inverse:"
+
 _DESIGN = tuple(option.name for option in DESIGN_OPTIONS)
 FIR_OPTIONS = (
     Option(

@@ -23,6 +23,7 @@ from earfilt.files.fir_formats import (
     PathLike,
     form_of,
     holds_curve,
+    write_wav,
 )
 from earfilt.storage.reading import shown
 from earfilt.storage.writing import write_bytes
@@ -120,17 +121,29 @@ def write_fir(fir: Fir, path: PathLike, *, force: bool = False) -> None:
     write_bytes(path, fir_bytes(fir, path), force=force)
 
 
-def fir_bytes(fir: Fir, path: PathLike) -> bytes:
+def fir_bytes(
+    fir: Fir, path: PathLike, *, channels: int | None = None, subtype: str | None = None
+) -> bytes:
     """What :func:`write_fir` writes.
+
+    Parameters
+    ----------
+    channels, subtype : int and str, optional
+        Of a ``.wav``: see `write_wav`.
 
     Raises
     ------
     UsageError
-        Unknown extension, or a format that cannot state the sampling rate.
+        Unknown extension, a format that cannot state the sampling rate, or channels and a subtype
+        for another format than ``.wav``.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITERS:
         raise UsageError(f"no FIR can be written as {shown(path)}; {KNOWN}")
+    if suffix == ".wav":
+        return write_wav(fir, channels=channels or 1, subtype=subtype or "DOUBLE")
+    if channels is not None or subtype is not None:
+        raise UsageError(f"{shown(path)}: --channels and --subtype are of .wav files")
     return WRITERS[suffix](fir)
 
 

@@ -232,12 +232,10 @@ def _parse(found: Mapping[str, Any], path: PathLike) -> SavedEar:
     if not isinstance(tables, dict):
         raise _damaged(path, "'tables' is an object")
     assert start.fs is not None
-    # What numbers beyond any curve make of float64 is refused below, and no warning.
-    with np.errstate(all="ignore"):
-        members = tuple(_member(one, start.fs, tables, path) for one in listed)
-        ear = SavedEar(name, request, start, members, tuple(firs))
-        if not np.isfinite(ear.fir.taps).all():
-            raise _damaged(path, "its numbers make no filter")
+    members = tuple(_member(one, start.fs, tables, path) for one in listed)
+    ear = SavedEar(name, request, start, members, tuple(firs))
+    if not np.isfinite(ear.fir.taps).all():
+        raise _damaged(path, "its numbers make no filter")
     return ear
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from earfilt.arrays import is_constant
+from earfilt.chains.describe import together
 from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
 from earfilt.ears import curve
@@ -185,7 +186,7 @@ class EarModule(EarFilter):
             numbers while the module trains.
         """
         taps = self.taps()
-        cycles = torch.as_tensor(freqs).to(taps.device, torch.float64) / self.fs
+        cycles = torch.as_tensor(freqs, dtype=torch.float64, device=taps.device) / self.fs
         # With k = row·width + column the phase is a product of one factor for each.
         width = math.isqrt(len(taps) - 1) + 1
         table = torch.nn.functional.pad(taps, (0, -len(taps) % width)).reshape(-1, width)
@@ -232,8 +233,8 @@ class EarModule(EarFilter):
         told = self.fir.provenance
         order = self.fir.numtaps - 1 if told.order is None else told.order
         return (
-            f"{printable(self.name)!r}, fs={self.fs:.12g}, order={order}, phase={told.phase}, "
-            f"learnable={self.learnable}"
+            f"{printable(self.name)!r}, fs={self.fs:.12g}, order={together(order)}, "
+            f"phase={together(told.phase)}, learnable={self.learnable}"
         )
 
 

@@ -22,6 +22,8 @@ from earfilt.version import __version__
 
 # These change the report, or which files are done, not their bytes.
 _NO_BYTES = ("exists", "in_place", "full_scale", "full_scale_spl")
+# Recipes of versions that did not have these are the same.
+_WHERE_GIVEN = ("latency_ms", "raw", "rate", "channels", "to_raw")
 # The defaults of version 0.1, whose manifests hold the options that were given and no others.
 _ORDER_OF_0_1 = {"headphone": 512, "middle-ear": 512, "outer-middle-ear": 4096, "curve": 512}
 
@@ -78,7 +80,11 @@ def recipe_of(filter: Filter, options: Options) -> Recipe:
 
 
 def _made_by(filter: Filter, options: Options) -> dict[str, Any]:
-    writing = {name: value for name, value in asdict(options).items() if name not in _NO_BYTES}
+    writing = {
+        name: value
+        for name, value in asdict(options).items()
+        if name not in _NO_BYTES and (value or name not in _WHERE_GIVEN)
+    }
     files = [member.file for member in filter.members if member.file is not None]
     return {
         "version": __version__,

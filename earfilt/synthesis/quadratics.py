@@ -84,7 +84,13 @@ def sections(numbers: Floats) -> Floats:
     """
     count = len(numbers) // 4
     pairs = numbers[:-1].reshape(2 * count, 2)
-    return rows(*_nearest(pairs[:count], pairs[count:]), float(numbers[-1]))
+    found = rows(*_nearest(pairs[:count], pairs[count:]), float(numbers[-1]))
+    # b0 = 1 but for the first: with zeros inside the circle |b1| < 2 and |b2| < 1, as fixed-point
+    # processors want it, and the first b0 is the first sample of the impulse response.
+    gain = np.prod(found[:, 0])
+    found[:, :3] /= found[:, :1]
+    found[0, :3] *= gain
+    return found
 
 
 def rows(zeros: Floats, poles: Floats, gain_db: float) -> Floats:
