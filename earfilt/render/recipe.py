@@ -85,7 +85,7 @@ def _made_by(filter: Filter, options: Options) -> dict[str, Any]:
         for name, value in asdict(options).items()
         if name not in _NO_BYTES and (value or name not in _WHERE_GIVEN)
     }
-    files = [member.file for member in filter.members if member.file is not None]
+    files = [file for member in filter.members for file in member.files]
     return {
         "version": __version__,
         "filter": {"name": filter.name, **filter.request.given()},
@@ -104,7 +104,9 @@ def _name(made_by: Mapping[str, Any]) -> str:
 def _request(made_by: Mapping[str, Any]) -> tuple[Any, ...]:
     """What the user gave: names, options, contents of files."""
     files = [member.get("sha256") for member in made_by["members"]]
-    return made_by["filter"], made_by["options"], files
+    # those of a target and of what an inverse undoes are no member's own
+    every = sorted(made_by.get("files", {}).values())
+    return made_by["filter"], made_by["options"], files, every
 
 
 def _resolved(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:
