@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,8 @@ from earfilt.synthesis.minimax import Family, Goal, descend
 from earfilt.synthesis.sections import (
     MOST_SECTIONS,
     Aim,
+    Band,
+    Kind,
     Lobe,
     Sections,
     Task,
@@ -41,7 +42,6 @@ from earfilt.synthesis.sections import (
 
 __all__ = ["Band", "design_bands"]
 
-Kind = Literal["peaking", "low-shelf", "high-shelf"]
 KINDS: tuple[Kind, ...] = ("peaking", "low-shelf", "high-shelf")
 _PEAK, _LOW, _HIGH = range(3)
 
@@ -60,25 +60,6 @@ _GAIN_DB, _Q, _SHELF_Q = 24.0, (0.1, 10.0), (0.3, 1.5)
 _BEAM, _LOBES, _WIDTHS = 4, 5, (1.0, 2.0)
 _REFIT, _REFIT_STEPS = (32, 128), 6
 _ROUNDS = 30
-
-
-@dataclass(frozen=True)
-class Band:
-    """One band of a parametric equaliser.
-
-    Attributes
-    ----------
-    kind : 'peaking', 'low-shelf' or 'high-shelf'
-    hz : float
-        Centre; of a shelf, where half its gain in dB is reached.
-    gain_db : float
-    q : float
-    """
-
-    kind: Kind
-    hz: float
-    gain_db: float
-    q: float
 
 
 def design_bands(

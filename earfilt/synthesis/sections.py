@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,15 @@ from earfilt.synthesis import quadratics
 from earfilt.synthesis.minimax import Family, Goal, descend
 from earfilt.synthesis.provenance import Provenance
 
-if TYPE_CHECKING:
-    from earfilt.synthesis.bands import Band
-
-__all__ = ["MOST_SECTIONS", "Aim", "Sections", "check_band", "default_band", "design_sections"]
+__all__ = [
+    "MOST_SECTIONS",
+    "Aim",
+    "Band",
+    "Sections",
+    "check_band",
+    "default_band",
+    "design_sections",
+]
 
 Aim = Callable[[Floats], Floats]
 """From frequencies in Hz to dB."""
@@ -44,6 +49,28 @@ _DENSE = 8192  # frequencies at which a finished design is measured
 # Weights outside the band, re those within: free to run on, as long as nothing towers.
 _ABOVE, _BELOW = 0.03, 0.008
 _HIGHEST_SHARE = 0.4995
+
+
+Kind = Literal["peaking", "low-shelf", "high-shelf"]
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of a parametric equaliser.
+
+    Attributes
+    ----------
+    kind : 'peaking', 'low-shelf' or 'high-shelf'
+    hz : float
+        Centre; of a shelf, where half its gain in dB is reached.
+    gain_db : float
+    q : float
+    """
+
+    kind: Kind
+    hz: float
+    gain_db: float
+    q: float
 
 
 @dataclass(frozen=True, eq=False)
