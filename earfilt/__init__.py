@@ -11,25 +11,28 @@ from earfilt.version import __version__
 
 if TYPE_CHECKING:
     from earfilt.api import (
+        Fir,
         ResponseTable,
         apply,
         apply_file,
         apply_files,
         design,
         design_sections,
+        ear,
         filters,
         response,
         stream,
     )
     from earfilt.engine.stream import Stream
     from earfilt.nn.ears import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
+    from earfilt.nn.module import EarModule
     from earfilt.render.record import Row
-    from earfilt.synthesis.fir import Fir
     from earfilt.synthesis.sections import Sections
 
 __all__ = [
     "AudioError",
     "DtypeError",
+    "EarModule",
     "EarfiltError",
     "Fir",
     "HeadphoneFilter",
@@ -47,6 +50,7 @@ __all__ = [
     "apply_files",
     "design",
     "design_sections",
+    "ear",
     "filters",
     "response",
     "stream",
@@ -54,10 +58,10 @@ __all__ = [
 
 # Where each public name that loads on first use comes from.
 _PLACES = {
-    "Fir": "earfilt.synthesis.fir",
     "Row": "earfilt.render.record",
     "Sections": "earfilt.synthesis.sections",
     "Stream": "earfilt.engine.stream",
+    "EarModule": "earfilt.nn.module",
     "HeadphoneFilter": "earfilt.nn.ears",
     "MiddleEarFilter": "earfilt.nn.ears",
     "OuterMiddleEarFilter": "earfilt.nn.ears",

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ NAMES = ("headphone", "middle-ear:jepsen2008", "outer-middle-ear", "headphone+mi
 PUBLIC = [
     "AudioError",
     "DtypeError",
+    "EarModule",
     "EarfiltError",
     "Fir",
     "HeadphoneFilter",
@@ -38,6 +40,7 @@ PUBLIC = [
     "apply_files",
     "design",
     "design_sections",
+    "ear",
     "filters",
     "response",
     "stream",
@@ -102,6 +105,16 @@ def test_the_input_is_left_as_it_was() -> None:
     np.testing.assert_array_equal(x, NOISE)
 
 
+def test_precision_is_that_of_the_computation() -> None:
+    exact = earfilt.apply(NOISE.astype(float), "headphone", fs=16000)
+    for x in (NOISE, torch.tensor(NOISE)):
+        near, nearer = (
+            np.abs(np.asarray(earfilt.apply(x, "headphone", fs=16000, precision=of)) - exact).max()
+            for of in ("float32", "float64")
+        )
+        assert nearer <= 2.0**-24 < near < 1e-6
+
+
 def test_tensors_keep_their_gradients() -> None:
     x = torch.tensor(NOISE, dtype=torch.float64, requires_grad=True)
     earfilt.apply(x, "headphone", fs=16000).square().sum().backward()
@@ -132,11 +145,15 @@ def test_clipped_integers_are_warned_of() -> None:
         earfilt.apply(loud.repeat(3), "headphone", fs=16000)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_stream_is_bit_equal_to_the_whole(name: str) -> None:
-    stream = earfilt.stream(name, fs=16000, channels=3)
-    parts = [stream.push(block) for block in np.array_split(NOISE.T, 13)]
-    whole = earfilt.apply(NOISE, name, fs=16000)
+def test_a_stream_is_bit_equal_to_the_whole(
+    name: str, dtype: Literal["float32", "float64"]
+) -> None:
+    x = NOISE.astype(dtype)
+    stream = earfilt.stream(name, fs=16000, channels=3, dtype=dtype)
+    parts = [stream.push(block) for block in np.array_split(x.T, 13)]
+    whole = earfilt.apply(x, name, fs=16000)
     np.testing.assert_array_equal(np.concatenate([*parts, stream.flush()]).T, whole)
 
 
@@ -148,6 +165,16 @@ def test_design_gives_the_taps_that_apply_uses(tmp_path: Path) -> None:
     y = earfilt.apply(x, "outer-middle-ear", fs=16000)
     around = y[4500 - fir.lookahead : 4500 + fir.lookahead + 1]
     np.testing.assert_allclose(around, fir.taps, atol=1e-13)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".wav", ".mat", ".csv", ".txt"])
+def test_a_saved_design_filters_like_its_name(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"ear{suffix}"
+    earfilt.design("outer-middle-ear", fs=16000).save(path)
+    with pytest.raises(earfilt.UsageError, match="exists"):
+        earfilt.design("headphone", fs=16000).save(path)
+    wanted = earfilt.apply(NOISE, "outer-middle-ear", fs=16000)
+    np.testing.assert_array_equal(earfilt.apply(NOISE, str(path), fs=16000), wanted)
 
 
 def test_response_is_the_dft_of_an_impulse() -> None:

@@ -5,28 +5,28 @@ within a tolerance; or, where an order was asked for, each member by the documen
 sampling, and their taps are convolved. torch has no part in it.
 """
 
-import os
-import shlex
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from earfilt.arrays import Floats, power_of_two
-from earfilt.chains.members import Filter, Member, resolve
-from earfilt.chains.request import parse_command
+from earfilt.chains import joins
+from earfilt.chains.chain import Chain, Member
 from earfilt.ears import curve
 from earfilt.ears.curve import PublishedCurve
+from earfilt.ears.kinds.equaliser import Equaliser
+from earfilt.ears.kinds.inverse import Inverse
+from earfilt.ears.kinds.own import Own
 from earfilt.ears.target import Target
-from earfilt.errors import UsageError, printable
 from earfilt.synthesis import passes
 from earfilt.synthesis.deviation import deviation
 from earfilt.synthesis.fir import Fir, rounded
 from earfilt.synthesis.native import native_taps
 from earfilt.synthesis.provenance import FileUse, Provenance
+from earfilt.synthesis.resample import KEPT, resampled
 
 if TYPE_CHECKING:
     from earfilt.synthesis.taps import Design
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["design", "published"]
 
 _MOST_MISSED = 1000  # points that records name: every row of a report does
-_SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 _lock = threading.Lock()
 
 
@@ -45,7 +44,7 @@ class Part(NamedTuple):
     design: "Design | None" = None
 
 
-def design(filter: Filter, fs: float) -> Fir:
+def design(chain: Chain, fs: float) -> Fir:
     """The effective FIR of a filter at one sampling rate; kept, by what was asked for.
 
     Raises
@@ -54,20 +53,20 @@ def design(filter: Filter, fs: float) -> Fir:
         The filter cannot be made for this rate.
     """
     with _lock:  # one design for each rate, however many workers ask
-        return _design(filter, fs)
+        return _design(chain, fs)
 
 
-def published(filter: Filter, fs: float) -> PublishedCurve | None:
+def published(chain: Chain, fs: float) -> PublishedCurve | None:
     """The published points and aimed curve of a filter; None where a member is a FIR."""
-    return _published(_targets(filter, fs))
+    return _published(_targets(chain, fs))
 
 
 @lru_cache(maxsize=64)
-def _targets(filter: Filter, fs: float) -> tuple[Target | None, ...]:
+def _targets(chain: Chain, fs: float) -> tuple[Target | None, ...]:
     """The target of each member; None for a FIR."""
     return tuple(
         None if member.ear is None else member.ear.at(fs, **member.options)
-        for member in filter.members
+        for member in chain.members
     )
 
 
@@ -77,9 +76,9 @@ def _published(targets: Sequence[Target | None]) -> PublishedCurve | None:
 
 
 @lru_cache(maxsize=64)
-def _design(filter: Filter, fs: float) -> Fir:
-    targets = _targets(filter, fs)
-    parts = _parts(filter, fs, targets)
+def _design(chain: Chain, fs: float) -> Fir:
+    targets = _targets(chain, fs)
+    parts = _parts(chain, fs, targets)
     taps = parts[0].fir.taps
     for part in parts[1:]:
         taps = _convolved(taps, part.fir.taps)
@@ -88,7 +87,7 @@ def _design(filter: Filter, fs: float) -> Fir:
     wanted = _published(targets)
     if wanted is not None:  # no member was read from a file of taps
         taps = rounded(taps, float(np.ptp(wanted.points_db)))
-    told = _provenance(filter, parts, taps, wanted)
+    told = _provenance(chain, parts, taps, wanted)
     return Fir(taps, fs, lookahead, odd_ends, told)
 
 
@@ -101,13 +100,13 @@ def _convolved(a: Floats, b: Floats) -> Floats:
     return np.fft.irfft(np.fft.rfft(a, n_fft) * np.fft.rfft(b, n_fft), n_fft)[:numtaps]
 
 
-def _parts(filter: Filter, fs: float, targets: Sequence[Target | None]) -> list[Part]:
+def _parts(chain: Chain, fs: float, targets: Sequence[Target | None]) -> list[Part]:
     """The FIRs to be convolved: each member by the documented design, or all ears together for a
     tolerance.
     """
-    asked = filter.design
-    pairs = list(zip(filter.members, targets, strict=True))
-    given = [_as_given(member, fs) for member in filter.members]
+    asked = chain.design
+    pairs = list(zip(chain.members, targets, strict=True))
+    given = [_as_given(member, fs) for member in chain.members]
     if (order := asked.get("order")) is not None:
         return [
             Part(_sampled(member, target, order) if fir is None else fir)
@@ -160,68 +159,23 @@ def _within(ears: list[tuple[str, Target]], tolerance: float, *, fewest: bool) -
 
 
 def _read(member: Member, fs: float) -> Fir:
-    """The FIR of a file, if it was made for this rate."""
-    fir = member.fir
-    assert fir is not None
-    if fir.fs is not None and fir.fs != fs:
-        if member.sections is not None:
-            raise UsageError(
-                f"{printable(member.name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is "
-                "asked for; sections go with one rate: design them for this one"
-            )
-        raise UsageError(_other_rate(member.name, fir, fs))
-    return fir
-
-
-def _other_rate(name: str, fir: Fir, fs: float) -> str:
-    """Refusal of a FIR made for another rate, with the command that makes the right one, where that
-    is known for sure.
-    """
-    refusal = f"{printable(name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is asked for"
-    path = Path(name)
-    out = f"{path.stem}-{fs:.12g}{path.suffix}"
-    made_of = _made_of(fir)
-    if made_of is None or os.path.lexists(out) or not out.isprintable():
-        return (
-            f"{refusal}; a FIR goes with one rate: use one that was made, or resampled, "
-            f"for {fs:.12g} Hz"
-        )
-    return (
-        f"{refusal}; this makes the right one: earfilt design -f {made_of.request.command()} --fs "
-        f"{fs:.12g} -o {shlex.quote(out)}"
-    )
-
-
-def _made_of(fir: Fir) -> Filter | None:
-    """The filter that a FIR file says it was made of, if that filter has these very taps: a file
-    may say anything.
-    """
-    said = parse_command(fir.provenance.command or "")
-    if said is None or fir.fs is None:
-        return None
-    try:
-        filter = resolve(said.name, **said.given())
-        made = _design(filter, fir.fs)
-    except UsageError:
-        return None
-    same = made.numtaps == fir.numtaps and bool(
-        np.allclose(made.taps, fir.taps, rtol=0.0, atol=_SAME * np.abs(made.taps).max())
-    )
-    return filter if same else None
+    """The FIR of a file, which was made for this rate or is converted to it."""
+    assert member.fir is not None
+    return resampled(member.fir, fs) if member.options.get("resample_fir") else member.fir
 
 
 def _provenance(
-    filter: Filter, parts: list[Part], taps: Floats, wanted: PublishedCurve | None
+    chain: Chain, parts: list[Part], taps: Floats, wanted: PublishedCurve | None
 ) -> Provenance:
-    """What is known of the FIR of a filter."""
-    members, designs = filter.members, [part.design for part in parts if part.design is not None]
+    """What is known of the FIR of a chain."""
+    members, designs = chain.members, [part.design for part in parts if part.design is not None]
     ears = [member.ear for member in members if member.ear is not None]
     tables = [table for ear in ears for table in ear.tables]
     if len(members) == 1 and members[0].ear is None:
         told = parts[0].fir.provenance
         order, phase, options, source = told.order, told.phase, told.options, told.source
     else:
-        order = joined([found.order for found in designs] or filter.design.get("order"))
+        order = joined([found.order for found in designs] or chain.design.get("order"))
         phase = joined([member.options.get("phase") for member in members])
         names = dict.fromkeys(
             name for member in members for name in member.options if name != "phase"
@@ -231,16 +185,17 @@ def _provenance(
     largest = None if wanted is None else deviation(taps, wanted)
     return Provenance(
         filter="+".join(member.name for member in members),
-        command=filter.request.command(),
+        command=chain.request.command(),
         variant=joined([ear.entry.variant or None for ear in ears]),
         source=source,
         table_sha256={table.id: table.sha256 for table in tables},
-        files=tuple(_use(member) for member in members if member.file is not None),
+        files=tuple(use for member in members for use in _uses(member, parts[0].fir.fs)),
         order=order,
         phase=phase,
         options=options,
         range_hz=None if wanted is None else (wanted.points_hz[0], wanted.points_hz[-1]),
-        tolerance_db=filter.design["tolerance"] if designs else None,
+        led=bool(designs) and wanted is not None and not wanted.ruled,
+        tolerance_db=chain.design["tolerance"] if designs else None,
         tolerance_met=all(found.met for found in designs),
         missed_points_hz=tuple(
             sorted({f for found in designs for f in found.missed_points_hz})[:_MOST_MISSED]
@@ -248,10 +203,37 @@ def _provenance(
         deviation_db=None if largest is None else largest.db,
         deviation_hz=None if largest is None else largest.hz,
         deviation_between_db=max((found.between.db for found in designs), default=None),
+        limited_hz=tuple(band for member in members for band in _limited_hz(member, parts[0].fir)),
+        cautions=() if "inverse" in chain.request.given() else tuple(joins.warnings(members)),
     )
 
 
-def _use(member: Member) -> FileUse:
+def _uses(member: Member, fs: float | None) -> Iterator[FileUse]:
+    """What the files of a member were understood as."""
+    if member.file is not None:
+        yield _use(member, fs)
+    if member.target is not None:
+        yield FileUse(name=member.target.name, sha256=member.target.sha256, kind="curve")
+    for inner in member.inner:
+        yield from _uses(inner, fs)
+
+
+def _limited_hz(member: Member, fir: Fir) -> tuple[tuple[float, float], ...]:
+    """Where the limit of an inverse acts."""
+    if not isinstance(member.ear, Inverse) or fir.fs is None:
+        return ()
+    return member.ear.limited_hz(fir.fs, **member.options)
+
+
+def _conversion(fir: Fir, fs: float | None) -> tuple[str, ...]:
+    """What became of a FIR that was made for another rate."""
+    if fir.fs is None or fs is None or fir.fs == fs:
+        return ()
+    kept = KEPT * min(fir.fs, fs)
+    return (f"converted from {fir.fs:g} Hz: as it was up to {kept:.0f} Hz, and band-limited above",)
+
+
+def _use(member: Member, fs: float | None) -> FileUse:
     """What a curve or FIR file was understood as."""
     assert member.file is not None
     name, sha256 = member.file.name, member.file.sha256
@@ -267,14 +249,31 @@ def _use(member: Member) -> FileUse:
                 sections=len(sections),
             )
         return FileUse(
-            name=name, sha256=sha256, kind="fir", numtaps=fir.numtaps, latency=fir.lookahead
+            name=name,
+            sha256=sha256,
+            kind="fir",
+            notes=_conversion(fir, fs),
+            numtaps=fir.numtaps,
+            latency=fir.lookahead,
         )
+    if isinstance(member.ear, Equaliser):
+        return FileUse(
+            name=name,
+            sha256=sha256,
+            kind="equaliser",
+            dialect=member.ear.dialect,
+            notes=member.ear.notes,
+            bands=len(member.ear.bands),
+        )
+    assert isinstance(member.ear, Own)
     points = member.ear.points
-    assert points is not None
     return FileUse(
         name=name,
         sha256=sha256,
         kind="curve",
+        dialect=member.ear.dialect,
+        columns=member.ear.columns,
+        notes=member.ear.notes,
         points=len(points.freqs),
         hz=(points.freqs[0], points.freqs[-1]),
         gain_db=(min(points.gain_db), max(points.gain_db)),

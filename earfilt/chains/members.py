@@ -5,180 +5,58 @@ planned with it is what every worker applies, however late and wherever; nothing
 file again.
 """
 
-import hashlib
-import json
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from earfilt.chains.request import FilterOptions, Request
+from earfilt.chains.chain import Chain, Member, Options
+from earfilt.chains.joins import check_joins
+from earfilt.chains.request import FilterOptions, Request, parse_command
+from earfilt.chains.ways import INVERSE_PREFIX
 from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
-from earfilt.ears.kinds.measured import Measured
+from earfilt.ears.kinds.equaliser import Equaliser
+from earfilt.ears.kinds.inverse import Inverse
+from earfilt.ears.kinds.own import TARGET, Own
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
-from earfilt.ears.table import Table
+from earfilt.ears.options import FORCE_CHAIN, INVERSE, LARGEST_ORDER, MAX_GAIN, Option, settings
 from earfilt.errors import UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
-from earfilt.version import DESIGN
 
 if TYPE_CHECKING:
     from earfilt.ears.curve import PublishedCurve
     from earfilt.synthesis.fir import Fir
-    from earfilt.synthesis.sections import Sections
 
-__all__ = ["DEFAULT_TOLERANCE_DB", "Filter", "Member", "resolve"]
+__all__ = ["Filter", "resolve"]
 
-DEFAULT_TOLERANCE_DB = 0.1
-LARGEST_ORDER = 131_072
 LARGEST_TOLERANCE_DB = 20.0
+CURVE_SUFFIXES = (".frd", ".cal", ".yml", ".yaml", ".tsv")
+"""Extensions of curves that are no FIR's; the content of a file decides, and what else there is may
+be one as well.
+"""
 
-Options = Mapping[str, Any]
+_SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
+
 _DESIGN = tuple(option.name for option in DESIGN_OPTIONS)
-_FIR: Options = {"latency": None}
+FIR_OPTIONS = (
+    Option(
+        "latency",
+        None,
+        "Tap at time zero of a FIR file that does not say (.npy, foreign files).",
+        int,
+        (),
+        "N",
+    ),
+    Option("resample_fir", None, "Convert a FIR file that was made for another rate.", bool),
+)
+"""What FIR files take."""
 
 
-@dataclass(frozen=True, eq=False)
-class Member:
-    """One filter of a chain: an ear of the catalogue, or a file (a curve or a FIR).
-
-    Parameters
-    ----------
-    name : str
-        ``NAME:VARIANT``, or the path as given.
-    kind : str
-        Of the ear, ``fir``, or ``sos``, a file of sections.
-    ear : Ear, optional
-        None of a file of a FIR or sections.
-    file : SmallFile, optional
-        The user's file, if it is one.
-    options : mapping
-        All its options: those given, else the defaults.
-    """
-
-    name: str
-    kind: str
-    ear: Ear | None
-    file: SmallFile | None
-    options: Options
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """The tables it reads."""
-        return () if self.ear is None else self.ear.tables
-
-    @cached_property
-    def fir(self) -> "Fir | None":
-        """What a FIR file holds, or the impulse response of sections; None of an ear.
-
-        Raises
-        ------
-        UsageError
-            The file is no FIR, or contradicts ``latency``.
-        """
-        if self.ear is not None or self.file is None:
-            return None
-        if self.sections is not None:
-            from earfilt.files.sos import fir_of
-
-            return fir_of(self.sections, self.file)
-        from earfilt.files.firs import read_fir  # and all that reads files
-
-        return read_fir(self.file, latency=self.options["latency"])
-
-    @cached_property
-    def sections(self) -> "Sections | None":
-        """What a file of sections holds; None of all others.
-
-        Raises
-        ------
-        DataError
-            It is damaged, or not stable.
-        """
-        if self.kind != "sos" or self.file is None:
-            return None
-        from earfilt.files.sos import read_sections
-
-        return read_sections(self.file)
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What decides its taps beside tables and design, JSON-able; a file by its content, since a
-        path is a place and no part of what the filter is.
-        """
-        what: dict[str, Any] = {"sha256": self.file.sha256} if self.file is not None else {}
-        if self.ear is not None and self.file is None:
-            what = {"ear": self.name, **self.ear.entry.stated}
-        settings = {name: value for name, value in self.options.items() if value is not None}
-        return {**what, "kind": self.kind, **settings}
-
-
-@dataclass(frozen=True, eq=False)
-class Filter:
-    """A chain of one or more filters, resolved; picklable, and independent of the sampling rate.
-
-    Parameters
-    ----------
-    request : Request
-        What was asked for.
-    members : tuple of Member
-    """
-
-    request: Request
-    members: tuple[Member, ...]
-
-    @property
-    def name(self) -> str:
-        """As it was asked for."""
-        return self.request.name
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """What was asked for, JSON-able: names, options in full, hashes of tables and files, version
-        of the design. Never digits of taps, which may differ between machines.
-        """
-        return {
-            "design": DESIGN,
-            "members": [
-                member.identity | ({} if member.ear is None else self.design)
-                for member in self.members
-            ],
-            "tables": {table.id: table.sha256 for one in self.members for table in one.tables},
-        }
-
-    @property
-    def design(self) -> dict[str, Any]:
-        """How its ears are designed: ``order``, or ``tolerance`` and perhaps ``fewest``."""
-        given = self.request.given()
-        if "order" in given:
-            return {"order": given["order"]}
-        tolerance = given.get("tolerance", DEFAULT_TOLERANCE_DB)
-        return {"tolerance": tolerance} | ({"fewest": True} if given.get("fewest") else {})
-
-    @cached_property
-    def sha256(self) -> str:
-        """Hash of the identity."""
-        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Filter) and self.sha256 == other.sha256
-
-    def __hash__(self) -> int:
-        return hash(self.sha256)
-
-    @property
-    def files(self) -> list[str]:
-        """Paths of the user's files, as given."""
-        return [member.file.name for member in self.members if member.file is not None]
-
-    @property
-    def stated_fs(self) -> float | None:
-        """The rate (Hz) of the first FIR file that states one."""
-        firs = (member.fir for member in self.members)
-        return next((fir.fs for fir in firs if fir is not None and fir.fs is not None), None)
+class Filter(Chain):
+    """A filter by name, resolved: its FIR and its curve at any sampling rate."""
 
     def at(self, fs: float) -> "Fir":
         """The effective FIR at one sampling rate, in float64; designed once.
@@ -188,8 +66,9 @@ class Filter:
         UsageError
             The filter cannot be made for this rate.
         """
-        from earfilt.chains.build import design
+        from earfilt.chains.build import design  # and numpy, which listing names does without
 
+        self.check_rates(fs)
         return design(self, float(fs))
 
     def curve_at(self, fs: float) -> "PublishedCurve | None":
@@ -199,6 +78,17 @@ class Filter:
         from earfilt.chains.build import published
 
         return published(self, float(fs))
+
+    def check_rates(self, fs: float) -> None:
+        """Refuse a rate (Hz) that a FIR file was not made for with a UsageError."""
+        for member in self.members:
+            fir = member.fir
+            if fir is None or fir.fs == fs:
+                continue
+            if member.options.get("resample_fir"):
+                _check_rate_is_known(member.name, fir)
+            elif fir.fs is not None:
+                raise UsageError(_other_rate(member, fir, fs))
 
 
 def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
@@ -222,39 +112,69 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
     request = Request(name, **options)
     given = request.given()
     _check_design(given)
-    found = [_find(piece) for piece in _pieces(name)]
-    members = tuple(Member(*one, _settings(one, given)) for one in found)
+    members = tuple(_member(piece, given) for piece in _pieces(name))
+    inverse = bool(given.get(INVERSE.name)) or _is_correction(members, given)
     for option in given:
+        if option == MAX_GAIN.name and inverse:
+            continue
         if not any(option in option_names(member) for member in members):
             raise UsageError(
                 f"'{printable(name)}' has no option --{option.replace('_', '-')}{_owners(option)}"
             )
+    if not given.get("force_chain"):
+        check_joins(members)
+    if inverse:
+        members = (_inverse(name, members, given),)
     return Filter(request, members)
 
 
-Found = tuple[str, str, Ear | None, SmallFile | None]
-"""Name, kind, ear and file of a member."""
+def _inverse(name: str, members: tuple[Member, ...], given: Options) -> Member:
+    """The way back of a whole chain."""
+    ears = [member.ear for member in members if member.ear is not None]
+    if len(ears) < len(members):
+        raise UsageError(
+            f"'{printable(name)}' holds a FIR file, which has no published curve to invert"
+        )
+    ear = Inverse.of(ears, [member.identity for member in members])
+    return Member(ear.name, ear.kind, ear, None, ear.settings(given), inner=members)
+
+
+def _is_correction(members: Sequence[Member], given: Options) -> bool:
+    """Whether a target was given: a measurement is corrected by the way back of what it has above
+    it.
+
+    Raises
+    ------
+    UsageError
+        In a chain, whose other members would have to be inverted with it.
+    """
+    if TARGET.name not in given:
+        return False
+    if len(members) > 1 and not given.get(INVERSE.name):
+        raise UsageError(
+            "--target corrects one measurement; in a chain, --inverse says that the rest is "
+            "inverted with it"
+        )
+    return any(member.target is not None for member in members)
 
 
 def option_names(member: Member) -> tuple[str, ...]:
     """Names of all options that a member takes, those of every design first."""
-    return (*(() if member.ear is None else _DESIGN), *member.options)
-
-
-def _settings(found: Found, given: Options) -> Options:
-    """The options of a member: those given, else the defaults."""
-    ear = found[2]
-    if ear is not None:
-        return ear.settings(given)
-    own = _FIR if found[1] == "fir" else {}
-    return {name: given.get(name, default) for name, default in own.items()}
+    design = () if member.ear is None else _DESIGN
+    return (*design, FORCE_CHAIN.name, INVERSE.name, *member.options)
 
 
 def _owners(option: str) -> str:
-    names = {"fir": "FIR files", "curve": "a curve"}
+    names = {
+        "fir": "FIR files",
+        "curve": "a curve",
+        "own": "a curve of yours",
+        "equaliser": "an equaliser of yours",
+    }
     owners = [
         *(kind for kind in kinds.NAMES if option in _declared_by(kind)),
-        *(["fir"] if option in _FIR else []),
+        *(["fir"] if any(option == one.name for one in FIR_OPTIONS) else []),
+        *(["--inverse and inverse:NAME"] if option == MAX_GAIN.name else []),
     ]
     return f"; it belongs to {', '.join(names.get(kind, kind) for kind in owners)}"
 
@@ -279,60 +199,121 @@ def _check_design(given: Options) -> None:
 
 def _pieces(name: str) -> list[str]:
     """The members' names; a path that is there may hold a ``+``."""
-    return [name] if "+" in name and os.path.exists(name) else name.split("+")
+    return [name] if "+" in name and is_path(name) and os.path.exists(name) else name.split("+")
 
 
 def is_path(piece: str) -> bool:
-    """Whether a piece of a name is the path of a curve or FIR: its extension says so."""
+    """Whether a piece of a name can only be a path: it has a separator, or the extension of a file
+    that filters are read from.
+
+    What else is no name of the catalogue may be a file all the same; names go first, so that a file
+    in the current directory takes none of them.
+    """
+    if os.sep in piece or "/" in piece:
+        return True
     suffix = Path(piece).suffix.lower()
     if not suffix:  # a name of the catalogue has no need of file formats, nor --help of numpy
         return False
     from earfilt.files.fir_formats import READERS
 
-    return suffix in READERS
+    return suffix in READERS or suffix in CURVE_SUFFIXES
 
 
-def _find(piece: str) -> Found:
+def _member(piece: str, given: Options) -> Member:
     if not piece:
         raise UsageError(
             "a chain of filters is written NAME+NAME, with a name on both sides of each '+'"
         )
+    if piece.startswith(INVERSE_PREFIX):
+        return _inverse(piece, (_member(piece.removeprefix(INVERSE_PREFIX), given),), given)
     if entry := re.fullmatch(r"(.+\.toml)(?::(.*))?", piece, re.DOTALL | re.IGNORECASE):
-        ear = catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or ""))
-        return ear.name, ear.kind, ear, None
+        return _of_ear(catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or "")), given)
     if is_path(piece):
-        return _find_file(SmallFile(piece))
+        return _of_file(SmallFile(piece), given)
     try:
-        ear = catalogue.ear(piece)
+        return _of_ear(catalogue.ear(piece), given)
     except UnknownNameError:
-        if os.path.exists(piece):
-            raise UsageError(_unreadable(piece)) from None
-        raise
-    return ear.name, ear.kind, ear, None
+        if not os.path.exists(piece):
+            raise
+    return _of_file(SmallFile(piece), given)
 
 
-def _unreadable(path: str) -> str:
-    from earfilt.files.fir_formats import READERS
-
-    what = (
-        "a directory"
-        if os.path.isdir(path)
-        else "there, but is none of the files that filters are read from"
-    )
-    kinds = f"a curve is a .csv, a FIR ends in {', '.join(READERS)}"
-    return (
-        f"{printable(path)} is {what}: {kinds}; save an impulse response of another format as .wav"
-    )
+def _of_ear(ear: Ear, given: Options) -> Member:
+    return Member(ear.name, ear.kind, ear, None, ear.settings(given))
 
 
-def _find_file(file: SmallFile) -> Found:
-    """A curve, a FIR or sections; its ending says that it is one of them, its content which."""
+def _of_file(file: SmallFile, given: Options) -> Member:
+    """A curve, an equaliser, a FIR or sections; the content says which."""
     from earfilt.files import curves, firs, sos
 
     if sos.holds_sections(file):
-        return file.name, "sos", None, file
+        return Member(file.name, "sos", None, file, settings(FIR_OPTIONS, given))
     if firs.holds_fir(file):
-        return file.name, "fir", None, file
-    freqs, gain_db = curves.read_curve(file)
-    ear = Measured.of(file.name, freqs.tolist(), gain_db.tolist())
-    return file.name, ear.kind, ear, file
+        return Member(file.name, "fir", None, file, settings(FIR_OPTIONS, given))
+    found = curves.understand(file, column=given.get("column"), decimal=given.get("decimal"))
+    if isinstance(found, curves.FoundEqualiser):
+        equaliser = Equaliser.of(file.name, **found._asdict())
+        return Member(file.name, equaliser.kind, equaliser, file, equaliser.settings(given))
+    path = given.get("target")
+    target = None if path is None else SmallFile(path)
+    ear = Own.understood(
+        file.name,
+        found.values,
+        given,
+        target=None if target is None else curves.read_points(target).values,
+        dialect=found.dialect,
+        columns=found.columns,
+        notes=found.notes,
+    )
+    return Member(file.name, ear.kind, ear, file, ear.settings(given), target)
+
+
+def _check_rate_is_known(name: str, fir: "Fir") -> None:
+    if fir.fs is None:
+        raise UsageError(
+            f"{printable(name)} does not say which rate it was made for, and cannot be converted"
+        )
+
+
+def _other_rate(member: Member, fir: "Fir", fs: float) -> str:
+    """Refusal of a FIR or of sections made for another rate, with the command that makes the right
+    one, where that is known for sure.
+    """
+    name = member.name
+    refusal = f"{printable(name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is asked for"
+    if member.sections is not None:
+        return f"{refusal}; sections go with one rate: design them for this one"
+    path = Path(name)
+    out = f"{path.stem}-{fs:.12g}{path.suffix}"
+    made_of = _made_of(fir)
+    if made_of is None or os.path.lexists(out) or not out.isprintable():
+        return (
+            f"{refusal}; a FIR goes with one rate: use one that was made for {fs:.12g} Hz, or "
+            "--resample-fir, which converts it"
+        )
+    return (
+        f"{refusal}; this makes the right one: earfilt design -f {made_of.request.command()} --fs "
+        f"{fs:.12g} -o {shlex.quote(out)}"
+    )
+
+
+def _made_of(fir: "Fir") -> Filter | None:
+    """The filter that a FIR file says it was made of, if that filter has these very taps: a file
+    may say anything.
+    """
+    import numpy as np
+
+    from earfilt.chains.build import design
+
+    said = parse_command(fir.provenance.command or "")
+    if said is None or fir.fs is None:
+        return None
+    try:
+        filter = resolve(said.name, **said.given())
+        made = design(filter, fir.fs)
+    except UsageError:
+        return None
+    same = made.numtaps == fir.numtaps and bool(
+        np.allclose(made.taps, fir.taps, rtol=0.0, atol=_SAME * np.abs(made.taps).max())
+    )
+    return filter if same else None

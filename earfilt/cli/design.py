@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earfilt.cli.options import FilterName, Quiet, Resolve, takes_filter_options
+from earfilt.cli.options import FilterCommand, FilterName, Quiet, finder
 from earfilt.cli.response import default_fs
 from earfilt.errors import UsageError, printable
 
@@ -38,10 +38,12 @@ class Program(StrEnum):
     c = "c"
 
 
-@takes_filter_options
+COMMAND = FilterCommand
+
+
 def design(
+    ctx: typer.Context,
     filter_name: FilterName,
-    find: Resolve,
     outputs: Annotated[
         list[str],
         typer.Option(
@@ -139,7 +141,10 @@ def design(
     from earfilt.chains.export import Export, export
     from earfilt.storage.writing import check_outputs, write_bytes
 
-    filter = find(filter_name)
+    # A tolerance that was written asks for the fewest taps; plain design gives those of apply.
+    a_fir = sections is None and program is None and form in (None, Form.fir)
+    fewest = True if a_fir and ctx.obj["tolerance"] is not None else None
+    filter = finder(ctx, fewest=fewest)(filter_name)
     rates = list(dict.fromkeys(fs or [default_fs([filter])]))
     plan = [(rate, output.replace(_RATE, f"{rate:.12g}")) for rate in rates for output in outputs]
     how = Export(
@@ -227,6 +232,7 @@ def _fir_summary(paths: str, fir: "Fir") -> str:
         latency,
         describe.design_words(fir),
         describe.deviation_words(fir.provenance),
+        describe.range_words(fir.provenance),
     ]
     lines = [
         f"{paths}: {', '.join(word for word in words if word)}",

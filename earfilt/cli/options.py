@@ -1,38 +1,24 @@
-"""Options that several commands share, each stated once."""
+"""Options that several commands share, each stated once.
 
-import functools
-import inspect
-from collections.abc import Callable, Mapping
+The options of filters are those that the kinds of ears declare (``earfilt.ears.options``): flags,
+choices and help are made from there.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
+from earfilt.chains.members import FIR_OPTIONS
+from earfilt.ears import kinds
+from earfilt.ears.options import CHAIN, DESIGN, FEWEST, Option
 from earfilt.errors import UsageError
 
 if TYPE_CHECKING:
     from earfilt.chains.members import Filter
-
-
-class Phase(StrEnum):
-    minimum = "minimum"
-    zero = "zero"
-
-
-class Convention(StrEnum):
-    published = "published"
-    amt = "amt"
-
-
-class Interpolation(StrEnum):
-    log = "log"
-    linear = "linear"
-
-
-class Beyond(StrEnum):
-    hold = "hold"
-    fall = "fall"
 
 
 class Precision(StrEnum):
@@ -50,70 +36,6 @@ FILTER_HELP = (
 FilterName = Annotated[str, typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP)]
 FilterNames = Annotated[
     list[str], typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP + " Repeatable.")
-]
-Order = Annotated[
-    int | None,
-    typer.Option(
-        "--order",
-        metavar="N",
-        help="Number of taps - 1 of each member (default: the filter's own).",
-    ),
-]
-Tolerance = Annotated[
-    float | None,
-    typer.Option(
-        "--tolerance",
-        metavar="DB",
-        help="Instead of --order: the fewest taps that stay within DB of the published curve.",
-    ),
-]
-PhaseOption = Annotated[
-    Phase | None,
-    typer.Option(
-        "--phase",
-        help="Causal minimum phase, or zero phase (default: minimum; zero for outer-middle-ear).",
-    ),
-]
-NormalizeGain = Annotated[
-    bool | None,
-    typer.Option(
-        "--normalize-gain/--no-normalize-gain",
-        help="Middle ear: peak at 0 dB (default), or m/s per Pa.",
-    ),
-]
-ConventionOption = Annotated[
-    Convention | None,
-    typer.Option(
-        "--convention",
-        help="Outer+middle ear: the published dB once (default), or four times, as the AMT does.",
-    ),
-]
-Flow = Annotated[
-    float | None,
-    typer.Option("--flow", metavar="HZ", help="Outer+middle ear: lowest frequency (20)."),
-]
-Fhigh = Annotated[
-    float | None,
-    typer.Option("--fhigh", metavar="HZ", help="Outer+middle ear: highest frequency (16000)."),
-]
-Latency = Annotated[
-    int | None,
-    typer.Option(
-        "--latency",
-        metavar="N",
-        help="Tap at time zero of a FIR file that does not say (.npy, foreign files).",
-    ),
-]
-InterpolationOption = Annotated[
-    Interpolation | None,
-    typer.Option("--interpolation", help="Frequency axis on which a curve is interpolated (log)."),
-]
-BeyondOption = Annotated[
-    Beyond | None,
-    typer.Option(
-        "--beyond",
-        help="A curve outside its ends: held flat (default), or falling 12 dB an octave.",
-    ),
 ]
 Quiet = Annotated[
     bool, typer.Option("-q", "--quiet", help="No summary and no progress; errors only.")
@@ -143,55 +65,71 @@ def refuse_without_effect(options: Mapping[str, object], reason: str) -> None:
         raise UsageError(f"{' and '.join(given)} would have no effect: {reason}")
 
 
-_SPEC_OPTIONS: dict[str, Any] = {
-    "order": Order,
-    "tolerance": Tolerance,
-    "phase": PhaseOption,
-    "normalize_gain": NormalizeGain,
-    "convention": ConventionOption,
-    "flow": Flow,
-    "fhigh": Fhigh,
-    "latency": Latency,
-    "interpolation": InterpolationOption,
-    "beyond": BeyondOption,
-}
-
 Resolve = Callable[[str], "Filter"]
 """From a filter's name to the filter, with the options of the command line."""
 
 
-def takes_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of a filter in place of its parameter ``find``.
+class FilterCommand(TyperCommand):
+    """A command that takes the options of filters beside its own, behind ``--filter``.
 
-    The command declares ``find: Resolve`` and calls it with each name.
+    Its function asks `finder` for them.
     """
-    own = [
-        p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "find"
-    ]
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
-        for name, option in _SPEC_OPTIONS.items()
-    ]
 
-    @functools.wraps(command)
-    def wrapper(**values: Any) -> Any:
-        options = {name: values.pop(name) for name in _SPEC_OPTIONS}
-        plain: dict[str, Any] = {
-            name: value.value if isinstance(value, StrEnum) else value
-            for name, value in options.items()
-        }
-        return command(find=partial(_resolve, plain), **values)
+    def __init__(self, *args: Any, params: list[Any], **more: Any) -> None:
+        place = 1 + next(i for i, one in enumerate(params) if "--filter" in one.opts)
+        super().__init__(*args, params=[*params[:place], *_parameters(), *params[place:]], **more)
 
-    del wrapper.__wrapped__
-    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-    place = 1 + next(i for i, p in enumerate(keyword) if p.name in ("filter_name", "filter_names"))
-    parameters = keyword[:place] + added + keyword[place:]  # in the help they stand behind --filter
-    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
-    return wrapper
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; the options of filters wait in the context."""
+        ctx.obj = {one.name: ctx.params.pop(one.name) for one in _parameters()}
+        return super().invoke(ctx)
+
+
+def finder(ctx: typer.Context, **more: Any) -> Resolve:
+    """What finds a filter by its name, with the options that were given, and those of ``more``."""
+    given = {
+        name: value.value if isinstance(value, StrEnum) else value
+        for name, value in ctx.obj.items()
+    }
+    return partial(_resolve, given | more)
 
 
 def _resolve(options: dict[str, Any], name: str) -> "Filter":
     from earfilt.chains.members import resolve  # and numpy, which --help does without
 
     return resolve(name, **options)
+
+
+@cache
+def _parameters() -> tuple[Any, ...]:
+    return tuple(map(_parameter, filter_options()))
+
+
+def filter_options() -> Iterator[Option]:
+    """All options of filters; where kinds differ, as the first of them declares it, with the
+    choices of all.
+    """
+    yield from (option for option in DESIGN if option is not FEWEST)
+    yield from CHAIN
+    for declared in kinds.every_option().values():
+        choices = dict.fromkeys(choice for option in declared for choice in option.choices)
+        yield declared[0].with_choices(*choices)
+    yield from FIR_OPTIONS
+
+
+def _parameter(option: Option) -> Any:
+    """The parser's parameter for one option."""
+    flags = (option.flag, f"--no-{option.flag[2:]}") if option.type is bool else (option.flag,)
+    words = {choice: choice for choice in option.choices}
+    value: Any = StrEnum(option.name, words) if words else option.type
+    declared = typer.Option(
+        "/".join(flags), metavar=option.metavar or None, help=option.help, show_default=False
+    )
+
+    def command(value: Annotated[value | None, declared] = None) -> None: ...
+
+    app = typer.Typer(add_completion=False)
+    app.command()(command)
+    parameter: Any = typer.main.get_command(app).params[0]
+    parameter.name = option.name
+    return parameter

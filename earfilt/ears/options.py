@@ -59,8 +59,12 @@ class Option:
 
     def checked(self, value: Any) -> Any:
         """A value, or UsageError where it is not among the choices."""
-        return choice(self.name, value, self.choices) if self.choices else value
+        if not self.choices or value == self.default:
+            return value
+        return choice(self.name, value, self.choices)
 
+
+LARGEST_ORDER = 131_072
 
 ORDER = Option(
     "order",
@@ -79,11 +83,24 @@ FEWEST = Option(
 DESIGN = (ORDER, TOLERANCE, FEWEST)
 """What every design of ears takes, beside the options of the ears."""
 
+INVERSE = Option(
+    "inverse",
+    None,
+    "The way back: the inverse of the whole filter, up to --max-gain.",
+    bool,
+)
+MAX_GAIN = Option(
+    "max_gain", 20.0, "Largest gain of an inverse, which bends into it (20).", float, (), "DB"
+)
+FORCE_CHAIN = Option("force_chain", None, "Chain filters whose reference points do not meet.", bool)
+CHAIN = (INVERSE, MAX_GAIN, FORCE_CHAIN)
+"""What is asked of a filter as a whole."""
+
 PHASE = Option(
     "phase",
     "minimum",
     "Causal minimum phase, zero phase, or the phase of the published model where it has one "
-    "(default: minimum; zero for outer-middle-ear).",
+    "(default: minimum; zero for outer-middle-ear; its own for an equaliser).",
     choices=("minimum", "zero", "native"),
 )
 CURVE_PHASE = PHASE.with_choices("minimum", "zero")

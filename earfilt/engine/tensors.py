@@ -45,7 +45,40 @@ def _extended(x: Tensor, before: int, after: int, lookahead: int) -> Tensor:
     return torch.nn.functional.pad(x, (before - mirrored, after - mirrored))
 
 
-def convolve(x: Tensor, taps: Tensor, *, lookahead: int = 0, odd_ends: bool = False) -> Tensor:
+def _extended_by_length(
+    x: Tensor, before: int, after: int, lookahead: int, lengths: Tensor
+) -> Tensor:
+    """The same for rows (B, rows, T) that end after `lengths` (B,) samples: each goes on at its own
+    end. What lies behind is never used.
+    """
+    frames = x.shape[-1]
+    at = torch.arange(-before, frames + after, device=x.device)
+    last = lengths[:, None] - 1
+    # A point p behind the end takes 2*x[last] - x[2*last - p], one before the start 2*x[0] - x[-p].
+    beyond = at > last
+    source = torch.where(beyond, 2 * last - at, at.abs())
+    distance = torch.where(beyond, at - last, (-at).clamp(min=0))
+    held = (distance <= lookahead) & (source >= 0) & (source <= last)
+    pivot = torch.where(beyond, last, 0)
+
+    def taken(index: Tensor) -> Tensor:
+        index = index.clamp(0, frames - 1)[:, None].expand(-1, x.shape[1], -1)
+        return x.gather(-1, index)
+
+    # A sample that is left out may be NaN, which times zero is NaN.
+    inside, own = (distance == 0)[:, None], taken(source)
+    mirrored = torch.where(inside, own, 2 * taken(pivot) - own)
+    return torch.where(held[:, None], mirrored, torch.zeros_like(own))
+
+
+def convolve(
+    x: Tensor,
+    taps: Tensor,
+    *,
+    lookahead: int = 0,
+    odd_ends: bool = False,
+    lengths: Tensor | None = None,
+) -> Tensor:
     """Filter whole signals: y[n] = sum_k taps[k] * x[n + lookahead - k], differentiable in `x` and
     `taps`.
 
@@ -58,6 +91,9 @@ def convolve(x: Tensor, taps: Tensor, *, lookahead: int = 0, odd_ends: bool = Fa
     odd_ends : bool
         True: `x` goes on at both ends as 2*x[0] - x[k], for `lookahead` samples or as far as it
         goes. Else zeros.
+    lengths : Tensor (B,), integers 1 to T, optional
+        Of `x` (B, ..., T): where each signal ends.  What lies behind is not looked at, and zero in
+        the output.
 
     Returns
     -------
@@ -71,7 +107,7 @@ def convolve(x: Tensor, taps: Tensor, *, lookahead: int = 0, odd_ends: bool = Fa
     # inductor has no complex numbers, and working out sizes symbolically takes it minutes
     if torch.compiler.is_compiling():
         filtered: Tensor = torch.compiler.disable(convolve)(
-            x, taps, lookahead=lookahead, odd_ends=odd_ends
+            x, taps, lookahead=lookahead, odd_ends=odd_ends, lengths=lengths
         )
         return filtered
     dtype = torch.promote_types(x.dtype, torch.float32) if x.dtype.itemsize < 4 else x.dtype
@@ -85,14 +121,25 @@ def convolve(x: Tensor, taps: Tensor, *, lookahead: int = 0, odd_ends: bool = Fa
     segments = -(-frames // hop)
     rows = x.to(dtype).reshape(-1, frames)
     before, after = n_fft - hop - lookahead, lookahead + segments * hop - frames
-    cut = _extended(rows, before, after, lookahead if odd_ends else 0).unfold(-1, n_fft, hop)
+    mirrored = lookahead if odd_ends else 0
+    if lengths is None:
+        extended = _extended(rows, before, after, mirrored)
+    else:
+        lengths = lengths.to(x.device)
+        items = rows.reshape(x.shape[0], -1, frames)
+        extended = _extended_by_length(items, before, after, mirrored, lengths).flatten(0, 1)
+    cut = extended.unfold(-1, n_fft, hop)
     response = torch.fft.rfft(taps, n=n_fft)
     step = per_call(n_fft, rows.shape[0], dtype.itemsize, CALL_BYTES)
     parts = [
         filter_segments(cut[:, at : at + step], response, n_fft, hop)
         for at in range(0, segments, step)
     ]
-    return torch.cat(parts, dim=-1)[:, :frames].reshape(x.shape).to(x.dtype)
+    y = torch.cat(parts, dim=-1)[:, :frames].reshape(x.shape).to(x.dtype)
+    if lengths is None:
+        return y
+    own = torch.arange(frames, device=x.device) < lengths[:, None]
+    return y * own.reshape(len(lengths), *[1] * (x.ndim - 2), frames)
 
 
 def _n_fft_for(frames: int, numtaps: int) -> int:

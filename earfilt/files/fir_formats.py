@@ -26,12 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earfilt.arrays import Floats
-from earfilt.errors import UsageError, printable
-from earfilt.files.bare_table import FORMS
-from earfilt.files.curves import column_names, csv_table, is_curve, number
+from earfilt.errors import DataError, UsageError, printable
+from earfilt.files.csv_table import column_names, csv_table, number
+from earfilt.files.curves import is_curve
+from earfilt.files.dialects.table import FORMS
 from earfilt.files.matlab import Value, read_mat, write_mat
-from earfilt.storage.reading import MAX_BYTES, read_bytes, read_text, shown
+from earfilt.storage.reading import MAX_BYTES, read_bytes, read_foreign_text, read_text, shown
 from earfilt.synthesis.fir import Fir
+from earfilt.version import FORMAT
 
 MAX_TAPS = 1 << 22
 """Most taps that a file may hold."""
@@ -105,7 +107,13 @@ def _refuse_constant(name: str) -> float:
 def _write_json(fir: Fir) -> bytes:
     return (
         json.dumps(
-            _header(fir) | {"numtaps": fir.numtaps, "taps": fir.taps.tolist()},
+            {
+                "earfilt": "fir",
+                "format": FORMAT,
+                **_header(fir),
+                "numtaps": fir.numtaps,
+                "taps": fir.taps.tolist(),
+            },
             allow_nan=False,
             indent=1,
         )
@@ -115,6 +123,8 @@ def _write_json(fir: Fir) -> bytes:
 
 def _read_json(path: PathLike) -> Content:
     found = _parse_json(read_text(path), path)
+    if found.get("earfilt", "fir") != "fir":  # something else that earfilt has written
+        return Content(np.zeros(0), found)
     taps = found.get("taps")
     if not isinstance(taps, list) or not all(type(tap) in (int, float) for tap in taps):
         raise UsageError(f"{shown(path)} is not a FIR: it has no list of numbers called 'taps'")
@@ -464,17 +474,21 @@ WRITERS: dict[str, Callable[[Fir], bytes]] = {
 _MAGIC = {b"\x93NUMPY": ".npy", b"{": ".json"} | dict.fromkeys(
     (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd"), ".wav"
 )
-_TEXTS = (".csv", ".txt")
+_FIRST_NUMBER = re.compile(r"(?:\s*#[^\n]*\n)*\s*[-+.0-9]")
+KNOWN = "FIR files end in " + ", ".join(READERS)
+"""Said of a file that is none."""
 
 
 def form_of(path: PathLike) -> str:
-    """The extension whose reader the content of a file calls for; the file's own where its content
-    does not say.
+    """The extension whose reader the content of a file calls for: ``.txt`` for any text that is
+    nothing else; the file's own where its content does not say.
 
     Raises
     ------
     UsageError
         It cannot be read.
+    DataError
+        Neither content nor extension say anything.
     """
     suffix = Path(path).suffix.lower()
     data = read_bytes(path)
@@ -482,23 +496,43 @@ def form_of(path: PathLike) -> str:
     found = [form for magic, form in _MAGIC.items() if start.startswith(magic)]
     if found or data[124:128] in (b"\0\1IM", b"\1\0MI"):
         return found[0] if found else ".mat"
-    if suffix in _TEXTS and column_names(read_text(path)) == CSV_HEADER:
+    text = _text(path)
+    if text is not None and column_names(text) == CSV_HEADER:
         return ".csv"
-    return suffix
+    if suffix in READERS:
+        return suffix
+    if text is None:
+        raise DataError(shown(path), f"holds nothing that filters are read from; {KNOWN}")
+    return ".txt"
 
 
 def holds_curve(path: PathLike) -> bool:
-    """Whether a file holds a curve and no FIR; a ``.csv`` that has the columns of neither passes
-    for one.
+    """Whether a file holds a curve or an equaliser, and no FIR; a ``.csv`` that has the columns of
+    neither passes for a curve.
 
     Raises
     ------
     UsageError
-        It cannot be read, or may be either.
+        It cannot be read.
+    DataError
+        It may be either, or is neither.
     """
-    if form_of(path) not in _TEXTS:
+    form, text = form_of(path), _text(path)
+    if text is None or form == ".json" or column_names(text) == CSV_HEADER:
         return False
-    text = read_text(path)
-    if column_names(text) == CSV_HEADER or _header_of(_comments(text.splitlines()), path):
+    if _header_of(_comments(text.splitlines()), path):
         return False
-    return is_curve(path) or Path(path).suffix.lower() == ".csv"
+    suffix = Path(path).suffix.lower()
+    if is_curve(text, shown(path)) or suffix == ".csv":
+        return True
+    if form == suffix or _FIRST_NUMBER.match(text):
+        return False
+    raise DataError(shown(path), f"is neither a curve nor a FIR: {FORMS}")
+
+
+def _text(path: PathLike) -> str | None:
+    """What a file says as a text; None of one that is none."""
+    try:
+        return read_foreign_text(path)
+    except UsageError:
+        return None

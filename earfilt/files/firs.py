@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from earfilt.errors import UsageError, printable
 from earfilt.files.curves import read_curve
 from earfilt.files.fir_formats import (
+    KNOWN,
     MAX_TAPS,
     READERS,
     WRITERS,
@@ -34,7 +35,6 @@ __all__ = ["SUFFIXES", "fir_bytes", "holds_fir", "read_curve", "read_fir", "writ
 SUFFIXES = tuple(READERS)
 """Extensions of FIR files, lower case."""
 
-_KNOWN = "FIR files end in " + ", ".join(SUFFIXES)
 _MAX_FS = 1e9
 # How far mirrored taps may differ, re the largest, and still count as equal: what arithmetic in 32
 # bits leaves, whatever format it is then kept in; or 4 steps of a coarser format (two roundings and
@@ -67,10 +67,33 @@ def read_fir(path: PathLike, *, latency: int | None = None) -> Fir:
         Not such a file, damaged, too large (64 MiB, 2²² taps), not finite, or ``latency``
         contradicts it.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in READERS:
-        raise UsageError(f"{shown(path)} is no FIR file; {_KNOWN}")
-    content = READERS[form_of(path)](path)
+    return build_fir(read_content(path), path, latency=latency)
+
+
+def read_content(path: PathLike) -> Content:
+    """What stands in a FIR file, unchecked.
+
+    Raises
+    ------
+    UsageError
+        Not such a file, damaged, or too large.
+    """
+    return READERS[form_of(path)](path)
+
+
+def build_fir(content: Content, path: PathLike, *, latency: int | None = None) -> Fir:
+    """The Fir of taps and a header that anyone may have written.
+
+    Raises
+    ------
+    UsageError
+        As :func:`read_fir`.
+    """
+    kind = content.header.get("earfilt", "fir")
+    if kind != "fir":
+        raise UsageError(
+            f"{shown(path)} is not a FIR: it says of itself that it is {_excerpt(kind)}"
+        )
     if not 0 < len(content.taps) <= MAX_TAPS:
         raise UsageError(
             f"{shown(path)} holds {len(content.taps)} taps; 1 to {MAX_TAPS} are possible"
@@ -116,7 +139,7 @@ def fir_bytes(
     """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITERS:
-        raise UsageError(f"no FIR can be written as {shown(path)}; {_KNOWN}")
+        raise UsageError(f"no FIR can be written as {shown(path)}; {KNOWN}")
     if suffix == ".wav":
         return write_wav(fir, channels=channels or 1, subtype=subtype or "DOUBLE")
     if channels is not None or subtype is not None:
@@ -125,16 +148,15 @@ def fir_bytes(
 
 
 def holds_fir(path: PathLike) -> bool:
-    """Whether a file holds a FIR (True) or a curve (False), by its content.
+    """Whether a file holds a FIR (True) or a curve or equaliser (False), by its content.
 
     Raises
     ------
     UsageError
-        Unknown extension, a file that cannot be read, or a table that may be either.
+        A file that cannot be read.
+    DataError
+        It may be either, or is neither.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in READERS:
-        raise UsageError(f"{shown(path)} is neither a FIR nor a curve; {_KNOWN}; a curve is a .csv")
     return not holds_curve(path)
 
 

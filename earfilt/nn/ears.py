@@ -5,16 +5,85 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.kinds import documented
-from earfilt.nn.module import EarFilter
-from earfilt.synthesis.passes import normalization_db, passes
+from earfilt.ears.target import Target
+from earfilt.nn.base import EarFilter
+from earfilt.synthesis.passes import Passes, check_design, lookahead, normalization_db, passes
 from earfilt.synthesis.spectrum import frequency_response
 
 __all__ = ["HeadphoneFilter", "MiddleEarFilter", "OuterMiddleEarFilter"]
 
 
+class _Documented(EarFilter):
+    """What the three share: the documented design, of one target and a given order."""
+
+    _shown: str  # public name of the numbers
+
+    def __init__(self, target: Target, order: int, phase_type: str, learnable: bool) -> None:
+        check_design(order, phase_type)
+        super().__init__(target.fs, learnable=learnable)
+        self.order = int(order)
+        self.phase_type = phase_type
+        self.group_delay = self.order // 2
+        self._target = target
+
+    def _store_numbers(self, dtype: torch.dtype, *, table: bool = True) -> None:
+        self._store(
+            self._shown,
+            self._target.numbers,
+            dtype,
+            learnable=self.learnable,
+            grid=self._target.freqs,
+            table=table,
+        )
+
+    @property
+    def _freqs(self) -> Tensor:
+        return self._grids[self._shown]
+
+    def _gain(self, values: dict[str, Tensor]) -> Tensor | float:
+        """Linear gain beside the passes."""
+        if "gain_normalization" not in values:
+            return 1.0
+        return torch.pow(10.0, values["gain_normalization"] / 20.0)
+
+    def _design(self, values: dict[str, Tensor]) -> Passes[Tensor]:
+        numbers = values[self._shown]
+        one_pass, effective = passes(
+            self._target, self.order, self.phase_type, self._freqs.to(numbers.device), numbers
+        )
+        return Passes(one_pass, effective * self._gain(values))
+
+    @property
+    def fir_coeffs(self) -> Tensor:
+        """(order + 1,) FIR of one pass, scaled, without ``gain_normalization``; the module's dtype
+        and device.
+        """
+        return self._taps().one_pass.to(self._where)
+
+    @property
+    def lookahead(self) -> int:
+        """Index of the tap at time zero in ``taps()``: 0, or order for zero phase."""
+        return lookahead(self.order, self.phase_type)
+
+    @property
+    def odd_ends(self) -> bool:
+        """Whether the signal's ends are extended oddly, as zero phase needs it, or by zeros."""
+        return self.phase_type == "zero"
+
+    def published_curve(self) -> PublishedCurve:
+        """The points and the curve that the design aims at, for a tolerance or a figure.
+
+        With gain normalisation both are shifted so that the highest point is 0 dB.
+        """
+        with torch.no_grad():
+            numbers = self._value(self._shown)
+        return self._target.curve(numbers.cpu().numpy())
+
+
 @final
-class HeadphoneFilter(EarFilter):
+class HeadphoneFilter(_Documented):
     """Headphone plus outer ear: Sennheiser HD 250 Linear at the eardrum.
 
     Parameters
@@ -65,6 +134,7 @@ class HeadphoneFilter(EarFilter):
     """
 
     frequency_data: Tensor
+    _shown = "frequency_data"
 
     def __init__(
         self,
@@ -78,20 +148,8 @@ class HeadphoneFilter(EarFilter):
         target = documented.headphone(fs)
         super().__init__(target, order, phase_type, learnable)
         self.compensate_delay = bool(compensate_delay)
-        self._store(
-            "frequency_data",
-            torch.tensor(target.numbers, device="cpu"),
-            dtype,
-            learnable=self.learnable,
-            table=True,
-        )
+        self._store_numbers(dtype)
         _ = self.taps()
-
-    def _numbers(self, values: dict[str, Tensor]) -> Tensor:
-        return values["frequency_data"]
-
-    def _gain(self, values: dict[str, Tensor]) -> float:
-        return 1.0
 
     def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
         """Frequencies (nfft//2 + 1,) in Hz and complex response of what ``forward`` does; exact for
@@ -119,7 +177,7 @@ class HeadphoneFilter(EarFilter):
 
 
 @final
-class MiddleEarFilter(EarFilter):
+class MiddleEarFilter(_Documented):
     """Middle ear: eardrum pressure to stapes velocity.
 
     Parameters
@@ -172,6 +230,7 @@ class MiddleEarFilter(EarFilter):
 
     frequency_data: Tensor
     gain_normalization: Tensor
+    _shown = "frequency_data"
 
     def __init__(
         self,
@@ -193,27 +252,15 @@ class MiddleEarFilter(EarFilter):
             self.group_delay if self.compensate_delay and self.phase_type == "minimum" else 0
         )
         self.reference_gain = target.reference_gain
-        self._store(
-            "frequency_data",
-            torch.tensor(target.numbers, device="cpu"),
-            dtype,
-            learnable=self.learnable,
-            table=True,
-        )
+        self._store_numbers(dtype)
         effective = passes(target, order, phase_type, target.freqs, target.numbers).effective
-        gain_db = torch.tensor(
-            normalization_db(target, effective), dtype=torch.float64, device="cpu"
-        )
         self._store(
-            "gain_normalization", gain_db, dtype, learnable=self.learnable and self.normalize_gain
+            "gain_normalization",
+            normalization_db(target, effective),
+            dtype,
+            learnable=self.learnable and self.normalize_gain,
         )
         _ = self.taps()
-
-    def _numbers(self, values: dict[str, Tensor]) -> Tensor:
-        return values["frequency_data"]
-
-    def _gain(self, values: dict[str, Tensor]) -> Tensor:
-        return torch.pow(10.0, values["gain_normalization"] / 20.0)
 
     def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
         """Frequencies (nfft//2 + 1,) in Hz and complex response, normalisation included; exact for
@@ -230,7 +277,7 @@ class MiddleEarFilter(EarFilter):
 
 
 @final
-class OuterMiddleEarFilter(EarFilter):
+class OuterMiddleEarFilter(_Documented):
     """Outer ear (free or diffuse field) plus middle ear, as in models of loudness.
 
     Parameters
@@ -278,6 +325,7 @@ class OuterMiddleEarFilter(EarFilter):
     """
 
     tf_gains: Tensor
+    _shown = "tf_gains"
 
     def __init__(
         self,
@@ -306,21 +354,13 @@ class OuterMiddleEarFilter(EarFilter):
         self.field_type = field_type
         self.convention = convention
         self.flow, self.fhigh = float(flow), float(fhigh)
-        self._store(
-            "tf_gains", torch.tensor(target.numbers, device="cpu"), dtype, learnable=self.learnable
-        )
+        self._store_numbers(dtype, table=False)
         _ = self.taps()
 
     @property
     def fvec(self) -> Tensor:
         """(N,) float64: the 1-Hz grid in Hz."""
         return self._freqs
-
-    def _numbers(self, values: dict[str, Tensor]) -> Tensor:
-        return values["tf_gains"]
-
-    def _gain(self, values: dict[str, Tensor]) -> float:
-        return 1.0
 
     def get_transfer_function(self) -> tuple[Tensor, Tensor]:
         """``fvec`` (N,) in Hz and ``tf_gains`` (N,) in dB."""

@@ -1,296 +1,258 @@
-"""An ear as a torch module: its numbers kept in float64, redesigned when they change, applied as
-one convolution.
-
-``EarFilter`` is the private base of the final classes in ``nn.ears``. What a filter *is* stands in
-``ears``, how it is designed in ``synthesis``; how it is applied stands in ``engine``, once.
+"""Any filter as a torch module: what `earfilt.apply` gives, differentiable, with numbers that can be
+learnt.
 """
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from typing import Any, Self
+from __future__ import annotations
 
+import math
+import os
+from dataclasses import replace
+from typing import Unpack, final
+
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from earfilt.arrays import constant, is_constant
-from earfilt.ears.curve import PublishedCurve
-from earfilt.ears.target import Target
-from earfilt.engine.tensors import convolve
-from earfilt.errors import DtypeError, UsageError
-from earfilt.synthesis.passes import Passes, check_design, lookahead, passes
-from earfilt.synthesis.spectrum import frequency_response
+from earfilt.arrays import is_constant
+from earfilt.chains.describe import together
+from earfilt.chains.members import Filter, resolve
+from earfilt.chains.request import FilterOptions
+from earfilt.ears import curve
+from earfilt.ears.options import checked_fs
+from earfilt.errors import UsageError, printable
+from earfilt.files.saved_ears import SavedEar, SavedMember, read_ear, saved_bytes
+from earfilt.nn.base import EarFilter, home_of
+from earfilt.synthesis.adapted import adapted, adapted_curve
+from earfilt.synthesis.deviation import deviation, deviation_between
+from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.passes import Passes
+
+__all__ = ["EarModule"]
 
 
-class EarFilter(nn.Module):
-    """Published numbers -> taps -> convolution. Private base of the three ears."""
+@final
+class EarModule(EarFilter):
+    """A filter by name, as `earfilt.ear` gives it: the samples of `earfilt.apply`, for every filter
+    that has a name, chain or file.
 
-    _dropped: int = 0  # samples that forward leaves out at the start
+    Parameters
+    ----------
+    filter : str
+        ``NAME[:VARIANT]``, joined by ``+`` into a chain; the path of a curve, a FIR, or an ear
+        that was saved.
+    fs : float, optional
+        Sampling rate in Hz; default the one that a file states.
+    learnable : bool
+        The numbers of each ear become parameters. FIRs stay as they are.
+    dtype : torch.dtype
+        Of the stored numbers.
+    **options
+        As in `earfilt.apply`.
 
-    def __init__(self, target: Target, order: int, phase_type: str, learnable: bool) -> None:
-        super().__init__()
-        check_design(order, phase_type)
-        self.fs = target.fs
-        self.order = int(order)
-        self.phase_type = phase_type
-        self.learnable = bool(learnable)
-        self.group_delay = self.order // 2
-        self._target = target
-        # float64, wherever the module is; on the CPU where a module has no values (meta), or its
-        # device no float64 (MPS).
-        self._freqs = torch.tensor(target.freqs, device="cpu")
-        self._exact: dict[str, Tensor] = {}
-        self._tables: set[str] = set()
-        self._cache: tuple[list[Tensor], Passes[Tensor]] | None = None
+    Attributes
+    ----------
+    numbers_0, numbers_1, … : (N,)
+        The numbers of each member that is an ear, in the chain's order: gains (headphone,
+        middle-ear) or dB (all others), normalisation included. Parameters if ``learnable``.
 
-    # -- the numbers -----------------------------------------------------------------------------
+    Raises
+    ------
+    UsageError
+        As `earfilt.apply`; no rate is given or stated.
 
-    def _store(
-        self, name: str, values: Tensor, dtype: torch.dtype, *, learnable: bool, table: bool = False
+    Notes
+    -----
+    The order is that of the design for the published numbers, which is made at the first use. While
+    the numbers are the published ones, its taps are those of `earfilt.design`. Other numbers change
+    the magnitude by the ratio of their curve to the published one, with minimum phase (zero phase
+    where the member has it), cut to the same order; `deviation` says how closely the filter then
+    follows its curve. In ``train()`` every call designs, and gradients reach the numbers; in
+    ``eval()`` the design is kept until a number changes. A level that was normalised stays as it
+    was at the published numbers.
+    """
+
+    def __init__(
+        self,
+        filter: str,
+        fs: float | None = None,
+        *,
+        learnable: bool = False,
+        dtype: torch.dtype = torch.float32,
+        **options: Unpack[FilterOptions],
     ) -> None:
-        """Keep float64 numbers under a public name, as a parameter or a buffer of the module's
-        dtype.
-
-        What is shown of a table has the frequencies as its first column, which are fixed.
-        """
-        if not dtype.is_floating_point:
-            raise DtypeError(f"dtype is {dtype}; allowed: floating-point dtypes")
-        self._exact[name] = values
-        self._tables |= {name} if table else set()
-        shown = (
-            (torch.stack([self._freqs, values], 1) if table else values)
-            .to(dtype)
-            .to(torch.empty(0).device)
-        )
-        if learnable:
-            self.register_parameter(name, nn.Parameter(shown))
-        else:
-            self.register_buffer(name, shown)
-
-    def _value(self, name: str) -> Tensor:
-        """The numbers in float64; one that still equals its rounded original stands for that
-        original.
-        """
-        shown, exact = self._numbers_shown(name), self._exact[name]
-        if shown.is_meta:
-            return exact
-        home = _home(shown.device)
-        shown, exact = shown.to(home), exact.to(home)
-        wide = shown.double()
-        kept = constant(shown) == exact.to(shown.dtype)
-        return wide + torch.where(kept, exact - constant(wide), 0.0)
-
-    def _numbers_shown(self, name: str) -> Tensor:
-        """What is shown of the numbers, in the module's dtype: a table without its frequencies."""
-        shown: Tensor = getattr(self, name)
-        return shown[:, 1] if name in self._tables else shown
-
-    def __getattr__(self, name: str) -> Any:
-        shown = super().__getattr__(name)
-        if name in self.__dict__.get("_tables", ()) and isinstance(shown, Tensor):
-            self._restore_grid(shown)
-        return shown
-
-    @torch.no_grad()
-    def _restore_grid(self, shown: Tensor) -> None:
-        """Bring back the frequencies of a parameter, which an optimizer with weight decay has moved
-        along with the gains.
-        """
-        if type(shown) is nn.Parameter and not shown.is_meta:
-            grid = self._freqs.to(shown.dtype).to(shown.device)
-            # else it is left alone: a new version of it would end a backward pass
-            if not torch.equal(shown[:, 0], grid):
-                shown[:, 0] = grid
-
-    def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
-        """As `torch.nn.Module.named_parameters`."""
-        self._restore_grids()
-        return super().named_parameters(*args, **kwargs)
-
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        self._restore_grids()
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-
-    def _restore_grids(self) -> None:
-        for name in self._tables:
-            getattr(self, name)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # Casts and moves change what is shown; grid and numbers stay float64 and follow to the
-        # device.
-        with torch.no_grad():
-            exact = {name: self._value(name) for name in self._exact}
-        super()._apply(fn, recurse)
-        home = _home(self._first.device)
-        self._exact = {name: value.to(home) for name, value in exact.items()}
-        self._freqs = self._freqs.to(home)
-        self._cache = None
-        with torch.no_grad():
-            # a wider dtype than before shows the digits that a narrower one had lost
-            for name, value in self._exact.items():
-                self._numbers_shown(name).copy_(value)
-        return self
+        found = resolve(filter, **options)
+        saved = _saved(found)
+        rate = fs if fs is not None else found.stated_fs
+        if rate is None:
+            raise UsageError(f"'{printable(filter)}' states no sampling rate; give fs, in Hz")
+        super().__init__(checked_fs(rate), learnable=learnable)
+        found.check_rates(self.fs)
+        self._start: Fir | None = None if saved is None else saved.start
+        self._filter = found
+        self._members = _members(found, self.fs) if saved is None else saved.members
+        self._firs = _firs(found) if saved is None else saved.firs
+        self._request = found.request.given() if saved is None else dict(saved.request)
+        self.name = found.name if saved is None else saved.name
+        self.register_buffer("_anchor", torch.empty(0, dtype=dtype), persistent=False)
+        for number, member in enumerate(self._members):
+            self._store(
+                f"numbers_{number}",
+                member.numbers,
+                dtype,
+                learnable=self.learnable,
+                grid=member.target.freqs,
+            )
 
     @property
-    def _first(self) -> Tensor:
-        shown: Tensor = getattr(self, next(iter(self._exact)))
-        return shown
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Dtype of the stored numbers and of ``fir_coeffs``."""
-        return self._first.dtype
+    def _where(self) -> Tensor:
+        anchor: Tensor = self._anchor
+        return anchor
 
     # -- the design ------------------------------------------------------------------------------
 
-    @abstractmethod
-    def _numbers(self, values: dict[str, Tensor]) -> Tensor:
-        """(N,) float64: what stands for the ear's numbers, of all that the module stores."""
-
-    @abstractmethod
-    def _gain(self, values: dict[str, Tensor]) -> Tensor | float:
-        """Linear gain beside the passes."""
+    @property
+    def fir(self) -> Fir:
+        """The filter of the published numbers: that of `earfilt.design`, made at the first use."""
+        if self._start is None:
+            self._start = self._filter.at(self.fs)
+        return self._start
 
     def _design(self, values: dict[str, Tensor]) -> Passes[Tensor]:
-        numbers = self._numbers(values)
-        one_pass, effective = passes(
-            self._target, self.order, self.phase_type, self._freqs.to(numbers.device), numbers
+        device = next((value.device for value in values.values()), home_of(self._where.device))
+        taps = torch.from_numpy(self.fir.taps.copy()).to(device)
+        if not self._are_published(values):
+            parts = [member.part for member in self._members]
+            taps = adapted(taps, self.lookahead, parts, list(values.values()), self.fs)
+        return Passes(taps, taps)
+
+    def _are_published(self, values: dict[str, Tensor]) -> bool:
+        """Whether no number was changed; never where anything is differentiated or mapped."""
+        published = (torch.from_numpy(member.target.numbers) for member in self._members)
+        return all(
+            is_constant(value) and torch.equal(value.cpu(), own)
+            for value, own in zip(values.values(), published, strict=True)
         )
-        return Passes(one_pass, effective * self._gain(values))
-
-    def _taps(self) -> Passes[Tensor]:
-        """The current design; outside of what torch.compile sees, since a search and a cache have
-        nothing to fuse.
-        """
-        if torch.compiler.is_compiling():
-            return torch.compiler.disable(self._current)()
-        return self._current()
-
-    def _current(self) -> Passes[Tensor]:
-        """The design: made anew where anything is differentiated through it or maps over it, else
-        cached until a number changes.
-        """
-        if self.training:
-            values = {name: self._value(name) for name in self._exact}
-            if not all(map(is_constant, values.values())):
-                return self._design(values)
-        with torch.inference_mode(False), torch.no_grad():
-            values = {name: constant(self._value(name)) for name in self._exact}
-            if not all(map(is_constant, values.values())):  # torch.vmap
-                return self._design(values)
-            # Compared by value, and bit by bit as NaN equals nothing: an edit through `.data` does
-            # not raise a tensor's version.
-            bits = [value.contiguous().view(torch.int64) for value in values.values()]
-            if self._cache is None or not all(map(torch.equal, self._cache[0], bits)):
-                made = self._design(values)
-                if not is_constant(made.effective):  # torch.func wraps what is made within it
-                    return made
-                self._cache = ([part.clone() for part in bits], made)
-            return self._cache[1]
-
-    @property
-    def fir_coeffs(self) -> Tensor:
-        """(order + 1,) FIR of one pass, scaled, without ``gain_normalization``; the module's dtype
-        and device.
-        """
-        return self._taps().one_pass.to(self._first)
-
-    def taps(self) -> Tensor:
-        """Taps of the one convolution that the audio gets: all passes, scaling and gain.
-
-        Returns
-        -------
-        (numtaps,) float64
-            order + 1 causal taps (minimum phase), or 2·order + 1 taps centred on time zero (zero
-            phase).
-        """
-        return self._taps().effective
 
     @property
     def lookahead(self) -> int:
-        """Index of the tap at time zero in ``taps()``: 0, or order for zero phase."""
-        return lookahead(self.order, self.phase_type)
+        """Index of the tap at time zero in ``taps()``: 0 of a causal filter."""
+        return self.fir.lookahead
 
-    # -- the application -------------------------------------------------------------------------
+    @property
+    def odd_ends(self) -> bool:
+        """Whether the signal's ends are extended oddly, as zero phase needs it, or by zeros."""
+        return self.fir.odd_ends
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Filter a signal.
+    @property
+    def deviation(self) -> float | None:
+        """Largest deviation in dB of what the audio gets from the curve of the numbers, at its
+        points and between them; None where a member is a FIR, which has no curve.
+        """
+        if self._firs:
+            return None
+        parts = [member.part for member in self._members]
+        published = curve.product([part.target.curve() for part in parts])
+        with torch.no_grad():
+            numbers = [self._value(name).cpu().numpy() for name in self._exact]
+            taps = self.taps().cpu().numpy()
+        wanted = adapted_curve(published, parts, numbers)
+        return max(deviation(taps, wanted).db, deviation_between(taps, wanted).db)
+
+    # -- what it is ------------------------------------------------------------------------------
+
+    @property
+    def numbers(self) -> list[Tensor]:
+        """The numbers of each member that is an ear, (N,) each, as they are stored."""
+        return [getattr(self, name) for name in self._exact]
+
+    @property
+    def freqs(self) -> list[Tensor]:
+        """The frequencies that the numbers belong to, (N,) float64 each, in Hz."""
+        return list(self._grids.values())
+
+    def response(self, freqs: npt.ArrayLike | Tensor) -> Tensor:
+        """Response of what the audio gets at any frequencies, by the sum over the taps.
 
         Parameters
         ----------
-        x : (..., T) floating-point tensor, T ≥ 1
-            Time last: ``(T,)``, ``(B, T)``, ``(B, F, T)`` or any other leading shape.
+        freqs : (M,) array or tensor
+            Hz.
 
         Returns
         -------
-        (..., T) tensor of x's dtype and device
-            MiddleEarFilter with ``compensate_delay`` and minimum phase: (..., T − order//2) when T
-            > order//2.
+        (M,) complex128
+            With time zero where the output is aligned with the input; differentiable in the
+            numbers while the module trains.
+        """
+        taps = self.taps()
+        cycles = torch.as_tensor(freqs, dtype=torch.float64, device=taps.device) / self.fs
+        # With k = row·width + column the phase is a product of one factor for each.
+        width = math.isqrt(len(taps) - 1) + 1
+        table = torch.nn.functional.pad(taps, (0, -len(taps) % width)).reshape(-1, width)
+        turn = -2j * math.pi * cycles.reshape(-1, 1)
+        columns = torch.exp(turn * torch.arange(width, device=taps.device))
+        first = width * torch.arange(len(table), device=taps.device) - self.lookahead
+        value = ((columns @ table.T.to(columns.dtype)) * torch.exp(turn * first)).sum(-1)
+        return value.reshape(cycles.shape)
+
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
+        """Write name, options, numbers and design as ``.json``, which `earfilt.ear` and every
+        ``filter=`` or ``-f`` read back.
+
+        Parameters
+        ----------
+        path : path
+        force : bool
+            Replace a file that is there.
 
         Raises
         ------
-        DtypeError
-            Integer or complex input, or anything that is no tensor.
         UsageError
-            T = 0, or a tensor without dimensions.
+            Another extension; the file exists; numbers that are not finite; a member that cannot be
+            saved (an entry of the user's own that is no curve).
+        AudioError
+            It cannot be written.
         """
-        check_signal(x)
-        work = x if x.dtype in (torch.float32, torch.float64) else x.float()
-        y = convolve(
-            work, self.taps().to(work), lookahead=self.lookahead, odd_ends=self.phase_type == "zero"
-        ).to(x.dtype)
-        return y[..., self._dropped :] if self._dropped < x.shape[-1] else y
+        from earfilt.storage.writing import write_bytes
 
-    def get_effective_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
-        """Response of what the audio gets: all passes and gains; exact for any ``nfft``.
-
-        Parameters
-        ----------
-        nfft : int
-            FFT length, ≥ 1.
-
-        Returns
-        -------
-        freqs : (nfft//2 + 1,) float64
-            Hz.
-        H : (nfft//2 + 1,) complex128
-            The advance of ``compensate_delay`` is left out.
-        """
-        response = frequency_response(self.taps(), nfft, lookahead=self.lookahead)
-        return self._frequencies(nfft, response), response
-
-    def _frequencies(self, nfft: int, like: Tensor) -> Tensor:
-        return torch.arange(nfft // 2 + 1, dtype=torch.float64, device=like.device) * (
-            self.fs / nfft
-        )
-
-    def published_curve(self) -> PublishedCurve:
-        """The points and the curve that the design aims at, for a tolerance or a figure.
-
-        With gain normalisation both are shifted so that the highest point is 0 dB.
-        """
+        if os.path.splitext(path)[1].lower() != ".json":
+            raise UsageError(f"an ear is saved as .json, not as {printable(os.fspath(path))}")
         with torch.no_grad():
-            numbers = self._numbers({name: self._value(name) for name in self._exact})
-        return self._target.curve(numbers.cpu().numpy())
-
-
-def _home(device: torch.device) -> torch.device:
-    """Where float64 numbers of a module on this device are kept."""
-    return torch.device("cpu") if device.type in ("mps", "meta") else device
-
-
-def check_signal(x: Tensor) -> None:
-    if not isinstance(x, Tensor):
-        raise DtypeError(
-            f"the signal is of type {type(x).__name__}; filters take torch tensors: "
-            "torch.as_tensor makes one of an array"
+            numbers = [self._value(name).cpu().numpy() for name in self._exact]
+        if not all(np.isfinite(one).all() for one in numbers):
+            raise UsageError("the ear has numbers that are not finite, and is not saved")
+        members = tuple(
+            replace(member, numbers=one) for member, one in zip(self._members, numbers, strict=True)
         )
-    if not x.dtype.is_floating_point:
-        raise DtypeError(
-            f"the signal's dtype is {x.dtype}; filters take floating-point samples: convert "
-            "with x.float() and scale first"
+        start = replace(self.fir, fs=float(self.fs))
+        ear = SavedEar(self.name, self._request, start, members, self._firs)
+        write_bytes(path, saved_bytes(ear), force=force)
+
+    def extra_repr(self) -> str:
+        told = self.fir.provenance
+        order = self.fir.numtaps - 1 if told.order is None else told.order
+        return (
+            f"{printable(self.name)!r}, fs={self.fs:.12g}, order={together(order)}, "
+            f"phase={together(told.phase)}, learnable={self.learnable}"
         )
-    if x.ndim == 0 or x.shape[-1] == 0:
-        raise UsageError(
-            f"the signal's shape is {tuple(x.shape)}; the last dimension is time and must "
-            "hold at least one sample"
-        )
+
+
+def _saved(found: Filter) -> SavedEar | None:
+    """The saved ear that a filter is, if it is one by itself; in a chain it is a FIR."""
+    file = found.members[0].file
+    if len(found.members) > 1 or file is None or found.members[0].ear is not None:
+        return None
+    return read_ear(file)
+
+
+def _members(found: Filter, fs: float) -> tuple[SavedMember, ...]:
+    return tuple(
+        SavedMember.of(member.ear, member.options, fs)
+        for member in found.members
+        if member.ear is not None
+    )
+
+
+def _firs(found: Filter) -> tuple[str, ...]:
+    return tuple(member.name for member in found.members if member.ear is None)

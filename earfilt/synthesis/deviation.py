@@ -1,23 +1,22 @@
-"""How far a realised filter is from the curve of its ear: at the published points and between them."""
+"""How far a realised filter is from the curve of its ear: at the points and between them."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from earfilt.arrays import Floats, power_of_two
 from earfilt.ears.curve import PublishedCurve, to_db
 from earfilt.synthesis.fir import dtft
+from earfilt.synthesis.remez.polynomials import at
 
 SAMPLES_PER_TAP = 64  # of the response: a ripple's height is then read to 0.1 % of itself
 _PER_GAP = 4  # and at least this many between the two closest points, where the curve itself bends
 _FELT_DB = 0.0005  # a corner of the curve this high is looked at exactly
 _LARGEST_FFT = 1 << 22
+_LONGEST_SUM = 1 << 24  # products
 _ON_A_SIDE = (0.25, 0.5, 0.75)  # places between two corners
-_DIRECT = 1 << 29  # frequencies × taps up to which the DTFT is summed: a second or two
-_NEIGHBOURS = range(-4, 5)  # for interpolation on a grid of 64 per tap: exact to 1e-11 of the peak
 
 
 class Deviation(NamedTuple):
@@ -28,44 +27,29 @@ class Deviation(NamedTuple):
 
 
 def magnitude_at(taps: Floats, freqs: Floats, fs: float) -> Floats:
-    """|H| of `taps` (numtaps,) at `freqs` (K,) in Hz: (K,), linear.
+    """|H| of `taps` (numtaps,) at `freqs` (K,) in Hz, linear: (K,).
 
-    By the DTFT sum itself or, where that would take minutes (K·numtaps beyond 2^29), from an FFT,
-    to 1e-11 of the largest |H|.
+    By the DTFT sum itself or, where that would take seconds, interpolated from samples so dense
+    that the error is below 1e-8 of the peak.
     """
     freqs = np.asarray(freqs, dtype=np.float64)
-    if len(freqs) * len(taps) <= _DIRECT:
+    if len(freqs) * len(taps) <= _LONGEST_SUM:
         return np.abs(dtft(taps, freqs / fs))
-    return np.abs(_between_bins(taps, freqs / fs))
-
-
-def _between_bins(taps: Floats, cycles: Floats) -> NDArray[np.complex128]:
-    """Response but for its phase at (K,) frequencies of 0 to 1/2 cycles a sample, by Lagrange
-    interpolation of an FFT.
-    """
-    n_fft = _fft_length(SAMPLES_PER_TAP * len(taps))
-    # With the middle tap at time zero neighbouring bins hardly differ in phase; beyond 0 and 1/2
-    # they repeat as conjugates.
-    bins = np.fft.rfft(np.roll(np.pad(taps, (0, n_fft - len(taps))), -(len(taps) // 2)))
-    bins = np.concatenate([bins[4:0:-1].conj(), bins, bins[-2:-6:-1].conj()])
-    nearest = np.rint(cycles * n_fft).astype(np.int64)
-    offset = cycles * n_fft - nearest
-    total = np.zeros(len(cycles), np.complex128)
-    for k in _NEIGHBOURS:
-        weight = np.prod([(offset - j) / (k - j) for j in _NEIGHBOURS if j != k], axis=0)
-        total += weight * bins[nearest + 4 + k]
-    return total
-
-
-def _fft_length(wanted: float) -> int:
-    return 1 << int(np.ceil(np.log2(wanted)))
+    n_fft = power_of_two(2 * SAMPLES_PER_TAP * len(taps))
+    power = np.abs(np.fft.rfft(taps, n_fft)) ** 2
+    return np.sqrt(np.maximum(at(power, freqs * (2 * np.pi / fs)), 0.0))
 
 
 def deviation(taps: Floats, curve: PublishedCurve) -> Deviation:
-    """Largest deviation of the effective response of `taps` (numtaps,) from the published points."""
-    off = _off_points(taps, curve)
+    """Largest deviation of the response of `taps` (numtaps,) from the published points."""
+    off = off_points(taps, curve)
+    return largest(curve.points_hz, off)
+
+
+def largest(freqs: Floats, off: Floats) -> Deviation:
+    """The largest of deviations `off` (K,) at `freqs` (K,)."""
     worst = int(np.argmax(off))
-    return Deviation(float(off[worst]), float(curve.points_hz[worst]))
+    return Deviation(float(off[worst]), float(freqs[worst]))
 
 
 def deviation_between(
@@ -74,9 +58,7 @@ def deviation_between(
     """Largest deviation of `taps` (numtaps,) from the aimed curve, first to last point, ends
     included.
     """
-    freqs, off = deviations(taps, curve, per_tap)
-    worst = int(np.argmax(off))
-    return Deviation(float(off[worst]), float(freqs[worst]))
+    return largest(*deviations(taps, curve, per_tap))
 
 
 def deviations(
@@ -115,12 +97,7 @@ def felt_corners(curve: PublishedCurve, height_db: float) -> Floats:
     return every[np.diff(every, prepend=-np.inf) > 0]
 
 
-def missed_points(taps: Floats, curve: PublishedCurve, tolerance_db: float) -> tuple[float, ...]:
-    """Frequencies (Hz) of the points that `taps` misses by more than `tolerance_db`."""
-    return tuple(float(f) for f in curve.points_hz[_off_points(taps, curve) > tolerance_db])
-
-
-def _off_points(taps: Floats, curve: PublishedCurve) -> Floats:
+def off_points(taps: Floats, curve: PublishedCurve) -> Floats:
     """|dB| by which `taps` miss each point: (N,)."""
     return abs(to_db(magnitude_at(taps, curve.points_hz, curve.fs)) - curve.points_db)
 

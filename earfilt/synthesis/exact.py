@@ -1,10 +1,11 @@
 """A filter that stays within a tolerance of its published curve, found in milliseconds.
 
 Any polynomial within the band (``earfilt.synthesis.band``) makes such a filter; the smallest degree
-is not asked for (that is ``earfilt.synthesis.tolerance``). Degrees are tried on a coarse scale, four
-to an octave, until one leaves room (``earfilt.synthesis.projections``). Where to begin is known from
-the same curve at a quarter of the rate, where all costs are a quarter and so is the degree; and so
-on, down to where three points are left.
+is not asked for (that is ``earfilt.synthesis.tolerance``). Degrees are tried on a coarse scale,
+four to an octave, until one leaves room (``earfilt.synthesis.projections``). Where to begin is
+known from the same curve at a quarter of the rate, where all costs are a quarter and so is the
+degree; and so on, down to where three points are left. A curve so deep that rounding at its peak
+would swamp its depths is followed by a power of P: P follows a root of it, less deep by as much.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import numpy as np
 
 from earfilt.arrays import Floats
 from earfilt.ears.curve import PublishedCurve
+from earfilt.ears.options import LARGEST_ORDER
+from earfilt.ears.target import POINTS_UP_TO
 from earfilt.synthesis.band import Bounds, band_around, deepest_held
 from earfilt.synthesis.deviation import felt_corners
 from earfilt.synthesis.projections import SAMPLES_PER_DEGREE, Found, polynomial_inside
 from earfilt.synthesis.remez.polynomials import at, sample
 from earfilt.synthesis.taps import (
-    LARGEST_ORDER,
     Design,
     check_wanted,
     measured,
@@ -38,13 +40,14 @@ _FAR = 2.0  # an error this large, re the half-width, asks for two steps at once
 _TIGHTER = 0.9  # by this factor the band is narrowed where P left it between the samples
 _PATIENCE = 4  # every so many repairs the degree grows
 _REPAIRS = 24
+_GAP = 8  # a gap between points of fewer than four times as many samples is looked into
+_MOST_GAPS = 1024  # of a curve with more points, the points say enough
 _FELT = 0.005  # a corner of the aim this high, re the tolerance, can be felt
 _RATIO = 4  # of one rate to the next lower one
 _FIRST = 16  # degree of the first attempt
 _EASY_ROUNDS = 8  # a degree that is met so soon may be larger than it need be
 _CHEAP = 1024  # and up to this one it is worth while to ask
 _FEWEST_POINTS = 3  # of a curve at a lower rate, for it to tell something
-_HIGHEST_POINT = 0.45  # of the rate: a curve may lie up to there
 _LOWEST_POINT = 0.04  # and a rate of which its first point is more is low enough
 _LEAST = 64  # the largest degree must be at least this at a lower rate
 _FACTOR_ERROR_DB = 1e-5
@@ -137,7 +140,7 @@ class _Task:
     def at_lower_rate(self) -> _Task | None:
         """The same for what a lower rate leaves of the curve; None if that is too little."""
         curve, fs = self.curve, self.curve.fs / _RATIO
-        kept = curve.points_hz <= _HIGHEST_POINT * fs
+        kept = curve.points_hz <= POINTS_UP_TO * fs
         first = curve.points_hz[curve.points_hz > 0][:1]
         if kept.sum() < _FEWEST_POINTS or first[0] > _LOWEST_POINT * fs or self.largest < _LEAST:
             return None
@@ -227,6 +230,18 @@ def _octave(degree: int) -> int:
     return 1 << (degree.bit_length() - 1)
 
 
+def _between(points_hz: Floats, step: float) -> Floats:
+    """Frequencies between neighbouring points that lie closer than a few samples: at low
+    frequencies an aim can turn within one.
+    """
+    gaps = np.diff(points_hz)
+    near = np.flatnonzero(gaps < 4 * _GAP * step)
+    if len(near) > _MOST_GAPS:
+        return np.zeros(0)
+    parts = np.arange(1, 2 * _GAP) / (2 * _GAP)
+    return (points_hz[near, None] + parts * gaps[near, None]).ravel()
+
+
 def _missed_angles(cosines: Floats, task: _Task) -> Floats:
     """Angles where the deviation peaks outside the tolerance: at the points, at corners of the aim
     and densely between them.
@@ -237,7 +252,7 @@ def _missed_angles(cosines: Floats, task: _Task) -> Floats:
     first, last = curve.points_hz[[0, -1]]
     index = np.arange(int(np.ceil(first / step)), int(np.floor(last / step)) + 1)
     corners = felt_corners(curve, _FELT * task.tolerance_db)
-    exact = np.concatenate([curve.points_hz, corners])
+    exact = np.concatenate([curve.points_hz, corners, _between(curve.points_hz, step)])
     freqs = np.concatenate([index * step, exact])
     reached = np.concatenate([values[index], at(values, exact * (2 * np.pi / curve.fs))])
     order = np.argsort(freqs, kind="stable")

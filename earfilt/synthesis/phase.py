@@ -66,11 +66,20 @@ def _fold_cepstrum(taps: Array, n_fft: int) -> Array:
     """Minimum-phase taps from the real cepstrum on n_fft points."""
     xp = namespace(taps)
     power = power_spectrum(taps, n_fft)
-    cepstrum = xp.fft.irfft(0.5 * xp.log(power + _POWER_FLOOR * constant(power).max()), n_fft)
+    log_magnitude = 0.5 * xp.log(power + _POWER_FLOOR * constant(power).max())
+    return xp.fft.irfft(minimum_phase_spectrum(log_magnitude, n_fft), n_fft)[: len(taps)]
+
+
+def minimum_phase_spectrum(log_magnitude: Array, n_fft: int) -> Array:
+    """Spectrum of a minimum-phase filter from the logarithm of its magnitude, by folding the real
+    cepstrum: (n_fft//2 + 1,) float64 -> complex128.
+    """
+    xp = namespace(log_magnitude)
+    cepstrum = xp.fft.irfft(log_magnitude, n_fft)
     fold = xp.zeros_like(cepstrum)
     fold[0] = fold[n_fft // 2] = 1.0
     fold[1 : n_fft // 2] = 2.0
-    return xp.fft.irfft(xp.exp(xp.fft.rfft(cepstrum * fold)), n_fft)[: len(taps)]
+    return xp.exp(xp.fft.rfft(cepstrum * fold))
 
 
 def _magnitude_error_db(candidate: Array, wanted: Array, n_fft: int) -> float:

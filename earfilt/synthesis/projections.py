@@ -41,7 +41,7 @@ _RELAXATION = 1.7  # 0..2; 1 is the plain method
 
 
 class Found(NamedTuple):
-    """P in coefficients (degree + 1,), its largest error re the half-width, and the rounds it took."""
+    """P's coefficients (degree + 1,), its largest error re the half-width, the rounds it took."""
 
     cosines: Floats
     error: float
@@ -68,7 +68,8 @@ def polynomial_inside(
     degree
         Positive.
     marks
-        (M,) angles, ascending, M ≥ 1, that are looked at exactly, beside the 4·degree + 1 evenly spaced ones.
+        (M,) angles, ascending, M ≥ 1, that are looked at exactly, beside the 4·degree + 1 evenly
+        spaced ones.
 
     start
         (degree + 1,) coefficients of a polynomial that is thought to be near; the centre of the
@@ -155,18 +156,19 @@ class _Sampled:
 
 
 class _Interval(NamedTuple):
-    """centre ± width, arrays of one shape; centre ± aimed lies inside."""
+    """centre ± width, arrays of one shape, and the interval inside it that is aimed at."""
 
     centre: Floats
     width: Floats
-    aimed: Floats
+    lowest: Floats
+    highest: Floats
 
     @classmethod
     def of(cls, centre: Floats, width: Floats) -> _Interval:
         # Where the band is wide it must not be narrowed by more than where it is not: what fits the
         # narrow part would no longer fit the wide one.
-        margin = (1 - _AIMED) * np.min(width / centre) * centre
-        return cls(centre, width, width - margin)
+        aimed = width - (1 - _AIMED) * np.min(width / centre) * centre
+        return cls(centre, width, centre - aimed, centre + aimed)
 
     def error(self, values: Floats) -> float:
         """Largest distance from the centre, re the half-width."""
@@ -174,7 +176,7 @@ class _Interval(NamedTuple):
 
     def change(self, values: Floats) -> Floats:
         """What has to be added for the values to lie well inside."""
-        return np.clip(values, self.centre - self.aimed, self.centre + self.aimed) - values
+        return np.clip(values, self.lowest, self.highest) - values
 
 
 def _rounded(values: Floats) -> Floats:

@@ -12,18 +12,19 @@ from earfilt.ears.curve import PublishedCurve
 from earfilt.synthesis.deviation import (
     SAMPLES_PER_TAP,
     Deviation,
-    deviation,
     deviation_between,
-    missed_points,
+    largest,
+    off_points,
 )
+from earfilt.synthesis.phase import minimum_phase_spectrum
 from earfilt.synthesis.remez.polynomials import sample
 
-__all__ = ["LARGEST_ORDER", "Design", "check_wanted", "measured", "spectral_factor", "symmetric"]
+__all__ = ["Design", "check_wanted", "measured", "spectral_factor", "symmetric"]
 
-LARGEST_ORDER = 131_072
 
 _FACTOR_ERROR_DB = 1e-7
 _FACTOR_GRID = 256  # points per tap, from which an error that stays is not one of aliasing
+_LEAST_GRID = 1 << 15
 _LARGEST_FACTOR_FFT = 1 << 23
 
 
@@ -97,14 +98,15 @@ def measured(
     """A design from its effective taps: what they reach is measured on them, with `per_tap` samples
     of the response for each.
     """
-    at_points, between = deviation(taps, curve), deviation_between(taps, curve, per_tap)
+    off = off_points(taps, curve)
+    at_points, between = largest(curve.points_hz, off), deviation_between(taps, curve, per_tap)
     return Design(
         order=order,
         phase=phase,
         taps=taps,
         deviation=at_points,
         between=between,
-        missed_points_hz=missed_points(taps, curve, tolerance_db),
+        missed_points_hz=tuple(curve.points_hz[off > tolerance_db].tolist()),
         met=max(at_points.db, between.db) <= tolerance_db,
         order_below=order_below,
     )
@@ -162,8 +164,9 @@ def spectral_factor(
     while error > error_db and intervals < _LARGEST_FACTOR_FFT:
         intervals *= 2
         finer, finer_error = _cepstral_factor(cosines, times, intervals)
-        # Is what stays rounding, and no longer aliasing?
-        if finer_error > error / 2 and intervals > per_tap * len(taps):
+        # Is what stays rounding, and no longer aliasing? That falls slowly at first where a zero is
+        # near the unit circle, as that of a high-pass, however few its taps are.
+        if finer_error > error / 2 and intervals > max(per_tap * len(taps), _LEAST_GRID):
             break
         taps, error = finer, finer_error
     return taps
@@ -175,10 +178,8 @@ def _cepstral_factor(cosines: Floats, times: int, intervals: int) -> tuple[Float
     # A polynomial that did not meet its band may touch zero; rounding leaves nothing to know below
     # 1e-15 of the peak.
     wanted = np.maximum(wanted, 1e-15 * wanted.max())
-    cepstrum = np.fft.irfft(0.5 * times * np.log(wanted))
-    cepstrum[1:intervals] *= 2
-    cepstrum[intervals + 1 :] = 0.0
-    taps = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)))[: times * (len(cosines) - 1) + 1]
+    spectrum = minimum_phase_spectrum(0.5 * times * np.log(wanted), 2 * intervals)
+    taps = np.fft.irfft(spectrum)[: times * (len(cosines) - 1) + 1]
     reached = abs(np.fft.rfft(taps, 2 * intervals)) ** (2 / times)
     error = abs(np.log10(np.maximum(reached, 1e-300) / wanted)).max()
     return taps, float(10 * times * error)

@@ -6,6 +6,7 @@ import io
 import struct
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import scipy.io
@@ -30,7 +31,8 @@ SOUNDFILE = {
     "WAV": [("WAV", "PCM_U8"), ("WAV", "PCM_32"), ("WAV", "ULAW"), ("WAV", "MS_ADPCM")],
 }
 AUDIO = ("WAV", "WAVEX", "RF64", "AIFF", "FLAC", "W64", "CAF", "AU", "OGG", "MP3")
-CURVES = ("curve.csv",)
+CURVES = ("curve.csv", "curve.txt", "equaliser.txt", "equaliser.yml")
+DIALECTS = Path(__file__).parents[1] / "files" / "dialects"
 FIRS = ("fir.json", "fir.mat", "fir.wav", "fir.csv", "fir.txt", "fir.npy")
 KINDS = (*AUDIO, *CURVES, *FIRS)
 
@@ -46,14 +48,16 @@ class Seed:
     @property
     def is_text(self) -> bool:
         """Whether damage may know words and lines."""
-        return self.suffix in (".csv", ".json", ".txt")
+        return self.suffix in (".csv", ".json", ".txt", ".yml")
 
 
 @cache
 def seeds(kind: str) -> tuple[Seed, ...]:
     """The genuine files of a kind."""
     if kind in CURVES:
-        return tuple(Seed(kind, ".csv", text.encode()) for text in _curves())
+        suffix = f".{kind.partition('.')[2]}"
+        own = [text.encode() for text in _curves()] if kind == "curve.csv" else []
+        return tuple(Seed(kind, suffix, data) for data in [*own, *_dialects(kind)])
     if kind in FIRS:
         suffix = kind.removeprefix("fir")
         return tuple(
@@ -106,6 +110,21 @@ def _curves() -> list[str]:
         f'{f};"a;b";{g}\r\n' for f, g in rows
     )
     return [plain, sheet]
+
+
+def _dialects(kind: str) -> list[bytes]:
+    """The files of other programs, each under the extension of its kind."""
+    found: list[bytes] = []
+    for path in sorted(DIALECTS.iterdir()):
+        data = path.read_bytes()
+        if b"filters:" in data:
+            own = "equaliser.yml"
+        elif b"Filter" in data or b"GraphicEQ" in data:
+            own = "equaliser.txt"
+        else:
+            own = "curve.csv" if path.suffix == ".csv" else "curve.txt"
+        found += [data] if own == kind else []
+    return found
 
 
 def _own_firs(suffix: str) -> list[bytes]:

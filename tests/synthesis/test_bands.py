@@ -60,7 +60,8 @@ TEN = {
 def test_ten_rounded_bands_reach_the_table(name: str) -> None:
     found = design(resolve(name), FS, sections=10, form="peaking")
     curve = resolve(name).curve_at(FS)
-    assert curve is not None and found.band_hz is not None
+    assert curve is not None
+    assert found.band_hz is not None
     freqs = np.union1d(np.geomspace(*found.band_hz, 5003), curve.points_hz)
     freqs = freqs[(freqs >= found.band_hz[0]) & (freqs <= found.band_hz[1])]
     sos = np.array([cookbook(band, FS) for band in found.bands])
@@ -75,7 +76,8 @@ def test_numbers_are_those_that_equalisers_take() -> None:
         assert band.hz == round(band.hz)
         assert band.gain_db == round(band.gain_db, 1)
         assert band.q == round(band.q, 2)
-        assert 0.1 <= band.q <= 10.1 and abs(band.gain_db) <= 24.5
+        assert 0.1 <= band.q <= 10.1
+        assert abs(band.gain_db) <= 24.5
     assert found.preamp_db == round(found.preamp_db, 1)
     assert list(found.bands) == sorted(found.bands, key=lambda band: band.hz)
 
@@ -87,10 +89,12 @@ def test_bands_are_found_again() -> None:
         return np.asarray(20 * np.log10(np.abs(sosfreqz(sos_of(bands, -2.0, FS), freqs, fs=FS)[1])))
 
     found = design_bands(aim, FS, sections=2)
-    assert found.deviation_db is not None and found.deviation_db < 0.06
+    assert found.deviation_db is not None
+    assert found.deviation_db < 0.06
 
 
 def test_tolerance_takes_few() -> None:
     found = design(resolve("iso532-diffuse", tolerance=1.0), FS, form="peaking")
-    assert found.deviation_db is not None and found.deviation_db <= 1.0
+    assert found.deviation_db is not None
+    assert found.deviation_db <= 1.0
     assert len(found) <= 4

@@ -1,5 +1,5 @@
-"""A polynomial within a band: held by evaluating it directly, against linear programming where there
-is none.
+"""A polynomial within a band: held by evaluating it directly; where there is none, linear
+programming agrees.
 """
 
 import numpy as np

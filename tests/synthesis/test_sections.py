@@ -14,7 +14,8 @@ from earfilt.synthesis.sections import Sections, check_band, default_band, desig
 def measured(found: Sections, name: str, fs: float) -> float:
     """Largest deviation from an ear's curve, on a grid of the test's own."""
     curve = resolve(name).curve_at(fs)
-    assert curve is not None and found.band_hz is not None
+    assert curve is not None
+    assert found.band_hz is not None
     freqs = np.union1d(np.geomspace(*found.band_hz, 5003), curve.points_hz)
     freqs = freqs[(freqs >= found.band_hz[0]) & (freqs <= found.band_hz[1])]
     _, response = sosfreqz(found.sos, freqs, fs=fs)
@@ -68,14 +69,17 @@ def test_sections_are_found_again() -> None:
         return np.asarray(20 * np.log10(np.abs(response)))
 
     found = design_sections(aim, 48000.0, sections=2)
-    assert found.deviation_db is not None and found.deviation_db < 0.1
+    assert found.deviation_db is not None
+    assert found.deviation_db < 0.1
 
 
 def test_tolerance_takes_the_fewest() -> None:
     found = design(resolve("iso532-diffuse", tolerance=0.35), 48000.0)
-    assert found.deviation_db is not None and found.deviation_db <= 0.35
+    assert found.deviation_db is not None
+    assert found.deviation_db <= 0.35
     fewer = design(resolve("iso532-diffuse"), 48000.0, sections=len(found) - 1)
-    assert fewer.deviation_db is not None and fewer.deviation_db > 0.35
+    assert fewer.deviation_db is not None
+    assert fewer.deviation_db > 0.35
     assert found.provenance.tolerance_met
 
 

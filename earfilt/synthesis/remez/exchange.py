@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from earfilt.arrays import Floats
+from earfilt.arrays import Floats, power_of_two
 from earfilt.synthesis.remez.polynomials import (
     Interpolant,
     at,
@@ -169,7 +169,7 @@ def exchange(problem: Problem, degree: int, reference: Floats, *, iterations: in
 
 def search_intervals(degree: int) -> int:
     """Grid of the search: a power of two, at least 16 samples per degree."""
-    return 1 << int(np.ceil(np.log2(_PER_DEGREE * (degree + 1))))
+    return power_of_two(_PER_DEGREE * (degree + 1))
 
 
 def chebyshev_points(degree: int) -> Floats:

@@ -155,8 +155,8 @@ def between(values: Floats, index: NDArray[np.int64], offset: Floats) -> Floats:
 def neighbours(
     index: NDArray[np.int64], offset: Floats, intervals: int
 ) -> tuple[NDArray[np.int64], Floats]:
-    """The seven samples around places `index` + `offset` (M,), each of 0..intervals, and the weights
-    they have in Lagrange interpolation: (7, M) both. P is even about both ends.
+    """The seven samples, of 0..intervals, around places `index` + `offset` (M,), and their weights
+    in Lagrange interpolation: (7, M) both. P is even about both ends.
     """
     steps = np.arange(-3, 4)
     weights = np.empty((7, len(index)))

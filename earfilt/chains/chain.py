@@ -1,0 +1,181 @@
+"""What a filter is made of: its members with their content, as one immutable value."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from earfilt.chains.request import Request
+from earfilt.ears.ear import Ear
+from earfilt.ears.table import Table
+from earfilt.storage.reading import SmallFile
+from earfilt.version import DESIGN
+
+if TYPE_CHECKING:
+    from earfilt.synthesis.fir import Fir
+    from earfilt.synthesis.sections import Sections
+
+__all__ = ["DEFAULT_TOLERANCE_DB", "Chain", "Member", "Options"]
+
+DEFAULT_TOLERANCE_DB = 0.1
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One filter of a chain: an ear of the catalogue, or a file (a curve or a FIR).
+
+    Parameters
+    ----------
+    name : str
+        ``NAME:VARIANT``, or the path as given.
+    kind : str
+        Of the ear; ``fir``, or ``sos``, a file of sections.
+    ear : Ear, optional
+        None of a file of a FIR or sections.
+    file : SmallFile, optional
+        The user's file, if it is one.
+    options : mapping
+        All its options: those given, else the defaults.
+    target : SmallFile, optional
+        The file of the curve that it is corrected to.
+    inner : tuple of Member
+        Of an inverse: what it undoes.
+    """
+
+    name: str
+    kind: str
+    ear: Ear | None
+    file: SmallFile | None
+    options: Options
+    target: SmallFile | None = None
+    inner: "tuple[Member, ...]" = ()
+
+    @property
+    def files(self) -> tuple[SmallFile, ...]:
+        """The user's files that it was read from."""
+        own = tuple(file for file in (self.file, self.target) if file is not None)
+        return own + tuple(file for member in self.inner for file in member.files)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables it reads."""
+        return () if self.ear is None else self.ear.tables
+
+    @cached_property
+    def fir(self) -> "Fir | None":
+        """What a FIR file or a saved ear holds, or the impulse response of a file of sections; None
+        of an ear.
+
+        Raises
+        ------
+        UsageError
+            The file is no FIR, or contradicts ``latency``.
+        """
+        if self.ear is not None or self.file is None:
+            return None
+        if self.sections is not None:
+            from earfilt.files.sos import fir_of
+
+            return fir_of(self.sections, self.file)
+        from earfilt.files.saved_ears import read_fir_or_ear  # and all that reads files
+
+        return read_fir_or_ear(self.file, latency=self.options["latency"])
+
+    @cached_property
+    def sections(self) -> "Sections | None":
+        """What a file of sections holds; None of all others.
+
+        Raises
+        ------
+        DataError
+            It is damaged, or not stable.
+        """
+        if self.kind != "sos" or self.file is None:
+            return None
+        from earfilt.files.sos import read_sections
+
+        return read_sections(self.file)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides its taps beside tables and design, JSON-able; a file by its content, since a
+        path is a place and no part of what the filter is.
+        """
+        what: dict[str, Any] = {"sha256": self.file.sha256} if self.file is not None else {}
+        if self.inner:
+            what = {"inverse": [member.identity for member in self.inner]}
+        elif self.ear is not None and self.file is None:
+            what = {"ear": self.name, **self.ear.entry.stated}
+        settings = {name: value for name, value in self.options.items() if value is not None}
+        if self.target is not None:
+            settings["target"] = self.target.sha256
+        return {**what, "kind": self.kind, **settings}
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """One or more filters, resolved; picklable, and independent of the sampling rate.
+
+    Parameters
+    ----------
+    request : Request
+        What was asked for.
+    members : tuple of Member
+    """
+
+    request: Request
+    members: tuple[Member, ...]
+
+    @property
+    def name(self) -> str:
+        """As it was asked for."""
+        return self.request.name
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What was asked for, JSON-able: names, options in full, hashes of tables and files, version
+        of the design. Never digits of taps, which may differ between machines.
+        """
+        return {
+            "design": DESIGN,
+            "members": [
+                member.identity | ({} if member.ear is None else self.design)
+                for member in self.members
+            ],
+            "tables": {table.id: table.sha256 for one in self.members for table in one.tables},
+        }
+
+    @property
+    def design(self) -> dict[str, Any]:
+        """How its ears are designed: ``order``, or ``tolerance`` and perhaps ``fewest``."""
+        given = self.request.given()
+        if "order" in given:
+            return {"order": given["order"]}
+        tolerance = given.get("tolerance", DEFAULT_TOLERANCE_DB)
+        return {"tolerance": tolerance} | ({"fewest": True} if given.get("fewest") else {})
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the identity."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Chain) and self.sha256 == other.sha256
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
+
+    @property
+    def files(self) -> list[str]:
+        """Paths of the user's files, as given."""
+        return [file.name for member in self.members for file in member.files]
+
+    @property
+    def stated_fs(self) -> float | None:
+        """The rate (Hz) of the first FIR file that states one."""
+        firs = (member.fir for member in self.members)
+        return next((fir.fs for fir in firs if fir is not None and fir.fs is not None), None)
