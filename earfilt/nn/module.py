@@ -1,5 +1,5 @@
-"""Any filter as a torch module: what `earfilt.apply` gives, differentiable, with numbers that can be
-learnt.
+"""Any filter as a torch module: what `earfilt.apply` gives, differentiable, with numbers that can
+be learnt.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import replace
-from typing import Any, Unpack, final
+from typing import Unpack, final
 
 import numpy as np
 import numpy.typing as npt
