@@ -2,8 +2,6 @@
 % formulas in words of our own (none of its code is here). In the root of the project, with GNU
 % Octave and its package signal:
 %   octave -q tests/reference/amt_filters.m      (writes tests/reference/amt_filters.csv)
-% A name that ends in -linear is the FIR by frequency sampling, one in -aliased its minimum phase by
-% a Hilbert transform over order + 1 points.
 1;
 pkg load signal
 
@@ -18,11 +16,6 @@ function rows = cut(rows, fs)
   if fs <= 20000
     rows = rows(rows(:, 1) < fs / 2, :);
   end
-end
-
-function taps = aliased_minimum(taps)
-  magnitude = abs(fft(taps));
-  taps = real(ifft(magnitude .* exp(-1i * imag(hilbert(log(magnitude))))));
 end
 
 function response = of_fir(taps, freqs, fs)
@@ -47,14 +40,12 @@ for fs = [16000 44100 48000]
 
   rows = cut(read_rows(tables, "pralong1996.csv"), fs);
   taps = fir2(512, [0; rows(:, 1) * 2 / fs; 1], [0; rows(:, 2); 0]);
-  print_response(out, "headphone-linear", fs, freqs, of_fir(taps, freqs, fs));
-  print_response(out, "headphone-aliased", fs, freqs, of_fir(aliased_minimum(taps), freqs, fs));
+  print_response(out, "headphone", fs, freqs, of_fir(taps, freqs, fs));
 
   rows = cut(read_rows(tables, "jepsen2008.csv"), fs);
   taps = fir2(512, [0; rows(:, 1) * 2 / fs; 1], [0; 1 ./ rows(:, 2); 0]);
   taps = taps / max(abs(fft(taps))) * 1e-8 * 10 ^ (104 / 20);
-  print_response(out, "jepsen2008-linear", fs, freqs, of_fir(taps, freqs, fs));
-  print_response(out, "jepsen2008-aliased", fs, freqs, of_fir(aliased_minimum(taps), freqs, fs));
+  print_response(out, "jepsen2008", fs, freqs, of_fir(taps, freqs, fs));
 
   % Butterworth band-passes of first order, with 18 dB; the two older ones twice that.
   for model = {{"verhulst2012", [100 3000], 2}, {"verhulst2015", [600 3000], 2}, ...
