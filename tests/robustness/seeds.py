@@ -1,17 +1,20 @@
-"""Genuine files to damage: every container that is read, curves, and every format of a FIR. All
-small, all the same at every run.
+"""Genuine files to damage: every container that is read, curves, every format of a FIR, saved ears.
+All small, all the same at every run.
 """
 
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 import scipy.io
 import soundfile
 
+from earfilt.ears import catalogue
+from earfilt.ears.kinds.measured import Measured
 from earfilt.files.firs import fir_bytes
+from earfilt.files.saved_ears import SavedEar, SavedMember, saved_bytes
 from earfilt.synthesis.fir import Fir
 from tests.audio.foreign import chunk
 
@@ -32,7 +35,8 @@ SOUNDFILE = {
 AUDIO = ("WAV", "WAVEX", "RF64", "AIFF", "FLAC", "W64", "CAF", "AU", "OGG", "MP3")
 CURVES = ("curve.csv",)
 FIRS = ("fir.json", "fir.mat", "fir.wav", "fir.csv", "fir.txt", "fir.npy")
-KINDS = (*AUDIO, *CURVES, *FIRS)
+EARS = ("ear.json",)
+KINDS = (*AUDIO, *CURVES, *FIRS, *EARS)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ def seeds(kind: str) -> tuple[Seed, ...]:
     """The genuine files of a kind."""
     if kind in CURVES:
         return tuple(Seed(kind, ".csv", text.encode()) for text in _curves())
+    if kind in EARS:
+        return (Seed(kind, ".json", _saved_ear()),)
     if kind in FIRS:
         suffix = kind.removeprefix("fir")
         return tuple(
@@ -106,6 +112,17 @@ def _curves() -> list[str]:
         f'{f};"a;b";{g}\r\n' for f, g in rows
     )
     return [plain, sheet]
+
+
+def _saved_ear() -> bytes:
+    """A curve whose points were moved, with an ear of the catalogue behind it."""
+    headphone = SavedMember.of(catalogue.ear("headphone"), {"phase": "minimum"}, float(FS))
+    mine = Measured.of("a.csv", [125.0, 500.0, 2000.0], [0.0, 3.0, -2.0])
+    options = {"phase": "zero", "interpolation": "log", "beyond": "hold"}
+    curve = SavedMember.of(mine, options, float(FS))
+    moved = replace(curve, numbers=curve.numbers + 1.0)
+    start = Fir(np.hanning(9), float(FS), 4, True)
+    return saved_bytes(SavedEar("headphone+a.csv", {"order": 8}, start, (headphone, moved), ()))
 
 
 def _own_firs(suffix: str) -> list[bytes]:
