@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,10 @@ from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
 from earfilt.ears import catalogue
 from earfilt.engine import pipeline
+from earfilt.engine.samples import SampleFormat, clip_warning
+from earfilt.engine.segments import latency_frames
 from earfilt.engine.stream import Stream
+from earfilt.engine.windows import Precision
 from earfilt.errors import UsageError
 from earfilt.render.job import FileJob, Options
 from earfilt.render.record import Row
@@ -34,8 +37,6 @@ if TYPE_CHECKING:
 
 Signal = TypeVar("Signal", npt.NDArray[Any], "Tensor")
 """A numpy array or a torch tensor; what comes out is of the kind of what went in."""
-
-DEFAULT_FS = 48_000.0
 
 
 class Fir(firs.Fir):
@@ -74,6 +75,7 @@ def apply(
     *,
     fs: float,
     axis: int = -1,
+    precision: Precision = "auto",
     **options: Unpack[FilterOptions],
 ) -> Signal:
     """Put a signal through a filter: what ``earfilt apply`` does to the samples of a file.
@@ -89,6 +91,9 @@ def apply(
         Sampling rate in Hz.
     axis : int
         The dimension of time.
+    precision : 'auto', 'float32' or 'float64'
+        Of the computation. auto: float64 for float64 and int32; else float32, of arrays only as far
+        as it is as good as exact (as ``earfilt apply``).
     **options
         As on the command line: ``order``, ``tolerance`` (dB), ``phase`` and those of the filter.
 
@@ -120,11 +125,13 @@ def apply(
     """
     fir = resolve(filter, **options).at(fs)
     if isinstance(x, np.ndarray):
-        return _apply_array(x, fir, axis)
-    return _apply_tensor(x, fir, axis)
+        return _apply_array(x, fir, axis, precision)
+    return _apply_tensor(x, fir, axis, precision)
 
 
-def _apply_array(x: npt.NDArray[Any], fir: firs.Fir, axis: int) -> npt.NDArray[Any]:
+def _apply_array(
+    x: npt.NDArray[Any], fir: firs.Fir, axis: int, precision: Precision
+) -> npt.NDArray[Any]:
     if x.dtype.name not in (*_FLOATS, *_INTEGERS):
         raise UsageError(
             f"the signal's dtype is {x.dtype}; filters take {', '.join((*_FLOATS, *_INTEGERS))}"
@@ -137,11 +144,11 @@ def _apply_array(x: npt.NDArray[Any], fir: firs.Fir, axis: int) -> npt.NDArray[A
     flat = frames.reshape(len(frames), -1)
     if x.dtype == np.float16:
         flat = flat.astype(np.float32)
-    filtered = _filtered(np.ascontiguousarray(flat), fir) if flat.size else flat
+    filtered = _filtered(np.ascontiguousarray(flat), fir, precision) if flat.size else flat
     return np.moveaxis(filtered.reshape(frames.shape), 0, axis).astype(x.dtype)
 
 
-def _filtered(x: npt.NDArray[Any], fir: firs.Fir) -> npt.NDArray[Any]:
+def _filtered(x: npt.NDArray[Any], fir: firs.Fir, precision: Precision) -> npt.NDArray[Any]:
     """Samples (frames, channels) through the file engine: (frames, channels) of the same dtype."""
     out = np.empty_like(x)
     read = write = 0
@@ -156,13 +163,17 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir) -> npt.NDArray[Any]:
         out[write : write + len(block)] = block
         write += len(block)
 
-    bits = 8 * x.dtype.itemsize if x.dtype.kind == "i" else 0
-    form = pipeline.SampleFormat(cast("Any", x.dtype.name), bits)
-    wide = x.dtype.name in ("float64", "int32")
-    settings = pipeline.Settings(precision="float64" if wide else "auto")
+    form = SampleFormat.of_arrays(x.dtype)
+    settings = pipeline.Settings(precision=precision)
     try:
         levels = pipeline.run(
-            take, put, fir, source=form, target=form, channels=x.shape[1], settings=settings
+            take,
+            put,
+            fir,
+            source=form,
+            target=form,
+            channels=x.shape[1],
+            settings=settings,
         )
     except pipeline.NonFiniteError as error:
         raise UsageError(
@@ -171,15 +182,11 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir) -> npt.NDArray[Any]:
     if levels.clipped.any():
         import warnings
 
-        warnings.warn(
-            f"{int(levels.clipped.sum())} samples were clipped; convert to floating point before "
-            "filtering, or lower the level",
-            stacklevel=4,
-        )
+        warnings.warn(clip_warning(levels.clipped), stacklevel=4)
     return out
 
 
-def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int) -> Tensor:
+def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int, precision: Precision) -> Tensor:
     import torch
 
     from earfilt.engine.tensors import convolve
@@ -190,7 +197,8 @@ def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int) -> Tensor:
             f"the signal is a {type(x).__name__}; filters take numpy arrays and torch tensors"
         )
     check_signal(x)
-    dtype = x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32
+    wide = precision == "float64" or (precision == "auto" and x.dtype == torch.float64)
+    dtype = torch.float64 if wide else torch.float32
     taps = torch.from_numpy(fir.taps.copy()).to(x.device, dtype)
     moved = x.movedim(axis, -1).to(dtype)
     y = convolve(moved, taps, lookahead=fir.lookahead, odd_ends=fir.odd_ends)
@@ -202,24 +210,38 @@ def stream(
     *,
     fs: float,
     channels: int = 1,
-    dtype: Literal["float32", "float64"] = "float32",
+    dtype: Literal["float32", "float64", "int16", "int32"] = "float32",
+    precision: Precision = "auto",
+    latency_ms: float | None = None,
     **options: Unpack[FilterOptions],
 ) -> Stream:
     """A filter for a signal that comes in blocks; bit-equal to the whole, whatever the blocks.
+
+    The whole is what `apply` gives with ``precision=dtype``.
 
     Parameters
     ----------
     filter, fs, **options
         As in `apply`.
     channels : int
-    dtype : 'float32' or 'float64'
-        Of the arithmetic and the output.
+    dtype : 'float32', 'float64', 'int16' or 'int32'
+        Of the blocks and of the output; integers as in `apply`.
+    precision : 'auto', 'float32' or 'float64'
+        Of the arithmetic, as ``--precision``; auto as in `apply`.
+    latency_ms : float, optional
+        Milliseconds that a block of output may last at most, beside the filter's look-ahead.
+        Without it, samples are those of `apply`; with it, those of ``earfilt apply --latency-ms``.
 
     Returns
     -------
     Stream
-        ``push(block)`` takes (frames, channels) and gives what is ready, ``flush()`` the rest;
-        arrays or tensors.
+        ``push(block)`` takes (frames, channels) and gives what is ready, as an array or tensor like
+        the block; ``flush()`` gives the rest, as an array.
+
+    Raises
+    ------
+    UsageError
+        As `apply`; ``channels`` is below 1; ``latency_ms`` is below 64 frames.
 
     Examples
     --------
@@ -229,7 +251,14 @@ def stream(
     >>> sum(len(stream.push(block)) for block in blocks) + len(stream.flush())
     9600
     """
-    return Stream(resolve(filter, **options).at(fs), channels=channels, dtype=dtype)
+    fir = resolve(filter, **options).at(fs)
+    return Stream(
+        fir,
+        channels=channels,
+        dtype=dtype,
+        precision=precision,
+        latency=latency_frames(latency_ms, fs),
+    )
 
 
 def design(filter: str, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:
@@ -362,8 +391,9 @@ class ResponseTable:
 
         curve = self.filter.curve_at(self.fir.fs or 0.0)
         points = None if curve is None else (curve.points_hz, curve.points_db)
+        line = Line(legend(self.fir), self._values(), points, self.fir.provenance.range_hz)
         suffix = style.pop("suffix", ".png") if path is None else os.path.splitext(path)[1].lower()
-        data = figure([Line(legend(self.fir), self._values(), points)], suffix, **style)
+        data = figure([line], suffix, **style)
         if path is not None:
             write_bytes(path, data)
         return data
@@ -422,8 +452,13 @@ class _FileOptions(TypedDict, total=False):
     dither: bool
     precision: Literal["auto", "float32", "float64"]
     device: str
+    latency_ms: float | None
     metadata: bool
     repair: bool
+    raw: Literal["s16le", "s24le", "s32le", "f32le", "f64le"] | None
+    rate: int | None
+    channels: int | None
+    to_raw: bool
     tail: Literal["cut", "keep"]
     full_scale_spl: float | None
     full_scale: Literal["peak", "rms"]
@@ -453,7 +488,7 @@ def apply_file(
         What to do where the output is there.
     **options
         Those of the filter, and ``clip``, ``gain_db``, ``subtype``, ``format``, ``dither``,
-        ``precision``, ``device``, ``metadata``, ``repair``, ``tail``, ``full_scale_spl``,
+        ``precision``, ``device``, ``latency_ms``, ``raw``, ``rate``, ``channels``, ``to_raw``, ``metadata``, ``repair``, ``tail``, ``full_scale_spl``,
         ``full_scale`` as on the command line.
 
     Returns

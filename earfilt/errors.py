@@ -9,16 +9,75 @@
     ├── DataError (ValueError)        exit code 2: what a data file contains cannot be used
     └── AudioError (OSError)          exit code 1: a file that is missing, damaged, or cannot be written
 
-Every leaf is also a builtin exception, so that library users may catch what they are used to.
+Every error knows its ``subject``, the file or entry that it is about, and its ``reason``, so that
+nobody has to read sentences. Every leaf is also a builtin exception, so that library users may catch what they are used to.
 Messages are one line: what was given, the rule, and what helps. The library raises; only
 ``earfilt.cli`` catches.
 """
 
+from typing import Self
+
 
 class EarfiltError(Exception):
-    """Root of all errors raised on purpose."""
+    """Root of all errors raised on purpose.
+
+    Attributes
+    ----------
+    subject : str
+        The file or entry that it is about, printable; empty where it is about none.
+    reason : str
+        What is wrong with it, without what differs from file to file: failures of one reason are
+        of one kind.
+    """
 
     exit_code = 1
+    subject = ""
+
+    @property
+    def reason(self) -> str:
+        """The message, unless the error was made with `about`."""
+        return self.__dict__.get("_reason") or str(self)
+
+    @classmethod
+    def about(cls, subject: str, template: str, **values: object) -> Self:
+        """An error about one file.
+
+        Parameters
+        ----------
+        subject : str
+            The file, printable.
+        template : str
+            The message, with ``{subject}`` and a field for each of ``values``. Words are part of
+            the reason, numbers are not.
+
+        Examples
+        --------
+        >>> error = AudioError.about("a.wav", "{subject} claims {count} channels", count=0)
+        >>> str(error), error.subject, error.reason
+        ('a.wav claims 0 channels', 'a.wav', 'claims … channels')
+        """
+        error = cls(template.format(subject=subject, **values))
+        said = {
+            name: value if isinstance(value, str) and not isinstance(value, Detail) else _ANY
+            for name, value in values.items()
+        }
+        error.subject = subject
+        error.__dict__["_reason"] = template.format(subject="", **said).strip(" :")
+        return error
+
+
+class Detail(str):
+    """Words that differ from file to file."""
+
+
+class _Any:
+    """Stands for any number."""
+
+    def __format__(self, spec: str) -> str:
+        return "…"
+
+
+_ANY = _Any()
 
 
 class UsageError(EarfiltError, ValueError):
@@ -51,7 +110,7 @@ class DataError(EarfiltError, ValueError):
     def __init__(self, subject: str, reason: str) -> None:
         super().__init__(subject, reason)
         self.subject = printable(subject)
-        self.reason = printable(reason)
+        self.__dict__["_reason"] = printable(reason)
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.reason}"

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -102,6 +103,16 @@ def test_the_input_is_left_as_it_was() -> None:
     np.testing.assert_array_equal(x, NOISE)
 
 
+def test_precision_is_that_of_the_computation() -> None:
+    exact = earfilt.apply(NOISE.astype(float), "headphone", fs=16000)
+    for x in (NOISE, torch.tensor(NOISE)):
+        near, nearer = (
+            np.abs(np.asarray(earfilt.apply(x, "headphone", fs=16000, precision=of)) - exact).max()
+            for of in ("float32", "float64")
+        )
+        assert nearer <= 2.0**-24 < near < 1e-6
+
+
 def test_tensors_keep_their_gradients() -> None:
     x = torch.tensor(NOISE, dtype=torch.float64, requires_grad=True)
     earfilt.apply(x, "headphone", fs=16000).square().sum().backward()
@@ -132,11 +143,15 @@ def test_clipped_integers_are_warned_of() -> None:
         earfilt.apply(loud.repeat(3), "headphone", fs=16000)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_stream_is_bit_equal_to_the_whole(name: str) -> None:
-    stream = earfilt.stream(name, fs=16000, channels=3)
-    parts = [stream.push(block) for block in np.array_split(NOISE.T, 13)]
-    whole = earfilt.apply(NOISE, name, fs=16000)
+def test_a_stream_is_bit_equal_to_the_whole(
+    name: str, dtype: Literal["float32", "float64"]
+) -> None:
+    x = NOISE.astype(dtype)
+    stream = earfilt.stream(name, fs=16000, channels=3, dtype=dtype)
+    parts = [stream.push(block) for block in np.array_split(x.T, 13)]
+    whole = earfilt.apply(x, name, fs=16000)
     np.testing.assert_array_equal(np.concatenate([*parts, stream.flush()]).T, whole)
 
 

@@ -122,12 +122,17 @@ class Decoder:
         for index in range(1, len(self.links)):
             with self._open(index) as file:
                 if (file.samplerate, file.channels) != (self.samplerate, self.channels):
-                    raise AudioError(
-                        f"{self._source.name} is {len(self.links)} recordings one behind the "
-                        "other, which differ: "
-                        f"{self.channels} channels at {self.samplerate} Hz, then "
-                        f"{file.channels} at {file.samplerate} Hz; "
-                        f"split it at byte {self.links[index].start}"
+                    raise AudioError.about(
+                        self._source.name,
+                        "{subject} is {count} recordings one behind the other, which differ: "
+                        "{channels} channels at {samplerate} Hz, then {channels2} at "
+                        "{samplerate2} Hz; split it at byte {start}",
+                        count=len(self.links),
+                        channels=self.channels,
+                        samplerate=self.samplerate,
+                        channels2=file.channels,
+                        samplerate2=file.samplerate,
+                        start=self.links[index].start,
                     )
                 lengths.append(_stated(file.frames))
         return None if None in lengths else sum(length or 0 for length in lengths)

@@ -12,7 +12,7 @@ from earfilt.audio import sniff
 from earfilt.audio.containers import flac_frames, mpeg, pcm, riff, w64
 from earfilt.audio.containers.truncation import promised_frames
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
-from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, SUBTYPES, Subtype
+from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, SUBTYPES, RawFormat, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.recordings import Recordings, find_recordings
 from earfilt.audio.source import Source, open_source
@@ -22,6 +22,7 @@ from earfilt.errors import AudioError
 
 _BLOCK_BYTES = 8 << 20
 _JUSTIFIED = 1 << 16  # bytes that tell how samples lie in their words
+_RAW_LOOK = 16  # bytes that show the header of a WAV or W64 file
 _READ_AHEAD = 1 << 18  # more than libFLAC holds of what it has not decoded yet
 
 
@@ -62,22 +63,25 @@ class Reader(ABC):
         except OSError as error:
             if isinstance(error, AudioError):
                 raise
-            raise AudioError(f"cannot read {self.info.name}: {error.strerror or error}") from error
+            raise AudioError.about(
+                self.info.name, "cannot read {subject}: {why}", why=error.strerror or error
+            ) from error
         self.frames_read += len(block)
         if frames and not len(block):
             if not self._ended:
                 self._ended = True
                 self._at_end()
             if self.source.changed() and not self.repair:
-                raise AudioError(
-                    f"{self.info.name} changed while it was read; filter it again when "
-                    "nothing writes to it any more"
+                raise AudioError.about(
+                    self.info.name,
+                    "{subject} changed while it was read; filter it again when nothing "
+                    "writes to it any more",
                 )
         return block
 
     def _at_end(self) -> None:
         if not self.frames_read and not self.info.missing:
-            raise AudioError(f"{self.info.name} holds no samples")
+            raise AudioError.about(self.info.name, "{subject} holds no samples")
         promised = (
             self._promised if self.info.frames is None else self.info.frames + self.info.missing
         )
@@ -86,9 +90,15 @@ class Reader(ABC):
                 self.info, frames=self.frames_read, missing=promised - self.frames_read
             )
             if not self.repair:
-                raise AudioError(short_message(self.info))
+                raise cut_short(self.info)
         elif self.info.frames is None:
             self.info = replace(self.info, frames=self.frames_read)
+
+    def _fill(self, view: memoryview, align: int) -> int:
+        """Bytes of a file as many as there are; those of a pipe as they come, in whole frames."""
+        if self.source.seekable:
+            return self.source.readinto(view)
+        return self.source.readinto_there(view, align)
 
     @property
     def rewindable(self) -> bool:
@@ -113,16 +123,21 @@ class Reader(ABC):
         self.close()
 
 
-def short_message(info: AudioInfo) -> str:
+def cut_short(info: AudioInfo) -> AudioError:
     """What to tell of a source that was cut short."""
     there = info.frames or 0
     if info.container == "OGG":
-        promise = f"pages of it are missing, {there} frames are there"
+        promise = "pages of it are missing, {there} frames are there"
     elif info.frames is None:
         promise = "its header promises more than is there"
     else:
-        promise = f"its header promises {there + info.missing} frames, {there} are there"
-    return f"{info.name} is cut short: {promise}; use --repair to filter what is there"
+        promise = "its header promises {promised} frames, {there} are there"
+    return AudioError.about(
+        info.name,
+        f"{{subject}} is cut short: {promise}; use --repair to filter what is there",
+        there=there,
+        promised=there + info.missing,
+    )
 
 
 class WavReader(Reader):
@@ -188,7 +203,7 @@ class WavReader(Reader):
         if self._left is not None:
             frames = min(frames, self._left // fmt.align)
         room, view = pcm.empty(subtype, frames, fmt.channels)
-        count = self.source.readinto(view)
+        count = self._fill(view, fmt.align)
         if self._left is not None:
             self._left -= count
         block = pcm.decode(room, subtype, count // fmt.align, fmt.channels)
@@ -209,6 +224,67 @@ class WavReader(Reader):
     def rewind(self) -> None:
         self.frames_read = 0
         self._start_part(0)
+
+
+class RawReader(Reader):
+    """Samples that no header tells of, from a file or as they flow through a pipe."""
+
+    def __init__(self, source: Source, form: RawFormat, *, repair: bool) -> None:
+        self._form, self._over = form, 0
+        subtype, size = form.subtype, source.size
+        if source.seekable:
+            self._refuse_header(source, os.pread(source.raw.fileno(), _RAW_LOOK, 0))
+        frames = None if size is None else size // form.align
+        info = AudioInfo(
+            source.name, RAW.name, subtype.name, form.fs, form.channels, frames, 0, subtype.dtype,
+            subtype.bits,
+        )  # fmt: skip
+        super().__init__(source, info, repair=repair)
+        source.forget()
+        if size is not None:
+            self._note_rest(size % form.align)
+
+    def _refuse_header(self, source: Source, start: bytes | memoryview) -> None:
+        """Nothing is guessed from a header, but filtering one as samples would be noise."""
+        start = bytes(start[:_RAW_LOOK])
+        wave = start[:4] in riff.MAGICS and start[8:12] == b"WAVE"
+        if wave or start[: len(w64.MAGIC)] == w64.MAGIC:
+            raise AudioError(
+                f"{source.name} begins with the header of a WAV file, which --raw would filter as "
+                "samples: leave --raw out"
+            )
+
+    def _next(self, frames: int) -> pcm.Array:
+        form = self._form
+        room, view = pcm.empty(form.subtype.name, frames, form.channels)
+        count = self._fill(view, form.align)
+        if not self.frames_read and not self.source.seekable:
+            self._refuse_header(self.source, view[:count])
+        self._over = count % form.align
+        return pcm.decode(room, form.subtype.name, count // form.align, form.channels)
+
+    def _at_end(self) -> None:
+        super()._at_end()
+        if not self.source.seekable:
+            self._note_rest(self._over)
+
+    def _note_rest(self, count: int) -> None:
+        """Say, or refuse, that there are bytes which make no frame."""
+        if not count:
+            return
+        text = (
+            f"{self.info.name} ends with {count} of the {self._form.align} bytes of a frame of "
+            f"{self._form.encoding} in {self._form.channels} channels"
+        )
+        if not self.repair:
+            raise AudioError(
+                f"{text}: it is cut short or of another format; use --repair to drop them"
+            )
+        self.info = replace(self.info, warnings=(*self.info.warnings, f"{text}: dropped"))
+
+    def rewind(self) -> None:
+        self.frames_read = 0
+        self.source.seek(0)
 
 
 def rest_of(source: Source, head: riff.Head) -> riff.Rest:
@@ -260,9 +336,11 @@ def _all_parts(
             head.fmt.fs,
             head.fmt.channels,
         ):
-            raise AudioError(
-                f"{source.name}: what follows its samples has another format; 'tail -c "
-                f"+{rest.offset + 1} INPUT' gives it alone"
+            raise AudioError.about(
+                source.name,
+                "{subject}: what follows its samples has another format; 'tail -c +{byte} "
+                "INPUT' gives it alone",
+                byte=rest.offset + 1,
             )
         there = end - further.data_offset
         stated = there if further.data_size is None else further.data_size
@@ -279,8 +357,7 @@ def _further_head(source: Source, head: riff.Head, rest: riff.Rest) -> riff.Head
     if rest.kind == "recording":
         further = read_head(source, source.read(12))
         if further is None:
-            raise AudioError(f"{source.name}: a recording in another " "container " "follows " "its " "samples; "
-                             f"'tail -c +{rest.offset + 1} INPUT' gives it alone")  # fmt: skip
+            raise AudioError.about(source.name, "{subject}: a recording in another container follows its samples; 'tail -c +{byte} INPUT' gives it alone", byte=rest.offset + 1)  # fmt: skip
         return further
     header = source.read(24 if head.container == "W64" else 8)
     size = (
@@ -319,9 +396,11 @@ class SoundfileReader(Reader):
     ) -> AudioInfo:
         file = self._file
         if not (1 <= file.channels <= MAX_CHANNELS and 1 <= file.samplerate <= MAX_FS):
-            raise AudioError(
-                f"{source.name} is damaged: it claims {file.channels} channels at "
-                f"{file.samplerate} Hz"
+            raise AudioError.about(
+                source.name,
+                "{subject} is damaged: it claims {channels} channels at {samplerate} Hz",
+                channels=file.channels,
+                samplerate=file.samplerate,
             )
         subtype = SUBTYPES.get(file.subtype) or Subtype(
             file.subtype, "int16", 16, 0, lossless=False
@@ -365,9 +444,12 @@ class SoundfileReader(Reader):
                     )
                     self.info = replace(self.info, warnings=(*self.info.warnings, words))
                 return block[: error.frames]
-            raise AudioError(
-                f"{self.info.name} is damaged or cut short after frame {done} ({error}); use "
-                "--repair to filter what is there"
+            raise AudioError.about(
+                self.info.name,
+                "{subject} is damaged or cut short after frame {done} ({error}); use "
+                "--repair to filter what is there",
+                done=done,
+                error=error,
             ) from error
 
     def _at_end(self) -> None:
@@ -442,6 +524,7 @@ def _reason(error: Exception) -> str:
 def open_reader(
     path: str,
     *,
+    raw: RawFormat | None = None,
     repair: bool = False,
     ignore_length: bool = False,
     spool: bool = False,
@@ -451,6 +534,8 @@ def open_reader(
 
     Parameters
     ----------
+    raw : RawFormat, optional
+        The source has no header.
     repair : bool
         A source that is cut short ends where it ends, instead of raising.
     ignore_length : bool
@@ -470,6 +555,7 @@ def open_reader(
     try:
         reader = _choose(
             source,
+            raw=raw,
             repair=repair,
             ignore_length=ignore_length,
             spool=spool or ignore_length,
@@ -479,23 +565,35 @@ def open_reader(
         source.close()
         if isinstance(error, AudioError):
             raise
-        raise AudioError(f"cannot read {source.name}: {error.strerror or error}") from error
+        raise AudioError.about(
+            source.name, "cannot read {subject}: {why}", why=error.strerror or error
+        ) from error
     except BaseException:
         source.close()
         raise
     if reader.info.frames == 0 and not reader.info.missing:
         reader.close()
         unread = f": {reader.info.warnings[-1]}" if reader.info.unread else ""
-        raise AudioError(f"{source.name} holds no samples{unread}")
+        raise AudioError.about(source.name, "{subject} holds no samples{unread}", unread=unread)
     return reader
 
 
 def _choose(
-    source: Source, *, repair: bool, ignore_length: bool, spool: bool, spool_dir: str | None
+    source: Source,
+    *,
+    raw: RawFormat | None,
+    repair: bool,
+    ignore_length: bool,
+    spool: bool,
+    spool_dir: str | None,
 ) -> Reader:
+    if raw is not None:
+        if spool and not source.seekable:
+            source.spool(spool_dir)
+        return RawReader(source, raw, repair=repair)
     magic = source.read(12)
     if not magic:
-        raise AudioError(f"{source.name} is empty (0 bytes)")
+        raise AudioError.about(source.name, "{subject} is empty (0 bytes)")
     if (spool or magic[:3] == b"ID3") and not source.seekable:
         source.spool(spool_dir)
         source.seek(len(magic))
@@ -530,7 +628,7 @@ def read_head(source: Source, magic: bytes) -> riff.Head | None:
     return w64.read_head(source) if magic == w64.MAGIC else None
 
 
-def probe(path: str, *, ignore_length: bool = False) -> AudioInfo:
+def probe(path: str, *, raw: RawFormat | None = None, ignore_length: bool = False) -> AudioInfo:
     """What a file is and holds, without reading its samples.
 
     Raises
@@ -538,5 +636,5 @@ def probe(path: str, *, ignore_length: bool = False) -> AudioInfo:
     AudioError
         As `open_reader`.
     """
-    with open_reader(path, repair=True, ignore_length=ignore_length) as reader:
+    with open_reader(path, raw=raw, repair=True, ignore_length=ignore_length) as reader:
         return reader.info

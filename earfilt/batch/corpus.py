@@ -224,7 +224,18 @@ def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
         The Dask cluster cannot be reached.
     """
     for bad in plan.bad:
-        yield Row(bad.source, "", bad.name, "failed", error=bad.reason, filter=batch.filter.name), 0
+        yield (
+            Row(
+                bad.source,
+                "",
+                bad.name,
+                "failed",
+                error=bad.reason,
+                reason=bad.reason,
+                filter=batch.filter.name,
+            ),
+            0,
+        )
         if batch.fail_fast:
             return
     for file in plan.skipped:

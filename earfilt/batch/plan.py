@@ -352,9 +352,11 @@ def _check_permission(plan: Plan) -> None:
     """
     for directory in {_existing(place) for place in [plan.root, *plan.directories()]}:
         if not os.path.isdir(directory):
-            raise AudioError(f"{printable(directory)} is a file where a directory is needed")
+            raise AudioError.about(
+                printable(directory), "{subject} is a file where a directory is needed"
+            )
         if not os.access(directory, os.W_OK | os.X_OK):
-            raise AudioError(f"no permission to write in {printable(directory)}")
+            raise AudioError.about(printable(directory), "no permission to write in {subject}")
 
 
 _COMPRESSION = {".flac": 0.5, ".mp3": 0.1, ".ogg": 0.1, ".oga": 0.1, ".opus": 0.06}

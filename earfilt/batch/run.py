@@ -112,20 +112,21 @@ def _one(unit: Unit, threads: int) -> Done:
         row = filter_file(job, threads=threads)
         return row, stamp(job.destination)
     except EarfiltError as error:
-        return failed(job, str(error)), NO_OUTPUT
+        return failed(job, str(error), error.reason), NO_OUTPUT
     except Exception as error:
         reason = "out of memory" if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
         return failed(job, reason), NO_OUTPUT
 
 
-def failed(job: FileJob, reason: str) -> Row:
-    """The row of a file that came to nothing."""
+def failed(job: FileJob, error: str, reason: str | None = None) -> Row:
+    """The row of a file that came to nothing; files of one reason failed alike."""
     return Row(
         job.source,
         job.destination,
         job.name,
         "failed",
-        error=printable(reason),
+        error=printable(error),
+        reason=printable(reason or error),
         filter=job.filter.name,
     )
 

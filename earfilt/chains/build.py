@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from earfilt.arrays import Floats, power_of_two
+from earfilt.chains import joins
 from earfilt.chains.chain import Chain, Member
 from earfilt.ears import curve
 from earfilt.ears.curve import PublishedCurve
+from earfilt.ears.kinds.inverse import Inverse
 from earfilt.ears.target import Target
 from earfilt.synthesis import passes
 from earfilt.synthesis.deviation import deviation
@@ -166,7 +168,7 @@ def _provenance(
     members, designs = chain.members, [part.design for part in parts if part.design is not None]
     ears = [member.ear for member in members if member.ear is not None]
     tables = [table for ear in ears for table in ear.tables]
-    if len(members) == 1 and members[0].kind == "fir":
+    if len(members) == 1 and members[0].ear is None:
         told = parts[0].fir.provenance
         order, phase, options, source = told.order, told.phase, told.options, told.source
     else:
@@ -189,6 +191,7 @@ def _provenance(
         phase=phase,
         options=options,
         range_hz=None if wanted is None else (wanted.points_hz[0], wanted.points_hz[-1]),
+        led=bool(designs) and wanted is not None and not wanted.ruled,
         tolerance_db=chain.design["tolerance"] if designs else None,
         tolerance_met=all(found.met for found in designs),
         missed_points_hz=tuple(
@@ -197,7 +200,16 @@ def _provenance(
         deviation_db=None if largest is None else largest.db,
         deviation_hz=None if largest is None else largest.hz,
         deviation_between_db=max((found.between.db for found in designs), default=None),
+        limited_hz=tuple(band for member in members for band in _limited_hz(member, parts[0].fir)),
+        cautions=() if "inverse" in chain.request.given() else tuple(joins.warnings(members)),
     )
+
+
+def _limited_hz(member: Member, fir: Fir) -> tuple[tuple[float, float], ...]:
+    """Where the limit of an inverse acts."""
+    if not isinstance(member.ear, Inverse) or fir.fs is None:
+        return ()
+    return member.ear.limited_hz(fir.fs, **member.options)
 
 
 def _use(member: Member) -> FileUse:
@@ -205,8 +217,16 @@ def _use(member: Member) -> FileUse:
     assert member.file is not None
     name, sha256 = member.file.name, member.file.sha256
     if member.ear is None:
-        fir = member.fir
+        fir, sections = member.fir, member.sections
         assert fir is not None
+        if sections is not None:
+            return FileUse(
+                name=name,
+                sha256=sha256,
+                kind="sections",
+                numtaps=fir.numtaps,
+                sections=len(sections),
+            )
         return FileUse(
             name=name, sha256=sha256, kind="fir", numtaps=fir.numtaps, latency=fir.lookahead
         )

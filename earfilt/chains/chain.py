@@ -15,6 +15,7 @@ from earfilt.version import DESIGN
 
 if TYPE_CHECKING:
     from earfilt.synthesis.fir import Fir
+    from earfilt.synthesis.sections import Sections
 
 __all__ = ["DEFAULT_TOLERANCE_DB", "Chain", "Member", "Options"]
 
@@ -32,9 +33,9 @@ class Member:
     name : str
         ``NAME:VARIANT``, or the path as given.
     kind : str
-        Of the ear, or ``fir``.
+        Of the ear; ``fir``, or ``sos``, a file of sections.
     ear : Ear, optional
-        None of a FIR file.
+        None of a file of a FIR or sections.
     file : SmallFile, optional
         The user's file, if it is one.
     options : mapping
@@ -54,7 +55,8 @@ class Member:
 
     @cached_property
     def fir(self) -> "Fir | None":
-        """What a FIR file or a saved ear holds; None of an ear.
+        """What a FIR file or a saved ear holds, or the impulse response of a file of sections; None
+        of an ear.
 
         Raises
         ------
@@ -63,9 +65,28 @@ class Member:
         """
         if self.ear is not None or self.file is None:
             return None
+        if self.sections is not None:
+            from earfilt.files.sos import fir_of
+
+            return fir_of(self.sections, self.file)
         from earfilt.files.saved_ears import read_fir_or_ear  # and all that reads files
 
         return read_fir_or_ear(self.file, latency=self.options["latency"])
+
+    @cached_property
+    def sections(self) -> "Sections | None":
+        """What a file of sections holds; None of all others.
+
+        Raises
+        ------
+        DataError
+            It is damaged, or not stable.
+        """
+        if self.kind != "sos" or self.file is None:
+            return None
+        from earfilt.files.sos import read_sections
+
+        return read_sections(self.file)
 
     @property
     def identity(self) -> dict[str, Any]:

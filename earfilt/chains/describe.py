@@ -75,6 +75,29 @@ def deviation_words(told: "Provenance") -> str:
     )
 
 
+def range_words(told: "Provenance") -> str:
+    """What the source covers, and the rule that holds beyond; empty where nothing was published.
+
+    >>> from earfilt.synthesis.provenance import Provenance
+    >>> range_words(Provenance(range_hz=(125.0, 10000.0), options={"beyond": "hold"}))
+    'published from 125 to 10000 Hz, held beyond'
+    """
+    if told.range_hz is None:
+        return ""
+    rules = told.options.get("beyond")
+    asked = rules if isinstance(rules, list) else [rules or "documented"]
+    words = " and ".join(dict.fromkeys(_BEYOND_WORDS[rule] for rule in asked))
+    words = "led on smoothly" if told.led else words
+    return f"published from {told.range_hz[0]:g} to {told.range_hz[1]:g} Hz, {words} beyond"
+
+
+_BEYOND_WORDS = {
+    "documented": "as documented",
+    "hold": "held",
+    "fall": "falling by 12 dB an octave",
+}
+
+
 def file_words(told: "Provenance") -> list[str]:
     """What each curve and FIR file of a filter was understood as: a line for each.
 
@@ -96,6 +119,8 @@ def _use_words(file: "FileUse") -> str:
             f"curve of {file.points} points, {first:g} to {last:g} Hz, {lowest:g} to {highest:g} dB"
         )
     numtaps, latency = file.numtaps or 0, file.latency or 0
+    if file.sections is not None:
+        return f"filter of {file.sections} sections, applied as a FIR of {numtaps} taps"
     if latency == 0:
         aligned = "causal"
     elif abs(2 * latency - numtaps) <= 2:
@@ -106,7 +131,14 @@ def _use_words(file: "FileUse") -> str:
 
 
 def warnings(fir: "Fir") -> list[str]:
-    """What a user must know: points that a tolerance missed."""
+    """What a user must know: points that a tolerance missed, members that join with a reservation,
+    where an inverse is limited.
+    """
+    told = fir.provenance
+    return [*_missed(fir), *told.cautions, *_limits(told)]
+
+
+def _missed(fir: "Fir") -> list[str]:
     told = fir.provenance
     if told.tolerance_met:
         return []
@@ -120,6 +152,23 @@ def warnings(fir: "Fir") -> list[str]:
     return [
         f"{design_words(fir)}: the tolerance of {told.tolerance_db:g} dB is {where}; this is the "
         "best order found"
+    ]
+
+
+def _limits(told: "Provenance") -> list[str]:
+    """Where an inverse is not one.
+
+    >>> from earfilt.synthesis.provenance import Provenance
+    >>> _limits(Provenance(limited_hz=((20.0, 56.6),), options={"max_gain": 20.0}))
+    ['the gain of the inverse is limited to 20 dB: less than the whole way back at 20-57 Hz']
+    """
+    if not told.limited_hz:
+        return []
+    bands = [f"{low:.0f}-{high:.0f}" for low, high in told.limited_hz]
+    more = f" and {len(bands) - _MOST_TOLD} more bands" if len(bands) > _MOST_TOLD else ""
+    return [
+        f"the gain of the inverse is limited to {told.options.get('max_gain'):g} dB: less "
+        f"than the whole way back at {', '.join(bands[:_MOST_TOLD])} Hz{more}"
     ]
 
 

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from earfilt.chains.chain import Chain, Member, Options
+from earfilt.chains.joins import check_joins
 from earfilt.chains.request import FilterOptions, Request, parse_command
+from earfilt.chains.ways import INVERSE_PREFIX
 from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
+from earfilt.ears.kinds.inverse import Inverse
 from earfilt.ears.kinds.measured import Measured
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
-from earfilt.ears.options import LARGEST_ORDER, Option, settings
+from earfilt.ears.options import FORCE_CHAIN, INVERSE, LARGEST_ORDER, MAX_GAIN, Option, settings
 from earfilt.errors import UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
 
@@ -30,6 +33,7 @@ __all__ = ["Filter", "resolve"]
 LARGEST_TOLERANCE_DB = 20.0
 
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
+
 _DESIGN = tuple(option.name for option in DESIGN_OPTIONS)
 FIR_OPTIONS = (
     Option(
@@ -72,8 +76,14 @@ class Filter(Chain):
         """Refuse a rate (Hz) that a FIR file was not made for with a UsageError."""
         for member in self.members:
             fir = member.fir
-            if fir is not None and fir.fs is not None and fir.fs != fs:
-                raise UsageError(_other_rate(member.name, fir, fs))
+            if fir is None or fir.fs is None or fir.fs == fs:
+                continue
+            if member.sections is not None:
+                raise UsageError(
+                    f"{printable(member.name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is "
+                    "asked for; sections go with one rate: design them for this one"
+                )
+            raise UsageError(_other_rate(member.name, fir, fs))
 
 
 def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
@@ -100,11 +110,28 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
     found = [_find(piece) for piece in _pieces(name)]
     members = tuple(Member(*one, _settings(one, given)) for one in found)
     for option in given:
+        if option == MAX_GAIN.name and given.get(INVERSE.name):
+            continue
         if not any(option in option_names(member) for member in members):
             raise UsageError(
                 f"'{printable(name)}' has no option --{option.replace('_', '-')}{_owners(option)}"
             )
+    if not given.get("force_chain"):
+        check_joins(members)
+    if given.get("inverse"):
+        members = (_inverse(name, members, given),)
     return Filter(request, members)
+
+
+def _inverse(name: str, members: tuple[Member, ...], given: Options) -> Member:
+    """The way back of a whole chain."""
+    ears = [member.ear for member in members if member.ear is not None]
+    if len(ears) < len(members):
+        raise UsageError(
+            f"'{printable(name)}' holds a FIR file, which has no published curve to invert"
+        )
+    ear = Inverse.of(ears, [member.identity for member in members])
+    return Member(ear.name, ear.kind, ear, None, ear.settings(given))
 
 
 Found = tuple[str, str, Ear | None, SmallFile | None]
@@ -113,7 +140,8 @@ Found = tuple[str, str, Ear | None, SmallFile | None]
 
 def option_names(member: Member) -> tuple[str, ...]:
     """Names of all options that a member takes, those of every design first."""
-    return (*(() if member.ear is None else _DESIGN), *member.options)
+    design = () if member.ear is None else _DESIGN
+    return (*design, FORCE_CHAIN.name, INVERSE.name, *member.options)
 
 
 def _settings(found: Found, given: Options) -> Options:
@@ -129,6 +157,7 @@ def _owners(option: str) -> str:
     owners = [
         *(kind for kind in kinds.NAMES if option in _declared_by(kind)),
         *(["fir"] if any(option == one.name for one in FIR_OPTIONS) else []),
+        *(["--inverse and inverse:NAME"] if option == MAX_GAIN.name else []),
     ]
     return f"; it belongs to {', '.join(names.get(kind, kind) for kind in owners)}"
 
@@ -171,6 +200,12 @@ def _find(piece: str) -> Found:
         raise UsageError(
             "a chain of filters is written NAME+NAME, with a name on both sides of each '+'"
         )
+    if piece.startswith(INVERSE_PREFIX):
+        name, _, ear, _ = _find(piece.removeprefix(INVERSE_PREFIX))
+        if ear is None:
+            raise UsageError(f"{printable(name)} is a FIR, which has no published curve to invert")
+        inverse = Inverse.of([ear], [{"ear": ear.name, **ear.entry.stated}])
+        return inverse.name, inverse.kind, inverse, None
     if entry := re.fullmatch(r"(.+\.toml)(?::(.*))?", piece, re.DOTALL | re.IGNORECASE):
         ear = catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or ""))
         return ear.name, ear.kind, ear, None
@@ -200,9 +235,11 @@ def _unreadable(path: str) -> str:
 
 
 def _find_file(file: SmallFile) -> Found:
-    """A curve or a FIR; its ending says that it is one of them, its content which."""
-    from earfilt.files import curves, firs
+    """A curve, a FIR or sections; its ending says that it is one of them, its content which."""
+    from earfilt.files import curves, firs, sos
 
+    if sos.holds_sections(file):
+        return file.name, "sos", None, file
     if firs.holds_fir(file):
         return file.name, "fir", None, file
     freqs, gain_db = curves.read_curve(file)

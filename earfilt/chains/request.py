@@ -4,6 +4,7 @@ Picklable, hashable, independent of the sampling rate; nothing is read and nothi
 """
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -39,6 +40,12 @@ class FilterOptions(TypedDict, total=False):
         The analog filter of a model, in place of its program's digital one.
     latency : int
         Samples, for a FIR file that does not say.
+    inverse : bool
+        The way back of the whole filter.
+    max_gain : float
+        dB: largest gain of an inverse, into which it bends. Default 20.
+    force_chain : bool
+        Chain filters whose reference points do not meet.
     """
 
     order: int | None
@@ -53,6 +60,9 @@ class FilterOptions(TypedDict, total=False):
     beyond: Literal["documented", "hold", "fall"] | None
     prototype: bool | None
     latency: int | None
+    inverse: bool | None
+    max_gain: float | None
+    force_chain: bool | None
 
 
 @dataclass(frozen=True, init=False)
@@ -90,14 +100,23 @@ class Request:
         >>> Request("my ear.csv", order=64, normalize_gain=False).command()
         "'my ear.csv' --no-normalize-gain --order 64"
         """
-        words = [shlex.quote(self.name)]
-        for name, value in self.options:
-            option = name.replace("_", "-")
-            if isinstance(value, bool):
-                words.append(f"--{option}" if value else f"--no-{option}")
-            else:
-                words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
-        return " ".join(words)
+        return " ".join([shlex.quote(self.name), *option_words(self.given())])
+
+
+def option_words(options: Mapping[str, Any]) -> list[str]:
+    """Options by name as the words that are typed on the command line.
+
+    >>> option_words({"order": 512, "fhigh": 8000.0, "prototype": True})
+    ['--order', '512', '--fhigh', '8000', '--prototype']
+    """
+    words = []
+    for name, value in options.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", str(value).removesuffix(".0")]
+    return words
 
 
 def parse_command(text: str) -> Request | None:
@@ -134,6 +153,6 @@ def _parse_value(option: str, text: str) -> int | float | str:
     return float(text) if option in _REAL else text
 
 
-_FLAGS = ("normalize_gain", "fewest", "prototype")
+_FLAGS = ("normalize_gain", "fewest", "prototype", "inverse", "force_chain")
 _WHOLE = ("order", "latency")
-_REAL = ("tolerance", "flow", "fhigh")
+_REAL = ("tolerance", "flow", "fhigh", "max_gain")

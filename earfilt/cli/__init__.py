@@ -7,6 +7,7 @@ SIGTERM). Nothing heavy is imported before a command runs.
 
 import atexit
 import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -17,39 +18,53 @@ from typing import Annotated, NoReturn
 import typer
 
 from earfilt import __version__
-from earfilt.cli.apply import apply
-from earfilt.cli.design import design
-from earfilt.cli.filters import filters
-from earfilt.cli.options import FilterCommand
-from earfilt.cli.response import response
 from earfilt.cli.streams import open_closed, own_stderr
-from earfilt.cli.verify import verify
 from earfilt.errors import EarfiltError, UsageError, is_out_of_memory, printable
 from earfilt.storage.stop_signals import is_default, name_of, stop_signals
 
-app = typer.Typer(
-    name="earfilt",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # whose tables cut the names of options at 80 columns
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    help="Put audio through the human outer and middle ear: published transfer functions, "
-    "exact, and time-aligned to the sample.",
-    epilog="Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before "
-    "work; 128 + N ended by signal N.",
-)
-app.command(cls=FilterCommand, no_args_is_help=True, short_help="Recordings through an ear.")(apply)
-app.command(cls=FilterCommand, no_args_is_help=True, short_help="The curve, as numbers or figure.")(
-    response
-)
-app.command(cls=FilterCommand, no_args_is_help=True, short_help="The FIR, for other programs.")(
-    design
-)
-app.command(no_args_is_help=True, short_help="Outputs, sources and filter against the manifest.")(
-    verify
-)
-app.command(short_help="The catalogue of ears.")(filters)
+_COMMANDS = {
+    "apply": "Recordings through an ear.",
+    "response": "The curve, as numbers or figure.",
+    "design": "The FIR, for other programs.",
+    "verify": "Outputs, sources and filter against the manifest.",
+    "filters": "The catalogue of ears.",
+}
+"""Each in a module of its name."""
+
+
+def parser(*wanted: str) -> typer.Typer:
+    """The parser of the command line.
+
+    Parameters
+    ----------
+    *wanted : str
+        Commands that will run: of the others only the names are known, and nothing is loaded.
+    """
+    app = typer.Typer(
+        name="earfilt",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # whose tables cut the names of options at 80 columns
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+        help="Put audio through the human outer and middle ear: published transfer functions, "
+        "exact, and time-aligned to the sample.",
+        epilog="Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before "
+        "work; 128 + N ended by signal N.",
+    )
+    app.callback()(_root)
+    for name, help in _COMMANDS.items():
+        if name not in wanted:
+            app.command(name, short_help=help)(_nothing)
+            continue
+        module = importlib.import_module(f"earfilt.cli.{name}")
+        kind = getattr(module, "COMMAND", None)
+        asks = name != "filters"  # which alone has something to say without arguments
+        app.command(name, cls=kind, no_args_is_help=asks, short_help=help)(getattr(module, name))
+    return app
+
+
+def _nothing() -> None: ...
 
 
 def _print_version(wanted: bool) -> None:
@@ -58,7 +73,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool,
@@ -170,6 +184,10 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     for ``debug``.
     """
     try:
+        if arguments == ["filters"]:  # nothing to parse, and the parser takes longer than the list
+            return importlib.import_module("earfilt.cli.filters").filters()
+        named = (word for word in arguments if not word.startswith("-"))
+        app = parser(next(named, ""))
         return int(app(arguments, prog_name="earfilt", standalone_mode=False) or 0)
     except _Signalled as interruption:
         return _said(interruption.said, interruption.code)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earfilt.cli.options import FilterName, Quiet, finder
+from earfilt.cli.options import FilterCommand, FilterName, Quiet, finder
 from earfilt.cli.response import default_fs
 from earfilt.errors import UsageError, printable
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from earfilt.synthesis.fir import Fir
 
 _RATE = "{fs}"
+
+
+COMMAND = FilterCommand
 
 
 def design(
@@ -106,6 +109,7 @@ def _summary(path: str, fir: "Fir") -> str:
         latency,
         describe.design_words(fir),
         describe.deviation_words(fir.provenance),
+        describe.range_words(fir.provenance),
     ]
     lines = [
         f"{printable(path)}: {', '.join(word for word in words if word)}",

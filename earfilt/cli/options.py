@@ -14,7 +14,7 @@ from typer.core import TyperCommand
 
 from earfilt.chains.members import FIR_OPTIONS
 from earfilt.ears import kinds
-from earfilt.ears.options import DESIGN, FEWEST, Option
+from earfilt.ears.options import CHAIN, DESIGN, FEWEST, Option
 from earfilt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def filter_options() -> Iterator[Option]:
     choices of all.
     """
     yield from (option for option in DESIGN if option is not FEWEST)
+    yield from CHAIN
     for declared in kinds.every_option().values():
         choices = dict.fromkeys(choice for option in declared for choice in option.choices)
         yield declared[0].with_choices(*choices)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earfilt.cli.options import (
+    FilterCommand,
     FilterNames,
     Quiet,
     finder,
@@ -43,6 +44,9 @@ class Panel(StrEnum):
     magnitude = "magnitude"
     phase = "phase"
     delay = "delay"
+
+
+COMMAND = FilterCommand
 
 
 def response(
@@ -242,7 +246,14 @@ class _Curves:
 
         lines = [
             ", ".join(
-                filter(None, (describe.design_words(fir), describe.deviation_words(fir.provenance)))
+                filter(
+                    None,
+                    (
+                        describe.design_words(fir),
+                        describe.deviation_words(fir.provenance),
+                        describe.range_words(fir.provenance),
+                    ),
+                )
             )
             for fir in self._firs
         ]
@@ -273,6 +284,7 @@ class _Curves:
                     legend(fir),
                     values,
                     None if curve is None else (curve.points_hz, curve.points_db),
+                    fir.provenance.range_hz,
                 )
             )
         return lines

@@ -14,6 +14,7 @@ from pathlib import Path
 from earfilt.ears import kinds
 from earfilt.ears.ear import Ear
 from earfilt.ears.entry import Entry, read_entries
+from earfilt.ears.index import indexed, make_index, read_index
 from earfilt.ears.table import directory
 from earfilt.errors import DataError, EarfiltError, UnknownNameError, UsageError, printable
 
@@ -120,9 +121,7 @@ def read_path(path: str | os.PathLike[str], name: str = "") -> Entry:
         It holds several ears, and the name is none of them.
     """
     path = Path(path)
-    found = read_entries(path)
-    for entry in found:
-        _check(entry)
+    found = _checked(path)
     chosen = [entry for entry in found if not name or _named(entry, name)]
     if len(chosen) == 1:
         return chosen[0]
@@ -155,21 +154,48 @@ def _shipped() -> _Found:
 
 @cache
 def _users() -> _Found:
-    return _read_folder(user_directory())
+    """The user's own, whose names may not be those of the package."""
+    found = _read_folder(user_directory())
+    taken = {entry.name for entry in _shipped().entries}
+    clashes = tuple(
+        DataError(entry.full_name, "the name is taken by an ear of the package; choose another")
+        for entry in found.entries
+        if entry.name in taken
+    )
+    kept = tuple(entry for entry in found.entries if entry.name not in taken)
+    return _Found(kept, (*found.problems, *clashes))
 
 
 def _read_folder(folder: Path) -> _Found:
     """All entries of a folder, and what is wrong with the rest."""
     good: list[Entry] = []
     bad: list[DataError] = []
+    index = read_index(folder)
     for path in sorted(folder.glob("*.toml")):
         try:
-            for entry in read_entries(path):
-                _check(entry)
-                good.append(entry)
+            known = indexed(index, path)
+            good += _checked(path) if known is None else known
         except DataError as error:
             bad.append(error)
     return _Found(tuple(good), tuple(bad))
+
+
+def _checked(path: Path) -> tuple[Entry, ...]:
+    """The entries of a TOML, each of which can be used.
+
+    Raises
+    ------
+    DataError
+    """
+    found = read_entries(path)
+    for entry in found:
+        _check(entry)
+    return found
+
+
+def shipped_index() -> str:
+    """The index of the entries that come with the package, as it should stand beside them."""
+    return make_index((path, _checked(path)) for path in sorted(directory().glob("*.toml")))
 
 
 def _suggestion(name: str) -> str:

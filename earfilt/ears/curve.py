@@ -33,6 +33,9 @@ class PublishedCurve:
     corners_hz
         Further frequencies, ascending, where the slope of the aim jumps; a design looks at them
         exactly.
+    ruled
+        Whether a rule that was asked for, or is the source's own, says what the aim is beyond the
+        outermost points. Without one a design is free there, within reason.
     """
 
     points_hz: Floats
@@ -40,6 +43,7 @@ class PublishedCurve:
     aim: Callable[[Floats], Floats]
     fs: float
     corners_hz: Floats = field(default_factory=lambda: np.zeros(0))
+    ruled: bool = False
 
 
 def product(curves: Sequence[PublishedCurve]) -> PublishedCurve:
@@ -74,7 +78,8 @@ def product(curves: Sequence[PublishedCurve]) -> PublishedCurve:
         return np.prod([curve.aim(freqs) for curve in curves], axis=0)
 
     corners_hz = _merged([curve.corners_hz for curve in curves])
-    return PublishedCurve(points_hz, to_db(aim(points_hz)), aim, curves[0].fs, corners_hz)
+    ruled = all(curve.ruled for curve in curves)
+    return PublishedCurve(points_hz, to_db(aim(points_hz)), aim, curves[0].fs, corners_hz, ruled)
 
 
 def _merged(values: list[Floats]) -> Floats:

@@ -9,6 +9,7 @@ from earfilt.ears.target import Nodes, Target
 
 FALL_DB_PER_OCTAVE = 12.0
 _GRID = 4096
+_NO_HZ = 1e-100  # in the place of 0 Hz, which lies no octaves below anything
 
 
 def dense_grid(freqs: Array, nyquist: float) -> Array:
@@ -26,8 +27,9 @@ def fall_db(grid: Array, inside: Array) -> Array:
     12 dB an octave, dB ≥ 0.
     """
     xp = namespace(grid)
-    ratio = xp.where(grid > inside, grid / inside, xp.where(grid < inside, inside / grid, 1.0))
-    return FALL_DB_PER_OCTAVE * xp.log2(ratio)
+    low = xp.clip(grid, _NO_HZ, None)
+    ratio = xp.where(grid > inside, grid / inside.clip(_NO_HZ), inside / low)
+    return FALL_DB_PER_OCTAVE * xp.log2(xp.where(grid == inside, 1.0, ratio))
 
 
 def with_ends(target: Target, range_hz: tuple[float, float], beyond: str) -> Target:
@@ -46,7 +48,7 @@ def with_ends(target: Target, range_hz: tuple[float, float], beyond: str) -> Tar
     nodes = partial(
         _nodes, inner=target.nodes, range_hz=range_hz, fs=target.fs, falls=beyond == "fall"
     )
-    return replace(target, nodes=nodes)
+    return replace(target, nodes=nodes, ruled=True)
 
 
 def _nodes(

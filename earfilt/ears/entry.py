@@ -5,7 +5,6 @@ them. A table is the CSV of the same name beside it. An ear names its kind; the 
 further keys it understands. What is unknown or missing makes this entry an error, and no other.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +73,8 @@ class Entry:
         How its numbers become a curve (``earfilt.ears.kinds``).
     default : bool
         The variant meant by the bare name.
+    preferred : bool
+        The one that is taken where only its reference points are asked for.
     arguments : str
         Where the variant is an argument, its pattern: ``PHON``.
     group : str
@@ -84,6 +85,8 @@ class Entry:
         What the numbers are.
     scale : {'absolute', 're 1 kHz', 're peak'}
         What 0 dB means.
+    relative_to : str
+        Where 0 dB means that this field and the ear together have 0 dB at 1 kHz: the field.
     start, end : str
         Reference points between which it leads, of POINTS; empty for one that has none.
     side : {'both', 'left', 'right'}
@@ -106,6 +109,7 @@ class Entry:
     variant: str = ""
     kind: str = "curve"
     default: bool = True
+    preferred: bool = False
     arguments: str = ""
     group: str = GROUPS[-1]
     summary: str = ""
@@ -113,6 +117,7 @@ class Entry:
     quantity: str = ""
     unit: str = "dB"
     scale: str = "absolute"
+    relative_to: str = ""
     start: str = ""
     end: str = ""
     side: str = "both"
@@ -160,6 +165,7 @@ _COMMON = {
     "quantity": str,
     "unit": str,
     "scale": str,
+    "relative_to": str,
     "start": str,
     "end": str,
     "side": str,
@@ -173,11 +179,19 @@ _OWN = {
     "variant": str,
     "kind": str,
     "default": bool,
+    "preferred": bool,
     "arguments": str,
     "summary": str,
     "parameters": dict,
 }
-_CHOICES = {"group": GROUPS, "scale": SCALES, "start": POINTS, "end": POINTS, "side": SIDES}
+_CHOICES = {
+    "group": GROUPS,
+    "scale": SCALES,
+    "relative_to": POINTS,
+    "start": POINTS,
+    "end": POINTS,
+    "side": SIDES,
+}
 
 
 def read_entries(path: Path) -> tuple[Entry, ...]:
@@ -199,6 +213,8 @@ def read_entries(path: Path) -> tuple[Entry, ...]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:

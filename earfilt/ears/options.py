@@ -81,6 +81,19 @@ FEWEST = Option(
 DESIGN = (ORDER, TOLERANCE, FEWEST)
 """What every design of ears takes, beside the options of the ears."""
 
+INVERSE = Option(
+    "inverse",
+    None,
+    "The way back: the inverse of the whole filter, up to --max-gain.",
+    bool,
+)
+MAX_GAIN = Option(
+    "max_gain", 20.0, "Largest gain of an inverse, which bends into it (20).", float, (), "DB"
+)
+FORCE_CHAIN = Option("force_chain", None, "Chain filters whose reference points do not meet.", bool)
+CHAIN = (INVERSE, MAX_GAIN, FORCE_CHAIN)
+"""What is asked of a filter as a whole."""
+
 PHASE = Option(
     "phase",
     "minimum",

@@ -4,7 +4,6 @@ Nothing here knows what the columns mean. Whoever reads a table says which colum
 any other is refused, so that a column is never silently left out of an ear.
 """
 
-import hashlib
 import importlib
 import itertools
 import math
@@ -71,6 +70,8 @@ def read_table(path: Path) -> Table:
     DataError
         It is missing, or not such a table; the reason names line and column.
     """
+    import hashlib
+
     try:
         text = read_text(path)
     except EarfiltError as error:

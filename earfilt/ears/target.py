@@ -50,6 +50,8 @@ class Target:
         Peak that the effective response is scaled to, where the source fixes one.
     normalize_gain : bool
         The effective response of the published numbers peaks at 0 dB.
+    ruled : bool
+        Beyond what was published the curve is held or falls by a rule that a design follows.
     """
 
     fs: float
@@ -60,6 +62,7 @@ class Target:
     reference_gain: float = 1.0
     peak: float | None = None
     normalize_gain: bool = False
+    ruled: bool = False
 
     def curve(self, numbers: Floats | None = None) -> PublishedCurve:
         """The points and the curve that a design aims at, for a tolerance or a figure.
@@ -83,6 +86,13 @@ class Target:
         with np.errstate(all="ignore"):
             return self._curve(self.numbers if numbers is None else numbers)
 
+    def scale(self) -> float:
+        """The linear gain that normalisation or a fixed peak brings to the curve of the nodes."""
+        curve = self.curve()
+        freqs, amplitude = self.nodes(self.freqs, self.numbers)
+        top = int(amplitude.argmax())
+        return float(curve.aim(freqs[top : top + 1])[0] / amplitude[top])
+
     def _curve(self, numbers: Floats) -> PublishedCurve:
         import numpy as np
 
@@ -100,7 +110,9 @@ class Target:
         def aim(at: Floats) -> Floats:
             return scale * np.interp(at, freqs, amplitude)
 
-        return PublishedCurve(points, 20.0 * np.log10(scale * shape), aim, float(self.fs), freqs)
+        return PublishedCurve(
+            points, 20.0 * np.log10(scale * shape), aim, float(self.fs), freqs, self.ruled
+        )
 
     def _scale(self, highest_point: float, highest_node: float) -> float:
         if self.normalize_gain:

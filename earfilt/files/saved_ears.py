@@ -26,7 +26,6 @@ from earfilt.files.firs import build_fir, read_content
 from earfilt.storage.reading import shown
 from earfilt.synthesis.adapted import DESIGN, Part, adapted
 from earfilt.synthesis.fir import Fir
-from earfilt.synthesis.provenance import Provenance
 from earfilt.version import FORMAT
 
 __all__ = ["SavedEar", "SavedMember", "read_ear", "read_fir_or_ear", "saved_bytes"]

@@ -12,18 +12,16 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from earfilt import __version__, audio
 from earfilt.audio import stale, tags
 from earfilt.audio.formats import Target
 from earfilt.audio.output_format import plan_target
-from earfilt.audio.reader import short_message
+from earfilt.audio.reader import cut_short
 from earfilt.chains import describe
 from earfilt.chains.members import Filter
-from earfilt.errors import AudioError, UsageError, printable
+from earfilt.errors import AudioError, Detail, UsageError, printable
 from earfilt.render import in_place
 from earfilt.render.job import FileJob, Options
 from earfilt.render.recipe import recipe_of
@@ -76,7 +74,9 @@ def foresee(job: FileJob) -> audio.AudioInfo:
     UsageError, AudioError
         As `check`, of the source and of what its output will be.
     """
-    info = audio.probe(job.source, ignore_length=job.options.ignore_length)
+    info = audio.probe(
+        job.source, raw=job.options.raw_format, ignore_length=job.options.ignore_length
+    )
     _plan(job, info)
     return info
 
@@ -98,8 +98,8 @@ def _check_in_place(job: FileJob) -> None:
     except FileNotFoundError:
         return  # as reading it will say
     except OSError as error:
-        raise AudioError(
-            f"cannot read {printable(job.source)}: {error.strerror or error}"
+        raise AudioError.about(
+            printable(job.source), "cannot read {subject}: {why}", why=error.strerror or error
         ) from error
     in_place.check_record(job.source)
     if state.kind != "new" and job.options.exists == "refuse":
@@ -150,8 +150,12 @@ def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = N
         record = in_place.Record(
             job.destination, recipe_of(job.filter, options), job.run, again=again
         )
+    if audio.is_stream(job.source):
+        # The engine loads while the producer starts, so that the first samples need not wait.
+        from earfilt.engine import pipeline  # noqa: F401
     with audio.open_reader(
         job.source,
+        raw=options.raw_format,
         repair=options.repair,
         ignore_length=options.ignore_length,
         spool=twice,
@@ -187,7 +191,7 @@ def _left(job: FileJob, found: in_place.AlreadyFiltered) -> Row:
 
 def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, list[str]]:
     if info.missing and not job.options.repair:
-        raise AudioError(short_message(info))
+        raise cut_short(info)
     _refuse_loss(job, info)
     return plan_target(
         info,
@@ -195,6 +199,7 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
         _suffix(job.destination),
         fmt=job.options.format,
         subtype=job.options.subtype,
+        to_raw=job.options.to_raw,
         unclipped=job.options.clip == "float",
         tail=tail,
     )
@@ -203,8 +208,10 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
 def _refuse_loss(job: FileJob, info: audio.AudioInfo) -> None:
     """A file that is replaced must not lose what was not read of it."""
     if info.unread and job.options.in_place:
-        raise AudioError(
-            f"{info.name} is not replaced, since it would lose samples: {info.warnings[-1]}"
+        raise AudioError.about(
+            info.name,
+            "{subject} is not replaced, since it would lose samples: {value}",
+            value=info.warnings[-1],
         )
 
 
@@ -228,6 +235,8 @@ class _Run:
         self.hashes: tuple[str, str] | tuple[None, None] = (None, None)
         if record is not None:
             record.look(reader.source.raw.fileno())
+        from earfilt.engine import segments
+
         planned = _plan(job, self.info)
         self.fir = job.filter.at(self.info.fs)
         self.tail = self.fir.numtaps - 1 if self.options.tail == "keep" else 0
@@ -236,9 +245,8 @@ class _Run:
                 "--tail keep needs a causal filter, this one looks ahead: add --phase minimum"
             )
         self.target, self.warnings = _plan(job, self.info, self.tail) if self.tail else planned
-        self.precision: Literal["auto", "float32", "float64"] = _precision(
-            self.options.precision, self.info, self.target
-        )
+        self.latency = segments.latency_frames(self.options.latency_ms, self.info.fs)
+        segments.block_within(self.latency, self.fir.numtaps)  # refuses one that is too short
         self.device = resolve_device(self.options.device)
         self.threads, self.gain_db, self.rescaled_db = threads, self.options.gain_db, 0.0
 
@@ -281,15 +289,7 @@ class _Run:
         ) as writer:
             levels = self._filter(writer.write, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
-                raise AudioError(f"{info.name}: {_clip_message(levels, self._fitting(levels))}")
-            if (
-                not self.target.sample.bits
-                and not (levels.peak_out <= np.finfo(self.target.sample.dtype).max).all()
-            ):
-                raise AudioError(
-                    f"{info.name}: the output goes beyond what {self.target.subtype} can "
-                    "hold; use a lower --gain"
-                )
+                raise _would_clip(info.name, levels, self._fitting(levels))
             _refuse_loss(self.job, self.reader.info)
             # A pipe tells the chunks behind its samples at its end.
             late = (
@@ -327,13 +327,15 @@ class _Run:
         from earfilt.engine import pipeline
 
         settings = pipeline.Settings(
-            precision=self.precision,
+            precision=self.options.precision,
             device=self.device,
             gain=db_to_gain(self.gain_db),
             dither_seed=_seed(self.job.name) if dither and self.target.sample.bits else None,
             keep_tail=self.options.tail == "keep",
             repair=self.options.repair,
             threads=self.threads,
+            latency=self.latency,
+            live=not self.reader.rewindable,
         )
         source, target = (
             _format(self.info.dtype, self.info.bits),
@@ -352,6 +354,12 @@ class _Run:
         except pipeline.NonFiniteError as error:
             error.args = (f"{self.info.name}: {error.args[0]}",)
             raise
+        except pipeline.BeyondRangeError as error:
+            raise AudioError.about(
+                self.info.name,
+                "{subject}: the output goes beyond what {subtype} can hold; use a lower --gain",
+                subtype=self.target.subtype,
+            ) from error
 
     def _read(self, frames: int) -> "audio.Array":
         block = self.reader.read(frames)
@@ -414,7 +422,7 @@ class _Run:
         row.gain_db, row.rescaled_db = round(self.gain_db, 6), round(self.rescaled_db, 6)
         row.dithered = self.options.dither and bool(target.sample.bits)
         row.repaired, row.missing_frames = levels.repaired, info.missing
-        row.device, row.precision = self.device, levels.precision
+        row.device, row.precision, row.block = self.device, levels.precision, levels.block
         row.warnings = [
             *info.warnings,
             *self.warnings,
@@ -455,15 +463,6 @@ def _format(dtype: str, bits: int) -> "SampleFormat":
     return SampleFormat(dtype, bits)  # type: ignore[arg-type]
 
 
-def _precision(
-    asked: Literal["auto", "float32", "float64"], info: audio.AudioInfo, target: Target
-) -> Literal["auto", "float32", "float64"]:
-    """Wide samples are beyond float32 whatever they hold; of others the engine decides."""
-    sample = target.sample
-    wide = max(info.bits, sample.bits) > 16 or "float64" in (info.dtype, sample.dtype)
-    return "float64" if asked == "auto" and wide else asked
-
-
 def _full_scale(target: Target, dither: bool) -> float:
     """Largest amplitude that an integer subtype holds on both sides of zero; dither takes a code
     more.
@@ -471,12 +470,16 @@ def _full_scale(target: Target, dither: bool) -> float:
     return 1.0 - (2 if dither else 1) * 2.0 ** (1 - target.sample.bits)
 
 
-def _clip_message(levels: "Levels", fitting: float) -> str:
+def _would_clip(name: str, levels: "Levels", fitting: float) -> AudioError:
     counts = ", ".join(f"{int(n)} in channel {i}" for i, n in enumerate(levels.clipped) if n)
-    peak = gain_to_db(float(levels.peak_out.max()))
-    return (
-        f"{int(levels.clipped.sum())} samples would be clipped ({counts}), the peak is "
-        f"{peak:+.2f} dBFS; --gain {fitting:.2f} fits"
+    return AudioError.about(
+        name,
+        "{subject}: {count} samples would be clipped ({counts}), the peak is {peak:+.2f} dBFS; "
+        "--gain {fitting:.2f} fits",
+        count=int(levels.clipped.sum()),
+        counts=Detail(counts),
+        peak=gain_to_db(float(levels.peak_out.max())),
+        fitting=fitting,
     )
 
 

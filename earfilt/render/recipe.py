@@ -15,13 +15,15 @@ from functools import lru_cache
 from typing import Any
 
 from earfilt.chains.members import Filter, resolve
-from earfilt.chains.request import FilterOptions
+from earfilt.chains.request import FilterOptions, option_words
 from earfilt.errors import EarfiltError, printable
 from earfilt.render.job import Options
 from earfilt.version import __version__
 
 # These change the report, or which files are done, not their bytes.
 _NO_BYTES = ("exists", "in_place", "full_scale", "full_scale_spl")
+# Recipes of versions that did not have these are the same.
+_WHERE_GIVEN = ("latency_ms", "raw", "rate", "channels", "to_raw")
 # The defaults of version 0.1, whose manifests hold the options that were given and no others.
 _ORDER_OF_0_1 = {"headphone": 512, "middle-ear": 512, "outer-middle-ear": 4096, "curve": 512}
 
@@ -78,7 +80,11 @@ def recipe_of(filter: Filter, options: Options) -> Recipe:
 
 
 def _made_by(filter: Filter, options: Options) -> dict[str, Any]:
-    writing = {name: value for name, value in asdict(options).items() if name not in _NO_BYTES}
+    writing = {
+        name: value
+        for name, value in asdict(options).items()
+        if name not in _NO_BYTES and (value or name not in _WHERE_GIVEN)
+    }
     files = [member.file for member in filter.members if member.file is not None]
     return {
         "version": __version__,
@@ -140,7 +146,10 @@ def _resolved_0_1(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _remedy(other: Mapping[str, Any], mine: Mapping[str, Any]) -> str:
-    """The options that say what was a default then, if one set of options says it for all members."""
+    """The options that say what was a default then, if one set of options says it for all members.
+
+    The search for the fewest taps, of which version 0.1 made every tolerance, is none of them.
+    """
     if (other["design"], other["tables"]) != (mine["design"], mine["tables"]):
         return ""
     added: dict[str, Any] = {}
@@ -148,9 +157,6 @@ def _remedy(other: Mapping[str, Any], mine: Mapping[str, Any]) -> str:
         for name, value in then.items():
             if now.get(name) != value and added.setdefault(name, value) != value:
                 return ""
-    words = [
-        f"--{name.replace('_', '-')} {value:g}"
-        for name, value in added.items()
-        if isinstance(value, int | float)
-    ]
-    return printable(" ".join(words))
+    if not added.keys() <= FilterOptions.__annotations__.keys() - {"fewest"}:
+        return ""
+    return printable(" ".join(option_words(added)))

@@ -20,8 +20,8 @@ class Row:
     source, destination, name : str
         Paths as given, and the path relative to the tree.
     status : 'ok', 'skipped' or 'failed'
-    error : str or None
-        One line, of a failed file.
+    error, reason : str or None
+        Of a failed file, one line; and the same without what differs from file to file.
     format, subtype : str
         Of the output.
     source_format, source_subtype : str
@@ -59,6 +59,8 @@ class Row:
     missing_frames : int
         Frames that the source's header promised and the file did not have.
     device, precision : str
+    block : int
+        Frames that were filtered together: a pipe gets its output in multiples of them.
     seconds : float
         Wall-clock time.
     warnings : list of str
@@ -69,6 +71,7 @@ class Row:
     name: str
     status: Status
     error: str | None = None
+    reason: str | None = None
     format: str | None = None
     subtype: str | None = None
     source_format: str | None = None
@@ -98,6 +101,7 @@ class Row:
     missing_frames: int = 0
     device: str | None = None
     precision: str | None = None
+    block: int | None = None
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
 

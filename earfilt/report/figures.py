@@ -59,19 +59,30 @@ _FILES: Any = {"pdf.fonttype": 42, "svg.hashsalt": "earfilt"}
 # of matplotlib's settings: which window, not how it looks
 _NO_LOOK = ("backend", "backend_fallback")
 
+_BEYOND_STYLE: dict[str, Any] = {"alpha": 0.35, "linewidth": 0.6}
 _RANGE_DB = 80.0  # below its peak a curve without published points is not drawn
 _TICKS = [float(digit * 10**power) for power in range(7) for digit in (1, 2, 5)]
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """One curve to draw: what the legend says, its response, and the published points (Hz, dB) if
-    there are any.
+    """One curve to draw.
+
+    Attributes
+    ----------
+    label : str
+        For the legend.
+    response : Response
+    points : (freqs, gain_db), optional
+        The published points, Hz and dB.
+    range_hz : (float, float), optional
+        What was published; beyond it a rule of interpolation holds, and the line is faint.
     """
 
     label: str
     response: Response
     points: tuple[Floats, Floats] | None = None
+    range_hz: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +167,7 @@ def compose(
         for panel, ax in zip(panels, axes, strict=True):
             _draw_panel(ax, panel, lines, measurements)
         _set_frequency_axis(axes, lines, scale)
-        _add_legend(drawing, legend, points=any(line.points for line in lines))
+        _add_legend(drawing, legend, width_mm, points=any(line.points for line in lines))
     return drawing
 
 
@@ -184,8 +195,8 @@ def _draw_panel(
     for measurement in measurements if panel == "magnitude" else ():
         ax.plot(measurement.freqs, measurement.gain_db, **_measured_style())
     for index, line in enumerate(lines):
-        style = _line_style(index)
-        ax.plot(line.response.freqs, _values(line.response, panel), **style)
+        for freqs, values, style in _parts(line, panel):
+            ax.plot(freqs, values, **_line_style(index) | style)
         if panel == "magnitude" and line.points is not None:
             ax.plot(
                 *_inside(line.points, frequency_range(lines)), **_point_style(index), clip_on=False
@@ -196,6 +207,17 @@ def _draw_panel(
     ax.tick_params(direction="in", which="both", top=True, right=True)
     if panel == "magnitude":
         ax.set_ylim(*level_range(lines, measurements))
+
+
+def _parts(line: Line, panel: str) -> Iterator[tuple[Floats, Floats, dict[str, Any]]]:
+    """A curve within the range that was published, and faintly beyond it."""
+    freqs, values = line.response.freqs, _values(line.response, panel)
+    if line.range_hz is None:
+        yield freqs, values, {}
+        return
+    inside = (freqs >= line.range_hz[0]) & (freqs <= line.range_hz[1])
+    yield freqs, values, _BEYOND_STYLE
+    yield freqs[inside], values[inside], {}
 
 
 def _inside(points: tuple[Floats, Floats], ends: tuple[float, float]) -> tuple[Floats, Floats]:
@@ -305,22 +327,24 @@ def _legend_entries(
     ]
     styles += [_measured_style() for _ in measurements]
     labels = [line.label for line in lines] + [measurement.label for measurement in measurements]
-    columns = round((width_mm - _LEGEND_SAMPLE_MM) / _CHARACTER_MM)
-    wrapped = [
-        "\n".join(
-            part for row in label.splitlines() for part in textwrap.wrap(printable(row), columns)
-        )
-        for label in labels
-    ]
     return [
-        Line2D([], [], label=label.replace("$", r"\$"), **style)
-        for label, style in zip(wrapped, styles, strict=True)
+        Line2D([], [], label=_wrapped(label, width_mm - _LEGEND_SAMPLE_MM), **style)
+        for label, style in zip(labels, styles, strict=True)
     ]
 
 
-def _add_legend(drawing: Figure, entries: list[Line2D], *, points: bool) -> None:
+def _wrapped(text: str, width_mm: float) -> str:
+    """Text of a legend in lines of a width, without formulas."""
+    columns = round(width_mm / _CHARACTER_MM)
+    rows = [printable(row) for row in text.splitlines()]
+    lines = [line for row in rows for line in textwrap.wrap(row, columns)]
+    return "\n".join(lines).replace("$", r"\$")
+
+
+def _add_legend(drawing: Figure, entries: list[Line2D], width_mm: float, *, points: bool) -> None:
     """Below the axes, where it hides nothing."""
-    title = "line: realised; marker: published" if points else None
+    said = "line: realised; faint: beyond the published range; marker: published"
+    title = _wrapped(said, width_mm) if points else None
     drawing.legend(
         handles=entries, loc="outside lower left", frameon=False, title=title, title_fontsize=_LEGEND_PT,
         alignment="left", handlelength=3.2, labelspacing=0.4,

@@ -131,8 +131,8 @@ def _explained(name: str) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, AudioError):
             raise
-        raise AudioError(
-            f"cannot write the report {printable(name)}: {error.strerror or error}"
+        raise AudioError.about(
+            printable(name), "cannot write the report {subject}: {why}", why=error.strerror or error
         ) from error
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from earfilt.chains.describe import deviation_words, file_words, together
+from earfilt.chains.describe import deviation_words, file_words, range_words, together
 from earfilt.errors import printable
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def summary(row: "Row") -> str:
         "filter": _filter(row),
         **{f"file {i}": text for i, text in enumerate(file_words(row.provenance), 1)},
         "deviation": deviation_words(row.provenance),
+        "range": range_words(row.provenance),
         "audio": f"{row.fs:g} Hz, {_counted(row.channels or 0, 'channel')}, {row.frames} "
         f"frames ({duration(audio_seconds(row))})",
         "written as": f"{row.format} {row.subtype}, computed in {row.precision} on {row.device}",
@@ -97,17 +98,14 @@ def duration(seconds: float) -> str:
 
 
 class Grouped:
-    """Messages of many files, counted without what differs from file to file (names and numbers),
-    so that equal ones group.
-    """
+    """Messages of many files, counted by what they have in common."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._first: dict[str, tuple[str, str]] = {}
 
-    def add(self, text: str, row: "Row") -> None:
-        """Count one message of a file."""
-        group = _anonymous(text, row)
+    def add(self, group: str, text: str, row: "Row") -> None:
+        """Count one message of a file, and what is common to its like."""
         self._counts[group] += 1
         self._first.setdefault(group, (printable(row.source), printable(text)))
 
@@ -145,13 +143,14 @@ class Totals:
             self.skipped += 1
         else:
             self.failed += 1
-            self.reasons.add(row.error or "unknown", row)
+            error = row.error or "unknown"
+            self.reasons.add(row.reason or error, error, row)
 
     def _add_done(self, row: "Row") -> None:
         self.done += 1
         self.audio_seconds += audio_seconds(row)
         for text in dict.fromkeys(row.warnings):
-            self.warnings.add(text, row)
+            self.warnings.add(_anonymous(text, row), text, row)
         deviation = row.provenance.deviation_db
         if deviation is not None:
             said = f"{deviation_words(row.provenance)} (at {row.fs:g} Hz sampling rate)"
@@ -170,6 +169,7 @@ class Totals:
 
 
 def _anonymous(text: str, row: "Row") -> str:
+    """A warning without the names and numbers of its file."""
     for name in sorted(
         {row.source, row.destination, row.name, printable(row.source)}, key=len, reverse=True
     ):

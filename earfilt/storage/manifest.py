@@ -269,8 +269,10 @@ def read_manifest(path: str, ledger: Ledger) -> None:
             for line in lines_of(file):
                 ledger.take(line)
     except OSError as error:
-        raise AudioError(
-            f"cannot read the manifest {printable(path)}: {error.strerror or error}"
+        raise AudioError.about(
+            printable(path),
+            "cannot read the manifest {subject}: {why}",
+            why=error.strerror or error,
         ) from error
 
 
@@ -432,7 +434,9 @@ class Manifest:
 def _cannot_write(path: str, error: OSError) -> AudioError:
     if isinstance(error, AudioError):
         return error
-    return AudioError(f"cannot write {printable(path)}: {error.strerror or error}")
+    return AudioError.about(
+        printable(path), "cannot write {subject}: {why}", why=error.strerror or error
+    )
 
 
 def _lock(descriptor: int, must: bool) -> None:

@@ -107,18 +107,20 @@ def check_destination(
     if path == "-" or (there is not None and _flows(there)):
         return True
     if there is not None and stat.S_ISDIR(there.st_mode):
-        raise AudioError(f"output {printable(path)} is a directory")
+        raise AudioError.about(printable(path), "output {subject} is a directory")
     named = there is not None or os.path.lexists(path)
     if named and not in_place and exists == "refuse":
-        raise UsageError(exists_message(path))
+        raise taken(path)
     directory = os.path.dirname(os.path.realpath(path) if named else path) or os.curdir
     if not os.access(os.path.join(directory, ""), os.W_OK | os.X_OK):  # an executable file is none
         if not os.path.isdir(directory):
-            raise AudioError(
-                f"cannot write {printable(path)}: its directory does not exist; make it first"
+            raise AudioError.about(
+                printable(path),
+                "cannot write {subject}: its directory does not exist; make it first",
             )
-        raise AudioError(
-            f"cannot write {printable(path)}: no permission to create files in its directory"
+        raise AudioError.about(
+            printable(path),
+            "cannot write {subject}: no permission to create files in its directory",
         )
     return False
 
@@ -144,11 +146,11 @@ def _is(source: str, there: os.stat_result) -> bool:
     return status is not None and os.path.samestat(status, there)
 
 
-def exists_message(path: str) -> str:
-    """What to tell of a destination that is taken."""
-    return (
-        f"output {printable(path)} exists already; use --force to replace it or "
-        "--skip-existing to keep it"
+def taken(path: str) -> UsageError:
+    """What to tell of a destination that exists."""
+    return UsageError.about(
+        printable(path),
+        "output {subject} exists already; use --force to replace it or --skip-existing to keep it",
     )
 
 
@@ -194,7 +196,9 @@ def open_output(
     except OSError as error:
         if isinstance(error, AudioError):
             raise
-        raise AudioError(f"cannot write {printable(path)}: {error.strerror or error}") from error
+        raise AudioError.about(
+            printable(path), "cannot write {subject}: {why}", why=error.strerror or error
+        ) from error
 
 
 @contextmanager
@@ -285,12 +289,12 @@ def publish(temp: str, final: str, replace: bool) -> None:
         # put there.
         os.link(temp, final)
     except FileExistsError:
-        raise UsageError(exists_message(final)) from None
+        raise taken(final) from None
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
         if os.path.lexists(final) or not _rename_to_free(temp, final):
-            raise UsageError(exists_message(final)) from None
+            raise taken(final) from None
 
 
 def _rename_to_free(temp: str, final: str) -> bool:
@@ -343,7 +347,9 @@ def _stream(path: str, spool: bool) -> Iterator[Output]:
     except OSError as error:
         if isinstance(error, (AudioError, BrokenPipeError)):
             raise
-        raise AudioError(f"cannot write {name}: {error.strerror or error}") from error
+        raise AudioError.about(
+            name, "cannot write {subject}: {why}", why=error.strerror or error
+        ) from error
 
 
 def _can_seek(file: io.FileIO) -> bool:

@@ -16,7 +16,9 @@ Where nothing was published, the response is led, not held:
   be up to 3 dB higher (6 dB for zero phase);
 
 so that it has no zeros there and the factor into taps is well conditioned. Opening the band above
-to 12 dB would save 1 % of the taps of the headphone and none of the other ears'.
+to 12 dB would save 1 % of the taps of the headphone and none of the other ears'. Where a rule says
+what holds beyond the points (held, falling), below the first one it is followed as above the last:
+within 1 dB, down to 20 dB below the first point.
 """
 
 from __future__ import annotations
@@ -81,8 +83,15 @@ def band_around(curve: PublishedCurve, tolerance_db: float, power: float) -> Bou
         # contains the narrow one.
         inwards = np.divide(freqs, first, out=np.ones_like(freqs), where=below)
         fall = np.maximum(inwards**slope * middle, ratio / (1 + _BELOW))
+        if curve.ruled:
+            followed = aim >= at_first * _ABOVE_DEPTH**power
+            fall = np.maximum(aim / at_first, _ABOVE_DEPTH**power) * middle
+            under = np.where(followed, loose, _BELOW)
+        else:
+            under = np.full_like(aim, _BELOW)
         centre = np.where(below, at_first * fall, centre)
-        width = centre * np.where(above, loose, np.where(below | lost, _BELOW, half / middle))
+        within = np.where(lost, _BELOW, half / middle)
+        width = centre * np.where(above, loose, np.where(below, under, within))
         return centre, width
 
     return bounds

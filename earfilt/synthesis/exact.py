@@ -40,6 +40,8 @@ _FAR = 2.0  # an error this large, re the half-width, asks for two steps at once
 _TIGHTER = 0.9  # by this factor the band is narrowed where P left it between the samples
 _PATIENCE = 4  # every so many repairs the degree grows
 _REPAIRS = 24
+_GAP = 8  # a gap between points of fewer than four times as many samples is looked into
+_MOST_GAPS = 1024  # of a curve with more points, the points say enough
 _FELT = 0.005  # a corner of the aim this high, re the tolerance, can be felt
 _RATIO = 4  # of one rate to the next lower one
 _FIRST = 16  # degree of the first attempt
@@ -228,6 +230,18 @@ def _octave(degree: int) -> int:
     return 1 << (degree.bit_length() - 1)
 
 
+def _between(points_hz: Floats, step: float) -> Floats:
+    """Frequencies between neighbouring points that lie closer than a few samples: at low
+    frequencies an aim can turn within one.
+    """
+    gaps = np.diff(points_hz)
+    near = np.flatnonzero(gaps < 4 * _GAP * step)
+    if len(near) > _MOST_GAPS:
+        return np.zeros(0)
+    parts = np.arange(1, 2 * _GAP) / (2 * _GAP)
+    return (points_hz[near, None] + parts * gaps[near, None]).ravel()
+
+
 def _missed_angles(cosines: Floats, task: _Task) -> Floats:
     """Angles where the deviation peaks outside the tolerance: at the points, at corners of the aim
     and densely between them.
@@ -238,7 +252,7 @@ def _missed_angles(cosines: Floats, task: _Task) -> Floats:
     first, last = curve.points_hz[[0, -1]]
     index = np.arange(int(np.ceil(first / step)), int(np.floor(last / step)) + 1)
     corners = felt_corners(curve, _FELT * task.tolerance_db)
-    exact = np.concatenate([curve.points_hz, corners])
+    exact = np.concatenate([curve.points_hz, corners, _between(curve.points_hz, step)])
     freqs = np.concatenate([index * step, exact])
     reached = np.concatenate([values[index], at(values, exact * (2 * np.pi / curve.fs))])
     order = np.argsort(freqs, kind="stable")

@@ -22,21 +22,24 @@ class FileUse:
         Its path as given.
     sha256 : str
         Of its content.
-    kind : 'curve' or 'fir'
+    kind : 'curve', 'fir' or 'sections'
     points, hz, gain_db : int, (float, float), (float, float), optional
         Of a curve: number of points, lowest and highest frequency, lowest and highest gain.
     numtaps, latency : int, optional
-        Of a FIR.
+        Of a FIR; the number of taps of sections too.
+    sections : int, optional
+        Number of biquads.
     """
 
     name: str
     sha256: str
-    kind: Literal["curve", "fir"]
+    kind: Literal["curve", "fir", "sections"]
     points: int | None = None
     hz: tuple[float, float] | None = None
     gain_db: tuple[float, float] | None = None
     numtaps: int | None = None
     latency: int | None = None
+    sections: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able object; what does not apply is left out."""
@@ -68,6 +71,8 @@ class Provenance:
         The other options of the members, each by its name.
     range_hz : (float, float), optional
         Lowest and highest published frequency, of all members alike.
+    led : bool
+        Beyond that range no rule was followed: the response was led on smoothly.
     tolerance_db : float, optional
         What the design was made for; None where an order was given, or nothing was designed.
     tolerance_met : bool
@@ -77,6 +82,10 @@ class Provenance:
         Largest deviation from the published points, and where.
     deviation_between_db : float, optional
         Largest deviation from the curve between the points.
+    limited_hz : tuple of (float, float)
+        Bands in which the limit of an inverse acts, lowest and highest frequency.
+    cautions : tuple of str
+        What to know of a chain whose members join with a reservation.
     """
 
     filter: str | None = None
@@ -89,12 +98,15 @@ class Provenance:
     phase: Joined = None
     options: Mapping[str, Joined] = field(default_factory=dict)
     range_hz: tuple[float, float] | None = None
+    led: bool = False
     tolerance_db: float | None = None
     tolerance_met: bool = True
     missed_points_hz: tuple[float, ...] = ()
     deviation_db: float | None = None
     deviation_hz: float | None = None
     deviation_between_db: float | None = None
+    limited_hz: tuple[tuple[float, float], ...] = ()
+    cautions: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A flat JSON-able object; what is not known is left out.
@@ -109,6 +121,8 @@ class Provenance:
                 found |= {name: one for name, one in value.items() if one is not None}
             elif item.name == "files":
                 found |= self._files_json()
+            elif item.name == "led":
+                found |= {"led": True} if value else {}
             elif item.name == "tolerance_met":
                 found |= {} if self.tolerance_db is None else {item.name: value}
             elif value is not None and value != () and value != {}:

@@ -16,6 +16,7 @@ from earfilt.synthesis.deviation import (
     largest,
     off_points,
 )
+from earfilt.synthesis.phase import minimum_phase_spectrum
 from earfilt.synthesis.remez.polynomials import sample
 
 __all__ = ["Design", "check_wanted", "measured", "spectral_factor", "symmetric"]
@@ -23,6 +24,7 @@ __all__ = ["Design", "check_wanted", "measured", "spectral_factor", "symmetric"]
 
 _FACTOR_ERROR_DB = 1e-7
 _FACTOR_GRID = 256  # points per tap, from which an error that stays is not one of aliasing
+_LEAST_GRID = 1 << 15
 _LARGEST_FACTOR_FFT = 1 << 23
 
 
@@ -162,8 +164,9 @@ def spectral_factor(
     while error > error_db and intervals < _LARGEST_FACTOR_FFT:
         intervals *= 2
         finer, finer_error = _cepstral_factor(cosines, times, intervals)
-        # Is what stays rounding, and no longer aliasing?
-        if finer_error > error / 2 and intervals > per_tap * len(taps):
+        # Is what stays rounding, and no longer aliasing? That falls slowly at first where a zero is
+        # near the unit circle, as that of a high-pass, however few its taps are.
+        if finer_error > error / 2 and intervals > max(per_tap * len(taps), _LEAST_GRID):
             break
         taps, error = finer, finer_error
     return taps
@@ -175,10 +178,8 @@ def _cepstral_factor(cosines: Floats, times: int, intervals: int) -> tuple[Float
     # A polynomial that did not meet its band may touch zero; rounding leaves nothing to know below
     # 1e-15 of the peak.
     wanted = np.maximum(wanted, 1e-15 * wanted.max())
-    cepstrum = np.fft.irfft(0.5 * times * np.log(wanted))
-    cepstrum[1:intervals] *= 2
-    cepstrum[intervals + 1 :] = 0.0
-    taps = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)))[: times * (len(cosines) - 1) + 1]
+    spectrum = minimum_phase_spectrum(0.5 * times * np.log(wanted), 2 * intervals)
+    taps = np.fft.irfft(spectrum)[: times * (len(cosines) - 1) + 1]
     reached = abs(np.fft.rfft(taps, 2 * intervals)) ** (2 / times)
     error = abs(np.log10(np.maximum(reached, 1e-300) / wanted)).max()
     return taps, float(10 * times * error)

@@ -31,13 +31,12 @@ from earfilt.synthesis.taps import (
 
 __all__ = ["order_for"]
 
-_MARGIN = (
-    1e-4  # part of the tolerance kept back for extrema that fall between the samples of the search
-)
+# part of the tolerance kept back for extrema that fall between the samples of the search
+_MARGIN = 1e-4
 _FELT = 0.005  # a corner of the aim this high, re the tolerance, can be felt
 # angles between neighbouring points that are tried as extrema besides the grid of the search
 _MARKS_PER_GAP = 4
-_MOST_MARKS = 8192  # corners that the search looks at beside its own grid
+_MOST_MARKS = 8192  # that the search looks at beside its own grid
 _REPAIRS = 8
 _PEAK_SAMPLES = 4096
 _ROUGH = 0.01  # how exactly the order at half the rate is wanted
@@ -175,4 +174,8 @@ def _marks(curve: PublishedCurve, tolerance_db: float) -> Floats:
         np.arange(_MARKS_PER_GAP * (count - 1)) / _MARKS_PER_GAP, np.arange(count), curve.points_hz
     )
     corners = felt_corners(curve, _FELT * tolerance_db)
-    return np.unique(np.concatenate([curve.points_hz, between, corners]))
+    marks = np.unique(np.concatenate([curve.points_hz, between, corners]))
+    if len(marks) <= _MOST_MARKS:
+        return marks
+    # A curve of more points is looked at on the search's own grid, and where taps turn out to miss.
+    return marks[np.linspace(0, len(marks) - 1, _MOST_MARKS).round().astype(np.int64)]

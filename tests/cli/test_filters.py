@@ -28,9 +28,19 @@ def test_off_a_terminal_the_table_is_tab_separated_and_whole(capsys, monkeypatch
     monkeypatch.setenv("COLUMNS", "40")
     assert run("filters") == 0
     header, *rows = csv.reader(io.StringIO(capsys.readouterr().out), delimiter="\t")
-    assert header == ["name", "default", "what", "lowest_hz", "highest_hz", "source"]
+    assert header == [
+        "name",
+        "default",
+        "what",
+        "lowest_hz",
+        "highest_hz",
+        "source",
+        "group",
+        "from",
+        "to",
+    ]
     assert [row[0] for row in rows] == NAMES
-    assert all(len(row) == 6 and all(row) for row in rows)
+    assert all(len(row) == 9 and all(row) for row in rows)
     found = {row[0]: row[1:] for row in rows}
     assert found["headphone"] == [
         "yes",
@@ -38,8 +48,11 @@ def test_off_a_terminal_the_table_is_tab_separated_and_whole(capsys, monkeypatch
         "125",
         "9008.42",
         "Pralong & Carlile 1996",
+        "fields to eardrum",
+        "headphone",
+        "eardrum",
     ]
-    assert found["outer-middle-ear:1997-free"][-1] == "Moore et al. 1997; ANSI S3.4-2007"
+    assert found["outer-middle-ear:1997-free"][4] == "Moore et al. 1997; ANSI S3.4-2007"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,7 +61,7 @@ def test_one_filter_as_text_is_facts_and_points(name, capsys):
     out = capsys.readouterr().out
     facts = [line for line in out.splitlines() if line.startswith("#")]
     data = [line for line in out.splitlines() if not line.startswith("#")]
-    ear = catalogue.ear(name)
+    entry = catalogue.find(name)
     assert f"# name: {name}" in facts
     for part in (
         "# what:",
@@ -60,7 +73,9 @@ def test_one_filter_as_text_is_facts_and_points(name, capsys):
         "# provenance:",
     ):
         assert any(fact.startswith(part) for fact in facts)
-    assert len(data) == sum(len(table.frequencies) + 1 for table in ear.tables)
+    tables = [entry.table(which) for which in range(len(entry.tables))]
+    rows = sum(len(table.frequencies) + 1 for table in tables)
+    assert len(data) == (rows or 1 + len(catalogue.of_entry(entry).points.freqs))
     assert data[0].startswith("frequency_hz,")
 
 
@@ -95,9 +110,8 @@ def test_bibtex(capsys):
     assert out.startswith("@article{moore1997,")
     run("filters", "--bibtex")
     everything = capsys.readouterr().out
-    assert everything.count("@") == len(
-        {source.bibtex for entry in catalogue.entries() for source in entry.sources}
-    )
+    texts = {source.bibtex for entry in catalogue.entries() for source in entry.sources}
+    assert everything.count("@") == sum(text.count("@") for text in texts)
     assert everything.count("{") == everything.count("}")
 
 
@@ -151,7 +165,10 @@ def with_one_table_more(tmp_path, monkeypatch) -> None:
 def test_a_new_table_is_two_files_and_no_line_of_code(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run("filters") == 0
-    assert "cat-ear\tyes\tthe ear of a cat\t100\t10000\tNobody 2026\n" in capsys.readouterr().out
+    assert (
+        "cat-ear\tyes\tthe ear of a cat\t100\t10000\tNobody 2026\tyour own\t-\t-\n"
+        in capsys.readouterr().out
+    )
     assert run("filters", "cat-ear", "--bibtex") == 0
     assert capsys.readouterr().out == "@misc{nobody2026}\n"
     assert (
@@ -169,3 +186,23 @@ def test_a_new_table_is_two_files_and_no_line_of_code(tmp_path, monkeypatch, cap
     middle = slice(8000, 40000)
     gain = soundfile.read("out.wav")[0][middle].std() / soundfile.read("in.wav")[0][middle].std()
     assert 20 * np.log10(gain) == pytest.approx(12, abs=0.1)
+
+
+def test_what_leads_from_one_point_to_another(capsys):
+    assert run("filters", "--from", "free-field", "--to", "diffuse-field") == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("iso532-free+inverse:iso532-diffuse\tISO 532-2:2017")
+    assert any(line.startswith("iso11904-free+inverse:iso11904-diffuse\t") for line in rest)
+    assert run("filters", "--from", "free-field") == 2
+    assert "go together" in capsys.readouterr().err
+    assert run("filters", "--from", "free-field", "--to", "brain") == 2
+    assert "allowed: 'free-field'" in capsys.readouterr().err
+
+
+def test_two_filters_compared(capsys):
+    assert run("filters", "--compare", "iso11904-free", "iso532-free") == 0
+    header, *rows = csv.reader(io.StringIO(capsys.readouterr().out), delimiter="\t")
+    assert header == ["low_hz", "high_hz", "largest_db", "at_hz", "rms_db"]
+    assert rows[-1][:2] == ["200", "12500"]
+    assert run("filters", "--relative-to", "1000") == 2
+    assert run("filters", "peaq", "--compare", "peaq", "headphone") == 2

@@ -197,7 +197,7 @@ def app(*_, **__):
     Dropped()
     time.sleep(30)
 
-cli.app, sys.argv = app, ["earfilt"]
+cli.parser, sys.argv = lambda *_: app, ["earfilt"]
 cli.main()
 """
     ended = subprocess.run(

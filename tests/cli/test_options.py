@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import typer
 
-from earfilt.cli import app, run
+from earfilt.cli import parser, run
 from earfilt.cli.options import filter_options
 from tests.batch.trees import FILTER, write_tone
+
+PARSER = parser("apply", "response", "design", "verify", "filters")
 
 
 def declared(command: Callable[..., Any]) -> Iterator[tuple[str, ...]]:
@@ -27,10 +29,9 @@ def declared(command: Callable[..., Any]) -> Iterator[tuple[str, ...]]:
                 yield tuple(name for part in names for name in part.split("/"))
 
 
-@pytest.mark.parametrize("command", [group.callback for group in app.registered_commands])
+@pytest.mark.parametrize("command", [group.callback for group in PARSER.registered_commands])
 def test_the_parser_knows_every_option_by_its_stated_name(command: Callable[..., Any]) -> None:
-    parser: Any = typer.main.get_command(app)
-    known = parser.commands[command.__name__]
+    known = typer.main.get_command(PARSER).commands[command.__name__]
     found = {(*p.opts, *p.secondary_opts) for p in known.params if p.param_type_name == "option"}
     filters = {
         (option.flag, f"--no-{option.flag[2:]}") if option.type is bool else (option.flag,)

@@ -139,7 +139,7 @@ def test_targets_are_values(make: MakeTarget, module: MakeModule) -> None:
 
 def test_taps_have_the_same_bits_in_every_process() -> None:
     code = (
-        "import hashlib; from earfilt.chains.members import Filter, resolve"
+        "import hashlib; from earfilt.chains.members import resolve\n"
         "for name in ('headphone', 'middle-ear:jepsen2008', 'outer-middle-ear', "
         "'headphone+middle-ear'):\n"
         "    for fs in (16000, 44100, 48000): fir = resolve(name).at(fs); "

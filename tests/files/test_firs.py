@@ -19,17 +19,17 @@ from hypothesis import strategies as st
 from earfilt.errors import AudioError, UsageError
 from earfilt.files import fir_formats, firs
 from earfilt.files.firs import SUFFIXES, holds_fir, read_curve, read_fir, write_fir
-from earfilt.storage import reading as plainfile
+from earfilt.storage import reading
 from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.provenance import Provenance
 
 CARRY_ALL = [suffix for suffix in SUFFIXES if suffix != ".npy"]
-META = {
-    "filter": "headphone",
-    "order": [512, 256],
-    "source": "Pralong & Carlile µ–\u2028\n",
-    "deviation_db": 0.1,
-    "nothing": None,
-}
+TOLD = Provenance(
+    filter="headphone",
+    order=[512, 256],
+    phase="minimum",
+    source=("Pralong & Carlile µ–\u2028\n",),
+)
 
 
 def odd_taps(n=33, seed=0):
@@ -83,7 +83,7 @@ def test_odd_rates_come_back_and_wav_refuses_them(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_same_fir_makes_the_same_bytes(tmp_path, suffix, monkeypatch):
-    fir = Fir(odd_taps(), 48000.0, 3, True, META)
+    fir = Fir(odd_taps(), 48000.0, 3, True, TOLD)
     write_fir(fir, tmp_path / f"a{suffix}")
     monkeypatch.setattr("time.time", lambda: 1e9)
     monkeypatch.setattr("time.asctime", lambda *_: "Sat Jan  1 00:00:00 2000")
@@ -92,7 +92,7 @@ def test_the_same_fir_makes_the_same_bytes(tmp_path, suffix, monkeypatch):
 
 
 def test_other_programs_read_the_numbers(tmp_path):
-    fir = Fir(odd_taps(5) * 0 + np.arange(5) / 7, 32000.0, 2, True, META)
+    fir = Fir(odd_taps(5) * 0 + np.arange(5) / 7, 32000.0, 2, True, TOLD)
     for suffix in SUFFIXES:
         write_fir(fir, tmp_path / f"fir{suffix}")
     assert np.array_equal(np.load(tmp_path / "fir.npy"), fir.taps)
@@ -430,7 +430,7 @@ def test_what_is_small_as_bytes_and_large_as_objects_is_refused_before_it_takes_
     for module in (firs, fir_formats):
         monkeypatch.setattr(module, "MAX_TAPS", 1000)
     (tmp_path / "words.txt").write_bytes(b"1 " * (4 << 20))
-    (tmp_path / "lines.txt").write_bytes(b"\n" * (plainfile.MAX_LINES + 1))
+    (tmp_path / "lines.txt").write_bytes(b"\n" * (reading.MAX_LINES + 1))
     tracemalloc.start()
     for name, match in [("words.txt", "1 to 1000 are possible"), ("lines.txt", "lines, the most")]:
         with pytest.raises(UsageError, match=match):
@@ -473,7 +473,7 @@ def test_too_many_taps_are_refused(tmp_path):
 @settings(max_examples=60, deadline=None)
 def test_damaged_files_raise_nothing_else(tmp_path_factory, suffix, noise, cut):
     path = tmp_path_factory.mktemp("noise") / f"fir{suffix}"
-    write_fir(Fir(np.arange(1.0, 9.0), 8000.0, 3, True, {"filter": "x"}), path)
+    write_fir(Fir(np.arange(1.0, 9.0), 8000.0, 3, True, Provenance(filter="x")), path)
     data = bytearray(path.read_bytes())
     for at, value in noise:
         data[at % len(data)] = value

@@ -84,7 +84,7 @@ MOMENTS: list[tuple[str, str, bool]] = [
     ("earfilt.storage.manifest.Manifest.locked", "before the lock", False),
     ("earfilt.storage.manifest._end_line", "before the line", False),
     ("earfilt.render.in_place.make_durable", "behind the line", False),
-    ("earfilt.storage.output._publish", "before the name is taken", False),
+    ("earfilt.storage.output.publish", "before the name is taken", False),
     ("earfilt.render.process._describe", "behind it", True),
 ]
 

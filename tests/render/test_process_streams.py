@@ -223,7 +223,7 @@ def test_kill_9_leaves_no_output_and_the_next_run_cleans_up(tmp_path, one):
 KILL_LOOP = """
 import sys
 from earfilt.render.process import FileJob, Options, filter_file
-from earfilt.chains.members import Filter, resolve
+from earfilt.chains.members import resolve
 while True:
     filter_file(FileJob("a.wav", "b.wav", "a", resolve("headphone"), Options(exists="force")), threads=1)
     print("x", flush=True)
@@ -256,10 +256,11 @@ def test_kill_9_at_any_moment_leaves_the_whole_old_or_the_whole_new_file(tmp_pat
 
 RACE = """
 import sys, time
-from earfilt import pipeline, spec
+from earfilt.chains import build
+from earfilt.engine import pipeline
 from earfilt.errors import UsageError
 from earfilt.render.process import FileJob, filter_file
-from earfilt.chains.members import Filter, resolve
+from earfilt.chains.members import resolve
 print("ready", flush=True)
 sys.stdin.readline()
 try:
@@ -294,7 +295,7 @@ def test_of_several_processes_at_one_name_one_wins_and_the_others_say_so(tmp_pat
 MEMORY = """
 import resource, sys
 from earfilt.render.process import FileJob, filter_file
-from earfilt.chains.members import Filter, resolve
+from earfilt.chains.members import resolve
 filter_file(FileJob(sys.argv[1], "/dev/null", "a", resolve("headphone")))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from earfilt.chains import request
+from earfilt.chains import chain
 from earfilt.chains.members import resolve
-from earfilt.render import recipe
+from earfilt.ears.table import shipped
 from earfilt.render.job import Options
 from earfilt.render.recipe import recipe_of
 
@@ -18,7 +18,7 @@ OF_0_1 = {
         "name": "headphone", "order": None, "tolerance": None, "phase": None, "normalize_gain": None, "convention": None, "flow": None,
         "fhigh": None, "latency": None, "interpolation": None, "beyond": None,
     },
-    "tables": {"pralong1996": request.members("headphone")[0].tables[0].sha256},
+    "tables": {"pralong1996": shipped("pralong1996").sha256},
     "options": {
         "subtype": None, "format": None, "gain_db": 0.0, "clip": "warn", "dither": False, "precision": "auto", "device": "cpu",
         "metadata": True, "repair": False, "tail": "cut",
@@ -29,9 +29,9 @@ OF_0_1 = {
 
 @pytest.fixture(autouse=True)
 def _no_recipe_of_another_test() -> Iterator[None]:
-    recipe._recipe_of.cache_clear()
+    recipe_of.cache_clear()
     yield
-    recipe._recipe_of.cache_clear()
+    recipe_of.cache_clear()
 
 
 def named(name: str = "headphone", *, options: Options | None = None, **given: Any) -> str:
@@ -39,7 +39,7 @@ def named(name: str = "headphone", *, options: Options | None = None, **given: A
 
 
 def test_a_default_and_the_same_value_given_are_one_recipe() -> None:
-    assert named() == named(order=512, phase="minimum") != named(order=510)
+    assert named() == named(tolerance=0.1, phase="minimum") != named(tolerance=0.2)
     assert named("middle-ear") == named("middle-ear:lopezpoveda2001", normalize_gain=True)
     assert (
         len(
@@ -49,9 +49,11 @@ def test_a_default_and_the_same_value_given_are_one_recipe() -> None:
                 named(phase="zero"),
                 named(tolerance=0.5),
                 named(tolerance=0.5, phase="zero"),
+                named(tolerance=0.5, fewest=True),
+                named(order=512),
             }
         )
-        == 5
+        == 7
     )
 
 
@@ -73,40 +75,62 @@ def test_a_file_is_told_by_its_content(tmp_path: Path) -> None:
 def test_the_digits_of_taps_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     before = named()
     monkeypatch.setattr("earfilt.synthesis.fir.Fir.sha256", "another processor")
-    recipe._recipe_of.cache_clear()
+    recipe_of.cache_clear()
     assert named() == before
 
 
-def test_what_version_0_1_noted_is_understood() -> None:
-    mine = recipe_of(resolve("headphone"), Options())
-    assert mine.is_named("old", {"old": OF_0_1})
-    assert mine.other_default(OF_0_1) is None
-    assert not recipe_of(resolve("headphone", phase="zero"), Options()).is_named(
-        "old", {"old": OF_0_1}
-    )
+def of_0_1(name: str = "headphone", **given: Any) -> Mapping[str, Any]:
+    """A recipe as version 0.1 wrote it."""
+    tables = {table.id: table.sha256 for one in resolve(name).members for table in one.tables}
+    return {**OF_0_1, "filter": {**OF_0_1["filter"], "name": name, **given}, "tables": tables}
 
 
-@pytest.fixture
-def another_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(
-        request.OPTIONS, "headphone", {"order": None, "tolerance": 0.1, "phase": "minimum"}
-    )  # type: ignore[index]
+@pytest.mark.parametrize(
+    ("name", "then", "now"),
+    [
+        ("headphone", {}, {"order": 512}),
+        ("headphone", {"phase": "zero"}, {"order": 512, "phase": "zero"}),
+        ("outer-middle-ear", {}, {"order": 4096}),
+        ("headphone+middle-ear", {}, {"order": 512}),
+        ("headphone", {"order": 64}, {"order": 64}),
+        ("headphone", {"tolerance": 0.5}, {"tolerance": 0.5, "fewest": True}),
+    ],
+)
+def test_what_version_0_1_noted_is_understood(
+    name: str, then: dict[str, Any], now: dict[str, Any]
+) -> None:
+    """Its defaults were orders, and its tolerances searched for the smallest one."""
+    old = of_0_1(name, **then)
+    mine = recipe_of(resolve(name, **now), Options())
+    assert mine.is_named("old", {"old": old})
+    assert mine.other_default(old) is None
+    assert not recipe_of(resolve(name, order=66), Options()).is_named("old", {"old": old})
 
 
-@pytest.mark.usefixtures("another_default")
 def test_another_default_is_told_with_the_option_that_goes_on() -> None:
     mine = recipe_of(resolve("headphone"), Options())
     assert not mine.is_named("old", {"old": OF_0_1})
     assert mine.other_default(OF_0_1) == "--order 512"
-    assert recipe_of(resolve("headphone", order=512), Options()).is_named("old", {"old": OF_0_1})
     # another request
     assert mine.other_default({**OF_0_1, "options": {**OF_0_1["options"], "gain_db": 3.0}}) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("headphone", {"tolerance": 0.5}), ("a-weighting+outer-middle-ear", {})],
+)
+def test_what_no_option_says_is_another_version_of_the_design(
+    name: str, given: dict[str, Any]
+) -> None:
+    """The smallest order for a tolerance; two defaults at once."""
+    mine = recipe_of(resolve(name, **given), Options())
+    assert mine.other_default(of_0_1(name, **given)) == "another version of the design"
+
+
 def test_another_version_of_the_design_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     then = recipe_of(resolve("headphone"), Options()).made_by
-    monkeypatch.setattr(recipe, "DESIGN", 2)
-    recipe._recipe_of.cache_clear()
+    monkeypatch.setattr(chain, "DESIGN", chain.DESIGN + 1)
+    recipe_of.cache_clear()
     now = recipe_of(resolve("headphone"), Options())
     assert now.other_default(then) == "another version of the design"
 

@@ -2,15 +2,26 @@
 
 import dataclasses
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from earfilt.errors import AudioError
 from earfilt.render.record import Row
 from earfilt.report.rows import Totals, duration, summary, table
+from earfilt.synthesis.provenance import Provenance
+from tests.conftest import ROOT
 
-README = Path(__file__).parent.parent / "README.md"
+README = ROOT / "README.md"
+
+TOLD = Provenance(
+    variant="1997-free",
+    options={"convention": "published"},
+    order=4096,
+    phase="zero",
+    deviation_db=0.123,
+    deviation_hz=500.0,
+)
 
 
 def done(name: str = "a.wav", **facts: Any) -> Row:
@@ -25,15 +36,14 @@ def done(name: str = "a.wav", **facts: Any) -> Row:
         channels=2,
         frames=80_000,
     )
-    row.filter, row.convention, row.order, row.phase = "outer-middle-ear", "published", 4096, "zero"
-    row.parameters = {"variant": "1997-free", "deviation_db": 0.123, "deviation_hz": 500.0}
+    row.filter, row.provenance = "outer-middle-ear", TOLD
     row.peak_in_dbfs, row.peak_out_dbfs, row.clipped = [-6.0, None], [1.5, None], [0, 0]
     row.device, row.precision = "cpu", "float32"
     return dataclasses.replace(row, **facts)
 
 
-def failed(name: str, error: str) -> Row:
-    return Row(f"in/{name}", f"out/{name}", name, "failed", error=error)
+def failed(name: str, error: str, reason: str | None = None) -> Row:
+    return Row(f"in/{name}", f"out/{name}", name, "failed", error=error, reason=reason)
 
 
 def test_summary_says_what_was_done() -> None:
@@ -65,16 +75,17 @@ def test_names_cannot_drive_the_terminal() -> None:
 def test_equal_reasons_are_one_line() -> None:
     totals = Totals(passed_over=7)
     for i in range(1500):
-        totals.add(
-            failed(
-                f"{i}.wav",
-                f"in/{i}.wav is cut short: its header promises {i * 7} frames, {i} are there",
-            )
+        error = AudioError.about(
+            f"in/{i}.wav",
+            "{subject} is cut short: its header promises {promised} frames, {there} are there",
+            promised=7 * i,
+            there=i,
         )
+        totals.add(failed(f"{i}.wav", str(error), reason=error.reason))
     totals.add(failed("x.wav", "in/x.wav is empty (0 bytes)"))
     said = table(totals, 2.0)
     assert (
-        "1,500    is cut short: its header promises N frames, N are there (e.g. in/0.wav)" in said
+        "1,500    is cut short: its header promises … frames, … are there (e.g. in/0.wav)" in said
     )
     assert "1    in/x.wav is empty (0 bytes)" in said.splitlines()[-1]
     assert "1,501  failed" in said
@@ -97,7 +108,7 @@ def test_one_of_a_kind_is_told_as_it_is() -> None:
     said = table(totals, 1.0)
     assert "1    in/a.wav: the decoder gave up after 17 frames" in said
     assert "1  warned: in/b.wav: 17 samples were read as 0" in said
-    totals.add(done("c.wav", warnings=["3 samples were read as 0"], parameters={}))
+    totals.add(done("c.wav", warnings=["3 samples were read as 0"], provenance=Provenance()))
     assert "2  warned: N samples were read as N (e.g. in/b.wav)" in table(totals, 1.0)
 
 
@@ -105,10 +116,11 @@ def test_a_batch_says_how_far_its_filter_is_from_the_points() -> None:
     totals = Totals()
     totals.add(failed("a.wav", "x"))
     assert "deviation" not in table(totals, 1.0)
-    totals.add(done(parameters={}))
+    totals.add(done(provenance=Provenance()))
     assert "deviation" not in table(totals, 1.0)
     for fs, deviation in ((8000, 0.123), (192_000, 9.2), (48_000, 2.0)):
-        totals.add(done(fs=fs, parameters={"deviation_db": deviation, "deviation_hz": 500.0}))
+        told = Provenance(deviation_db=deviation, deviation_hz=500.0)
+        totals.add(done(fs=fs, provenance=told))
     assert (
         "  deviation: 9.2 dB at most from the published points, at 500 Hz (at 192000 Hz "
         "sampling rate)" in table(totals, 1.0)
@@ -153,4 +165,4 @@ def test_every_field_of_a_row_is_documented() -> None:
         for line in table.splitlines()[2:]
         for name in re.findall(r"`(\w+)`", line.split("|")[1])
     ]
-    assert sorted(documented) == sorted(field.name for field in dataclasses.fields(Row))
+    assert sorted(documented) == sorted(done().to_dict())

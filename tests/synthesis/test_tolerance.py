@@ -220,7 +220,7 @@ def test_refusals(tolerance_db: float, phase: str) -> None:
 
 def test_taps_do_not_depend_on_the_number_of_threads() -> None:
     code = (
-        "import hashlib, sys; from earfilt.chains.members import Filter, resolve;"
+        "import hashlib, sys; from earfilt.chains.members import resolve;"
         "print(resolve('headphone', tolerance=0.1).at(48000.0).sha256)"
     )
     threads = [

@@ -182,8 +182,10 @@ def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
         Too short, or with channels or a rate that no file can have.
     """
     if len(data) < 16:
-        raise AudioError(
-            f"{name} is damaged: its fmt chunk has {len(data)} bytes, 16 are the least"
+        raise AudioError.about(
+            name,
+            "{subject} is damaged: its fmt chunk has {size} bytes, 16 are the least",
+            size=len(data),
         )
     tag, channels, fs, _, align, bits = struct.unpack_from(order + "HHIIHH", data)
     extensible = None
@@ -193,12 +195,18 @@ def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
         if guid[2:] in (GUID_TAIL, _AMBISONIC_TAIL):
             tag = struct.unpack_from("<H", guid)[0]
     if not 1 <= channels <= MAX_CHANNELS:
-        raise AudioError(
-            f"{name} is damaged: it claims {channels} channels (1 to {MAX_CHANNELS} can be)"
+        raise AudioError.about(
+            name,
+            "{subject} is damaged: it claims {channels} channels (1 to {max_channels} can be)",
+            channels=channels,
+            max_channels=MAX_CHANNELS,
         )
     if not 1 <= fs <= MAX_FS:
-        raise AudioError(
-            f"{name} is damaged: it claims a sampling rate of {fs} Hz (1 to {MAX_FS} can be)"
+        raise AudioError.about(
+            name,
+            "{subject} is damaged: it claims a sampling rate of {fs} Hz (1 to {max_fs} can be)",
+            fs=fs,
+            max_fs=MAX_FS,
         )
     if not bits or (tag == _FLOAT and bits not in (32, 64)):
         bits = 8 * (align // channels)
@@ -245,9 +253,11 @@ def justify(fmt: WaveFormat, samples: bytes, name: str) -> tuple[WaveFormat, int
     with np.errstate(invalid="ignore"):
         sizes = np.abs(words.view("<f4"))
     if np.mean((sizes == 0) | ((sizes > 2.0**-30) & (sizes < 2.0**17))) > 0.99:
-        raise AudioError(
-            f"{name} holds 24 bits in floating point as Cool Edit wrote them, which is not "
-            f"read here; {WAY_OUT}"
+        raise AudioError.about(
+            name,
+            "{subject} holds 24 bits in floating point as Cool Edit wrote them, which is not "
+            "read here; {way_out}",
+            way_out=WAY_OUT,
         )
     return fmt, 0
 
@@ -284,8 +294,8 @@ def read_head(source: Source, magic: bytes) -> Head:
             data = source.position, size
             if fmt is None:
                 if not source.seekable:
-                    raise AudioError(
-                        f"{source.name} is damaged: its samples come before its fmt chunk"
+                    raise AudioError.about(
+                        source.name, "{subject} is damaged: its samples come before its fmt chunk"
                     )
                 source.skip(size)
         elif name == b"fmt ":
@@ -300,7 +310,11 @@ def read_head(source: Source, magic: bytes) -> Head:
                 source.seek(data[0])
             promised = _promised(source, magic, data[1], data64, order)
             return Head(_container(magic, fmt), fmt, data[0], promised, before, warnings, order)
-    raise AudioError(f"{source.name} is damaged: no {'data' if fmt else 'fmt'} chunk in it")
+    raise AudioError.about(
+        source.name,
+        "{subject} is damaged: no {missing} chunk in it",
+        missing="data" if fmt else "fmt",
+    )
 
 
 def read_rest(source: Source, taken: int, warnings: list[str], order: Order = "<") -> Rest:

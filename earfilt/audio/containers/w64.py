@@ -43,7 +43,9 @@ def read_head(source: Source) -> Head:
         content = max(0, size - _HEADER)
         if header[:4] == b"data":
             if fmt is None:
-                raise AudioError(f"{source.name} is damaged: its samples come before its fmt chunk")
+                raise AudioError.about(
+                    source.name, "{subject} is damaged: its samples come before its fmt chunk"
+                )
             # Streams leave the size at 0, at the header's own 24, or at the largest that there is.
             promised = content if 0 < content < 2**62 else None
             return Head("W64", fmt, source.position, promised)
@@ -51,7 +53,11 @@ def read_head(source: Source) -> Head:
         if header[:4] == b"fmt ":
             fmt = parse_format(taken, source.name)
         source.skip(-(-content // 8) * 8 - len(taken))
-    raise AudioError(f"{source.name} is damaged: no {'data' if fmt else 'fmt'} chunk in it")
+    raise AudioError.about(
+        source.name,
+        "{subject} is damaged: no {missing} chunk in it",
+        missing="data" if fmt else "fmt",
+    )
 
 
 def read_rest(source: Source, taken: int, warnings: list[str]) -> Rest:

@@ -143,7 +143,6 @@ def _one_pole(axis: Axis, stage: Stage) -> Complexes:
 
 def _pole(axis: Axis, hz: float) -> float:
     assert axis.fs is not None
-    axis.corner(hz)
     far = 2.0 - math.cos(2.0 * math.pi * hz / axis.fs)
     return far - math.sqrt(far**2 - 1.0)
 

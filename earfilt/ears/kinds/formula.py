@@ -31,7 +31,11 @@ def _threshold(freqs: Floats, k: Constants) -> Floats:
 
 
 def _poles(freqs: Floats, k: Constants) -> Floats:
-    """A real pole at each frequency and zeros at 0 Hz, with a gain, dB."""
+    """Zeros at 0 Hz and real poles, dB, as IEC 61672-1 writes its weightings.
+
+    f^zeros · p_n^m / Π sqrt(f² + p_k²), where p_n is the highest pole, which stands there m times,
+    plus a gain.
+    """
     xp = namespace(freqs)
     with xp.errstate(divide="ignore"):
         level = 20.0 * k["zeros"] * xp.log10(freqs)

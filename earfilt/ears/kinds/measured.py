@@ -195,6 +195,7 @@ def curve_target(
         )
     _check_gaps(freqs)
     return Target(
+        ruled=True,
         fs=fs,
         freqs=floats(freqs),
         numbers=floats(gain_db),

@@ -74,6 +74,7 @@ class Modelled(Ear):
         level = self._beyond(grid, fs, options) - offset
         numbers = (self._level(freqs, fs, options) - offset).clip(min=_FLOOR_DB)
         return Target(
+            ruled=True,
             fs=fs,
             freqs=freqs,
             numbers=numbers,
