@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Stream"]
 
 Block = TypeVar("Block", npt.NDArray[Any], "Tensor")
-"""A numpy array or a torch tensor; what comes out is of the kind, and on the device, of what went in.
+"""A numpy array or a torch tensor; what comes out is of the kind and on the device of what went in.
 """
 
 
@@ -115,7 +115,8 @@ class Stream:
 
         if not isinstance(block, torch.Tensor):
             raise UsageError(
-                f"the block is a {type(block).__name__}; streams take numpy arrays and torch tensors"
+                f"the block is a {type(block).__name__}; streams take numpy arrays and torch "
+                "tensors"
             )
         self._is_array = False
         if block.device.type != "cpu":
