@@ -357,7 +357,12 @@ def _further_head(source: Source, head: riff.Head, rest: riff.Rest) -> riff.Head
     if rest.kind == "recording":
         further = read_head(source, source.read(12))
         if further is None:
-            raise AudioError.about(source.name, "{subject}: a recording in another container follows its samples; 'tail -c +{byte} INPUT' gives it alone", byte=rest.offset + 1)  # fmt: skip
+            raise AudioError.about(
+                source.name,
+                "{subject}: a recording in another container "
+                "follows its samples; 'tail -c +{byte} INPUT' gives it alone",
+                byte=rest.offset + 1,
+            )
         return further
     header = source.read(24 if head.container == "W64" else 8)
     size = (

@@ -19,7 +19,7 @@ from earfilt.errors import printable
 _INFO = {
     "INAM": "TITLE", "IART": "ARTIST", "IPRD": "ALBUM", "ICRD": "DATE", "IGNR": "GENRE", "ICMT": "COMMENT", "ICOP": "COPYRIGHT",
     "ITRK": "TRACKNUMBER", "ISFT": "SOFTWARE", "IENG": "ENGINEER", "ITCH": "TECHNICIAN", "ISRC": "SOURCE", "ISBJ": "SUBJECT",
-    "IKEY": "KEYWORDS", "IMED": "MEDIUM", "ICMS": "COMMISSIONED", "IARL": "ARCHIVAL LOCATION", "ILNG": "LANGUAGE",
+    "IKEY": "KEYWORDS", "IMED": "MEDIUM", "ICMS": "COMMISSIONED", "IARL": "ARCHIVAL " "LOCATION", "ILNG": "LANGUAGE",
 }  # fmt: skip
 _TO_INFO = {key: name for name, key in _INFO.items()}
 _SOUNDFILE = {

@@ -137,8 +137,8 @@ class Chain:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What was asked for, JSON-able: names, options in full, hashes of tables and files, version
-        of the design. Never digits of taps, which may differ between machines.
+        """What was asked for, JSON-able: names, options in full, hashes of tables and files,
+        version of the design. Never digits of taps, which may differ between machines.
         """
         return {
             "design": DESIGN,

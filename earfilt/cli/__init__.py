@@ -87,6 +87,10 @@ def _root(
         ),
     ] = False,
 ) -> None:
+    _refuse_windows()
+
+
+def _refuse_windows() -> None:
     if _ON_WINDOWS:
         raise UsageError(
             "Windows itself is not supported, for its locks, signals and renaming of files "
@@ -184,7 +188,8 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     for ``debug``.
     """
     try:
-        if arguments == ["filters"]:  # nothing to parse, and the parser takes longer than the list
+        # nothing to parse, and the parser takes longer than the list
+        if arguments == ["filters"] and not _ON_WINDOWS:
             return importlib.import_module("earfilt.cli.filters").filters()
         named = (word for word in arguments if not word.startswith("-"))
         app = parser(next(named, ""))

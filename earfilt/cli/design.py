@@ -135,8 +135,9 @@ def design(
     .sos.json  rows b0 b1 b2 a0 a1 a2: y = scipy.signal.sosfilt(sos, x)
     .sos.csv   the same rows as a table. earfilt reads both back with -f.
     .h         C: float and Q31, with the signs of CMSIS-DSP
-    --for equalizerapo, camilladsp, pipewire, easyeffects: sections, peaking bands or a FIR, whose
-    .wav is written beside it; minidsp and c: sections; wavelet and jamesdsp: a graphic equaliser.
+    --for equalizerapo, camilladsp, pipewire, easyeffects: sections, peaking
+    bands or a FIR, whose .wav is written beside it; minidsp and c: sections;
+    wavelet and jamesdsp: a graphic equaliser.
     """
     from earfilt.chains.export import Export, export
     from earfilt.storage.writing import check_outputs, write_bytes
