@@ -37,6 +37,12 @@ def test_finite_ones_stay_short() -> None:
     np.testing.assert_allclose(taps, [0.5, 0.25, 0.125], atol=1e-15)
 
 
+def test_what_is_not_finite_is_refused() -> None:
+    loud = np.tile([1e200, 0.0, 0.0, 1.0, 0.0, 0.0], (2, 1))
+    with pytest.raises(UsageError, match="range of 64-bit floats"):
+        impulse_response(loud)
+
+
 @pytest.mark.parametrize(
     ("a1", "a2", "message"),
     [(-2.1, 1.2, "not stable"), (-1.0, 0.0, "not stable"), (-1.9999999, 0.9999999, "die away")],
