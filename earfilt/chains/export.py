@@ -153,7 +153,11 @@ def _with_impulse(filter: Filter, fs: float, path: str, how: Export) -> Written:
     """
     fir = filter.at(fs)
     beside = how.impulse_path(path)
-    wave = write_wav(fir, channels=how.channels or 2, subtype=how.subtype or "FLOAT")
+    wave = write_wav(
+        fir,
+        channels=2 if how.channels is None else how.channels,
+        subtype="FLOAT" if how.subtype is None else how.subtype,
+    )
     named = Impulse(path=os.path.basename(beside), latency=fir.lookahead)
     words: Program = program(how.program or "")
     if how.program == "pipewire":  # which has no folder of its own to look into

@@ -23,7 +23,7 @@ from earfilt.ears.kinds.inverse import Inverse
 from earfilt.ears.kinds.own import TARGET, Own
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
 from earfilt.ears.options import FORCE_CHAIN, INVERSE, LARGEST_ORDER, MAX_GAIN, Option, settings
-from earfilt.errors import UnknownNameError, UsageError, printable
+from earfilt.errors import DataError, UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
 
 if TYPE_CHECKING:
@@ -198,8 +198,21 @@ def _check_design(given: Options) -> None:
 
 
 def _pieces(name: str) -> list[str]:
-    """The members' names; a path that is there may hold a ``+``."""
-    return [name] if "+" in name and is_path(name) and os.path.exists(name) else name.split("+")
+    """The members' names; the path of a file that is there may hold a ``+``."""
+    pieces = name.split("+")
+    whole = len(pieces) > 1 and os.path.exists(name)
+    return [name] if whole and (is_path(name) or not all(map(_is_there, pieces))) else pieces
+
+
+def _is_there(piece: str) -> bool:
+    """Whether a piece is a name of the catalogue, or a file."""
+    try:
+        catalogue.find(piece)
+    except UnknownNameError:
+        return os.path.exists(piece)
+    except DataError:  # a damaged entry is one all the same
+        return True
+    return True
 
 
 def is_path(piece: str) -> bool:

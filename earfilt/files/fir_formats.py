@@ -527,7 +527,9 @@ def holds_curve(path: PathLike) -> bool:
         return True
     if form == suffix or _FIRST_NUMBER.match(text):
         return False
-    raise DataError(shown(path), f"is neither a curve nor a FIR: {FORMS}")
+    raise DataError(
+        shown(path), f"is neither a curve nor a FIR: {FORMS}; an impulse response is a .wav"
+    )
 
 
 def _text(path: PathLike) -> str | None:

@@ -141,7 +141,11 @@ def fir_bytes(
     if suffix not in WRITERS:
         raise UsageError(f"no FIR can be written as {shown(path)}; {KNOWN}")
     if suffix == ".wav":
-        return write_wav(fir, channels=channels or 1, subtype=subtype or "DOUBLE")
+        return write_wav(
+            fir,
+            channels=1 if channels is None else channels,
+            subtype="DOUBLE" if subtype is None else subtype,
+        )
     if channels is not None or subtype is not None:
         raise UsageError(f"{shown(path)}: --channels and --subtype are of .wav files")
     return WRITERS[suffix](fir)

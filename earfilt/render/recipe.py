@@ -92,7 +92,7 @@ def _made_by(filter: Filter, options: Options) -> dict[str, Any]:
         for name, value in asdict(options).items()
         if name not in _NO_BYTES and (value or name not in _WHERE_GIVEN)
     }
-    files = [member.file for member in filter.members if member.file is not None]
+    files = [file for member in filter.members for file in member.files]
     return {
         "version": __version__,
         "filter": {"name": filter.name, **filter.request.given()},
@@ -111,8 +111,10 @@ def _name(made_by: Mapping[str, Any]) -> str:
 def _request(made_by: Mapping[str, Any]) -> tuple[Any, ...]:
     """What the user gave: names, options, contents of files."""
     files = [member.get("sha256") for member in made_by["members"]]
+    # those of a target and of what an inverse undoes are no member's own
+    every = sorted(made_by.get("files", {}).values())
     filter = {key: value for key, value in made_by["filter"].items() if key != "force_chain"}
-    return filter, made_by["options"], files
+    return filter, made_by["options"], files, every
 
 
 def _resolved(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:

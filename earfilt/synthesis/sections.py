@@ -22,7 +22,15 @@ from earfilt.synthesis import quadratics
 from earfilt.synthesis.minimax import Family, Goal, descend
 from earfilt.synthesis.provenance import Provenance
 
-__all__ = ["MOST_SECTIONS", "Aim", "Sections", "check_band", "default_band", "design_sections"]
+__all__ = [
+    "MOST_SECTIONS",
+    "Aim",
+    "Band",
+    "Sections",
+    "check_band",
+    "default_band",
+    "design_sections",
+]
 
 Aim = Callable[[Floats], Floats]
 """From frequencies in Hz to dB."""

@@ -1,5 +1,6 @@
 """What names a finished file is what was asked for, in full, and nothing else."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,18 @@ def test_anything_may_stand_in_a_manifest(made_by: Mapping[str, Any]) -> None:
     mine = recipe_of(resolve("headphone"), Options())
     assert mine.other_default(made_by) is None
     assert not mine.is_named("x", {"x": made_by})
+
+
+def test_another_target_is_another_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("m.csv").write_text("20 3\n1000 0\n20000 -3\n")
+    recipes = []
+    for level in (-1, -2):
+        Path("t.csv").write_text(f"20 {level}\n1000 0\n20000 0\n")
+        recipes.append(recipe_of(resolve("m.csv", target="t.csv"), Options()))
+    first, second = recipes
+    assert {os.path.basename(path) for path in first.made_by["files"]} == {"m.csv", "t.csv"}
+    assert not second.is_named(first.name, {first.name: first.made_by})
+    assert second.other_default(first.made_by) is None

@@ -199,6 +199,8 @@ def _gain(parameters: Mapping[Any, Any], where: str, subject: str) -> float:
 
 def _band(parameters: Mapping[Any, Any], where: str, subject: str) -> Band:
     kind = parameters.get("type")
+    if not isinstance(kind, str):
+        raise DataError(subject, f"{where} is a Biquad {_shown(kind)}; its type must be a word")
     if kind == "Free":
         return _free(parameters, where, subject)
     if kind in _FIRST_ORDER:

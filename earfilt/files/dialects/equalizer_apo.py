@@ -17,7 +17,6 @@ from typing import NamedTuple
 from earfilt.ears.biquads import FLAT_Q, Band
 from earfilt.errors import DataError
 from earfilt.files.dialects.found import (
-    MAX_LINE,
     MAX_ROWS,
     FoundCurve,
     FoundEqualiser,
@@ -53,6 +52,7 @@ _DEFAULT_WIDTH = {
 }  # fmt: skip
 _STEEPEST = 12.0  # dB per octave, slope 1
 _MOST_BANDS = 1000
+_LONGEST_FILTER = 1000
 _MOST_WORDS = 1000
 
 
@@ -110,8 +110,6 @@ def read_config(
             gain_db += value(found[1], command.line)
         elif command.name == "filter" and (band := _band(command, subject, value)) is not None:
             bands.append(band)
-    if len(bands) > _MOST_BANDS:
-        raise DataError(subject, f"has {len(bands)} bands; {_MOST_BANDS} are read at most")
     if not graphic:
         return FoundEqualiser("Equalizer APO filters", tuple(bands), gain_db)
     if bands or len(graphic) > 1:
@@ -124,16 +122,18 @@ def read_config(
 
 def _commands(text: str, subject: str) -> Iterator[_Command]:
     """The lines that make sound; words before the first of them are passed over."""
-    begun, words, channels = False, 0, "all"
+    begun, words, count, channels = False, 0, 0, "all"
     for n, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         found = _COMMAND.match(line)
         name = found[1].lower() if found else ""
         if found and name in ("filter", "graphiceq", "preamp"):
-            if len(line) > MAX_LINE and name != "graphiceq":
-                raise DataError(subject, f"line {n}: longer than {MAX_LINE} characters")
-            begun = True
+            if len(line) > _LONGEST_FILTER and name != "graphiceq":
+                raise DataError(subject, f"line {n}: longer than {_LONGEST_FILTER} characters")
+            begun, count = True, count + 1
+            if count > _MOST_BANDS:
+                raise DataError(subject, f"has more than {_MOST_BANDS} filters, the most read")
             yield _Command(n, name, found[3].strip(), channels)
         elif found and name == "channel":
             channels = " ".join(found[3].lower().split())

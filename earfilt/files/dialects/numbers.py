@@ -15,6 +15,8 @@ _MARKS: dict[Decimal, tuple[str, str]] = {"point": (".", ","), "comma": (",", ".
 _SPACES = " \u00a0\u202f\u2009'\u2019"  # between thousands, beside the other mark
 _UNIT = re.compile(r"\s*(?:hz|db|°|deg|dbspl|db spl)$", re.IGNORECASE)
 _MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
+# What nearly all numbers look like, and what is read without all the rules.
+_PLAIN = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?")
 _LONGEST = 400
 _DIFFER = 1e-12
 
@@ -38,13 +40,18 @@ def number(field: str, decimal: Decimal = "point") -> float | None:
     """
     if len(field) > _LONGEST:
         return None
+    if (decimal == "point" or "." not in field) and _PLAIN.fullmatch(field):
+        return _finite(float(field))
     text = _UNIT.sub("", field.strip()).translate(_MINUS)
     if not _PATTERNS[decimal].fullmatch(text):
         return None
     mark, other = _MARKS[decimal]
     for separator in other + _SPACES:
         text = text.replace(separator, "")
-    value = float(text.replace(mark, "."))
+    return _finite(float(text.replace(mark, ".")))
+
+
+def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
