@@ -163,9 +163,7 @@ def test_anything_may_stand_in_a_manifest(made_by: Mapping[str, Any]) -> None:
     assert not mine.is_named("x", {"x": made_by})
 
 
-def test_another_target_is_another_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_target_is_another_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("m.csv").write_text("20 3\n1000 0\n20000 -3\n")
     recipes = []

@@ -1,10 +1,10 @@
-"""Genuine files to damage: every container that is read, curves, and every format of a FIR. All
-small, all the same at every run.
+"""Genuine files to damage: every container that is read, curves, every format of a FIR, saved ears.
+All small, all the same at every run.
 """
 
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +12,11 @@ import numpy as np
 import scipy.io
 import soundfile
 
+from earfilt.ears import catalogue
+from earfilt.ears.kinds.own import Own
+from earfilt.ears.levels import Values
 from earfilt.files.firs import fir_bytes
+from earfilt.files.saved_ears import SavedEar, SavedMember, saved_bytes
 from earfilt.synthesis.fir import Fir
 from earfilt.synthesis.provenance import Provenance
 from tests.audio.foreign import chunk
@@ -35,7 +39,8 @@ AUDIO = ("WAV", "WAVEX", "RF64", "AIFF", "FLAC", "W64", "CAF", "AU", "OGG", "MP3
 CURVES = ("curve.csv", "curve.txt", "equaliser.txt", "equaliser.yml")
 DIALECTS = Path(__file__).parents[1] / "files" / "dialects"
 FIRS = ("fir.json", "fir.mat", "fir.wav", "fir.csv", "fir.txt", "fir.npy")
-KINDS = (*AUDIO, *CURVES, *FIRS)
+EARS = ("ear.json",)
+KINDS = (*AUDIO, *CURVES, *FIRS, *EARS)
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ def seeds(kind: str) -> tuple[Seed, ...]:
         suffix = f".{kind.partition('.')[2]}"
         own = [text.encode() for text in _curves()] if kind == "curve.csv" else []
         return tuple(Seed(kind, suffix, data) for data in [*own, *_dialects(kind)])
+    if kind in EARS:
+        return (Seed(kind, ".json", _saved_ear()),)
     if kind in FIRS:
         suffix = kind.removeprefix("fir")
         return tuple(
@@ -126,6 +133,17 @@ def _dialects(kind: str) -> list[bytes]:
             own = "curve.csv" if path.suffix == ".csv" else "curve.txt"
         found += [data] if own == kind else []
     return found
+
+
+def _saved_ear() -> bytes:
+    """A curve whose points were moved, with an ear of the catalogue behind it."""
+    headphone = SavedMember.of(catalogue.ear("headphone"), {"phase": "minimum"}, float(FS))
+    mine = Own.of("a.csv", Values((125.0, 500.0, 2000.0), (0.0, 3.0, -2.0)))
+    options = {"phase": "zero", "interpolation": "log", "beyond": "hold"}
+    curve = SavedMember.of(mine, options, float(FS))
+    moved = replace(curve, numbers=curve.numbers + 1.0)
+    start = Fir(np.hanning(9), float(FS), 4, True)
+    return saved_bytes(SavedEar("headphone+a.csv", {"order": 8}, start, (headphone, moved), ()))
 
 
 def _own_firs(suffix: str) -> list[bytes]:

@@ -8,6 +8,7 @@ from earfilt.audio import probe
 from earfilt.errors import AudioError, DataError, UsageError
 from earfilt.files.curves import understand
 from earfilt.files.firs import read_fir
+from earfilt.files.saved_ears import read_fir_or_ear
 from tests.robustness import crafted, fuzz, mutants, seeds, worker
 from tests.robustness.judge import Ended, fault_of
 
@@ -69,6 +70,14 @@ def test_fir_files_are_read_or_refused(tmp_path, hostile):
     path = tmp_path / f"a{hostile.suffix}"
     path.write_bytes(hostile.data)
     assert_read_or_refused(lambda: read_fir(path).numtaps > 0, (UsageError, DataError))
+
+
+@QUICK
+@given(mutants.mutants("ear.json"))
+def test_saved_ears_are_read_or_refused(tmp_path, hostile):
+    path = tmp_path / "a.json"
+    path.write_bytes(hostile.data)
+    assert_read_or_refused(lambda: read_fir_or_ear(path).numtaps > 0, (UsageError, DataError))
 
 
 @QUICK
