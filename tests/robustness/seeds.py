@@ -13,6 +13,7 @@ import soundfile
 
 from earfilt.files.firs import fir_bytes
 from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.provenance import Provenance
 from tests.audio.foreign import chunk
 
 FS = 8000
@@ -110,7 +111,7 @@ def _curves() -> list[str]:
 
 def _own_firs(suffix: str) -> list[bytes]:
     taps = np.random.default_rng(3).normal(size=9)
-    fir = Fir(taps, float(FS), 4, suffix not in (".npy",), {"filter": "x", "order": 8})
+    fir = Fir(taps, float(FS), 4, suffix not in (".npy",), Provenance(filter="x", order=8))
     return [fir_bytes(fir, f"a{suffix}")]
 
 
