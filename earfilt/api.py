@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from earfilt.nn.module import EarModule
+    from earfilt.synthesis.sections import Sections
 
 Signal = TypeVar("Signal", npt.NDArray[Any], "Tensor")
 """A numpy array or a torch tensor; what comes out is of the kind of what went in."""
@@ -338,6 +339,51 @@ def ear(
 
 def _savable(fir: firs.Fir) -> Fir:
     return Fir(fir.taps, fir.fs, fir.lookahead, fir.odd_ends, fir.provenance)
+
+
+def design_sections(
+    filter: str,
+    *,
+    fs: float,
+    sections: int | None = None,
+    form: Literal["sections", "peaking"] = "sections",
+    band: tuple[float, float] | None = None,
+    **options: Unpack[FilterOptions],
+) -> Sections:
+    """A filter as a few biquads, minimum phase, as ``earfilt design --sections`` makes them.
+
+    Parameters
+    ----------
+    filter, fs, **options
+        As in `apply`; ``tolerance`` (dB) asks for the fewest sections that stay within it.
+    sections : int, optional
+        How many, 1 to 32, in place of a tolerance.
+    form : 'sections' or 'peaking'
+        Free biquads, or the peaking and shelving bands of an equaliser, to 1 Hz, 0.1 dB and Q 0.01.
+    band : (float, float), optional
+        Hz, where they are fitted; default 20 Hz to the lowest of 16 kHz, 0.45·fs and the end of the
+        source's range.
+
+    Returns
+    -------
+    Sections
+        ``sos`` for ``scipy.signal.sosfilt``, ``fs``, ``deviation_db``, ``deviation_hz``, ``bands``,
+        ``preamp_db``, ``float32_db``, ``q30_db``.
+
+    Raises
+    ------
+    UsageError
+        Both or neither of ``sections`` and ``tolerance``, an option that sections do not have.
+
+    Examples
+    --------
+    >>> found = earfilt.design_sections("iso532-diffuse", fs=48000, sections=4)
+    >>> found.sos.shape, found.deviation_db < 0.3
+    ((4, 6), True)
+    """
+    from earfilt.chains.sections import design as fit
+
+    return fit(resolve(filter, **options), float(fs), sections=sections, form=form, band=band)
 
 
 @dataclass(frozen=True, eq=False)

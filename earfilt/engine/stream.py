@@ -19,14 +19,20 @@ from earfilt.synthesis.fir import Fir
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from earfilt.engine import tensors
+
 __all__ = ["Stream"]
 
 Block = TypeVar("Block", npt.NDArray[Any], "Tensor")
-"""A numpy array or a torch tensor on the CPU; what comes out is of the kind of what went in."""
+"""A numpy array or a torch tensor; what comes out is of the kind and on the device of what went in.
+"""
 
 
 class Stream:
-    """Filter blocks of frames as they come, on the CPU.
+    """Filter blocks of frames as they come: arrays of numpy or tensors of torch.
+
+    Both take the same way on the CPU, and may be mixed. A signal that comes in floating-point
+    tensors of another device is filtered there, in the precision of the stream's dtype.
 
     Parameters
     ----------
@@ -73,10 +79,12 @@ class Stream:
         settings = Settings(precision=precision, latency=latency)
         self._filter = WindowFilter(fir, form, form, channels, settings)
         self.hop, self.lookahead, self.channels = self._filter.hop, fir.lookahead, channels
-        self._dtype = np.dtype(form.dtype)
+        self._dtype, self._fir = np.dtype(form.dtype), fir
         self._begin()
 
     def _begin(self) -> None:
+        self._is_array = True  # what the last block was
+        self._elsewhere: tensors.Stream | None = None  # of a signal on another device
         self._cutting, self.clipped = Cutting(self._filter), np.zeros(self.channels, np.int64)
 
     def push(self, block: Block) -> Block:
@@ -84,31 +92,49 @@ class Stream:
 
         Parameters
         ----------
-        block : (frames, channels) array, or tensor on the CPU
+        block : (frames, channels) array or tensor
             None or more; the next ones of the signal. Floating-point blocks may be of another
             precision.
 
         Returns
         -------
         (frames', channels) array or tensor
-            None or more; the next ones of the output.
+            None or more; the next ones of the output. Nothing is differentiated through a stream;
+            `earfilt.apply` and modules are.
 
         Raises
         ------
         UsageError
-            The block has another shape or another kind of samples; it holds NaN or infinity.
+            The block has another shape or another kind of samples; it holds NaN or infinity (on
+            the CPU); it is on another device than the signal so far.
         """
-        if not isinstance(block, np.ndarray):
-            import torch
+        if isinstance(block, np.ndarray):
+            self._is_array = True
+            return self._push(block)
+        import torch
 
-            return torch.from_numpy(self._push(block.detach().numpy()))
-        return self._push(block)
+        if not isinstance(block, torch.Tensor):
+            raise UsageError(
+                f"the block is a {type(block).__name__}; streams take numpy arrays and torch "
+                "tensors"
+            )
+        self._is_array = False
+        if block.device.type != "cpu":
+            return self._push_elsewhere(block)
+        # numpy has no bfloat16
+        plain = block.float() if block.dtype is torch.bfloat16 else block
+        return torch.from_numpy(self._push(plain.detach().numpy()))
 
-    def _push(self, block: Samples) -> Samples:
+    def _check_shape(self, block: Any) -> None:
         if block.ndim != 2 or block.shape[1] != self.channels:
             raise UsageError(
                 f"the block's shape is {tuple(block.shape)}; it must be (frames, {self.channels})"
             )
+
+    def _push(self, block: Samples) -> Samples:
+        self._check_shape(block)
+        if self._elsewhere is not None:
+            raise UsageError("the block is on the CPU, and the signal so far is on another device")
         if not np.can_cast(block.dtype, self._dtype, "same_kind"):
             raise UsageError(f"the block's dtype is {block.dtype}; this stream is of {self._dtype}")
         # a copy: the caller may use the block's memory again
@@ -124,8 +150,35 @@ class Stream:
         self._cutting.put(frames)
         return self._filtered(self._cutting.ready, None)
 
-    def flush(self) -> Samples:
-        """End the signal and give the rest of the output, an array (frames', channels).
+    def _push_elsewhere(self, block: "Tensor") -> "Tensor":
+        import torch
+
+        from earfilt.engine import tensors
+
+        self._check_shape(block)
+        if not block.is_floating_point() or self._dtype.kind != "f":
+            raise UsageError(
+                f"the block is {block.dtype} on {block.device}, and the stream of {self._dtype}; "
+                "elsewhere than on the CPU samples are floating-point"
+            )
+        if self._elsewhere is None:
+            if self._cutting.end:
+                raise UsageError(
+                    f"the block is on {block.device}, and the signal so far is on the CPU"
+                )
+            self._elsewhere = tensors.Stream(
+                torch.from_numpy(self._fir.taps.copy()),
+                channels=self.channels,
+                lookahead=self.lookahead,
+                odd_ends=self._fir.odd_ends,
+                dtype=torch.float32 if self._dtype == np.float32 else torch.float64,
+                device=block.device,
+            )
+        return self._elsewhere.push(block)
+
+    def flush(self) -> Any:
+        """End the signal and give the rest of the output, (frames', channels): an array, or a
+        tensor where the last block was one.
 
         Afterwards the stream is as new: another signal may begin.
 
@@ -134,12 +187,19 @@ class Stream:
         UserWarning
             Integer samples were clipped.
         """
-        total = self._cutting.end
-        out = self._filtered(self._cutting.left(total), total)
+        if self._elsewhere is not None:
+            rest: Any = self._elsewhere.flush()
+        else:
+            total = self._cutting.end
+            rest = self._filtered(self._cutting.left(total), total)
+            if not self._is_array:
+                import torch
+
+                rest = torch.from_numpy(rest)
         if self.clipped.any():
             warnings.warn(clip_warning(self.clipped), stacklevel=2)
         self._begin()
-        return out
+        return rest
 
     def _filtered(self, segments: int, total: int | None) -> Samples:
         """The output of the next segments."""

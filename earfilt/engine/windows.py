@@ -397,7 +397,7 @@ class WindowFilter:
         """Segments of a window and channels that hold digital silence."""
         cut = as_segments(x, segments, self.hop + self.overlap, self.hop)
         # a few frames show most that are not
-        likely = np.argwhere(~cut[:, :: max(1, cut.shape[1] // 16)].any(axis=1))
+        likely = np.argwhere(~cut[:, :: max(1, cut.shape[1] // 4)].any(axis=1))
         return [(i, c) for i, c in likely.tolist() if not cut[i, :, c].any()]
 
     def _laid_out(self, window: Window, step: _Step) -> Samples:

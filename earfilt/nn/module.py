@@ -1,5 +1,5 @@
-"""Any filter as a torch module: what `earfilt.apply` gives, differentiable, with numbers that can be
-learnt.
+"""Any filter as a torch module: what `earfilt.apply` gives, differentiable, with numbers that can
+be learnt.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ class EarModule(EarFilter):
         ------
         UsageError
             Another extension; the file exists; numbers that are not finite; a member that cannot be
-            saved (an entry of the user's own that is no curve).
+            saved (an entry of the user's own that is no curve, the inverse of a curve).
         AudioError
             It cannot be written.
         """
@@ -240,10 +240,10 @@ class EarModule(EarFilter):
 
 def _saved(found: Filter) -> SavedEar | None:
     """The saved ear that a filter is, if it is one by itself; in a chain it is a FIR."""
-    file = found.members[0].file
-    if len(found.members) > 1 or file is None or found.members[0].ear is not None:
+    first = found.members[0]
+    if len(found.members) > 1 or first.kind != "fir" or first.file is None:
         return None
-    return read_ear(file)
+    return read_ear(first.file)
 
 
 def _members(found: Filter, fs: float) -> tuple[SavedMember, ...]:

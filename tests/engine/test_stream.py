@@ -83,7 +83,7 @@ def test_precision_follows_the_segment_and_not_the_block(
 ) -> None:
     x = needs_both_precisions(dtype, channels)
     wanted = whole(HIGHPASS, x, precision=precision)
-    if precision == "auto" and dtype in ("float32", "int16"):  # else the test would show nothing
+    if precision == "auto" and dtype == "float32":  # else the test would show nothing
         for other in ("float32", "float64"):
             assert not np.array_equal(wanted, whole(HIGHPASS, x, precision=other))
     stream = Stream(HIGHPASS, channels=channels, dtype=dtype, precision=precision)
@@ -182,6 +182,66 @@ def test_output_comes_as_soon_as_a_segment_is_there() -> None:
     stream = Stream(Fir(np.ones(3), 48000.0), channels=1)
     assert len(stream.push(np.ones((stream.hop - 1, 1)))) == 0
     assert len(stream.push(np.ones((1, 1)))) == stream.hop
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int16])
+def test_tensors_give_the_samples_of_arrays(dtype: torch.dtype) -> None:
+    fir = Fir(RNG.standard_normal(801), 48000.0, 400, True)
+    x = torch.from_numpy(100 * RNG.standard_normal((9000, 2))).to(dtype)
+    stream = Stream(fir, channels=2, dtype="float64")
+    parts = [stream.push(block) for block in x.split(700)]
+    parts.append(stream.flush())
+    assert all(isinstance(part, torch.Tensor) for part in parts)
+    wanted = streamed(stream, x.double().numpy(), [500, 4000])
+    np.testing.assert_array_equal(torch.cat(parts).numpy(), wanted)
+    assert isinstance(stream.flush(), np.ndarray)
+
+
+def test_a_signal_may_come_as_arrays_and_tensors() -> None:
+    fir, x = Fir(RNG.standard_normal(65), 48000.0), RNG.standard_normal((9000, 1))
+    stream = Stream(fir, channels=1, dtype="float64")
+    first, second = stream.push(x[:5000]), stream.push(torch.from_numpy(x[5000:]).requires_grad_())
+    assert isinstance(first, np.ndarray)
+    assert not second.requires_grad
+    wanted = streamed(stream_like(fir), x, [])
+    np.testing.assert_array_equal(np.concatenate([first, second, stream.flush()]), wanted)
+
+
+def stream_like(fir: Fir) -> Stream:
+    return Stream(fir, channels=1, dtype="float64")
+
+
+def test_a_signal_of_a_device_stays_there() -> None:
+    """The meta device has shapes and no values: enough to see where the work goes."""
+    stream = Stream(Fir(np.ones(3), 48000.0), channels=1)
+    stream.push(np.ones((10, 1)))
+    with pytest.raises(UsageError, match="signal so far is on the CPU"):
+        stream.push(torch.ones(10, 1, device="meta"))
+    stream.flush()
+    ready = stream.push(torch.ones(9000, 1, device="meta"))
+    assert ready.is_meta
+    assert len(ready) == 9000 // stream.hop * stream.hop
+    with pytest.raises(UsageError, match="on another device"):
+        stream.push(np.ones((10, 1)))
+
+
+def test_what_no_stream_takes() -> None:
+    stream = Stream(Fir(np.ones(3), 48000.0), channels=1, dtype="int16")
+    with pytest.raises(UsageError, match="the block is a list"):
+        stream.push([[1.0]])
+    with pytest.raises(UsageError, match="samples are floating-point"):
+        stream.push(torch.zeros(4, 1, dtype=torch.int16, device="meta"))
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_stream_on_cuda() -> None:
+    fir, x = Fir(RNG.standard_normal(801), 48000.0, 400, True), RNG.standard_normal((9000, 2))
+    stream = Stream(fir, channels=2, dtype="float64")
+    parts = [stream.push(block) for block in torch.from_numpy(x).cuda().split(700)]
+    found = torch.cat([*parts, stream.flush()])
+    assert found.is_cuda
+    np.testing.assert_allclose(found.cpu().numpy(), streamed(stream, x, []), atol=1e-9)
 
 
 @pytest.mark.parametrize("block", [np.ones(4), np.ones((4, 3)), np.ones((2, 4, 2))])

@@ -44,7 +44,7 @@ def test_it_is_read_back(saved: Path) -> None:
     fir = read_fir_or_ear(saved)
     np.testing.assert_array_equal(fir.taps, ear.start.taps)
     assert (fir.fs, fir.numtaps, fir.lookahead) == (FS, 65, 0)
-    assert [member.ear.kind for member in ear.members] == ["headphone", "curve"]
+    assert [member.ear.kind for member in ear.members] == ["headphone", "own"]
 
 
 def test_numbers_are_what_counts(saved: Path) -> None:

@@ -77,12 +77,6 @@ class Measured(Ear):
         published = _inside(_points(table, terms), entry.range_hz)
         return cls(entry=entry, published=published, **_rules(entry))
 
-    @classmethod
-    def of(cls, name: str, freqs: Sequence[float], gain_db: Sequence[float]) -> Self:
-        """The ear of a user's own curve: (N,) Hz and dB."""
-        entry = Entry(name=name, summary="a curve of your own")
-        return cls(entry=entry, published=Points(freqs=tuple(freqs), gain_db=tuple(gain_db)))
-
     @property
     def options(self) -> tuple[Option, ...]:
         options = with_defaults(self.declared, interpolation=self.interpolation, beyond=self.beyond)
