@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import typer
 
-from earfilt.cli import parser, run
+from earfilt.cli import run
 from earfilt.cli.options import filter_options
+from earfilt.cli.parser import parser
 from tests.batch.trees import FILTER, write_tone
 
 PARSER = parser("apply", "response", "design", "verify", "filters")
