@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from earfilt.chains import ways
 from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
 from earfilt.ears import catalogue
@@ -651,6 +652,39 @@ def _split(name: str, options: FileOptions) -> tuple[Filter, dict[str, Any]]:
     given: dict[str, Any] = dict(options)
     own = {key: given.pop(key) for key in list(given) if key in _FileOptions.__annotations__}
     return resolve(name, **given), own
+
+
+def way(start: str, end: str) -> str:
+    """The preferred way from one reference point to another, as ``--from`` and ``--to`` choose it:
+    the shortest one, by ISO 532 where it leads.
+
+    Parameters
+    ----------
+    start, end : str
+        ``free field``, ``diffuse field``, ``headphone``, ``ear-canal entrance``, ``eardrum``,
+        ``stapes`` or ``cochlea``; hyphens may stand for the spaces.
+
+    Returns
+    -------
+    str
+        A filter or a chain, for every call that takes one.
+
+    Raises
+    ------
+    UsageError
+        There is no such point, or no way between the two.
+
+    Examples
+    --------
+    >>> earfilt.way("diffuse field", "eardrum")
+    'iso532-diffuse'
+    >>> there = earfilt.way("free field", "diffuse field")  # to the eardrum, and back
+    >>> there
+    'iso532-free+inverse:iso532-diffuse'
+    >>> earfilt.response(there, freqs=[8000.0]).magnitude_db.round(1).tolist()
+    [-6.7]
+    """
+    return ways.name_of(ways.preferred_way(ways.point(start), ways.point(end)))
 
 
 def filters(name: str | None = None) -> tuple[catalogue.Entry, ...]:

@@ -44,6 +44,7 @@ PUBLIC = [
     "filters",
     "response",
     "stream",
+    "way",
 ]
 
 
