@@ -87,8 +87,8 @@ _WAY = (
 
 
 class FilterCommand(TyperCommand):
-    """A command that takes the options of filters beside its own, behind ``--filter``, and ``--from``
-    with ``--to`` in its place.
+    """A command that takes the options of filters beside its own, behind ``--filter``, and
+    ``--from`` with ``--to`` in its place.
 
     Its function gets a filter's name in either case, and asks `finder` for the options.
     """
