@@ -516,3 +516,10 @@ def test_rifx(tmp_path):
     path.write_bytes(data)
     assert probe(str(path)).unread == 2 * (len(X) - 1000)
     np.testing.assert_array_equal(read_all(path, ignore_length=True)[0], X)
+
+
+@pytest.mark.parametrize("length", range(4, 12))
+def test_an_au_cut_off_in_its_header_is_no_audio(tmp_path, length):
+    (tmp_path / "a.au").write_bytes(b".snd\0\0\0\x18\0\0\0\x10"[:length])
+    with pytest.raises(AudioError):
+        probe(str(tmp_path / "a.au"))
