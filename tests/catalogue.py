@@ -30,8 +30,8 @@ VECTORS = json.loads((REFERENCE / "ear_models.json").read_text("utf-8"))["vector
 RATES = (16_000, 44_100, 48_000, 96_000)
 EXAMPLES = ("equal-loudness:60", "equal-loudness:60:2003", "loudness-change:80:60")
 ABSENT = {("meddis-hewitt1991-middle", 16_000)}
-"""Where a program itself has no filter: its corner of 8.5 kHz lies above fs/2. ``none`` in the table,
-and a fault where it appears after all, or anywhere else.
+"""Where a program itself has no filter: its corner of 8.5 kHz lies above fs/2. ``none`` in the
+table, and a fault where it appears after all, or anywhere else.
 """
 SUMS = "SHA256SUMS"
 LARGEST_DEVIATION_DB = 0.1
