@@ -55,6 +55,9 @@ accuracy: .venv/.dev  ## deviation of every ear's default at ten rates, measured
 catalogue: .venv/.dev  ## every published number: source, hash, test vectors, deviation of its filter
 	$(BIN)/python -m tests.catalogue
 
+sections: .venv/.dev  ## what a few biquads and ten bands reach, with the time of each design
+	$(BIN)/python -m benchmarks.sections
+
 figures: .venv/.dev
 	$(BIN)/python -m tests.figures
 

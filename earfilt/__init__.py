@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         apply_file,
         apply_files,
         design,
+        design_sections,
         ear,
         filters,
         response,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from earfilt.nn.ears import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
     from earfilt.nn.module import EarModule
     from earfilt.render.record import Row
+    from earfilt.synthesis.sections import Sections
 
 __all__ = [
     "AudioError",
@@ -38,6 +40,7 @@ __all__ = [
     "OuterMiddleEarFilter",
     "ResponseTable",
     "Row",
+    "Sections",
     "Stream",
     "UnknownNameError",
     "UsageError",
@@ -46,6 +49,7 @@ __all__ = [
     "apply_file",
     "apply_files",
     "design",
+    "design_sections",
     "ear",
     "filters",
     "response",
@@ -55,6 +59,7 @@ __all__ = [
 # Where each public name that loads on first use comes from.
 _PLACES = {
     "Row": "earfilt.render.record",
+    "Sections": "earfilt.synthesis.sections",
     "Stream": "earfilt.engine.stream",
     "EarModule": "earfilt.nn.module",
     "HeadphoneFilter": "earfilt.nn.ears",

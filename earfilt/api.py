@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,10 @@ from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
 from earfilt.ears import catalogue
 from earfilt.engine import pipeline
+from earfilt.engine.samples import SampleFormat, clip_warning
+from earfilt.engine.segments import latency_frames
 from earfilt.engine.stream import Stream
+from earfilt.engine.windows import Precision
 from earfilt.errors import UsageError
 from earfilt.render.job import FileJob, Options
 from earfilt.render.record import Row
@@ -31,11 +34,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from earfilt.nn.module import EarModule
+    from earfilt.synthesis.sections import Sections
 
 Signal = TypeVar("Signal", npt.NDArray[Any], "Tensor")
 """A numpy array or a torch tensor; what comes out is of the kind of what went in."""
-
-Precision = Literal["auto", "float32", "float64"]
 
 
 class Fir(firs.Fir):
@@ -162,12 +164,17 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir, precision: Precision) -> npt.N
         out[write : write + len(block)] = block
         write += len(block)
 
-    bits = 8 * x.dtype.itemsize if x.dtype.kind == "i" else 0
-    form = pipeline.SampleFormat(cast("Any", x.dtype.name), bits)
+    form = SampleFormat.of_arrays(x.dtype)
     settings = pipeline.Settings(precision=precision)
     try:
         levels = pipeline.run(
-            take, put, fir, source=form, target=form, channels=x.shape[1], settings=settings
+            take,
+            put,
+            fir,
+            source=form,
+            target=form,
+            channels=x.shape[1],
+            settings=settings,
         )
     except pipeline.NonFiniteError as error:
         raise UsageError(
@@ -176,11 +183,7 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir, precision: Precision) -> npt.N
     if levels.clipped.any():
         import warnings
 
-        warnings.warn(
-            f"{int(levels.clipped.sum())} samples were clipped; convert to floating point before "
-            "filtering, or lower the level",
-            stacklevel=4,
-        )
+        warnings.warn(clip_warning(levels.clipped), stacklevel=4)
     return out
 
 
@@ -208,7 +211,9 @@ def stream(
     *,
     fs: float,
     channels: int = 1,
-    dtype: Literal["float32", "float64"] = "float32",
+    dtype: Literal["float32", "float64", "int16", "int32"] = "float32",
+    precision: Precision = "auto",
+    latency_ms: float | None = None,
     **options: Unpack[FilterOptions],
 ) -> Stream:
     """A filter for a signal that comes in blocks; bit-equal to the whole, whatever the blocks.
@@ -220,14 +225,24 @@ def stream(
     filter, fs, **options
         As in `apply`.
     channels : int
-    dtype : 'float32' or 'float64'
-        Of the arithmetic and the output.
+    dtype : 'float32', 'float64', 'int16' or 'int32'
+        Of the blocks and of the output; integers as in `apply`.
+    precision : 'auto', 'float32' or 'float64'
+        Of the arithmetic, as ``--precision``; auto as in `apply`.
+    latency_ms : float, optional
+        Milliseconds that a block of output may last at most, beside the filter's look-ahead.
+        Without it, samples are those of `apply`; with it, those of ``earfilt apply --latency-ms``.
 
     Returns
     -------
     Stream
-        ``push(block)`` takes (frames, channels) and gives what is ready, ``flush()`` the rest;
-        arrays or tensors.
+        ``push(block)`` takes (frames, channels) and gives what is ready, as an array or tensor like
+        the block; ``flush()`` gives the rest, as an array.
+
+    Raises
+    ------
+    UsageError
+        As `apply`; ``channels`` is below 1; ``latency_ms`` is below 64 frames.
 
     Examples
     --------
@@ -237,7 +252,14 @@ def stream(
     >>> sum(len(stream.push(block)) for block in blocks) + len(stream.flush())
     9600
     """
-    return Stream(resolve(filter, **options).at(fs), channels=channels, dtype=dtype)
+    fir = resolve(filter, **options).at(fs)
+    return Stream(
+        fir,
+        channels=channels,
+        dtype=dtype,
+        precision=precision,
+        latency=latency_frames(latency_ms, fs),
+    )
 
 
 def design(filter: str, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:
@@ -317,6 +339,51 @@ def ear(
 
 def _savable(fir: firs.Fir) -> Fir:
     return Fir(fir.taps, fir.fs, fir.lookahead, fir.odd_ends, fir.provenance)
+
+
+def design_sections(
+    filter: str,
+    *,
+    fs: float,
+    sections: int | None = None,
+    form: Literal["sections", "peaking"] = "sections",
+    band: tuple[float, float] | None = None,
+    **options: Unpack[FilterOptions],
+) -> Sections:
+    """A filter as a few biquads, minimum phase, as ``earfilt design --sections`` makes them.
+
+    Parameters
+    ----------
+    filter, fs, **options
+        As in `apply`; ``tolerance`` (dB) asks for the fewest sections that stay within it.
+    sections : int, optional
+        How many, 1 to 32, in place of a tolerance.
+    form : 'sections' or 'peaking'
+        Free biquads, or the peaking and shelving bands of an equaliser, to 1 Hz, 0.1 dB and Q 0.01.
+    band : (float, float), optional
+        Hz, where they are fitted; default 20 Hz to the lowest of 16 kHz, 0.45·fs and the end of the
+        source's range.
+
+    Returns
+    -------
+    Sections
+        ``sos`` for ``scipy.signal.sosfilt``, ``fs``, ``deviation_db``, ``deviation_hz``, ``bands``,
+        ``preamp_db``, ``float32_db``, ``q30_db``.
+
+    Raises
+    ------
+    UsageError
+        Both or neither of ``sections`` and ``tolerance``, an option that sections do not have.
+
+    Examples
+    --------
+    >>> found = earfilt.design_sections("iso532-diffuse", fs=48000, sections=4)
+    >>> found.sos.shape, found.deviation_db < 0.3
+    ((4, 6), True)
+    """
+    from earfilt.chains.sections import design as fit
+
+    return fit(resolve(filter, **options), float(fs), sections=sections, form=form, band=band)
 
 
 @dataclass(frozen=True, eq=False)
@@ -431,8 +498,13 @@ class _FileOptions(TypedDict, total=False):
     dither: bool
     precision: Literal["auto", "float32", "float64"]
     device: str
+    latency_ms: float | None
     metadata: bool
     repair: bool
+    raw: Literal["s16le", "s24le", "s32le", "f32le", "f64le"] | None
+    rate: int | None
+    channels: int | None
+    to_raw: bool
     tail: Literal["cut", "keep"]
     full_scale_spl: float | None
     full_scale: Literal["peak", "rms"]
@@ -462,7 +534,7 @@ def apply_file(
         What to do where the output is there.
     **options
         Those of the filter, and ``clip``, ``gain_db``, ``subtype``, ``format``, ``dither``,
-        ``precision``, ``device``, ``metadata``, ``repair``, ``tail``, ``full_scale_spl``,
+        ``precision``, ``device``, ``latency_ms``, ``raw``, ``rate``, ``channels``, ``to_raw``, ``metadata``, ``repair``, ``tail``, ``full_scale_spl``,
         ``full_scale`` as on the command line.
 
     Returns

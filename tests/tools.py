@@ -13,6 +13,7 @@ PACKAGES = {
     "ffprobe": "ffmpeg",
     "flac": "flac",
     "metaflac": "flac",
+    "octave": "octave",
     "tmux": "tmux",
     "strace": "strace",
 }

@@ -19,7 +19,15 @@ or not at all.
 """
 
 from earfilt.audio.containers.pcm import Array
-from earfilt.audio.formats import CONTAINERS, SUBTYPES, SUFFIXES, Container, Subtype, Target
+from earfilt.audio.formats import (
+    CONTAINERS,
+    SUBTYPES,
+    SUFFIXES,
+    Container,
+    RawFormat,
+    Subtype,
+    Target,
+)
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.reader import NotAudioError, Reader, open_reader, probe
 from earfilt.audio.writer import Writer, open_writer
@@ -45,6 +53,7 @@ __all__ = [
     "Metadata",
     "NotAudioError",
     "Output",
+    "RawFormat",
     "Reader",
     "Subtype",
     "Target",

@@ -104,6 +104,10 @@ like noise, and beyond its memory.
 """
 
 CONTAINERS = {container.name: container for container in _CONTAINERS}
+RAW = Container("RAW", (".raw", ".pcm"), _PCM)
+"""Samples and nothing else: no container by an extension, but on request only."""
+ENCODINGS = dict(zip(("s16le", "s24le", "s32le", "f32le", "f64le"), _PCM, strict=True))
+"""Subtypes by the names that ffmpeg gives their raw samples, little-endian and interleaved."""
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 
 RIFF_FAMILY = ("WAV", "WAVEX", "RF64")
@@ -163,9 +167,9 @@ class Target:
     @property
     def native(self) -> bool:
         """Whether earfilt writes it itself, chunks included: the RIFF family, unless the samples
-        are compressed.
+        are compressed, and raw samples.
         """
-        return self.container in RIFF_FAMILY and self.sample.lossless
+        return self.container in (*RIFF_FAMILY, RAW.name) and self.sample.lossless
 
     def estimate_bytes(self, frames: int) -> int:
         """Bytes that ``frames`` frames take at most: exact for PCM, never less than a compressed
@@ -173,6 +177,55 @@ class Target:
         """
         width = self.sample.width or (self.sample.bits + 7) // 8 or 4
         return frames * self.channels * width + 4096
+
+
+@dataclass(frozen=True)
+class RawFormat:
+    """What has to be known of samples that no header tells of.
+
+    Parameters
+    ----------
+    encoding : str
+        A key of `ENCODINGS`.
+    fs : int
+        Hz.
+    channels : int
+
+    Raises
+    ------
+    UsageError
+        No such encoding; a rate or a number of channels that no recording has.
+    """
+
+    encoding: str
+    fs: int
+    channels: int
+
+    def __post_init__(self) -> None:
+        if self.encoding not in ENCODINGS:
+            raise UsageError(
+                f"unknown encoding '{printable(self.encoding)}' of raw samples; known are "
+                f"{', '.join(ENCODINGS)}"
+            )
+        if not 1 <= self.fs <= MAX_FS:
+            raise UsageError(f"the rate is {self.fs} Hz; it must be 1 to {MAX_FS}")
+        if not 1 <= self.channels <= MAX_CHANNELS:
+            raise UsageError(f"channels is {self.channels}; it must be 1 to {MAX_CHANNELS}")
+
+    @property
+    def subtype(self) -> Subtype:
+        """How its samples are handed over."""
+        return SUBTYPES[ENCODINGS[self.encoding]]
+
+    @property
+    def align(self) -> int:
+        """Bytes of a frame."""
+        return self.subtype.width * self.channels
+
+
+def held_by(container: str) -> Container:
+    """The container of a name, raw samples included."""
+    return RAW if container == RAW.name else CONTAINERS[container]
 
 
 def container_named(name: str) -> Container:
@@ -305,7 +358,7 @@ def unclipped(target: Target, source: Subtype) -> Target:
     if not target.sample.bits:
         return target
     name = "DOUBLE" if source.bits > 24 or source.dtype == "float64" else "FLOAT"
-    if name not in CONTAINERS[target.container].subtypes:
+    if name not in held_by(target.container).subtypes:
         raise UsageError(
             f"{target.container} holds no floating point, which --clip float needs: name the "
             "output .wav"
@@ -322,7 +375,7 @@ def check_limits(target: Target, frames: int | None) -> None:
     UsageError
         Naming the value, the limit and a container that has none.
     """
-    container = CONTAINERS[target.container]
+    container = held_by(target.container)
     rates = _OPUS_RATES if target.subtype == "OPUS" else container.rates
     if target.channels > container.max_channels:
         raise UsageError(f"{container.name} holds at most {container.max_channels} channels, the source has "

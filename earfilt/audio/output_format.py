@@ -17,6 +17,7 @@ def plan_target(
     *,
     fmt: str | None = None,
     subtype: str | None = None,
+    to_raw: bool = False,
     unclipped: bool = False,
     tail: int = 0,
 ) -> tuple[Target, list[str]]:
@@ -30,6 +31,8 @@ def plan_target(
         Extensions with the dot, as they are; empty for streams.
     fmt, subtype : str or None
         What ``--format`` and ``--subtype`` say.
+    to_raw : bool
+        Samples without a header.
     unclipped : bool
         Floating point, whatever the source is.
     tail : int
@@ -46,13 +49,21 @@ def plan_target(
         The container cannot hold it; the message names what helps.
     """
     warnings: list[str] = []
-    name = formats.choose_container(info.container, source_suffix, suffix, fmt)
-    if name not in CONTAINERS:
+    if to_raw:
+        name = _raw(info, suffix, subtype, unclipped)
+    else:
+        name = formats.choose_container(info.container, source_suffix, suffix, fmt)
+    if name == formats.RAW.name and not to_raw:
+        raise UsageError(
+            f"{info.name} has no header, and neither has what is called {printable(suffix)}: add "
+            "--to-raw to write samples alone, or name the output .wav"
+        )
+    if name not in CONTAINERS and not to_raw:
         raise UsageError(
             f"{info.name}: {name} is read only; add --format, e.g. --format wav, or name the "
             "output .wav"
         )
-    container = CONTAINERS[name]
+    container = formats.held_by(name)
     chosen = _asked(subtype, name, fmt, suffix, warnings) or _own(info, container, warnings)
     target = Target(name, chosen, info.fs, info.channels)
     if unclipped:
@@ -79,11 +90,26 @@ def plan_target(
     return target, warnings
 
 
+def _raw(info: AudioInfo, suffix: str, subtype: str | None, unclipped: bool) -> str:
+    """The name of what has no header, refused where it would be taken for something else."""
+    if suffix.lower() in formats.SUFFIXES:
+        raise UsageError(
+            f"--to-raw writes no header, which readers of {printable(suffix)} look for: name the "
+            "output .raw, or leave --to-raw out"
+        )
+    if subtype is None and not unclipped and info.subtype not in formats.RAW.subtypes:
+        raise UsageError(
+            f"{info.name} holds {printable(info.subtype)}, for which --to-raw has no encoding: add "
+            f"--subtype {' or '.join(formats.RAW.subtypes)}"
+        )
+    return formats.RAW.name
+
+
 def _asked(
     subtype: str | None, container: str, fmt: str | None, suffix: str, warnings: list[str]
 ) -> str | None:
     """The subtype that was asked for by ``--subtype``, or, of a lossy container, by ``--format``."""
-    held = CONTAINERS[container].subtypes
+    held = formats.held_by(container).subtypes
     if subtype is not None:
         named = formats.subtype_named(subtype).name
         if container == "CAF" and named in PCM_INSTEAD:

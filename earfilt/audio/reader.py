@@ -12,7 +12,7 @@ from earfilt.audio import sniff
 from earfilt.audio.containers import flac_frames, mpeg, pcm, riff, w64
 from earfilt.audio.containers.truncation import promised_frames
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
-from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, SUBTYPES, Subtype
+from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, SUBTYPES, RawFormat, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.recordings import Recordings, find_recordings
 from earfilt.audio.source import Source, open_source
@@ -22,6 +22,7 @@ from earfilt.errors import AudioError
 
 _BLOCK_BYTES = 8 << 20
 _JUSTIFIED = 1 << 16  # bytes that tell how samples lie in their words
+_RAW_LOOK = 16  # bytes that show the header of a WAV or W64 file
 _READ_AHEAD = 1 << 18  # more than libFLAC holds of what it has not decoded yet
 
 
@@ -92,6 +93,12 @@ class Reader(ABC):
                 raise cut_short(self.info)
         elif self.info.frames is None:
             self.info = replace(self.info, frames=self.frames_read)
+
+    def _fill(self, view: memoryview, align: int) -> int:
+        """Bytes of a file as many as there are; those of a pipe as they come, in whole frames."""
+        if self.source.seekable:
+            return self.source.readinto(view)
+        return self.source.readinto_there(view, align)
 
     @property
     def rewindable(self) -> bool:
@@ -196,7 +203,7 @@ class WavReader(Reader):
         if self._left is not None:
             frames = min(frames, self._left // fmt.align)
         room, view = pcm.empty(subtype, frames, fmt.channels)
-        count = self.source.readinto(view)
+        count = self._fill(view, fmt.align)
         if self._left is not None:
             self._left -= count
         block = pcm.decode(room, subtype, count // fmt.align, fmt.channels)
@@ -217,6 +224,67 @@ class WavReader(Reader):
     def rewind(self) -> None:
         self.frames_read = 0
         self._start_part(0)
+
+
+class RawReader(Reader):
+    """Samples that no header tells of, from a file or as they flow through a pipe."""
+
+    def __init__(self, source: Source, form: RawFormat, *, repair: bool) -> None:
+        self._form, self._over = form, 0
+        subtype, size = form.subtype, source.size
+        if source.seekable:
+            self._refuse_header(source, os.pread(source.raw.fileno(), _RAW_LOOK, 0))
+        frames = None if size is None else size // form.align
+        info = AudioInfo(
+            source.name, RAW.name, subtype.name, form.fs, form.channels, frames, 0, subtype.dtype,
+            subtype.bits,
+        )  # fmt: skip
+        super().__init__(source, info, repair=repair)
+        source.forget()
+        if size is not None:
+            self._note_rest(size % form.align)
+
+    def _refuse_header(self, source: Source, start: bytes | memoryview) -> None:
+        """Nothing is guessed from a header, but filtering one as samples would be noise."""
+        start = bytes(start[:_RAW_LOOK])
+        wave = start[:4] in riff.MAGICS and start[8:12] == b"WAVE"
+        if wave or start[: len(w64.MAGIC)] == w64.MAGIC:
+            raise AudioError(
+                f"{source.name} begins with the header of a WAV file, which --raw would filter as "
+                "samples: leave --raw out"
+            )
+
+    def _next(self, frames: int) -> pcm.Array:
+        form = self._form
+        room, view = pcm.empty(form.subtype.name, frames, form.channels)
+        count = self._fill(view, form.align)
+        if not self.frames_read and not self.source.seekable:
+            self._refuse_header(self.source, view[:count])
+        self._over = count % form.align
+        return pcm.decode(room, form.subtype.name, count // form.align, form.channels)
+
+    def _at_end(self) -> None:
+        super()._at_end()
+        if not self.source.seekable:
+            self._note_rest(self._over)
+
+    def _note_rest(self, count: int) -> None:
+        """Say, or refuse, that there are bytes which make no frame."""
+        if not count:
+            return
+        text = (
+            f"{self.info.name} ends with {count} of the {self._form.align} bytes of a frame of "
+            f"{self._form.encoding} in {self._form.channels} channels"
+        )
+        if not self.repair:
+            raise AudioError(
+                f"{text}: it is cut short or of another format; use --repair to drop them"
+            )
+        self.info = replace(self.info, warnings=(*self.info.warnings, f"{text}: dropped"))
+
+    def rewind(self) -> None:
+        self.frames_read = 0
+        self.source.seek(0)
 
 
 def rest_of(source: Source, head: riff.Head) -> riff.Rest:
@@ -456,6 +524,7 @@ def _reason(error: Exception) -> str:
 def open_reader(
     path: str,
     *,
+    raw: RawFormat | None = None,
     repair: bool = False,
     ignore_length: bool = False,
     spool: bool = False,
@@ -465,6 +534,8 @@ def open_reader(
 
     Parameters
     ----------
+    raw : RawFormat, optional
+        The source has no header.
     repair : bool
         A source that is cut short ends where it ends, instead of raising.
     ignore_length : bool
@@ -484,6 +555,7 @@ def open_reader(
     try:
         reader = _choose(
             source,
+            raw=raw,
             repair=repair,
             ignore_length=ignore_length,
             spool=spool or ignore_length,
@@ -507,8 +579,18 @@ def open_reader(
 
 
 def _choose(
-    source: Source, *, repair: bool, ignore_length: bool, spool: bool, spool_dir: str | None
+    source: Source,
+    *,
+    raw: RawFormat | None,
+    repair: bool,
+    ignore_length: bool,
+    spool: bool,
+    spool_dir: str | None,
 ) -> Reader:
+    if raw is not None:
+        if spool and not source.seekable:
+            source.spool(spool_dir)
+        return RawReader(source, raw, repair=repair)
     magic = source.read(12)
     if not magic:
         raise AudioError.about(source.name, "{subject} is empty (0 bytes)")
@@ -546,7 +628,7 @@ def read_head(source: Source, magic: bytes) -> riff.Head | None:
     return w64.read_head(source) if magic == w64.MAGIC else None
 
 
-def probe(path: str, *, ignore_length: bool = False) -> AudioInfo:
+def probe(path: str, *, raw: RawFormat | None = None, ignore_length: bool = False) -> AudioInfo:
     """What a file is and holds, without reading its samples.
 
     Raises
@@ -554,5 +636,5 @@ def probe(path: str, *, ignore_length: bool = False) -> AudioInfo:
     AudioError
         As `open_reader`.
     """
-    with open_reader(path, repair=True, ignore_length=ignore_length) as reader:
+    with open_reader(path, raw=raw, repair=True, ignore_length=ignore_length) as reader:
         return reader.info

@@ -4,13 +4,20 @@ Nothing here allocates from a number that a file states: reads grow with the byt
 """
 
 import io
+import math
 import os
+import select
 import stat
 import tempfile
+import time
 
 from earfilt.errors import AudioError, printable
 from earfilt.storage.output import write_all
 
+PATIENCE = 0.002
+"""Seconds for more to follow what a pipe gave: a program that sends as fast as it can is read in
+large pieces, one that plays is not held up.
+"""
 _PIECE = 1 << 20
 
 
@@ -33,6 +40,7 @@ class Source:
         self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
         self._stamp = status.st_size, status.st_mtime_ns
         self._tape = bytearray() if self.size is None else None
+        self._poll: select.poll | None = None
 
     @property
     def seekable(self) -> bool:
@@ -54,10 +62,40 @@ class Source:
             if not count:
                 break
             done += count
-        if self._tape is not None:
-            self._tape += view[:done]
-        self.position += done
+        self._took(view[:done])
         return done
+
+    def _took(self, data: memoryview) -> None:
+        if self._tape is not None:
+            self._tape += data
+        self.position += len(data)
+
+    def readinto_there(self, view: memoryview, unit: int) -> int:
+        """Fill ``view`` with what a pipe gives now: from the first byte on, for as long as more
+        follows within 2 ms, in whole units of so many bytes (unless the pipe ends).
+
+        Returns
+        -------
+        int
+            Bytes; 0 at the end.
+        """
+        done, until = 0, math.inf
+        while done < len(view):
+            if done and not done % unit and not self._arrives(until - time.monotonic()):
+                break
+            count = self.raw.readinto(view[done:]) or 0
+            if not count:
+                break
+            done, until = done + count, min(until, time.monotonic() + PATIENCE)
+        self._took(view[:done])
+        return done
+
+    def _arrives(self, seconds: float) -> bool:
+        """Whether a read would not wait, now or within so many seconds."""
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.raw.fileno(), select.POLLIN)
+        return bool(self._poll.poll(max(0.0, 1000.0 * seconds)))
 
     def read(self, count: int) -> bytes:
         """Up to ``count`` bytes, in pieces, so that a lying count costs nothing."""

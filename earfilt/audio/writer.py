@@ -13,11 +13,11 @@ import numpy as np
 import soundfile
 
 from earfilt import __version__
-from earfilt.audio.containers import aiff, caf, flac, ogg
+from earfilt.audio.containers import aiff, caf, flac, ogg, pcm
 from earfilt.audio.containers.pcm import Array
 from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.containers.wav import WavWriter, append_chunks, fits, set_mask
-from earfilt.audio.formats import RIFF_FAMILY, Target, check_limits
+from earfilt.audio.formats import RAW, RIFF_FAMILY, Target, check_limits
 from earfilt.audio.info import Metadata
 from earfilt.audio.speakers import MASK_TAG
 from earfilt.audio.tags import crossing, info_chunk, late_warning, soundfile_strings
@@ -244,6 +244,19 @@ class _Reordered:
         return self._writer.finish(after)
 
 
+class RawWriter:
+    """Samples alone, little-endian and interleaved."""
+
+    def __init__(self, file: io.RawIOBase, target: Target) -> None:
+        self.target, self._file = target, file
+
+    def write(self, block: Array) -> None:
+        write_all(self._file.write, pcm.encode(block, self.target.subtype).data)
+
+    def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
+        return late_warning(after, self.target)
+
+
 class _W64Writer(WavWriter):
     """W64 has no place for chunks here."""
 
@@ -299,6 +312,9 @@ def _writer_of_channels(
     file: io.RawIOBase, target: Target, metadata: Metadata, *, frames: int | None, seekable: bool
 ) -> Iterator[Writer]:
     """A writer of channels as they stand in the output."""
+    if target.container == RAW.name:
+        yield RawWriter(file, target)
+        return
     if target.native:
         before, after = _riff_chunks(metadata, target)
         yield WavWriter(file, target, frames=frames, seekable=seekable, before=before, after=after)

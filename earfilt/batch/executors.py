@@ -252,7 +252,9 @@ def _connection(address: str, workers: int, stack: contextlib.ExitStack) -> dict
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=None,
+                # No dashboard; the scheduler's own page takes a port that is free.
+                scheduler_kwargs={"dashboard": False},
+                dashboard_address="127.0.0.1:0",
                 memory_limit=0,
                 silence_logs="ERROR",
             )

@@ -6,7 +6,7 @@ sampling, and their taps are convolved. torch has no part in it.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,13 +17,16 @@ from earfilt.chains import joins
 from earfilt.chains.chain import Chain, Member
 from earfilt.ears import curve
 from earfilt.ears.curve import PublishedCurve
+from earfilt.ears.kinds.equaliser import Equaliser
 from earfilt.ears.kinds.inverse import Inverse
+from earfilt.ears.kinds.own import Own
 from earfilt.ears.target import Target
 from earfilt.synthesis import passes
 from earfilt.synthesis.deviation import deviation
 from earfilt.synthesis.fir import Fir, rounded
 from earfilt.synthesis.native import native_taps
 from earfilt.synthesis.provenance import FileUse, Provenance
+from earfilt.synthesis.resample import KEPT, resampled
 
 if TYPE_CHECKING:
     from earfilt.synthesis.taps import Design
@@ -156,9 +159,9 @@ def _within(ears: list[tuple[str, Target]], tolerance: float, *, fewest: bool) -
 
 
 def _read(member: Member, fs: float) -> Fir:
-    """The FIR of a file, which was made for this rate."""
+    """The FIR of a file, which was made for this rate or is converted to it."""
     assert member.fir is not None
-    return member.fir
+    return resampled(member.fir, fs) if member.options.get("resample_fir") else member.fir
 
 
 def _provenance(
@@ -186,7 +189,7 @@ def _provenance(
         variant=joined([ear.entry.variant or None for ear in ears]),
         source=source,
         table_sha256={table.id: table.sha256 for table in tables},
-        files=tuple(_use(member) for member in members if member.file is not None),
+        files=tuple(use for member in members for use in _uses(member, parts[0].fir.fs)),
         order=order,
         phase=phase,
         options=options,
@@ -205,6 +208,16 @@ def _provenance(
     )
 
 
+def _uses(member: Member, fs: float | None) -> Iterator[FileUse]:
+    """What the files of a member were understood as."""
+    if member.file is not None:
+        yield _use(member, fs)
+    if member.target is not None:
+        yield FileUse(name=member.target.name, sha256=member.target.sha256, kind="curve")
+    for inner in member.inner:
+        yield from _uses(inner, fs)
+
+
 def _limited_hz(member: Member, fir: Fir) -> tuple[tuple[float, float], ...]:
     """Where the limit of an inverse acts."""
     if not isinstance(member.ear, Inverse) or fir.fs is None:
@@ -212,7 +225,15 @@ def _limited_hz(member: Member, fir: Fir) -> tuple[tuple[float, float], ...]:
     return member.ear.limited_hz(fir.fs, **member.options)
 
 
-def _use(member: Member) -> FileUse:
+def _conversion(fir: Fir, fs: float | None) -> tuple[str, ...]:
+    """What became of a FIR that was made for another rate."""
+    if fir.fs is None or fs is None or fir.fs == fs:
+        return ()
+    kept = KEPT * min(fir.fs, fs)
+    return (f"converted from {fir.fs:g} Hz: as it was up to {kept:.0f} Hz, and band-limited above",)
+
+
+def _use(member: Member, fs: float | None) -> FileUse:
     """What a curve or FIR file was understood as."""
     assert member.file is not None
     name, sha256 = member.file.name, member.file.sha256
@@ -228,14 +249,31 @@ def _use(member: Member) -> FileUse:
                 sections=len(sections),
             )
         return FileUse(
-            name=name, sha256=sha256, kind="fir", numtaps=fir.numtaps, latency=fir.lookahead
+            name=name,
+            sha256=sha256,
+            kind="fir",
+            notes=_conversion(fir, fs),
+            numtaps=fir.numtaps,
+            latency=fir.lookahead,
         )
+    if isinstance(member.ear, Equaliser):
+        return FileUse(
+            name=name,
+            sha256=sha256,
+            kind="equaliser",
+            dialect=member.ear.dialect,
+            notes=member.ear.notes,
+            bands=len(member.ear.bands),
+        )
+    assert isinstance(member.ear, Own)
     points = member.ear.points
-    assert points is not None
     return FileUse(
         name=name,
         sha256=sha256,
         kind="curve",
+        dialect=member.ear.dialect,
+        columns=member.ear.columns,
+        notes=member.ear.notes,
         points=len(points.freqs),
         hz=(points.freqs[0], points.freqs[-1]),
         gain_db=(min(points.gain_db), max(points.gain_db)),

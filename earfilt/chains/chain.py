@@ -40,6 +40,10 @@ class Member:
         The user's file, if it is one.
     options : mapping
         All its options: those given, else the defaults.
+    target : SmallFile, optional
+        The file of the curve that it is corrected to.
+    inner : tuple of Member
+        Of an inverse: what it undoes.
     """
 
     name: str
@@ -47,6 +51,14 @@ class Member:
     ear: Ear | None
     file: SmallFile | None
     options: Options
+    target: SmallFile | None = None
+    inner: "tuple[Member, ...]" = ()
+
+    @property
+    def files(self) -> tuple[SmallFile, ...]:
+        """The user's files that it was read from."""
+        own = tuple(file for file in (self.file, self.target) if file is not None)
+        return own + tuple(file for member in self.inner for file in member.files)
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -94,9 +106,13 @@ class Member:
         path is a place and no part of what the filter is.
         """
         what: dict[str, Any] = {"sha256": self.file.sha256} if self.file is not None else {}
-        if self.ear is not None and self.file is None:
+        if self.inner:
+            what = {"inverse": [member.identity for member in self.inner]}
+        elif self.ear is not None and self.file is None:
             what = {"ear": self.name, **self.ear.entry.stated}
         settings = {name: value for name, value in self.options.items() if value is not None}
+        if self.target is not None:
+            settings["target"] = self.target.sha256
         return {**what, "kind": self.kind, **settings}
 
 
@@ -156,7 +172,7 @@ class Chain:
     @property
     def files(self) -> list[str]:
         """Paths of the user's files, as given."""
-        return [member.file.name for member in self.members if member.file is not None]
+        return [file.name for member in self.members for file in member.files]
 
     @property
     def stated_fs(self) -> float | None:

@@ -109,15 +109,27 @@ def file_words(told: "Provenance") -> list[str]:
     a.txt is read as a curve of 5 points, 20 to 20000 Hz, -9 to 0 dB
     h.wav is read as a FIR of 2047 taps, centred (latency 1023 samples)
     """
-    return [f"{printable(file.name)} is read as a {_use_words(file)}" for file in told.files]
+    return [printable(f"{file.name} is read as {use_words(file)}") for file in told.files]
+
+
+def use_words(file: "FileUse") -> str:
+    """What a file was understood as, and what was done to its values."""
+    return "; ".join([_use_words(file), *file.notes])
 
 
 def _use_words(file: "FileUse") -> str:
     if file.hz is not None and file.gain_db is not None:
         (first, last), (lowest, highest) = file.hz, file.gain_db
+        said = [file.dialect, " and ".join(map(repr, file.columns))]
+        how = ", ".join(word for word in said if word)
         return (
-            f"curve of {file.points} points, {first:g} to {last:g} Hz, {lowest:g} to {highest:g} dB"
+            f"a curve of {file.points} points, {first:g} to {last:g} Hz, {lowest:g} to "
+            f"{highest:g} dB{f' ({how})' if how else ''}"
         )
+    if file.kind == "equaliser":
+        return f"an equaliser of {file.bands} bands ({file.dialect})"
+    if file.kind == "curve":
+        return "the target"
     numtaps, latency = file.numtaps or 0, file.latency or 0
     if file.sections is not None:
         return f"filter of {file.sections} sections, applied as a FIR of {numtaps} taps"
@@ -127,7 +139,7 @@ def _use_words(file: "FileUse") -> str:
         aligned = f"centred (latency {latency} samples)"
     else:
         aligned = f"latency {latency} samples"
-    return f"FIR of {numtaps} taps, {aligned}"
+    return f"a FIR of {numtaps} taps, {aligned}"
 
 
 def warnings(fir: "Fir") -> list[str]:

@@ -8,19 +8,22 @@ file again.
 import os
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from earfilt.chains.chain import Chain, Member, Options
 from earfilt.chains.joins import check_joins
 from earfilt.chains.request import FilterOptions, Request, parse_command
+from earfilt.chains.ways import INVERSE_PREFIX
 from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
+from earfilt.ears.kinds.equaliser import Equaliser
 from earfilt.ears.kinds.inverse import Inverse
-from earfilt.ears.kinds.measured import Measured
+from earfilt.ears.kinds.own import TARGET, Own
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
 from earfilt.ears.options import FORCE_CHAIN, INVERSE, LARGEST_ORDER, MAX_GAIN, Option, settings
-from earfilt.errors import UnknownNameError, UsageError, printable
+from earfilt.errors import DataError, UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
 
 if TYPE_CHECKING:
@@ -30,9 +33,13 @@ if TYPE_CHECKING:
 __all__ = ["Filter", "resolve"]
 
 LARGEST_TOLERANCE_DB = 20.0
+CURVE_SUFFIXES = (".frd", ".cal", ".yml", ".yaml", ".tsv")
+"""Extensions of curves that are no FIR's; the content of a file decides, and what else there is may
+be one as well.
+"""
 
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
-INVERSE_PREFIX = "inverse:"
+
 _DESIGN = tuple(option.name for option in DESIGN_OPTIONS)
 FIR_OPTIONS = (
     Option(
@@ -43,6 +50,7 @@ FIR_OPTIONS = (
         (),
         "N",
     ),
+    Option("resample_fir", None, "Convert a FIR file that was made for another rate.", bool),
 )
 """What FIR files take."""
 
@@ -75,14 +83,12 @@ class Filter(Chain):
         """Refuse a rate (Hz) that a FIR file was not made for with a UsageError."""
         for member in self.members:
             fir = member.fir
-            if fir is None or fir.fs is None or fir.fs == fs:
+            if fir is None or fir.fs == fs:
                 continue
-            if member.sections is not None:
-                raise UsageError(
-                    f"{printable(member.name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is "
-                    "asked for; sections go with one rate: design them for this one"
-                )
-            raise UsageError(_other_rate(member.name, fir, fs))
+            if member.options.get("resample_fir"):
+                _check_rate_is_known(member.name, fir)
+            elif fir.fs is not None:
+                raise UsageError(_other_rate(member, fir, fs))
 
 
 def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
@@ -106,10 +112,10 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
     request = Request(name, **options)
     given = request.given()
     _check_design(given)
-    found = [_find(piece) for piece in _pieces(name)]
-    members = tuple(Member(*one, _settings(one, given)) for one in found)
+    members = tuple(_member(piece, given) for piece in _pieces(name))
+    inverse = bool(given.get(INVERSE.name)) or _is_correction(members, given)
     for option in given:
-        if option == MAX_GAIN.name and given.get(INVERSE.name):
+        if option == MAX_GAIN.name and inverse:
             continue
         if not any(option in option_names(member) for member in members):
             raise UsageError(
@@ -117,7 +123,7 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
             )
     if not given.get("force_chain"):
         check_joins(members)
-    if given.get("inverse"):
+    if inverse:
         members = (_inverse(name, members, given),)
     return Filter(request, members)
 
@@ -130,11 +136,26 @@ def _inverse(name: str, members: tuple[Member, ...], given: Options) -> Member:
             f"'{printable(name)}' holds a FIR file, which has no published curve to invert"
         )
     ear = Inverse.of(ears, [member.identity for member in members])
-    return Member(ear.name, ear.kind, ear, None, ear.settings(given))
+    return Member(ear.name, ear.kind, ear, None, ear.settings(given), inner=members)
 
 
-Found = tuple[str, str, Ear | None, SmallFile | None]
-"""Name, kind, ear and file of a member."""
+def _is_correction(members: Sequence[Member], given: Options) -> bool:
+    """Whether a target was given: a measurement is corrected by the way back of what it has above
+    it.
+
+    Raises
+    ------
+    UsageError
+        In a chain, whose other members would have to be inverted with it.
+    """
+    if TARGET.name not in given:
+        return False
+    if len(members) > 1 and not given.get(INVERSE.name):
+        raise UsageError(
+            "--target corrects one measurement; in a chain, --inverse says that the rest is "
+            "inverted with it"
+        )
+    return any(member.target is not None for member in members)
 
 
 def option_names(member: Member) -> tuple[str, ...]:
@@ -143,16 +164,13 @@ def option_names(member: Member) -> tuple[str, ...]:
     return (*design, FORCE_CHAIN.name, INVERSE.name, *member.options)
 
 
-def _settings(found: Found, given: Options) -> Options:
-    """The options of a member: those given, else the defaults."""
-    ear = found[2]
-    if ear is not None:
-        return ear.settings(given)
-    return settings(FIR_OPTIONS, given)
-
-
 def _owners(option: str) -> str:
-    names = {"fir": "FIR files", "curve": "a curve"}
+    names = {
+        "fir": "FIR files",
+        "curve": "a curve",
+        "own": "a curve of yours",
+        "equaliser": "an equaliser of yours",
+    }
     owners = [
         *(kind for kind in kinds.NAMES if option in _declared_by(kind)),
         *(["fir"] if any(option == one.name for one in FIR_OPTIONS) else []),
@@ -180,84 +198,111 @@ def _check_design(given: Options) -> None:
 
 
 def _pieces(name: str) -> list[str]:
-    """The members' names; a path that is there may hold a ``+``."""
-    return [name] if "+" in name and os.path.exists(name) else name.split("+")
+    """The members' names; the path of a file that is there may hold a ``+``."""
+    pieces = name.split("+")
+    whole = len(pieces) > 1 and os.path.exists(name)
+    return [name] if whole and (is_path(name) or not all(map(_is_there, pieces))) else pieces
+
+
+def _is_there(piece: str) -> bool:
+    """Whether a piece is a name of the catalogue, or a file."""
+    try:
+        catalogue.find(piece)
+    except UnknownNameError:
+        return os.path.exists(piece)
+    except DataError:  # a damaged entry is one all the same
+        return True
+    return True
 
 
 def is_path(piece: str) -> bool:
-    """Whether a piece of a name is the path of a curve or FIR: its extension says so."""
+    """Whether a piece of a name can only be a path: it has a separator, or the extension of a file
+    that filters are read from.
+
+    What else is no name of the catalogue may be a file all the same; names go first, so that a file
+    in the current directory takes none of them.
+    """
+    if os.sep in piece or "/" in piece:
+        return True
     suffix = Path(piece).suffix.lower()
     if not suffix:  # a name of the catalogue has no need of file formats, nor --help of numpy
         return False
     from earfilt.files.fir_formats import READERS
 
-    return suffix in READERS
+    return suffix in READERS or suffix in CURVE_SUFFIXES
 
 
-def _find(piece: str) -> Found:
+def _member(piece: str, given: Options) -> Member:
     if not piece:
         raise UsageError(
             "a chain of filters is written NAME+NAME, with a name on both sides of each '+'"
         )
     if piece.startswith(INVERSE_PREFIX):
-        name, _, ear, _ = _find(piece.removeprefix(INVERSE_PREFIX))
-        if ear is None:
-            raise UsageError(f"{printable(name)} is a FIR, which has no published curve to invert")
-        inverse = Inverse.of([ear], [{"ear": ear.name, **ear.entry.stated}])
-        return inverse.name, inverse.kind, inverse, None
+        return _inverse(piece, (_member(piece.removeprefix(INVERSE_PREFIX), given),), given)
     if entry := re.fullmatch(r"(.+\.toml)(?::(.*))?", piece, re.DOTALL | re.IGNORECASE):
-        ear = catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or ""))
-        return ear.name, ear.kind, ear, None
+        return _of_ear(catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or "")), given)
     if is_path(piece):
-        return _find_file(SmallFile(piece))
+        return _of_file(SmallFile(piece), given)
     try:
-        ear = catalogue.ear(piece)
+        return _of_ear(catalogue.ear(piece), given)
     except UnknownNameError:
-        if os.path.exists(piece):
-            raise UsageError(_unreadable(piece)) from None
-        raise
-    return ear.name, ear.kind, ear, None
+        if not os.path.exists(piece):
+            raise
+    return _of_file(SmallFile(piece), given)
 
 
-def _unreadable(path: str) -> str:
-    from earfilt.files.fir_formats import READERS
-
-    what = (
-        "a directory"
-        if os.path.isdir(path)
-        else "there, but is none of the files that filters are read from"
-    )
-    kinds = f"a curve is a .csv, a FIR ends in {', '.join(READERS)}"
-    return (
-        f"{printable(path)} is {what}: {kinds}; save an impulse response of another format as .wav"
-    )
+def _of_ear(ear: Ear, given: Options) -> Member:
+    return Member(ear.name, ear.kind, ear, None, ear.settings(given))
 
 
-def _find_file(file: SmallFile) -> Found:
-    """A curve, a FIR or sections; its ending says that it is one of them, its content which."""
+def _of_file(file: SmallFile, given: Options) -> Member:
+    """A curve, an equaliser, a FIR or sections; the content says which."""
     from earfilt.files import curves, firs, sos
 
     if sos.holds_sections(file):
-        return file.name, "sos", None, file
+        return Member(file.name, "sos", None, file, settings(FIR_OPTIONS, given))
     if firs.holds_fir(file):
-        return file.name, "fir", None, file
-    freqs, gain_db = curves.read_curve(file)
-    ear = Measured.of(file.name, freqs.tolist(), gain_db.tolist())
-    return file.name, ear.kind, ear, file
+        return Member(file.name, "fir", None, file, settings(FIR_OPTIONS, given))
+    found = curves.understand(file, column=given.get("column"), decimal=given.get("decimal"))
+    if isinstance(found, curves.FoundEqualiser):
+        equaliser = Equaliser.of(file.name, **found._asdict())
+        return Member(file.name, equaliser.kind, equaliser, file, equaliser.settings(given))
+    path = given.get("target")
+    target = None if path is None else SmallFile(path)
+    ear = Own.understood(
+        file.name,
+        found.values,
+        given,
+        target=None if target is None else curves.read_points(target).values,
+        dialect=found.dialect,
+        columns=found.columns,
+        notes=found.notes,
+    )
+    return Member(file.name, ear.kind, ear, file, ear.settings(given), target)
 
 
-def _other_rate(name: str, fir: "Fir", fs: float) -> str:
-    """Refusal of a FIR made for another rate, with the command that makes the right one, where that
-    is known for sure.
+def _check_rate_is_known(name: str, fir: "Fir") -> None:
+    if fir.fs is None:
+        raise UsageError(
+            f"{printable(name)} does not say which rate it was made for, and cannot be converted"
+        )
+
+
+def _other_rate(member: Member, fir: "Fir", fs: float) -> str:
+    """Refusal of a FIR or of sections made for another rate, with the command that makes the right
+    one, where that is known for sure.
     """
+    name = member.name
     refusal = f"{printable(name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is asked for"
+    if member.sections is not None:
+        return f"{refusal}; sections go with one rate: design them for this one"
     path = Path(name)
     out = f"{path.stem}-{fs:.12g}{path.suffix}"
     made_of = _made_of(fir)
     if made_of is None or os.path.lexists(out) or not out.isprintable():
         return (
-            f"{refusal}; a FIR goes with one rate: use one that was made, or resampled, "
-            f"for {fs:.12g} Hz"
+            f"{refusal}; a FIR goes with one rate: use one that was made for {fs:.12g} Hz, or "
+            "--resample-fir, which converts it"
         )
     return (
         f"{refusal}; this makes the right one: earfilt design -f {made_of.request.command()} --fs "

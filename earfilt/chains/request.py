@@ -3,6 +3,7 @@
 Picklable, hashable, independent of the sampling rate; nothing is read and nothing is checked here.
 """
 
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +41,20 @@ class FilterOptions(TypedDict, total=False):
         The analog filter of a model, in place of its program's digital one.
     latency : int
         Samples, for a FIR file that does not say.
+    resample_fir : bool
+        Convert a FIR file that was made for another rate.
+    column : str
+        Column with the values, or channel, of a curve's file that has several.
+    decimal : {'point', 'comma'}
+        How a curve's file writes numbers, where it leaves that open.
+    align : str
+        What becomes 0 dB of a measured level: a frequency in Hz, ``mean`` or ``peak``.
+    absolute : bool
+        Take the levels of a curve's file as gains, as they stand.
+    smooth : str
+        Average a curve over a part of an octave: ``1/3``.
+    target : str
+        File of the curve that a measurement is corrected to.
     inverse : bool
         The way back of the whole filter.
     max_gain : float
@@ -60,6 +75,13 @@ class FilterOptions(TypedDict, total=False):
     beyond: Literal["documented", "hold", "fall"] | None
     prototype: bool | None
     latency: int | None
+    resample_fir: bool | None
+    column: str | None
+    decimal: Literal["point", "comma"] | None
+    align: str | None
+    absolute: bool | None
+    smooth: str | None
+    target: str | None
     inverse: bool | None
     max_gain: float | None
     force_chain: bool | None
@@ -129,8 +151,10 @@ def parse_command(text: str) -> Request | None:
         request = Request(name, **_parse_options(words))
     except (ValueError, TypeError):
         return None
-    files = any(mark in piece for piece in name.split("+") for mark in "./\\")
-    return None if files or "fewest" in request.given() else request
+    files = any(
+        set("./\\").intersection(piece) or os.path.lexists(piece) for piece in name.split("+")
+    )
+    return None if files or {"fewest", "target"}.intersection(request.given()) else request
 
 
 def _parse_options(words: list[str]) -> Any:
@@ -153,6 +177,14 @@ def _parse_value(option: str, text: str) -> int | float | str:
     return float(text) if option in _REAL else text
 
 
-_FLAGS = ("normalize_gain", "fewest", "prototype", "inverse", "force_chain")
+_FLAGS = (
+    "normalize_gain",
+    "fewest",
+    "prototype",
+    "inverse",
+    "force_chain",
+    "absolute",
+    "resample_fir",
+)
 _WHOLE = ("order", "latency")
 _REAL = ("tolerance", "flow", "fhigh", "max_gain")

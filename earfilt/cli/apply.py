@@ -35,6 +35,14 @@ class Clip(StrEnum):
     float = "float"
 
 
+class Encoding(StrEnum):
+    s16le = "s16le"
+    s24le = "s24le"
+    s32le = "s32le"
+    f32le = "f32le"
+    f64le = "f64le"
+
+
 class Tail(StrEnum):
     cut = "cut"
     keep = "keep"
@@ -146,6 +154,35 @@ def apply(
             "would show.",
         ),
     ] = Precision.auto,
+    raw: Annotated[
+        Encoding | None,
+        typer.Option(
+            "--raw",
+            help="INPUT has no header: its samples, little-endian and interleaved; with --rate and "
+            "--channels.",
+        ),
+    ] = None,
+    rate: Annotated[
+        int | None, typer.Option("--rate", metavar="HZ", help="Sampling rate of a raw INPUT.")
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option("--channels", metavar="N", help="Channels of a raw INPUT.")
+    ] = None,
+    to_raw: Annotated[
+        bool,
+        typer.Option(
+            "--to-raw", help="Write no header: samples alone, in the encoding of the INPUT."
+        ),
+    ] = False,
+    latency_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--latency-ms",
+            metavar="MS",
+            help="A block of output lasts at most so long, beside the filter's look-ahead "
+            "(default: as long as is filtered fastest, about 80 ms for short filters).",
+        ),
+    ] = None,
     files_from: many.FilesFrom = None,
     nul: many.Nul = False,
     include: many.Include = None,
@@ -204,6 +241,11 @@ def apply(
         dither=dither,
         precision=precision.value,
         device=device,
+        latency_ms=latency_ms,
+        raw=None if raw is None else raw.value,
+        rate=rate,
+        channels=channels,
+        to_raw=to_raw,
         metadata=metadata,
         repair=repair,
         ignore_length=ignore_length,
@@ -218,6 +260,10 @@ def apply(
         _check_one(job, report)
         return many.print_job(job) if dry_run else _one_file(job, report=report, quiet=quiet)
 
+    refuse_without_effect(
+        {"--raw": raw, "--to-raw": to_raw},
+        "files without a header are filtered one at a time: one INPUT to one OUTPUT",
+    )
     from earfilt.batch.corpus import Batch
     from earfilt.batch.plan import Rules
     from earfilt.batch.search import Selection, read_list

@@ -1,6 +1,7 @@
 """``earfilt design``: the FIR itself, for other programs."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,30 @@ from earfilt.cli.response import default_fs
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
+    from earfilt.chains.export import Export, Written
+    from earfilt.chains.members import Filter
     from earfilt.synthesis.fir import Fir
+    from earfilt.synthesis.sections import Sections
 
 _RATE = "{fs}"
+
+
+class Form(StrEnum):
+    sections = "sections"
+    peaking = "peaking"
+    graphic = "graphic"
+    fir = "fir"
+
+
+class Program(StrEnum):
+    equalizerapo = "equalizerapo"
+    camilladsp = "camilladsp"
+    pipewire = "pipewire"
+    easyeffects = "easyeffects"
+    jamesdsp = "jamesdsp"
+    wavelet = "wavelet"
+    minidsp = "minidsp"
+    c = "c"
 
 
 COMMAND = FilterCommand
@@ -41,6 +63,51 @@ def design(
             show_default=False,
         ),
     ] = None,
+    sections: Annotated[
+        int | None,
+        typer.Option(
+            "--sections",
+            metavar="N",
+            help="A few biquads in place of a FIR, minimum phase; --tolerance: the fewest.",
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[
+        Form | None,
+        typer.Option(
+            "--form",
+            help="Free biquads, peaking and shelving bands, a graphic equaliser, or a FIR.",
+            show_default=False,
+        ),
+    ] = None,
+    band: Annotated[
+        str | None,
+        typer.Option(
+            "--band",
+            metavar="LO:HI",
+            help="Where sections are fitted, Hz (20 to 16000, as far as the source goes).",
+            show_default=False,
+        ),
+    ] = None,
+    program: Annotated[
+        Program | None,
+        typer.Option("--for", help="Write it in the words of a program.", show_default=False),
+    ] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option(
+            "--channels", metavar="N", help="Of a FIR's .wav, all alike (1).", show_default=False
+        ),
+    ] = None,
+    subtype: Annotated[
+        str | None,
+        typer.Option(
+            "--subtype",
+            metavar="TYPE",
+            help="Of a FIR's .wav: DOUBLE, FLOAT, PCM_32, PCM_24, PCM_16 (DOUBLE).",
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Quiet = False,
 ) -> int:
@@ -62,33 +129,58 @@ def design(
 
     earfilt reads all of them back with -f to the same bits. .npy says neither rate nor latency:
     symmetric taps are taken as centred, others as causal (--latency overrides).
+
+    \b
+    --sections N or --form: a few biquads in place of the FIR.
+    .sos.json  rows b0 b1 b2 a0 a1 a2: y = scipy.signal.sosfilt(sos, x)
+    .sos.csv   the same rows as a table. earfilt reads both back with -f.
+    .h         C: float and Q31, with the signs of CMSIS-DSP
+    --for equalizerapo, camilladsp, pipewire, easyeffects: sections, peaking bands or a FIR, whose
+    .wav is written beside it; minidsp and c: sections; wavelet and jamesdsp: a graphic equaliser.
     """
-    from earfilt.files.firs import fir_bytes
+    from earfilt.chains.export import Export, export
     from earfilt.storage.writing import check_outputs, write_bytes
 
     # A tolerance that was written asks for the fewest taps; plain design gives those of apply.
-    fewest = None if ctx.obj["tolerance"] is None else True
+    a_fir = sections is None and program is None and form in (None, Form.fir)
+    fewest = True if a_fir and ctx.obj["tolerance"] is not None else None
     filter = finder(ctx, fewest=fewest)(filter_name)
     rates = list(dict.fromkeys(fs or [default_fs([filter])]))
     plan = [(rate, output.replace(_RATE, f"{rate:.12g}")) for rate in rates for output in outputs]
-    _check_plan(plan)
-    check_outputs([path for _, path in plan], filter.files, force=force)
-    firs = {rate: filter.at(rate) for rate in rates}
-    made = [(path, firs[rate], fir_bytes(firs[rate], path)) for rate, path in plan]
-    for path, fir, data in made:
-        write_bytes(path, data, force=force)
+    how = Export(
+        program=None if program is None else program.value,
+        form=None if form is None else form.value,
+        sections=sections,
+        band=None if band is None else _band(band),
+        channels=channels,
+        subtype=subtype,
+    )
+    _check_plan(plan, how)
+    paths = [path for _, output in plan for path in how.paths(output)]
+    check_outputs(paths, filter.files, force=force)
+    made = [export(filter, rate, path, how) for rate, path in plan]
+    for written in made:
+        for path, data in written.files:
+            write_bytes(path, data, force=force)
         if not quiet:
-            print(_summary(path, fir), file=sys.stderr)
+            print(_summary(written, filter), file=sys.stderr)
     return 0
 
 
-def _check_plan(plan: list[tuple[float, str]]) -> None:
-    """Refuse what cannot be written before any design."""
-    from earfilt.files.firs import SUFFIXES
+def _band(text: str) -> tuple[float, float]:
+    low, _, high = text.partition(":")
+    try:
+        return float(low), float(high)
+    except ValueError as error:
+        raise UsageError(
+            f"--band {printable(text)}: two frequencies in Hz are written 100:10000"
+        ) from error
 
+
+def _check_plan(plan: list[tuple[float, str]], how: "Export") -> None:
+    """Refuse what cannot be written before any design."""
     for rate, path in plan:
-        if Path(path).suffix.lower() not in SUFFIXES:
-            raise UsageError(f"{printable(path)}: a FIR is written as {', '.join(SUFFIXES)}")
+        how.form_for(path)
         if not 0 < rate < float("inf"):
             raise UsageError(f"--fs {rate:g}; a sampling rate is above 0 Hz")
     if len({Path(path).resolve() for _, path in plan}) < len(plan):
@@ -98,8 +190,39 @@ def _check_plan(plan: list[tuple[float, str]]) -> None:
         )
 
 
-def _summary(path: str, fir: "Fir") -> str:
-    """One line on what was written, and one for each warning."""
+def _summary(written: "Written", filter: "Filter") -> str:
+    """What was written, and one line for each warning."""
+    from earfilt.files.presets.preset import Graphic
+    from earfilt.synthesis.sections import Sections
+
+    paths = " and ".join(printable(path) for path, _ in written.files)
+    if isinstance(written.made, Sections):
+        return _sections_summary(paths, written.made)
+    if isinstance(written.made, Graphic):
+        highest = float(written.made.gain_db.max())
+        return f"{paths}: {len(written.made.freqs)} points, {highest:.1f} dB at most"
+    return _fir_summary(paths, written.made)
+
+
+def _sections_summary(paths: str, made: "Sections") -> str:
+    low, high = made.band_hz or (0.0, 0.0)
+    what = "bands" if made.bands else "sections"
+    words = [
+        f"{len(made)} {what} at {made.fs:.12g} Hz",
+        made.provenance.filter or "",
+        f"{made.deviation_db:.3g} dB at most from the curve between {low:g} and {high:g} Hz, "
+        f"at {made.deviation_hz:.5g} Hz",
+        f"rounding to float32 changes {made.float32_db:.2g} dB, to 32 bits with "
+        f"{31 - made.post_shift} behind the point {made.q30_db:.2g} dB",
+    ]
+    lines = [f"{paths}: {', '.join(printable(word) for word in words)}"]
+    wanted = made.provenance.tolerance_db
+    if wanted is not None and not made.provenance.tolerance_met:
+        lines.append(f"warning: the tolerance of {wanted:g} dB is missed; these are the best found")
+    return "\n".join(lines)
+
+
+def _fir_summary(paths: str, fir: "Fir") -> str:
     from earfilt.chains import describe
 
     fs = fir.fs or 0.0
@@ -112,7 +235,7 @@ def _summary(path: str, fir: "Fir") -> str:
         describe.range_words(fir.provenance),
     ]
     lines = [
-        f"{printable(path)}: {', '.join(word for word in words if word)}",
+        f"{paths}: {', '.join(word for word in words if word)}",
         *describe.file_words(fir.provenance),
     ]
     return "\n".join(lines + [f"warning: {text}" for text in describe.warnings(fir)])

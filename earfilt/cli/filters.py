@@ -29,6 +29,27 @@ def filters(
     ] = None,
     bibtex: Annotated[bool, typer.Option("--bibtex", help="The sources as BibTeX.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="POINT", help="With --to: what leads from here."),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="POINT",
+            help="free-field, diffuse-field, headphone, ear-canal-entrance, eardrum, stapes or "
+            "cochlea; chains and inverses included.",
+        ),
+    ] = None,
+    versus: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--compare", metavar="A B", help="How far two filters are apart, by octaves."),
+    ] = None,
+    relative_to: Annotated[
+        float | None,
+        typer.Option("--relative-to", metavar="HZ", help="With --compare: both are 0 dB here."),
+    ] = None,
 ) -> int:
     """The catalogue of filters; with a NAME its unit, range, variants, source and published points.
 
@@ -36,6 +57,14 @@ def filters(
     """
     if bibtex and as_json:
         raise UsageError("--bibtex and --json exclude each other")
+    if versus:
+        _print_comparison(versus, relative_to, name or bibtex or as_json or start or end)
+        return 0
+    if relative_to is not None:
+        raise UsageError("--relative-to goes with --compare")
+    if start or end:
+        _print_ways(start, end, name or bibtex or as_json)
+        return 0
     if name is not None:
         entry = catalogue.find(name)
         if bibtex:
@@ -59,6 +88,33 @@ def filters(
 
 def _print(text: str) -> None:
     sys.stdout.write(text)
+
+
+def _print_ways(start: str | None, end: str | None, more: object) -> None:
+    """What leads from one reference point to another, with its sources."""
+    from earfilt.chains import ways
+
+    if not (start and end) or more:
+        raise UsageError("--from and --to go together, and with nothing else")
+    for way in ways.ways(ways.point(start), ways.point(end)):
+        sources = "; ".join(dict.fromkeys(_short_sources(step.entry) for step in way))
+        _print(f"{ways.name_of(way)}\t{sources}\n")
+
+
+def _print_comparison(names: tuple[str, str], relative_to: float | None, more: object) -> None:
+    """Largest and rms difference of two filters by band, the whole range last."""
+    from earfilt.chains.compare import compare
+    from earfilt.chains.members import resolve
+
+    if more:
+        raise UsageError("--compare goes with --relative-to alone")
+    first, second = map(resolve, names)
+    _print("low_hz\thigh_hz\tlargest_db\tat_hz\trms_db\n")
+    for band in compare(first, second, relative_to=relative_to):
+        _print(
+            f"{band.low:.0f}\t{band.high:.0f}\t{band.largest_db:+.2f}\t{band.at_hz:.0f}\t"
+            f"{band.rms_db:.2f}\n"
+        )
 
 
 def _json(facts: Any) -> str:

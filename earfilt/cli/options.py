@@ -28,9 +28,8 @@ class Precision(StrEnum):
 
 
 FILTER_HELP = (
-    "NAME[:VARIANT], joined by + into a chain, or the path of a curve (.csv: "
-    "frequency_hz,gain_db) or FIR "
-    "(.wav .json .mat .csv .txt .npy). 'earfilt filters' lists the names."
+    "NAME[:VARIANT], joined by + into a chain, or the path of a curve, equaliser or FIR, whose "
+    "content says what it is. 'earfilt filters' lists the names."
 )
 
 FilterName = Annotated[str, typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP)]

@@ -96,8 +96,17 @@ def response(
         list[Path] | None,
         typer.Option(
             "--compare",
-            metavar="CSV",
-            help="Lay a measurement (frequency_hz,gain_db) beside. Repeatable.",
+            metavar="FILE",
+            help="Lay a measurement beside; levels are moved to the first filter. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    compare_column: Annotated[
+        str | None,
+        typer.Option(
+            "--compare-column",
+            metavar="NAME",
+            help="The column to compare, of a file with several.",
             show_default=False,
         ),
     ] = None,
@@ -137,6 +146,8 @@ def response(
             **({} if figures or show else {"--scale": scale}),
         }
         refuse_without_effect(away, "--freqs names each frequency")
+    if not compare:
+        refuse_without_effect({"--compare-column": compare_column}, "give --compare FILE")
     axis, width_mm = scale or Scale.log, _WIDTH_MM if width is None else width
     _check_figures(files, width_mm)
     filters = list(map(finder(ctx), filter_names))
@@ -151,6 +162,7 @@ def response(
         rate,
         _asked(rate, freqs, _POINTS if points is None else points, axis.value, fmin, fmax),
         compare or [],
+        compare_column,
     )
     style = {
         "scale": axis.value,
@@ -180,17 +192,16 @@ class _Curves:
         fs: float,
         freqs: "NDArray[np.float64]",
         compared: list[Path],
+        column: str | None,
     ) -> None:
-        from earfilt.files.curves import read_curve
-        from earfilt.report.figures import Measurement
         from earfilt.synthesis.response import respond
 
-        self._measurements: list[Measurement] = [
-            Measurement(str(path), *read_curve(path)) for path in compared
-        ]
         self._filters = filters
         self._firs: list[Fir] = [filter.at(fs) for filter in filters]
         self._responses: list[Response] = [respond(fir, freqs) for fir in self._firs]
+        found = [_measurement(path, column, self._firs[0]) for path in compared]
+        self._measurements = [measurement for measurement, _ in found]
+        self._understood = [words for _, words in found]
 
     def rows(self) -> "list[tuple[str, Response]]":
         """Name and values of each curve, measurements last."""
@@ -259,6 +270,7 @@ class _Curves:
         ]
         lines += [text for fir in self._firs for text in describe.file_words(fir.provenance)]
         lines += [f"warning: {text}" for fir in self._firs for text in describe.warnings(fir)]
+        lines += self._understood
         pairs = list(zip(self._filters, self._firs, strict=True))
         return lines + [
             _difference(measurement, filter.name, fir)
@@ -288,6 +300,25 @@ class _Curves:
                 )
             )
         return lines
+
+
+def _measurement(path: Path, column: str | None, fir: "Fir") -> "tuple[Measurement, str]":
+    """A measurement, and what its file was understood as; levels are moved to lie on a FIR."""
+    import numpy as np
+
+    from earfilt.chains.describe import use_words
+    from earfilt.ears.levels import holds_levels
+    from earfilt.files.curves import read_points
+    from earfilt.report.figures import Measurement
+    from earfilt.synthesis.response import level_above
+
+    found = read_points(path, column=column, option="--compare-column")
+    shift = -level_above(fir, found.values) if holds_levels(found.values) else 0.0
+    gain_db = np.array(found.values.db) + shift
+    words = f"{printable(str(path))} is read as {use_words(found.use(str(path)))}"
+    if shift:
+        words += f"; moved by {shift:+.2f} dB to the mean of the filter from 100 Hz to 10 kHz"
+    return Measurement(str(path), np.array(found.values.freqs), gain_db), words
 
 
 def _difference(measurement: "Measurement", name: str, fir: "Fir") -> str:

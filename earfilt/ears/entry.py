@@ -73,6 +73,8 @@ class Entry:
         How its numbers become a curve (``earfilt.ears.kinds``).
     default : bool
         The variant meant by the bare name.
+    preferred : bool
+        The one that is taken where only its reference points are asked for.
     arguments : str
         Where the variant is an argument, its pattern: ``PHON``.
     group : str
@@ -107,6 +109,7 @@ class Entry:
     variant: str = ""
     kind: str = "curve"
     default: bool = True
+    preferred: bool = False
     arguments: str = ""
     group: str = GROUPS[-1]
     summary: str = ""
@@ -176,6 +179,7 @@ _OWN = {
     "variant": str,
     "kind": str,
     "default": bool,
+    "preferred": bool,
     "arguments": str,
     "summary": str,
     "parameters": dict,

@@ -59,7 +59,9 @@ class Option:
 
     def checked(self, value: Any) -> Any:
         """A value, or UsageError where it is not among the choices."""
-        return choice(self.name, value, self.choices) if self.choices else value
+        if not self.choices or value == self.default:
+            return value
+        return choice(self.name, value, self.choices)
 
 
 LARGEST_ORDER = 131_072
@@ -98,7 +100,7 @@ PHASE = Option(
     "phase",
     "minimum",
     "Causal minimum phase, zero phase, or the phase of the published model where it has one "
-    "(default: minimum; zero for outer-middle-ear).",
+    "(default: minimum; zero for outer-middle-ear; its own for an equaliser).",
     choices=("minimum", "zero", "native"),
 )
 CURVE_PHASE = PHASE.with_choices("minimum", "zero")

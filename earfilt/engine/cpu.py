@@ -4,29 +4,45 @@ scipy's FFT takes all segments of a window in one call, straight from the interl
 segment is a view, and the transform runs along the middle axis, so that nothing is transposed.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import as_strided
 
 from earfilt.engine import fft
-from earfilt.engine.roundoff import rms
+from earfilt.engine.roundoff import peaks, rms
 from earfilt.engine.samples import Samples
-from earfilt.engine.segments import choose_n_fft, hop_of
+from earfilt.engine.segments import as_segments, choose_n_fft, hop_of
 
-__all__ = ["Output", "OverlapSave"]
+__all__ = ["Output", "OverlapSave", "PartitionedConvolution", "levels_of"]
 
 
 class Output(NamedTuple):
-    """Levels of what the inverse transforms gave, the wrapped part included that is dropped, in
-    units of the output.
+    """Levels of what the inverse transforms gave, segment by segment: (segments,), all channels
+    together, in units of the output, before rounding.
 
-    ``rms`` is (segments,), all channels together; ``dropped`` the peak of what is dropped.
+    ``rms`` is of all of it, the wrapped part included that is dropped; ``dropped`` the peak of that
+    part; ``peak(n)`` works out that of the first 1/n of what is kept.
     """
 
     rms: npt.NDArray[np.float64]
-    dropped: float
+    dropped: npt.NDArray[np.float64]
+    peak: Callable[[int], npt.NDArray[np.float64]]
+
+
+def levels_of(filtered: Samples, overlap: int) -> Output:
+    """The levels of segments (segments, n_fft, channels), real and C-contiguous, of which the first
+    `overlap` frames are dropped.
+    """
+    segments, n_fft, channels = filtered.shape
+    rows, kept_at = filtered.reshape(segments, -1), overlap * channels
+    kept = rows[:, kept_at:]
+    return Output(
+        rms(rows, n_fft),
+        peaks(rows[:, :kept_at]),
+        lambda part: peaks(kept[:, : -(-kept.shape[1] // part)]),
+    )
 
 
 class OverlapSave:
@@ -72,7 +88,9 @@ class OverlapSave:
         """Memory for a window."""
         return np.empty((frames, channels), self._real)
 
-    def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> Output:
+    def __call__(
+        self, window: Samples, out: Samples, *, whole: bool = False, levels: bool = True
+    ) -> Output | None:
         """Filter frames.
 
         Parameters
@@ -82,31 +100,84 @@ class OverlapSave:
             The result; may be a part of `window`.
         whole : bool
             Rounded to whole numbers, half to even.
+        levels : bool
+            Whether they are wanted.
 
         Returns
         -------
-        Output
+        Output or None
         """
         seen = window.view(self._seen)
         segments = (len(window) - self.overlap) // self.hop
-        row, column = seen.strides
-        cut = as_strided(
-            seen,
-            (segments, self.n_fft, seen.shape[1]),
-            (self.hop * row, row, column),
-            writeable=False,
-        )
-        spectra = fft.forward(cut)
+        spectra = fft.forward(as_segments(seen, segments, self.n_fft, self.hop))
         spectra *= self._response
-        filtered = fft.backward(spectra, self.n_fft)
-        frames = filtered[:, self.overlap :].view(self._real)
-        into = out.reshape(frames.shape)
-        if whole:
-            np.rint(frames, out=into)
-        else:
-            np.copyto(into, frames)
-        rows = filtered.view(self._real).reshape(segments, -1)
-        return Output(
-            rms(rows, self.n_fft),
-            float(np.abs(filtered[:, : self.overlap].view(self._real)).max(initial=0.0)),
-        )
+        filtered = fft.backward(spectra, self.n_fft).view(self._real)
+        _copy(filtered[:, self.overlap :], out, whole)
+        return levels_of(filtered, self.overlap) if levels else None
+
+
+def _copy(frames: Samples, out: Samples, whole: bool) -> None:
+    into = out.reshape(frames.shape)
+    if whole:
+        np.rint(frames, out=into)
+    else:
+        np.copyto(into, frames)
+
+
+class PartitionedConvolution:
+    """Filter windows in blocks that are shorter than the filter: what `OverlapSave` is, for output
+    that must come soon.
+
+    The taps are cut into parts of one block. A part filters the spectrum of the two blocks that
+    ended so many blocks ago as it stands behind the first part; the products are added up before
+    one inverse transform. The spectra of a window are made anew in every call, so that nothing is
+    held between calls.
+
+    Parameters
+    ----------
+    taps : (numtaps,) float64
+    dtype : float32 or float64
+    block : int
+        Frames; a power of two.
+
+    Attributes
+    ----------
+    n_fft, hop, overlap, packed
+        As in `OverlapSave`; nothing is packed.
+
+    References
+    ----------
+    Stockham, T. G. (1966). High-speed convolution and correlation. AFIPS 28, 229-233. Wefers, F.
+    (2015). Partitioned convolution algorithms for real-time auralization. Logos, section 5.2
+    (uniformly partitioned overlap-save).
+    """
+
+    packed = False
+
+    def __init__(self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, block: int) -> None:
+        self.hop, self.n_fft = block, 2 * block
+        self._parts = -(-len(taps) // block)
+        self.overlap = self._parts * block
+        self._real = np.dtype(dtype)
+        padded = np.zeros((self._parts, self.n_fft, 1))
+        padded[:, :block, 0].flat[: len(taps)] = taps / self.n_fft
+        with np.errstate(over="ignore"):
+            responses = fft.forward(padded).astype(np.result_type(self._real, np.complex64))
+        self._responses = np.ascontiguousarray(responses[::-1])  # the oldest spectrum comes first
+
+    def empty(self, frames: int, channels: int) -> Samples:
+        """Memory for a window."""
+        return np.empty((frames, channels), self._real)
+
+    def __call__(
+        self, window: Samples, out: Samples, *, whole: bool = False, levels: bool = True
+    ) -> Output | None:
+        """As `OverlapSave.__call__`."""
+        blocks = len(window) // self.hop - 1
+        spectra = fft.forward(as_segments(window, blocks, self.n_fft, self.hop))
+        sums = np.empty((blocks + 1 - self._parts, *spectra.shape[1:]), spectra.dtype)
+        for i, total in enumerate(sums):  # alone: the order of additions must not depend on others
+            np.add.reduce(spectra[i : i + self._parts] * self._responses, axis=0, out=total)
+        filtered = fft.backward(sums, self.n_fft)
+        _copy(filtered[:, self.hop :], out, whole)
+        return levels_of(filtered, self.hop) if levels else None

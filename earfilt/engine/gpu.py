@@ -56,7 +56,9 @@ class DeviceStep:
         ).numpy()
         return room
 
-    def __call__(self, window: Samples, out: Samples, *, whole: bool = False) -> Output:
+    def __call__(
+        self, window: Samples, out: Samples, *, whole: bool = False, levels: bool = True
+    ) -> Output | None:
         """As `OverlapSave.__call__`."""
         with self._stream():
             there = torch.from_numpy(window).to(self._device, non_blocking=True)
@@ -66,9 +68,18 @@ class DeviceStep:
             torch.from_numpy(out).copy_(
                 frames.round() if whole else frames.contiguous(), non_blocking=True
             )
-            rms = filtered.square().sum((0, 2), dtype=torch.float64).div(self.n_fft).sqrt()
-            dropped = filtered[..., : self.overlap].abs().amax() if self.overlap else 0.0
-            return Output(rms.cpu().numpy(), float(dropped))
+            return self._levels(filtered) if levels else None
+
+    def _levels(self, filtered: torch.Tensor) -> Output:
+        """Of segments (channels, segments, n_fft)."""
+        rms = filtered.square().sum((0, 2), dtype=torch.float64).div(self.n_fft).sqrt()
+        dropped, kept = filtered[..., : self.overlap], filtered[..., self.overlap :]
+        peaks = [
+            part.abs().amax((0, 2)).double() if part.numel() else torch.zeros_like(rms)
+            for part in (dropped, kept)
+        ]
+        levels = torch.stack([rms, *peaks]).cpu().numpy()
+        return Output(levels[0], levels[1], lambda part: levels[2])
 
     @contextmanager
     def _stream(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """How far the arithmetic of a filtered segment may be off, from what the segment holds: the bound
-that decides on its precision.
+that decides on its precision. It depends on that segment alone: not on its neighbours, nor on how
+many are filtered in one call.
 
 An FFT rounds in every one of its log2(n) stages. Errors of one stage are as good as independent of
 each other, so that their sum grows with the root of their number, and is spread over the whole
@@ -28,12 +29,12 @@ from numpy.lib.stride_tricks import as_strided
 
 from earfilt.engine.samples import Samples
 
-__all__ = ["CODE", "RELATIVE", "largest_error", "segment_rms"]
+__all__ = ["CODE", "RELATIVE", "largest_errors", "peaks", "rms", "segment_rms"]
 
 CODE = 0.01
 """Largest error of an integer sample beside its rounding, in codes."""
 RELATIVE = 2.0**-20
-"""Largest error of a floating-point sample, re the peak of the output around it: −120 dB."""
+"""Largest error of a floating-point sample, re the peak of its segment's output: −120 dB."""
 
 _DEVIATIONS = 6.5  # standard deviations: of 10¹⁰ samples one is beyond
 # Noise of one direction at n_fft 4096, in units of 2⁻²⁴ RMS, of a complex and of a real transform;
@@ -41,6 +42,7 @@ _DEVIATIONS = 6.5  # standard deviations: of 10¹⁰ samples one is beyond
 _NOISE_PACKED, _NOISE_REAL = 1.7, 3.0
 _NEAR_PEAKS = 4.0  # largest met: 3.9
 _STAGES = 12  # of the transform that was measured
+_SHORT = 1024  # values that einsum adds up in one go
 
 
 def segment_rms(x: Samples, n_fft: int, hop: int) -> npt.NDArray[np.float64]:
@@ -56,31 +58,50 @@ def segment_rms(x: Samples, n_fft: int, hop: int) -> npt.NDArray[np.float64]:
 
 
 def rms(rows: Samples, frames: int) -> npt.NDArray[np.float64]:
-    """Root of the energy of each row (rows, values) over a number of frames: (rows,)."""
-    energy = np.einsum("ij,ij->i", rows, rows)
-    if not np.isfinite(energy).all():  # squares beyond float32
-        energy = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
-    return np.sqrt(energy.astype(np.float64) / frames)
+    """Root of the energy of each row (rows, values) over a number of frames: (rows,).
+
+    A row's result does not depend on the rows beside it.
+    """
+    # einsum adds up long rows in parts that its buffer cuts, which depend on the number of rows;
+    # it takes short ones whole.
+    short = math.gcd(rows.shape[1], _SHORT)
+    parts = as_strided(
+        rows,
+        (len(rows), rows.shape[1] // short, short),
+        (rows.strides[0], short * rows.itemsize, rows.itemsize),
+        writeable=False,
+    )
+    energy = np.einsum("ijk,ijk->ij", parts, parts).sum(axis=1, dtype=np.float64)
+    for beyond in np.flatnonzero(~np.isfinite(energy)):  # squares beyond float32
+        wide = parts[beyond].astype(np.float64)
+        energy[beyond] = np.einsum("jk,jk->j", wide, wide).sum()
+    return np.sqrt(energy / frames)
 
 
-def largest_error(
+def peaks(rows: Samples) -> npt.NDArray[np.float64]:
+    """Largest magnitude in each row (rows, values): (rows,)."""
+    highest, lowest = rows.max(axis=1, initial=0.0), rows.min(axis=1, initial=0.0)
+    return np.maximum(highest, -lowest).astype(np.float64)
+
+
+def largest_errors(
     x_rms: npt.NDArray[np.float64],
     y_rms: npt.NDArray[np.float64] | float,
-    y_peak: float,
+    y_peak: npt.NDArray[np.float64] | float,
     *,
     gain: float,
     n_fft: int,
     packed: bool,
-) -> float:
-    """Bound on the error of an output sample when segments are filtered in float32, in units of the
-    output.
+) -> npt.NDArray[np.float64]:
+    """Bounds on the errors of the output samples of segments that are filtered in float32, in
+    units of the output: (segments,).
 
     Parameters
     ----------
     x_rms, y_rms : (segments,)
         Of the input and of the circular output, all channels together: those of a pair share their
         noise.
-    y_peak : float
+    y_peak : (segments,)
         Largest output sample, those included that wrap around and are dropped.
     gain : float
         √Σh² of the taps: what the filter makes of white noise.
@@ -89,5 +110,6 @@ def largest_error(
     """
     unit = float(np.finfo(np.float32).eps) / 2.0
     noise = (_NOISE_PACKED if packed else _NOISE_REAL) * math.sqrt(math.log2(n_fft) / _STAGES)
-    spread = _DEVIATIONS * noise * float(np.hypot(gain * x_rms, y_rms).max(initial=0.0))
-    return unit * math.hypot(spread, _NEAR_PEAKS * y_peak)
+    spread = _DEVIATIONS * noise * np.hypot(gain * x_rms, y_rms)
+    bounds: npt.NDArray[np.float64] = unit * np.hypot(spread, _NEAR_PEAKS * np.asarray(y_peak))
+    return bounds

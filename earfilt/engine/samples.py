@@ -6,16 +6,17 @@ number, so that rounding is one vectorised step and nothing is scaled on the way
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.errors import AudioError
+from earfilt.errors import AudioError, UsageError
 
-__all__ = ["Levels", "SampleFormat", "Tally", "quantise", "tpdf"]
+__all__ = ["Levels", "SampleFormat", "Tally", "clip_warning", "quantise", "tpdf"]
 
 Samples = npt.NDArray[Any]
+Dtype = Literal["int16", "int32", "float32", "float64"]
 WIDE = 2048  # values reduced side by side: long rows keep the vector units busy
 
 
@@ -31,8 +32,25 @@ class SampleFormat:
         (8 bit in int16, 24 bit in int32); 0 for floats.
     """
 
-    dtype: Literal["int16", "int32", "float32", "float64"]
+    dtype: Dtype
     bits: int
+
+    @classmethod
+    def of_arrays(cls, dtype: npt.DTypeLike) -> "SampleFormat":
+        """The format of arrays whose integers use all bits.
+
+        Raises
+        ------
+        UsageError
+            Another dtype than the four.
+        """
+        found = np.dtype(dtype)
+        if found.name not in get_args(Dtype):
+            raise UsageError(
+                f"the dtype of samples is {found}; it can be {', '.join(get_args(Dtype))}"
+            )
+        name: Any = found.name
+        return cls(name, 8 * found.itemsize if found.kind == "i" else 0)
 
     @property
     def is_integer(self) -> bool:
@@ -67,7 +85,8 @@ class Levels:
 
     ``peak_out`` and ``rms_out`` are of the rounded samples before clipping, ``clipped`` counts the
     samples that were, and ``repaired`` the NaN and infinite input samples that were replaced by
-    zeros. ``precision`` is float32, float64, or float32+float64 where parts needed the second.
+    zeros. ``precision`` is float32, float64, or float32+float64 where parts needed the second,
+    ``block`` the frames of a segment.
     """
 
     frames_in: int
@@ -79,6 +98,7 @@ class Levels:
     clipped: npt.NDArray[np.int64]
     repaired: int = 0
     precision: str = "float64"
+    block: int = 0
 
 
 @dataclass
@@ -162,8 +182,7 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     Parameters
     ----------
     y : array (frames, channels) of float32 or float64, C-contiguous
-        Codes of the target, already rounded, if that is an integer.  Overwritten where they are
-        clipped.
+        Codes of the target, already rounded, if that is an integer.
     target : SampleFormat
 
     Returns
@@ -188,7 +207,7 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     lowest, highest = -target.codes, _highest(target, y.dtype)
     if target.is_integer and (levels.low.min() < lowest or levels.high.max() > highest):
         levels.clipped = np.count_nonzero((y < lowest) | (y > highest), axis=0)
-        np.clip(y, lowest, highest, out=y)
+        y = np.clip(y, lowest, highest)
     samples = y.astype(target.dtype)
     if target.width > target.bits > 0:
         np.left_shift(samples, target.width - target.bits, out=samples)
@@ -201,8 +220,16 @@ def _highest(target: SampleFormat, dtype: np.dtype[Any]) -> float:
     return float(top if top < target.codes else np.nextafter(top, dtype.type(0)))
 
 
-def tpdf(seed: int, index: int, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Triangular dither of +-1 least significant bit for the group of frames `index`: the same
+def clip_warning(clipped: npt.NDArray[np.int64]) -> str:
+    """What to tell who filters arrays of integers, of samples that were clipped."""
+    return (
+        f"{int(clipped.sum())} samples were clipped; convert to floating point before filtering, "
+        "or lower the level"
+    )
+
+
+def tpdf(seed: int, index: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Triangular dither of +-1 least significant bit for the segment of frames `index`: the same
     wherever it is made.
 
     References

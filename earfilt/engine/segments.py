@@ -8,20 +8,27 @@ the same with a look-ahead: `filtfilt` with the taps h equals one convolution wi
 advanced by the order, over a signal extended oddly at both ends.
 """
 
+import math
 from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 
 from earfilt.arrays import power_of_two
+from earfilt.errors import UsageError
 
 __all__ = [
     "CALL_BYTES",
     "GRAIN",
+    "as_segments",
+    "block_within",
     "choose_n_fft",
     "extend_ends",
     "hop_of",
     "keep_memory",
+    "latency_frames",
     "order_reached",
     "per_call",
 ]
@@ -70,6 +77,51 @@ def hop_of(numtaps: int, n_fft: int) -> int:
     if hop <= 0:
         raise ValueError(f"n_fft is {n_fft}; {numtaps} taps need at least {numtaps - 1 + GRAIN}")
     return hop
+
+
+def latency_frames(latency_ms: float | None, fs: float) -> int | None:
+    """Whole frames in so many milliseconds at a rate in Hz; None for None.
+
+    >>> latency_frames(20.0, 44100.0)
+    882
+    """
+    return None if latency_ms is None else math.floor(latency_ms * fs / 1000.0)
+
+
+def block_within(latency: int | None, numtaps: int) -> int | None:
+    """Frames of a block for output that must come soon.
+
+    Parameters
+    ----------
+    latency : int or None
+        Frames that a block may have at most; None: any number.
+    numtaps : int >= 1
+
+    Returns
+    -------
+    int or None
+        A power of two, the largest one within `latency`; None where the usual segments are short
+        enough: they are faster.
+
+    Raises
+    ------
+    UsageError
+        `latency` is below the shortest block.
+    """
+    if latency is None or hop_of(numtaps, choose_n_fft(numtaps)) <= latency:
+        return None
+    if latency < GRAIN:
+        raise UsageError(
+            f"the latency comes to {max(0, latency)} frames at this rate; a block has {GRAIN} or "
+            "more"
+        )
+    return 1 << (latency.bit_length() - 1)
+
+
+def as_segments(x: npt.NDArray[Any], segments: int, n_fft: int, hop: int) -> npt.NDArray[Any]:
+    """Overlapping segments of a window (frames, columns), as a view: (segments, n_fft, columns)."""
+    row, column = x.strides
+    return as_strided(x, (segments, n_fft, x.shape[1]), (hop * row, row, column), writeable=False)
 
 
 def per_call(n_fft: int, channels: int, itemsize: int, call_bytes: int = CALL_BYTES) -> int:

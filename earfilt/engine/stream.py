@@ -1,31 +1,52 @@
 """A signal of unknown length, block by block: blocks of any sizes give the samples of the whole.
 
-Segments lie on absolute frames and each is filtered by itself, exactly as the file engine does it;
-how the blocks were cut has no part in the result.
+Windows are filtered exactly as the file engine does it (`earfilt.engine.windows`); how the blocks
+were cut has no part in the result.
 """
+
+import warnings
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.engine.cpu import OverlapSave
-from earfilt.engine.samples import Samples
-from earfilt.engine.segments import extend_ends, keep_memory, order_reached
+from earfilt.engine.samples import SampleFormat, Samples, Tally, clip_warning
+from earfilt.engine.segments import keep_memory
+from earfilt.engine.windows import Cutting, Precision, Settings, WindowFilter
 from earfilt.errors import UsageError
 from earfilt.synthesis.fir import Fir
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from earfilt.engine import tensors
+
 __all__ = ["Stream"]
+
+Block = TypeVar("Block", npt.NDArray[Any], "Tensor")
+"""A numpy array or a torch tensor; what comes out is of the kind and on the device of what went in.
+"""
 
 
 class Stream:
-    """Filter blocks of frames as they come, on the CPU.
+    """Filter blocks of frames as they come: arrays of numpy or tensors of torch.
+
+    Both take the same way on the CPU, and may be mixed. A signal that comes in floating-point
+    tensors of another device is filtered there, in the precision of the stream's dtype.
 
     Parameters
     ----------
     fir : Fir
     channels : int
         At least 1.
-    dtype : float32 or float64
-        Of the arithmetic and of the output.
+    dtype : float32, float64, int16 or int32
+        Of the blocks and of the output. Integers have full scale at 2¹⁵ or 2³¹; they are rounded to
+        nearest, and clipped with a warning.
+    precision : 'auto', 'float32' or 'float64'
+        Of the arithmetic; auto is float64 for float64 and int32, and for others where float32 would
+        show.
+    latency : int, optional
+        Frames that a block of output may have at most. None: as many as are filtered fastest.
 
     Attributes
     ----------
@@ -33,77 +54,159 @@ class Stream:
         Frames of one segment: output comes in multiples of it until the end.
     lookahead : int
         Frames of the future that an output frame needs.
+    clipped : (channels,) array of int64
+        Samples of the signal so far that were.
 
     Raises
     ------
     UsageError
-        ``channels`` is below 1.
+        ``channels`` is below 1; another dtype; ``latency`` is below 64.
     """
 
-    def __init__(self, fir: Fir, *, channels: int, dtype: npt.DTypeLike = np.float32) -> None:
+    def __init__(
+        self,
+        fir: Fir,
+        *,
+        channels: int,
+        dtype: npt.DTypeLike = np.float32,
+        precision: Precision = "auto",
+        latency: int | None = None,
+    ) -> None:
         if channels < 1:
             raise UsageError(f"channels is {channels}; it must be 1 or more")
         keep_memory()
-        taps = np.zeros(max(fir.numtaps, order_reached(fir.lookahead, fir.odd_ends) + 1))
-        taps[: fir.numtaps] = fir.taps
-        self._step = OverlapSave(taps, dtype=dtype)
-        self.hop, self.lookahead = self._step.hop, fir.lookahead
-        self.channels = channels
-        self._mirrored = fir.lookahead if fir.odd_ends else 0
-        self._dtype = np.dtype(dtype)
+        form = SampleFormat.of_arrays(dtype)
+        settings = Settings(precision=precision, latency=latency)
+        self._filter = WindowFilter(fir, form, form, channels, settings)
+        self.hop, self.lookahead, self.channels = self._filter.hop, fir.lookahead, channels
+        self._dtype, self._fir = np.dtype(form.dtype), fir
         self._begin()
 
     def _begin(self) -> None:
-        self._at = self.lookahead - self._step.overlap  # absolute frame of the first one pending
-        self._pending = np.zeros((-self._at, self.channels), self._dtype)
+        self._is_array = True  # what the last block was
+        self._elsewhere: tensors.Stream | None = None  # of a signal on another device
+        self._cutting, self.clipped = Cutting(self._filter), np.zeros(self.channels, np.int64)
 
-    def push(self, block: Samples) -> Samples:
+    def push(self, block: Block) -> Block:
         """Take frames, and give all output that is ready.
 
         Parameters
         ----------
-        block : (frames, channels)
-            None or more; the next ones of the signal.
+        block : (frames, channels) array or tensor
+            None or more; the next ones of the signal. Floating-point blocks may be of another
+            precision.
 
         Returns
         -------
-        (frames', channels)
-            None or more; the next ones of the output.
+        (frames', channels) array or tensor
+            None or more; the next ones of the output. Nothing is differentiated through a stream;
+            `earfilt.apply` and modules are.
 
         Raises
         ------
         UsageError
-            The block has another shape.
+            The block has another shape or another kind of samples; it holds NaN or infinity (on
+            the CPU); it is on another device than the signal so far.
         """
+        if isinstance(block, np.ndarray):
+            self._is_array = True
+            return self._push(block)
+        import torch
+
+        if not isinstance(block, torch.Tensor):
+            raise UsageError(
+                f"the block is a {type(block).__name__}; streams take numpy arrays and torch "
+                "tensors"
+            )
+        self._is_array = False
+        if block.device.type != "cpu":
+            return self._push_elsewhere(block)
+        # numpy has no bfloat16
+        plain = block.float() if block.dtype is torch.bfloat16 else block
+        return torch.from_numpy(self._push(plain.detach().numpy()))
+
+    def _check_shape(self, block: Any) -> None:
         if block.ndim != 2 or block.shape[1] != self.channels:
             raise UsageError(
-                f"the block's shape is {block.shape}; it must be (frames, {self.channels})"
+                f"the block's shape is {tuple(block.shape)}; it must be (frames, {self.channels})"
             )
-        self._pending = np.concatenate([self._pending, block.astype(self._dtype, copy=False)])
-        segments = max(0, (len(self._pending) - self._step.overlap) // self.hop)
-        return self._filtered(segments, None)
 
-    def flush(self) -> Samples:
-        """End the signal and give the rest of the output, (frames', channels).
+    def _push(self, block: Samples) -> Samples:
+        self._check_shape(block)
+        if self._elsewhere is not None:
+            raise UsageError("the block is on the CPU, and the signal so far is on another device")
+        if not np.can_cast(block.dtype, self._dtype, "same_kind"):
+            raise UsageError(f"the block's dtype is {block.dtype}; this stream is of {self._dtype}")
+        # a copy: the caller may use the block's memory again
+        frames = np.array(block, self._dtype, order="C")
+        seen = Tally(self.channels)
+        seen.see(frames)
+        if not np.isfinite(seen.peak).all():
+            frame, channel = np.argwhere(~np.isfinite(frames))[0]
+            raise UsageError(
+                f"the signal is not finite: channel {channel}, sample {self._cutting.end + frame} "
+                "(from 0)"
+            )
+        self._cutting.put(frames)
+        return self._filtered(self._cutting.ready, None)
+
+    def _push_elsewhere(self, block: "Tensor") -> "Tensor":
+        import torch
+
+        from earfilt.engine import tensors
+
+        self._check_shape(block)
+        if not block.is_floating_point() or self._dtype.kind != "f":
+            raise UsageError(
+                f"the block is {block.dtype} on {block.device}, and the stream of {self._dtype}; "
+                "elsewhere than on the CPU samples are floating-point"
+            )
+        if self._elsewhere is None:
+            if self._cutting.end:
+                raise UsageError(
+                    f"the block is on {block.device}, and the signal so far is on the CPU"
+                )
+            self._elsewhere = tensors.Stream(
+                torch.from_numpy(self._fir.taps.copy()),
+                channels=self.channels,
+                lookahead=self.lookahead,
+                odd_ends=self._fir.odd_ends,
+                dtype=torch.float32 if self._dtype == np.float32 else torch.float64,
+                device=block.device,
+            )
+        return self._elsewhere.push(block)
+
+    def flush(self) -> Any:
+        """End the signal and give the rest of the output, (frames', channels): an array, or a
+        tensor where the last block was one.
 
         Afterwards the stream is as new: another signal may begin.
+
+        Warns
+        -----
+        UserWarning
+            Integer samples were clipped.
         """
-        total = self._at + len(self._pending)
-        rest = total - (self._at + self._step.overlap - self.lookahead)
-        out = self._filtered(-(-rest // self.hop), total)[:rest]
+        if self._elsewhere is not None:
+            rest: Any = self._elsewhere.flush()
+        else:
+            total = self._cutting.end
+            rest = self._filtered(self._cutting.left(total), total)
+            if not self._is_array:
+                import torch
+
+                rest = torch.from_numpy(rest)
+        if self.clipped.any():
+            warnings.warn(clip_warning(self.clipped), stacklevel=2)
         self._begin()
-        return out
+        return rest
 
     def _filtered(self, segments: int, total: int | None) -> Samples:
-        """The output of the next segments, which then are no longer pending."""
-        if segments <= 0:
-            return np.empty((0, self.channels), self._dtype)
-        frames = segments * self.hop
-        window = np.zeros((self._step.overlap + frames, self.channels), self._dtype)
-        held = self._pending[: len(window)]
-        window[: len(held)] = held
-        extend_ends(window, self._at, total, self._mirrored)
-        out = np.empty((frames, self.channels), self._dtype)
-        self._step(window, out)
-        self._pending, self._at = self._pending[frames:], self._at + frames
-        return out
+        """The output of the next segments."""
+        parts = [np.empty((0, self.channels), self._dtype)]
+        for first in range(0, segments, self._filter.segments):
+            count = min(self._filter.segments, segments - first)
+            filtered = self._filter(self._cutting.take(count, total))
+            self.clipped = self.clipped + filtered.levels.clipped
+            parts.append(filtered.samples)
+        return np.concatenate(parts)

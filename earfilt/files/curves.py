@@ -1,60 +1,165 @@
-"""A user's own curve: ``frequency_hz,gain_db`` as CSV, or a table of numbers as measuring programs
-export it.
+"""Curves and equalisers of the user's, as they come: what a file is, its content says.
 
-Measured curves come from spreadsheets, so the reader takes their byte-order mark, line ends, quotes
-and separators (comma, semicolon or tab; the header line decides). Frequencies are in Hz and ascend.
-Columns without names are frequency and gain in dB where the numbers leave no other reading
-(:mod:`earfilt.files.bare_table`).
+Each dialect has a reader of its own (:mod:`earfilt.files.dialects`); what they find is put in order
+and checked here, the same for all. Nothing is guessed: what can be understood in two ways is an
+error that names the option which settles it.
 """
 
-import csv
 import math
 import os
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earfilt.errors import UsageError, printable
-from earfilt.files.bare_table import find_table
-from earfilt.storage.reading import read_text, shown
+from earfilt.ears.levels import Values, gains
+from earfilt.errors import DataError
+from earfilt.files.dialects import camilladsp, equalizer_apo
+from earfilt.files.dialects.found import FoundCurve, FoundEqualiser, Row
+from earfilt.files.dialects.numbers import Decimal
+from earfilt.files.dialects.table import FORMS, LOWEST_END_HZ, find_table, read_table
+from earfilt.storage.reading import read_foreign_text, shown
+from earfilt.synthesis.provenance import FileUse
 
-EXPECTED = "expected the header line 'frequency_hz,gain_db' and then one row a frequency"
-_FREQUENCY = "frequency_hz"
-_GAINS = ("gain_db", "magnitude_db")  # the second is what `earfilt response` writes
-_MAX_COLUMNS = 64
-_MAX_ROWS = 1 << 17
-_MAX_LINE = 1 << 16
-_LARGEST_DB = 200.0
-# A curve in kHz ends at 20 or so; no curve of an ear in Hz ends below this.
-_LOWEST_END_HZ = 100.0
+__all__ = [
+    "CurveFile",
+    "FoundEqualiser",
+    "checked_curve",
+    "is_curve",
+    "read_curve",
+    "read_points",
+    "understand",
+]
 
-
-class CsvRow(NamedTuple):
-    """One data line: its number in the file (from 1) and its fields."""
-
-    line: int
-    fields: list[str]
-
-
-class CsvTable(NamedTuple):
-    """A CSV in parts: comment lines without their ``#``, column names in lower case, rows."""
-
-    comments: list[str]
-    header: list[str]
-    rows: Iterator[CsvRow]
+LARGEST_DB = 200.0
+COLUMN = "--column"
 
 
-def read_curve(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Read a curve.
+@dataclass(frozen=True)
+class CurveFile:
+    """What a curve's file was understood as.
+
+    Attributes
+    ----------
+    dialect : str
+        In words: ``REW text``.
+    values : Values
+        Frequencies in Hz, ascending, and levels or gains in dB.
+    columns : tuple of str
+        Names of the two columns; () where they have none.
+    notes : tuple of str
+        What was left aside or put in order.
+    """
+
+    dialect: str
+    values: Values
+    columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def use(self, name: str) -> FileUse:
+        """The same for records and summaries, by the name of the file."""
+        freqs, db = self.values.freqs, self.values.db
+        return FileUse(
+            name=name,
+            sha256="",
+            kind="curve",
+            dialect=self.dialect,
+            columns=self.columns,
+            notes=self.notes,
+            points=len(freqs),
+            hz=(freqs[0], freqs[-1]),
+            gain_db=(min(db), max(db)),
+        )
+
+
+def understand(
+    path: str | os.PathLike[str],
+    *,
+    column: str | None = None,
+    decimal: Decimal | None = None,
+    option: str = COLUMN,
+) -> CurveFile | FoundEqualiser:
+    """Read a curve or an equaliser of any dialect.
 
     Parameters
     ----------
     path : path
-        CSV with the columns ``frequency_hz`` and ``gain_db`` (or ``magnitude_db``); others are
-        passed over, as are blank lines and ``#`` comments. Or a text of two to four columns of
-        numbers, the first two frequency and gain.
+        Tables of frequency and level or gain (REW, .frd, AutoEq, calibration files, CSV of any
+        kind), GraphicEQ, filters of Equalizer APO, CamillaDSP's YAML.
+    column : str, optional
+        Name or number (from 1) of the column with the values, or name of the channel, where the
+        file has several.
+    decimal : {'point', 'comma'}, optional
+        How numbers are written, where they leave it open.
+    option : str
+        The option that names a column, for messages.
+
+    Returns
+    -------
+    CurveFile or FoundEqualiser
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read, or is no text.
+    DataError
+        It is no curve, or what it says is wrong or open; names the line where there is one.
+    """
+    text, subject = read_foreign_text(path), shown(path)
+    if camilladsp.is_config(text):
+        return camilladsp.read_config(text, subject, column=column, option=option)
+    if equalizer_apo.is_config(text):
+        found = equalizer_apo.read_config(
+            text, subject, column=column, decimal=decimal, option=option
+        )
+        return found if isinstance(found, FoundEqualiser) else checked_curve(found, subject)
+    table = find_table(text, subject)
+    if table is None:
+        raise DataError(subject, f"is neither a curve nor a FIR: {FORMS}")
+    curve = read_table(table, subject, column=column, decimal=decimal, option=option)
+    return checked_curve(curve, subject)
+
+
+def is_curve(text: str, subject: str) -> bool:
+    """Whether a text is a curve or an equaliser.
+
+    Raises
+    ------
+    DataError
+        A table that may be a curve or a FIR.
+    """
+    return (
+        equalizer_apo.is_config(text)
+        or camilladsp.is_config(text)
+        or find_table(text, subject) is not None
+    )
+
+
+def read_points(
+    path: str | os.PathLike[str], *, column: str | None = None, option: str = COLUMN
+) -> CurveFile:
+    """Read a curve, as `understand`, and refuse an equaliser.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `understand`; or the file holds bands of an equaliser.
+    """
+    found = understand(path, column=column, option=option)
+    if isinstance(found, FoundEqualiser):
+        raise DataError(shown(path), "holds bands of an equaliser and no points of a curve")
+    return found
+
+
+def read_curve(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Read a curve of gains.
+
+    Parameters
+    ----------
+    path : path
+        As for `understand`.
 
     Returns
     -------
@@ -65,186 +170,78 @@ def read_curve(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArr
 
     Raises
     ------
-    UsageError
-        The file is not such a curve; names the line and what is wrong with it.
+    UsageError, DataError
+        As `read_points`; or it holds levels.
     """
-    return checked_curve(_frequencies_and_gains(read_text(path), path), path)
+    values = read_points(path).values
+    gain_db, _ = gains(values, shown(path))
+    return np.array(values.freqs), np.array(gain_db)
 
 
-def checked_curve(
-    rows: Iterable[tuple[str, str, str]], path: str | os.PathLike[str]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The curve of rows (where it stands, frequency, gain), as `read_curve` gives and refuses it."""
-    freqs: list[float] = []
-    gains: list[float] = []
-    for where, frequency, gain in rows:
-        if len(freqs) == _MAX_ROWS:
-            raise UsageError(f"{where}: more than {_MAX_ROWS} rows; thin the curve out")
-        freqs.append(_frequency(frequency, freqs, where))
-        gains.append(_gain_db(gain, where))
-    _check_extent(freqs, path)
-    return np.array(freqs), np.array(gains)
-
-
-def is_curve(path: str | os.PathLike[str]) -> bool:
-    """Whether a text is a curve: by the names of its columns, or where it has none by its numbers.
+def checked_curve(found: FoundCurve, subject: str) -> CurveFile:
+    """A curve in ascending order, each frequency once.
 
     Raises
     ------
-    UsageError
-        As `read_text`, or a table that may be a curve or a FIR.
+    DataError
+        Rows out of order or range, or too few of them.
     """
-    text = read_text(path)
-    return _FREQUENCY in column_names(text) or find_table(text, shown(path)) is not None
-
-
-def column_names(text: str) -> list[str]:
-    """The fields of the first line that is no ``#`` comment, in lower case, whatever they are; none
-    of a long line.
-    """
-    line = next(
-        (line for line in text.splitlines() if line.strip() and not line.startswith("#")), ""
-    )
-    return (
-        []
-        if len(line) > _MAX_LINE
-        else [field.strip(' "').lower() for field in line.split(_separator(line))]
-    )
-
-
-def _frequencies_and_gains(
-    text: str, path: str | os.PathLike[str]
-) -> Iterator[tuple[str, str, str]]:
-    """Of each row where it stands, its frequency, and its gain."""
-    bare = None if _FREQUENCY in column_names(text) else find_table(text, shown(path))
-    if bare is not None:
-        for line, row in bare.rows:
-            yield f"{shown(path)}, line {line}", repr(row[0]), repr(row[1])
-        return
-    table = csv_table(text, path)
-    f, g = _columns(table.header, path)
-    for line, fields in table.rows:
-        where = f"{shown(path)}, line {line}"
-        if len(fields) != len(table.header):
-            raise UsageError(
-                f"{where}: {len(fields)} fields where the header has {len(table.header)}"
+    rows, notes = found.rows, list(found.notes)
+    for row in rows:
+        if row.hz < 0.0:
+            raise DataError(subject, f"line {row.line}: frequency {row.hz:g} Hz is negative")
+        if abs(row.value) > LARGEST_DB:
+            raise DataError(
+                subject,
+                f"line {row.line}: gain {row.value:g} is beyond ±{LARGEST_DB:g} dB; gains are "
+                "levels in dB re the input",
             )
-        yield where, fields[f], fields[g]
+    if _falls(rows):
+        rows = rows[::-1]
+        notes.append("its frequencies fall and were turned round")
+    kept = _each_once(rows, subject)
+    if len(kept) < len(rows):
+        notes.append(f"{len(rows) - len(kept)} repeated rows left out")
+    _check_extent(kept, subject)
+    values = Values(tuple(row.hz for row in kept), tuple(row.value for row in kept), found.in_db)
+    return CurveFile(found.dialect, values, found.columns, tuple(notes))
 
 
-def csv_table(text: str, path: str | os.PathLike[str]) -> CsvTable:
-    """Split CSV text into comments, header and rows; rows are parsed as they are asked for.
-
-    Raises
-    ------
-    UsageError
-        No header line, too many columns, or a line that is too long.
-    """
-    comments: list[str] = []
-    lines = enumerate(text.splitlines(), start=1)
-    for number, line in lines:
-        if line.startswith("#"):
-            comments.append(line[1:].strip())
-        elif line.strip():
-            header, separator = _header(line, f"{shown(path)}, line {number}")
-            return CsvTable(comments, header, _rows(lines, separator, path))
-    raise UsageError(f"{shown(path)} has no line of data; {EXPECTED}")
+def _falls(rows: Sequence[Row]) -> bool:
+    steps = [b.hz - a.hz for a, b in pairwise(rows)]
+    return bool(steps) and max(steps) <= 0.0 > min(steps)
 
 
-def number(field: str, where: str, what: str) -> float:
-    """A finite number, or UsageError that says where, what and how it was spelt."""
-    try:
-        value = float(field) if "_" not in field else math.nan
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        hint = (
-            "; write decimals with a point, and thousands without a comma" if "," in field else ""
+def _each_once(rows: Sequence[Row], subject: str) -> list[Row]:
+    """The rows but for those that say again what the one before says."""
+    kept: list[Row] = []
+    for row in rows:
+        last = kept[-1] if kept else None
+        if last is None or row.hz > last.hz:
+            kept.append(row)
+        elif row.hz < last.hz:
+            raise DataError(
+                subject,
+                f"line {row.line}: {row.hz:g} Hz comes after {last.hz:g} Hz; sort the rows by "
+                "frequency",
+            )
+        elif not math.isclose(row.value, last.value, rel_tol=0.0, abs_tol=1e-9):
+            raise DataError(
+                subject,
+                f"line {row.line}: frequency {row.hz:g} Hz stands there twice, with "
+                f"{last.value:g} and {row.value:g} dB; keep one row of it",
+            )
+    return kept
+
+
+def _check_extent(rows: Sequence[Row], subject: str) -> None:
+    if len(rows) < 2:
+        raise DataError(
+            subject,
+            f"has {len(rows)} row{'' if len(rows) == 1 else 's'} of data; a curve takes at least 2",
         )
-        raise UsageError(f"{where}: {what} '{_excerpt(field)}' is not a finite number{hint}")
-    return value
-
-
-def _header(line: str, where: str) -> tuple[list[str], str]:
-    """Column names in lower case, and the separator."""
-    if len(line) > _MAX_LINE:
-        raise UsageError(f"{where}: longer than {_MAX_LINE} characters; {EXPECTED}")
-    separator = _separator(line)
-    fields = [field.strip().lower() for field in _split(line, separator, where)]
-    if len(fields) > _MAX_COLUMNS:
-        raise UsageError(f"{where}: {len(fields)} columns; {EXPECTED}")
-    return fields, separator
-
-
-def _separator(line: str) -> str:
-    return max(",;\t", key=line.count)
-
-
-def _rows(
-    lines: Iterable[tuple[int, str]], separator: str, path: str | os.PathLike[str]
-) -> Iterator[CsvRow]:
-    for number, line in lines:
-        if line.strip() and not line.startswith("#"):
-            yield CsvRow(number, _split(line, separator, f"{shown(path)}, line {number}"))
-
-
-def _split(line: str, separator: str, where: str) -> list[str]:
-    if len(line) > _MAX_LINE:
-        raise UsageError(f"{where}: longer than {_MAX_LINE} characters")
-    if '"' not in line:
-        return line.split(separator)
-    try:
-        return next(csv.reader([line], delimiter=separator))
-    except csv.Error as error:
-        raise UsageError(f"{where}: {error}") from error
-
-
-def _columns(header: list[str], path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Where the frequency and the gain stand."""
-    gains = [name for name in _GAINS if name in header]
-    if _FREQUENCY in header and gains and len(set(header)) == len(header):
-        return header.index(_FREQUENCY), header.index(gains[0])
-    got = f"{shown(path)} begins '{_excerpt(','.join(header))}'; {EXPECTED}"
-    if any("khz" in name for name in header):
-        got += " (frequencies in Hz, not kHz)"
-    raise UsageError(got)
-
-
-def _frequency(field: str, before: list[float], where: str) -> float:
-    value = number(field, where, "frequency")
-    if value < 0.0:
-        raise UsageError(f"{where}: frequency {value:g} Hz is negative")
-    if before and value == before[-1]:
-        raise UsageError(f"{where}: frequency {value:g} Hz stands there twice; keep one row of it")
-    if before and value < before[-1]:
-        raise UsageError(
-            f"{where}: {value:g} Hz comes after {before[-1]:g} Hz; sort the rows by frequency"
+    if rows[-1].hz < LOWEST_END_HZ:
+        raise DataError(
+            subject,
+            f"ends at {rows[-1].hz:g} Hz; are its frequencies in kHz? They must be in Hz",
         )
-    return value
-
-
-def _gain_db(field: str, where: str) -> float:
-    value = number(field, where, "gain")
-    if abs(value) > _LARGEST_DB:
-        raise UsageError(
-            f"{where}: gain {value:g} is beyond ±{_LARGEST_DB:g} dB; gains are levels in dB "
-            "re the input"
-        )
-    return value
-
-
-def _check_extent(freqs: list[float], path: str | os.PathLike[str]) -> None:
-    if len(freqs) < 2:
-        raise UsageError(
-            f"{shown(path)} has {len(freqs)} row{'' if len(freqs) == 1 else 's'} of data; a "
-            "curve takes at least 2"
-        )
-    if freqs[-1] < _LOWEST_END_HZ:
-        raise UsageError(
-            f"{shown(path)} ends at {freqs[-1]:g} Hz; are its frequencies in kHz? They must "
-            "be in Hz"
-        )
-
-
-def _excerpt(text: str) -> str:
-    return printable(text if len(text) <= 60 else text[:57] + "…")

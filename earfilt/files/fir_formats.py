@@ -26,11 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earfilt.arrays import Floats
-from earfilt.errors import UsageError, printable
-from earfilt.files.bare_table import FORMS
-from earfilt.files.curves import column_names, csv_table, is_curve, number
+from earfilt.errors import DataError, UsageError, printable
+from earfilt.files.csv_table import column_names, csv_table, number
+from earfilt.files.curves import is_curve
+from earfilt.files.dialects.table import FORMS
 from earfilt.files.matlab import Value, read_mat, write_mat
-from earfilt.storage.reading import MAX_BYTES, read_bytes, read_text, shown
+from earfilt.storage.reading import MAX_BYTES, read_bytes, read_foreign_text, read_text, shown
 from earfilt.synthesis.fir import Fir
 from earfilt.version import FORMAT
 
@@ -281,23 +282,66 @@ def _vector(array: NDArray[Any], path: PathLike, what: str) -> Floats:
 # .wav
 
 
-def _write_wav(fir: Fir) -> bytes:
-    """RIFF with IEEE float64 samples; the header is the INFO comment. Written here since libsndfile
-    stamps floats with the time.
+SUBTYPES = {"DOUBLE": 8, "FLOAT": 4, "PCM_32": 4, "PCM_24": 3, "PCM_16": 2}
+"""Bytes of a sample of each."""
+
+_MOST_CHANNELS = 64
+
+
+def write_wav(fir: Fir, *, channels: int = 1, subtype: str = "DOUBLE") -> bytes:
+    """RIFF with the taps in every channel; the header is the INFO comment. Written here since
+    libsndfile stamps floats with the time.
+
+    Parameters
+    ----------
+    fir : Fir
+    channels : int
+        1 to 64.
+    subtype : str
+        One of `SUBTYPES`; of PCM, full scale is 1.
+
+    Raises
+    ------
+    UsageError
+        A rate that the format cannot state, another subtype or number of channels, or taps that
+        PCM cannot hold.
     """
     fs = round(fir.fs or 0)
     if fs != fir.fs or fs >= 1 << 31:
         raise UsageError(
             f"a .wav cannot state a sampling rate of {fir.fs} Hz; write .json, .mat or .csv"
         )
+    if subtype not in SUBTYPES:
+        raise UsageError(f"--subtype {printable(subtype)}; a FIR is {', '.join(SUBTYPES)}")
+    if not 1 <= channels <= _MOST_CHANNELS:
+        raise UsageError(f"--channels {channels}; 1 to {_MOST_CHANNELS} are possible")
     comment = _header_line(fir).encode() + b"\0"
+    size, code = SUBTYPES[subtype], 1 if subtype.startswith("PCM") else 3
+    block = channels * size
+    layout = (code, channels, fs, block * fs & 0xFFFFFFFF, block, 8 * size)
     chunks = [
-        (b"fmt ", struct.pack("<HHIIHHH", 3, 1, fs, 8 * fs & 0xFFFFFFFF, 8, 64, 0)),
+        (b"fmt ", struct.pack("<HHIIHHH", *layout, 0)),
         (b"fact", struct.pack("<I", fir.numtaps)),
         (b"LIST", b"INFO" + _chunk(b"ICMT", comment)),
-        (b"data", fir.taps.astype("<f8").tobytes()),
+        (b"data", _samples(fir.taps, channels, subtype)),
     ]
     return _chunk(b"RIFF", b"WAVE" + b"".join(_chunk(name, body) for name, body in chunks))
+
+
+def _samples(taps: Floats, channels: int, subtype: str) -> bytes:
+    """Taps as interleaved samples."""
+    frames = np.repeat(taps[:, None], channels, axis=1)
+    size = SUBTYPES[subtype]
+    if not subtype.startswith("PCM"):
+        return frames.astype(f"<f{size}").tobytes()
+    codes = np.rint(np.ldexp(frames, 8 * size - 1))
+    if np.abs(frames).max() >= 1.0 or codes.max() >= 2 ** (8 * size - 1):
+        raise UsageError(
+            f"the taps reach {np.abs(taps).max():.4g}, and {subtype} holds what is below 1; write "
+            "--subtype FLOAT"
+        )
+    octets = codes.astype("<i4").view(np.uint8).reshape(-1, 4)
+    return octets[:, :size].tobytes()
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:
@@ -318,7 +362,7 @@ _PCM_STEPS = {
 
 
 def _read_wav(path: PathLike) -> Content:
-    """Any WAV of one channel; integers become fractions of full scale."""
+    """Any WAV of one channel, or of equal ones; integers become fractions of full scale."""
     import soundfile
 
     data = read_bytes(path)
@@ -333,10 +377,10 @@ def _read_wav(path: PathLike) -> Content:
             taps = file.read(min(frames, MAX_TAPS + 1), dtype="float64", always_2d=True)
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         raise UsageError(f"{shown(path)} is not an audio file: {printable(str(error))}") from error
-    if channels != 1:
+    if (taps != taps[:, :1]).any():
         raise UsageError(
-            f"{shown(path)} has {channels} channels; a FIR has one, save each channel as a "
-            "file of its own"
+            f"{shown(path)} has {channels} channels that differ; a FIR has one, save each channel "
+            "as a file of its own"
         )
     if len(taps) != min(frames, MAX_TAPS + 1):
         raise UsageError(
@@ -424,23 +468,27 @@ READERS: dict[str, Callable[[PathLike], Content]] = {
     ".json": _read_json, ".mat": _read_mat, ".wav": _read_wav, ".csv": _read_csv, ".txt": _read_txt, ".npy": _read_npy,
 }  # fmt: skip
 WRITERS: dict[str, Callable[[Fir], bytes]] = {
-    ".json": _write_json, ".mat": _write_mat, ".wav": _write_wav, ".csv": _write_csv, ".txt": _write_txt, ".npy": _write_npy,
+    ".json": _write_json, ".mat": _write_mat, ".wav": write_wav, ".csv": _write_csv, ".txt": _write_txt, ".npy": _write_npy,
 }  # fmt: skip
 
 _MAGIC = {b"\x93NUMPY": ".npy", b"{": ".json"} | dict.fromkeys(
     (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd"), ".wav"
 )
-_TEXTS = (".csv", ".txt")
+_FIRST_NUMBER = re.compile(r"(?:\s*#[^\n]*\n)*\s*[-+.0-9]")
+KNOWN = "FIR files end in " + ", ".join(READERS)
+"""Said of a file that is none."""
 
 
 def form_of(path: PathLike) -> str:
-    """The extension whose reader the content of a file calls for; the file's own where its content
-    does not say.
+    """The extension whose reader the content of a file calls for: ``.txt`` for any text that is
+    nothing else; the file's own where its content does not say.
 
     Raises
     ------
     UsageError
         It cannot be read.
+    DataError
+        Neither content nor extension say anything.
     """
     suffix = Path(path).suffix.lower()
     data = read_bytes(path)
@@ -448,23 +496,45 @@ def form_of(path: PathLike) -> str:
     found = [form for magic, form in _MAGIC.items() if start.startswith(magic)]
     if found or data[124:128] in (b"\0\1IM", b"\1\0MI"):
         return found[0] if found else ".mat"
-    if suffix in _TEXTS and column_names(read_text(path)) == CSV_HEADER:
+    text = _text(path)
+    if text is not None and column_names(text) == CSV_HEADER:
         return ".csv"
-    return suffix
+    if suffix in READERS:
+        return suffix
+    if text is None:
+        raise DataError(shown(path), f"holds nothing that filters are read from; {KNOWN}")
+    return ".txt"
 
 
 def holds_curve(path: PathLike) -> bool:
-    """Whether a file holds a curve and no FIR; a ``.csv`` that has the columns of neither passes
-    for one.
+    """Whether a file holds a curve or an equaliser, and no FIR; a ``.csv`` that has the columns of
+    neither passes for a curve.
 
     Raises
     ------
     UsageError
-        It cannot be read, or may be either.
+        It cannot be read.
+    DataError
+        It may be either, or is neither.
     """
-    if form_of(path) not in _TEXTS:
+    form, text = form_of(path), _text(path)
+    if text is None or form == ".json" or column_names(text) == CSV_HEADER:
         return False
-    text = read_text(path)
-    if column_names(text) == CSV_HEADER or _header_of(_comments(text.splitlines()), path):
+    if _header_of(_comments(text.splitlines()), path):
         return False
-    return is_curve(path) or Path(path).suffix.lower() == ".csv"
+    suffix = Path(path).suffix.lower()
+    if is_curve(text, shown(path)) or suffix == ".csv":
+        return True
+    if form == suffix or _FIRST_NUMBER.match(text):
+        return False
+    raise DataError(
+        shown(path), f"is neither a curve nor a FIR: {FORMS}; an impulse response is a .wav"
+    )
+
+
+def _text(path: PathLike) -> str | None:
+    """What a file says as a text; None of one that is none."""
+    try:
+        return read_foreign_text(path)
+    except UsageError:
+        return None

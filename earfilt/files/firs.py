@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from earfilt.errors import UsageError, printable
 from earfilt.files.curves import read_curve
 from earfilt.files.fir_formats import (
+    KNOWN,
     MAX_TAPS,
     READERS,
     WRITERS,
@@ -22,6 +23,7 @@ from earfilt.files.fir_formats import (
     PathLike,
     form_of,
     holds_curve,
+    write_wav,
 )
 from earfilt.storage.reading import shown
 from earfilt.storage.writing import write_bytes
@@ -33,7 +35,6 @@ __all__ = ["SUFFIXES", "fir_bytes", "holds_fir", "read_curve", "read_fir", "writ
 SUFFIXES = tuple(READERS)
 """Extensions of FIR files, lower case."""
 
-_KNOWN = "FIR files end in " + ", ".join(SUFFIXES)
 _MAX_FS = 1e9
 # How far mirrored taps may differ, re the largest, and still count as equal: what arithmetic in 32
 # bits leaves, whatever format it is then kept in; or 4 steps of a coarser format (two roundings and
@@ -77,8 +78,6 @@ def read_content(path: PathLike) -> Content:
     UsageError
         Not such a file, damaged, or too large.
     """
-    if Path(path).suffix.lower() not in READERS:
-        raise UsageError(f"{shown(path)} is no FIR file; {_KNOWN}")
     return READERS[form_of(path)](path)
 
 
@@ -122,31 +121,46 @@ def write_fir(fir: Fir, path: PathLike, *, force: bool = False) -> None:
     write_bytes(path, fir_bytes(fir, path), force=force)
 
 
-def fir_bytes(fir: Fir, path: PathLike) -> bytes:
+def fir_bytes(
+    fir: Fir, path: PathLike, *, channels: int | None = None, subtype: str | None = None
+) -> bytes:
     """What :func:`write_fir` writes.
+
+    Parameters
+    ----------
+    channels, subtype : int and str, optional
+        Of a ``.wav``: see `write_wav`.
 
     Raises
     ------
     UsageError
-        Unknown extension, or a format that cannot state the sampling rate.
+        Unknown extension, a format that cannot state the sampling rate, or channels and a subtype
+        for another format than ``.wav``.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITERS:
-        raise UsageError(f"no FIR can be written as {shown(path)}; {_KNOWN}")
+        raise UsageError(f"no FIR can be written as {shown(path)}; {KNOWN}")
+    if suffix == ".wav":
+        return write_wav(
+            fir,
+            channels=1 if channels is None else channels,
+            subtype="DOUBLE" if subtype is None else subtype,
+        )
+    if channels is not None or subtype is not None:
+        raise UsageError(f"{shown(path)}: --channels and --subtype are of .wav files")
     return WRITERS[suffix](fir)
 
 
 def holds_fir(path: PathLike) -> bool:
-    """Whether a file holds a FIR (True) or a curve (False), by its content.
+    """Whether a file holds a FIR (True) or a curve or equaliser (False), by its content.
 
     Raises
     ------
     UsageError
-        Unknown extension, a file that cannot be read, or a table that may be either.
+        A file that cannot be read.
+    DataError
+        It may be either, or is neither.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in READERS:
-        raise UsageError(f"{shown(path)} is neither a FIR nor a curve; {_KNOWN}; a curve is a .csv")
     return not holds_curve(path)
 
 

@@ -17,10 +17,13 @@ import numpy as np
 from earfilt.arrays import Floats, floats
 from earfilt.ears import catalogue
 from earfilt.ears.ear import Ear
+from earfilt.ears.kinds.inverse import Inverse
 from earfilt.ears.kinds.measured import Measured
+from earfilt.ears.kinds.own import Own
 from earfilt.ears.target import Target
-from earfilt.errors import EarfiltError, UsageError, printable
+from earfilt.errors import DataError, EarfiltError, UsageError, printable
 from earfilt.files.curves import checked_curve
+from earfilt.files.dialects.found import FoundCurve, Row
 from earfilt.files.fir_formats import Content, PathLike
 from earfilt.files.firs import build_fir, read_content
 from earfilt.storage.reading import shown
@@ -34,6 +37,7 @@ _MAX_TAPS = 1 << 20
 _MAX_MEMBERS = 64
 _LARGEST_NUMBER = 1000.0  # gains and dB
 _HUGE = 1e300
+_INVERSE = "inverse:"
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +119,7 @@ def saved_bytes(ear: SavedEar) -> bytes:
     Raises
     ------
     UsageError
-        A member is an entry of the user's own that is no curve.
+        A member is an entry of the user's own that is no curve, or the inverse of a curve.
     """
     start = ear.start
     content = {
@@ -145,13 +149,14 @@ def saved_bytes(ear: SavedEar) -> bytes:
 
 
 def _member_json(member: SavedMember) -> dict[str, Any]:
-    ear, options = member.ear, dict(member.options)
+    ear = member.ear
+    options = {name: value for name, value in member.options.items() if value is not None}
     what: dict[str, Any] = {"name": ear.name}
     if not _is_in_catalogue(ear):
         if not isinstance(ear, Measured):
             raise UsageError(
-                f"{printable(ear.name)} is an entry of yours and no curve, and cannot be saved in "
-                "a file of its own"
+                f"{printable(ear.name)} is no ear of the catalogue and no curve, and cannot be "
+                "saved in a file of its own"
             )
         beyond = options.get("beyond", "documented")
         options = {
@@ -169,6 +174,8 @@ def _member_json(member: SavedMember) -> dict[str, Any]:
 
 
 def _is_in_catalogue(ear: Ear) -> bool:
+    if isinstance(ear, Inverse):
+        return all(map(_is_in_catalogue, ear.ears))
     try:
         return catalogue.ear(ear.name).entry == ear.entry
     except EarfiltError:
@@ -230,12 +237,10 @@ def _parse(found: Mapping[str, Any], path: PathLike) -> SavedEar:
     if not isinstance(tables, dict):
         raise _damaged(path, "'tables' is an object")
     assert start.fs is not None
-    # What numbers beyond any curve make of float64 is refused below, and no warning.
-    with np.errstate(all="ignore"):
-        members = tuple(_member(one, start.fs, tables, path) for one in listed)
-        ear = SavedEar(name, request, start, members, tuple(firs))
-        if not np.isfinite(ear.fir.taps).all():
-            raise _damaged(path, "its numbers make no filter")
+    members = tuple(_member(one, start.fs, tables, path) for one in listed)
+    ear = SavedEar(name, request, start, members, tuple(firs))
+    if not np.isfinite(ear.fir.taps).all():
+        raise _damaged(path, "its numbers make no filter")
     return ear
 
 
@@ -278,11 +283,16 @@ def _ear(name: str, found: Mapping[str, Any], tables: Mapping[str, Any], path: P
         freqs, gain_db = found.get("frequency_hz"), found["gain_db"]
         if not _are_numbers(freqs) or not _are_numbers(gain_db) or len(freqs) != len(gain_db):
             raise _damaged(path, f"{printable(name)} is a curve of 'frequency_hz' and 'gain_db'")
-        rows = zip(map(repr, freqs), map(repr, gain_db), strict=True)
-        curve = checked_curve(((shown(path), f, g) for f, g in rows), path)
-        return Measured.of(name, curve[0].tolist(), curve[1].tolist())
+        rows = [Row(0, float(f), float(g)) for f, g in zip(freqs, gain_db, strict=True)]
+        try:
+            curve = checked_curve(FoundCurve("saved ear", rows), shown(path))
+        except DataError as error:
+            raise _damaged(path, error.reason) from error
+        if curve.notes:
+            raise _damaged(path, "the frequencies of a curve ascend")
+        return Own.of(name, curve.values)
     try:
-        ear = catalogue.ear(name)
+        ear = _of_catalogue(name)
     except EarfiltError as error:
         raise UsageError(f"{shown(path)}: {error}") from error
     changed = [table.id for table in ear.tables if tables.get(table.id) != table.sha256]
@@ -292,6 +302,14 @@ def _ear(name: str, found: Mapping[str, Any], tables: Mapping[str, Any], path: P
             "of earfilt has; design a FIR with the version that made it"
         )
     return ear
+
+
+def _of_catalogue(name: str) -> Ear:
+    """An ear of the catalogue, or the inverse of some in series."""
+    if not name.startswith(_INVERSE):
+        return catalogue.ear(name)
+    ears = [catalogue.ear(piece) for piece in name.removeprefix(_INVERSE).split("+")]
+    return Inverse.of(ears, [{"ear": ear.name} for ear in ears])
 
 
 def _are_numbers(values: object, most: int = _MAX_TAPS) -> TypeGuard[list[float]]:

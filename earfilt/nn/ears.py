@@ -84,7 +84,10 @@ class _Documented(EarFilter):
 
 @final
 class HeadphoneFilter(_Documented):
-    """Headphone plus outer ear: Sennheiser HD 250 Linear at the eardrum.
+    """Headphone plus outer ear: Sennheiser HD 250 Linear at the eardrum. This is the documented
+    design, of a fixed order: what the command gives with ``-f headphone --order 512``. Without
+    ``--order`` the command, the functions and `earfilt.ear` stay within 0.1 dB of the published
+    curve, which this order misses by 2.0 dB at 48 kHz (ruling 15).
 
     Parameters
     ----------
@@ -178,7 +181,11 @@ class HeadphoneFilter(_Documented):
 
 @final
 class MiddleEarFilter(_Documented):
-    """Middle ear: eardrum pressure to stapes velocity.
+    """Middle ear: eardrum pressure to stapes velocity. This is the documented design, of a fixed
+    order, and by default it advances the signal by order//2 samples; with
+    ``compensate_delay=False`` it is what the command gives with ``-f middle-ear --order 512``.
+    Without ``--order`` the command, the functions and `earfilt.ear` stay within 0.1 dB of the
+    published curve (ruling 15).
 
     Parameters
     ----------
@@ -269,16 +276,21 @@ class MiddleEarFilter(_Documented):
         return self.get_effective_response(nfft)
 
     def extra_repr(self) -> str:
-        return (
+        told = (
             f"fs={self.fs}, filter_type={self.filter_type}, order={self.order}, "
             f"phase_type={self.phase_type}, "
             f"normalize_gain={self.normalize_gain}, learnable={self.learnable}"
         )
+        return told if self.compensate_delay else f"{told}, compensate_delay=False"
 
 
 @final
 class OuterMiddleEarFilter(_Documented):
-    """Outer ear (free or diffuse field) plus middle ear, as in models of loudness.
+    """Outer ear (free or diffuse field) plus middle ear, as in models of loudness. This is the
+    documented design, of a fixed order, and by default the audio gets four times the published dB;
+    with ``convention='published'`` it is what the command gives with ``-f outer-middle-ear --order
+    4096``. Without ``--order`` the command, the functions and `earfilt.ear` stay within 0.1 dB of
+    the published curve (ruling 15).
 
     Parameters
     ----------
@@ -375,4 +387,8 @@ class OuterMiddleEarFilter(_Documented):
         return self._frequencies(nfft, response), 20.0 * torch.log10(response.abs().clamp(min=tiny))
 
     def extra_repr(self) -> str:
-        return f"fs={self.fs}, type='{self.compensation_type}', field='{self.field_type}'"
+        told = f"fs={self.fs}, type='{self.compensation_type}', field='{self.field_type}'"
+        # The documented text is short; what differs from the documented design stands behind it.
+        if self.convention != "amt":
+            told += f", convention='{self.convention}'"
+        return told if self.phase_type == "zero" else f"{told}, phase_type='{self.phase_type}'"

@@ -1,5 +1,5 @@
-"""Any filter as a torch module: what `earfilt.apply` gives, differentiable, with numbers that can be
-learnt.
+"""Any filter as a torch module: what `earfilt.apply` gives, differentiable, with numbers that can
+be learnt.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from earfilt.arrays import is_constant
+from earfilt.chains.describe import together
 from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
 from earfilt.ears import curve
@@ -185,7 +186,7 @@ class EarModule(EarFilter):
             numbers while the module trains.
         """
         taps = self.taps()
-        cycles = torch.as_tensor(freqs).to(taps.device, torch.float64) / self.fs
+        cycles = torch.as_tensor(freqs, dtype=torch.float64, device=taps.device) / self.fs
         # With k = row·width + column the phase is a product of one factor for each.
         width = math.isqrt(len(taps) - 1) + 1
         table = torch.nn.functional.pad(taps, (0, -len(taps) % width)).reshape(-1, width)
@@ -209,7 +210,7 @@ class EarModule(EarFilter):
         ------
         UsageError
             Another extension; the file exists; numbers that are not finite; a member that cannot be
-            saved (an entry of the user's own that is no curve).
+            saved (an entry of the user's own that is no curve, the inverse of a curve).
         AudioError
             It cannot be written.
         """
@@ -232,17 +233,17 @@ class EarModule(EarFilter):
         told = self.fir.provenance
         order = self.fir.numtaps - 1 if told.order is None else told.order
         return (
-            f"{printable(self.name)!r}, fs={self.fs:.12g}, order={order}, phase={told.phase}, "
-            f"learnable={self.learnable}"
+            f"{printable(self.name)!r}, fs={self.fs:.12g}, order={together(order)}, "
+            f"phase={together(told.phase)}, learnable={self.learnable}"
         )
 
 
 def _saved(found: Filter) -> SavedEar | None:
     """The saved ear that a filter is, if it is one by itself; in a chain it is a FIR."""
-    file = found.members[0].file
-    if len(found.members) > 1 or file is None or found.members[0].ear is not None:
+    first = found.members[0]
+    if len(found.members) > 1 or first.kind != "fir" or first.file is None:
         return None
-    return read_ear(file)
+    return read_ear(first.file)
 
 
 def _members(found: Filter, fs: float) -> tuple[SavedMember, ...]:

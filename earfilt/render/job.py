@@ -1,12 +1,13 @@
 """What is to be done with one file, as plain values that any process can be handed."""
 
+import math
 import secrets
 from dataclasses import dataclass, field
 from typing import Literal
 
-from earfilt.audio import Exists
+from earfilt.audio import Exists, RawFormat
 from earfilt.chains.members import Filter
-from earfilt.errors import UsageError
+from earfilt.errors import UsageError, printable
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,22 @@ class Options:
         0.01 code, or 2⁻²⁰ of the peak of a FLOAT output.
     device : str
         cpu, cuda, cuda:N, mps, or auto.
+    latency_ms : float, optional
+        Milliseconds that a block of output may last at most, beside the filter's look-ahead; longer
+        filters are then convolved in parts, in float64 unless the precision is given. The samples
+        differ in their last bits from those without it.
     metadata : bool
         Carry chunks, tags and pictures over.
     repair : bool
         Read NaN and infinity as 0, and take of a source cut short what is there; both are counted.
     ignore_length : bool
         Read the samples that lie behind the stated end of a file, too.
+    raw : str, optional
+        The source has no header: the encoding of its samples, s16le, s24le, s32le, f32le or f64le.
+    rate, channels : int, optional
+        Sampling rate in Hz and number of channels of a raw source, which needs both.
+    to_raw : bool
+        Write samples alone, in the source's encoding unless ``subtype`` says otherwise.
     tail : 'cut' or 'keep'
         keep: the output is longer by the order of a causal filter.
     full_scale_spl : float, optional
@@ -60,9 +71,14 @@ class Options:
     dither: bool = False
     precision: Literal["auto", "float32", "float64"] = "auto"
     device: str = "cpu"
+    latency_ms: float | None = None
     metadata: bool = True
     repair: bool = False
     ignore_length: bool = False
+    raw: str | None = None
+    rate: int | None = None
+    channels: int | None = None
+    to_raw: bool = False
     tail: Literal["cut", "keep"] = "cut"
     full_scale_spl: float | None = None
     full_scale: Literal["peak", "rms"] = "rms"
@@ -81,6 +97,48 @@ class Options:
             raise UsageError(
                 f"full scale is {self.full_scale_spl} dB SPL; it must be −400 to 400 dB SPL"
             )
+        if self.latency_ms is not None:
+            _check_latency(self.latency_ms, self.device)
+        _check_raw(self)
+
+    @property
+    def raw_format(self) -> RawFormat | None:
+        """What is known of a source without a header."""
+        if self.raw is None or self.rate is None or self.channels is None:
+            return None
+        return RawFormat(self.raw, self.rate, self.channels)
+
+
+def _check_latency(latency_ms: float, device: str) -> None:
+    if not 0.0 < latency_ms < math.inf:
+        raise UsageError(f"the latency is {latency_ms} ms; it must be above 0 ms")
+    if device != "cpu":
+        raise UsageError(
+            f"--latency-ms bounds the blocks of the CPU, and the device is {printable(device)}: "
+            "use --device cpu"
+        )
+
+
+def _check_raw(options: Options) -> None:
+    """Refuse what contradicts itself about samples without a header."""
+    known = {"--rate": options.rate, "--channels": options.channels}
+    given = [name for name, value in known.items() if value is not None]
+    if options.raw is None and given:
+        raise UsageError(
+            f"{' and '.join(given)} would have no effect: the input's header says it; one without "
+            "a header needs --raw"
+        )
+    if options.raw is not None and len(given) < len(known):
+        raise UsageError("--raw needs --rate and --channels, which no header says")
+    if options.raw_format is not None and options.ignore_length:
+        raise UsageError("--ignore-length would have no effect: raw samples state no length")
+    if options.to_raw and options.format is not None:
+        raise UsageError("--format and --to-raw exclude each other: raw samples have no container")
+    if options.in_place and (options.raw is not None or options.to_raw):
+        raise UsageError(
+            "raw samples are not replaced in place, as nothing in them says what was done: give an "
+            "output"
+        )
 
 
 _CHOICES = {

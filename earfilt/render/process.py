@@ -74,7 +74,9 @@ def foresee(job: FileJob) -> audio.AudioInfo:
     UsageError, AudioError
         As `check`, of the source and of what its output will be.
     """
-    info = audio.probe(job.source, ignore_length=job.options.ignore_length)
+    info = audio.probe(
+        job.source, raw=job.options.raw_format, ignore_length=job.options.ignore_length
+    )
     _plan(job, info)
     return info
 
@@ -148,8 +150,12 @@ def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = N
         record = in_place.Record(
             job.destination, recipe_of(job.filter, options), job.run, again=again
         )
+    if audio.is_stream(job.source):
+        # The engine loads while the producer starts, so that the first samples need not wait.
+        from earfilt.engine import pipeline  # noqa: F401
     with audio.open_reader(
         job.source,
+        raw=options.raw_format,
         repair=options.repair,
         ignore_length=options.ignore_length,
         spool=twice,
@@ -193,6 +199,7 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
         _suffix(job.destination),
         fmt=job.options.format,
         subtype=job.options.subtype,
+        to_raw=job.options.to_raw,
         unclipped=job.options.clip == "float",
         tail=tail,
     )
@@ -228,6 +235,8 @@ class _Run:
         self.hashes: tuple[str, str] | tuple[None, None] = (None, None)
         if record is not None:
             record.look(reader.source.raw.fileno())
+        from earfilt.engine import segments
+
         planned = _plan(job, self.info)
         self.fir = job.filter.at(self.info.fs)
         self.tail = self.fir.numtaps - 1 if self.options.tail == "keep" else 0
@@ -236,6 +245,8 @@ class _Run:
                 "--tail keep needs a causal filter, this one looks ahead: add --phase minimum"
             )
         self.target, self.warnings = _plan(job, self.info, self.tail) if self.tail else planned
+        self.latency = segments.latency_frames(self.options.latency_ms, self.info.fs)
+        segments.block_within(self.latency, self.fir.numtaps)  # refuses one that is too short
         self.device = resolve_device(self.options.device)
         self.threads, self.gain_db, self.rescaled_db = threads, self.options.gain_db, 0.0
 
@@ -323,6 +334,8 @@ class _Run:
             keep_tail=self.options.tail == "keep",
             repair=self.options.repair,
             threads=self.threads,
+            latency=self.latency,
+            live=not self.reader.rewindable,
         )
         source, target = (
             _format(self.info.dtype, self.info.bits),
@@ -409,7 +422,7 @@ class _Run:
         row.gain_db, row.rescaled_db = round(self.gain_db, 6), round(self.rescaled_db, 6)
         row.dithered = self.options.dither and bool(target.sample.bits)
         row.repaired, row.missing_frames = levels.repaired, info.missing
-        row.device, row.precision = self.device, levels.precision
+        row.device, row.precision, row.block = self.device, levels.precision, levels.block
         row.warnings = [
             *info.warnings,
             *self.warnings,

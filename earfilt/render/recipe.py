@@ -15,13 +15,15 @@ from functools import lru_cache
 from typing import Any
 
 from earfilt.chains.members import Filter, resolve
-from earfilt.chains.request import FilterOptions, option_words
+from earfilt.chains.request import FilterOptions, Request, option_words
 from earfilt.errors import EarfiltError, printable
 from earfilt.render.job import Options
 from earfilt.version import __version__
 
 # These change the report, or which files are done, not their bytes.
 _NO_BYTES = ("exists", "in_place", "full_scale", "full_scale_spl")
+# Recipes of versions that did not have these are the same.
+_WHERE_GIVEN = ("latency_ms", "raw", "rate", "channels", "to_raw")
 # The defaults of version 0.1, whose manifests hold the options that were given and no others.
 _ORDER_OF_0_1 = {"headphone": 512, "middle-ear": 512, "outer-middle-ear": 4096, "curve": 512}
 
@@ -70,16 +72,27 @@ class Recipe:
         return other is not None and _name(other) == self.name
 
 
-@lru_cache(maxsize=256)
 def recipe_of(filter: Filter, options: Options) -> Recipe:
     """The recipe of a filter and the options of writing."""
+    # Filters of equal content are equal, whatever they were called and wherever their files lie.
+    return _recipe_of(filter, filter.request, tuple(map(os.path.abspath, filter.files)), options)
+
+
+@lru_cache(maxsize=256)
+def _recipe_of(
+    filter: Filter, _request: Request, _paths: tuple[str, ...], options: Options
+) -> Recipe:
     made_by = _made_by(filter, options)
     return Recipe(_name(made_by), made_by)
 
 
 def _made_by(filter: Filter, options: Options) -> dict[str, Any]:
-    writing = {name: value for name, value in asdict(options).items() if name not in _NO_BYTES}
-    files = [member.file for member in filter.members if member.file is not None]
+    writing = {
+        name: value
+        for name, value in asdict(options).items()
+        if name not in _NO_BYTES and (value or name not in _WHERE_GIVEN)
+    }
+    files = [file for member in filter.members for file in member.files]
     return {
         "version": __version__,
         "filter": {"name": filter.name, **filter.request.given()},
@@ -98,7 +111,10 @@ def _name(made_by: Mapping[str, Any]) -> str:
 def _request(made_by: Mapping[str, Any]) -> tuple[Any, ...]:
     """What the user gave: names, options, contents of files."""
     files = [member.get("sha256") for member in made_by["members"]]
-    return made_by["filter"], made_by["options"], files
+    # those of a target and of what an inverse undoes are no member's own
+    every = sorted(made_by.get("files", {}).values())
+    filter = {key: value for key, value in made_by["filter"].items() if key != "force_chain"}
+    return filter, made_by["options"], files, every
 
 
 def _resolved(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -123,8 +139,9 @@ def _resolved(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _resolved_0_1(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:
     given = {name: made_by["filter"].get(name) for name in FilterOptions.__annotations__}
-    # Its tolerances found the smallest order.
+    # Its tolerances found the smallest order, and any filters made a chain.
     given["fewest"] = True if given["tolerance"] is not None else None
+    given["force_chain"] = True
     filter = resolve(made_by["filter"]["name"], **given)
     if filter.files:
         return None  # the content of its files was not noted
@@ -133,8 +150,9 @@ def _resolved_0_1(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:
         for member in resolved["members"]:
             del member["tolerance"]
             member["order"] = _ORDER_OF_0_1[member["kind"]]
-    said = {key: value for key, value in given.items() if value is not None and key != "fewest"}
-    request = {"name": filter.name, **said}
+    request = {
+        key: value for key, value in made_by["filter"].items() if value is not None or key == "name"
+    }
     tables, version = dict(made_by["tables"]), str(made_by["version"])
     return {**resolved, "filter": request, "tables": tables, "version": version}
 

@@ -59,6 +59,8 @@ class Row:
     missing_frames : int
         Frames that the source's header promised and the file did not have.
     device, precision : str
+    block : int
+        Frames that were filtered together: a pipe gets its output in multiples of them.
     seconds : float
         Wall-clock time.
     warnings : list of str
@@ -99,6 +101,7 @@ class Row:
     missing_frames: int = 0
     device: str | None = None
     precision: str | None = None
+    block: int | None = None
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
 

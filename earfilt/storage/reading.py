@@ -13,6 +13,7 @@ MAX_LINES = (1 << 22) + 1000
 """Most lines of a text that is read; an empty one takes eight bytes of memory for one of text."""
 
 _LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+_CONTROLS = frozenset(map(chr, range(32))) - frozenset("\t\n\r\v\f\x1a")
 
 
 class SmallFile(os.PathLike[str]):
@@ -100,6 +101,49 @@ def read_text(path: str | os.PathLike[str]) -> str:
             f"{shown(path)} is not a text file in UTF-8 (byte {error.start}); save it as "
             "plain CSV or text"
         ) from error
+    return _checked(text, path)
+
+
+def read_foreign_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file of any program: UTF-8, UTF-16 with or without a byte-order mark, or the
+    Windows code page 1252.
+
+    Raises
+    ------
+    UsageError
+        As :func:`read_bytes`, or it is no text, or has too many lines.
+    """
+    data = read_bytes(path)
+    if (wide := _utf_16(data)) is not None:
+        return _checked(wide, path)
+    try:
+        return _checked(data.decode("utf-8-sig"), path)
+    except UnicodeDecodeError:
+        pass
+    try:
+        text = data.decode("cp1252")
+    except UnicodeDecodeError:
+        text = "\0"
+    return _checked("\0" if _CONTROLS.intersection(text) else text, path)
+
+
+def _utf_16(data: bytes) -> str | None:
+    """The text of UTF-16; None where it is something else."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        code = "utf-16"
+    elif len(data) % 2 == 0 and 0 not in data[::2] and 2 * data[1::2].count(0) > len(data[1::2]):
+        code = "utf-16-le"
+    elif len(data) % 2 == 0 and 0 not in data[1::2] and 2 * data[::2].count(0) > len(data[::2]):
+        code = "utf-16-be"
+    else:
+        return None
+    try:
+        return data.decode(code)
+    except UnicodeDecodeError:
+        return None
+
+
+def _checked(text: str, path: str | os.PathLike[str]) -> str:
     if "\0" in text:
         raise UsageError(
             f"{shown(path)} is not a text file (it holds zero bytes); save it as plain CSV or text"

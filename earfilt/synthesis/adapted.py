@@ -96,6 +96,8 @@ def adapted_curve(
     return replace(published, points_db=to_db(aim(published.points_hz)), aim=aim)
 
 
+# Numbers whose ratios leave the range of float64 become zero or inf, and no warning.
+@np.errstate(all="ignore")
 def log_ratio(at: Array, target: Target, numbers: Array) -> Array:
     """Natural logarithm of the magnitude at ``numbers`` re the one at the published numbers, at
     (M,) frequencies in Hz: (M,).

@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,8 @@ from earfilt.synthesis.minimax import Family, Goal, descend
 from earfilt.synthesis.sections import (
     MOST_SECTIONS,
     Aim,
+    Band,
+    Kind,
     Lobe,
     Sections,
     Task,
@@ -39,9 +40,8 @@ from earfilt.synthesis.sections import (
     selected,
 )
 
-__all__ = ["Band", "design_bands"]
+__all__ = ["design_bands"]
 
-Kind = Literal["peaking", "low-shelf", "high-shelf"]
 KINDS: tuple[Kind, ...] = ("peaking", "low-shelf", "high-shelf")
 _PEAK, _LOW, _HIGH = range(3)
 
@@ -60,25 +60,6 @@ _GAIN_DB, _Q, _SHELF_Q = 24.0, (0.1, 10.0), (0.3, 1.5)
 _BEAM, _LOBES, _WIDTHS = 4, 5, (1.0, 2.0)
 _REFIT, _REFIT_STEPS = (32, 128), 6
 _ROUNDS = 30
-
-
-@dataclass(frozen=True)
-class Band:
-    """One band of a parametric equaliser.
-
-    Attributes
-    ----------
-    kind : 'peaking', 'low-shelf' or 'high-shelf'
-    hz : float
-        Centre; of a shelf, where half its gain in dB is reached.
-    gain_db : float
-    q : float
-    """
-
-    kind: Kind
-    hz: float
-    gain_db: float
-    q: float
 
 
 def design_bands(
@@ -120,10 +101,10 @@ def design_bands(
 
 def _fewest(task: Task, sections: int | None, tolerance_db: float | None) -> Sections:
     best: Sections | None = None
-    for count, (kinds, numbers) in enumerate(_grown(task), start=1):
+    for count, candidates in enumerate(_grown(task), start=1):
         if tolerance_db is None and count < (sections or 0):
             continue
-        found = _finished(task, kinds, numbers)
+        found = _finished(task, *candidates)
         if best is None or (found.deviation_db or 0.0) < (best.deviation_db or 0.0):
             best = found
         met = tolerance_db is not None and (best.deviation_db or 0.0) <= tolerance_db
@@ -182,8 +163,8 @@ class _Bands:
         numbers = numbers.copy()
         each = numbers[:, :-1].reshape(*self.kinds.shape, 3)
         each[..., 0] = each[..., 0].clip(*self.ends)
-        each[..., 1] = each[..., 1].clip(-_GAIN_DB * _NEPERS, _GAIN_DB * _NEPERS)
         shelf = self.kinds != _PEAK
+        each[..., 1] = each[..., 1].clip(-_GAIN_DB * _NEPERS, _GAIN_DB * _NEPERS)
         least = np.log(np.where(shelf, _SHELF_Q[0], _Q[0]))
         most = np.log(np.where(shelf, _SHELF_Q[1], _Q[1]))
         each[..., 2] = np.minimum(each[..., 2].clip(least, most), self._sharpest(each))
@@ -209,21 +190,36 @@ def _ends(task: Task) -> tuple[float, float]:
     return float(first), float(last)
 
 
-def _grown(task: Task) -> Iterator[tuple[NDArray[np.int64], Floats]]:
-    """Kinds (B, n) and numbers (B, 3·n + 1) of candidates of one band, two, and so on."""
-    goal, ends = task.coarse, _ends(task)
-    kinds = np.zeros((1, 0), np.int64)
-    best = np.full((1, 1), goal.db[goal.above == 1.0].mean())
+Candidates = tuple[NDArray[np.int64], Floats]
+"""Kinds (B, n) and numbers (B, 3·n + 1)."""
+
+
+def _grown(task: Task) -> Iterator[Candidates]:
+    """Candidates of one band, of two, and so on."""
+    inside = task.coarse.above == 1.0
+    best = np.zeros((1, 0), np.int64), np.full((1, 1), task.coarse.db[inside].mean())
     while True:
-        starts = [
+        best = _with_one_more(task, best)
+        yield best
+
+
+def _with_one_more(task: Task, candidates: Candidates) -> Candidates:
+    ends = _ends(task)
+    return _selected(
+        task,
+        [
             (np.append(own, kind), np.concatenate([numbers[:-1], start, numbers[-1:]]))
-            for own, numbers in zip(kinds, best, strict=True)
-            for kind, start in _starts(_Bands(own[None], ends), numbers, goal)
-        ]
-        family = _Bands(np.array([own for own, _ in starts]), ends)
-        chosen, best = selected(family, np.array([start for _, start in starts]), goal, _BEAM)
-        kinds = family.kinds[chosen]
-        yield kinds, best
+            for own, numbers in zip(*candidates, strict=True)
+            for kind, start in _starts(_Bands(own[None], ends), numbers, task.coarse)
+        ],
+    )
+
+
+def _selected(task: Task, starts: list[tuple[NDArray[np.int64], Floats]]) -> Candidates:
+    family = _Bands(np.array([own for own, _ in starts]), _ends(task))
+    numbers = np.array([start for _, start in starts])
+    chosen, numbers = selected(family, numbers, task.coarse, _BEAM)
+    return family.kinds[chosen], numbers
 
 
 def _starts(own: _Bands, numbers: Floats, goal: Goal) -> Iterator[tuple[int, Floats]]:

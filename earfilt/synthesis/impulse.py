@@ -41,7 +41,7 @@ def impulse_response(sos: Floats) -> Floats:
     radius = largest_radius(sos)
     if not radius < 1.0:
         raise UsageError(
-            f"these sections are not stable: a pole has the radius {radius:.9g}, and must lie below 1"
+            f"these sections are not stable: a pole has the radius {radius:.9g}; it must be below 1"
         )
     taps = _periodic(sos, _fft_length(radius, len(sos)))
     left = np.cumsum(np.abs(taps[::-1]))[::-1]

@@ -22,7 +22,12 @@ class FileUse:
         Its path as given.
     sha256 : str
         Of its content.
-    kind : 'curve', 'fir' or 'sections'
+    kind : 'curve', 'equaliser', 'fir' or 'sections'
+    dialect, columns, notes : str, tuple of str, tuple of str
+        In whose words a curve is written, the names of the columns that were taken, and what was
+        done to its values.
+    bands : int, optional
+        Of an equaliser: how many.
     points, hz, gain_db : int, (float, float), (float, float), optional
         Of a curve: number of points, lowest and highest frequency, lowest and highest gain.
     numtaps, latency : int, optional
@@ -33,7 +38,11 @@ class FileUse:
 
     name: str
     sha256: str
-    kind: Literal["curve", "fir", "sections"]
+    kind: Literal["curve", "equaliser", "fir", "sections"]
+    dialect: str = ""
+    columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    bands: int | None = None
     points: int | None = None
     hz: tuple[float, float] | None = None
     gain_db: tuple[float, float] | None = None
@@ -43,7 +52,8 @@ class FileUse:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able object; what does not apply is left out."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        known = {name: value for name, value in vars(self).items() if value not in (None, "", ())}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in known.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,11 +80,18 @@ def sections(numbers: Floats) -> Floats:
     """One chain, (4·N + 1,), as rows b0 b1 b2 1 a1 a2: (N, 6), the gain inside the first row's b.
 
     Each pole pair goes with the zeros nearest to it, the sharpest poles first, so that no section
-    amplifies more than it must; the rows ascend in frequency.
+    amplifies more than it must. The rows descend in frequency: a gain below 1 costs digits of the
+    first row, and zeros near 0 Hz need all of theirs.
     """
     count = len(numbers) // 4
     pairs = numbers[:-1].reshape(2 * count, 2)
-    return rows(*_nearest(pairs[:count], pairs[count:]), float(numbers[-1]))
+    found = rows(*_nearest(pairs[:count], pairs[count:]), float(numbers[-1]))
+    # b0 = 1 but for the first: with zeros inside the circle |b1| < 2 and |b2| < 1, as fixed-point
+    # processors want it, and the first b0 is the first sample of the impulse response.
+    gain = np.prod(found[:, 0])
+    found[:, :3] /= found[:, :1]
+    found[0, :3] *= gain
+    return found
 
 
 def rows(zeros: Floats, poles: Floats, gain_db: float) -> Floats:
@@ -110,7 +117,7 @@ def without_one(numbers: Floats) -> list[Floats]:
 
 
 def _nearest(zeros: Floats, poles: Floats) -> tuple[Floats, Floats]:
-    """Zeros and poles in pairs, ascending in frequency."""
+    """Zeros and poles in pairs, descending in frequency."""
     left = list(range(len(zeros)))
     partner = np.zeros(len(poles), int)
     sharpness = poles[:, 1] - poles[:, 0] / 2.0
@@ -118,7 +125,7 @@ def _nearest(zeros: Floats, poles: Floats) -> tuple[Floats, Floats]:
         best = min(left, key=lambda zero: float(np.abs(zeros[zero] - poles[pole]).sum()))
         left.remove(best)
         partner[pole] = best
-    order = np.argsort(poles[:, 0], kind="stable")
+    order = np.argsort(-poles[:, 0], kind="stable")
     return zeros[partner[order]], poles[order]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from earfilt.arrays import Floats
+from earfilt.ears.levels import Values, evenly
 from earfilt.errors import UsageError
 from earfilt.synthesis.fir import Fir
 from earfilt.version import FORMAT
@@ -208,6 +209,18 @@ def compare(fir: Fir, freqs: Floats, gain_db: Floats) -> Difference:
     return Difference(
         len(off), float(off.mean()), float(off.std()), float(off[worst]), float(freqs[worst])
     )
+
+
+def level_above(fir: Fir, values: Values) -> float:
+    """How far a measured level lies above a FIR, dB: the mean over the logarithm of the frequency
+    between 100 Hz and 10 kHz.
+    """
+    hz, db = evenly(values)
+    freqs, level = np.array(hz), np.array(db)
+    inside = freqs <= (fir.fs or 0.0) / 2.0
+    if not inside.any():
+        return 0.0
+    return float(np.mean(level[inside] - respond(fir, freqs[inside]).magnitude_db))
 
 
 def measured(freqs: Floats, gain_db: Floats) -> Response:

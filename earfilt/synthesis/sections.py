@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,15 @@ from earfilt.synthesis import quadratics
 from earfilt.synthesis.minimax import Family, Goal, descend
 from earfilt.synthesis.provenance import Provenance
 
-if TYPE_CHECKING:
-    from earfilt.synthesis.bands import Band
-
-__all__ = ["MOST_SECTIONS", "Aim", "Sections", "check_band", "default_band", "design_sections"]
+__all__ = [
+    "MOST_SECTIONS",
+    "Aim",
+    "Band",
+    "Sections",
+    "check_band",
+    "default_band",
+    "design_sections",
+]
 
 Aim = Callable[[Floats], Floats]
 """From frequencies in Hz to dB."""
@@ -44,6 +49,28 @@ _DENSE = 8192  # frequencies at which a finished design is measured
 # Weights outside the band, re those within: free to run on, as long as nothing towers.
 _ABOVE, _BELOW = 0.03, 0.008
 _HIGHEST_SHARE = 0.4995
+
+
+Kind = Literal["peaking", "low-shelf", "high-shelf"]
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of a parametric equaliser.
+
+    Attributes
+    ----------
+    kind : 'peaking', 'low-shelf' or 'high-shelf'
+    hz : float
+        Centre; of a shelf, where half its gain in dB is reached.
+    gain_db : float
+    q : float
+    """
+
+    kind: Kind
+    hz: float
+    gain_db: float
+    q: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,7 +296,7 @@ class Task:
     @cached_property
     def fine(self) -> Goal:
         """For the end: denser, and with the corners of the aim."""
-        return self._goal(np.sort(np.concatenate([self._frequencies(*_FINE), self._corners()])))
+        return self._goal(self._with_corners(self._frequencies(*_FINE), _MOST_POINTS))
 
     @cached_property
     def dense_hz(self) -> Floats:
@@ -326,9 +353,10 @@ class Task:
         corners = self.corners_hz
         return corners[(corners > self.band[0]) & (corners < self.band[1])]
 
-    def _corners(self) -> Floats:
+    def _with_corners(self, freqs: Floats, most: int) -> Floats:
+        """Frequencies, and corners of the aim among them, evenly thinned out to about so many."""
         inner = self._inner()
-        return inner[:: 1 + len(inner) // _MOST_POINTS]
+        return np.sort(np.concatenate([freqs, inner[:: 1 + len(inner) // most]]))
 
     def _frequencies(self, below: int, within: int) -> Floats:
         low, high = np.log2(self.band)

@@ -48,6 +48,46 @@ def test_spooling_where_there_is_no_room_is_an_audio_error(tmp_path):
     source.close()
 
 
+class Trickle(io.RawIOBase):
+    """A pipe that gives so many bytes at a read."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        self.sizes = sizes
+        self.end, other = os.pipe()
+        os.close(other)
+
+    def fileno(self) -> int:
+        return self.end
+
+    def readinto(self, view) -> int:
+        size = self.sizes.pop(0) if self.sizes else 0
+        view[:size] = bytes(size)
+        return size
+
+
+def test_a_pipe_gives_what_is_there_in_whole_units(monkeypatch):
+    source = Source(Trickle([5, 2, 1, 8, 3]), "pipe")
+    more = iter([True, False, True])
+    monkeypatch.setattr(source, "_arrives", lambda seconds: next(more))
+    room = memoryview(bytearray(100))
+    # 5, 2 and 1 make two units; more comes (8); nothing for now: 16. Then 3, which end the pipe.
+    assert source.readinto_there(room, 4) == 16
+    assert source.readinto_there(room, 4) == 3
+    assert source.readinto_there(room, 4) == 0
+    assert source.position == 19
+
+
+def test_a_pipe_is_not_waited_for_when_it_has_given_something():
+    reading, writing = os.pipe()
+    source, room = Source(io.FileIO(reading, "rb"), "pipe"), memoryview(bytearray(100))
+    os.write(writing, b"1234")
+    assert source.readinto_there(room, 2) == 4  # and no more comes: this would wait for ever
+    os.write(writing, b"567")
+    os.close(writing)
+    assert source.readinto_there(room, 2) == 3
+    source.close()
+
+
 def test_skipping_ends_at_the_end(tmp_path):
     (tmp_path / "a").write_bytes(bytes(50))
     for source in (open_source(str(tmp_path / "a")), pipe(bytes(50))):

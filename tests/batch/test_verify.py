@@ -11,7 +11,7 @@ import pytest
 from earfilt.batch.verify import Difference, read_manifests
 from earfilt.cli import run
 from earfilt.errors import UsageError
-from earfilt.render import recipe
+from earfilt.version import DESIGN
 from tests.batch.conftest import Tree
 from tests.batch.test_corpus import CURVES, apply
 from tests.batch.trees import write_tone
@@ -126,7 +126,7 @@ def test_shards_and_failed_files(
 def test_another_version_of_tables_or_design_is_told(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("earfilt.batch.verify.DESIGN", recipe.DESIGN + 1)
+    monkeypatch.setattr("earfilt.batch.verify.DESIGN", DESIGN + 1)
     monkeypatch.setattr("earfilt.batch.verify._table_hash", lambda table: "0")
     found = list(read_manifests(str(corpus / "out")).differences())
     assert Difference("filter", "pralong1996", "is another table in this version") in found

@@ -96,10 +96,11 @@ def test_summary_names_what_was_done(
         "outer-middle-ear",
         "1997-free",
         "published",
-        "4096",
+        "order",
         "zero",
+        "dB at most from the published points",
         "16000 Hz",
-        "float32",
+        "computed in float",
         "clipped",
         f"{20 * np.log10(x):.2f}",
     ):

@@ -186,3 +186,23 @@ def test_a_new_table_is_two_files_and_no_line_of_code(tmp_path, monkeypatch, cap
     middle = slice(8000, 40000)
     gain = soundfile.read("out.wav")[0][middle].std() / soundfile.read("in.wav")[0][middle].std()
     assert 20 * np.log10(gain) == pytest.approx(12, abs=0.1)
+
+
+def test_what_leads_from_one_point_to_another(capsys):
+    assert run("filters", "--from", "free-field", "--to", "diffuse-field") == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("iso532-free+inverse:iso532-diffuse\tISO 532-2:2017")
+    assert any(line.startswith("iso11904-free+inverse:iso11904-diffuse\t") for line in rest)
+    assert run("filters", "--from", "free-field") == 2
+    assert "go together" in capsys.readouterr().err
+    assert run("filters", "--from", "free-field", "--to", "brain") == 2
+    assert "allowed: 'free-field'" in capsys.readouterr().err
+
+
+def test_two_filters_compared(capsys):
+    assert run("filters", "--compare", "iso11904-free", "iso532-free") == 0
+    header, *rows = csv.reader(io.StringIO(capsys.readouterr().out), delimiter="\t")
+    assert header == ["low_hz", "high_hz", "largest_db", "at_hz", "rms_db"]
+    assert rows[-1][:2] == ["200", "12500"]
+    assert run("filters", "--relative-to", "1000") == 2
+    assert run("filters", "peaq", "--compare", "peaq", "headphone") == 2

@@ -130,11 +130,10 @@ def test_files_by_extension(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = ["a.csv", "a.json", "a.png", "a.svg", "a.pdf"]
     outputs = [word for name in names for word in ("-o", name)]
-    assert (
-        run("response", "-q", "-f", "headphone", "-f", "middle-ear", "--points", 33, *outputs) == 0
-    )
+    asked = ["-q", "-f", "headphone", "-f", "middle-ear", "--order", 512, "--points", 33]
+    assert run("response", *asked, *outputs) == 0
     assert capsys.readouterr().out == ""
-    run("response", "-q", "-f", "headphone", "-f", "middle-ear", "--points", 33)
+    run("response", *asked)
     assert Path("a.csv").read_text() == capsys.readouterr().out
     found = json.loads(Path("a.json").read_text())
     assert [entry["filter"] for entry in found] == ["headphone", "middle-ear"]
@@ -144,21 +143,7 @@ def test_files_by_extension(tmp_path, monkeypatch, capsys):
     heads = [Path(name).read_bytes()[:5] for name in names[2:]]
     assert heads == [b"\x89PNG\r", b"<?xml", b"%PDF-"]
     first = {name: Path(name).read_bytes() for name in names}
-    assert (
-        run(
-            "response",
-            "-q",
-            "-f",
-            "headphone",
-            "-f",
-            "middle-ear",
-            "--points",
-            33,
-            *outputs,
-            "--force",
-        )
-        == 0
-    )
+    assert run("response", *asked, *outputs, "--force") == 0
     assert {name: Path(name).read_bytes() for name in names} == first
 
 

@@ -8,7 +8,7 @@ import pytest
 import scipy.signal
 import torch
 
-from earfilt.engine import pipeline
+from earfilt.engine import pipeline, windows
 from earfilt.engine.pipeline import Levels, NonFiniteError, SampleFormat, Settings
 from earfilt.errors import AudioError, UsageError
 from earfilt.synthesis.fir import Fir
@@ -78,7 +78,7 @@ def oracle(x: np.ndarray, fir: Fir, source: SampleFormat) -> np.ndarray:
 @pytest.fixture(params=[1 << 14, 1 << 22], ids=["small groups", "large groups"])
 def groups(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Groups of one segment, so that short signals have many; and the engine's own."""
-    monkeypatch.setattr(pipeline, "CALL_BYTES", request.param)
+    monkeypatch.setattr(windows, "CALL_BYTES", request.param)
     return int(request.param)
 
 
@@ -277,7 +277,7 @@ class DiskFullError(Exception):
 def test_a_failure_ends_all_threads_and_is_told_once(
     where: str, after: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "CALL_BYTES", 1 << 14)
+    monkeypatch.setattr(windows, "CALL_BYTES", 1 << 14)
     calls = {"read": 0, "write": 0}
     before = threading.active_count()
 

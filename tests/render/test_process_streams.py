@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from threading import Thread
+from threading import Condition, Thread
 
 import numpy as np
 import pytest
+import scipy.signal
 import soundfile
 
 from earfilt import audio
@@ -332,3 +333,110 @@ def test_sox_and_ffmpeg_play_along(tmp_path):
     )
     assert done.returncode == 0
     assert int(done.stdout) == 16_000 * 2 * 2
+
+
+# A live wire: a producer that sends the next block only when the output of the last one is there.
+
+
+class Wire:
+    """The program between two pipes."""
+
+    def __init__(self, cwd, *options: str) -> None:
+        self.process = subprocess.Popen(
+            [*EARFILT, "apply", "-", "-", "-q", *options],
+            cwd=cwd,
+            env=single_threaded(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
+        self.got, self.came = b"", Condition()
+        self.reader = Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self) -> None:
+        while piece := os.read(self.process.stdout.fileno(), 1 << 16):
+            with self.came:
+                self.got += piece
+                self.came.notify()
+
+    def send(self, data: bytes) -> None:
+        self.process.stdin.write(data)
+
+    def receive(self, count: int) -> None:
+        """Wait until so many bytes came; for long, as this is no test of speed."""
+        with self.came:
+            there = self.came.wait_for(lambda: len(self.got) >= count, 100.0)
+        assert there, f"{len(self.got)} of {count} bytes came"
+
+    def end(self) -> bytes:
+        self.process.stdin.close()
+        said = self.process.stderr.read()
+        self.reader.join()
+        self.process.stdout.close()
+        self.process.stderr.close()
+        assert (self.process.wait(), said) == (0, b"")
+        return self.got
+
+
+RAW = ("--raw", "s16le", "--rate", "48000", "--channels", "1", "--to-raw")
+
+
+@pytest.mark.parametrize(
+    ("options", "block"),
+    [
+        ((), 4096),
+        (("--order", "8192", "--latency-ms", "45"), 2048),
+        (("--order", "20000", "--latency-ms", "1.4"), 64),
+        (("--latency-ms", "100"), 4096),
+    ],
+)
+def test_output_comes_block_by_block_and_is_that_of_the_file(tmp_path, options, block):
+    x = np.random.default_rng(4).integers(-9000, 9000, 9 * block + 17).astype("<i2")
+    options = ("-f", "middle-ear", *options)
+    wire = Wire(tmp_path, *options, *RAW)
+    for at in range(0, 9 * block, block):
+        wire.send(x[at : at + block].tobytes())
+        # all but what is left of one block: a segment of 4096 holds less than 4096 frames of output
+        wire.receive(2 * (at + block - min(block, 3776)))
+    wire.send(x[9 * block :].tobytes())
+    got = wire.end()
+    (tmp_path / "x.raw").write_bytes(x.tobytes())
+    done = shell(f"EARFILT apply x.raw y.raw -q {shlex.join(options + RAW)}", tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert got == (tmp_path / "y.raw").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "more"), [("s16le", ()), ("s16le", ("--dither",)), ("f32le", ())]
+)
+def test_a_slow_pipe_has_the_bytes_of_the_file_whatever_its_pieces(tmp_path, encoding, more):
+    """Loud and quiet parts, of which some need float64, and digital silence in a channel."""
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((40_000, 2)) * 1e-3
+    x[9_000:9_500] += 0.8
+    x[20_000:30_000, 1] = 0.0
+    x = np.rint(x * 32767).astype("<i2") if encoding == "s16le" else x.astype("<f4")
+    firwin = scipy.signal.firwin(513, 0.05, pass_zero=False)
+    np.save(tmp_path / "highpass.npy", firwin)
+    form = ("--raw", encoding, "--rate", "48000", "--channels", "2", "--to-raw")
+    options = ("-f", "highpass.npy", "--gain", "20", *more, *form)
+    wire = Wire(tmp_path, *options)
+    data = x.tobytes()
+    for at in range(0, len(data), 7001):  # whole frames or not
+        wire.send(data[at : at + 7001])
+        time.sleep(0.005)
+    (tmp_path / "-").write_bytes(data)  # dither is seeded from the name
+    shell(f"EARFILT apply ./- y.raw -q {shlex.join(options)}", tmp_path)
+    assert wire.end() == (tmp_path / "y.raw").read_bytes()
+
+
+def test_the_header_of_a_live_wav_comes_with_the_first_block(tmp_path, one):
+    wire = Wire(tmp_path, "-f", "one.npy")
+    streaming = wav.header(audio.Target("WAV", "PCM_16", 48_000, 1), None, (), 0, room=False)
+    wire.send(streaming)
+    codes = np.arange(4096, dtype="<i2")
+    wire.send(codes.tobytes())
+    wire.receive(len(streaming) + 2 * 4032)
+    assert wire.end() == streaming + codes.tobytes()

@@ -1,5 +1,6 @@
 """What names a finished file is what was asked for, in full, and nothing else."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from earfilt.chains import chain
 from earfilt.chains.members import resolve
 from earfilt.ears.table import shipped
 from earfilt.render.job import Options
-from earfilt.render.recipe import recipe_of
+from earfilt.render.recipe import _recipe_of, recipe_of
 
 OF_0_1 = {
     "version": "0.1.0",
@@ -29,9 +30,9 @@ OF_0_1 = {
 
 @pytest.fixture(autouse=True)
 def _no_recipe_of_another_test() -> Iterator[None]:
-    recipe_of.cache_clear()
+    _recipe_of.cache_clear()
     yield
-    recipe_of.cache_clear()
+    _recipe_of.cache_clear()
 
 
 def named(name: str = "headphone", *, options: Options | None = None, **given: Any) -> str:
@@ -67,6 +68,9 @@ def test_a_file_is_told_by_its_content(tmp_path: Path) -> None:
     here.write_text("frequency_hz,gain_db\n100,0\n3000,6\n")
     there.write_text(here.read_text())
     assert named(str(here)) == named(str(there))
+    assert [
+        list(recipe_of(resolve(str(path)), Options()).made_by["files"]) for path in (here, there)
+    ] == [[str(here)], [str(there)]]
     before = named(str(here))
     here.write_text("frequency_hz,gain_db\n100,0\n3000,7\n")
     assert named(str(here)) != before == named(str(there))
@@ -75,13 +79,14 @@ def test_a_file_is_told_by_its_content(tmp_path: Path) -> None:
 def test_the_digits_of_taps_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     before = named()
     monkeypatch.setattr("earfilt.synthesis.fir.Fir.sha256", "another processor")
-    recipe_of.cache_clear()
+    _recipe_of.cache_clear()
     assert named() == before
 
 
 def of_0_1(name: str = "headphone", **given: Any) -> Mapping[str, Any]:
     """A recipe as version 0.1 wrote it."""
-    tables = {table.id: table.sha256 for one in resolve(name).members for table in one.tables}
+    members = resolve(name, force_chain=True).members
+    tables = {table.id: table.sha256 for one in members for table in one.tables}
     return {**OF_0_1, "filter": {**OF_0_1["filter"], "name": name, **given}, "tables": tables}
 
 
@@ -92,6 +97,7 @@ def of_0_1(name: str = "headphone", **given: Any) -> Mapping[str, Any]:
         ("headphone", {"phase": "zero"}, {"order": 512, "phase": "zero"}),
         ("outer-middle-ear", {}, {"order": 4096}),
         ("headphone+middle-ear", {}, {"order": 512}),
+        ("middle-ear+headphone", {}, {"order": 512, "force_chain": True}),
         ("headphone", {"order": 64}, {"order": 64}),
         ("headphone", {"tolerance": 0.5}, {"tolerance": 0.5, "fewest": True}),
     ],
@@ -104,7 +110,9 @@ def test_what_version_0_1_noted_is_understood(
     mine = recipe_of(resolve(name, **now), Options())
     assert mine.is_named("old", {"old": old})
     assert mine.other_default(old) is None
-    assert not recipe_of(resolve(name, order=66), Options()).is_named("old", {"old": old})
+    assert not recipe_of(resolve(name, order=66, force_chain=True), Options()).is_named(
+        "old", {"old": old}
+    )
 
 
 def test_another_default_is_told_with_the_option_that_goes_on() -> None:
@@ -117,20 +125,20 @@ def test_another_default_is_told_with_the_option_that_goes_on() -> None:
 
 @pytest.mark.parametrize(
     ("name", "given"),
-    [("headphone", {"tolerance": 0.5}), ("headphone+outer-middle-ear", {})],
+    [("headphone", {"tolerance": 0.5}), ("a-weighting+outer-middle-ear", {})],
 )
 def test_what_no_option_says_is_another_version_of_the_design(
     name: str, given: dict[str, Any]
 ) -> None:
     """The smallest order for a tolerance; two defaults at once."""
-    mine = recipe_of(resolve(name, **given), Options())
+    mine = recipe_of(resolve(name, force_chain=True, **given), Options())
     assert mine.other_default(of_0_1(name, **given)) == "another version of the design"
 
 
 def test_another_version_of_the_design_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     then = recipe_of(resolve("headphone"), Options()).made_by
     monkeypatch.setattr(chain, "DESIGN", chain.DESIGN + 1)
-    recipe_of.cache_clear()
+    _recipe_of.cache_clear()
     now = recipe_of(resolve("headphone"), Options())
     assert now.other_default(then) == "another version of the design"
 
@@ -153,3 +161,16 @@ def test_anything_may_stand_in_a_manifest(made_by: Mapping[str, Any]) -> None:
     mine = recipe_of(resolve("headphone"), Options())
     assert mine.other_default(made_by) is None
     assert not mine.is_named("x", {"x": made_by})
+
+
+def test_another_target_is_another_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("m.csv").write_text("20 3\n1000 0\n20000 -3\n")
+    recipes = []
+    for level in (-1, -2):
+        Path("t.csv").write_text(f"20 {level}\n1000 0\n20000 0\n")
+        recipes.append(recipe_of(resolve("m.csv", target="t.csv"), Options()))
+    first, second = recipes
+    assert {os.path.basename(path) for path in first.made_by["files"]} == {"m.csv", "t.csv"}
+    assert not second.is_named(first.name, {first.name: first.made_by})
+    assert second.other_default(first.made_by) is None

@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["earfilt"]):
     from earfilt.audio import reader
     from earfilt.audio.containers import flac, riff
     from earfilt.audio.source import Source
-    from earfilt.errors import AudioError, UsageError
+    from earfilt.errors import AudioError, DataError, UsageError
     from earfilt.files import curves, firs
 
 from tests.robustness import seeds
@@ -60,8 +60,8 @@ def blocks(data: bytes) -> None:
 
 
 def curves(data: bytes) -> None:
-    """A user's curve."""
-    _parsed(data, ".csv", curves.read_curve)
+    """A user's curve or equaliser."""
+    _parsed(data, ".csv", curves.understand)
 
 
 def firs(data: bytes) -> None:
@@ -75,7 +75,7 @@ def _parsed(data: bytes, suffix: str, read: Callable[[Path], object]) -> None:
     path.write_bytes(data)
     try:
         read(path)
-    except UsageError as error:
+    except (UsageError, DataError) as error:
         if not str(error).isprintable():
             raise RuntimeError(f"unprintable: {error!r}") from error
 

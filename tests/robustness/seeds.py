@@ -1,18 +1,24 @@
-"""Genuine files to damage: every container that is read, curves, and every format of a FIR. All
-small, all the same at every run.
+"""Genuine files to damage: every container that is read, curves, every format of a FIR, saved ears.
+All small, all the same at every run.
 """
 
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import scipy.io
 import soundfile
 
+from earfilt.ears import catalogue
+from earfilt.ears.kinds.own import Own
+from earfilt.ears.levels import Values
 from earfilt.files.firs import fir_bytes
+from earfilt.files.saved_ears import SavedEar, SavedMember, saved_bytes
 from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.provenance import Provenance
 from tests.audio.foreign import chunk
 
 FS = 8000
@@ -30,9 +36,11 @@ SOUNDFILE = {
     "WAV": [("WAV", "PCM_U8"), ("WAV", "PCM_32"), ("WAV", "ULAW"), ("WAV", "MS_ADPCM")],
 }
 AUDIO = ("WAV", "WAVEX", "RF64", "AIFF", "FLAC", "W64", "CAF", "AU", "OGG", "MP3")
-CURVES = ("curve.csv",)
+CURVES = ("curve.csv", "curve.txt", "equaliser.txt", "equaliser.yml")
+DIALECTS = Path(__file__).parents[1] / "files" / "dialects"
 FIRS = ("fir.json", "fir.mat", "fir.wav", "fir.csv", "fir.txt", "fir.npy")
-KINDS = (*AUDIO, *CURVES, *FIRS)
+EARS = ("ear.json",)
+KINDS = (*AUDIO, *CURVES, *FIRS, *EARS)
 
 
 @dataclass(frozen=True)
@@ -46,14 +54,18 @@ class Seed:
     @property
     def is_text(self) -> bool:
         """Whether damage may know words and lines."""
-        return self.suffix in (".csv", ".json", ".txt")
+        return self.suffix in (".csv", ".json", ".txt", ".yml")
 
 
 @cache
 def seeds(kind: str) -> tuple[Seed, ...]:
     """The genuine files of a kind."""
     if kind in CURVES:
-        return tuple(Seed(kind, ".csv", text.encode()) for text in _curves())
+        suffix = f".{kind.partition('.')[2]}"
+        own = [text.encode() for text in _curves()] if kind == "curve.csv" else []
+        return tuple(Seed(kind, suffix, data) for data in [*own, *_dialects(kind)])
+    if kind in EARS:
+        return (Seed(kind, ".json", _saved_ear()),)
     if kind in FIRS:
         suffix = kind.removeprefix("fir")
         return tuple(
@@ -108,9 +120,35 @@ def _curves() -> list[str]:
     return [plain, sheet]
 
 
+def _dialects(kind: str) -> list[bytes]:
+    """The files of other programs, each under the extension of its kind."""
+    found: list[bytes] = []
+    for path in sorted(DIALECTS.iterdir()):
+        data = path.read_bytes()
+        if b"filters:" in data:
+            own = "equaliser.yml"
+        elif b"Filter" in data or b"GraphicEQ" in data:
+            own = "equaliser.txt"
+        else:
+            own = "curve.csv" if path.suffix == ".csv" else "curve.txt"
+        found += [data] if own == kind else []
+    return found
+
+
+def _saved_ear() -> bytes:
+    """A curve whose points were moved, with an ear of the catalogue behind it."""
+    headphone = SavedMember.of(catalogue.ear("headphone"), {"phase": "minimum"}, float(FS))
+    mine = Own.of("a.csv", Values((125.0, 500.0, 2000.0), (0.0, 3.0, -2.0)))
+    options = {"phase": "zero", "interpolation": "log", "beyond": "hold"}
+    curve = SavedMember.of(mine, options, float(FS))
+    moved = replace(curve, numbers=curve.numbers + 1.0)
+    start = Fir(np.hanning(9), float(FS), 4, True)
+    return saved_bytes(SavedEar("headphone+a.csv", {"order": 8}, start, (headphone, moved), ()))
+
+
 def _own_firs(suffix: str) -> list[bytes]:
     taps = np.random.default_rng(3).normal(size=9)
-    fir = Fir(taps, float(FS), 4, suffix not in (".npy",), {"filter": "x", "order": 8})
+    fir = Fir(taps, float(FS), 4, suffix not in (".npy",), Provenance(filter="x", order=8))
     return [fir_bytes(fir, f"a{suffix}")]
 
 

@@ -5,8 +5,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earfilt.audio import probe
-from earfilt.errors import AudioError, UsageError
-from earfilt.files.firs import read_curve, read_fir
+from earfilt.errors import AudioError, DataError, UsageError
+from earfilt.files.curves import understand
+from earfilt.files.firs import read_fir
+from earfilt.files.saved_ears import read_fir_or_ear
 from tests.robustness import crafted, fuzz, mutants, seeds, worker
 from tests.robustness.judge import Ended, fault_of
 
@@ -67,15 +69,30 @@ def assert_read_or_refused(read, refusal):
 def test_fir_files_are_read_or_refused(tmp_path, hostile):
     path = tmp_path / f"a{hostile.suffix}"
     path.write_bytes(hostile.data)
-    assert_read_or_refused(lambda: read_fir(path).numtaps > 0, UsageError)
+    assert_read_or_refused(lambda: read_fir(path).numtaps > 0, (UsageError, DataError))
 
 
 @QUICK
-@given(mutants.mutants("curve.csv"))
-def test_curves_are_read_or_refused(tmp_path, hostile):
-    path = tmp_path / "a.csv"
+@given(mutants.mutants("ear.json"))
+def test_saved_ears_are_read_or_refused(tmp_path, hostile):
+    path = tmp_path / "a.json"
     path.write_bytes(hostile.data)
-    assert_read_or_refused(lambda: len(read_curve(path)[0]) >= 2, UsageError)
+    assert_read_or_refused(lambda: read_fir_or_ear(path).numtaps > 0, (UsageError, DataError))
+
+
+@QUICK
+@given(st.sampled_from(seeds.CURVES).flatmap(mutants.mutants))
+def test_curves_are_read_or_refused(tmp_path, hostile):
+    path = tmp_path / f"a{hostile.suffix}"
+    path.write_bytes(hostile.data)
+    assert_read_or_refused(lambda: understand(path) is not None, (UsageError, DataError))
+
+
+def test_every_dialect_is_damaged():
+    for kind in seeds.CURVES:
+        assert len(seeds.seeds(kind)) >= 2
+    damaged = sum(len(seeds.seeds(kind)) for kind in seeds.CURVES)
+    assert damaged == len(list(seeds.DIALECTS.iterdir())) + 2
 
 
 @QUICK

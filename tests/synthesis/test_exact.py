@@ -33,7 +33,7 @@ TOLERANCE_DB = 0.1
 
 
 def curve_of(name: str, fs: float, **options: str) -> PublishedCurve:
-    curve = resolve(name, **options).curve_at(fs)  # type: ignore[arg-type]
+    curve = resolve(name, force_chain=True, **options).curve_at(fs)  # type: ignore[arg-type]
     assert curve is not None
     return curve
 

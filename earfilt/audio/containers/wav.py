@@ -18,7 +18,7 @@ from earfilt.errors import AudioError
 from earfilt.storage.output import write_all
 
 _DS64 = 28
-_PIPE_BYTES = 1 << 16  # what a pipe holds
+_TELLING_BYTES = 256  # SoX tells what a pipe brings by so many, and needs them in its first read
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 _W64_FORM = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 
@@ -190,10 +190,10 @@ class WavWriter:
         self._promised = None if frames is None else frames * self._align
         self._written = 0
         self._header = self._make(target, self._promised)
-        # Some readers of a pipe (SoX) tell its format by what their first read gets: a header alone
-        # is too little for them.
-        self._held: bytearray | None = None if seekable else bytearray()
-        self._put(self._header)
+        # The header goes out with the first samples: alone, it is too little for some readers.
+        self._held: bytearray | None = None if seekable else bytearray(self._header)
+        if seekable:
+            write_all(self._file.write, self._header)
 
     def _make(self, target: Target, data_bytes: int | None) -> bytes:
         if target.container == "W64":
@@ -201,10 +201,10 @@ class WavWriter:
         return header(target, data_bytes, self._before, sum(map(len, self.after)), room=self._room)
 
     def _put(self, data: bytes | bytearray | memoryview) -> None:
-        """Write, or hold back the beginning of a stream until there is as much as a pipe takes."""
+        """Write; the beginning of a stream in one piece that tells what it is."""
         if self._held is not None:
             self._held += data
-            if len(self._held) < _PIPE_BYTES:
+            if len(self._held) < _TELLING_BYTES:
                 return
             data, self._held = self._held, None
         write_all(self._file.write, data)

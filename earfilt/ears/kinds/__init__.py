@@ -20,6 +20,8 @@ _MODULES = {
     "formula": "formula",
     "circuit": "circuit",
     "sections": "sections",
+    "own": "own",
+    "equaliser": "equaliser",
 }
 NAMES = tuple(_MODULES)
 

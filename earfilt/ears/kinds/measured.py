@@ -27,8 +27,8 @@ from earfilt.errors import DataError, UsageError
 INTERPOLATIONS = ("log", "linear", "spline")
 # a millionth of what the longest filter resolves at usual rates: closer points are one, or an error
 CLOSEST_HZ = 1e-6
-# the equations of a spline take memory by the square of its points
-MOST_SPLINE_POINTS = 4096
+# not-a-knot ends take four points; the equations take memory by the square of their number
+SPLINE_POINTS = (4, 4096)
 BEYOND_RULES = ("hold", "fall")
 NORMALIZED = ("1 kHz", "peak")
 BANDS = ("sd_db", "tol_lower_db", "tol_upper_db")
@@ -76,12 +76,6 @@ class Measured(Ear):
         table.require([FREQUENCY, *terms], [*BANDS, *AXES])
         published = _inside(_points(table, terms), entry.range_hz)
         return cls(entry=entry, published=published, **_rules(entry))
-
-    @classmethod
-    def of(cls, name: str, freqs: Sequence[float], gain_db: Sequence[float]) -> Self:
-        """The ear of a user's own curve: (N,) Hz and dB."""
-        entry = Entry(name=name, summary="a curve of your own")
-        return cls(entry=entry, published=Points(freqs=tuple(freqs), gain_db=tuple(gain_db)))
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -175,7 +169,8 @@ def curve_target(
     ------
     UsageError
         fs not positive; unknown names; fewer than two points below fs/2; a point at 0 Hz on a
-        logarithmic axis; points closer than 1e-6 Hz; a spline through more than 4096.
+        logarithmic axis; points closer than 1e-6 Hz; a spline through fewer than 4
+        or more than 4096.
     """
     checked_fs(fs)
     choice("interpolation", interpolation, INTERPOLATIONS)
@@ -187,10 +182,10 @@ def curve_target(
             "the curve has a point at 0 Hz, which has no place on a logarithmic axis; use "
             "linear interpolation"
         )
-    if interpolation == "spline" and len(freqs) > MOST_SPLINE_POINTS:
+    if interpolation == "spline" and not SPLINE_POINTS[0] <= len(freqs) <= SPLINE_POINTS[1]:
         raise UsageError(
-            f"the curve has {len(freqs)} points, and a spline goes through {MOST_SPLINE_POINTS} at "
-            "most; thin the curve out, or use another interpolation"
+            f"the curve has {len(freqs)} points, and a spline takes {SPLINE_POINTS[0]} to "
+            f"{SPLINE_POINTS[1]}; use another interpolation"
         )
     _check_gaps(freqs)
     return Target(

@@ -96,7 +96,7 @@ class Writes(io.RawIOBase):
 
 @pytest.mark.parametrize("frames", [0, 1, 300, 40_000])
 @pytest.mark.parametrize("known", [True, False])
-def test_a_pipe_gets_header_and_samples_at_once(frames, known, tmp_path):
+def test_a_pipe_gets_the_header_with_the_first_samples(frames, known):
     data, pipe = block("PCM_16", frames, 2), Writes()
     target = Target("WAV", "PCM_16", 8000, 2)
     writer = wav.WavWriter(
@@ -106,10 +106,31 @@ def test_a_pipe_gets_header_and_samples_at_once(frames, known, tmp_path):
         writer.write(data[start : start + 100])
     writer.finish()
     whole = b"".join(pipe.writes)
-    assert len(pipe.writes[0]) == len(whole) or len(pipe.writes[0]) >= 4096
+    assert len(pipe.writes[0]) == (444 if frames >= 100 else len(whole))
     assert whole[44 : 44 + data.nbytes] == data.tobytes()
     if known:
         assert whole[44 + data.nbytes :] == CHUNKS[1].to_bytes()
+
+
+SLOW = """
+import io, sys, time
+import numpy as np
+from earfilt.audio.containers import wav
+from earfilt.audio.formats import Target
+writer = wav.WavWriter(io.FileIO(1, "wb"), Target("WAV", "PCM_16", 48000, 1), frames=None, seekable=False)
+for _ in range(5):
+    writer.write(np.full((64, 1), 7, np.int16))
+    time.sleep(0.05)
+writer.finish()
+"""
+
+
+def test_sox_tells_the_format_of_a_pipe_that_is_filled_slowly():
+    slow = shlex.join([sys.executable, "-c", SLOW])
+    ended = subprocess.run(
+        ["sh", "-c", f"{slow} | {need('sox')} -V1 - -t s16 -"], capture_output=True, check=False
+    )
+    assert ended.stdout == b"\7\0" * 5 * 64, ended.stderr
 
 
 def test_sox_tells_the_format_of_a_pipe(tmp_path, recording):

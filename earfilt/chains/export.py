@@ -1,0 +1,184 @@
+"""A filter for other programs: which files are written, and what stands in them."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from earfilt.chains import sections as chain_sections
+from earfilt.chains.members import Filter
+from earfilt.errors import UsageError, printable
+from earfilt.files import sos
+from earfilt.files.fir_formats import write_wav
+from earfilt.files.firs import SUFFIXES, fir_bytes
+from earfilt.files.presets import c_header, graphic
+from earfilt.files.presets.preset import Form, Graphic, Impulse, Preset
+from earfilt.files.presets.programs import Program, program
+from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.sections import Sections
+
+__all__ = ["Export", "Written", "export"]
+
+_SECTIONS = (".sos.json", ".sos.csv", ".h")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """How a filter is written.
+
+    Attributes
+    ----------
+    program : str, optional
+        Whose words; by the extension of the file where None.
+    form : str, optional
+        ``sections``, ``peaking``, ``graphic`` or ``fir``; what fits the file and the other options
+        where None.
+    sections : int, optional
+        Number of sections or bands.
+    band : (float, float), optional
+        Hz, where those are fitted.
+    channels, subtype : int and str, optional
+        Of a FIR's ``.wav``.
+    """
+
+    program: str | None = None
+    form: Form | None = None
+    sections: int | None = None
+    band: tuple[float, float] | None = None
+    channels: int | None = None
+    subtype: str | None = None
+
+    def form_for(self, path: str) -> Form:
+        """The form of what is written to a path.
+
+        Raises
+        ------
+        UsageError
+            The file or the program does not take it, or options contradict it.
+        """
+        form = self._form(path)
+        taken = self._taken(path)
+        if form not in taken:
+            what = f"--for {self.program}" if self.program else printable(path)
+            raise UsageError(f"{what} takes {' or '.join(taken)}, and {form} is asked for")
+        if form in ("graphic", "fir") and (self.sections is not None or self.band is not None):
+            name = "--band" if self.sections is None else "--sections"
+            raise UsageError(f"{name} has no effect on {form}; --form sections or peaking has them")
+        if form != "fir" and (self.channels is not None or self.subtype is not None):
+            raise UsageError("--channels and --subtype are of a FIR's .wav")
+        return form
+
+    def paths(self, path: str) -> list[str]:
+        """All files that are written for one."""
+        if self.program is None or self.form_for(path) != "fir":
+            return [path]
+        return [path, self.impulse_path(path)]
+
+    def impulse_path(self, path: str) -> str:
+        """The wave file beside a preset."""
+        return str(Path(path).with_suffix(program(self.program or "").impulse_suffix))
+
+    def _form(self, path: str) -> Form:
+        if self.form is not None:
+            return self.form
+        taken = self._taken(path)
+        fitted = [form for form in taken if form in ("sections", "peaking")]
+        wants_sections = self.sections is not None or self.band is not None
+        return fitted[0] if wants_sections and fitted else taken[0]
+
+    def _taken(self, path: str) -> tuple[Form, ...]:
+        if self.program is not None:
+            return program(self.program).forms
+        if path.lower().endswith(_SECTIONS):
+            return "sections", "peaking"
+        if Path(path).suffix.lower() in SUFFIXES:
+            return ("fir",)
+        raise UsageError(
+            f"{printable(path)}: a FIR is written as {', '.join(SUFFIXES)}, sections as "
+            f"{', '.join(_SECTIONS)}; --for writes for a program"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """What one export makes.
+
+    Attributes
+    ----------
+    files : list of (str, bytes)
+    made : Sections, Graphic or Fir
+    """
+
+    files: list[tuple[str, bytes]]
+    made: Sections | Graphic | Fir
+
+
+def export(filter: Filter, fs: float, path: str, how: Export) -> Written:
+    """The files of a filter at one sampling rate; nothing is written yet.
+
+    Raises
+    ------
+    UsageError
+        As `Export.form_for`, and what the designs refuse.
+    """
+    form = how.form_for(path)
+    if how.program is None and form == "fir":
+        fir = filter.at(fs)
+        data = fir_bytes(fir, path, channels=how.channels, subtype=how.subtype)
+        return Written([(path, data)], fir)
+    if form == "fir":
+        return _with_impulse(filter, fs, path, how)
+    if form == "graphic":
+        made: Sections | Graphic = _graphic(filter, fs)
+    else:
+        made = chain_sections.design(filter, fs, sections=how.sections, form=form, band=how.band)
+    preset = _preset(filter, fs, path, made)
+    return Written([(path, _text(preset, path, how).encode())], made)
+
+
+def _text(preset: Preset, path: str, how: Export) -> str:
+    if how.program is not None:
+        return program(how.program).write(preset)
+    assert isinstance(preset.content, Sections)
+    if path.lower().endswith(".h"):
+        return c_header.write(preset)
+    to_text = sos.to_json if path.lower().endswith(".json") else sos.to_csv
+    return to_text(preset.content)
+
+
+def _with_impulse(filter: Filter, fs: float, path: str, how: Export) -> Written:
+    """A preset and the wave file that it names, stereo in 32-bit float where nothing else is asked
+    for: what every convolver reads.
+    """
+    fir = filter.at(fs)
+    beside = how.impulse_path(path)
+    wave = write_wav(
+        fir,
+        channels=2 if how.channels is None else how.channels,
+        subtype="FLOAT" if how.subtype is None else how.subtype,
+    )
+    named = Impulse(path=os.path.basename(beside), latency=fir.lookahead)
+    words: Program = program(how.program or "")
+    if how.program == "pipewire":  # which has no folder of its own to look into
+        named = replace(named, path=os.path.abspath(beside))
+    text = words.write(_preset(filter, fs, path, named))
+    return Written([(path, text.encode()), (beside, wave)], fir)
+
+
+def _graphic(filter: Filter, fs: float) -> Graphic:
+    """The response of the effective FIR."""
+    freqs = graphic.frequencies(fs)
+    magnitude = np.maximum(np.abs(filter.at(fs).response(freqs)), 1e-10)
+    return Graphic(freqs=freqs, gain_db=20.0 * np.log10(magnitude))
+
+
+def _preset(filter: Filter, fs: float, path: str, content: Sections | Graphic | Impulse) -> Preset:
+    words = [filter.name, f"at {fs:.12g} Hz"]
+    if isinstance(content, Sections) and content.deviation_db is not None and content.band_hz:
+        low, high = content.band_hz
+        words.append(f"within {content.deviation_db:.3g} dB from {low:g} to {high:g} Hz")
+    if isinstance(content, Impulse) and content.latency:
+        words.append(f"{content.latency} samples late")
+    name = Path(path).name.split(".")[0] or "ear"
+    return Preset(name=name, about=f"earfilt: {', '.join(words)}", fs=fs, content=content)

@@ -1,0 +1,111 @@
+"""From a resolved filter to a few biquads at one sampling rate."""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from earfilt.arrays import Floats
+from earfilt.chains.members import Filter
+from earfilt.ears.curve import to_db
+from earfilt.errors import UsageError
+from earfilt.synthesis.bands import design_bands
+from earfilt.synthesis.provenance import Provenance
+from earfilt.synthesis.sections import Aim, Sections, default_band, design_sections
+
+__all__ = ["FORMS", "Form", "design"]
+
+Form = Literal["sections", "peaking"]
+FORMS: tuple[Form, ...] = ("sections", "peaking")
+
+_WITHOUT_EFFECT = ("order", "fewest", "latency")
+_DEEPEST_DB = -200.0  # a curve that passes nothing somewhere
+
+
+def design(
+    filter: Filter,
+    fs: float,
+    *,
+    sections: int | None = None,
+    form: Form = "sections",
+    band: tuple[float, float] | None = None,
+) -> Sections:
+    """Fit biquads to the curve of a filter, or to the response of a FIR.
+
+    Parameters
+    ----------
+    filter : Filter
+        Its ``tolerance``, if one was given, asks for the fewest sections that stay within it.
+    fs : float
+        Sampling rate in Hz.
+    sections : int, optional
+        How many.
+    form : 'sections' or 'peaking'
+        Free biquads, or peaking and shelving bands with rounded numbers.
+    band : (float, float), optional
+        Hz; default 20 Hz to the lowest of 16 kHz, 0.45·fs and the end of the source's range.
+
+    Raises
+    ------
+    UsageError
+        Options that contradict each other, a phase other than minimum, or an impossible rate.
+    """
+    given = filter.request.given()
+    useless = [name for name in _WITHOUT_EFFECT if name in given]
+    if useless:
+        raise UsageError(
+            f"--{useless[0]} has no effect on sections: --sections or --tolerance says how many"
+        )
+    if given.get("phase", "minimum") != "minimum":
+        raise UsageError(f"sections have minimum phase; --phase {given['phase']} needs a FIR")
+    aim, corners_hz = _aim(filter, fs)
+    make = design_bands if form == "peaking" else design_sections
+    found = make(
+        aim,
+        fs,
+        sections=sections,
+        tolerance_db=given.get("tolerance"),
+        band=default_band(fs, _range(filter)) if band is None else band,
+        corners_hz=corners_hz,
+    )
+    return replace(found, provenance=_provenance(filter, found))
+
+
+def _aim(filter: Filter, fs: float) -> tuple[Aim, Floats]:
+    """The curve in dB, and where it has corners."""
+    curve = filter.curve_at(fs)
+    if curve is None:
+        fir = filter.at(fs)
+        return lambda freqs: _db(np.abs(fir.response(freqs))), np.zeros(0)
+    return lambda freqs: _db(curve.aim(freqs)), np.asarray(curve.points_hz)
+
+
+def _db(magnitude: Floats) -> Floats:
+    return np.maximum(to_db(magnitude), _DEEPEST_DB)
+
+
+def _range(filter: Filter) -> tuple[float, float] | None:
+    """What all sources of a chain cover, Hz."""
+    ranges = [member.ear.range_hz for member in filter.members if member.ear is not None]
+    if not ranges:
+        return None
+    return max(low for low, _ in ranges), min(high for _, high in ranges)
+
+
+def _provenance(filter: Filter, found: Sections) -> Provenance:
+    ears = [member.ear for member in filter.members if member.ear is not None]
+    tables = [table for ear in ears for table in ear.tables]
+    options = dict(filter.request.given())
+    return Provenance(
+        filter="+".join(member.name for member in filter.members),
+        source=tuple(source.citation for ear in ears for source in ear.sources),
+        table_sha256={table.id: table.sha256 for table in tables},
+        phase="minimum",
+        options={name: value for name, value in options.items() if name != "tolerance"},
+        range_hz=_range(filter),
+        tolerance_db=options.get("tolerance"),
+        tolerance_met=found.deviation_db is not None
+        and found.deviation_db <= options.get("tolerance", np.inf),
+        deviation_db=found.deviation_db,
+        deviation_hz=found.deviation_hz,
+    )

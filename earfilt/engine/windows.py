@@ -1,0 +1,452 @@
+"""Windows of a signal, filtered: frames in, samples of the target out.
+
+A window is some FFT segments with the frames that overlap its neighbours'. How many there are in
+one is a question of speed and of patience, never of the result: precision, dither and digital
+silence are decided segment by segment, from what that segment holds and from its number. So a file,
+a pipe and a stream of blocks give the same bytes, however they were cut.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from threading import local
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from earfilt.engine import roundoff
+from earfilt.engine.cpu import Output, OverlapSave, PartitionedConvolution
+from earfilt.engine.samples import SampleFormat, Samples, Tally, quantise, tpdf
+from earfilt.engine.segments import (
+    CALL_BYTES,
+    as_segments,
+    block_within,
+    extend_ends,
+    order_reached,
+    per_call,
+)
+from earfilt.errors import UsageError
+from earfilt.synthesis.fir import Fir
+
+__all__ = ["Cutting", "Filtered", "Settings", "Window", "WindowFilter"]
+
+DEVICE_CALL_BYTES = 1 << 26  # of spectra in one call on a GPU: enough to fill it
+
+Precision = Literal["auto", "float32", "float64"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to filter.
+
+    Parameters
+    ----------
+    precision : 'auto', 'float32' or 'float64'
+        auto: float64 for samples of more than 16 bits; of others float32 where its error stays
+        within what `earfilt.engine.roundoff` allows, else float64: each segment by its own samples.
+    device : str
+    gain : float
+        Linear, folded into the taps.
+    dither_seed : int, optional
+        Adds triangular dither before rounding to an integer target; the same seed gives the same
+        bytes.
+    keep_tail : bool
+        Output longer by the order of the FIR; causal filters only.
+    repair : bool
+        Read NaN and infinity as 0 instead of raising.
+    threads : int >= 1
+        Threads that read, filter and write by turns; the calling one waits for them.
+    latency : int, optional
+        Frames that a segment may have at most, beside the filter's look-ahead. None: as many as are
+        filtered fastest.
+    live : bool
+        A read that gives less than was asked for means that there is no more for now: what is there
+        is filtered at once.
+    """
+
+    precision: Precision = "auto"
+    device: str = "cpu"
+    gain: float = 1.0
+    dither_seed: int | None = None
+    keep_tail: bool = False
+    repair: bool = False
+    threads: int = 2
+    latency: int | None = None
+    live: bool = False
+
+
+@dataclass(frozen=True)
+class Window:
+    """Input of consecutive segments: arrays of frames, from the absolute frame `at` (negative:
+    before the signal) on.
+
+    Parameters
+    ----------
+    segment : int
+        Number of the first one.
+    segments : int
+        How many.
+    total : int or None
+        Frames of the signal, once its end was read.
+    """
+
+    segment: int
+    segments: int
+    at: int
+    pieces: list[Samples]
+    total: int | None
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """What became of a window: samples of the target, energy of the new input, levels of the
+    output, and the precisions of its segments.
+    """
+
+    samples: Samples
+    fresh: Tally
+    levels: Tally
+    precisions: frozenset[str]
+
+
+class Cutting:
+    """Frames as they come, cut into windows.
+
+    Attributes
+    ----------
+    end : int
+        Frames that came so far.
+    """
+
+    def __init__(self, filter: "WindowFilter") -> None:
+        self._hop, self._overlap = filter.hop, filter.overlap
+        self._at, self._segment = filter.lookahead - filter.overlap, 0
+        self._held: deque[Samples] = deque()  # consecutive frames from max(at, 0) on
+        self.end = 0
+
+    def put(self, block: Samples) -> None:
+        """Take the next frames (frames, channels)."""
+        self._held.append(block)
+        self.end += len(block)
+
+    @property
+    def ready(self) -> int:
+        """Segments of which all frames are there."""
+        return max(0, (self.end - self._at - self._overlap) // self._hop)
+
+    def missing(self, segments: int) -> int:
+        """Frames until so many are ready; at most 0 where they are."""
+        return self._at + self._overlap + segments * self._hop - self.end
+
+    def left(self, frames: int) -> int:
+        """Segments that are still to come of an output of so many frames."""
+        return max(0, -(-frames // self._hop) - self._segment)
+
+    def take(self, segments: int, total: int | None) -> Window:
+        """The window of the next segments, and forget what no later one needs."""
+        window = Window(self._segment, segments, self._at, list(self._held), total)
+        self._at, self._segment = self._at + segments * self._hop, self._segment + segments
+        _drop(self._held, self.end - max(self._at, 0))
+        return window
+
+
+def _drop(held: deque[Samples], keep: int) -> None:
+    """Forget the oldest frames until `keep` are left."""
+    excess = sum(map(len, held)) - keep
+    while held and excess >= len(held[0]):
+        excess -= len(held.popleft())
+    if held and excess > 0:
+        held[0] = held[0][excess:]
+
+
+class _Step(Protocol):
+    """Convolution of windows on some device; holds no state of a signal."""
+
+    n_fft: int
+    hop: int
+    overlap: int
+    packed: bool
+
+    def empty(self, frames: int, channels: int) -> Samples:
+        """Memory for a window."""
+
+    def __call__(
+        self, window: Samples, out: Samples, *, whole: bool = False, levels: bool = True
+    ) -> Output | None:
+        """Filter `window` (overlap + segments * hop, channels) into `out` (segments * hop,
+        channels).
+        """
+
+
+@lru_cache(maxsize=8)
+def _step(
+    fir: Fir, scale: float, precision: str, packed: bool, device: str, block: int | None
+) -> _Step:
+    """The step for a FIR, kept from file to file."""
+    taps = np.zeros(_reach(fir))
+    np.multiply(fir.taps, scale, out=taps[: fir.numtaps])
+    if block is not None:
+        return PartitionedConvolution(taps, dtype=precision, block=block)
+    if device == "cpu":
+        return OverlapSave(taps, dtype=precision, packed=packed)
+    from earfilt.engine.gpu import DeviceStep
+
+    return DeviceStep(taps, dtype=precision, device=device)
+
+
+def _reach(fir: Fir) -> int:
+    """Taps with the zeros that a window needs, so that it holds all that its ends are mirrored
+    from.
+    """
+    return max(fir.numtaps, order_reached(fir.lookahead, fir.odd_ends) + 1)
+
+
+class WindowFilter:
+    """Filters windows of one signal; threads may share it.
+
+    Parameters
+    ----------
+    fir : Fir
+    source, target : SampleFormat
+        Integers are rounded half to even and clipped to the target's codes.
+    channels : int >= 1
+    settings : Settings
+
+    Attributes
+    ----------
+    hop, overlap : int
+        Output frames of a segment; further input frames that a window needs.
+    lookahead, tail : int
+        Of the filter; frames that the output is longer than the input.
+    segments : int
+        How many are filtered fastest in one window.
+    precision : 'auto', 'float32' or 'float64'
+        What 'auto' comes to for these formats.
+    least_precision : 'float32' or 'float64'
+
+    Raises
+    ------
+    UsageError
+        The tail of a filter with look-ahead is to be kept; a latency below the shortest block, or
+        on a device.
+    """
+
+    def __init__(
+        self,
+        fir: Fir,
+        source: SampleFormat,
+        target: SampleFormat,
+        channels: int,
+        settings: Settings,
+    ) -> None:
+        if settings.keep_tail and fir.lookahead:
+            raise UsageError(
+                f"the filter looks ahead by {fir.lookahead} samples; only a causal one has a "
+                "tail to keep"
+            )
+        self.target, self.channels, self.settings = target, channels, settings
+        self.lookahead, self._mirrored = fir.lookahead, fir.lookahead if fir.odd_ends else 0
+        self.tail = fir.numtaps - 1 if settings.keep_tail else 0
+        self._fir, self._scale = fir, settings.gain * target.codes / source.full_scale
+        self._block = block_within(settings.latency, _reach(fir))
+        if self._block is not None and settings.device != "cpu":
+            raise UsageError("a bound on the latency is kept on the CPU only")
+        self.precision = _precision(settings.precision, source, target, self._block)
+        with np.errstate(over="ignore"):  # an infinite one lets nothing pass for exact
+            self._white_gain = self._scale * float(np.linalg.norm(fir.taps))
+        self._own = local()
+        self.least_precision = "float64" if self.precision == "float64" else "float32"
+        self._first = self._make_step(self.least_precision)
+        self._exact: _Step | None = None  # made where it is needed
+        self.hop, self.overlap = self._first.hop, self._first.overlap
+        call_bytes = CALL_BYTES if settings.device == "cpu" else DEVICE_CALL_BYTES
+        itemsize = np.dtype(self.least_precision).itemsize
+        self.segments = per_call(self._first.n_fft, channels, itemsize, call_bytes)
+
+    def _make_step(self, precision: str) -> _Step:
+        device = self.settings.device
+        if precision == "float64" and device.startswith("mps"):  # which has no such numbers
+            device = "cpu"
+        packed = self._packs(precision)
+        return _step(self._fir, self._scale, precision, packed, device, self._block)
+
+    def _packs(self, precision: str) -> bool:
+        """Whether a neighbour's rounding noise stays far below the target's least significant bit."""
+        fine = precision == "float64" or self.target.bits <= 16
+        return (
+            self.settings.device == "cpu"
+            and self.channels % 2 == 0
+            and self.target.is_integer
+            and fine
+        )
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def __call__(self, window: Window) -> Filtered:
+        """Filter one window.  Runs on any thread."""
+        step, checked = self._first, self.precision == "auto"
+        x = self._laid_out(window, step)
+        fresh = Tally(self.channels)
+        fresh.weigh(x[0 if window.segment == 0 else step.overlap :])
+        extend_ends(x, window.at, window.total, self._mirrored)
+        silent = self._silent(x, window.segments)
+        finish = partial(self._finish, window, fresh, silent)
+        x_rms = roundoff.segment_rms(x, step.n_fft, step.hop) if checked else None
+        # written over the input, whose memory is still in the cache
+        codes, fine = x[: window.segments * step.hop], np.zeros(window.segments, np.bool_)
+        if x_rms is None or self._within(self._errors(x_rms, 0.0, 0.0), math.inf).any():
+            out = self._run(step, x, codes, window.segment, levels=checked)
+            if x_rms is None or out is None:
+                return finish(codes)
+            fine = np.isfinite(out.rms)
+            if fine.all():
+                filtered = finish(codes)
+                if self._surely_fine(window, x_rms, out, filtered.levels):
+                    return filtered
+            peak = out.peak(1)
+            fine &= self._within(self._errors(x_rms, out.rms, np.maximum(peak, out.dropped)), peak)
+            if fine.all():
+                return filtered
+        return finish(self._exactly(window, codes, fine), fine)
+
+    def _surely_fine(
+        self, window: Window, x_rms: npt.NDArray[np.float64], out: Output, written: Tally
+    ) -> bool:
+        """Whether all segments are fine by a bound on their peaks, which take longer to find."""
+        if not self.target.is_integer:
+            # What is allowed grows faster with the peak than the error does.
+            peak = out.peak(4)
+        elif window.total is None:
+            # No segment passes what was written, to which dither added two codes.
+            peak = np.full(window.segments, written.peak.max() + 2.0)
+        else:
+            return False  # the last segment goes on behind what was written
+        errors = self._errors(x_rms, out.rms, np.maximum(peak, out.dropped))
+        return bool(self._within(errors, peak).all())
+
+    def _finish(
+        self,
+        window: Window,
+        fresh: Tally,
+        silent: list[tuple[int, int]],
+        codes: Samples,
+        fine: npt.NDArray[np.bool_] | None = None,
+    ) -> Filtered:
+        """Samples of the target from codes (segments * hop, channels), whose segments were computed
+        in float32 where they are `fine`; None: all alike.
+        """
+        # digital silence stays silence, whatever the neighbours' rounding or the dither
+        for segment, channel in silent:
+            codes[segment * self.hop : (segment + 1) * self.hop, channel] = 0
+        samples, levels = quantise(codes[: self._due(window)], self.target)
+        both = fine is not None and fine.any()
+        precisions = {"float32", "float64"} if both else {codes.dtype.name}
+        return Filtered(samples, fresh, levels, frozenset(precisions))
+
+    def _exactly(self, window: Window, codes: Samples, fine: npt.NDArray[np.bool_]) -> Samples:
+        """The codes of a window with all segments in float64 that are not fine in float32."""
+        if self._exact is None:  # twice where two threads come at once, which does no harm
+            self._exact = self._make_step("float64")
+        step, hop = self._exact, self.hop
+        x = self._laid_out(window, step)
+        extend_ends(x, window.at, window.total, self._mirrored)
+        for first, last in _runs(~fine):
+            part = x[first * hop : last * hop + step.overlap]
+            # over its own input: what the next run needs lies behind it
+            self._run(step, part, part[: len(part) - step.overlap], window.segment + first)
+        for first, last in _runs(fine):
+            x[first * hop : last * hop] = codes[first * hop : last * hop]
+        return x[: window.segments * hop]
+
+    def _run(
+        self, step: _Step, x: Samples, codes: Samples, segment: int, *, levels: bool = False
+    ) -> Output | None:
+        """Filter `x` into `codes`, dithered and rounded where that is asked for; the first segment
+        has the number `segment`.
+        """
+        seed = self.settings.dither_seed if self.target.is_integer else None
+        out = step(x, codes, whole=self.target.is_integer and seed is None, levels=levels)
+        if seed is not None:
+            for index, part in enumerate(codes.reshape(-1, self.hop, self.channels), segment):
+                part += tpdf(seed, index, part.shape)
+            np.rint(codes, out=codes)
+        return out
+
+    def _errors(
+        self,
+        x_rms: npt.NDArray[np.float64],
+        y_rms: npt.NDArray[np.float64] | float,
+        y_peak: npt.NDArray[np.float64] | float,
+    ) -> npt.NDArray[np.float64]:
+        """Largest errors that float32 arithmetic may make, in units of the target's codes."""
+        step = self._first
+        return roundoff.largest_errors(
+            x_rms, y_rms, y_peak, gain=self._white_gain, n_fft=step.n_fft, packed=step.packed
+        )
+
+    def _within(
+        self, errors: npt.NDArray[np.float64], peak: npt.NDArray[np.float64] | float
+    ) -> npt.NDArray[np.bool_]:
+        """Which errors are allowed, where the output reaches a peak."""
+        allowed = roundoff.CODE if self.target.is_integer else roundoff.RELATIVE * peak
+        within: npt.NDArray[np.bool_] = errors <= allowed
+        return within
+
+    def _silent(self, x: Samples, segments: int) -> list[tuple[int, int]]:
+        """Segments of a window and channels that hold digital silence."""
+        cut = as_segments(x, segments, self.hop + self.overlap, self.hop)
+        # a few frames show most that are not
+        likely = np.argwhere(~cut[:, :: max(1, cut.shape[1] // 4)].any(axis=1))
+        return [(i, c) for i, c in likely.tolist() if not cut[i, :, c].any()]
+
+    def _laid_out(self, window: Window, step: _Step) -> Samples:
+        """The frames of a window in this thread's memory, zeros outside of the signal."""
+        x = self._buffer(step, step.overlap + window.segments * step.hop)
+        _fill(x, max(0, -window.at), window.pieces)
+        return x
+
+    def _buffer(self, step: _Step, frames: int) -> Samples:
+        """This thread's array (frames, channels) for a step, reused from window to window."""
+        buffers: dict[int, Samples] = self._own.__dict__.setdefault("buffers", {})
+        kept = buffers.get(id(step))
+        if kept is None or len(kept) < frames:
+            kept = buffers[id(step)] = step.empty(frames, self.channels)
+        return kept[:frames]
+
+    def _due(self, window: Window) -> int:
+        """Output frames that belong to a window."""
+        frames = window.segments * self.hop
+        if window.total is None:
+            return frames
+        return min(frames, window.total + self.tail - window.segment * self.hop)
+
+
+def _precision(
+    asked: Precision, source: SampleFormat, target: SampleFormat, block: int | None
+) -> Precision:
+    """Wide samples are beyond float32 whatever they hold, and so may be the sums of a partitioned
+    convolution; of others each segment decides.
+    """
+    wide = source.is_wide or target.is_wide
+    return "float64" if asked == "auto" and (wide or block is not None) else asked
+
+
+def _fill(x: Samples, position: int, pieces: list[Samples]) -> None:
+    """Lay consecutive pieces into the window `x` from a position on; zeros before and behind them."""
+    x[:position] = 0
+    for piece in pieces:
+        part = x[position : position + len(piece)]
+        np.copyto(part, piece[: len(part)], casting="unsafe")
+        position += len(part)
+    x[position:] = 0
+
+
+def _runs(marks: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and last (exclusive) index of each run of marks.
+
+    >>> _runs(np.array([True, True, False, True]))
+    [(0, 2), (3, 4)]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marks, [False]])))
+    return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]

@@ -1,0 +1,1 @@
+"""What other programs write: each dialect of curves and equalisers in a module of its own."""

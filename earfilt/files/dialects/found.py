@@ -1,0 +1,48 @@
+"""What a dialect finds in a text: the rows of a curve, or the bands of an equaliser."""
+
+from typing import NamedTuple
+
+from earfilt.ears.biquads import Band
+from earfilt.errors import printable
+
+MAX_ROWS = 1 << 17
+MAX_LINE = 1 << 16
+
+
+class Row(NamedTuple):
+    """A point of a curve: line in the file (from 1), Hz, and the value."""
+
+    line: int
+    hz: float
+    value: float
+
+
+class FoundCurve(NamedTuple):
+    """The rows of a curve as the file has them, in its own order.
+
+    ``columns`` are the names of frequency and value, () where they have none; ``in_db`` is true
+    where the file itself says that the values are dB.
+    """
+
+    dialect: str
+    rows: list[Row]
+    columns: tuple[str, ...] = ()
+    in_db: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class FoundEqualiser(NamedTuple):
+    """The bands of an equaliser, its gain in dB beside them, and the rate in Hz of bands that are
+    given as coefficients.
+    """
+
+    dialect: str
+    bands: tuple[Band, ...]
+    gain_db: float = 0.0
+    fs: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def excerpt(text: str) -> str:
+    """A piece of a file as messages show it: short and printable."""
+    return printable(text if len(text) <= 60 else text[:57] + "…")

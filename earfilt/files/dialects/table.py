@@ -1,0 +1,485 @@
+"""Tables: a row for each frequency, as measuring programs, spreadsheets and databases export them.
+
+Separators, comments, headers and the notation of numbers differ; what stands there decides. Names
+of columns say which is which; where there are none, a first column that runs through frequencies
+makes a curve, and what could be a FIR as well is refused.
+
+References
+----------
+Room EQ Wizard (REW), help, "Exporting measurement data as text": comments begin with ``*``; columns
+frequency, SPL, phase. The ``.frd`` files of loudspeaker programs are the same without the header.
+AutoEq, README, "Results": ``frequency,raw,error,smoothed,…,equalization,…,target``. miniDSP UMIK-1
+manual: a calibration file begins with its "Sens Factor" and goes on with frequency and level.
+"""
+
+import csv
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from earfilt.errors import DataError
+from earfilt.files.dialects.found import MAX_LINE, MAX_ROWS, FoundCurve, Row, excerpt
+from earfilt.files.dialects.numbers import Decimal, is_number, notation, number
+
+FORMS = (
+    "a FIR in .txt has one coefficient a line (or a .csv with the header line "
+    "'sample,coefficient'), "
+    "a curve is a .csv with the header line 'frequency_hz,gain_db'"
+)
+_SEPARATORS = ("\t", ";", ",", " ")
+_COMMENTS = ("#", "*", "%", "//", "!", ";", '"')
+_SEP_LINE = re.compile(r'"?sep=(\t|;|,)"?', re.IGNORECASE)
+_MOST_COLUMNS = 64
+_MOST_BARE_COLUMNS = 4  # frequency, level, phase, coherence
+_SAMPLE = 200  # rows that decide on the separator
+_LONGEST_NAME = 40
+_MOST_WORDS = 1000
+# No curve in Hz ends below this; a table of kHz, seconds or sample numbers does.
+LOWEST_END_HZ = 100.0
+# A third column this near to the second, in the median, may be another channel instead of a phase.
+_NEAR = 10.0
+_PREFERRED = ("gain_db", "magnitude_db")
+_NO_VALUE = re.compile(
+    r"phase|phs|deg|°|\brad|coher|delay|\bgd\b|thd|harm|dist|noise|note|comment|remark|index|^n[ro]\.?$|"
+    r"^#$|\bsd\b|_sd|sd_|std|tol|weight|time|date|channel|name",
+    re.IGNORECASE,
+)
+_FREQUENCY = re.compile(
+    r"f|fc|freq.*|fréq.*|frek.*|frec.*|\w*hz\b.*|.*[(\[ _]k?hz[)\]]?|.*frequency.*|.*frequenz.*",
+    re.IGNORECASE,
+)
+_AUTOEQ = ("error", "smoothed", "equalization", "target", "equalized_raw")
+
+
+class Table(NamedTuple):
+    """Words before and between the rows, names of the columns (() where there are none), the
+    column of the frequency, the rows with their line numbers, and the first line that is none, with
+    what is wrong with it.
+    """
+
+    words: list[str]
+    names: tuple[str, ...]
+    frequency: int
+    separator: str
+    rows: list[tuple[int, list[str]]]
+    spoilt: tuple[int, str] | None
+
+    @property
+    def named(self) -> bool:
+        """Whether a name says which column is the frequency."""
+        return bool(self.names) and _is_frequency(self.names[self.frequency])
+
+
+def find_table(text: str, subject: str) -> Table | None:
+    """The table of frequencies and values that a text is; None where it is none.
+
+    Parameters
+    ----------
+    text : str
+    subject : str
+        Name of the file, for messages.
+
+    Raises
+    ------
+    DataError
+        It is a table, and may be a FIR or a curve.
+    """
+    table = _locate(text.splitlines())
+    if table is None or table.named:
+        return table
+    if len(table.rows) < 2 or not 2 <= len(table.rows[0][1]) <= _MOST_BARE_COLUMNS:
+        return None
+    decimal = notation((fields[0] for _, fields in table.rows), subject)
+    first = [number(fields[0], decimal) for _, fields in table.rows]
+    known = [value for value in first if value is not None]
+    if len(known) < len(first) or not _is_ordered(known):
+        return None
+    if min(known) < 0.0 or max(known) < LOWEST_END_HZ or _counts_up(known):
+        ends = f"from {known[0]:g} to {known[-1]:g}"
+        raise DataError(
+            subject,
+            f"may be a FIR or a curve: {len(known)} rows of numbers, in the first column {ends}; "
+            f"{FORMS}",
+        )
+    return table
+
+
+def read_table(
+    table: Table, subject: str, *, column: str | None, decimal: Decimal | None, option: str
+) -> FoundCurve:
+    """The rows of one column of a table.
+
+    Parameters
+    ----------
+    table : Table
+    subject : str
+        Name of the file, for messages.
+    column : str, optional
+        Name or number (from 1) of the column with the values.
+    decimal : {'point', 'comma'}, optional
+        Where the numbers leave it open.
+    option : str
+        The option that names a column, for messages.
+
+    Raises
+    ------
+    DataError
+        What a line or the columns mean cannot be known; says where, and which option settles it.
+    """
+    if not table.rows and table.spoilt is None:
+        raise DataError(subject, "has 0 rows of data; a curve takes at least 2")
+    if table.spoilt is not None:
+        raise DataError(subject, "line {}: {}".format(*table.spoilt))
+    if table.names and "khz" in table.names[table.frequency].lower():
+        raise DataError(subject, "has frequencies in kHz; they must be in Hz")
+    _check_commas(table, subject)
+    chosen = _column(table, subject, column, option)
+    fields = (row[i] for _, row in table.rows for i in (table.frequency, chosen))
+    written = decimal or notation(fields, subject)
+    rows = list(_rows(table, chosen, written, subject))
+    names = (table.names[table.frequency], table.names[chosen]) if table.names else ()
+    said = names[1].lower() if names else " ".join(table.words).lower()
+    in_db = "db" in said or "spl" in said
+    return FoundCurve(_dialect(table), rows, names, in_db, _notes(table))
+
+
+# Where the table is
+
+
+class _Words(NamedTuple):
+    """What stands before the rows: all of it; lines that may name columns; lines that are no
+    comments. Line numbers count from 1.
+    """
+
+    all: list[str]
+    heads: list[tuple[int, str]]
+    loose: list[tuple[int, str]]
+
+    def add(self, n: int, text: str) -> None:
+        """One more line."""
+        self.all.append(text[:MAX_LINE])
+        if plain := text.lstrip('#*%/!;" ').rstrip('" '):
+            self.heads.append((n, plain))
+        if not text.startswith(_COMMENTS[:-1]):  # a quote may begin a row
+            self.loose.append((n, text))
+
+
+def _locate(lines: list[str]) -> Table | None:
+    words = _Words([], [], [])
+    fixed = None
+    named = False
+    for at, line in enumerate(lines):
+        text = line.strip()
+        if not text:
+            continue
+        if len(text) > MAX_LINE or len(words.all) == _MOST_WORDS:
+            return None
+        if not words.all and (found := _SEP_LINE.fullmatch(text)):
+            fixed = found[1]
+        elif _starts_rows(text, fixed):
+            return _table(lines, at, words, fixed)
+        elif _is_head(text) and _heads_rows(text, lines[at + 1 :], fixed):
+            words.heads.append((at + 1, text))
+            return _table(lines, at + 1, words, fixed)
+        else:
+            named = named or _is_head(text)
+            words.add(at + 1, text)
+    return Table(words.all, ("Hz", "dB"), 0, ",", [], None) if named else None
+
+
+def _table(lines: list[str], start: int, words: _Words, fixed: str | None) -> Table | None:
+    """The table whose rows begin at a line."""
+    sample = list(itertools.islice(_data_lines(lines, start), _SAMPLE))
+    if not sample:
+        return None
+    separator = fixed or max(_SEPARATORS, key=lambda mark: _fit(sample, mark))
+    first = _split(sample[0], separator)
+    head, names = _names(words.heads, len(first), separator)
+    frequency = next((i for i, name in enumerate(names) if _is_frequency(name)), 0)
+    count = len(names) or len(first)
+    if not 2 <= count <= _MOST_COLUMNS:
+        return None
+    table = _read_rows(lines, start, Table(words.all, names, frequency, separator, [], None), count)
+    for n, text in words.loose:
+        if _is_broken_row(text, n > head > 0, _split(text, separator), count):
+            return table._replace(spoilt=(n, f"'{excerpt(text)}' is no row of numbers"))
+    return table
+
+
+def _is_broken_row(text: str, below_names: bool, fields: list[str], count: int) -> bool:
+    """Whether a line before the rows is one of them, spoilt: below the names of the columns with a
+    digit in it, or as long as a row and with a digit to begin with.
+    """
+    if below_names:
+        return any(map(str.isdigit, text))
+    return len(fields) == count and fields[0][:1].isdigit()
+
+
+def _read_rows(lines: list[str], start: int, table: Table, count: int) -> Table:
+    """A table with its rows, up to the first line that is none."""
+    words, frequency, separator = table.words, table.frequency, table.separator
+    # a quote begins a field from here on, and a semicolon may
+    marks = tuple(mark for mark in _COMMENTS if mark not in ('"', separator))
+    for n, line in enumerate(itertools.islice(lines, start, None), start=start + 1):
+        text = line.strip()
+        if not text:
+            continue
+        fields = _split(text, separator)
+        if len(fields) == count + 1 and not fields[-1]:
+            fields.pop()
+        at = fields[frequency] if frequency < len(fields) else ""
+        if text.startswith(marks) and not is_number(at):
+            words.append(text[:MAX_LINE])
+            continue
+        if trouble := _trouble(table, text, fields, at, count):
+            return table._replace(spoilt=(n, trouble))
+        table.rows.append((n, fields))
+    return table
+
+
+def _trouble(table: Table, text: str, fields: list[str], at: str, count: int) -> str:
+    """What is wrong with a row; empty where nothing is."""
+    if len(text) > MAX_LINE:
+        return f"longer than {MAX_LINE} characters"
+    if len(fields) != count:
+        counted = "the header has" if table.names else "the first row has"
+        return f"{len(fields)} fields where {counted} {count}: '{excerpt(text)}'"
+    if not is_number(at):
+        return f"frequency '{excerpt(at)}' is not a finite number"
+    if len(table.rows) * max(1, count // 8) >= MAX_ROWS:
+        return f"more than {len(table.rows)} rows of {count} columns; thin the curve out"
+    return ""
+
+
+def _data_lines(lines: Sequence[str], start: int) -> Iterator[str]:
+    for line in itertools.islice(lines, start, None):
+        text = line.strip()
+        if text and not text.startswith(_COMMENTS[:-1]) and len(text) <= MAX_LINE:
+            yield text
+
+
+def _split(line: str, separator: str) -> list[str]:
+    if separator == " ":
+        return line.replace('"', "").split()
+    if '"' in line:
+        try:
+            return [field.strip() for field in next(csv.reader([line], delimiter=separator))]
+        except csv.Error:
+            return [line]
+    return [field.strip() for field in line.split(separator)]
+
+
+def _fit(sample: list[str], separator: str) -> tuple[int, int]:
+    """How well a separator fits some lines: rows with two numbers, and fewer fields that are
+    none.
+    """
+    rows = words = 0
+    for line in sample:
+        fields = _split(line, separator)[:_MOST_COLUMNS]
+        numbers = sum(map(is_number, fields))
+        rows += numbers >= 2
+        words += len(fields) - numbers
+    return rows, -words
+
+
+def _starts_rows(text: str, fixed: str | None) -> bool:
+    """Whether a line begins with two numbers."""
+    for separator in (fixed,) if fixed else _SEPARATORS:
+        fields = _split(text, separator)
+        if len(fields) >= 2 and is_number(fields[0]) and is_number(fields[1]):
+            return True
+    return False
+
+
+def _is_head(text: str) -> bool:
+    """Whether a line that is no comment names columns."""
+    marks = _COMMENTS[:-1]  # names may stand in quotes
+    return not text.startswith(marks) and any(
+        _is_frequency(name)
+        for separator in _SEPARATORS
+        for name in _split(_joined_units(text), separator)
+        if len(name) < len(text)
+    )
+
+
+def _heads_rows(text: str, rest: Sequence[str], fixed: str | None) -> bool:
+    """Whether the next line has a number where the names have the frequency."""
+    following = next(_data_lines(rest, 0), None)
+    if following is None:
+        return False
+    for separator in (fixed,) if fixed else _SEPARATORS:
+        names, fields = _split(_joined_units(text), separator), _split(following, separator)
+        where = [i for i, name in enumerate(names) if _is_frequency(name)]
+        if where and len(fields) >= 2 and where[0] < len(fields) and is_number(fields[where[0]]):
+            return True
+    return False
+
+
+def _names(heads: list[tuple[int, str]], count: int, separator: str) -> tuple[int, tuple[str, ...]]:
+    """The names of the columns, and their line: of the last line before the rows that has as many,
+    one of them a frequency; or of the very last line.
+    """
+    found: list[tuple[int, tuple[str, ...]]] = []
+    for n, line in reversed(heads[-_SAMPLE:]):
+        for mark in (separator, *_SEPARATORS):
+            names = tuple(_split(_joined_units(line), mark))
+            names = names[:-1] if len(names) == count + 1 and not names[-1] else names
+            if len(names) == count and all(0 < len(name) <= _LONGEST_NAME for name in names):
+                if any(map(_is_frequency, names)):
+                    return n, names
+                last = n == heads[-1][0] and mark == separator
+                if last and not any(map(is_number, names)):
+                    found.append((n, names))
+    if found:
+        return found[0]
+    # a header that does not fit its rows is said of the rows
+    names = tuple(_split(heads[-1][1], separator)) if heads else ()
+    fits = len(names) >= 2 and any(map(_is_frequency, names))
+    return (heads[-1][0], names) if fits else (0, ())
+
+
+def _joined_units(line: str) -> str:
+    """Names with their units as one word each: ``SPL (dB)`` is ``SPL(dB)``."""
+    return re.sub(r"[ \t]+([(\[][^)\]]{1,12}[)\]])", r"\1", line)
+
+
+def _is_frequency(name: str) -> bool:
+    return len(name) <= _LONGEST_NAME and _FREQUENCY.fullmatch(name.strip(' "')) is not None
+
+
+# What it is
+
+
+def _is_ordered(first: list[float]) -> bool:
+    """Whether a first column runs through frequencies, times or sample numbers; coefficients do
+    not, but by chance in two rows.
+    """
+    steps = [b - a for a, b in itertools.pairwise(first)]
+    rising, falling = min(steps) >= 0.0 < max(steps), max(steps) <= 0.0 > min(steps)
+    # of frequencies also where a row stands in the wrong place
+    if min(first) >= 0.0 and max(first) >= LOWEST_END_HZ:
+        return rising or falling or len(first) > 2
+    return len(first) > 2 and (rising or falling)
+
+
+def _counts_up(first: list[float]) -> bool:
+    """Sample numbers, or a curve at every 1 Hz."""
+    return (
+        len(first) > 2
+        and first[0] <= 1.0
+        and all(b - a == 1.0 for a, b in itertools.pairwise(first))
+    )
+
+
+def _check_commas(table: Table, subject: str) -> None:
+    """Refuse rows of which nobody can say whether their commas separate columns or decimals."""
+    bare = not table.names and table.separator == "," and len(table.rows[0][1]) > 2
+    if bare and not any("." in field for _, fields in table.rows for field in fields):
+        line = table.rows[0][0]
+        raise DataError(
+            subject,
+            f"line {line}: commas may separate columns or decimals; separate the columns by "
+            "semicolons, or write the header line 'frequency_hz,gain_db'",
+        )
+
+
+def _column(table: Table, subject: str, asked: str | None, option: str) -> int:
+    """The column with the values."""
+    others = [i for i in range(len(table.rows[0][1])) if i != table.frequency]
+    if asked is not None:
+        return _asked_column(table, subject, asked, others)
+    if not table.names:
+        _check_third(table, subject, option)
+        return others[0]
+    low = [name.lower() for name in table.names]
+    preferred = [name for name in _PREFERRED if low.count(name) == 1]
+    if preferred:
+        return low.index(preferred[0])
+    values = [
+        i for i in others if not _NO_VALUE.search(table.names[i]) and _holds_numbers(table, i)
+    ]
+    if len(values) == 1:
+        return values[0]
+    if not values:
+        raise DataError(subject, f"has no column of levels or gains; {option} says which it is")
+    names = ", ".join(excerpt(table.names[i]) for i in values)
+    raise DataError(
+        subject,
+        f"has {len(values)} columns of values: {names}; {option} says which, by name or by number, "
+        f"{values[0] + 1} for {excerpt(table.names[values[0]])}",
+    )
+
+
+def _asked_column(table: Table, subject: str, asked: str, others: list[int]) -> int:
+    def plain(name: str) -> str:
+        return re.sub(r"\s*[(\[].*", "", name.strip().lower())
+
+    exact = [i for i in others if table.names and table.names[i].lower() == asked.lower().strip()]
+    loose = [i for i in others if table.names and plain(table.names[i]) == plain(asked)]
+    counted = [i for i in others if str(i + 1) == asked.strip()]
+    found = next((some for some in (exact, loose, counted) if some), [])
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(excerpt(table.names[i]) for i in others) if table.names else "no names"
+    raise DataError(
+        subject,
+        f"'{excerpt(asked)}' is {len(found) or 'none'} of its columns beside the frequency "
+        f"({names}); they are counted from 1, the frequency included",
+    )
+
+
+def _holds_numbers(table: Table, index: int) -> bool:
+    sample = table.rows[:: max(1, len(table.rows) // _SAMPLE)]
+    return 2 * sum(is_number(fields[index]) for _, fields in sample) >= len(sample)
+
+
+def _check_third(table: Table, subject: str, option: str) -> None:
+    """Ask where a third column without a name may be another channel instead of a phase."""
+    if len(table.rows[0][1]) < 3:
+        return
+    decimal = notation((f for _, fields in table.rows for f in fields[:3]), subject)
+    pairs = [(number(row[1], decimal), number(row[2], decimal)) for _, row in table.rows]
+    far = sorted(abs(a - b) for a, b in pairs if a is not None and b is not None)
+    if far and far[len(far) // 2] < _NEAR:
+        raise DataError(
+            subject,
+            "has a third column without a name, which may be a phase or another channel; "
+            f"{option} 2 or {option} 3 says which holds the values",
+        )
+
+
+def _rows(table: Table, chosen: int, decimal: Decimal, subject: str) -> Iterator[Row]:
+    for line, fields in table.rows:
+        hz, value = number(fields[table.frequency], decimal), number(fields[chosen], decimal)
+        if hz is None or value is None:
+            what, field = (
+                ("frequency", fields[table.frequency]) if hz is None else ("gain", fields[chosen])
+            )
+            hint = "; --decimal says how its numbers are written" if "," in field else ""
+            raise DataError(
+                subject, f"line {line}: {what} '{excerpt(field)}' is not a finite number{hint}"
+            )
+        yield Row(line, hz, value)
+
+
+def _dialect(table: Table) -> str:
+    names = [name.lower() for name in table.names]
+    said = " ".join(table.words).lower()
+    if "raw" in names and any(name in names for name in _AUTOEQ):
+        return "AutoEq CSV"
+    if re.search(r"\brew\b|room eq", said):
+        return "REW text"
+    if _is_calibration(said):
+        return "microphone calibration"
+    return "table"
+
+
+def _is_calibration(said: str) -> bool:
+    return re.search(r"sens factor|sensitivity|serno|calibration|\*\s*1000\s*hz", said) is not None
+
+
+def _notes(table: Table) -> tuple[str, ...]:
+    said = " ".join(table.words).lower()
+    stated = re.search(r"sens factor|sensitivity|\*\s*1000\s*hz", said)
+    return ("the sensitivity it states is left aside",) if stated else ()
