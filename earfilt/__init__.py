@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         filters,
         response,
         stream,
+        way,
     )
     from earfilt.engine.stream import Stream
     from earfilt.nn.ears import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
@@ -54,6 +55,7 @@ __all__ = [
     "filters",
     "response",
     "stream",
+    "way",
 ]
 
 # Where each public name that loads on first use comes from.
