@@ -582,8 +582,8 @@ def apply_file(
         What to do where the output is there.
     **options
         Those of the filter, and ``clip``, ``gain_db``, ``subtype``, ``format``, ``dither``,
-        ``precision``, ``device``, ``latency_ms``, ``raw``, ``rate``, ``channels``, ``to_raw``, ``metadata``, ``repair``, ``tail``, ``full_scale_spl``,
-        ``full_scale`` as on the command line.
+        ``precision``, ``device``, ``latency_ms``, ``raw``, ``rate``, ``channels``,
+        ``to_raw``, ``metadata``, ``repair``, ``tail``, ``full_scale_spl``, ``full_scale`` as on the command line.
 
     Returns
     -------
