@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from earfilt.nn.module import EarModule
     from earfilt.report.lines import Line
-    from earfilt.synthesis.sections import Sections
+    from earfilt.synthesis.biquads.sections import Sections
 
 Signal = TypeVar("Signal", npt.NDArray[Any], "Tensor")
 """A numpy array or a torch tensor; what comes out is of the kind of what went in."""

@@ -14,10 +14,10 @@ from earfilt.audio.containers.truncation import promised_frames
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, SUBTYPES, RawFormat, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
+from earfilt.audio.metadata.tags import foreign_tags, read_metadata, riff_tags
 from earfilt.audio.recordings import Recordings, find_recordings
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.speakers import with_speakers
-from earfilt.audio.tags import foreign_tags, read_metadata, riff_tags
 from earfilt.errors import AudioError
 
 _BLOCK_BYTES = 8 << 20

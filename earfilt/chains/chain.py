@@ -14,8 +14,8 @@ from earfilt.storage.reading import SmallFile
 from earfilt.version import DESIGN
 
 if TYPE_CHECKING:
+    from earfilt.synthesis.biquads.sections import Sections
     from earfilt.synthesis.fir import Fir
-    from earfilt.synthesis.sections import Sections
 
 __all__ = ["DEFAULT_TOLERANCE_DB", "Chain", "Member", "Options"]
 

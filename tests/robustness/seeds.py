@@ -18,9 +18,9 @@ from earfilt.ears.levels import Values
 from earfilt.files import sos
 from earfilt.files.firs import fir_bytes
 from earfilt.files.saved_ears import SavedEar, SavedMember, saved_bytes
+from earfilt.synthesis.biquads.sections import Sections
 from earfilt.synthesis.fir import Fir
 from earfilt.synthesis.provenance import Provenance
-from earfilt.synthesis.sections import Sections
 from tests.audio.foreign import chunk
 
 FS = 8000

@@ -21,7 +21,9 @@ _PIECE = 1 << 20
 _CONTAINERS = (b"RIFF", b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3")
 _CHAIN = 8
 _DECODER_DELAY = 529
-_RESYNC = 1024  # bytes that libmpg123 passes over to find a frame; beyond, it gives up with an error
+_RESYNC = (
+    1024  # bytes that libmpg123 passes over to find a frame; beyond, it gives up with an error
+)
 _KBPS = {  # (MPEG-1, layer): bit rates of the indices 1 to 14
     (True, 1): range(32, 449, 32),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),

@@ -12,7 +12,7 @@ from typing import Any
 
 from earfilt.errors import UsageError
 from earfilt.files.presets.preset import Graphic, Impulse, Preset, plain
-from earfilt.synthesis.sections import Band, Sections
+from earfilt.synthesis.biquads.sections import Band, Sections
 
 _WORDS = {"peaking": "Peaking", "low-shelf": "Lowshelf", "high-shelf": "Highshelf"}
 _FIVE = ["low-shelf", "peaking", "peaking", "peaking", "high-shelf"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from earfilt.arrays import Floats, power_of_two
 from earfilt.errors import UsageError
-from earfilt.synthesis.sections import sos_response
+from earfilt.synthesis.biquads.sections import sos_response
 
 LONGEST = 1 << 22
 """Most taps."""

@@ -12,9 +12,10 @@ import struct
 from collections.abc import Iterable
 from dataclasses import replace
 
-from earfilt.audio.containers import caf, flac, id3
+from earfilt.audio.containers import caf, flac
 from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.info import Metadata
+from earfilt.audio.metadata import id3
 from earfilt.errors import printable
 
 _PREFIXES = ("REPLAYGAIN_", "R128_", "MP3GAIN_", "LOUDNESS_", "BWF_LOUDNESS_", "BWF_MAX_")

@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import butter, sosfilt
 
 from earfilt.errors import UsageError
-from earfilt.synthesis.impulse import impulse_response
+from earfilt.synthesis.biquads.impulse import impulse_response
 
 
 @pytest.mark.parametrize(
