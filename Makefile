@@ -58,8 +58,9 @@ catalogue: .venv/.dev  ## every published number: source, hash, test vectors, de
 sections: .venv/.dev  ## what a few biquads and ten bands reach, with the time of each design
 	$(BIN)/python -m benchmarks.sections
 
-figures: .venv/.dev
+figures: .venv/.dev  ## the pictures of the README, and the gallery of ears
 	$(BIN)/python -m tests.figures
+	$(BIN)/python -m benchmarks.gallery
 
 fuzz: .venv/.dev  ## 10 000 hostile files
 	$(BIN)/python -m tests.robustness.fuzz --mutants 10000

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
         filters,
         response,
         stream,
+        way,
     )
     from earfilt.engine.stream import Stream
     from earfilt.nn.ears import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
     from earfilt.nn.module import EarModule
     from earfilt.render.record import Row
-    from earfilt.synthesis.sections import Sections
+    from earfilt.synthesis.biquads.sections import Sections
 
 __all__ = [
     "AudioError",
@@ -54,12 +55,13 @@ __all__ = [
     "filters",
     "response",
     "stream",
+    "way",
 ]
 
 # Where each public name that loads on first use comes from.
 _PLACES = {
     "Row": "earfilt.render.record",
-    "Sections": "earfilt.synthesis.sections",
+    "Sections": "earfilt.synthesis.biquads.sections",
     "Stream": "earfilt.engine.stream",
     "EarModule": "earfilt.nn.module",
     "HeadphoneFilter": "earfilt.nn.ears",

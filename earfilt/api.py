@@ -8,13 +8,14 @@ torch only for `ear`, for tensors, and for devices other than the CPU.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
+from earfilt.chains import ways
 from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
 from earfilt.ears import catalogue
@@ -27,14 +28,15 @@ from earfilt.errors import UsageError
 from earfilt.render.job import FileJob, Options
 from earfilt.render.record import Row
 from earfilt.synthesis import fir as firs
-from earfilt.synthesis.response import Response, frequency_grid, respond, to_csv
+from earfilt.synthesis.response import Response, frequency_grid, level_at, respond, to_csv
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from earfilt.nn.module import EarModule
-    from earfilt.synthesis.sections import Sections
+    from earfilt.report.lines import Line
+    from earfilt.synthesis.biquads.sections import Sections
 
 Signal = TypeVar("Signal", npt.NDArray[Any], "Tensor")
 """A numpy array or a torch tensor; what comes out is of the kind of what went in."""
@@ -386,6 +388,19 @@ def design_sections(
     return fit(resolve(filter, **options), float(fs), sections=sections, form=form, band=band)
 
 
+class PlotOptions(TypedDict, total=False):
+    """How a figure looks, as `report.figures.Look` has it."""
+
+    panels: Sequence[str]
+    scale: Literal["log", "linear"]
+    width_mm: float
+    ymin: float | None
+    ymax: float | None
+    legend: Literal["outside", "inside", "off"]
+    degrees: bool
+    wrapped: bool
+
+
 @dataclass(frozen=True, eq=False)
 class ResponseTable:
     """A response at asked frequencies, as columns of equal length.
@@ -415,34 +430,67 @@ class ResponseTable:
         """The text that ``earfilt response`` prints, full precision."""
         return to_csv([(self.filter.name, self._values())])
 
-    def plot(self, path: str | None = None, **style: Any) -> bytes:
+    def plot(
+        self,
+        path: str | None = None,
+        *,
+        beside: Sequence[ResponseTable] = (),
+        labels: Sequence[str] = (),
+        relative_to: float | None = None,
+        suffix: str = ".png",
+        **look: Unpack[PlotOptions],
+    ) -> bytes:
         """A figure of the response with the published points (the extra ``plot``).
 
         Parameters
         ----------
         path : str, optional
-            A file to write, by its extension ``.png``, ``.svg`` or ``.pdf``; it must not exist.
-        **style
-            ``panels`` (of ``magnitude``, ``phase``, ``delay``), ``scale`` (``log`` or
-            ``linear``), ``width_mm``, and ``suffix`` (``.png``) where no path is given.
+            A file to write, by its extension ``.png``, ``.svg``, ``.pdf`` or ``.eps``; it must not
+            exist.
+        beside : sequence of ResponseTable
+            Further curves.
+        labels : sequence of str
+            Of all curves; default their designs and sources.
+        relative_to : float, optional
+            Hz, at which every curve is 0 dB.
+        suffix : str
+            The kind of figure where no path is given.
+        **look
+            ``panels`` (of ``magnitude``, ``difference``, ``phase``, ``delay``), ``scale`` (``log``
+            or ``linear``), ``width_mm``, ``ymin`` and ``ymax`` (dB), ``legend`` (``outside``,
+            ``inside`` or ``off``), ``degrees``, ``wrapped``.
 
         Returns
         -------
         bytes
             Of the figure's file; notebooks show them with ``IPython.display.Image``.
+
+        Raises
+        ------
+        UsageError
+            matplotlib is not installed, the file exists, or no figure can look like this.
         """
-        from earfilt.chains.describe import legend
-        from earfilt.report.figures import Line, figure
+        from earfilt.report.figures import Look, check_suffix, figure
         from earfilt.storage.writing import write_bytes
 
-        curve = self.filter.curve_at(self.fir.fs or 0.0)
-        points = None if curve is None else (curve.points_hz, curve.points_db)
-        line = Line(legend(self.fir), self._values(), points, self.fir.provenance.range_hz)
-        suffix = style.pop("suffix", ".png") if path is None else os.path.splitext(path)[1].lower()
-        data = figure([line], suffix, **style)
+        tables = [self, *beside]
+        if labels and len(labels) != len(tables):
+            raise UsageError(f"{len(labels)} labels are given for {len(tables)} curves")
+        each = zip(tables, labels or [""] * len(tables), strict=True)
+        lines = [table._line(label, relative_to) for table, label in each]
+        suffix = suffix if path is None else os.path.splitext(path)[1].lower()
+        check_suffix(suffix)
+        data = figure(lines, suffix, Look(relative_to=relative_to, **look))
         if path is not None:
             write_bytes(path, data)
         return data
+
+    def _line(self, label: str, relative_to: float | None) -> Line:
+        from earfilt.report.lines import line_of
+
+        level = 0.0 if relative_to is None else level_at(self.fir, relative_to)
+        values = self._values().lowered(level)
+        return line_of(self.filter, self.fir, values, label=label, below_db=level)
 
     def _values(self) -> Response:
         return Response(self.frequency_hz, self.magnitude_db, self.phase_rad, self.group_delay_s)
@@ -534,8 +582,9 @@ def apply_file(
         What to do where the output is there.
     **options
         Those of the filter, and ``clip``, ``gain_db``, ``subtype``, ``format``, ``dither``,
-        ``precision``, ``device``, ``latency_ms``, ``raw``, ``rate``, ``channels``, ``to_raw``, ``metadata``, ``repair``, ``tail``, ``full_scale_spl``,
-        ``full_scale`` as on the command line.
+        ``precision``, ``device``, ``latency_ms``, ``raw``, ``rate``, ``channels``, ``to_raw``,
+        ``metadata``, ``repair``, ``tail``, ``full_scale_spl``, ``full_scale`` as on the command
+        line.
 
     Returns
     -------
@@ -651,6 +700,39 @@ def _split(name: str, options: FileOptions) -> tuple[Filter, dict[str, Any]]:
     given: dict[str, Any] = dict(options)
     own = {key: given.pop(key) for key in list(given) if key in _FileOptions.__annotations__}
     return resolve(name, **given), own
+
+
+def way(start: str, end: str) -> str:
+    """The preferred way from one reference point to another, as ``--from`` and ``--to`` choose it:
+    the shortest one, by ISO 532 where it leads.
+
+    Parameters
+    ----------
+    start, end : str
+        ``free field``, ``diffuse field``, ``headphone``, ``ear-canal entrance``, ``eardrum``,
+        ``stapes`` or ``cochlea``; hyphens may stand for the spaces.
+
+    Returns
+    -------
+    str
+        A filter or a chain, for every call that takes one.
+
+    Raises
+    ------
+    UsageError
+        There is no such point, or no way between the two.
+
+    Examples
+    --------
+    >>> earfilt.way("diffuse field", "eardrum")
+    'iso532-diffuse'
+    >>> there = earfilt.way("free field", "diffuse field")  # to the eardrum, and back
+    >>> there
+    'iso532-free+inverse:iso532-diffuse'
+    >>> earfilt.response(there, freqs=[8000.0]).magnitude_db.round(1).tolist()
+    [-6.7]
+    """
+    return ways.name_of(ways.preferred_way(ways.point(start), ways.point(end)))
 
 
 def filters(name: str | None = None) -> tuple[catalogue.Entry, ...]:

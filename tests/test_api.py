@@ -44,6 +44,7 @@ PUBLIC = [
     "filters",
     "response",
     "stream",
+    "way",
 ]
 
 
@@ -194,6 +195,31 @@ def test_a_response_draws_itself(tmp_path: Path) -> None:
     assert table.plot().startswith(b"\x89PNG")
     data = table.plot(f"{tmp_path}/a.svg", panels=["magnitude", "delay"])
     assert (tmp_path / "a.svg").read_bytes() == data
+
+
+def test_a_figure_is_that_of_the_command_line(tmp_path: Path) -> None:
+    tables = [earfilt.response(name, fs=48000) for name in ("p58-hats-free", "iso532-free")]
+    made = tables[0].plot(
+        beside=tables[1:],
+        labels=["manikin", "standard"],
+        relative_to=1000.0,
+        suffix=".svg",
+        panels=["magnitude", "difference", "phase"],
+        ymin=-20.0,
+        legend="inside",
+        degrees=True,
+        width_mm=120.0,
+    )
+    words = "-q -f p58-hats-free -f iso532-free --label manikin --label standard --degrees"
+    words += " --relative-to 1000 --panel magnitude --panel difference --panel phase"
+    words += f" --ymin -20 --legend inside --width 120 -o {tmp_path}/a.svg"
+    assert run(["response", *words.split()]) == 0
+    assert made == (tmp_path / "a.svg").read_bytes()
+    with pytest.raises(earfilt.UsageError, match="1 labels are given for 2 curves"):
+        tables[0].plot(beside=tables[1:], labels=["one"])
+    for path in (None, f"{tmp_path}/a.gif"):
+        with pytest.raises(earfilt.UsageError, match=r"'.gif' is no kind of figure"):
+            tables[0].plot(path, suffix=".gif")
 
 
 def test_apply_file_gives_the_row_of_the_report(tmp_path: Path) -> None:

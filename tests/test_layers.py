@@ -106,6 +106,13 @@ def loaded(code: str) -> set[str]:
     return {name.partition(".")[0] for name in run.stderr.splitlines()[-1].split()}
 
 
+@pytest.mark.parametrize("argument", ["filters", "--version"])
+def test_what_needs_no_parser_loads_none(argument: str) -> None:
+    modules = loaded(f"from earfilt.cli import run; assert run([{argument!r}]) == 0")
+    assert "earfilt" in modules
+    assert not {"typer", "rich", "numpy"} & modules
+
+
 def test_designing_a_filter_loads_numpy_alone() -> None:
     every = (
         "for ear in entries():\n"

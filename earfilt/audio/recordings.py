@@ -149,7 +149,7 @@ def _flac(source: Source, ignore_length: bool) -> Recordings:
     if ignore_length:
         return Recordings([Link(patches=flac_frames.without_length(source))])
     return Recordings(rest=Rest(offset=0, size=source.size or 0, kind="frames"), warnings=[
-        f"its header states {stated} frames, {there} are there: the others are not read; --ignore-length takes them"
+        f"its header states {stated} frames, {there} are there: the others are not read; " "--ignore-length takes them"
     ])  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from earfilt.chains.describe import short_citation
 from earfilt.ears import catalogue
 from earfilt.ears.entry import POINTS, Entry
 from earfilt.ears.options import choice
@@ -55,6 +56,16 @@ def point(words: str) -> str:
 def name_of(way: Way) -> str:
     """The chain of a way, as ``-f`` takes it."""
     return "+".join(step.name for step in way)
+
+
+def sources_of(way: Way) -> str:
+    """Author and year of each source, once.
+
+    >>> sources_of(preferred_way("diffuse field", "eardrum"))
+    'ISO 532-2:2017'
+    """
+    sources = (source.citation for step in way for source in step.entry.sources)
+    return "; ".join(dict.fromkeys(map(short_citation, sources)))
 
 
 def preferred_way(start: str, end: str) -> Way:

@@ -7,92 +7,17 @@ SIGTERM). Nothing heavy is imported before a command runs.
 
 import atexit
 import contextlib
-import importlib
 import os
 import signal
 import sys
 import threading
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-import typer
-
-from earfilt import __version__
 from earfilt.cli.streams import open_closed, own_stderr
 from earfilt.errors import EarfiltError, UsageError, is_out_of_memory, printable
 from earfilt.storage.stop_signals import is_default, name_of, stop_signals
-
-_COMMANDS = {
-    "apply": "Recordings through an ear.",
-    "response": "The curve, as numbers or figure.",
-    "design": "The FIR, for other programs.",
-    "verify": "Outputs, sources and filter against the manifest.",
-    "filters": "The catalogue of ears.",
-}
-"""Each in a module of its name."""
-
-
-def parser(*wanted: str) -> typer.Typer:
-    """The parser of the command line.
-
-    Parameters
-    ----------
-    *wanted : str
-        Commands that will run: of the others only the names are known, and nothing is loaded.
-    """
-    app = typer.Typer(
-        name="earfilt",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,  # whose tables cut the names of options at 80 columns
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-        help="Put audio through the human outer and middle ear: published transfer functions, "
-        "exact, and time-aligned to the sample.",
-        epilog="Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before "
-        "work; 128 + N ended by signal N.",
-    )
-    app.callback()(_root)
-    for name, help in _COMMANDS.items():
-        if name not in wanted:
-            app.command(name, short_help=help)(_nothing)
-            continue
-        module = importlib.import_module(f"earfilt.cli.{name}")
-        kind = getattr(module, "COMMAND", None)
-        asks = name != "filters"  # which alone has something to say without arguments
-        app.command(name, cls=kind, no_args_is_help=asks, short_help=help)(getattr(module, name))
-    return app
-
-
-def _nothing() -> None: ...
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(f"earfilt {__version__}")
-        raise typer.Exit
-
-
-def _root(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
-        ),
-    ] = False,
-    debug: Annotated[
-        bool,
-        typer.Option(
-            "--debug", help="Show the traceback of an error (anywhere on the command line)."
-        ),
-    ] = False,
-) -> None:
-    if _ON_WINDOWS:
-        raise UsageError(
-            "Windows itself is not supported, for its locks, signals and renaming of files "
-            "keep none of the promises; run it under WSL 2"
-        )
-
+from earfilt.version import __version__
 
 _ON_WINDOWS = os.name == "nt"
 _SAID: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -184,11 +109,7 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     for ``debug``.
     """
     try:
-        if arguments == ["filters"]:  # nothing to parse, and the parser takes longer than the list
-            return importlib.import_module("earfilt.cli.filters").filters()
-        named = (word for word in arguments if not word.startswith("-"))
-        app = parser(next(named, ""))
-        return int(app(arguments, prog_name="earfilt", standalone_mode=False) or 0)
+        return _run(arguments)
     except _Signalled as interruption:
         return _said(interruption.said, interruption.code)
     except BrokenPipeError:
@@ -197,6 +118,28 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
         if debug:
             raise
         return _explained(error)
+
+
+def _run(arguments: list[str]) -> int:
+    """The exit code of a command; what needs no parser does without, for it loads slowly."""
+    if arguments == ["--version"]:
+        print(f"earfilt {__version__}")
+        return 0
+    if _ON_WINDOWS:
+        raise UsageError(
+            "Windows itself is not supported, for its locks, signals and renaming of files "
+            "keep none of the promises; run it under WSL 2"
+        )
+    if arguments == ["filters"]:
+        from earfilt.report.catalogue import print_all
+
+        print_all()
+        return 0
+    from earfilt.cli.parser import parser
+
+    named = (word for word in arguments if not word.startswith("-"))
+    app = parser(next(named, ""))
+    return int(app(arguments, prog_name="earfilt", standalone_mode=False) or 0)
 
 
 def _explained(error: Exception) -> int:

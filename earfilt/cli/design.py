@@ -14,8 +14,8 @@ from earfilt.errors import UsageError, printable
 if TYPE_CHECKING:
     from earfilt.chains.export import Export, Written
     from earfilt.chains.members import Filter
+    from earfilt.synthesis.biquads.sections import Sections
     from earfilt.synthesis.fir import Fir
-    from earfilt.synthesis.sections import Sections
 
 _RATE = "{fs}"
 
@@ -91,7 +91,12 @@ def design(
     ] = None,
     program: Annotated[
         Program | None,
-        typer.Option("--for", help="Write it in the words of a program.", show_default=False),
+        typer.Option(
+            "--for",
+            metavar="PROGRAM",
+            help="Write it in the words of a program; they are named above.",
+            show_default=False,
+        ),
     ] = None,
     channels: Annotated[
         int | None,
@@ -135,8 +140,15 @@ def design(
     .sos.json  rows b0 b1 b2 a0 a1 a2: y = scipy.signal.sosfilt(sos, x)
     .sos.csv   the same rows as a table. earfilt reads both back with -f.
     .h         C: float and Q31, with the signs of CMSIS-DSP
-    --for equalizerapo, camilladsp, pipewire, easyeffects: sections, peaking bands or a FIR, whose
-    .wav is written beside it; minidsp and c: sections; wavelet and jamesdsp: a graphic equaliser.
+
+    \b
+    --for PROGRAM:
+    equalizerapo, camilladsp, pipewire, easyeffects
+           sections, peaking bands or a FIR, whose .wav is written beside it
+    minidsp, c
+           sections
+    wavelet, jamesdsp
+           a graphic equaliser
     """
     from earfilt.chains.export import Export, export
     from earfilt.storage.writing import check_outputs, write_bytes
@@ -193,7 +205,7 @@ def _check_plan(plan: list[tuple[float, str]], how: "Export") -> None:
 def _summary(written: "Written", filter: "Filter") -> str:
     """What was written, and one line for each warning."""
     from earfilt.files.presets.preset import Graphic
-    from earfilt.synthesis.sections import Sections
+    from earfilt.synthesis.biquads.sections import Sections
 
     paths = " and ".join(printable(path) for path, _ in written.files)
     if isinstance(written.made, Sections):

@@ -1,21 +1,11 @@
 """``earfilt filters``: the catalogue."""
 
-import json
-import shutil
-import sys
-import textwrap
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from earfilt.ears import catalogue, kinds
-from earfilt.ears.ear import Ear
-from earfilt.ears.entry import GROUPS, Entry
-from earfilt.ears.options import DESIGN, Option
-from earfilt.ears.table import Table
 from earfilt.errors import UsageError
+from earfilt.report import catalogue as report
 
 
 def filters(
@@ -57,239 +47,19 @@ def filters(
     """
     if bibtex and as_json:
         raise UsageError("--bibtex and --json exclude each other")
+    form = "bibtex" if bibtex else "json" if as_json else "table"
     if versus:
-        _print_comparison(versus, relative_to, name or bibtex or as_json or start or end)
-        return 0
-    if relative_to is not None:
+        if name or bibtex or as_json or start or end:
+            raise UsageError("--compare goes with --relative-to alone")
+        report.print_comparison(*versus, relative_to=relative_to)
+    elif relative_to is not None:
         raise UsageError("--relative-to goes with --compare")
-    if start or end:
-        _print_ways(start, end, name or bibtex or as_json)
-        return 0
-    if name is not None:
-        entry = catalogue.find(name)
-        if bibtex:
-            _print(_bibtex((entry,)))
-        elif as_json:
-            _print(_json(_facts(entry)))
-        else:
-            _print_entry(entry)
-        return 0
-    entries = catalogue.entries()
-    if bibtex:
-        _print(_bibtex(entries))
-    elif as_json:
-        _print(_json([_facts(entry) for entry in entries]))
+    elif start or end:
+        if not (start and end) or name or bibtex or as_json:
+            raise UsageError("--from and --to go together, and with nothing else")
+        report.print_ways(start, end)
+    elif name is not None:
+        report.print_one(name, form)
     else:
-        _print_overview(entries)
-    for problem in catalogue.problems():
-        print(f"earfilt: warning: {problem}", file=sys.stderr)
+        report.print_all(form)
     return 0
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text)
-
-
-def _print_ways(start: str | None, end: str | None, more: object) -> None:
-    """What leads from one reference point to another, with its sources."""
-    from earfilt.chains import ways
-
-    if not (start and end) or more:
-        raise UsageError("--from and --to go together, and with nothing else")
-    for way in ways.ways(ways.point(start), ways.point(end)):
-        sources = "; ".join(dict.fromkeys(_short_sources(step.entry) for step in way))
-        _print(f"{ways.name_of(way)}\t{sources}\n")
-
-
-def _print_comparison(names: tuple[str, str], relative_to: float | None, more: object) -> None:
-    """Largest and rms difference of two filters by band, the whole range last."""
-    from earfilt.chains.compare import compare
-    from earfilt.chains.members import resolve
-
-    if more:
-        raise UsageError("--compare goes with --relative-to alone")
-    first, second = map(resolve, names)
-    _print("low_hz\thigh_hz\tlargest_db\tat_hz\trms_db\n")
-    for band in compare(first, second, relative_to=relative_to):
-        _print(
-            f"{band.low:.0f}\t{band.high:.0f}\t{band.largest_db:+.2f}\t{band.at_hz:.0f}\t"
-            f"{band.rms_db:.2f}\n"
-        )
-
-
-def _json(facts: Any) -> str:
-    return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
-
-
-def _bibtex(entries: tuple[Entry, ...]) -> str:
-    """Each source once."""
-    texts = [source.bibtex.strip() for entry in entries for source in entry.sources]
-    return "\n\n".join(dict.fromkeys(filter(None, texts))) + "\n"
-
-
-def _facts(entry: Entry) -> dict[str, Any]:
-    low, high = _range(entry)
-    ear = None if entry.is_pattern else catalogue.of_entry(entry)
-    entry = entry if ear is None else ear.entry
-    return {
-        "name": entry.full_name,
-        "default": entry.default,
-        "variants": _variants(entry),
-        "summary": entry.summary,
-        "title": entry.title,
-        "kind": entry.kind,
-        "group": entry.group,
-        "quantity": entry.quantity,
-        "unit": entry.unit,
-        "scale": entry.scale,
-        "start": entry.start or None,
-        "end": entry.end or None,
-        "side": entry.side,
-        "species": entry.species,
-        "lowest_hz": low,
-        "highest_hz": high,
-        "caveats": entry.caveats,
-        "parameters": dict(entry.parameters),
-        "options": [option.name for option in _options(entry, ear)],
-        "sources": [asdict(source) for source in entry.sources],
-        "points": None if ear is None else _points(ear),
-        "tables": [
-            {"id": table.id, "sha256": table.sha256, "points": table.columns}
-            for table in _tables(entry)
-        ],
-    }
-
-
-def _options(entry: Entry, ear: Ear | None) -> tuple[Option, ...]:
-    """The options of a design, and of the ear."""
-    return (*DESIGN, *(kinds.kind(entry.kind).declared if ear is None else ear.options))
-
-
-def _tables(entry: Entry) -> tuple[Table, ...]:
-    return tuple(entry.table(which) for which in range(len(entry.tables)))
-
-
-def _variants(entry: Entry) -> list[str]:
-    """Variants of the same name, the default one first."""
-    return [
-        other.variant for other in catalogue.entries() if other.name == entry.name and other.variant
-    ]
-
-
-# All of them
-
-
-def _print_overview(entries: tuple[Entry, ...]) -> None:
-    if sys.stdout.isatty():
-        _print_grid(entries)
-        return
-    header = ("name", "default", "what", "lowest_hz", "highest_hz", "source", "group", "from", "to")
-    rows = [
-        (
-            entry.full_name,
-            "yes" if entry.default else "no",
-            entry.summary,
-            *(f"{end:g}" for end in _range(entry)),
-            _short_sources(entry),
-            entry.group,
-            entry.start or "-",
-            entry.end or "-",
-        )
-        for entry in entries
-    ]
-    _print("".join("\t".join(row) + "\n" for row in (header, *rows)))
-
-
-def _print_grid(entries: tuple[Entry, ...]) -> None:
-    from rich.console import Console
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    console = Console(highlight=False, markup=False)
-    width = max(len(entry.full_name) for entry in entries)
-    for group in GROUPS:
-        members = [entry for entry in entries if entry.group == group]
-        if not members:
-            continue
-        grid = Grid(box=None, pad_edge=False, title=group, title_justify="left")
-        grid.add_column("name", no_wrap=True, min_width=width)
-        grid.add_column("what it is, source")
-        grid.add_column("range", no_wrap=True, justify="right")
-        for entry in members:
-            low, high = _range(entry)
-            about = Text.assemble(entry.summary, "\n", (_short_sources(entry), "dim"))
-            grid.add_row(entry.full_name, about, f"{low:.0f}-{high:.0f} Hz")
-        console.print(grid)
-        console.print()
-    console.print("A bare NAME means the first of its variants; 'earfilt filters NAME' says more.")
-
-
-def _range(entry: Entry) -> tuple[float, float]:
-    return entry.range_hz or catalogue.of_entry(entry).range_hz
-
-
-def _short_sources(entry: Entry) -> str:
-    from earfilt.chains.describe import short_citation
-
-    return "; ".join(short_citation(source.citation) for source in entry.sources)
-
-
-# One of them
-
-
-def _print_entry(entry: Entry) -> None:
-    low, high = _range(entry)
-    ear = None if entry.is_pattern else catalogue.of_entry(entry)
-    entry = entry if ear is None else ear.entry
-    facts = {
-        "name": entry.full_name,
-        "what": entry.summary,
-        "title": entry.title,
-        "from": entry.start,
-        "to": entry.end,
-        "quantity": entry.quantity,
-        "unit": entry.unit,
-        "scale": entry.scale,
-        "species": "" if entry.species == "human" else entry.species,
-        "range": f"{low:g}-{high:g} Hz",
-        "variants": ", ".join(_variants(entry)) or "none",
-        "options": ", ".join(option.flag for option in _options(entry, ear)),
-    }
-    _print_facts(facts)
-    for caveat in entry.caveats:
-        _print_facts({"caveat": caveat})
-    for source in entry.sources:
-        _print("#\n")
-        _print_facts({"source": source.citation})
-        shown = ("where", "doi", "checked", "provenance", "licence")
-        _print_facts({key: getattr(source, key) for key in shown})
-    columns = [table.columns for table in _tables(entry)]
-    if not columns and ear is not None:
-        _print_facts({"points": "values of the formula or model at these frequencies"})
-        columns = [_points(ear)]
-    for of_one in columns:
-        _print(",".join(of_one) + "\n")
-        rows = zip(*of_one.values(), strict=True)
-        _print("".join(",".join(map(_digits, row)) + "\n" for row in rows))
-
-
-def _points(ear: Ear) -> Mapping[str, tuple[float, ...]]:
-    return {"frequency_hz": ear.points.freqs, "gain_db": ear.points.gain_db}
-
-
-def _print_facts(facts: dict[str, str]) -> None:
-    """Comment lines, wrapped where a person reads them."""
-    for label, text in facts.items():
-        if not text:
-            continue
-        line = f"# {label}: {text}"
-        if sys.stdout.isatty():
-            line = textwrap.fill(
-                line, max(40, shutil.get_terminal_size().columns), subsequent_indent="#   "
-            )
-        _print(line + "\n")
-
-
-def _digits(value: float) -> str:
-    """All digits of a table's number, whole ones without a point."""
-    return repr(value).removesuffix(".0")

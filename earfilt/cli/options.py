@@ -4,6 +4,7 @@ The options of filters are those that the kinds of ears declare (``earfilt.ears.
 choices and help are made from there.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import cache, partial
@@ -68,20 +69,64 @@ Resolve = Callable[[str], "Filter"]
 """From a filter's name to the filter, with the options of the command line."""
 
 
-class FilterCommand(TyperCommand):
-    """A command that takes the options of filters beside its own, behind ``--filter``.
+_WAY = (
+    Option(
+        "from",
+        None,
+        "In place of --filter, with --to: the preferred way from this reference point, ISO 532 "
+        "where it leads ('earfilt filters --from POINT --to POINT' lists all ways).",
+        metavar="POINT",
+    ),
+    Option(
+        "to",
+        None,
+        "free-field, diffuse-field, headphone, ear-canal-entrance, eardrum, stapes or cochlea.",
+        metavar="POINT",
+    ),
+)
 
-    Its function asks `finder` for them.
+
+class FilterCommand(TyperCommand):
+    """A command that takes the options of filters beside its own, behind ``--filter``, and
+    ``--from`` with ``--to`` in its place.
+
+    Its function gets a filter's name in either case, and asks `finder` for the options.
     """
 
     def __init__(self, *args: Any, params: list[Any], **more: Any) -> None:
-        place = 1 + next(i for i, one in enumerate(params) if "--filter" in one.opts)
-        super().__init__(*args, params=[*params[:place], *_parameters(), *params[place:]], **more)
+        place = next(i for i, one in enumerate(params) if "--filter" in one.opts)
+        self._named = params[place]
+        self._named.required = False
+        added = [*_way_parameters(), *_parameters()]
+        place += 1
+        super().__init__(*args, params=[*params[:place], *added, *params[place:]], **more)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; the options of filters wait in the context."""
         ctx.obj = {one.name: ctx.params.pop(one.name) for one in _parameters()}
-        return super().invoke(ctx)
+        said = self._choose(ctx.params, *(ctx.params.pop(one.name) for one in _way_parameters()))
+        result = super().invoke(ctx)
+        if said and not ctx.params["quiet"]:
+            sys.stdout.flush()
+            print(said, file=sys.stderr)
+        return result
+
+    def _choose(self, params: dict[str, Any], start: str | None, end: str | None) -> str:
+        """Put the preferred way in the place of a filter's name; what to say of it."""
+        name = self._named.name
+        if start is None and end is None:
+            if not params[name]:
+                raise UsageError("give a filter (-f, --filter), or --from and --to")
+            return ""
+        if params[name]:
+            raise UsageError("--from and --to choose a filter, and --filter names one; give either")
+        if start is None or end is None:
+            raise UsageError("--from and --to go together")
+        from earfilt.chains import ways
+
+        way = ways.preferred_way(ways.point(start), ways.point(end))
+        params[name] = [ways.name_of(way)] if self._named.multiple else ways.name_of(way)
+        return f"{way[0].start} to {way[-1].end}: {ways.name_of(way)} ({ways.sources_of(way)})"
 
 
 def finder(ctx: typer.Context, **more: Any) -> Resolve:
@@ -102,6 +147,11 @@ def _resolve(options: dict[str, Any], name: str) -> "Filter":
 @cache
 def _parameters() -> tuple[Any, ...]:
     return tuple(map(_parameter, filter_options()))
+
+
+@cache
+def _way_parameters() -> tuple[Any, ...]:
+    return tuple(map(_parameter, _WAY))
 
 
 def filter_options() -> Iterator[Option]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from earfilt.chains.members import Filter
-    from earfilt.report.figures import Measurement
+    from earfilt.report.lines import Line, Measurement
     from earfilt.synthesis.fir import Fir
     from earfilt.synthesis.response import Response
 
@@ -42,8 +43,15 @@ class Scale(StrEnum):
 
 class Panel(StrEnum):
     magnitude = "magnitude"
+    difference = "difference"
     phase = "phase"
     delay = "delay"
+
+
+class Legend(StrEnum):
+    outside = "outside"
+    inside = "inside"
+    off = "off"
 
 
 COMMAND = FilterCommand
@@ -87,7 +95,8 @@ def response(
             "-o",
             "--output",
             metavar="FILE",
-            help="Write .csv, .json, .png, .svg or .pdf instead of CSV to stdout (-). Repeatable.",
+            help="Write .csv, .json, .png, .svg, .pdf or .eps instead of CSV to stdout (-). "
+            "Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -110,16 +119,48 @@ def response(
             show_default=False,
         ),
     ] = None,
+    relative_to: Annotated[
+        float | None,
+        typer.Option("--relative-to", metavar="HZ", help="Every curve is 0 dB here."),
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            metavar="TEXT",
+            help="Name of a curve in drawings: one a filter, then one a measurement. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     panels: Annotated[
         list[Panel] | None,
         typer.Option(
-            "--panel", help="What a figure shows (magnitude). Repeatable.", show_default=False
+            "--panel",
+            help="What a figure shows (magnitude); differences are to the first filter. "
+            "Repeatable.",
+            show_default=False,
         ),
     ] = None,
     width: Annotated[
         float | None,
         typer.Option("--width", metavar="MM", help=f"Width of figures ({_WIDTH_MM:g})."),
     ] = None,
+    ymin: Annotated[
+        float | None, typer.Option("--ymin", metavar="DB", help="Lowest magnitude of figures.")
+    ] = None,
+    ymax: Annotated[
+        float | None, typer.Option("--ymax", metavar="DB", help="Highest magnitude of figures.")
+    ] = None,
+    legend: Annotated[
+        Legend | None,
+        typer.Option("--legend", help="Of figures: below the axes (outside), on them, or none."),
+    ] = None,
+    degrees: Annotated[
+        bool, typer.Option("--degrees", help="Phase of figures in degrees (radians).")
+    ] = False,
+    wrapped: Annotated[
+        bool, typer.Option("--wrapped", help="Principal value of the phase (unwrapped).")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Quiet = False,
 ) -> int:
@@ -136,8 +177,19 @@ def response(
     files = [path for path in outputs or () if path != _STDOUT]
     figures = [path for path in files if Path(path).suffix.lower() not in _TABLES]
     if not figures:
-        reason = "only a figure has them, and none is written (-o FILE.png, .svg or .pdf)"
-        refuse_without_effect({"--panel": panels, "--width": width}, reason)
+        reason = "only a figure has them, and none is written (-o FILE.png, .svg, .pdf or .eps)"
+        looks: dict[str, object] = {
+            "--panel": panels,
+            "--width": width,
+            "--ymin": ymin,
+            "--ymax": ymax,
+            "--legend": legend,
+            **({} if show else {"--label": labels}),
+        }
+        refuse_without_effect(looks, reason)
+    if Panel.phase not in (panels or ()):
+        reason = "they say how --panel phase is drawn"
+        refuse_without_effect({"--degrees": degrees, "--wrapped": wrapped}, reason)
     if freqs is not None:
         away = {
             "--points": points,
@@ -150,6 +202,7 @@ def response(
         refuse_without_effect({"--compare-column": compare_column}, "give --compare FILE")
     axis, width_mm = scale or Scale.log, _WIDTH_MM if width is None else width
     _check_figures(files, width_mm)
+    _check_labels(labels or [], len(filter_names), len(compare or []))
     filters = list(map(finder(ctx), filter_names))
     check_outputs(
         files,
@@ -163,13 +216,21 @@ def response(
         _asked(rate, freqs, _POINTS if points is None else points, axis.value, fmin, fmax),
         compare or [],
         compare_column,
+        labels=labels or [],
+        relative_to=relative_to,
     )
-    style = {
+    look: dict[str, Any] = {
         "scale": axis.value,
         "panels": [panel.value for panel in panels or [Panel.magnitude]],
         "width_mm": width_mm,
+        "ymin": ymin,
+        "ymax": ymax,
+        "legend": (legend or Legend.outside).value,
+        "degrees": degrees,
+        "wrapped": wrapped,
+        "relative_to": relative_to,
     }
-    made = [(path, curves.file(path, style)) for path in files]
+    made = [(path, curves.file(path, look)) for path in files]
     drawing = curves.terminal(axis.value, quiet=quiet) if show else ""
     for path, data in made:
         write_bytes(path, data, force=force)
@@ -193,15 +254,26 @@ class _Curves:
         freqs: "NDArray[np.float64]",
         compared: list[Path],
         column: str | None,
+        *,
+        labels: list[str],
+        relative_to: float | None,
     ) -> None:
-        from earfilt.synthesis.response import respond
+        from earfilt.synthesis.response import level_at, respond
 
         self._filters = filters
         self._firs: list[Fir] = [filter.at(fs) for filter in filters]
-        self._responses: list[Response] = [respond(fir, freqs) for fir in self._firs]
+        self._relative_to = relative_to
+        self._levels = [
+            0.0 if relative_to is None else level_at(fir, relative_to) for fir in self._firs
+        ]
+        self._responses: list[Response] = [
+            respond(fir, freqs).lowered(level)
+            for fir, level in zip(self._firs, self._levels, strict=True)
+        ]
         found = [_measurement(path, column, self._firs[0]) for path in compared]
         self._measurements = [measurement for measurement, _ in found]
         self._understood = [words for _, words in found]
+        self._labels = labels
 
     def rows(self) -> "list[tuple[str, Response]]":
         """Name and values of each curve, measurements last."""
@@ -211,11 +283,11 @@ class _Curves:
             (filter.name, values)
             for filter, values in zip(self._filters, self._responses, strict=True)
         ]
-        return realised + [(m.label, measured(m.freqs, m.gain_db)) for m in self._measurements]
+        return realised + [(m.label, measured(m.freqs, m.gain_db)) for m in self._shown()]
 
-    def file(self, path: str, style: dict[str, Any]) -> bytes:
+    def file(self, path: str, look: dict[str, Any]) -> bytes:
         """The bytes of an output file by its extension."""
-        from earfilt.report.figures import figure
+        from earfilt.report.figures import Look, figure
         from earfilt.synthesis.response import to_csv, to_json
 
         suffix = Path(path).suffix.lower()
@@ -225,11 +297,13 @@ class _Curves:
             facts = [self._facts(fir) for fir in self._firs] + [
                 {"measurement": True} for _ in self._measurements
             ]
+            if self._relative_to is not None:
+                facts = [{"relative_to_hz": self._relative_to, **fact} for fact in facts]
             named = zip(facts, self.rows(), strict=True)
             return to_json(
                 ({"filter": name, **fact}, values) for fact, (name, values) in named
             ).encode()
-        return figure(self._lines(), suffix, measurements=self._measurements, **style)
+        return figure(self._lines(), suffix, Look(**look), measurements=self._labelled())
 
     def terminal(self, scale: str, *, quiet: bool) -> str:
         """The drawing for this terminal."""
@@ -244,7 +318,7 @@ class _Curves:
         room = {"columns": size.columns, "rows": size.lines - taken}
         return terminal(
             self._lines(),
-            measurements=self._measurements,
+            measurements=self._labelled(),
             scale=scale,
             **room,
             colour=not plain,
@@ -284,22 +358,29 @@ class _Curves:
         shown.pop("filter", None)
         return {"fs": fir.fs, "numtaps": fir.numtaps, "latency": fir.lookahead, **shown}
 
-    def _lines(self) -> "list[Any]":
-        from earfilt.chains.describe import legend
-        from earfilt.report.figures import Line
+    def _lines(self) -> "list[Line]":
+        from earfilt.report.lines import line_of
 
-        lines = []
-        for filter, fir, values in zip(self._filters, self._firs, self._responses, strict=True):
-            curve = filter.curve_at(fir.fs or 0.0)
-            lines.append(
-                Line(
-                    legend(fir),
-                    values,
-                    None if curve is None else (curve.points_hz, curve.points_db),
-                    fir.provenance.range_hz,
-                )
-            )
-        return lines
+        labels = self._labels[: len(self._filters)] or [""] * len(self._filters)
+        each = zip(self._filters, self._firs, self._responses, self._levels, labels, strict=True)
+        return [
+            line_of(filter, fir, response, below_db=level, label=label)
+            for filter, fir, response, level, label in each
+        ]
+
+    def _shown(self) -> "list[Measurement]":
+        """The measurements, 0 dB where that was asked for."""
+        from earfilt.report.lines import relative
+
+        if self._relative_to is None:
+            return self._measurements
+        return [relative(measurement, self._relative_to) for measurement in self._measurements]
+
+    def _labelled(self) -> "list[Measurement]":
+        """As they are drawn."""
+        shown = self._shown()
+        labels = self._labels[len(self._filters) :] or [one.label for one in shown]
+        return [replace(one, label=label) for one, label in zip(shown, labels, strict=True)]
 
 
 def _measurement(path: Path, column: str | None, fir: "Fir") -> "tuple[Measurement, str]":
@@ -309,7 +390,7 @@ def _measurement(path: Path, column: str | None, fir: "Fir") -> "tuple[Measureme
     from earfilt.chains.describe import use_words
     from earfilt.ears.levels import holds_levels
     from earfilt.files.curves import read_points
-    from earfilt.report.figures import Measurement
+    from earfilt.report.lines import Measurement
     from earfilt.synthesis.response import level_above
 
     found = read_points(path, column=column, option="--compare-column")
@@ -348,6 +429,15 @@ def _check_figures(files: list[str], width: float) -> None:
             raise UsageError(
                 f"{printable(path)}: a response is written as {', '.join((*_TABLES, *SUFFIXES))}"
             )
+
+
+def _check_labels(labels: list[str], filters: int, measurements: int) -> None:
+    """Refuse labels that leave open whose they are."""
+    if labels and len(labels) not in (filters, filters + measurements):
+        more = f" or {filters + measurements}, one for each curve" if measurements else ""
+        raise UsageError(
+            f"--label is given {len(labels)} times; it takes {filters}, one for each filter{more}"
+        )
 
 
 def default_fs(filters: "list[Filter]") -> float:

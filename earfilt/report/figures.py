@@ -1,34 +1,34 @@
 """How curves look in print: figures by matplotlib, which loads on first use (the extra ``plot``).
 
-A figure has the width of a column, type of 7 to 8 points at that width, and colours that every kind
-of colour vision tells apart (Okabe & Ito), backed up by line styles and markers for greyscale.
-Equal curves make equal bytes.
-
-References
-----------
-Okabe, M. & Ito, K. (2008). Color universal design. https://jfly.uni-koeln.de/color/
+A figure has the width of a column and type of 7 to 8 points at that width. Equal curves make equal
+bytes.
 """
 
 from __future__ import annotations
 
 import io
 import math
-import os
-import sys
+import re
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from earfilt.arrays import Floats
 from earfilt.errors import UsageError, printable
+from earfilt.report import style
+from earfilt.report.extras import load_extra
+from earfilt.report.lines import (
+    Line,
+    Measurement,
+    frequency_range,
+    level_range,
+    short_hz,
+    ticks_between,
+)
 from earfilt.synthesis.response import Response
 
 if TYPE_CHECKING:
@@ -36,106 +36,135 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-SUFFIXES = (".png", ".svg", ".pdf")
-PANELS = ("magnitude", "phase", "delay")
+SUFFIXES = (".png", ".svg", ".pdf", ".eps")
+PANELS = ("magnitude", "difference", "phase", "delay")
+LEGENDS = ("outside", "inside", "off")
 COLUMN_MM = 85.0
-_LABELS = {"magnitude": "Magnitude (dB)", "phase": "Phase (rad)", "delay": "Group delay (ms)"}
-_HEIGHTS_MM = {"magnitude": 48.0, "phase": 26.0, "delay": 26.0}
+_HEIGHTS_MM = {"magnitude": 48.0, "difference": 26.0, "phase": 26.0, "delay": 26.0}
 _LEGEND_LINE_MM, _MARGINS_MM = 3.3, 12.0
-_LEGEND_PT, _LEGEND_SAMPLE_MM, _CHARACTER_MM = 7.0, 14.0, 1.3
+_LEGEND_SAMPLE_MM, _CHARACTER_MM = 14.0, 1.3
+_INSIDE = 0.55  # of the width, for a legend that lies on the axes
 _MM, _DPI = 25.4, 300  # an inch
+_MOST_TICKS = 5  # of a low panel
+_DEGREES = (1, 2, 5, 10, 15, 30, 45, *(90 * 2**n for n in range(24)))
 
-_COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_STYLES = ("-", (0, (5, 1.5)), (0, (5, 1.2, 1, 1.2)), (0, (1.2, 1)), (0, (8, 2)))
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_MEASURED = "#777777"
-_TYPE: Any = {
-    "font.size": 8.0, "axes.labelsize": 8.0, "xtick.labelsize": 7.5, "ytick.labelsize": 7.5, "legend.fontsize": _LEGEND_PT,
-    "axes.linewidth": 0.6, "lines.linewidth": 1.1, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.minor.width": 0.4,
-    "font.family": "DejaVu Sans",
-}  # fmt: skip
-# type that stays text; names inside that are the same each time
-_FILES: Any = {"pdf.fonttype": 42, "svg.hashsalt": "earfilt"}
-# of matplotlib's settings: which window, not how it looks
-_NO_LOOK = ("backend", "backend_fallback")
-
-_BEYOND_STYLE: dict[str, Any] = {"alpha": 0.35, "linewidth": 0.6}
-_RANGE_DB = 80.0  # below its peak a curve without published points is not drawn
-_TICKS = [float(digit * 10**power) for power in range(7) for digit in (1, 2, 5)]
+_Style = Callable[[int], dict[str, Any]]
 
 
-@dataclass(frozen=True, eq=False)
-class Line:
-    """One curve to draw.
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How a figure looks.
 
     Attributes
     ----------
-    label : str
-        For the legend.
-    response : Response
-    points : (freqs, gain_db), optional
-        The published points, Hz and dB.
-    range_hz : (float, float), optional
-        What was published; beyond it a rule of interpolation holds, and the line is faint.
+    panels : of 'magnitude', 'difference', 'phase', 'delay'
+        From top to bottom; differences are to the first curve.
+    scale : 'log' or 'linear'
+        Frequency axis.
+    width_mm : float
+        85 is a column, 174 a page; type keeps its size.
+    ymin, ymax : float, optional
+        Ends of the magnitudes, dB; by default all that was published or measured.
+    legend : 'outside', 'inside' or 'off'
+        Below the axes, on them where there is room, or none.
+    degrees : bool
+        The phase in degrees, not radians.
+    wrapped : bool
+        The principal value of the phase, not the continuous one.
+    relative_to : float, optional
+        Hz, at which the curves are 0 dB: for the words at the axis.
     """
 
-    label: str
-    response: Response
-    points: tuple[Floats, Floats] | None = None
-    range_hz: tuple[float, float] | None = None
+    panels: Sequence[str] = ("magnitude",)
+    scale: str = "log"
+    width_mm: float = COLUMN_MM
+    ymin: float | None = None
+    ymax: float | None = None
+    legend: str = "outside"
+    degrees: bool = False
+    wrapped: bool = False
+    relative_to: float | None = None
+
+    def check(self, curves: int) -> None:
+        """Refuse what no figure of so many curves can look like.
+
+        Raises
+        ------
+        UsageError
+            A level that is none; differences of one curve.
+        """
+        unknown = [panel for panel in self.panels if panel not in PANELS]
+        if unknown or not self.panels:
+            raise UsageError(f"a figure has panels of {', '.join(PANELS)}")
+        if self.legend not in LEGENDS:
+            raise UsageError(f"a legend is one of {', '.join(LEGENDS)}")
+        for name, end in (("--ymin", self.ymin), ("--ymax", self.ymax)):
+            if end is not None and not math.isfinite(end):
+                raise UsageError(f"{name} {end:g} is no level")
+        if "difference" in self.panels and curves < 2:
+            raise UsageError("a panel of differences is to the first curve, and there is but one")
+
+    def label(self, panel: str) -> str:
+        """The words at the vertical axis of a panel."""
+        if panel == "phase":
+            return "Phase (°)" if self.degrees else "Phase (rad)"
+        if panel == "magnitude" and self.relative_to is not None:
+            return f"Magnitude (dB re {_spoken_hz(self.relative_to)})"
+        return {
+            "magnitude": "Magnitude (dB)",
+            "difference": "Difference (dB)",
+            "delay": "Group delay (ms)",
+        }[panel]
 
 
-@dataclass(frozen=True, eq=False)
-class Measurement:
-    """A curve of the user's own, drawn as it is: Hz, dB."""
-
-    label: str
-    freqs: Floats
-    gain_db: Floats
+def check_suffix(suffix: str) -> None:
+    """Raise UsageError where no figure is written by an extension."""
+    if suffix not in SUFFIXES:
+        raise UsageError(f"'{printable(suffix)}' is no kind of figure; {', '.join(SUFFIXES)} are")
 
 
 def figure(
     lines: Sequence[Line],
     suffix: str,
+    look: Look | None = None,
     *,
     measurements: Sequence[Measurement] = (),
-    panels: Sequence[str] = ("magnitude",),
-    scale: str = "log",
-    width_mm: float = COLUMN_MM,
 ) -> bytes:
     """A figure as the bytes of a file, which does not say when it was made.
 
     Parameters
     ----------
-    lines, measurements, panels, scale, width_mm
+    lines, look, measurements
         As for :func:`compose`.
-    suffix : '.png', '.svg' or '.pdf'
+    suffix : '.png', '.svg', '.pdf' or '.eps'
 
     Raises
     ------
     UsageError
-        matplotlib is not installed.
+        matplotlib is not installed; or as `Look.check`.
     """
     matplotlib = load_extra("matplotlib", "figures")
-    metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
+    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix, {})
     buffer = io.BytesIO()
-    drawing = compose(
-        lines, measurements=measurements, panels=panels, scale=scale, width_mm=width_mm
-    )
-    with _own_style(matplotlib), matplotlib.rc_context(_FILES), warnings.catch_warnings():
+    drawing = compose(lines, look, measurements=measurements)
+    with (
+        style.own_style(matplotlib),
+        matplotlib.rc_context(style.FILES),
+        warnings.catch_warnings(),
+    ):
         # a file's name in a script that the font lacks
         warnings.filterwarnings("ignore", "Glyph .* missing")
         drawing.savefig(buffer, format=suffix[1:], dpi=_DPI, metadata=metadata)
-    return buffer.getvalue()
+    data = buffer.getvalue()
+    # which an EPS need not have, and matplotlib cannot leave out
+    return re.sub(rb"(?m)^%%CreationDate: .*\n", b"", data) if suffix == ".eps" else data
 
 
 def compose(
     lines: Sequence[Line],
+    look: Look | None = None,
     *,
     measurements: Sequence[Measurement] = (),
-    panels: Sequence[str] = ("magnitude",),
-    scale: str = "log",
-    width_mm: float = COLUMN_MM,
 ) -> Figure:
     """The figure as matplotlib's object.
 
@@ -143,135 +172,141 @@ def compose(
     ----------
     lines, measurements
         What to draw; at least one line.
-    panels : of 'magnitude', 'phase', 'delay'
-        From top to bottom.
-    scale : 'log' or 'linear'
-        Frequency axis.
-    width_mm : float
-        85 is a column, 174 a page; type keeps its size.
+    look : Look, optional
     """
+    look = look or Look()
+    look.check(len(lines) + len(measurements))
     matplotlib = load_extra("matplotlib", "figures")
     from matplotlib.figure import Figure
 
-    with _own_style(matplotlib):
-        legend = _legend_entries(lines, measurements, width_mm)
+    with style.own_style(matplotlib):
+        outside = look.legend == "outside"
+        legend = _legend_entries(lines, measurements, look.width_mm, short=not outside)
         legend_mm = _LEGEND_LINE_MM * (
             1 + sum(str(entry.get_label()).count("\n") + 1 for entry in legend)
         )
-        heights = [_HEIGHTS_MM[panel] for panel in panels]
-        size = width_mm / _MM, (sum(heights) + _MARGINS_MM + legend_mm) / _MM
-        drawing = Figure(figsize=size, layout="constrained")
-        axes = drawing.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[
-            :, 0
-        ].tolist()
-        for panel, ax in zip(panels, axes, strict=True):
-            _draw_panel(ax, panel, lines, measurements)
-        _set_frequency_axis(axes, lines, scale)
-        _add_legend(drawing, legend, width_mm, points=any(line.points for line in lines))
+        heights = [_HEIGHTS_MM[panel] for panel in look.panels]
+        size_mm = look.width_mm, sum(heights) + _MARGINS_MM + (legend_mm if outside else 0.0)
+        drawing = Figure(figsize=(size_mm[0] / _MM, size_mm[1] / _MM), layout="constrained")
+        axes = drawing.subplots(
+            len(look.panels), 1, sharex=True, squeeze=False, height_ratios=heights
+        )[:, 0].tolist()
+        for panel, ax in zip(look.panels, axes, strict=True):
+            _draw_panel(ax, panel, look, lines, measurements)
+        _set_frequency_axis(axes, lines, look.scale)
+        if outside:
+            _add_legend(drawing, legend, look, lines)
+        elif look.legend == "inside":
+            axes[0].legend(handles=legend, loc="best", **_LEGEND_LOOK, framealpha=1.0)
     return drawing
 
 
-@contextmanager
-def _own_style(matplotlib: ModuleType) -> Iterator[None]:
-    """Matplotlib's shipped settings and the type of these figures, whatever the program or its user
-    has set.
-    """
-    shipped = {
-        name: value
-        for name, value in dict.items(matplotlib.rcParamsDefault)
-        if name not in _NO_LOOK
-    }
-    with ExitStack() as stack:
-        with warnings.catch_warnings():
-            # settings that matplotlib is about to drop are set as well
-            warnings.simplefilter("ignore")
-            stack.enter_context(matplotlib.rc_context(shipped | _TYPE))
-        yield
-
-
 def _draw_panel(
-    ax: Axes, panel: str, lines: Sequence[Line], measurements: Sequence[Measurement]
+    ax: Axes, panel: str, look: Look, lines: Sequence[Line], measurements: Sequence[Measurement]
 ) -> None:
-    for measurement in measurements if panel == "magnitude" else ():
-        ax.plot(measurement.freqs, measurement.gain_db, **_measured_style())
+    for measurement in measurements if panel in ("magnitude", "difference") else ():
+        ax.plot(*_measured(measurement, panel, lines), **style.measured_style())
     for index, line in enumerate(lines):
-        for freqs, values, style in _parts(line, panel):
-            ax.plot(freqs, values, **_line_style(index) | style)
-        if panel == "magnitude" and line.points is not None:
-            ax.plot(
-                *_inside(line.points, frequency_range(lines)), **_point_style(index), clip_on=False
-            )
-    ax.set_ylabel(_LABELS[panel])
+        if panel == "difference" and index == 0:
+            ax.axhline(0.0, **style.line_style(index))
+            continue
+        values = _values(line.response, panel, look, lines)
+        published = [lines[0], line] if panel == "difference" else [line]
+        for freqs, part, look_of in _parts(line, values, published):
+            ax.plot(freqs, part, **look_of(index))
+    if panel == "magnitude":
+        ax.set_ylim(*_levels(look, lines, measurements))
+        _draw_published(ax, lines)
+    _set_level_axis(ax, panel, look)
+
+
+def _draw_published(ax: Axes, lines: Sequence[Line]) -> None:
+    ends = frequency_range(lines), ax.get_ylim()
+    for index, line in enumerate(lines):
+        for band in line.bands:
+            ax.fill_between(*band, **style.band_style(index))
+        if line.points is not None:
+            ax.plot(*_inside(line.points, *ends), **style.point_style(index), clip_on=False)
+
+
+def _levels(
+    look: Look, lines: Sequence[Line], measurements: Sequence[Measurement]
+) -> tuple[float, float]:
+    low, high = level_range(lines, measurements)
+    low = low if look.ymin is None else look.ymin
+    high = high if look.ymax is None else look.ymax
+    if low >= high:
+        raise UsageError(
+            f"levels from {low:g} to {high:g} dB are no range; --ymin and --ymax say both ends"
+        )
+    return low, high
+
+
+def _set_level_axis(ax: Axes, panel: str, look: Look) -> None:
+    from matplotlib.ticker import MaxNLocator, MultipleLocator
+
+    ax.set_ylabel(look.label(panel))
     ax.grid(True, which="major", color="#dddddd", linewidth=0.5)
     ax.set_axisbelow(True)
     ax.tick_params(direction="in", which="both", top=True, right=True)
-    if panel == "magnitude":
-        ax.set_ylim(*level_range(lines, measurements))
+    if panel == "phase" and look.degrees:
+        low, high = ax.get_ylim()
+        step = next(step for step in _DEGREES if high - low <= _MOST_TICKS * step)
+        ax.yaxis.set_major_locator(MultipleLocator(step))
+    elif panel != "magnitude":  # a low panel, which would get two ticks
+        ax.yaxis.set_major_locator(
+            MaxNLocator(_MOST_TICKS, min_n_ticks=3, steps=[1, 2, 2.5, 5, 10])
+        )
 
 
-def _parts(line: Line, panel: str) -> Iterator[tuple[Floats, Floats, dict[str, Any]]]:
-    """A curve within the range that was published, and faintly beyond it."""
-    freqs, values = line.response.freqs, _values(line.response, panel)
-    if line.range_hz is None:
-        yield freqs, values, {}
+def _parts(
+    line: Line, values: Floats, published: Sequence[Line]
+) -> Iterator[tuple[Floats, Floats, _Style]]:
+    """A curve within the range that was published of all lines it tells of, and faintly beyond."""
+    freqs = line.response.freqs
+    ranges = [one.range_hz for one in published if one.range_hz is not None]
+    if not ranges:
+        yield freqs, values, style.line_style
         return
-    inside = (freqs >= line.range_hz[0]) & (freqs <= line.range_hz[1])
-    yield freqs, values, _BEYOND_STYLE
-    yield freqs[inside], values[inside], {}
+    low, high = max(low for low, _ in ranges), min(high for _, high in ranges)
+    inside = (freqs >= low) & (freqs <= high)
+    beyond = ~inside  # and what joins it, but not under the dashes of the rest
+    beyond[1:] |= ~inside[:-1]
+    beyond[:-1] |= ~inside[1:]
+    yield freqs, np.where(beyond, values, np.nan), style.faint_style
+    yield freqs[inside], values[inside], style.line_style
 
 
-def _inside(points: tuple[Floats, Floats], ends: tuple[float, float]) -> tuple[Floats, Floats]:
-    """The points within the frequency axis, so that those at its ends can be drawn whole."""
-    kept = (points[0] >= ends[0]) & (points[0] <= ends[1])
-    return points[0][kept], points[1][kept]
+def _inside(
+    points: tuple[Floats, Floats], hz: tuple[float, float], db: tuple[float, float]
+) -> tuple[Floats, Floats]:
+    """The points within the axes, so that those at their ends can be drawn whole."""
+    freqs, levels = points
+    kept = (freqs >= hz[0]) & (freqs <= hz[1]) & (levels >= db[0]) & (levels <= db[1])
+    return freqs[kept], levels[kept]
 
 
-def _values(response: Response, panel: str) -> Floats:
+def _values(response: Response, panel: str, look: Look, lines: Sequence[Line]) -> Floats:
     if panel == "magnitude":
         return response.magnitude_db
-    return np.unwrap(response.phase_rad) if panel == "phase" else response.group_delay_s * 1e3
+    if panel == "difference":
+        with np.errstate(invalid="ignore"):  # both may be silent
+            return response.magnitude_db - lines[0].response.magnitude_db
+    if panel == "delay":
+        return response.group_delay_s * 1e3
+    phase = response.phase_rad if look.wrapped else np.unwrap(response.phase_rad)
+    return np.degrees(phase) if look.degrees else phase
 
 
-def _line_style(index: int) -> dict[str, Any]:
-    return {"color": _COLOURS[index % len(_COLOURS)], "zorder": 3} | _dashes(index)
-
-
-def _dashes(index: int) -> dict[str, Any]:
-    return {"linestyle": _STYLES[index % len(_STYLES)]}
-
-
-def _point_style(index: int) -> dict[str, Any]:
-    colour, marker = _COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)]
-    style = {
-        "color": colour,
-        "marker": marker,
-        "markerfacecolor": "white",
-        "linestyle": "",
-        "zorder": 4,
-    }
-    return style | {"markersize": 3.4, "markeredgewidth": 0.8}
-
-
-def _measured_style() -> dict[str, Any]:
-    return {"color": _MEASURED, "marker": "x", "markersize": 3.4, "linewidth": 0.7, "zorder": 5}
-
-
-def level_range(lines: Sequence[Line], measurements: Sequence[Measurement]) -> tuple[float, float]:
-    """Ends of the level axis in dB: all that was published or measured, and curves down to 80 dB
-    below their peak.
-    """
-    sure = [line.points[1] for line in lines if line.points is not None] + [
-        m.gain_db for m in measurements
-    ]
-    levels = np.concatenate([line.response.magnitude_db for line in lines])
-    levels = levels[np.isfinite(levels)]
-    peak = max([float(part.max()) for part in (levels, *sure) if part.size], default=0.0)
-    low = min(
-        [float(part.min()) for part in sure]
-        + [float(levels[levels >= peak - _RANGE_DB].min(initial=peak))]
-    )
-    margin = max(1.0, 0.05 * (peak - low))
-    return low - margin, peak + margin
+def _measured(measurement: Measurement, panel: str, lines: Sequence[Line]) -> tuple[Floats, Floats]:
+    """A measurement, or how far it is above the first curve."""
+    freqs, gain_db = measurement.freqs, measurement.gain_db
+    if panel == "magnitude":
+        return freqs, gain_db
+    first = lines[0].response
+    order = np.argsort(first.freqs)
+    grid, level = first.freqs[order], first.magnitude_db[order]
+    return freqs, gain_db - np.interp(freqs, grid, level, left=np.nan, right=np.nan)
 
 
 def _set_frequency_axis(axes: Sequence[Axes], lines: Sequence[Line], scale: str) -> None:
@@ -289,44 +324,21 @@ def _set_frequency_axis(axes: Sequence[Axes], lines: Sequence[Line], scale: str)
         axes[-1].xaxis.set_minor_formatter(NullFormatter())
 
 
-def frequency_range(lines: Sequence[Line]) -> tuple[float, float]:
-    freqs = np.concatenate([line.response.freqs for line in lines])
-    return float(freqs.min()), float(freqs.max())
-
-
-def ticks_between(low: float, high: float, *, most: int) -> list[float]:
-    """Frequencies of the series 1, 2, 5 within a range, thinned to decades where there are more
-    than ``most``.
-    """
-    inside = [tick for tick in _TICKS if low <= tick <= high]
-    return (
-        inside
-        if len(inside) <= most
-        else [tick for tick in inside if math.log10(tick).is_integer()]
-    )
-
-
-def short_hz(freq: float) -> str:
-    """Short frequency label.
-
-    >>> short_hz(500.0), short_hz(20000.0)
-    ('500', '20k')
-    """
-    return f"{freq / 1000:g}k" if freq >= 1000 else f"{freq:g}"
-
-
 def _legend_entries(
-    lines: Sequence[Line], measurements: Sequence[Measurement], width_mm: float
+    lines: Sequence[Line], measurements: Sequence[Measurement], width_mm: float, *, short: bool
 ) -> list[Line2D]:
-    """One entry a curve, its label wrapped to the width of the figure."""
+    """One entry a curve, wrapped to the width of the figure; a name where it lies on the axes."""
     from matplotlib.lines import Line2D
 
     styles = [
-        _line_style(i) | ({} if line.points is None else _point_style(i) | _dashes(i))
+        style.line_style(i)
+        | ({} if line.points is None else style.point_style(i) | style.dashes(i))
         for i, line in enumerate(lines)
     ]
-    styles += [_measured_style() for _ in measurements]
-    labels = [line.label for line in lines] + [measurement.label for measurement in measurements]
+    styles += [style.measured_style() for _ in measurements]
+    labels = [line.name if short and line.name else line.label for line in lines]
+    labels += [measurement.label for measurement in measurements]
+    width_mm *= _INSIDE if short else 1.0
     return [
         Line2D([], [], label=_wrapped(label, width_mm - _LEGEND_SAMPLE_MM), **style)
         for label, style in zip(labels, styles, strict=True)
@@ -341,56 +353,29 @@ def _wrapped(text: str, width_mm: float) -> str:
     return "\n".join(lines).replace("$", r"\$")
 
 
-def _add_legend(drawing: Figure, entries: list[Line2D], width_mm: float, *, points: bool) -> None:
+def _add_legend(drawing: Figure, entries: list[Line2D], look: Look, lines: Sequence[Line]) -> None:
     """Below the axes, where it hides nothing."""
-    said = "line: realised; faint: beyond the published range; marker: published"
-    title = _wrapped(said, width_mm) if points else None
+    said = {
+        "line: realised; faint: beyond the published range; marker: published": any(
+            line.points for line in lines
+        ),
+        "band: standard deviation or tolerance of the source": any(line.bands for line in lines),
+        "difference: minus the first": "difference" in look.panels,
+    }
+    title = "; ".join(words for words, shown in said.items() if shown)
     drawing.legend(
-        handles=entries, loc="outside lower left", frameon=False, title=title, title_fontsize=_LEGEND_PT,
-        alignment="left", handlelength=3.2, labelspacing=0.4,
+        handles=entries, loc="outside lower left", title=_wrapped(title, look.width_mm) or None,
+        title_fontsize=style.LEGEND_PT, alignment="left", frameon=False, **_LEGEND_LOOK,
     )  # fmt: skip
 
 
-@contextmanager
-def _without_settings(name: str) -> Iterator[None]:
-    """While matplotlib loads, show it its shipped settings alone.
+_LEGEND_LOOK: Any = {"handlelength": 3.2, "labelspacing": 0.4}
 
-    It would read a ``matplotlibrc`` of the current directory, which may be a stranger's (and wait
-    for a named pipe of that name).
+
+def _spoken_hz(freq: float) -> str:
+    """A frequency with its unit.
+
+    >>> _spoken_hz(1000.0), _spoken_hz(500.0)
+    ('1 kHz', '500 Hz')
     """
-    found = find_spec(name)
-    if name != "matplotlib" or name in sys.modules or found is None or found.origin is None:
-        yield
-        return
-    users, exists = os.environ.get("MATPLOTLIBRC"), os.path.exists
-    os.environ["MATPLOTLIBRC"] = os.path.join(
-        os.path.dirname(found.origin), "mpl-data", "matplotlibrc"
-    )
-    os.path.exists = lambda path: path != "matplotlibrc" and exists(path)
-    try:
-        yield
-    finally:
-        os.path.exists = exists
-        del os.environ["MATPLOTLIBRC"]
-        if users is not None:
-            os.environ["MATPLOTLIBRC"] = users
-
-
-def load_extra(name: str, purpose: str) -> ModuleType:
-    """A module of the extra ``plot``.
-
-    Raises
-    ------
-    UsageError
-        It is not installed; says how to get it.
-    """
-    try:
-        with _without_settings(name):
-            return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise UsageError(
-            f"{purpose} need {name}, which is not installed; get it with: pip install "
-            "'earfilt[plot]'"
-        ) from error
+    return f"{freq / 1000:g} kHz" if freq >= 1000 else f"{freq:g} Hz"

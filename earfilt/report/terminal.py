@@ -10,12 +10,12 @@ import numpy as np
 
 from earfilt.arrays import Floats
 from earfilt.errors import printable
-from earfilt.report.figures import (
+from earfilt.report.extras import load_extra
+from earfilt.report.lines import (
     Line,
     Measurement,
     frequency_range,
     level_range,
-    load_extra,
     short_hz,
     ticks_between,
 )

@@ -40,6 +40,10 @@ class Response:
     phase_rad: Floats
     group_delay_s: Floats
 
+    def lowered(self, by_db: float) -> "Response":
+        """The same with a gain taken off, dB."""
+        return replace(self, magnitude_db=self.magnitude_db - by_db)
+
     def columns(self) -> tuple[Floats, Floats, Floats, Floats]:
         """The arrays in the order of ``COLUMNS``."""
         return self.freqs, self.magnitude_db, self.phase_rad, self.group_delay_s
@@ -80,6 +84,20 @@ def respond(fir: Fir, freqs: Floats) -> Response:
             np.angle(spectrum),
             delay,
         )
+
+
+def level_at(fir: Fir, freq: float) -> float:
+    """The level of a FIR at one frequency in Hz, dB.
+
+    Raises
+    ------
+    UsageError
+        As `respond`; or the FIR passes nothing there.
+    """
+    level = float(respond(fir, np.array([freq])).magnitude_db[0])
+    if not math.isfinite(level):
+        raise UsageError(f"nothing passes at {freq:g} Hz, so that no level is relative to it")
+    return level
 
 
 def check_freqs(freqs: Floats, fs: float) -> None:
@@ -150,7 +168,7 @@ def frequency_grid(
 
 
 def to_csv(curves: Sequence[tuple[str, Response]]) -> str:
-    """Rows as CSV with full precision; with several curves a leading ``filter`` column names each."""
+    """Rows as CSV, full precision; with several curves a leading ``filter`` column names each."""
     several = len(curves) > 1
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

@@ -197,7 +197,7 @@ def app(*_, **__):
     Dropped()
     time.sleep(30)
 
-cli.parser, sys.argv = lambda *_: app, ["earfilt"]
+cli._run, sys.argv = app, ["earfilt"]
 cli.main()
 """
     ended = subprocess.run(

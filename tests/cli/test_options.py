@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import typer
 
-from earfilt.cli import parser, run
+from earfilt.cli import run
 from earfilt.cli.options import filter_options
+from earfilt.cli.parser import parser
 from tests.batch.trees import FILTER, write_tone
 
 PARSER = parser("apply", "response", "design", "verify", "filters")
@@ -37,8 +38,9 @@ def test_the_parser_knows_every_option_by_its_stated_name(command: Callable[...,
         (option.flag, f"--no-{option.flag[2:]}") if option.type is bool else (option.flag,)
         for option in filter_options()
     }
+    shared = filters | {("--from",), ("--to",)}
     takes_filters = ("-f", "--filter") in found
-    assert found == set(declared(command)) | (filters if takes_filters else set())
+    assert found == set(declared(command)) | (shared if takes_filters else set())
     assert all(name == name.lower() for names in found for name in names)
 
 
@@ -131,3 +133,62 @@ def test_patterns_choose_among_one_file_too_where_the_output_is_a_directory() ->
     Path("out").mkdir()
     assert run(["apply", "in.wav", "out", *FILTER, "--exclude", "in*", "-q"]) == 0
     assert not list(Path("out").glob("*.wav"))
+
+
+# From one reference point to another
+
+
+def test_from_and_to_take_the_place_of_a_filter(capsys: pytest.CaptureFixture[str]) -> None:
+    way = ["--from", "diffuse-field", "--to", "eardrum"]
+    named = ["-f", "iso532-diffuse"]
+    assert run(["apply", "in.wav", "way.wav", *way]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "diffuse field to eardrum: iso532-diffuse (ISO 532-2:2017)"
+    )
+    assert run(["apply", "in.wav", "named.wav", *named, "-q"]) == 0
+    assert Path("way.wav").read_bytes() == Path("named.wav").read_bytes()
+    assert run(["design", "-o", "way.json", *way]) == 0
+    assert "iso532-diffuse (ISO 532-2:2017)" in capsys.readouterr().err
+    assert run(["design", "-o", "named.json", *named, "-q"]) == 0
+    assert Path("way.json").read_bytes() == Path("named.json").read_bytes()
+    assert run(["response", "--points", "9", *way, "-q"]) == 0
+    wanted = capsys.readouterr()
+    assert wanted.err == ""
+    assert run(["response", "--points", "9", *named, "-q"]) == 0
+    assert capsys.readouterr().out == wanted.out
+
+
+def test_from_field_to_field_is_the_difference_of_the_published_columns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--from", "free-field", "--to", "diffuse-field", "--freqs", "1000,8000"]
+    assert run(["response", *words]) == 0
+    out, err = capsys.readouterr()
+    levels = [float(row.split(",")[1]) for row in out.splitlines()[1:]]
+    # ISO 532-2:2017, table 1: 2.6 and 3.8 dB at 1 kHz, 1.8 and 8.5 dB at 8 kHz
+    assert levels == pytest.approx([2.6 - 3.8, 1.8 - 8.5], abs=0.1)
+    assert "iso532-free+inverse:iso532-diffuse" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", ["apply in.wav out.wav", "response", "design -o fir.json"])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("", "give a filter (-f, --filter), or --from and --to"),
+        ("--from eardrum", "--from and --to go together"),
+        ("--to eardrum", "--from and --to go together"),
+        ("--from free-field --to eardrum -f headphone", "give either"),
+        ("--to eardrum -f headphone", "give either"),
+        ("--from brain --to eardrum", "a reference point is 'brain'"),
+        ("--from eardrum --to eardrum", "no way leads from the eardrum to the eardrum"),
+    ],
+)
+def test_neither_both_or_half_of_a_way_is_refused(
+    command: str, arguments: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--quiet"] if command == "response" else []  # bare, it would show its help
+    assert run([*command.split(), *more, *arguments.split()]) == 2
+    out, err = capsys.readouterr()
+    assert words in err
+    assert (out, err.count("\n")) == ("", 1)
+    assert [path.name for path in Path().iterdir()] == ["in.wav"]

@@ -128,7 +128,7 @@ def test_a_curve_of_ones_own(tmp_path, monkeypatch, capsys, phase):
 
 def test_files_by_extension(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    names = ["a.csv", "a.json", "a.png", "a.svg", "a.pdf"]
+    names = ["a.csv", "a.json", "a.png", "a.svg", "a.pdf", "a.eps"]
     outputs = [word for name in names for word in ("-o", name)]
     asked = ["-q", "-f", "headphone", "-f", "middle-ear", "--order", 512, "--points", 33]
     assert run("response", *asked, *outputs) == 0
@@ -141,7 +141,7 @@ def test_files_by_extension(tmp_path, monkeypatch, capsys):
     assert found[0]["deviation_hz"] == 125.0
     assert len(found[1]["group_delay_s"]) == 33
     heads = [Path(name).read_bytes()[:5] for name in names[2:]]
-    assert heads == [b"\x89PNG\r", b"<?xml", b"%PDF-"]
+    assert heads == [b"\x89PNG\r", b"<?xml", b"%PDF-", b"%!PS-"]
     first = {name: Path(name).read_bytes() for name in names}
     assert run("response", *asked, *outputs, "--force") == 0
     assert {name: Path(name).read_bytes() for name in names} == first
@@ -207,12 +207,79 @@ def test_a_measurement_is_laid_beside(tmp_path, monkeypatch, capsys):
     assert json.loads(Path("a.json").read_text())[1]["phase_rad"] == [None] * 4
 
 
+def test_every_curve_is_0_db_where_it_is_relative_to(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.csv").write_text("frequency_hz,gain_db\n100,-6\n1000,3\n10000,9\n")
+    asked = ["-q", "-f", "iso532-free", "-f", "peaq", "--compare", "mine.csv"]
+    run("response", *asked, "--freqs", "1000,4000")
+    absolute = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    asked += ["--freqs", "1000,4000", "--relative-to", 1000]
+    assert run("response", *asked, "-o", "-", "-o", "a.json") == 0
+    relative = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [float(row["magnitude_db"]) for row in relative[::2][:2]] == [0.0, 0.0]
+    assert [float(row["magnitude_db"]) for row in relative[4:]] == pytest.approx([-9, 0, 6])
+    for before, after in zip(absolute[1:4:2], relative[1:4:2], strict=True):
+        level = float(absolute[absolute.index(before) - 1]["magnitude_db"])
+        wanted = float(before["magnitude_db"]) - level
+        assert float(after["magnitude_db"]) == pytest.approx(wanted, abs=1e-12)
+        assert after["phase_rad"] == before["phase_rad"]
+    found = json.loads(Path("a.json").read_text())
+    assert [entry["relative_to_hz"] for entry in found] == [1000, 1000, 1000]
+    assert found[0]["magnitude_db"][0] == 0.0
+
+
+def test_labels_name_the_curves_of_drawings_and_no_row_of_a_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.csv").write_text("frequency_hz,gain_db\n100,-6\n1000,0\n4000,8\n")
+    asked = ["-q", "-f", "headphone", "-f", "peaq", "--compare", "mine.csv", "--points", 9]
+    asked += ["--label", "Pralong", "--label", "BS.1387"]
+    assert run("response", *asked, "--show", "-o", "a.csv") == 0
+    drawn = capsys.readouterr().out
+    assert "Pralong" in drawn
+    assert "BS.1387" in drawn
+    assert "x mine.csv" in drawn
+    assert {row.split(",")[0] for row in Path("a.csv").read_text().splitlines()[1:]} == {
+        "headphone",
+        "peaq",
+        "mine.csv",
+    }
+    assert run("response", *asked, "--label", "my own ear", "--show") == 0
+    assert "x my own ear" in capsys.readouterr().out
+    assert run("response", *asked, "--label", "c", "--label", "d", "--show") == 2
+    assert "--label is given 4 times; it takes 2, one for each filter or 3" in (
+        capsys.readouterr().err
+    )
+
+
+def test_how_a_figure_looks_changes_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = ["response", "-q", "-f", "p58-hats-free", "-f", "peaq", "--points", 33, "--force"]
+    looks = [
+        [],
+        ["--relative-to", "1000"],
+        ["--ymin", "-9"],
+        ["--ymax", "30"],
+        ["--legend", "inside"],
+        ["--legend", "off"],
+        ["--label", "a", "--label", "b"],
+        ["--panel", "magnitude", "--panel", "difference"],
+        ["--panel", "phase"],
+        ["--panel", "phase", "--degrees"],
+        ["--panel", "phase", "--wrapped"],
+    ]
+    made = set()
+    for look in looks:
+        assert run(*asked, *look, "-o", "a.svg") == 0, look
+        made.add(Path("a.svg").read_bytes())
+    assert len(made) == len(looks)
+
+
 def test_refusals(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("there.png").write_bytes(b"precious")
     refused = [
         (("-o", "there.png"), "there.png exists; --force"),
-        (("-o", "a.bmp"), "a.bmp: a response is written as .csv, .json, .png, .svg, .pdf"),
+        (("-o", "a.bmp"), "a.bmp: a response is written as .csv, .json, .png, .svg, .pdf, .eps"),
         (("-o", "a.csv", "-o", "./a.csv"), "need two names"),
         (("-o", "a.csv", "-o", "A.csv"), "need two names"),
         (("--freqs", "1k"), "--freqs 1k: frequencies in Hz are written"),
@@ -223,6 +290,17 @@ def test_refusals(tmp_path, monkeypatch, capsys):
         (("--compare", "none.csv"), "cannot read none.csv"),
         (("--flow", "30"), "no option --flow"),
         (("-o", "a.png", "--width", "5"), "--width 5"),
+        (("-o", "a.png", "--panel", "difference"), "there is but one"),
+        (("-o", "a.png", "--ymin", "5", "--ymax", "5"), "are no range"),
+        (("-o", "a.png", "--ymin", "inf"), "--ymin inf is no level"),
+        (("-o", "a.png", "--degrees"), "--degrees would have no effect"),
+        (("-o", "a.png", "--panel", "delay", "--wrapped"), "--wrapped would have no effect"),
+        (("-o", "a.png", "--label", "a", "--label", "b"), "--label is given 2 times"),
+        (("--legend", "off"), "--legend would have no effect"),
+        (("--ymax", "3"), "--ymax would have no effect"),
+        (("--label", "a"), "--label would have no effect"),
+        (("--relative-to", "30000"), "30000 Hz is asked for"),
+        (("--relative-to", "nan"), "nan Hz"),
     ]
     for arguments, message in refused:
         assert run("response", "-f", "headphone", *arguments) == 2

@@ -6,19 +6,15 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from earfilt.report.figures import (
-    PANELS,
-    SUFFIXES,
-    Line,
-    Measurement,
-    compose,
-    figure,
-    ticks_between,
-)
+from earfilt.chains.members import resolve
+from earfilt.errors import UsageError
+from earfilt.report.figures import PANELS, SUFFIXES, Look, compose, figure
+from earfilt.report.lines import Band, Line, Measurement, line_of, relative, ticks_between
 from earfilt.report.terminal import terminal
 from earfilt.synthesis.fir import Fir
 from earfilt.synthesis.response import frequency_grid, respond
@@ -48,7 +44,7 @@ def test_the_curve_its_points_and_the_measurement_lie_on_one_log_axis():
     drawn = [np.column_stack(artist.get_data()) for artist in ax.get_lines()]
     assert np.array_equal(drawn[0], np.column_stack([MINE.freqs, MINE.gain_db]))
     assert np.array_equal(drawn[1], np.column_stack([FREQS, line().response.magnitude_db]))
-    assert drawn[2][:, 1].tolist() == [0, 0, 0]
+    assert drawn[3][:, 1].tolist() == [0, 0, 0]
     assert drawn[4][:, 1].tolist() == [-6, -6, -6]
     low, high = ax.get_ylim()
     assert low < -12
@@ -59,7 +55,7 @@ def test_curves_differ_without_colour():
     lines = compose([line(points=False) for _ in range(5)]).axes[0].get_lines()
     dashes = {str(artist._unscaled_dash_pattern) for artist in lines}
     assert len(dashes) == 5
-    markers = compose([line() for _ in range(5)]).axes[0].get_lines()[1::2]
+    markers = compose([line() for _ in range(5)]).axes[0].get_lines()[5:]
     assert len({artist.get_marker() for artist in markers}) == 5
 
 
@@ -70,7 +66,9 @@ def test_the_legend_names_source_and_order_inside_the_figure(width_mm):
         "convention\nMoore et al. 1997; ANSI S3.4-2007"
     )
     drawing = compose(
-        [line(label=label), line(), line()], measurements=[MINE], panels=PANELS, width_mm=width_mm
+        [line(label=label), line(), line()],
+        Look(panels=PANELS, width_mm=width_mm),
+        measurements=[MINE],
     )
     drawing.draw_without_rendering()
     (legend,) = drawing.legends
@@ -89,14 +87,141 @@ def test_the_legend_names_source_and_order_inside_the_figure(width_mm):
         assert ax.get_window_extent().height > 60 * drawing.dpi / 300
 
 
+def panel(name, *lines, **look):
+    """The axes of one panel alone."""
+    measurements = look.pop("measurements", ())
+    (ax,) = compose(lines, Look(panels=[name], **look), measurements=measurements).axes
+    return ax
+
+
+def test_differences_are_to_the_first_curve():
+    ax = panel("difference", line(), line(-6.0), measurements=[MINE])
+    measured, first, second = (np.asarray(artist.get_ydata(), float) for artist in ax.get_lines())
+    assert set(first) == {0.0}
+    assert second == pytest.approx(np.full(64, -6.0))
+    level = np.interp(MINE.freqs, FREQS, line().response.magnitude_db)
+    assert measured == pytest.approx(MINE.gain_db - level)
+    with pytest.raises(UsageError, match="there is but one"):
+        panel("difference", line())
+
+
+def test_beyond_what_was_published_of_either_curve_a_difference_is_faint():
+    first = replace(line(points=False), range_hz=(100.0, 20000.0))
+    second = replace(line(-6.0, points=False), range_hz=(20.0, 8000.0))
+    _, faint, bold = panel("difference", first, second).get_lines()
+    freqs = bold.get_xdata()
+    assert 100 <= freqs.min() < 120
+    assert 7000 < freqs.max() <= 8000
+    drawn = faint.get_xdata()[np.isfinite(faint.get_ydata())]
+    assert not ((drawn > 120) & (drawn < 7000)).any()  # nothing shows through the dashes
+    assert {20.0, 20000.0} <= set(drawn)
+
+
+def test_the_phase_in_degrees_wrapped_or_not():
+    delayed = Line("late", respond(Fir(np.eye(9)[8], 48000.0), FREQS))
+    wanted = -8 * FREQS / 48000.0  # turns
+    for degrees, turn in ((False, 2 * np.pi), (True, 360.0)):
+        ax = panel("phase", delayed, degrees=degrees)
+        assert ax.get_lines()[0].get_ydata() == pytest.approx(turn * wanted, abs=1e-6)
+        wrapped = panel("phase", delayed, degrees=degrees, wrapped=True).get_lines()[0].get_ydata()
+        assert wrapped == pytest.approx(turn * (wanted - np.round(wanted)), abs=1e-6)
+    assert ax.get_ylabel() == "Phase (°)"
+    assert {tick % 90 for tick in ax.get_yticks()} == {0.0}
+
+
+def test_the_range_of_levels_can_be_given_and_holds_what_is_drawn():
+    ax = panel("magnitude", line(), ymin=-30.0, ymax=0.5)
+    assert ax.get_ylim() == (-30.0, 0.5)
+    ax = panel("magnitude", line(), line(-6.0), ymin=-3.0)
+    assert ax.get_ylim()[0] == -3.0
+    markers = [artist for artist in ax.get_lines() if not artist.get_clip_on()]
+    assert [len(artist.get_ydata()) for artist in markers] == [3, 0]
+    for wrong in ({"ymin": 3.0, "ymax": 3.0}, {"ymin": 99.0}):
+        with pytest.raises(UsageError, match="are no range"):
+            panel("magnitude", line(), **wrong)
+    with pytest.raises(UsageError, match="--ymax nan is no level"):
+        panel("magnitude", line(), ymax=float("nan"))
+
+
+def test_the_legend_lies_below_on_the_axes_or_nowhere():
+    named = replace(line(), name="short")
+    drawing = compose([named], Look(legend="inside"))
+    assert not drawing.legends
+    (text,) = drawing.axes[0].get_legend().get_texts()
+    assert text.get_text() == "short"
+    without = compose([named], Look(legend="off"))
+    assert not without.legends
+    assert without.axes[0].get_legend() is None
+    assert without.get_figheight() < compose([named]).get_figheight()
+
+
+def test_bands_lie_about_the_published_points_and_within_the_axis():
+    points = np.array([20.0, 1000.0, 9000.0])
+    wide = Band(points, np.full(3, -30.0), np.full(3, 20.0))
+    drawing = compose([replace(line(), bands=(wide,))])
+    (ax,) = drawing.axes
+    (band,) = ax.collections
+    corners = band.get_paths()[0].vertices
+    assert {tuple(corner) for corner in corners} >= {(1000.0, -30.0), (1000.0, 20.0)}
+    assert ax.get_ylim()[0] < -30 < 20 < ax.get_ylim()[1]
+    assert "band: " in drawing.legends[0].get_title().get_text()
+
+
+def test_a_source_that_states_tolerances_has_a_band_and_a_chain_has_none():
+    table = np.loadtxt(ROOT / "data/tables/p58_hats_free.csv", delimiter=",", skiprows=3)
+    for name, shift in (("p58-hats-free", 0.0), ("p58-hats-free", 2.0)):
+        filter = resolve(name)
+        fir = filter.at(48000.0)
+        drawn = line_of(filter, fir, respond(fir, FREQS), below_db=shift)
+        (band,) = drawn.bands
+        freqs, nominal, lower, upper = table[table[:, 0] <= 24000].T
+        assert np.array_equal(band.freqs, freqs)
+        assert band.low_db == pytest.approx(nominal + lower - shift)
+        assert band.high_db == pytest.approx(nominal + upper - shift)
+    for name in ("p58-hats-free+middle-ear", "inverse:p58-hats-free"):
+        filter = resolve(name)
+        fir = filter.at(48000.0)
+        assert line_of(filter, fir, respond(fir, FREQS)).bands == ()
+
+
+def test_a_measurement_relative_to_a_frequency():
+    moved = relative(MINE, 500.0)
+    level = np.interp(np.log(500.0), np.log(MINE.freqs), MINE.gain_db)
+    assert moved.gain_db == pytest.approx(MINE.gain_db - level)
+    with pytest.raises(UsageError, match="--relative-to 50 lies outside mine"):
+        relative(MINE, 50.0)
+
+
+def test_low_panels_have_at_least_three_ticks():
+    for name in ("phase", "delay"):
+        ax = panel(name, line())
+        low, high = ax.get_ylim()
+        assert len([tick for tick in ax.get_yticks() if low <= tick <= high]) >= 3
+
+
+def test_an_eps_is_whole_and_says_no_time():
+    faint = replace(line(), range_hz=(100.0, 1000.0))
+    data = figure([faint], ".eps")  # warnings are errors: nothing in it lets light through
+    assert data.startswith(b"%!PS-Adobe-3.0 EPSF-3.0")
+    assert b"CreationDate" not in data
+    assert data.rstrip().endswith(b"showpage")
+
+
+@pytest.mark.parametrize("look", [{"panels": ()}, {"panels": ["gain"]}, {"legend": "above"}])
+def test_looks_that_there_are_none_of(look):
+    with pytest.raises(UsageError, match=r"panels of magnitude|legend is one of outside"):
+        compose([line()], Look(**look))
+
+
 def test_all_panels_share_the_frequency_axis():
-    drawing = compose([line()], panels=PANELS)
+    drawing = compose([line(), line()], Look(panels=PANELS))
     assert [ax.get_ylabel() for ax in drawing.axes] == [
         "Magnitude (dB)",
+        "Difference (dB)",
         "Phase (rad)",
         "Group delay (ms)",
     ]
-    assert [bool(ax.get_xlabel()) for ax in drawing.axes] == [False, False, True]
+    assert [bool(ax.get_xlabel()) for ax in drawing.axes] == [False, False, False, True]
 
 
 def test_a_column_is_85_mm_at_300_dpi_in_type_of_7_points():
@@ -123,13 +248,13 @@ def test_equal_curves_make_equal_bytes(suffix, monkeypatch):
 
 def test_deep_notches_and_single_points_can_be_drawn():
     notch = respond(Fir(np.array([1.0, 0.0, 1.0]), 48000.0), np.array([0.0, 12000.0, 24000.0]))
-    (ax,) = compose([Line("notch", notch)], scale="linear").axes
+    (ax,) = compose([Line("notch", notch)], Look(scale="linear")).axes
     assert ax.get_ylim()[0] > -100
     single = respond(Fir(np.ones(2), 48000.0), np.array([1000.0]))
     assert figure([Line("single", single)], ".svg")
     assert "single" in terminal([Line("single", single)])
     silence = respond(Fir(np.zeros(2), 48000.0), FREQS)
-    assert figure([Line("silence", silence)], ".svg", panels=PANELS)
+    assert figure([Line("silence", silence)], ".svg", Look(panels=("magnitude", "phase", "delay")))
     assert "silence" in terminal([Line("silence", silence)])
 
 

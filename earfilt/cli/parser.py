@@ -1,0 +1,77 @@
+"""The parser of the command line: its commands, and what stands above them.
+
+It takes longer to load than a list takes to print, so that `earfilt.cli.run` loads it on use.
+"""
+
+import importlib
+from typing import Annotated
+
+import typer
+
+from earfilt.version import __version__
+
+_COMMANDS = {
+    "apply": "Recordings through an ear.",
+    "response": "The curve, as numbers or figure.",
+    "design": "The FIR, for other programs.",
+    "verify": "Outputs, sources and filter against the manifest.",
+    "filters": "The catalogue of ears.",
+}
+"""Each in a module of its name."""
+
+
+def parser(*wanted: str) -> typer.Typer:
+    """The parser of the command line.
+
+    Parameters
+    ----------
+    *wanted : str
+        Commands that will run: of the others only the names are known, and nothing is loaded.
+    """
+    app = typer.Typer(
+        name="earfilt",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # whose tables cut the names of options at 80 columns
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+        help="Put audio through the human outer and middle ear: published transfer functions, "
+        "exact, and time-aligned to the sample.",
+        epilog="Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before "
+        "work; 128 + N ended by signal N.",
+    )
+    app.callback()(_root)
+    for name, help in _COMMANDS.items():
+        if name not in wanted:
+            app.command(name, short_help=help)(_nothing)
+            continue
+        module = importlib.import_module(f"earfilt.cli.{name}")
+        kind = getattr(module, "COMMAND", None)
+        asks = name != "filters"  # which alone has something to say without arguments
+        app.command(name, cls=kind, no_args_is_help=asks, short_help=help)(getattr(module, name))
+    return app
+
+
+def _nothing() -> None: ...
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"earfilt {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug", help="Show the traceback of an error (anywhere on the command line)."
+        ),
+    ] = False,
+) -> None: ...
