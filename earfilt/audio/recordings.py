@@ -85,8 +85,7 @@ def _mpeg(file: int, ignore_length: bool) -> Recordings:
         found.links.append(_mpeg_link(file, start, end, counted, ignore_length))
         if counted.damaged:
             found.warnings.append(
-                f"{counted.damaged} bytes among its MPEG frames are none: "
-                "what was there is missing"
+                f"{counted.damaged} bytes among its MPEG frames are none: what was there is missing"
             )
     found.links = found.links or [Link()]
     if missing := mpeg.missing_bytes(file):

@@ -15,6 +15,7 @@ import numpy as np
 import soundfile
 
 import earfilt.chains.build  # noqa: F401  (loaded before the first file, so that no file pays for it)
+from earfilt.audio.containers import mpeg
 from earfilt.cli import main
 from earfilt.errors import printable
 from tests.robustness.table import Outcome
@@ -227,13 +228,22 @@ def _is_ambiguous(log: str) -> bool:
     return len(chunks) > 1 or any("should be 0xffffffff" in line for line in chunks)
 
 
+def _is_guessed(mp3: bytes) -> bool:
+    """Whether libsndfile has to guess where an MP3 begins and ends: its first frame holds no Xing
+    header, or is not followed by another.
+    """
+    length = mpeg.frame_length(mp3[:4])
+    follows = mpeg.frame_length(mp3[length : length + 4])
+    return not (length and follows and b"Xing" in mp3[:length])
+
+
 def as_libsndfile_reads(data: bytes) -> np.ndarray | None:
     """Samples of a file by another reader, what is not finite as 0 (as with --repair); None where
     it cannot be told.
     """
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            if _is_ambiguous(file.extra_info):
+            if _is_ambiguous(file.extra_info) or (file.format == "MP3" and _is_guessed(data)):
                 return None
             blocks = []
             while len(block := file.read(4096, always_2d=True)):
