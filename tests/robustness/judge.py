@@ -230,11 +230,12 @@ def _is_ambiguous(log: str) -> bool:
 
 def _is_guessed(mp3: bytes) -> bool:
     """Whether libsndfile has to guess where an MP3 begins and ends: its first frame holds no Xing
-    header, or is not followed by another.
+    header with a number of frames, or is not followed by another.
     """
     length = mpeg.frame_length(mp3[:4])
     follows = mpeg.frame_length(mp3[length : length + 4])
-    return not (length and follows and b"Xing" in mp3[:length])
+    flags = mp3[:length].partition(b"Xing")[2][3:4]
+    return not (length and follows and flags and flags[0] & 1)
 
 
 def as_libsndfile_reads(data: bytes) -> np.ndarray | None:
