@@ -58,9 +58,8 @@ catalogue: .venv/.dev  ## every published number: source, hash, test vectors, de
 sections: .venv/.dev  ## what a few biquads and ten bands reach, with the time of each design
 	$(BIN)/python -m benchmarks.sections
 
-figures: .venv/.dev  ## the pictures of the README, and the gallery of ears
-	$(BIN)/python -m tests.figures
-	$(BIN)/python -m benchmarks.gallery
+figures: .venv/.dev  ## the pictures of docs/gallery.md
+	$(BIN)/python -m docs.gallery
 
 fuzz: .venv/.dev  ## 10 000 hostile files
 	$(BIN)/python -m tests.robustness.fuzz --mutants 10000

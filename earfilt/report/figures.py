@@ -42,9 +42,10 @@ LEGENDS = ("outside", "inside", "off")
 COLUMN_MM = 85.0
 _HEIGHTS_MM = {"magnitude": 48.0, "difference": 26.0, "phase": 26.0, "delay": 26.0}
 _LEGEND_LINE_MM, _MARGINS_MM = 3.3, 12.0
-_LEGEND_SAMPLE_MM, _CHARACTER_MM = 14.0, 1.3
+_LEGEND_SAMPLE_MM, _LEGEND_EDGES_MM = 13.0, 3.0
+_MORE_COLUMNS = 8  # than lines of average letters have, where a line is broken
 _INSIDE = 0.55  # of the width, for a legend that lies on the axes
-_MM, _DPI = 25.4, 300  # an inch
+_MM, _POINTS, _DPI = 25.4, 72.0, 300  # an inch
 _MOST_TICKS = 5  # of a low panel
 _DEGREES = (1, 2, 5, 10, 15, 30, 45, *(90 * 2**n for n in range(24)))
 
@@ -181,10 +182,11 @@ def compose(
 
     with style.own_style(matplotlib):
         outside = look.legend == "outside"
-        legend = _legend_entries(lines, measurements, look.width_mm, short=not outside)
-        legend_mm = _LEGEND_LINE_MM * (
-            1 + sum(str(entry.get_label()).count("\n") + 1 for entry in legend)
-        )
+        columns = max(1, int(look.width_mm // COLUMN_MM)) if outside else 1
+        room_mm = look.width_mm / columns if outside else _INSIDE * look.width_mm
+        legend = _legend_entries(lines, measurements, room_mm, short=not outside)
+        title = _legend_title(look, lines)
+        legend_mm = _LEGEND_LINE_MM * (title.count("\n") + 1 + _most_rows(legend, columns))
         heights = [_HEIGHTS_MM[panel] for panel in look.panels]
         size_mm = look.width_mm, sum(heights) + _MARGINS_MM + (legend_mm if outside else 0.0)
         drawing = Figure(figsize=(size_mm[0] / _MM, size_mm[1] / _MM), layout="constrained")
@@ -195,7 +197,7 @@ def compose(
             _draw_panel(ax, panel, look, lines, measurements)
         _set_frequency_axis(axes, lines, look.scale)
         if outside:
-            _add_legend(drawing, legend, look, lines)
+            _add_legend(drawing, legend, title, columns)
         elif look.legend == "inside":
             axes[0].legend(handles=legend, loc="best", **_LEGEND_LOOK, framealpha=1.0)
     return drawing
@@ -214,6 +216,8 @@ def _draw_panel(
         published = [lines[0], line] if panel == "difference" else [line]
         for freqs, part, look_of in _parts(line, values, published):
             ax.plot(freqs, part, **look_of(index))
+    if panel == "delay":
+        ax.set_ylim(*_delays(look, lines))
     if panel == "magnitude":
         ax.set_ylim(*_levels(look, lines, measurements))
         _draw_published(ax, lines)
@@ -240,6 +244,22 @@ def _levels(
             f"levels from {low:g} to {high:g} dB are no range; --ymin and --ymax say both ends"
         )
     return low, high
+
+
+def _delays(look: Look, lines: Sequence[Line]) -> tuple[float, float]:
+    """Ends of the axis: the delays where something was published, of lines that have any."""
+    published = [line for line in lines if line.range_hz is not None] or lines
+    drawn = [
+        part
+        for line in published
+        for _, part, look_of in _parts(line, _values(line.response, "delay", look, lines), [line])
+        if look_of is style.line_style
+    ]
+    values = np.concatenate(drawn)
+    values = values[np.isfinite(values)]
+    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+    margin = max(0.1, 0.08 * (high - low))
+    return low - margin, high + margin
 
 
 def _set_level_axis(ax: Axes, panel: str, look: Look) -> None:
@@ -338,7 +358,6 @@ def _legend_entries(
     styles += [style.measured_style() for _ in measurements]
     labels = [line.name if short and line.name else line.label for line in lines]
     labels += [measurement.label for measurement in measurements]
-    width_mm *= _INSIDE if short else 1.0
     return [
         Line2D([], [], label=_wrapped(label, width_mm - _LEGEND_SAMPLE_MM), **style)
         for label, style in zip(labels, styles, strict=True)
@@ -347,24 +366,58 @@ def _legend_entries(
 
 def _wrapped(text: str, width_mm: float) -> str:
     """Text of a legend in lines of a width, without formulas."""
-    columns = round(width_mm / _CHARACTER_MM)
     rows = [printable(row) for row in text.splitlines()]
-    lines = [line for row in rows for line in textwrap.wrap(row, columns)]
+    lines = [line for row in rows for line in _lines_within(row, width_mm)]
     return "\n".join(lines).replace("$", r"\$")
 
 
-def _add_legend(drawing: Figure, entries: list[Line2D], look: Look, lines: Sequence[Line]) -> None:
-    """Below the axes, where it hides nothing."""
+def _lines_within(row: str, width_mm: float) -> list[str]:
+    """The row broken between words, as printed no wider than asked."""
+    columns = int(len(row) * width_mm / max(_printed_mm(row), width_mm)) + _MORE_COLUMNS
+    lines = textwrap.wrap(row, columns, break_on_hyphens=False)
+    while columns > 1 and max(map(_printed_mm, lines), default=0.0) > width_mm:
+        columns -= 1
+        lines = textwrap.wrap(row, columns, break_on_hyphens=False)
+    return lines
+
+
+def _printed_mm(text: str) -> float:
+    """Width of a line of the legend."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    with warnings.catch_warnings():
+        # a file's name in a script that the font lacks
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        points, _, _ = text_to_path.get_text_width_height_descent(
+            text, FontProperties(size=style.LEGEND_PT), False
+        )
+    return float(points) * _MM / _POINTS
+
+
+def _legend_title(look: Look, lines: Sequence[Line]) -> str:
+    """What the signs mean, of those that are there."""
     said = {
-        "line: realised; faint: beyond the published range; marker: published": any(
+        "marker: published; line: realised, faint beyond what was published": any(
             line.points for line in lines
         ),
         "band: standard deviation or tolerance of the source": any(line.bands for line in lines),
         "difference: minus the first": "difference" in look.panels,
     }
-    title = "; ".join(words for words, shown in said.items() if shown)
+    words = "; ".join(words for words, shown in said.items() if shown)
+    return _wrapped(words, look.width_mm - _LEGEND_EDGES_MM)
+
+
+def _most_rows(entries: Sequence[Line2D], columns: int) -> int:
+    """Rows of text in the longest column."""
+    rows = np.array([str(entry.get_label()).count("\n") + 1 for entry in entries])
+    return max(int(part.sum()) for part in np.array_split(rows, columns))
+
+
+def _add_legend(drawing: Figure, entries: list[Line2D], title: str, columns: int) -> None:
+    """Below the axes, where it hides nothing."""
     drawing.legend(
-        handles=entries, loc="outside lower left", title=_wrapped(title, look.width_mm) or None,
+        handles=entries, loc="outside lower left", title=title or None, ncols=columns,
         title_fontsize=style.LEGEND_PT, alignment="left", frameon=False, **_LEGEND_LOOK,
     )  # fmt: skip
 

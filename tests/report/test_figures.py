@@ -382,3 +382,20 @@ def test_the_programs_own_style_stays_and_does_not_show():
     ):
         assert figure([line()], ".svg") == first
         assert matplotlib.rcParams["font.size"] == 30.0
+
+
+def test_a_wide_legend_has_two_columns_and_wastes_no_paper():
+    narrow, wide = (
+        compose([line() for _ in range(6)], Look(width_mm=width)).get_size_inches()[1]
+        for width in (85.0, 174.0)
+    )
+    assert wide < narrow - 0.5
+
+
+def test_delays_beyond_what_was_published_do_not_set_the_axis():
+    """A filter with a delay of 100 samples in its stopband alone."""
+    shown = replace(line(), range_hz=(100.0, 1000.0))
+    delay = shown.response.group_delay_s.copy()
+    delay[shown.response.freqs > 2000.0] = 1.0
+    wild = replace(shown, response=replace(shown.response, group_delay_s=delay))
+    assert panel("delay", wild).get_ylim() == panel("delay", shown).get_ylim()
