@@ -20,8 +20,10 @@ from earfilt.cli import main
 from earfilt.errors import printable
 from tests.robustness.table import Outcome
 
-MAX_BYTES = 1 << 30
-"""Memory that no file may take the process beyond, in bytes."""
+MAX_BYTES = 5 << 28
+"""Memory that no file may take the process beyond, in bytes: the largest FIR that is read takes
+1 GiB in float64, and a quarter is what the child holds itself.
+"""
 MAX_SECONDS = 10.0
 """Time that no file may take, of one processor: the machine may have other work."""
 MAX_LINE = 2000
