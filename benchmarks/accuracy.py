@@ -17,7 +17,7 @@ from earfilt.chains.members import resolve
 from earfilt.ears import catalogue
 from earfilt.ears.curve import PublishedCurve
 from earfilt.errors import UsageError
-from earfilt.synthesis.exact import design_within
+from earfilt.synthesis.within.exact import design_within
 
 RATES = (8000, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
 PHASES = ("minimum", "zero")

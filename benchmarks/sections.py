@@ -15,7 +15,7 @@ from scipy.signal import sosfreqz
 from benchmarks.harness import table
 from earfilt.chains.members import resolve
 from earfilt.chains.sections import design
-from earfilt.synthesis.sections import Sections
+from earfilt.synthesis.biquads.sections import Sections
 
 NAMES = (
     "iso532-free",

@@ -10,8 +10,8 @@ from benchmarks.harness import Bench, heading, table
 from earfilt.chains.members import resolve
 from earfilt.ears.curve import PublishedCurve
 from earfilt.synthesis.deviation import Deviation, deviation
-from earfilt.synthesis.taps import Design
-from earfilt.synthesis.tolerance import order_for
+from earfilt.synthesis.within.taps import Design
+from earfilt.synthesis.within.tolerance import order_for
 
 EARS = (
     "headphone",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from earfilt.nn.ears import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
     from earfilt.nn.module import EarModule
     from earfilt.render.record import Row
-    from earfilt.synthesis.sections import Sections
+    from earfilt.synthesis.biquads.sections import Sections
 
 __all__ = [
     "AudioError",
@@ -61,7 +61,7 @@ __all__ = [
 # Where each public name that loads on first use comes from.
 _PLACES = {
     "Row": "earfilt.render.record",
-    "Sections": "earfilt.synthesis.sections",
+    "Sections": "earfilt.synthesis.biquads.sections",
     "Stream": "earfilt.engine.stream",
     "EarModule": "earfilt.nn.module",
     "HeadphoneFilter": "earfilt.nn.ears",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from earfilt.nn.module import EarModule
     from earfilt.report.lines import Line
-    from earfilt.synthesis.sections import Sections
+    from earfilt.synthesis.biquads.sections import Sections
 
 Signal = TypeVar("Signal", npt.NDArray[Any], "Tensor")
 """A numpy array or a torch tensor; what comes out is of the kind of what went in."""
@@ -582,8 +582,9 @@ def apply_file(
         What to do where the output is there.
     **options
         Those of the filter, and ``clip``, ``gain_db``, ``subtype``, ``format``, ``dither``,
-        ``precision``, ``device``, ``latency_ms``, ``raw``, ``rate``, ``channels``, ``to_raw``, ``metadata``, ``repair``, ``tail``, ``full_scale_spl``,
-        ``full_scale`` as on the command line.
+        ``precision``, ``device``, ``latency_ms``, ``raw``, ``rate``, ``channels``, ``to_raw``,
+        ``metadata``, ``repair``, ``tail``, ``full_scale_spl``, ``full_scale`` as on the command
+        line.
 
     Returns
     -------

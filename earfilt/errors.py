@@ -10,9 +10,9 @@
     └── AudioError (OSError)          exit code 1: a file that is missing, damaged, or cannot be written
 
 Every error knows its ``subject``, the file or entry that it is about, and its ``reason``, so that
-nobody has to read sentences. Every leaf is also a builtin exception, so that library users may catch what they are used to.
-Messages are one line: what was given, the rule, and what helps. The library raises; only
-``earfilt.cli`` catches.
+nobody has to read sentences. Every leaf is also a builtin exception, so that library users may
+catch what they are used to. Messages are one line: what was given, the rule, and what helps. The
+library raises; only ``earfilt.cli`` catches.
 """
 
 from typing import Self

@@ -32,7 +32,7 @@ STYLE = (
     "red\npdf.compression: 0\ntext.usetex: True\n"
 )
 SETTINGS = {
-    "matplotlibrc": STYLE, "pyvenv.cfg": "home = /nonexistent\n", "dask.yaml": "[", "distributed.yaml": "[", ".netrc": "machine",
+    "matplotlibrc": STYLE, "pyvenv.cfg": "home = " "/nonexistent\n", "dask.yaml": "[", "distributed.yaml": "[", ".netrc": "machine",
     "setup.cfg": "[", "pyproject.toml": "[", ".env": "PYTHONPATH=.", "local": '{"address": ' '"tcp://stranger:1"}', "headphone": "1,2\n",
 }  # fmt: skip
 

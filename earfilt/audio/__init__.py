@@ -3,19 +3,11 @@ or not at all.
 
 ::
 
-    source        files and pipes as bytes            destination   temporary name -> final name, the standard output
-    riff          chunks of WAV, WAVEX, RF64          wav           the same and Wave64, written
-    w64           chunks of Wave64
-    flacmeta      metadata blocks of FLAC             ogg           serial numbers of Ogg pages
-    aiff, caf     chunks of AIFF and CAF              speakers      channel masks, layouts and orders
-    promise       frames that a header promises       tags          what crosses containers, coding history
-    reader        blocks of samples in                writer        blocks of samples out
-    formats       which container holds what          planning      what an output will be
-    pcmbytes      samples as bytes                    stale         tags that a filter makes false
-    id3           frames of ID3 tags
-    sniff         what a file holds, by its first bytes
-    decoder       libsndfile, read forwards           recordings    where the recordings of a file lie
-    mpeg          frames of MPEG audio                flacframes    frames of FLAC
+    sniff, info      what a file holds, by its bytes       formats         which container holds what
+    source, reader   blocks of samples in                  output_format   what an output will be
+    decoder          libsndfile, read forwards             writer          blocks of samples out
+    recordings       where the recordings of a file lie    speakers        masks, layouts, orders
+    containers/      chunks, frames and pages of each      metadata/       tags, and the stale ones
 """
 
 from earfilt.audio.containers.pcm import Array

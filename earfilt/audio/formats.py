@@ -325,7 +325,6 @@ def choose_subtype(source: str, container: Container) -> str:
     if not lossless:
         raise UsageError(
             f"{container.name} is lossy, which is written on request only: add "
-            # fmt: skip
             f"--subtype {' or '.join(container.subtypes)}, or --format wav or flac"
         )
     if known is not None and known.lossless:
@@ -378,13 +377,13 @@ def check_limits(target: Target, frames: int | None) -> None:
     container = held_by(target.container)
     rates = _OPUS_RATES if target.subtype == "OPUS" else container.rates
     if target.channels > container.max_channels:
-        raise UsageError(f"{container.name} holds at most {container.max_channels} channels, the source has "
+        raise UsageError(f"{container.name} holds at most {container.max_channels} channels, " "the source has "
                          f"{target.channels}: name the output .wav")  # fmt: skip
     if target.fs > container.max_fs:
-        raise UsageError(f"{container.name} holds rates up to {container.max_fs} Hz, the source has {target.fs} Hz: "
+        raise UsageError(f"{container.name} holds rates up to {container.max_fs} Hz, the " f"source has {target.fs} Hz: "
                          "name the output .wav")  # fmt: skip
     if container.name == "FLAC" and target.fs > 0xFFFF and target.fs % 10:
-        raise UsageError(f"FLAC as libsndfile writes it holds rates above 65535 Hz in steps of 10 Hz, the source has {target.fs} Hz: "
+        raise UsageError("FLAC as libsndfile writes it holds rates above 65535 Hz in steps " f"of 10 Hz, the source has {target.fs} Hz: "
                          "name the output .wav")  # fmt: skip
     if rates and target.fs not in rates:
         allowed = ", ".join(str(rate) for rate in rates)
@@ -396,7 +395,7 @@ def check_limits(target: Target, frames: int | None) -> None:
         container.max_bytes is not None and target.estimate_bytes(frames or 0) > container.max_bytes
     )
     if too_big and container.name not in RIFF_FAMILY:
-        raise UsageError(f"the output would pass the 4 GiB that {container.name} can hold: name the output .wav (it becomes "
+        raise UsageError(f"the output would pass the 4 GiB that {container.name} can hold: " "name the output .wav (it becomes "
                          "RF64), .w64 or .caf")  # fmt: skip
 
 

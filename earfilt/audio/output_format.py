@@ -131,7 +131,6 @@ def _asked(
 def _no_alac(subtype: str) -> str:
     return (
         f"{subtype} is not written, since libsndfile's encoder damages noise: "
-        # fmt: skip
         f"written as {PCM_INSTEAD[subtype]}, every code the same; name the output .flac for a "
         "smaller file"
     )

@@ -14,10 +14,10 @@ from earfilt.audio.containers.truncation import promised_frames
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, SUBTYPES, RawFormat, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
+from earfilt.audio.metadata.tags import foreign_tags, read_metadata, riff_tags
 from earfilt.audio.recordings import Recordings, find_recordings
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.speakers import with_speakers
-from earfilt.audio.tags import foreign_tags, read_metadata, riff_tags
 from earfilt.errors import AudioError
 
 _BLOCK_BYTES = 8 << 20
@@ -357,7 +357,12 @@ def _further_head(source: Source, head: riff.Head, rest: riff.Rest) -> riff.Head
     if rest.kind == "recording":
         further = read_head(source, source.read(12))
         if further is None:
-            raise AudioError.about(source.name, "{subject}: a recording in another container follows its samples; 'tail -c +{byte} INPUT' gives it alone", byte=rest.offset + 1)  # fmt: skip
+            raise AudioError.about(
+                source.name,
+                "{subject}: a recording in another container "
+                "follows its samples; 'tail -c +{byte} INPUT' gives it alone",
+                byte=rest.offset + 1,
+            )
         return further
     header = source.read(24 if head.container == "W64" else 8)
     size = (

@@ -142,7 +142,7 @@ def _flac(source: Source, ignore_length: bool) -> Recordings:
     if ignore_length:
         return Recordings([Link(patches=flac_frames.without_length(source))])
     return Recordings(rest=Rest(offset=0, size=source.size or 0, kind="frames"), warnings=[
-        f"its header states {stated} frames, {there} are there: the others are not read; --ignore-length takes them"
+        f"its header states {stated} frames, {there} are there: the others are not read; " "--ignore-length takes them"
     ])  # fmt: skip
 
 
@@ -198,6 +198,8 @@ class _Sized:
 
     def au(self, magic: bytes) -> Recordings:
         """Sun and NeXT."""
+        if len(magic) < 12:  # cut off in the header, which libsndfile refuses
+            return self._found
         start, size = struct.unpack_from(">II", magic, 4)
         if size == 0 and self._size > start:
             self._found.links = [Link(patches={8: struct.pack(">I", _UNKNOWN_AU)})]

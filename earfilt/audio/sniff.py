@@ -49,9 +49,9 @@ _CONTENT = [(re.compile(pattern, re.DOTALL), name) for pattern, name in _MAGICS]
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILM = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
 _NAMES = {
-    ".m4a": "MP4 audio", ".m4b": "MP4 audio", ".m4p": "MP4 audio", ".m4r": "MP4 audio", ".aac": "AAC", ".adts": "AAC",
-    ".wma": "Windows Media Audio", ".ape": "Monkey's Audio", ".wv": "WavPack", ".tta": "True Audio", ".dsf": "DSD (DSF)",
-    ".dff": "DSD (DSDIFF)", ".amr": "AMR", ".awb": "AMR", ".mka": "Matroska audio", ".weba": "WebM audio", ".mpc": "Musepack",
+    ".m4a": "MP4 audio", ".m4b": "MP4 audio", ".m4p": "MP4 " "audio", ".m4r": "MP4 audio", ".aac": "AAC", ".adts": "AAC",
+    ".wma": "Windows Media Audio", ".ape": "Monkey's Audio", ".wv": "WavPack", ".tta": "True " "Audio", ".dsf": "DSD (DSF)",
+    ".dff": "DSD (DSDIFF)", ".amr": "AMR", ".awb": "AMR", ".mka": "Matroska " "audio", ".weba": "WebM audio", ".mpc": "Musepack",
     ".tak": "TAK", ".ofr": "OptimFROG", ".shn": "Shorten", ".spx": "Speex", ".ac3": "AC-3", ".eac3": "AC-3", ".dts": "DTS",
     ".3ga": "MP4 audio", ".alac": "MP4 audio", ".qcp": "QCELP", ".oma": "ATRAC", ".aa3": "ATRAC",
 }  # fmt: skip

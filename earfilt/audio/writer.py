@@ -19,8 +19,8 @@ from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.containers.wav import WavWriter, append_chunks, fits, set_mask
 from earfilt.audio.formats import RAW, RIFF_FAMILY, Target, check_limits
 from earfilt.audio.info import Metadata
+from earfilt.audio.metadata.tags import crossing, info_chunk, late_warning, soundfile_strings
 from earfilt.audio.speakers import MASK_TAG
-from earfilt.audio.tags import crossing, info_chunk, late_warning, soundfile_strings
 from earfilt.errors import AudioError, UsageError
 from earfilt.storage.output import write_all
 

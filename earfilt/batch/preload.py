@@ -13,13 +13,13 @@ os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = os.environ[
     "MKL_NUM_THREADS"
 ] = "1"
 gc.disable()
-import numpy.fft  # noqa: E402, F401, I001
+import numpy.fft  # noqa: E402, F401
 
-import earfilt.batch.run  # noqa: E402, F401
-import earfilt.chains.build  # noqa: E402, F401
-import earfilt.ears.kinds.documented  # noqa: E402, F401
-import earfilt.engine.pipeline  # noqa: E402, F401
-import earfilt.synthesis.exact  # noqa: E402, F401
+import earfilt.batch.run  # noqa: E402
+import earfilt.chains.build  # noqa: E402
+import earfilt.ears.kinds.documented  # noqa: E402
+import earfilt.engine.pipeline  # noqa: E402
+import earfilt.synthesis.within.exact  # noqa: E402, F401
 
 gc.freeze()
 gc.enable()

@@ -29,7 +29,7 @@ from earfilt.synthesis.provenance import FileUse, Provenance
 from earfilt.synthesis.resample import KEPT, resampled
 
 if TYPE_CHECKING:
-    from earfilt.synthesis.taps import Design
+    from earfilt.synthesis.within.taps import Design
 
 __all__ = ["design", "published"]
 
@@ -143,9 +143,9 @@ def _within(ears: list[tuple[str, Target]], tolerance: float, *, fewest: bool) -
     tolerance.
     """
     if fewest:
-        from earfilt.synthesis.tolerance import order_for as search
+        from earfilt.synthesis.within.tolerance import order_for as search
     else:
-        from earfilt.synthesis.exact import design_within as search
+        from earfilt.synthesis.within.exact import design_within as search
     parts = []
     phases = list(dict.fromkeys(phase for phase, _ in ears))
     for phase in phases:

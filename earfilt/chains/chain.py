@@ -14,8 +14,8 @@ from earfilt.storage.reading import SmallFile
 from earfilt.version import DESIGN
 
 if TYPE_CHECKING:
+    from earfilt.synthesis.biquads.sections import Sections
     from earfilt.synthesis.fir import Fir
-    from earfilt.synthesis.sections import Sections
 
 __all__ = ["DEFAULT_TOLERANCE_DB", "Chain", "Member", "Options"]
 
@@ -137,8 +137,8 @@ class Chain:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What was asked for, JSON-able: names, options in full, hashes of tables and files, version
-        of the design. Never digits of taps, which may differ between machines.
+        """What was asked for, JSON-able: names, options in full, hashes of tables and files,
+        version of the design. Never digits of taps, which may differ between machines.
         """
         return {
             "design": DESIGN,

@@ -132,7 +132,7 @@ def _use_words(file: "FileUse") -> str:
         return "the target"
     numtaps, latency = file.numtaps or 0, file.latency or 0
     if file.sections is not None:
-        return f"filter of {file.sections} sections, applied as a FIR of {numtaps} taps"
+        return f"a filter of {file.sections} sections, applied as a FIR of {numtaps} taps"
     if latency == 0:
         aligned = "causal"
     elif abs(2 * latency - numtaps) <= 2:

@@ -15,8 +15,8 @@ from earfilt.files.firs import SUFFIXES, fir_bytes
 from earfilt.files.presets import c_header, graphic
 from earfilt.files.presets.preset import Form, Graphic, Impulse, Preset
 from earfilt.files.presets.programs import Program, program
+from earfilt.synthesis.biquads.sections import Sections
 from earfilt.synthesis.fir import Fir
-from earfilt.synthesis.sections import Sections
 
 __all__ = ["Export", "Written", "export"]
 

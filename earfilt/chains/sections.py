@@ -9,9 +9,9 @@ from earfilt.arrays import Floats
 from earfilt.chains.members import Filter
 from earfilt.ears.curve import to_db
 from earfilt.errors import UsageError
-from earfilt.synthesis.bands import design_bands
+from earfilt.synthesis.biquads.bands import design_bands
+from earfilt.synthesis.biquads.sections import Aim, Sections, default_band, design_sections
 from earfilt.synthesis.provenance import Provenance
-from earfilt.synthesis.sections import Aim, Sections, default_band, design_sections
 
 __all__ = ["FORMS", "Form", "design"]
 

@@ -14,8 +14,8 @@ from earfilt.errors import UsageError, printable
 if TYPE_CHECKING:
     from earfilt.chains.export import Export, Written
     from earfilt.chains.members import Filter
+    from earfilt.synthesis.biquads.sections import Sections
     from earfilt.synthesis.fir import Fir
-    from earfilt.synthesis.sections import Sections
 
 _RATE = "{fs}"
 
@@ -205,7 +205,7 @@ def _check_plan(plan: list[tuple[float, str]], how: "Export") -> None:
 def _summary(written: "Written", filter: "Filter") -> str:
     """What was written, and one line for each warning."""
     from earfilt.files.presets.preset import Graphic
-    from earfilt.synthesis.sections import Sections
+    from earfilt.synthesis.biquads.sections import Sections
 
     paths = " and ".join(printable(path) for path, _ in written.files)
     if isinstance(written.made, Sections):

@@ -95,7 +95,8 @@ def response(
             "-o",
             "--output",
             metavar="FILE",
-            help="Write .csv, .json, .png, .svg, .pdf or .eps instead of CSV to stdout (-). Repeatable.",
+            help="Write .csv, .json, .png, .svg, .pdf or .eps instead of CSV to stdout (-). "
+            "Repeatable.",
             show_default=False,
         ),
     ] = None,

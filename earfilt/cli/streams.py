@@ -59,9 +59,9 @@ def _set_apart(stack: contextlib.ExitStack) -> TextIO:
     stack.callback(_close, copy)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     stack.callback(_close, nowhere)
-    apart = open(
+    apart = open(  # noqa: SIM115 — closed by the stack
         copy, "w", buffering=1, encoding=shared.encoding, errors=shared.errors, closefd=False
-    )  # noqa: SIM115
+    )
     os.dup2(nowhere, 2)
     stack.callback(os.dup2, copy, 2)
     stack.callback(_flush, apart)

@@ -1,7 +1,7 @@
 """An ear whose numbers were changed or learnt, as a file: ``"earfilt": "ear"`` in JSON.
 
 It holds the taps that it began with and the numbers of its members, and says which design leads
-from these to the filter (``earfilt.synthesis.adapted``); so that it gives the same filter wherever
+from these to the filter (``earfilt.synthesis.within.adapted``); so that it gives the same filter wherever
 the tables are the same, and can be trained on. Ears of the catalogue stand in it by name; curves
 of the user with their points. The file is untrusted: it names nothing that is opened.
 """
@@ -27,8 +27,8 @@ from earfilt.files.dialects.found import FoundCurve, Row
 from earfilt.files.fir_formats import Content, PathLike
 from earfilt.files.firs import build_fir, read_content
 from earfilt.storage.reading import shown
-from earfilt.synthesis.adapted import DESIGN, Part, adapted
 from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.within.adapted import DESIGN, Part, adapted
 from earfilt.version import FORMAT
 
 __all__ = ["SavedEar", "SavedMember", "read_ear", "read_fir_or_ear", "saved_bytes"]

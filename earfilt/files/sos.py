@@ -15,10 +15,10 @@ import numpy as np
 
 from earfilt.errors import DataError, UsageError
 from earfilt.storage.reading import read_bytes, read_text, shown
+from earfilt.synthesis.biquads.impulse import impulse_response, largest_radius
+from earfilt.synthesis.biquads.sections import Sections
 from earfilt.synthesis.fir import Fir
-from earfilt.synthesis.impulse import impulse_response, largest_radius
 from earfilt.synthesis.provenance import Provenance
-from earfilt.synthesis.sections import Sections
 
 __all__ = ["COLUMNS", "MOST_ROWS", "fir_of", "holds_sections", "read_sections", "to_csv", "to_json"]
 

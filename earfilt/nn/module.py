@@ -23,10 +23,10 @@ from earfilt.ears.options import checked_fs
 from earfilt.errors import UsageError, printable
 from earfilt.files.saved_ears import SavedEar, SavedMember, read_ear, saved_bytes
 from earfilt.nn.base import EarFilter, home_of
-from earfilt.synthesis.adapted import adapted, adapted_curve
 from earfilt.synthesis.deviation import deviation, deviation_between
 from earfilt.synthesis.fir import Fir
 from earfilt.synthesis.passes import Passes
+from earfilt.synthesis.within.adapted import adapted, adapted_curve
 
 __all__ = ["EarModule"]
 

@@ -15,8 +15,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from earfilt import __version__, audio
-from earfilt.audio import stale, tags
 from earfilt.audio.formats import Target
+from earfilt.audio.metadata import stale, tags
 from earfilt.audio.output_format import plan_target
 from earfilt.audio.reader import cut_short
 from earfilt.chains import describe

@@ -170,7 +170,7 @@ def _print_overview(entries: tuple[Entry, ...]) -> None:
             "yes" if entry.default else "no",
             entry.summary,
             *(f"{end:g}" for end in _range(entry)),
-            _short_sources(entry),
+            short_sources(entry),
             entry.group,
             entry.start or "-",
             entry.end or "-",
@@ -197,7 +197,7 @@ def _print_grid(entries: tuple[Entry, ...]) -> None:
         grid.add_column("range", no_wrap=True, justify="right")
         for entry in members:
             low, high = _range(entry)
-            about = Text.assemble(entry.summary, "\n", (_short_sources(entry), "dim"))
+            about = Text.assemble(entry.summary, "\n", (short_sources(entry), "dim"))
             grid.add_row(entry.full_name, about, f"{low:.0f}-{high:.0f} Hz")
         console.print(grid)
         console.print()
@@ -208,7 +208,8 @@ def _range(entry: Entry) -> tuple[float, float]:
     return entry.range_hz or catalogue.of_entry(entry).range_hz
 
 
-def _short_sources(entry: Entry) -> str:
+def short_sources(entry: Entry) -> str:
+    """Author and year of the sources of an entry."""
     return "; ".join(short_citation(source.citation) for source in entry.sources)
 
 

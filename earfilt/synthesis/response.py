@@ -168,7 +168,7 @@ def frequency_grid(
 
 
 def to_csv(curves: Sequence[tuple[str, Response]]) -> str:
-    """Rows as CSV with full precision; with several curves a leading ``filter`` column names each."""
+    """Rows as CSV, full precision; with several curves a leading ``filter`` column names each."""
     several = len(curves) > 1
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

@@ -357,6 +357,29 @@ def test_an_mp3_without_a_header_that_ends_within_a_frame_warns(tmp_path):
     assert "incomplete" in read_all(path)[1].warnings[0]
 
 
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("junk", [1, 300, 1000])
+@pytest.mark.parametrize("part", [0.05, 0.5, 0.95])
+def test_an_mp3_with_junk_in_it_is_read_to_its_end(tmp_path, part, junk, header):
+    wav, path, damaged = (tmp_path / name for name in ("a.wav", "a.mp3", "b.mp3"))
+    sf.write(wav, np.random.default_rng(0).uniform(-0.5, 0.5, 100_000), 48_000)
+    run(need("lame"), "--quiet", *([] if header else ["-t"]), wav, path)
+    data = path.read_bytes()
+    at = int(part * len(data))
+    damaged.write_bytes(data[:at] + b"\x13" * junk + data[at:])
+    assert abs(len(read_all(damaged)[0]) - len(read_all(path)[0])) <= 1152
+
+
+def test_an_mp3_without_a_header_whose_rest_no_decoder_finds_is_damaged(tmp_path):
+    wav, path = tmp_path / "a.wav", tmp_path / "a.mp3"
+    sf.write(wav, np.random.default_rng(0).uniform(-0.5, 0.5, 100_000), 48_000)
+    run(need("lame"), "--quiet", "-t", wav, path)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + b"\x13" * 5000 + data[len(data) // 2 :])
+    with pytest.raises(AudioError, match="damaged or cut short"):
+        read_all(path)
+
+
 def test_mp3_inside_wav_is_not_cut_short(tmp_path):
     wav, path = tmp_path / "a.wav", tmp_path / "b.wav"
     sf.write(wav, X, 48_000)
@@ -516,3 +539,10 @@ def test_rifx(tmp_path):
     path.write_bytes(data)
     assert probe(str(path)).unread == 2 * (len(X) - 1000)
     np.testing.assert_array_equal(read_all(path, ignore_length=True)[0], X)
+
+
+@pytest.mark.parametrize("length", range(4, 12))
+def test_an_au_cut_off_in_its_header_is_no_audio(tmp_path, length):
+    (tmp_path / "a.au").write_bytes(b".snd\0\0\0\x18\0\0\0\x10"[:length])
+    with pytest.raises(AudioError):
+        probe(str(tmp_path / "a.au"))

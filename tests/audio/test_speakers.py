@@ -250,7 +250,7 @@ def test_telephone_codecs_keep_the_mask(tmp_path, apply, subtype, fmt):
 
 @pytest.mark.parametrize(
     ("tag", "order"),
-    [(116, "FC FL FR BC"), (120, "FC FL FR BL BR"), (124, "FC FL FR BL BR LFE"), (121, "FL FR FC LFE BL BR"),
+    [(116, "FC FL FR BC"), (120, "FC FL FR BL BR"), (124, "FC FL FR BL " "BR LFE"), (121, "FL FR FC LFE BL BR"),
      (127, None), (142, "FC FL FR BL BR BC LFE")],
 )  # fmt: skip
 def test_layout_tags_of_caf_set_the_order(tmp_path, apply, tag, order):

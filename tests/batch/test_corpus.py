@@ -361,11 +361,11 @@ def test_in_place_is_done_once_however_often_it_is_killed(
     for moment in (0.0, 0.1, 0.25):
         process = command(root, "--in-place", "--resume", "-q")
         wait_for(
-            lambda: (
+            lambda process=process: (
                 process.poll() is not None
                 or any(hashes(root)[name] != content for name, content in originals.items())
             )
-        )  # noqa: B023
+        )
         time.sleep(moment)
         process.kill()
         process.communicate()

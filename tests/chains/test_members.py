@@ -58,7 +58,7 @@ def test_unknown_content_is_an_error_of_the_file() -> None:
     with pytest.raises(UnknownNameError):
         resolve("nowhere")
     for missing in ("nowhere.frd", "no/where"):
-        with pytest.raises(UsageError, match="cannot read .*: No such file"):
+        with pytest.raises(UsageError, match=r"cannot read .*: No such file"):
             resolve(missing)
 
 
@@ -118,7 +118,7 @@ def test_the_limit_of_a_correction_is_told() -> None:
 
 def test_levels_need_a_word() -> None:
     Path("m.txt").write_text(MEASURED)
-    with pytest.raises(DataError, match="holds levels .*--align 1000"):
+    with pytest.raises(DataError, match=r"holds levels .*--align 1000"):
         resolve("m.txt")
     with pytest.raises(DataError, match="holds levels"):
         resolve("m.txt", target="m.txt")
@@ -146,7 +146,7 @@ def test_options_that_do_not_fit_are_refused(name: str, options: dict, message: 
 
 def test_a_fir_for_another_rate_is_converted_where_asked_for() -> None:
     write_fir(Fir(np.hanning(31) / 16, 44100.0, 15), "fir.wav")
-    with pytest.raises(UsageError, match="made for 44100 Hz, and 48000 Hz .*--resample-fir"):
+    with pytest.raises(UsageError, match=r"made for 44100 Hz, and 48000 Hz .*--resample-fir"):
         resolve("fir.wav").at(48000)
     fir = resolve("fir.wav", resample_fir=True).at(48000)
     given = resolve("fir.wav").at(44100)

@@ -1,5 +1,9 @@
 """Overlap-save, on the CPU and as a device does it, against scipy.signal."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.signal
@@ -69,3 +73,38 @@ def test_a_device_agrees_with_the_cpu(device: str) -> None:
     here(window, a)
     there(window, b)
     np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+
+
+FILTERED = """
+import hashlib
+import numpy as np
+from earfilt.engine.cpu import OverlapSave, PartitionedConvolution
+
+rng = np.random.default_rng(1)
+taps = rng.normal(size=33)
+for dtype in ("float32", "float64"):
+    for step in [
+        OverlapSave(taps, dtype=dtype),
+        OverlapSave(taps, dtype=dtype, packed=True),
+        PartitionedConvolution(taps, dtype=dtype, block=16),
+    ]:
+        window = rng.normal(size=(step.overlap + 3 * step.hop, 2)).astype(dtype)
+        out = np.empty((3 * step.hop, 2), dtype)
+        step(window, out)
+        print(hashlib.sha256(out.tobytes()).hexdigest())
+"""
+
+
+def test_filtered_samples_have_the_same_bits_on_older_processors(tmp_path):
+    from numpy._core._multiarray_umath import __cpu_dispatch__
+
+    def filtered(disabled):
+        environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(disabled)}
+        command = [sys.executable, "-P", "-c", FILTERED]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.split()
+
+    assert filtered(__cpu_dispatch__) == filtered([])
+    assert len(set(filtered([]))) == 6

@@ -259,7 +259,8 @@ def test_a_shelf_with_a_width_begins_at_its_frequency(tmp_path: Path) -> None:
         (
             "filters:\n  a: {type: Gain, parameters: {gain: 1}}\n"
             "  b: {type: Gain, parameters: {gain: 2}}\npipeline:\n"
-            "  - {type: Filter, channel: 0, names: [a]}\n  - {type: Filter, channel: 1, names: [b]}",
+            "  - {type: Filter, channel: 0, names: [a]}\n  - {type: Filter, channel: 1, "
+            "names: [b]}",
             "the channels 0, 1 each in its own way; --column 0",
         ),
     ],
@@ -281,7 +282,10 @@ def test_coefficients_go_with_their_own_rate(tmp_path: Path) -> None:
     b, a = coefficients(Band("peaking", 1000.0, 6.0, 1.0), 44100.0)
     free = {"b0": b[0], "b1": b[1], "b2": b[2], "a1": a[1], "a2": a[2]}
     words = ", ".join(f"{name}: {value!r}" for name, value in free.items())
-    text = f"devices: {{samplerate: 44100}}\nfilters:\n  a: {{type: Biquad, parameters: {{type: Free, {words}}}}}"
+    text = (
+        "devices: {samplerate: 44100}\nfilters:\n  a: {type: Biquad, parameters: "
+        f"{{type: Free, {words}}}}}"
+    )
     path = str(write(tmp_path, text, "free.yml"))
     ear = resolve(path).members[0].ear
     assert ear is not None

@@ -10,7 +10,7 @@ from scipy.signal import butter, sosfilt
 import earfilt
 from earfilt.errors import DataError, EarfiltError
 from earfilt.files.sos import holds_sections, read_sections, to_csv, to_json
-from earfilt.synthesis.sections import Sections
+from earfilt.synthesis.biquads.sections import Sections
 
 SOS = butter(4, [300.0, 5000.0], "bandpass", fs=48000.0, output="sos")
 ROW = "1.0,0.0,0.0,1.0,-0.5,0.25"

@@ -763,7 +763,7 @@ def test_an_ogg_without_its_last_page_is_cut_short(tmp_path, one):
 
 @pytest.mark.parametrize(
     ("data", "match"),
-    [(b"", "is empty"), (b"Hello, I am no audio file.\n" * 20, "is not audio"), (b"RIFF\0\0\0\0WAVE", "no fmt chunk"),
+    [(b"", "is empty"), (b"Hello, I am no audio file.\n" * 20, "is not " "audio"), (b"RIFF\0\0\0\0WAVE", "no fmt chunk"),
      (wav_bytes(CODES[:0]), "holds no samples"), (b"fLaC" + bytes(100), "not audio")],
 )  # fmt: skip
 def test_what_is_no_audio_is_said(tmp_path, data, match):

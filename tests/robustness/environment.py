@@ -50,7 +50,7 @@ ENVIRONMENTS: dict[str, tuple[tuple[str, ...], dict[str, str | None]]] = {
 }
 
 NAMES = (
-    "a\nb.wav", "\n.wav", "a\rb.wav", "\t.wav", "a\x07b.wav", "\x1b]0;owned\x07.wav", "\x1b[2J\x1b[31mred.wav", "\x7f.wav", "a b.wav",
+    "a\nb.wav", "\n.wav", "a\rb.wav", "\t.wav", "a\x07b.wav", "\x1b]0;owned\x07.wav", "\x1b[2J\x1b[31mred.wav", "\x7f.wav", "a " "b.wav",
     "-f.wav", "--force.wav", "-", "~.wav", "$HOME.wav", "`id`.wav", "a;b.wav", "*.wav", "[a].wav", "?.wav", "a,b.wav", "a+b.wav",
     "\udcff\udcfe.wav", "a\udc80.wav", "\u202egnp.wav", "\u200b.wav", "é.wav", "e\u0301.wav", "🦻.wav", "中.wav", "CON.wav", "a.wav.",
     "x" * 251 + ".wav", "é" * 125 + ".wav", ".wav", "..wav", "a.WAV", "a..wav", "'.wav", '".wav', "\\.wav", "%s.wav", "{0}.wav", "{a}.wav",

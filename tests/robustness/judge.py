@@ -130,7 +130,7 @@ def _fault_of_error(said: str) -> str | None:
     line = said.removesuffix("\n")
     if not line.startswith("earfilt: ") or "\n" in line or len(line) > MAX_LINE:
         return f"the error is no single line: {said[:300]!r}"
-    if "unexpected" in line or "out of memory" in line:
+    if line.startswith("earfilt: unexpected ") or "out of memory" in line:
         return line[:300]
     return None
 

@@ -15,8 +15,10 @@ import soundfile
 from earfilt.ears import catalogue
 from earfilt.ears.kinds.own import Own
 from earfilt.ears.levels import Values
+from earfilt.files import sos
 from earfilt.files.firs import fir_bytes
 from earfilt.files.saved_ears import SavedEar, SavedMember, saved_bytes
+from earfilt.synthesis.biquads.sections import Sections
 from earfilt.synthesis.fir import Fir
 from earfilt.synthesis.provenance import Provenance
 from tests.audio.foreign import chunk
@@ -40,7 +42,8 @@ CURVES = ("curve.csv", "curve.txt", "equaliser.txt", "equaliser.yml")
 DIALECTS = Path(__file__).parents[1] / "files" / "dialects"
 FIRS = ("fir.json", "fir.mat", "fir.wav", "fir.csv", "fir.txt", "fir.npy")
 EARS = ("ear.json",)
-KINDS = (*AUDIO, *CURVES, *FIRS, *EARS)
+SECTIONS = ("sos.json", "sos.csv")
+KINDS = (*AUDIO, *CURVES, *FIRS, *EARS, *SECTIONS)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ def seeds(kind: str) -> tuple[Seed, ...]:
         return tuple(Seed(kind, suffix, data) for data in [*own, *_dialects(kind)])
     if kind in EARS:
         return (Seed(kind, ".json", _saved_ear()),)
+    if kind in SECTIONS:
+        return (Seed(kind, f".{kind.partition('.')[2]}", _sections(kind)),)
     if kind in FIRS:
         suffix = kind.removeprefix("fir")
         return tuple(
@@ -144,6 +149,13 @@ def _saved_ear() -> bytes:
     moved = replace(curve, numbers=curve.numbers + 1.0)
     start = Fir(np.hanning(9), float(FS), 4, True)
     return saved_bytes(SavedEar("headphone+a.csv", {"order": 8}, start, (headphone, moved), ()))
+
+
+def _sections(kind: str) -> bytes:
+    """Two stable biquads."""
+    rows = np.array([[1.0, -0.5, 0.25, 1.0, -0.9, 0.5], [0.5, 0.0, 0.1, 1.0, 0.3, -0.2]])
+    write = sos.to_json if kind == "sos.json" else sos.to_csv
+    return write(Sections(rows, float(FS))).encode()
 
 
 def _own_firs(suffix: str) -> list[bytes]:

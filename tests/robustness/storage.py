@@ -172,7 +172,7 @@ def read_only(table: Table, scale: float) -> None:
         for path in (place.folder / "in", place.out):
             path.chmod(0o555)
         words = ["apply", "in/a.wav", "out/a.wav", *FILTER]
-        for what, command in {"one file": words, "forced": [*words, "--force"], "in place": ["apply", "in/a.wav", "--in-place", *FILTER],
+        for what, command in {"one file": words, "forced": [*words, "--force"], "in " "place": ["apply", "in/a.wav", "--in-place", *FILTER],
                               "batch": ["apply", "in", "out/deeper", *FILTER]}.items():  # fmt: skip
             ended = real(command, place.folder, prefix=as_mere_owner())
             record(table, kind, refusal_fault(ended, "permission") or place.fault({}), ended, what)

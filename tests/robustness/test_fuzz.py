@@ -9,6 +9,7 @@ from earfilt.errors import AudioError, DataError, UsageError
 from earfilt.files.curves import understand
 from earfilt.files.firs import read_fir
 from earfilt.files.saved_ears import read_fir_or_ear
+from earfilt.files.sos import holds_sections, read_sections
 from tests.robustness import crafted, fuzz, mutants, seeds, worker
 from tests.robustness.judge import Ended, fault_of
 
@@ -78,6 +79,15 @@ def test_saved_ears_are_read_or_refused(tmp_path, hostile):
     path = tmp_path / "a.json"
     path.write_bytes(hostile.data)
     assert_read_or_refused(lambda: read_fir_or_ear(path).numtaps > 0, (UsageError, DataError))
+
+
+@QUICK
+@given(st.sampled_from(seeds.SECTIONS).flatmap(mutants.mutants))
+def test_sections_are_read_or_refused(tmp_path, hostile):
+    path = tmp_path / f"a{hostile.suffix}"
+    path.write_bytes(hostile.data)
+    assert_read_or_refused(lambda: len(read_sections(path)) > 0, (UsageError, DataError))
+    assert holds_sections(path) in (True, False)
 
 
 @QUICK

@@ -21,6 +21,9 @@ _PIECE = 1 << 20
 _CONTAINERS = (b"RIFF", b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3")
 _CHAIN = 8
 _DECODER_DELAY = 529
+_RESYNC = (
+    1024  # bytes that libmpg123 passes over to find a frame; beyond, it gives up with an error
+)
 _KBPS = {  # (MPEG-1, layer): bit rates of the indices 1 to 14
     (True, 1): range(32, 449, 32),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -42,7 +45,8 @@ def find_streams(file: int) -> list[tuple[int, int | None]]:
     """
     streams: list[tuple[int, int | None]] = []
     magic = os.pread(file, 8, 0)
-    at = None if magic[:4] in _CONTAINERS or magic[4:] == b"ftyp" else first_frame(file, 0)
+    film = magic[:4] in _CONTAINERS or magic[4:] == b"ftyp"
+    at = None if film else _start(file)
     while at is not None:
         behind = _joined(file, at)
         streams.append((at, behind))
@@ -51,6 +55,14 @@ def find_streams(file: int) -> list[tuple[int, int | None]]:
         # libsndfile passes over the tag itself.
         streams[0] = 0, streams[0][1]
     return streams
+
+
+def _start(file: int) -> int | None:
+    """The first frame of a file. At its first byte two in a row are enough: what follows may be
+    damaged.
+    """
+    begin = id3_end(file, 0)
+    return begin if _goes_on(file, begin, frames=2) else first_frame(file, 0)
 
 
 def first_frame(file: int, start: int) -> int | None:
@@ -73,19 +85,18 @@ def begins_with_frames(file: int) -> bool:
     return bool(frame_length(os.pread(file, 4, start))) and _goes_on(file, start)
 
 
-def _goes_on(file: int, at: int) -> bool:
-    """Whether frames of one kind follow each other up to the end, or at least eight."""
-    kind: bytes | None = None
-    for index in range(_CHAIN):
+def _goes_on(file: int, at: int, frames: int = _CHAIN) -> bool:
+    """Whether frames of one kind follow each other up to the end, or at least so many."""
+    kind = b""
+    for index in range(frames):
         head = os.pread(file, 4, at)
         if index and (len(head) < 4 or head[:3] == b"TAG" or head == b"APET" or head[:3] == b"ID3"):
             return index > 1
-        length = frame_length(head)
-        same = bytes([head[1], head[2] & 0x0C]) if length else None
-        if same is None or same != (kind or same):
+        same = _kind(head)
+        if not same or same != (kind or same):
             return False
         kind = same
-        at += length
+        at += frame_length(head)
     return True
 
 
@@ -170,8 +181,10 @@ class Tally:
 
 
 def tally(file: int, start: int, end: int | None) -> Tally:
-    """Count the frames of a recording that begins at a byte (or behind the ID3 tags there)."""
-    found = first_frame(file, start)
+    """Count the frames of a recording that begins at a byte (or behind the ID3 tags there); what is
+    none between them is passed over, as decoders do.
+    """
+    found = _start(file) if start == 0 else first_frame(file, start)
     if found is None:
         return Tally(start, 0, None, torn=False)
     head = os.pread(file, 4096, found)
@@ -185,10 +198,40 @@ def tally(file: int, start: int, end: int | None) -> Tally:
             piece, base = os.pread(file, _PIECE, at), at
         length = frame_length(piece[at - base : at - base + 4])
         if not length:
-            break
+            further = _next_frame(file, at, last, _kind(head))
+            if further is None:
+                break
+            at = further
+            continue
         torn = at + length > last
         frames, at = frames + 1, at + length
     return Tally(begin, frames, stated, torn)
+
+
+def _next_frame(file: int, at: int, last: int, kind: bytes) -> int | None:
+    """Where frames of a kind go on behind a byte; far off, only what another one or the end follows
+    is taken for a frame.
+    """
+    near = at + _RESYNC
+    while at < last:
+        piece = os.pread(file, min(_PIECE, last - at), at)
+        found = piece.find(kind[:2])
+        while found >= 0:
+            begin = at + found
+            head = os.pread(file, 4, begin)
+            end = begin + frame_length(head)
+            if _kind(head) == kind and (
+                begin < near or end == last or _kind(os.pread(file, 4, end)) == kind
+            ):
+                return begin
+            found = piece.find(kind[:2], found + 1)
+        at += max(1, len(piece) - 1)
+    return None
+
+
+def _kind(head: bytes) -> bytes:
+    """What the frames of a recording have in common; empty where no frame begins."""
+    return bytes([head[0], head[1], head[2] & 0x0C]) if frame_length(head) else b""
 
 
 def header_for(file: int, counted: Tally) -> bytes:
@@ -213,7 +256,7 @@ def header_for(file: int, counted: Tally) -> bytes:
 
 def missing_bytes(file: int) -> int:
     """Bytes by which the file ends before its Xing header says so."""
-    at = first_frame(file, 0)
+    at = _start(file)
     stated = 0 if at is None else _stated_bytes(os.pread(file, 4096, at))
     return max(0, (at or 0) + stated - os.fstat(file).st_size) if stated else 0
 

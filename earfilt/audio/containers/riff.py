@@ -58,7 +58,6 @@ _KNOWN = frozenset(
         b"inst",
         b"id3 ",
         b"ID3 ",
-        # fmt: skip
         b"cart",
         b"acid",
         b"strc",

@@ -11,7 +11,7 @@ import numpy as np
 
 from earfilt.errors import UsageError
 from earfilt.files.presets.preset import Preset
-from earfilt.synthesis.sections import Sections
+from earfilt.synthesis.biquads.sections import Sections
 
 _TEXT = """\
 /* {comment}

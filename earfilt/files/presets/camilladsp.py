@@ -3,8 +3,8 @@
 References
 ----------
 CamillaDSP, README, filters: ``Biquad`` (``Free`` with the signs of
-y = b0·x + b1·x₁ + b2·x₂ − a1·y₁ − a2·y₂, a0 = 1; ``Peaking``, ``Lowshelf`` and ``Highshelf`` with q,
-those of the cookbook), ``BiquadCombo`` (``FivePointPeq``), ``Conv`` (``Wav``), ``Gain`` in dB.
+y = b0·x + b1·x₁ + b2·x₂ − a1·y₁ − a2·y₂, a0 = 1; ``Peaking``, ``Lowshelf`` and ``Highshelf`` with
+q, those of the cookbook), ``BiquadCombo`` (``FivePointPeq``), ``Conv`` (``Wav``), ``Gain`` in dB.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 
 from earfilt.errors import UsageError
 from earfilt.files.presets.preset import Graphic, Impulse, Preset, plain
-from earfilt.synthesis.sections import Band, Sections
+from earfilt.synthesis.biquads.sections import Band, Sections
 
 _WORDS = {"peaking": "Peaking", "low-shelf": "Lowshelf", "high-shelf": "Highshelf"}
 _FIVE = ["low-shelf", "peaking", "peaking", "peaking", "high-shelf"]

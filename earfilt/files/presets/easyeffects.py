@@ -14,7 +14,7 @@ from typing import Any
 
 from earfilt.errors import UsageError
 from earfilt.files.presets.preset import Impulse, Preset
-from earfilt.synthesis.sections import Band, Sections
+from earfilt.synthesis.biquads.sections import Band, Sections
 
 _WORDS = {"peaking": "Bell", "low-shelf": "Lo-shelf", "high-shelf": "Hi-shelf"}
 

@@ -11,7 +11,7 @@ exchanged. The shelves LSC and HSC take their centre and a Q, as the cookbook's 
 
 from earfilt.files.presets.graphic import points
 from earfilt.files.presets.preset import Graphic, Impulse, Preset, plain
-from earfilt.synthesis.sections import Sections
+from earfilt.synthesis.biquads.sections import Sections
 
 _WORDS = {"peaking": "PK", "low-shelf": "LSC", "high-shelf": "HSC"}
 

@@ -8,7 +8,7 @@ function. There are ten biquads to a block, at the processor's own rate.
 
 from earfilt.errors import UsageError
 from earfilt.files.presets.preset import Preset, plain
-from earfilt.synthesis.sections import Sections
+from earfilt.synthesis.biquads.sections import Sections
 
 _MOST = 10
 

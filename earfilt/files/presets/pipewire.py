@@ -17,8 +17,8 @@ from typing import Any
 
 from earfilt.errors import UsageError
 from earfilt.files.presets.preset import Graphic, Impulse, Preset
-from earfilt.synthesis.bands import sos_of
-from earfilt.synthesis.sections import Sections
+from earfilt.synthesis.biquads.bands import sos_of
+from earfilt.synthesis.biquads.sections import Sections
 
 _NAMES = ("b0", "b1", "b2", "a0", "a1", "a2")
 

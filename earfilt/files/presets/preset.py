@@ -7,7 +7,7 @@ from typing import Literal
 
 from earfilt.arrays import Floats
 from earfilt.errors import printable
-from earfilt.synthesis.sections import Sections
+from earfilt.synthesis.biquads.sections import Sections
 
 Form = Literal["sections", "peaking", "graphic", "fir"]
 FORMS: tuple[Form, ...] = ("sections", "peaking", "graphic", "fir")

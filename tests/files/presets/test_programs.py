@@ -19,9 +19,9 @@ from earfilt.chains.members import resolve
 from earfilt.errors import UsageError
 from earfilt.files.fir_formats import write_wav
 from earfilt.files.presets.programs import PROGRAMS
+from earfilt.synthesis.biquads.sections import Band, Sections
 from earfilt.synthesis.fir import Fir
-from earfilt.synthesis.sections import Band, Sections
-from tests.synthesis.test_bands import cookbook
+from tests.synthesis.biquads.test_bands import cookbook
 
 FS = 48000.0
 EAR = resolve("iso532-diffuse")
@@ -118,7 +118,7 @@ def test_camilladsp_bands() -> None:
 def test_camilladsp_five_bands_in_one() -> None:
     from earfilt.files.presets.camilladsp import write
     from earfilt.files.presets.preset import Preset
-    from earfilt.synthesis.bands import sos_of
+    from earfilt.synthesis.biquads.bands import sos_of
 
     kinds = ("low-shelf", "peaking", "peaking", "peaking", "high-shelf")
     bands = tuple(Band(kind, 100.0 * (n + 1), n - 2.5, 0.7) for n, kind in enumerate(kinds))  # type: ignore[arg-type]

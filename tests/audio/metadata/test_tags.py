@@ -5,10 +5,10 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earfilt.audio import tags
 from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.formats import Target
 from earfilt.audio.info import Metadata
+from earfilt.audio.metadata import tags
 from tests.audio.foreign import chunk
 
 TARGET = Target("WAV", "PCM_24", 48_000, 2)

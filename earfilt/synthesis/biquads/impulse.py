@@ -11,7 +11,7 @@ import numpy as np
 
 from earfilt.arrays import Floats, power_of_two
 from earfilt.errors import UsageError
-from earfilt.synthesis.sections import sos_response
+from earfilt.synthesis.biquads.sections import sos_response
 
 LONGEST = 1 << 22
 """Most taps."""
@@ -36,14 +36,18 @@ def impulse_response(sos: Floats) -> Floats:
     Raises
     ------
     UsageError
-        It does not die away within 2²² samples, or the poles are not inside the circle.
+        It does not die away within 2²² samples, is not finite, or the poles are not inside the
+        circle.
     """
     radius = largest_radius(sos)
     if not radius < 1.0:
         raise UsageError(
             f"these sections are not stable: a pole has the radius {radius:.9g}; it must be below 1"
         )
-    taps = _periodic(sos, _fft_length(radius, len(sos)))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        taps = _periodic(sos, _fft_length(radius, len(sos)))
+    if not np.isfinite(taps).all():
+        raise UsageError("the response of these sections leaves the range of 64-bit floats")
     left = np.cumsum(np.abs(taps[::-1]))[::-1]
     numtaps = int(np.count_nonzero(left > _LEFT))
     return taps[: max(1, numtaps)]

@@ -1,8 +1,8 @@
 """A filter that stays within a tolerance of its published curve, found in milliseconds.
 
-Any polynomial within the band (``earfilt.synthesis.band``) makes such a filter; the smallest degree
-is not asked for (that is ``earfilt.synthesis.tolerance``). Degrees are tried on a coarse scale,
-four to an octave, until one leaves room (``earfilt.synthesis.projections``). Where to begin is
+Any polynomial within the band (``earfilt.synthesis.within.band``) makes such a filter; the smallest degree
+is not asked for (that is ``earfilt.synthesis.within.tolerance``). Degrees are tried on a coarse scale,
+four to an octave, until one leaves room (``earfilt.synthesis.within.projections``). Where to begin is
 known from the same curve at a quarter of the rate, where all costs are a quarter and so is the
 degree; and so on, down to where three points are left. A curve so deep that rounding at its peak
 would swamp its depths is followed by a power of P: P follows a root of it, less deep by as much.
@@ -19,11 +19,11 @@ from earfilt.arrays import Floats
 from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.options import LARGEST_ORDER
 from earfilt.ears.target import POINTS_UP_TO
-from earfilt.synthesis.band import Bounds, band_around, deepest_held
 from earfilt.synthesis.deviation import felt_corners
-from earfilt.synthesis.projections import SAMPLES_PER_DEGREE, Found, polynomial_inside
 from earfilt.synthesis.remez.polynomials import at, sample
-from earfilt.synthesis.taps import (
+from earfilt.synthesis.within.band import Bounds, band_around, deepest_held
+from earfilt.synthesis.within.projections import SAMPLES_PER_DEGREE, Found, polynomial_inside
+from earfilt.synthesis.within.taps import (
     Design,
     check_wanted,
     measured,

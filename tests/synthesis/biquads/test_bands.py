@@ -9,8 +9,8 @@ from scipy.signal import sosfreqz
 from earfilt.arrays import Floats
 from earfilt.chains.members import resolve
 from earfilt.chains.sections import design
-from earfilt.synthesis.bands import design_bands, sos_of
-from earfilt.synthesis.sections import Band
+from earfilt.synthesis.biquads.bands import design_bands, sos_of
+from earfilt.synthesis.biquads.sections import Band
 
 FS = 48000.0
 

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earfilt.arrays import Floats
-from earfilt.synthesis.band import Bounds
 from earfilt.synthesis.remez.polynomials import neighbours, sample
+from earfilt.synthesis.within.band import Bounds
 
 __all__ = ["SAMPLES_PER_DEGREE", "Found", "polynomial_inside"]
 

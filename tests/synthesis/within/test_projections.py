@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import linprog
 
 from earfilt.arrays import Floats
-from earfilt.synthesis.projections import polynomial_inside
+from earfilt.synthesis.within.projections import polynomial_inside
 
 
 def lowpass(angles: Floats) -> tuple[Floats, Floats]:

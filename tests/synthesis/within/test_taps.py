@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from earfilt.arrays import Floats
-from earfilt.synthesis.taps import spectral_factor, symmetric
+from earfilt.synthesis.within.taps import spectral_factor, symmetric
 
 FACTOR = np.poly(0.97 * np.exp(1j * np.array([0.3, -0.3, 1.0, -1.0, 2.5, -2.5]))).real
 

@@ -1,5 +1,5 @@
-"""A design that follows the numbers of its ears: from the taps of a start to those of other numbers,
-of the same order, differentiable.
+"""A design that follows the numbers of its ears: from the taps of a start to those of other
+numbers, of the same order, differentiable.
 
 What the numbers change is a magnitude: the ratio of the curve at the new numbers to the curve at
 the old ones. It is multiplied onto the spectrum of the start, with minimum phase for members that

@@ -1,7 +1,7 @@
 """A curve as a few biquads: minimum phase, stable, with the least largest deviation that was found.
 
 Sections are added one at a time where the deviation is largest, several candidates side by side,
-and all of them are fitted anew each time (`earfilt.synthesis.minimax`). Only magnitudes are fitted;
+and all of them are fitted anew each time (`earfilt.synthesis.biquads.minimax`). Only magnitudes are fitted;
 the phase follows, since poles and zeros lie inside the unit circle.
 """
 
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from earfilt.arrays import Complexes, Floats
 from earfilt.errors import UsageError
-from earfilt.synthesis import quadratics
-from earfilt.synthesis.minimax import Family, Goal, descend
+from earfilt.synthesis.biquads import quadratics
+from earfilt.synthesis.biquads.minimax import Family, Goal, descend
 from earfilt.synthesis.provenance import Provenance
 
 __all__ = [

@@ -13,9 +13,9 @@ from earfilt.arrays import Floats
 from earfilt.chains.members import resolve
 from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.kinds.measured import curve_target
-from earfilt.synthesis import exact
-from earfilt.synthesis.exact import design_within
-from earfilt.synthesis.taps import Design
+from earfilt.synthesis.within import exact
+from earfilt.synthesis.within.exact import design_within
+from earfilt.synthesis.within.taps import Design
 
 EARS = [
     "headphone",

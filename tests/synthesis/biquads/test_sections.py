@@ -8,7 +8,7 @@ from earfilt.arrays import Floats
 from earfilt.chains.members import resolve
 from earfilt.chains.sections import design
 from earfilt.errors import UsageError
-from earfilt.synthesis.sections import Sections, check_band, default_band, design_sections
+from earfilt.synthesis.biquads.sections import Sections, check_band, default_band, design_sections
 
 
 def measured(found: Sections, name: str, fs: float) -> float:

@@ -12,14 +12,15 @@ import struct
 from collections.abc import Iterable
 from dataclasses import replace
 
-from earfilt.audio.containers import caf, flac, id3
+from earfilt.audio.containers import caf, flac
 from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.info import Metadata
+from earfilt.audio.metadata import id3
 from earfilt.errors import printable
 
 _PREFIXES = ("REPLAYGAIN_", "R128_", "MP3GAIN_", "LOUDNESS_", "BWF_LOUDNESS_", "BWF_MAX_")
 _KEYS = frozenset(
-    ("ITUNNORM", "ITUNSMPB", "LOUDNESS", "PEAKLEVEL", "PEAK LEVEL", "PEAKVALUE", "AVERAGELEVEL", "DYNAMIC RANGE", "ALBUM DYNAMIC RANGE",
+    ("ITUNNORM", "ITUNSMPB", "LOUDNESS", "PEAKLEVEL", "PEAK " "LEVEL", "PEAKVALUE", "AVERAGELEVEL", "DYNAMIC RANGE", "ALBUM DYNAMIC RANGE",
      "DYNAMICRANGE", "ACOUSTID_FINGERPRINT", "ACOUSTID FINGERPRINT", "MD5", "MD5SUM", "CHECKSUM")
 )  # fmt: skip
 _SOUND_CHECK = re.compile(r"(\s*[0-9A-Fa-f]{8}){10,12}\s*")

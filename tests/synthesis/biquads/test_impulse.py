@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import butter, sosfilt
 
 from earfilt.errors import UsageError
-from earfilt.synthesis.impulse import impulse_response
+from earfilt.synthesis.biquads.impulse import impulse_response
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,12 @@ def test_slow_poles_are_followed_to_the_end() -> None:
 def test_finite_ones_stay_short() -> None:
     taps = impulse_response(np.array([[0.5, 0.25, 0.125, 1.0, 0.0, 0.0]]))
     np.testing.assert_allclose(taps, [0.5, 0.25, 0.125], atol=1e-15)
+
+
+def test_what_is_not_finite_is_refused() -> None:
+    loud = np.tile([1e200, 0.0, 0.0, 1.0, 0.0, 0.0], (2, 1))
+    with pytest.raises(UsageError, match="range of 64-bit floats"):
+        impulse_response(loud)
 
 
 @pytest.mark.parametrize(

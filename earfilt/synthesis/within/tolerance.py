@@ -1,8 +1,8 @@
 """The smallest order that a filter needs to stay within a tolerance of its published curve.
 
-P, the squared aim or the aim (``earfilt.synthesis.band``), is fitted as the smallest degree that
+P, the squared aim or the aim (``earfilt.synthesis.within.band``), is fitted as the smallest degree that
 stays within the tolerance allows (``earfilt.synthesis.remez.exchange``,
-``earfilt.synthesis.remez.search``), and then split into taps (``earfilt.synthesis.taps``).
+``earfilt.synthesis.remez.search``), and then split into taps (``earfilt.synthesis.within.taps``).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.options import LARGEST_ORDER
 from earfilt.ears.target import POINTS_UP_TO
 from earfilt.errors import UsageError
-from earfilt.synthesis.band import band_around
 from earfilt.synthesis.deviation import deviations, felt_corners
 from earfilt.synthesis.remez.exchange import Levelled, Problem
 from earfilt.synthesis.remez.search import smallest_even_degree
-from earfilt.synthesis.taps import (
+from earfilt.synthesis.within.band import band_around
+from earfilt.synthesis.within.taps import (
     Design,
     check_wanted,
     measured,

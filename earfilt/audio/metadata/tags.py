@@ -7,11 +7,12 @@ have other names.
 import struct
 from collections.abc import Iterable, Mapping
 
-from earfilt.audio.containers import aiff, caf, flac, id3, ogg
+from earfilt.audio.containers import aiff, caf, flac, ogg
 from earfilt.audio.containers.aiff import TEXTS
 from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.formats import RIFF_FAMILY, Target
 from earfilt.audio.info import Metadata
+from earfilt.audio.metadata import id3
 from earfilt.audio.source import Source
 from earfilt.audio.speakers import MASK_TAG
 from earfilt.errors import printable
@@ -19,7 +20,7 @@ from earfilt.errors import printable
 _INFO = {
     "INAM": "TITLE", "IART": "ARTIST", "IPRD": "ALBUM", "ICRD": "DATE", "IGNR": "GENRE", "ICMT": "COMMENT", "ICOP": "COPYRIGHT",
     "ITRK": "TRACKNUMBER", "ISFT": "SOFTWARE", "IENG": "ENGINEER", "ITCH": "TECHNICIAN", "ISRC": "SOURCE", "ISBJ": "SUBJECT",
-    "IKEY": "KEYWORDS", "IMED": "MEDIUM", "ICMS": "COMMISSIONED", "IARL": "ARCHIVAL LOCATION", "ILNG": "LANGUAGE",
+    "IKEY": "KEYWORDS", "IMED": "MEDIUM", "ICMS": "COMMISSIONED", "IARL": "ARCHIVAL " "LOCATION", "ILNG": "LANGUAGE",
 }  # fmt: skip
 _TO_INFO = {key: name for name, key in _INFO.items()}
 _SOUNDFILE = {

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earfilt.arrays import Floats
-from earfilt.synthesis import quadratics
-from earfilt.synthesis.minimax import Family, Goal, descend
-from earfilt.synthesis.sections import (
+from earfilt.synthesis.biquads import quadratics
+from earfilt.synthesis.biquads.minimax import Family, Goal, descend
+from earfilt.synthesis.biquads.sections import (
     MOST_SECTIONS,
     Aim,
     Band,

@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import sosfreqz
 
 from earfilt.arrays import Floats
-from earfilt.synthesis.quadratics import (
+from earfilt.synthesis.biquads.quadratics import (
     LARGEST_RADIUS,
     level_db,
     sections,

@@ -16,9 +16,9 @@ from scipy.optimize import linprog
 from earfilt.chains.members import resolve
 from earfilt.ears.curve import PublishedCurve, product
 from earfilt.errors import UsageError
-from earfilt.synthesis import tolerance
-from earfilt.synthesis.taps import Design, spectral_factor
-from earfilt.synthesis.tolerance import order_for
+from earfilt.synthesis.within import tolerance
+from earfilt.synthesis.within.taps import Design, spectral_factor
+from earfilt.synthesis.within.tolerance import order_for
 
 EARS = [
     "headphone",

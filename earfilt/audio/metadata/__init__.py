@@ -1,0 +1,1 @@
+"""What stands beside the samples: tags, and those that a filter makes false."""

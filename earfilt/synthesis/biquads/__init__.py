@@ -1,0 +1,1 @@
+"""A curve becomes a few second-order sections."""

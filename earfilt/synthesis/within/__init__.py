@@ -1,0 +1,1 @@
+"""A curve becomes taps that stay within a tolerance of it."""

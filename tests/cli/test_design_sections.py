@@ -1,0 +1,101 @@
+"""``earfilt design --sections``, ``--form`` and ``--for``: what is written, said and refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.signal import sosfilt
+
+import earfilt
+from earfilt import cli
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    return cli.run(["design", "-f", "headphone", *arguments])
+
+
+def test_the_command_and_the_call_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--sections", "3", "-o", "ear.sos.json") == 0
+    found = earfilt.design_sections("headphone", fs=48000, sections=3)
+    told = json.loads(Path("ear.sos.json").read_text())
+    np.testing.assert_array_equal(told["sos"], found.sos)
+    assert told["fs"] == 48000
+    assert told["deviation_db"] == found.deviation_db
+    said = capsys.readouterr().err
+    assert "3 sections at 48000 Hz, headphone" in said
+    assert f"{found.deviation_db:.3g} dB at most" in said
+    assert "float32" in said
+
+
+def test_what_was_designed_is_heard() -> None:
+    noise = np.random.default_rng(0).uniform(-0.2, 0.2, 30_000)
+    soundfile.write("in.wav", noise, 48000, "DOUBLE")
+    run("--sections", "4", "-q", "-o", "ear.sos.csv", "-o", "ear.sos.json")
+    sos = np.array(json.loads(Path("ear.sos.json").read_text())["sos"])
+    for name in ("ear.sos.csv", "ear.sos.json"):
+        command = ["apply", "in.wav", "out.wav", "-f", name, "-q", "--force"]
+        assert cli.run(command) == 0
+        heard, _ = soundfile.read("out.wav")
+        assert np.abs(heard - sosfilt(sos, noise)).max() <= 1e-6
+
+
+def test_several_rates_and_a_tolerance() -> None:
+    options = ("--tolerance", "1", "--form", "sections", "--fs", "16000", "--fs", "44100")
+    assert run(*options, "-o", "ear-{fs}.sos.json") == 0
+    for fs in (16000, 44100):
+        told = json.loads(Path(f"ear-{fs}.sos.json").read_text())
+        assert told["fs"] == fs
+        assert told["deviation_db"] <= 1.0
+
+
+def test_bands_are_read_back_as_an_equaliser() -> None:
+    run("--for", "equalizerapo", "--form", "peaking", "--sections", "5", "-q", "-o", "ear.txt")
+    made = earfilt.design_sections("headphone", fs=48000, sections=5, form="peaking")
+    freqs = np.geomspace(125.0, 9000.0, 50)
+    heard = earfilt.response("./ear.txt", fs=48000, freqs=freqs).magnitude_db
+    expected = 20 * np.log10(np.abs(made.response(freqs)))
+    np.testing.assert_allclose(heard, expected, atol=0.001)
+
+
+def test_a_fir_is_written_beside_its_preset(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--for", "camilladsp", "-o", "ear.yml") == 0
+    assert soundfile.info("ear.wav").channels == 2
+    assert "ear.yml and ear.wav: 513 taps" in capsys.readouterr().err
+
+
+def test_neither_file_replaces_one() -> None:
+    Path("ear.wav").write_text("mine")
+    assert run("--for", "camilladsp", "-o", "ear.yml") == 2
+    assert not Path("ear.yml").exists()
+    assert Path("ear.wav").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-o", "ear.sos.json"), "give --sections"),
+        (("--sections", "2", "--tolerance", "1", "-o", "ear.h"), "give --sections"),
+        (("--sections", "2", "-o", "ear.wav"), "--sections has no effect on fir"),
+        (("--sections", "2", "--order", "64", "-o", "ear.h"), "--order has no effect"),
+        (("--sections", "2", "--phase", "zero", "-o", "ear.h"), "minimum phase"),
+        (("--sections", "2", "--band", "9", "-o", "ear.h"), "100:10000"),
+        (("--sections", "2", "--band", "nan:9", "-o", "ear.h"), "--band nan:9"),
+        (("--sections", "2", "-o", "ear.xyz"), "--for writes for a program"),
+        (("--for", "camilladsp", "-o", "a.wav"), "one file"),
+    ],
+)
+def test_refusals(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    assert run(*arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not list(folder.iterdir())
