@@ -398,7 +398,7 @@ def _printed_mm(text: str) -> float:
 def _legend_title(look: Look, lines: Sequence[Line]) -> str:
     """What the signs mean, of those that are there."""
     said = {
-        "marker: published; line: realised, faint beyond what was published": any(
+        "marker: published; line: realised; faint: not published": any(
             line.points for line in lines
         ),
         "band: standard deviation or tolerance of the source": any(line.bands for line in lines),
