@@ -249,7 +249,7 @@ def _reopen(final: str, part: str, target: str) -> bool:
 
 
 def _refuse_foreign(file: io.FileIO, name: str) -> None:
-    """Raise UsageError unless a file is empty or begins with a row, be it one that a kill has torn."""
+    """Raise UsageError unless a file is empty or begins with a row, whole or torn by a kill."""
     head = file.read(_LONGEST_ROW) or b""
     file.seek(0)
     first, newline, _ = head.partition(b"\n")
