@@ -255,7 +255,7 @@ def _refuse_foreign(file: io.FileIO, name: str) -> None:
     first, newline, _ = head.partition(b"\n")
     if not (_is_row(first) or (not newline and _ROW.startswith(first[: len(_ROW)]))):
         raise UsageError(
-            f"{printable(name)} exists and is no report of earfilt, which rows could be added "
+            f"{printable(name)} exists and is not a report of earfilt, which rows could be added "
             "to: name another report"
         )
 

@@ -89,7 +89,7 @@ def check_destination(
     """
     if "\0" in source + path:
         raise AudioError(
-            f"{printable(source if chr(0) in source else path)} is no file name: it holds a "
+            f"{printable(source if chr(0) in source else path)} is not a file name: it holds a "
             "zero byte"
         )
     there = _status(path)
