@@ -28,7 +28,7 @@ def main() -> None:
         "--repeats", type=int, default=5, help="turns of which the median is printed (default 5)"
     )
     options = parser.parse_args()
-    # whoever is ended leaves no gigabytes in memory
+    # a run that is ended leaves no gigabytes in memory
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     size = ramdisk.LARGEST_QUICK if options.quick else ramdisk.LARGEST
     bench = Bench(ramdisk.directory(size), options.repeats, options.quick)

@@ -218,7 +218,7 @@ def test_a_figure_is_that_of_the_command_line(tmp_path: Path) -> None:
     with pytest.raises(earfilt.UsageError, match="1 labels are given for 2 curves"):
         tables[0].plot(beside=tables[1:], labels=["one"])
     for path in (None, f"{tmp_path}/a.gif"):
-        with pytest.raises(earfilt.UsageError, match=r"'.gif' is no kind of figure"):
+        with pytest.raises(earfilt.UsageError, match=r"'.gif' is not a kind of figure"):
             tables[0].plot(path, suffix=".gif")
 
 

@@ -124,7 +124,7 @@ class Decoder:
                 if (file.samplerate, file.channels) != (self.samplerate, self.channels):
                     raise AudioError.about(
                         self._source.name,
-                        "{subject} is {count} recordings one behind the other, which differ: "
+                        "{subject} is {count} recordings one after the other, which differ: "
                         "{channels} channels at {samplerate} Hz, then {channels2} at "
                         "{samplerate2} Hz; split it at byte {start}",
                         count=len(self.links),

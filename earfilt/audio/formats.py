@@ -181,7 +181,7 @@ class Target:
 
 @dataclass(frozen=True)
 class RawFormat:
-    """What has to be known of samples that no header tells of.
+    """What must be known of samples that have no header.
 
     Parameters
     ----------

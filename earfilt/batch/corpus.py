@@ -30,7 +30,7 @@ _CD_BYTES = 176_400.0
 
 @dataclass(frozen=True)
 class Batch:
-    """What is to be done to the files.
+    """What a batch does to its files.
 
     Parameters
     ----------
@@ -324,8 +324,8 @@ class _Units:
         self._plan, self._absolute, self._run = plan, absolute, new_run()
         self._filter = batch.filter
         self._recipe = batch.recipe().name
-        # What was there when the batch was planned may be replaced; else whoever comes second to a
-        # name is to know. A cluster may run a task again that had finished, so that there, an
+        # What was there when the batch was planned may be replaced; otherwise the second run to
+        # reach a name must be told. A cluster may repeat a task that had finished, so there an
         # output of this batch's own is no obstacle.
         exists: audio.Exists = "skip" if batch.rules.exists == "skip" else "refuse"
         if absolute or batch.rules.exists in ("force", "resume"):

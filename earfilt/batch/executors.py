@@ -1,13 +1,12 @@
 """Where the work runs: processes of this machine, or a Dask cluster. Both are
-`concurrent.futures.Executor`, behind one small face.
+`concurrent.futures.Executor`, behind one small interface.
 
 Short files spend most of their time in Python, so that threads of one process do not scale and
 processes do. The engine is imported once for all of them: by a fork server that has it before it
 forks (on systems without one, each process imports it).
 
-Whoever dies takes nothing along: workers hold the reading end of a pipe whose other end is open as
-long as the batch runs, and end cleanly (temporary files removed) when it closes, for whatever
-reason.
+No worker outlives its batch: workers hold the reading end of a pipe whose other end is open as long
+as the batch runs, and end cleanly (temporary files removed) when it closes, for whatever reason.
 """
 
 import contextlib

@@ -172,7 +172,7 @@ class Runner:
         future.add_done_callback(self._finished.put)
 
     def _next(self, *, last_try: bool) -> list[Outcome]:
-        """What came of the next task that ends; nothing of one that has to be tried again."""
+        """What came of the next task that ends; nothing where it must be tried again."""
         future = self._finished.get()
         task = self._pending.pop(future)
         try:

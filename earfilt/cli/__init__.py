@@ -113,7 +113,7 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     except _Signalled as interruption:
         return _said(interruption.said, interruption.code)
     except BrokenPipeError:
-        return 0  # the reader of our output has had enough
+        return 0  # whoever read our output has closed the pipe
     except Exception as error:
         if debug:
             raise

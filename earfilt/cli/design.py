@@ -119,7 +119,7 @@ def design(
     """The effective FIR of a filter or chain, all passes and gains included, as a file.
 
     The latency is the index of the tap at time zero: 0 for minimum phase, the order for zero phase.
-    Who reads which format, and how the output comes to be aligned with the input:
+    Which programs read which format, and how the output comes to be aligned with the input:
 
     \b
     .wav   mono, 64-bit float. Convolvers take the first tap for time zero, so

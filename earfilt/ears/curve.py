@@ -2,8 +2,8 @@
 
 A curve is two things: the *points* that were published (table rows), and the *aim*, the
 interpolated curve through them that a design tries to meet on the whole axis from 0 Hz to fs/2. A
-filter is as good as its largest deviation at the points and between neighbouring points; what it
-does outside them is nobody's measurement.
+filter is as good as its largest deviation at the points and between neighbouring points; outside
+them nothing was measured.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""What the checks of the entries that come with the package have found, so that a list of them
-need not be made anew each time.
+"""The entries that come with the package, already checked, so that listing them is quick.
 
-The index holds the entries of each TOML under a checksum of its text and of its tables'. Where that
-is another one, or there is no index, the files speak for themselves: an index that is out of date
-costs time and is never believed. (A checksum of 32 bits and the lengths tell a change; who wants to
-deceive could as well change the index.)
+The index holds the entries of each TOML under a checksum of its text and of its tables. Where the
+checksum differs, or there is no index, the files are read: an index that is out of date costs time
+and is never believed. (A checksum of 32 bits and the lengths reveal a change; whoever wants to
+deceive could change the index as well.)
 """
 
 import json

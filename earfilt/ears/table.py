@@ -1,7 +1,7 @@
 """A published table: a CSV with a header line, then numbers; ``#`` comments.
 
-Nothing here knows what the columns mean. Whoever reads a table says which columns it understands;
-any other is refused, so that a column is never silently left out of an ear.
+Nothing here knows what the columns mean. The reader of a table says which columns it understands;
+any other is refused, so that no column is ever left out of an ear in silence.
 """
 
 import importlib
@@ -42,7 +42,7 @@ class Table:
         return self.columns[FREQUENCY]
 
     def require(self, needed: Collection[str], understood: Collection[str]) -> None:
-        """Refuse a table that lacks a column, or has one that nobody understands.
+        """Refuse a table that lacks a column, or has one that is not understood.
 
         Raises
         ------

@@ -221,7 +221,7 @@ def _highest(target: SampleFormat, dtype: np.dtype[Any]) -> float:
 
 
 def clip_warning(clipped: npt.NDArray[np.int64]) -> str:
-    """What to tell who filters arrays of integers, of samples that were clipped."""
+    """What the caller who filters integers is told of samples that were clipped."""
     return (
         f"{int(clipped.sum())} samples were clipped; convert to floating point before filtering, "
         "or lower the level"

@@ -229,8 +229,8 @@ class WindowFilter:
     Raises
     ------
     UsageError
-        The tail of a filter with look-ahead is to be kept; a latency below the shortest block, or
-        on a device.
+        ``tail='keep'`` of a filter with look-ahead; a latency below the shortest block, or on a
+        device.
     """
 
     def __init__(

@@ -228,7 +228,7 @@ def _each_once(rows: Sequence[Row], subject: str) -> list[Row]:
         elif not math.isclose(row.value, last.value, rel_tol=0.0, abs_tol=1e-9):
             raise DataError(
                 subject,
-                f"line {row.line}: frequency {row.hz:g} Hz stands there twice, with "
+                f"line {row.line}: frequency {row.hz:g} Hz appears twice, with "
                 f"{last.value:g} and {row.value:g} dB; keep one row of it",
             )
     return kept

@@ -72,7 +72,7 @@ def read_mat(data: bytes, *, limit: int) -> dict[str, Value]:
         or data[126:128] not in (b"IM", b"MI")
         or data[125 if data[126:128] == b"IM" else 124] != 1
     ):
-        raise ValueError("it is no MATLAB file of level 5; save it with -v7")
+        raise ValueError("it is not a MATLAB file of level 5; save it with -v7")
     order = "<" if data[126:128] == b"IM" else ">"
     found: dict[str, Value] = {}
     for element in _elements(data[_HEADER:], order):

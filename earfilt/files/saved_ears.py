@@ -155,7 +155,7 @@ def _member_json(member: SavedMember) -> dict[str, Any]:
     if not _is_in_catalogue(ear):
         if not isinstance(ear, Measured):
             raise UsageError(
-                f"{printable(ear.name)} is no ear of the catalogue and no curve, and cannot be "
+                f"{printable(ear.name)} is neither an ear of the catalogue nor a curve, and cannot be "
                 "saved in a file of its own"
             )
         beyond = options.get("beyond", "documented")

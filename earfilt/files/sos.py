@@ -118,7 +118,7 @@ def fir_of(sections: Sections, path: PathLike) -> Fir:
 
 
 def _parse(data: bytes) -> dict[str, Any] | None:
-    """A JSON object of bytes that nobody vouches for; None where it is none."""
+    """A JSON object from untrusted bytes; None where they are none."""
     if data.count(b"[") + data.count(b"{") + data.count(b",") > _MOST_PARTS or len(data) > _LARGEST:
         return None
     try:
@@ -131,7 +131,7 @@ def _parse(data: bytes) -> dict[str, Any] | None:
 def _from_json(data: bytes, path: PathLike) -> tuple[dict[str, Any], list[list[float]]]:
     found = _parse(data.removeprefix(b"\xef\xbb\xbf"))
     if found is None:
-        raise DataError(shown(path), "is no valid JSON object of sections")
+        raise DataError(shown(path), "is not a valid JSON object of sections")
     rows = found.pop("sos", None)
     if not isinstance(rows, list) or not all(_is_row(row) for row in rows):
         raise DataError(shown(path), "'sos' must be a list of rows b0 b1 b2 a0 a1 a2 of numbers")
@@ -184,7 +184,7 @@ def _checked(rows: list[list[float]], path: PathLike) -> Any:
     with np.errstate(over="ignore"):
         sos = sos / sos[:, 3:4]
     if not np.isfinite(sos).all():
-        raise DataError(shown(path), "a coefficient is too large beside its a0")
+        raise DataError(shown(path), "a coefficient is too large for its a0")
     radius = largest_radius(sos)
     if not radius < 1.0:
         raise DataError(

@@ -239,7 +239,7 @@ class EarModule(EarFilter):
 
 
 def _saved(found: Filter) -> SavedEar | None:
-    """The saved ear that a filter is, if it is one by itself; in a chain it is a FIR."""
+    """The saved ear that a filter consists of; None in a chain, where it is a FIR."""
     first = found.members[0]
     if len(found.members) > 1 or first.kind != "fir" or first.file is None:
         return None

@@ -2,9 +2,9 @@
 
 Beside such a file, in the manifest of its own directory, stands the hash of its content before and
 after. The order makes it safe to be killed at any moment: the successor is whole and on the disk;
-then the line is; then, still under the manifest's lock, the successor takes the name. Content tells
-later which of the two a file is, whatever its name, time of change and disk, and whoever asks.
-Where the line cannot be written, or the manifest not be locked, the file stays as it is.
+then the line is; then, still under the manifest's lock, the successor takes the name. Later the
+content shows any run which of the two a file is, whatever its name, time of change and disk. Where
+the line cannot be written, or the manifest cannot be locked, the file stays as it is.
 """
 
 import os

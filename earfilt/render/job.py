@@ -129,7 +129,7 @@ def _check_raw(options: Options) -> None:
             "a header needs --raw"
         )
     if options.raw is not None and len(given) < len(known):
-        raise UsageError("--raw needs --rate and --channels, which no header says")
+        raise UsageError("--raw needs --rate and --channels, which no header states")
     if options.raw_format is not None and options.ignore_length:
         raise UsageError("--ignore-length would have no effect: raw samples state no length")
     if options.to_raw and options.format is not None:

@@ -1,4 +1,4 @@
-"""The libraries of the extra ``plot``, which load on first use and with nobody's settings."""
+"""The libraries of the extra ``plot``, which load on first use and with their shipped settings alone."""
 
 import os
 import sys

@@ -101,9 +101,9 @@ class Look:
             raise UsageError(f"a legend is one of {', '.join(LEGENDS)}")
         for name, end in (("--ymin", self.ymin), ("--ymax", self.ymax)):
             if end is not None and not math.isfinite(end):
-                raise UsageError(f"{name} {end:g} is no level")
+                raise UsageError(f"{name} {end:g} is not a level")
         if "difference" in self.panels and curves < 2:
-            raise UsageError("a panel of differences is to the first curve, and there is but one")
+            raise UsageError("a panel of differences is to the first curve, and there is only one")
 
     def label(self, panel: str) -> str:
         """The words at the vertical axis of a panel."""
@@ -121,7 +121,9 @@ class Look:
 def check_suffix(suffix: str) -> None:
     """Raise UsageError where no figure is written by an extension."""
     if suffix not in SUFFIXES:
-        raise UsageError(f"'{printable(suffix)}' is no kind of figure; {', '.join(SUFFIXES)} are")
+        raise UsageError(
+            f"'{printable(suffix)}' is not a kind of figure; {', '.join(SUFFIXES)} are"
+        )
 
 
 def figure(
@@ -241,7 +243,7 @@ def _levels(
     high = high if look.ymax is None else look.ymax
     if low >= high:
         raise UsageError(
-            f"levels from {low:g} to {high:g} dB are no range; --ymin and --ymax say both ends"
+            f"levels from {low:g} to {high:g} dB are not a range; --ymin and --ymax say both ends"
         )
     return low, high
 
@@ -398,7 +400,7 @@ def _printed_mm(text: str) -> float:
 def _legend_title(look: Look, lines: Sequence[Line]) -> str:
     """What the signs mean, of those that are there."""
     said = {
-        "marker: published; line: realised, faint beyond what was published": any(
+        "marker: published; line: realised; faint: not published": any(
             line.points for line in lines
         ),
         "band: standard deviation or tolerance of the source": any(line.bands for line in lines),

@@ -249,13 +249,13 @@ def _reopen(final: str, part: str, target: str) -> bool:
 
 
 def _refuse_foreign(file: io.FileIO, name: str) -> None:
-    """Raise UsageError unless a file is empty or begins with a row, be it one that a kill has torn."""
+    """Raise UsageError unless a file is empty or begins with a row, whole or torn by a kill."""
     head = file.read(_LONGEST_ROW) or b""
     file.seek(0)
     first, newline, _ = head.partition(b"\n")
     if not (_is_row(first) or (not newline and _ROW.startswith(first[: len(_ROW)]))):
         raise UsageError(
-            f"{printable(name)} exists and is no report of earfilt, which rows could be added "
+            f"{printable(name)} exists and is not a report of earfilt, which rows could be added "
             "to: name another report"
         )
 

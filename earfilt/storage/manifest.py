@@ -9,12 +9,12 @@ JSON lines, one a file, in ``.earfilt-manifest.jsonl``. Two kinds of lines share
   and content alone says later what a file is: names of inodes and times of change do not survive a
   copy, and some file systems have none that last.
 
-Content is told by SHA-256: what processors do in hardware, and what ``sha256sum`` shows a user who
-wants to see for himself.
+Content is compared by SHA-256, which processors compute in hardware, and which users can check with
+``sha256sum``.
 
 A line is appended under a lock that is held for that moment alone, so that several runs share a
-manifest, and whoever is killed tears at most the last line. A line that is torn or foreign says
-nothing, whatever it holds. Who opens a manifest for a batch first replaces it by its last word on
+manifest, and a run that is killed tears at most the last line. A line that is torn or foreign says
+nothing, whatever it holds. Opening a manifest for a batch first reduces it to the last entry of
 each file.
 """
 
@@ -225,8 +225,8 @@ class Ledger:
             return "in place", name, entry.source_sha256, entry.output_sha256
         before = self.entries.get(name)
         if entry.error and before is not None and before.output[0] >= 0:
-            # a failure takes nothing back: an output that is there still came from the source that
-            # its entry names
+            # a failure changes nothing of what is known: an output that is there still came from
+            # the source that its entry names
             return None
         self.entries[name] = entry
         return "name", name

@@ -4,8 +4,8 @@ A file is written under a hidden name beside its destination,
 ``.NAME.earfilt-HOST-PID-RANDOM.suffix``, and moved into place once it is complete. It is locked
 while it is written. A run that is killed leaves such a name behind, and the next run that writes
 into the directory removes it: at once if it sees the same processes and that one is dead. In
-another container, or after a new start of the machine, the process number says nothing; then an
-unlocked file goes that nobody has written to for a day.
+another container, or after a restart of the machine, the process number says nothing; then an
+unlocked file is removed a day after the last write to it.
 """
 
 import errno
@@ -89,7 +89,7 @@ def check_destination(
     """
     if "\0" in source + path:
         raise AudioError(
-            f"{printable(source if chr(0) in source else path)} is no file name: it holds a "
+            f"{printable(source if chr(0) in source else path)} is not a file name: it holds a "
             "zero byte"
         )
     there = _status(path)
@@ -393,7 +393,7 @@ def sweep(directory: str) -> int:
 
 
 def _is_abandoned(entry: os.DirEntry[str], space: str | None, pid: int) -> bool:
-    """Whether nobody works at an unfinished output any more; the process `pid` of the process space
+    """Whether no process works on an unfinished output any more; the process `pid` of the process space
     `space` made it.
     """
     if space == _process_space():

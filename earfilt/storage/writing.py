@@ -35,7 +35,7 @@ def check_outputs(written: Sequence[str], read: Iterable[str], *, force: bool) -
 
 
 def refuse_inputs(written: Iterable[str], read: Iterable[str]) -> None:
-    """Raise UsageError where a file that is to be written is one that the same call reads, under
+    """Raise UsageError where a file to write is one that the same call reads, under
     whatever name.
 
     Parameters
@@ -52,7 +52,7 @@ def refuse_inputs(written: Iterable[str], read: Iterable[str]) -> None:
 
 
 def refuse_repetition(written: Iterable[str], others: Iterable[str] = ()) -> None:
-    """Raise UsageError where two files that are to be written, of one list or of two, have one
+    """Raise UsageError where two files to write, of one list or of two, have one
     name, upper and lower case aside.
     """
     paths = _named(written, "/dev/stdout")

@@ -45,7 +45,7 @@ ROWS = "frequency_hz,gain_db\n100,1\n"
     ("text", "message"),
     [
         (ROWS + "200,1\n50,1\n", r"line 4: 50 Hz comes after 200 Hz; sort"),
-        (ROWS + "100,2\n", r"line 3: frequency 100 Hz stands there twice"),
+        (ROWS + "100,2\n", r"line 3: frequency 100 Hz appears twice"),
         (ROWS + "# x\n\nfoo,2\n", r"line 5: frequency 'foo' is not a finite number"),
         (ROWS + "200,\n", r"line 3: gain '' is not a finite number"),
         (ROWS + "200,nan\n", r"line 3: gain 'nan' is not a finite number"),
@@ -159,7 +159,7 @@ def test_a_table_of_frequencies_is_a_curve(tmp_path, name, text):
         ("20 0.5\n1000 1\n20000 0.8\n", "may hold factors or dB"),
         ("* kHz dB\n100 -5\n200 -3\n", "kHz; they must be in Hz"),
         ("20000 -9\n1000 0\n20 -3\n100 1\n", "sort the rows"),
-        ("20 -9\n1000 0\n1000 -3\n", "stands there twice"),
+        ("20 -9\n1000 0\n1000 -3\n", "appears twice"),
         ("20 -9\n2000 0\n1000 -3\n", "sort the rows"),
         ("20 -9\n1000 300\n", "beyond ±200 dB"),
     ],

@@ -251,7 +251,7 @@ def test_a_shelf_with_a_width_begins_at_its_frequency(tmp_path: Path) -> None:
             "filters:\n  a: {type: Biquad, parameters: {type: Peaking, freq: 3, gain: 1}}",
             "needs one",
         ),
-        ("filters:\n  a: {type: Conv}\n  b: {type: Biquad}", "no mapping"),
+        ("filters:\n  a: {type: Conv}\n  b: {type: Biquad}", "not a mapping"),
         ("filters: &x\n  a: {type: Biquad, parameters: *x}", "aliases"),
         ("filters:\n  a: {type: Biquad, b: !!python/object/apply:os.system [ls]}", "no valid YAML"),
         ("filters:\n  a: {type: Biquad, b: " + "[" * 30 + "]" * 30 + "}", "too large or too deep"),

@@ -1,4 +1,4 @@
-"""A file in place is filtered once: whoever asks, whenever a run ended, and wherever the file has
+"""A file in place is filtered once: by any run, whenever one ended, and wherever the file has
 gone since.
 """
 

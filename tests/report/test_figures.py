@@ -101,7 +101,7 @@ def test_differences_are_to_the_first_curve():
     assert second == pytest.approx(np.full(64, -6.0))
     level = np.interp(MINE.freqs, FREQS, line().response.magnitude_db)
     assert measured == pytest.approx(MINE.gain_db - level)
-    with pytest.raises(UsageError, match="there is but one"):
+    with pytest.raises(UsageError, match="there is only one"):
         panel("difference", line())
 
 
@@ -137,9 +137,9 @@ def test_the_range_of_levels_can_be_given_and_holds_what_is_drawn():
     markers = [artist for artist in ax.get_lines() if not artist.get_clip_on()]
     assert [len(artist.get_ydata()) for artist in markers] == [3, 0]
     for wrong in ({"ymin": 3.0, "ymax": 3.0}, {"ymin": 99.0}):
-        with pytest.raises(UsageError, match="are no range"):
+        with pytest.raises(UsageError, match="are not a range"):
             panel("magnitude", line(), **wrong)
-    with pytest.raises(UsageError, match="--ymax nan is no level"):
+    with pytest.raises(UsageError, match="--ymax nan is not a level"):
         panel("magnitude", line(), ymax=float("nan"))
 
 

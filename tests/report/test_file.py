@@ -175,7 +175,7 @@ def test_rows_are_added_to_an_earlier_report(report: Path) -> None:
 def test_rows_are_added_to_reports_alone(content: bytes, report: Path, partial: Path) -> None:
     for path in (report, partial):
         path.write_bytes(content)
-        with pytest.raises(UsageError, match="is no report of earfilt"):
+        with pytest.raises(UsageError, match="is not a report of earfilt"):
             write(report, "a", exists="extend")
         assert path.read_bytes() == content
         path.unlink()

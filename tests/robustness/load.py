@@ -163,7 +163,7 @@ def channels(count: int) -> Took:
 
 
 def crowd(processes: int) -> Took:
-    """So many batches on one output tree at once: every output whole, and whoever comes second to a
+    """So many batches on one output tree at once: every output whole, and a run that comes second to a
     name says so.
     """
     with tempfile.TemporaryDirectory(prefix="earfilt-load-") as top:

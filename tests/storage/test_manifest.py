@@ -1,4 +1,4 @@
-"""What a manifest remembers, whoever writes it and however the writer ends."""
+"""What a manifest remembers, from any writer, however it ended."""
 
 import json
 import multiprocessing

@@ -212,8 +212,8 @@ def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
     subtype = _subtype(tag, bits) if order == "<" else None
     if subtype is None:
         return WaveFormat(None, fs, channels, align, extensible)
-    # What a frame takes follows from channels and bits; the word that repeats it is often wrong,
-    # and read by nobody.
+    # The size of a frame follows from channels and bits; the word that repeats it is often wrong,
+    # and no program reads it.
     width = SUBTYPES[subtype].width
     return WaveFormat(subtype, fs, channels, width * channels, extensible, align)
 
@@ -236,7 +236,7 @@ def justify(fmt: WaveFormat, samples: bytes, name: str) -> tuple[WaveFormat, int
     Returns
     -------
     WaveFormat, int
-        And the bits by which a sample is to be shifted up.
+        And the number of bits by which samples are shifted up.
 
     Raises
     ------

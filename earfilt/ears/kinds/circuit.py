@@ -242,8 +242,8 @@ class Circuit(Modelled):
         gain = 10.0 ** (-offset / 20.0)
 
         def impulse(n: int) -> Floats:
-            # What is longer than n folds back in time; whoever asks takes n twice as long as what
-            # is heard.
+            # What is longer than n folds back in time; callers take n twice as long as what is
+            # heard.
             freqs = floats(k * fs / n for k in range(n // 2 + 1))
             return gain * namespace(freqs).fft.irfft(self.response(freqs, fs), n)
 

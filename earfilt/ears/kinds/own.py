@@ -110,7 +110,7 @@ class Own(Measured):
         given : mapping
             The options ``align``, ``absolute`` and ``smooth``, where they were given.
         target : Values, optional
-            What the values are to be compared with: the ear is how far they lie above it.
+            What the values are compared with: the ear is how far they lie above it.
         **said
             ``dialect``, ``columns`` and ``notes``.
 

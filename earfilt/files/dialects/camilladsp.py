@@ -118,7 +118,7 @@ def _load(text: str, subject: str) -> Mapping[str, Any]:
 
 def _mapping(found: Any, what: str, subject: str) -> Mapping[Any, Any]:
     if not isinstance(found, dict):
-        raise DataError(subject, f"{what} is no mapping of names to values")
+        raise DataError(subject, f"{what} is not a mapping of names to values")
     return found
 
 

@@ -373,7 +373,7 @@ def _counts_up(first: list[float]) -> bool:
 
 
 def _check_commas(table: Table, subject: str) -> None:
-    """Refuse rows of which nobody can say whether their commas separate columns or decimals."""
+    """Refuse rows whose commas may separate columns or decimals."""
     bare = not table.names and table.separator == "," and len(table.rows[0][1]) > 2
     if bare and not any("." in field for _, fields in table.rows for field in fields):
         line = table.rows[0][0]

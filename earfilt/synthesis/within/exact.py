@@ -112,8 +112,8 @@ def _design(curve: PublishedCurve, tolerance_db: float, phase: str) -> Design:
 
 
 def _times(curve: PublishedCurve, power: int) -> int:
-    """How often P has to be multiplied by itself: its depth re its peak cannot be much larger than
-    110 dB for errors at the peak not to swamp what is deep.
+    """The power to which P is raised: P itself may not be much deeper than 110 dB below its peak, or
+    errors at the peak would swamp what is deep.
     """
     points = curve.aim(curve.points_hz)
     depth_db = 20 * power * np.log10(np.max(points) / np.min(points))
