@@ -128,7 +128,9 @@ _NO_MEMORY = (
     "allocate memory",
     "start new thread",
     "failed to map segment",
-    "error return without exception set",  # Python's own, where there was none for the exception
+    # Python's own, where there was none for the exception
+    "error return without exception set",
+    "returned NULL without setting an exception",
 )
 
 
