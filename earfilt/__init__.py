@@ -4,6 +4,14 @@ What is public stands in ``__all__`` and loads on first use, so that ``import ea
 of the command line stay light; everything else is private to the package.
 """
 
+import sys
+
+_COMMAND = " ".join([*sys.orig_argv, ""])
+if sys.argv[:1] == ["-m"] and ("-m earfilt " in _COMMAND or "-mearfilt " in _COMMAND):
+    # Python has put the current directory in front of its import path, where files of strangers may
+    # lie; with -P it has not.
+    del sys.path[: not sys.flags.safe_path]
+
 from typing import TYPE_CHECKING, Any
 
 from earfilt.errors import AudioError, DtypeError, EarfiltError, UnknownNameError, UsageError

@@ -124,7 +124,12 @@ class AudioError(EarfiltError, OSError):
         return str(self.args[0]) if self.args else ""
 
 
-_NO_MEMORY = ("allocate memory", "start new thread", "failed to map segment")
+_NO_MEMORY = (
+    "allocate memory",
+    "start new thread",
+    "failed to map segment",
+    "error return without exception set",  # Python's own, where there was none for the exception
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -132,6 +137,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     have words of their own for it.
 
     >>> is_out_of_memory(RuntimeError("can't start new thread"))
+    True
+    >>> is_out_of_memory(SystemError("error return without exception set"))
     True
     """
     return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)

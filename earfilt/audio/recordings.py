@@ -79,10 +79,15 @@ def find_recordings(
 
 def _mpeg(file: int, ignore_length: bool) -> Recordings:
     """MPEG audio; libsndfile's own formats of other kinds come here, too, and have no frames."""
-    found = Recordings(
-        [_mpeg_link(file, start, end, ignore_length) for start, end in mpeg.find_streams(file)]
-        or [Link()]
-    )
+    found = Recordings(links=[])
+    for start, end in mpeg.find_streams(file):
+        counted = mpeg.tally(file, start, end)
+        found.links.append(_mpeg_link(file, start, end, counted, ignore_length))
+        if counted.damaged:
+            found.warnings.append(
+                f"{counted.damaged} bytes among its MPEG frames are none: what was there is missing"
+            )
+    found.links = found.links or [Link()]
     if missing := mpeg.missing_bytes(file):
         found.warnings.append(
             f"its header states {missing} bytes more than the file holds: its end is missing"
@@ -90,8 +95,9 @@ def _mpeg(file: int, ignore_length: bool) -> Recordings:
     return found
 
 
-def _mpeg_link(file: int, start: int, end: int | None, ignore_length: bool) -> Link:
-    counted = mpeg.tally(file, start, end)
+def _mpeg_link(
+    file: int, start: int, end: int | None, counted: mpeg.Tally, ignore_length: bool
+) -> Link:
     if counted.stated is None or (ignore_length and counted.surplus):
         # libsndfile ends where a header says or, without one, where it guesses: with variable bit
         # rates, anywhere.

@@ -25,6 +25,7 @@ from earfilt.errors import AudioError, UsageError
 from earfilt.storage.output import write_all
 
 _MAX_OGG_FRAMES = 16_384  # long writes overflow libvorbis's stack
+_LARGEST_IN_MP3 = 2.0**16  # LAME ends the whole process over what is far beyond full scale
 _SET_ADD_PEAK_CHUNK = 0x1050
 _UPDATE_HEADER_NOW = 0x1060
 
@@ -137,6 +138,11 @@ class SoundfileWriter:
             raise self._shifted.error
 
     def write(self, block: Array) -> None:
+        if self.target.container == "MP3" and np.abs(block).max(initial=0.0) > _LARGEST_IN_MP3:
+            raise AudioError(
+                f"samples reach {20 * np.log10(np.abs(block).max()):.0f} dB beyond full scale, "
+                "which MP3 cannot hold: lower them with --gain, or name the output .wav"
+            )
         step = _MAX_OGG_FRAMES if self.target.container == "OGG" else len(block) or 1
         with self._failures():
             for start in range(0, len(block), step):

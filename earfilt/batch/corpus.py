@@ -83,6 +83,7 @@ def prepare(
             {entry.recipe for entry in ledger.entries.values() if not entry.error},
             ledger.recipes,
             plan.root,
+            in_place=False,
         )
         if batch.rules.exists == "resume":
             _leave_done(plan, recipe, ledger)
@@ -91,7 +92,12 @@ def prepare(
 
 
 def _check_version(
-    recipe: Recipe, names: Iterable[str], recipes: Mapping[str, Mapping[str, Any]], root: str
+    recipe: Recipe,
+    names: Iterable[str],
+    recipes: Mapping[str, Mapping[str, Any]],
+    root: str,
+    *,
+    in_place: bool,
 ) -> None:
     """Refuse to go on where the same request made something else under another version: that would
     be one corpus with two ears.
@@ -102,6 +108,8 @@ def _check_version(
         The recipes of what is there.
     recipes : mapping
         What they stand for.
+    in_place : bool
+        The originals are gone: --force would filter twice.
     """
     for made_by in (recipes.get(name, {}) for name in sorted(names)):
         if (differs := recipe.other_default(made_by)) is not None:
@@ -113,8 +121,8 @@ def _check_version(
             )
             raise UsageError(
                 f"{printable(root)} was begun with earfilt {version}, where the same request "
-                f"meant another filter; {remedy}, "
-                "or use --force to do all of it with this version"
+                f"meant another filter; {remedy}"
+                + ("" if in_place else ", or use --force to do all of it with this version")
             )
 
 
@@ -169,7 +177,7 @@ def _sort_in_place(batch: Batch, plan: Plan, recipe: Recipe) -> None:
         known.recipes(),
         {state.entry.recipe for _, state in filtered if state.entry is not None},
     )
-    _check_version(recipe, found | known.last_recipes(), recipes, plan.root)
+    _check_version(recipe, found | known.last_recipes(), recipes, plan.root, in_place=True)
     same = cache(lambda name: recipe.is_named(name, recipes))
     others = [
         file for file, state in filtered if state.entry is not None and not same(state.entry.recipe)

@@ -17,6 +17,8 @@ from earfilt.engine.segments import as_segments, choose_n_fft, hop_of
 
 __all__ = ["Output", "OverlapSave", "PartitionedConvolution", "levels_of"]
 
+_BINS_AT_ONCE = 1 << 17  # einsum needs as much memory again where it overwrites what it reads
+
 
 class Output(NamedTuple):
     """Levels of what the inverse transforms gave, segment by segment: (segments,), all channels
@@ -127,7 +129,10 @@ def _multiply(
     Numpy's own product of complex numbers rounds once or twice, as the processor has fused
     operations or not; the products of `einsum` are compiled once, for all of them.
     """
-    np.einsum("sfc,sfc->sfc", spectra, np.broadcast_to(responses, spectra.shape), out=out)
+    responses = np.broadcast_to(responses, spectra.shape)
+    for start in range(0, spectra.shape[1], _BINS_AT_ONCE):
+        bins = np.s_[:, start : start + _BINS_AT_ONCE]
+        np.einsum("sfc,sfc->sfc", spectra[bins], responses[bins], out=out[bins])
 
 
 def _copy(frames: Samples, out: Samples, whole: bool) -> None:

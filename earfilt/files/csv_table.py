@@ -5,6 +5,7 @@ header line decides), quotes.
 import csv
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from earfilt.storage.reading import shown
 
 MAX_LINE = 1 << 16
 _MAX_COLUMNS = 64
+_LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")  # those of splitlines, one by one
 EXPECTED = "expected the header line 'sample,coefficient'"
 
 
@@ -36,7 +38,12 @@ def column_names(text: str) -> list[str]:
     of a long line.
     """
     line = next(
-        (line for line in text.splitlines() if line.strip() and not line.startswith("#")), ""
+        (
+            line
+            for line in map(re.Match.group, _LINE.finditer(text))
+            if line.strip() and not line.startswith("#")
+        ),
+        "",
     )
     return (
         []

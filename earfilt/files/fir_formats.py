@@ -196,7 +196,11 @@ def _read_txt(path: PathLike) -> Content:
 
 
 def _comments(lines: list[str]) -> list[str]:
-    return [line.strip()[1:].strip() for line in lines if line.strip().startswith("#")]
+    return [
+        line.strip()[1:].strip()
+        for line in lines
+        if "#" in line and line.lstrip().startswith("#")  # most lines of numbers end here
+    ]
 
 
 def _coefficients(lines: list[str], path: PathLike) -> Iterator[float]:

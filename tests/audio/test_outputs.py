@@ -14,7 +14,7 @@ from earfilt.audio import formats, output_format, probe
 from earfilt.audio.formats import CONTAINERS, SUBTYPES, Target
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.writer import open_writer
-from earfilt.errors import UsageError
+from earfilt.errors import AudioError, UsageError
 from tests.audio import outputs
 from tests.tools import single_threaded
 
@@ -99,3 +99,16 @@ def test_8_bit_aiff_of_odd_length_has_no_frame_too_many(tmp_path):
         )
         assert soundfile.info(tmp_path / "a.aiff").frames == 101
         assert probe(str(tmp_path / "a.aiff")).missing == 0
+
+
+@pytest.mark.parametrize("beyond", [2.0**17, 1e9, 1e37])
+def test_mp3_is_given_no_samples_over_which_its_encoder_ends_the_process(tmp_path, beyond):
+    target = Target("MP3", "MPEG_LAYER_III", 48_000, 2)
+    x = np.full((5000, 2), beyond, np.float32)
+    x[::2] *= -1
+    with (
+        open(tmp_path / "a.mp3", "w+b", buffering=0) as file,
+        pytest.raises(AudioError, match="which MP3 cannot hold"),
+        open_writer(file, target, Metadata(), frames=5000, seekable=True) as writer,
+    ):
+        writer.write(x)

@@ -368,6 +368,7 @@ def test_an_mp3_with_junk_in_it_is_read_to_its_end(tmp_path, part, junk, header)
     at = int(part * len(data))
     damaged.write_bytes(data[:at] + b"\x13" * junk + data[at:])
     assert abs(len(read_all(damaged)[0]) - len(read_all(path)[0])) <= 1152
+    assert "among its MPEG frames are none" in read_all(damaged)[1].warnings[0]
 
 
 def test_an_mp3_without_a_header_whose_rest_no_decoder_finds_is_damaged(tmp_path):

@@ -660,6 +660,7 @@ def test_a_corpus_of_another_default_is_not_gone_on_with(
     said = capfd.readouterr().err
     assert f"was begun with earfilt {__version__}" in said
     assert "add --tolerance 0.1 to go on with it" in said
+    assert ("--force" in said) == (way != "--in-place")  # which would filter twice
     assert (hashes(root), hashes(out)) == before
     report = ["-q", "--report", tmp_path / "report"]
     assert apply(*again, *report, ear=("-f", "headphone", "--tolerance", "0.1")) == 0

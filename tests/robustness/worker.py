@@ -99,7 +99,8 @@ def lay(folder: Path, hostile: Mutant) -> tuple[list[str], Path]:
             written = ["--format", target[0], "--subtype", target[1]]
         return ["apply", str(source), str(output), *chosen, *quiet, *repair, *written], output
     source, table = folder / "in.wav", folder / f"table{hostile.number}{hostile.suffix}"
-    soundfile.write(source, noise(), FS, "PCM_16" if hostile.number % 3 else "FLOAT")
+    fs = 48_000 if hostile.kind.startswith("equaliser") else FS  # whose bands go up to 6150 Hz
+    soundfile.write(source, noise(), fs, "PCM_16" if hostile.number % 3 else "FLOAT")
     table.write_bytes(hostile.data)
     return [
         "apply",

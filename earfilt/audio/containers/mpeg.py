@@ -166,12 +166,15 @@ class Tally:
         rate.
     torn : bool
         Whether the last frame is incomplete.
+    damaged : int
+        Bytes among the frames that are none.
     """
 
     start: int
     frames: int
     stated: int | None
     torn: bool
+    damaged: int = 0
 
     @property
     def surplus(self) -> int:
@@ -191,7 +194,7 @@ def tally(file: int, start: int, end: int | None) -> Tally:
     stated = _stated_frames(head)
     begin = found if stated is None else found + frame_length(head[:4])
     last = os.fstat(file).st_size if end is None else end
-    frames, torn, at = 0, False, begin
+    frames, torn, damaged, at = 0, False, 0, begin
     piece, base = b"", at
     while at < last:
         if at - base + 4 > len(piece):
@@ -201,11 +204,11 @@ def tally(file: int, start: int, end: int | None) -> Tally:
             further = _next_frame(file, at, last, _kind(head))
             if further is None:
                 break
-            at = further
+            damaged, at = damaged + further - at, further
             continue
         torn = at + length > last
         frames, at = frames + 1, at + length
-    return Tally(begin, frames, stated, torn)
+    return Tally(begin, frames, stated, torn, damaged)
 
 
 def _next_frame(file: int, at: int, last: int, kind: bytes) -> int | None:
