@@ -36,11 +36,12 @@ __all__ = ["design_within"]
 _HELD = 0.94  # of the tolerance, in the search: a ripple may rise between its samples
 _SURE = 0.994  # of the tolerance, on the finer samples of the check
 _PER_DEGREE = 16  # samples of P per degree there
+_FEWEST_SAMPLES = 2048  # of low degrees, where the aim turns as quickly as P does
 _FAR = 2.0  # an error this large, re the half-width, asks for two steps at once
 _TIGHTER = 0.9  # by this factor the band is narrowed where P left it between the samples
 _PATIENCE = 4  # every so many repairs the degree grows
 _REPAIRS = 24
-_GAP = 8  # a gap between points of fewer than four times as many samples is looked into
+_GAP = 16  # a gap between points of fewer than four times as many samples is looked into
 _MOST_GAPS = 1024  # of a curve with more points, the points say enough
 _FELT = 0.005  # a corner of the aim this high, re the tolerance, can be felt
 _RATIO = 4  # of one rate to the next lower one
@@ -247,7 +248,7 @@ def _missed_angles(cosines: Floats, task: _Task) -> Floats:
     and densely between them.
     """
     curve, power = task.curve, task.power
-    values = sample(cosines, _PER_DEGREE * (len(cosines) - 1))
+    values = sample(cosines, max(_FEWEST_SAMPLES, _PER_DEGREE * (len(cosines) - 1)))
     step = curve.fs / (2 * (len(values) - 1))
     first, last = curve.points_hz[[0, -1]]
     index = np.arange(int(np.ceil(first / step)), int(np.floor(last / step)) + 1)
