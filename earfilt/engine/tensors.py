@@ -5,10 +5,13 @@ Segments lie on absolute frames, and the FFT of a stream always has the same sha
 does not depend on how the signal was cut into blocks.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from earfilt.arrays import power_of_two
+from earfilt.arrays import is_constant, power_of_two
 from earfilt.engine.segments import (
     GRAIN,
     choose_n_fft,
@@ -19,18 +22,44 @@ from earfilt.engine.segments import (
     per_call,
 )
 
-__all__ = ["Stream", "convolve", "filter_segments", "reach"]
+__all__ = ["Spectra", "Stream", "convolve", "filter_segments"]
 
 CALL_BYTES = 1 << 22  # of spectra in one call: torch's cost more than numpy's
+# The same on a device: all that a batch of training has, and what stays in the caches of a large
+# card. An FFT library copies what it reads, so that six times as much is held for a moment.
+DEVICE_CALL_BYTES = 1 << 24
 
 
-def reach(taps: Tensor, lookahead: int, odd_ends: bool) -> Tensor:
-    """`taps` (numtaps,) with zeros appended until a window holds all that its ends are mirrored
-    from.
+class Spectra:
+    """Taps, and their spectra at the FFT sizes that are met, which are kept: for taps that stay.
+
+    Parameters
+    ----------
+    taps : Tensor (numtaps,)
     """
-    return torch.nn.functional.pad(
-        taps, (0, max(0, order_reached(lookahead, odd_ends) + 1 - taps.shape[-1]))
-    )
+
+    def __init__(self, taps: Tensor) -> None:
+        self.taps = taps
+        self._kept: dict[tuple[int, torch.dtype], Tensor] = {}
+
+    def at(self, n_fft: int, dtype: torch.dtype) -> Tensor:
+        """Response (n_fft // 2 + 1,) for signals of a dtype, divided by n_fft, which the inverse
+        transform then need not do.
+        """
+        if not is_constant(self.taps):
+            return self._response(n_fft, dtype)
+        if (n_fft, dtype) not in self._kept:
+            # kept for calls of any mode
+            with torch.inference_mode(False), torch.no_grad():
+                made = self._response(n_fft, dtype)
+                if torch.compiler.is_exporting() or not is_constant(made):
+                    return made
+                self._kept[n_fft, dtype] = made
+        return self._kept[n_fft, dtype]
+
+    def _response(self, n_fft: int, dtype: torch.dtype) -> Tensor:
+        taps = self.taps.to(torch.promote_types(self.taps.dtype, torch.float32))
+        return torch.fft.rfft(taps, n=n_fft, norm="forward").to(dtype.to_complex())
 
 
 def _extended(x: Tensor, before: int, after: int, lookahead: int) -> Tensor:
@@ -45,35 +74,28 @@ def _extended(x: Tensor, before: int, after: int, lookahead: int) -> Tensor:
     return torch.nn.functional.pad(x, (before - mirrored, after - mirrored))
 
 
-def _extended_by_length(
-    x: Tensor, before: int, after: int, lookahead: int, lengths: Tensor
-) -> Tensor:
-    """The same for rows (B, rows, T) that end after `lengths` (B,) samples: each goes on at its own
+def _extended_by_length(x: Tensor, before: int, after: int, lookahead: int, ends: Tensor) -> Tensor:
+    """The same for rows (rows, T) that end after `ends` (rows,) samples: each goes on at its own
     end. What lies behind is never used.
     """
     frames = x.shape[-1]
     at = torch.arange(-before, frames + after, device=x.device)
-    last = lengths[:, None] - 1
+    last = ends[:, None] - 1
     # A point p behind the end takes 2*x[last] - x[2*last - p], one before the start 2*x[0] - x[-p].
     beyond = at > last
     source = torch.where(beyond, 2 * last - at, at.abs())
     distance = torch.where(beyond, at - last, (-at).clamp(min=0))
     held = (distance <= lookahead) & (source >= 0) & (source <= last)
-    pivot = torch.where(beyond, last, 0)
-
-    def taken(index: Tensor) -> Tensor:
-        index = index.clamp(0, frames - 1)[:, None].expand(-1, x.shape[1], -1)
-        return x.gather(-1, index)
-
+    own = x.gather(-1, source.clamp(0, frames - 1))
+    pivot = torch.where(beyond, x.gather(-1, last), x[:, :1])
     # A sample that is left out may be NaN, which times zero is NaN.
-    inside, own = (distance == 0)[:, None], taken(source)
-    mirrored = torch.where(inside, own, 2 * taken(pivot) - own)
-    return torch.where(held[:, None], mirrored, torch.zeros_like(own))
+    mirrored = torch.where(distance == 0, own, 2 * pivot - own)
+    return torch.where(held, mirrored, torch.zeros_like(own))
 
 
 def convolve(
     x: Tensor,
-    taps: Tensor,
+    taps: Tensor | Spectra,
     *,
     lookahead: int = 0,
     odd_ends: bool = False,
@@ -85,7 +107,7 @@ def convolve(
     Parameters
     ----------
     x : Tensor (..., T), real floating
-    taps : Tensor (numtaps,), same device as `x`
+    taps : Tensor (numtaps,) or Spectra, same device as `x`
     lookahead : int >= 0
         Samples by which the output is advanced; 0 is causal.
     odd_ends : bool
@@ -105,37 +127,31 @@ def convolve(
         If `lookahead` is negative.
     """
     # inductor has no complex numbers, and working out sizes symbolically takes it minutes
-    if torch.compiler.is_compiling():
+    exporting = torch.compiler.is_exporting()
+    if torch.compiler.is_compiling() and not exporting:
         filtered: Tensor = torch.compiler.disable(convolve)(
             x, taps, lookahead=lookahead, odd_ends=odd_ends, lengths=lengths
         )
         return filtered
-    dtype = torch.promote_types(x.dtype, torch.float32) if x.dtype.itemsize < 4 else x.dtype
-    taps = reach(taps.to(dtype), lookahead, odd_ends)
+    spectra = taps if isinstance(taps, Spectra) else Spectra(taps)
+    numtaps = max(spectra.taps.shape[-1], order_reached(lookahead, odd_ends) + 1)
     frames = x.shape[-1]
-    if x.numel() == 0:
+    # of any number of rows and frames
+    traced = exporting or torch.jit.is_tracing()
+    if not traced and x.numel() == 0:
         return x.clone()
     keep_memory()
-    n_fft = _n_fft_for(frames, len(taps))
-    hop = hop_of(len(taps), n_fft)
-    segments = -(-frames // hop)
-    rows = x.to(dtype).reshape(-1, frames)
-    before, after = n_fft - hop - lookahead, lookahead + segments * hop - frames
-    mirrored = lookahead if odd_ends else 0
-    if lengths is None:
-        extended = _extended(rows, before, after, mirrored)
-    else:
+    n_fft = choose_n_fft(numtaps) if traced else _n_fft_for(frames, numtaps)
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    segments = _Segments(
+        spectra.at(n_fft, dtype), n_fft, hop_of(numtaps, n_fft), lookahead, odd_ends, dtype
+    )
+    rows, ends = x.reshape(-1, frames), None
+    if lengths is not None:
         lengths = lengths.to(x.device)
-        items = rows.reshape(x.shape[0], -1, frames)
-        extended = _extended_by_length(items, before, after, mirrored, lengths).flatten(0, 1)
-    cut = extended.unfold(-1, n_fft, hop)
-    response = torch.fft.rfft(taps, n=n_fft)
-    step = per_call(n_fft, rows.shape[0], dtype.itemsize, CALL_BYTES)
-    parts = [
-        filter_segments(cut[:, at : at + step], response, n_fft, hop)
-        for at in range(0, segments, step)
-    ]
-    y = torch.cat(parts, dim=-1)[:, :frames].reshape(x.shape).to(x.dtype)
+        ends = lengths.reshape(-1, 1).expand(-1, x[0].numel() // frames).flatten()
+    y = segments.whole(rows, ends) if traced else segments.in_parts(rows, ends)
+    y = y.reshape(x.shape)
     if lengths is None:
         return y
     own = torch.arange(frames, device=x.device) < lengths[:, None]
@@ -148,11 +164,92 @@ def _n_fft_for(frames: int, numtaps: int) -> int:
     return min(choose_n_fft(numtaps), single)
 
 
-def filter_segments(cut: Tensor, response: Tensor, n_fft: int, hop: int) -> Tensor:
-    """Overlapping segments (rows, segments, n_fft), by a response (n_fft // 2 + 1,) -> their part
-    of the output (rows, segments * hop).
+@dataclass(frozen=True)
+class _Segments:
+    """Overlap-save of whole rows (rows, T), each extended at its ends.
+
+    Parameters
+    ----------
+    response : Tensor (n_fft // 2 + 1,)
+        Divided by n_fft.
+    n_fft, hop, lookahead : int
+    odd_ends : bool
+    dtype : torch.dtype
+        Of the arithmetic.
     """
-    y: Tensor = torch.fft.irfft(torch.fft.rfft(cut) * response, n=n_fft)
+
+    response: Tensor
+    n_fft: int
+    hop: int
+    lookahead: int
+    odd_ends: bool
+    dtype: torch.dtype
+
+    def whole(self, rows: Tensor, ends: Tensor | None) -> Tensor:
+        """All rows, filtered in one call: one FFT, one product, one inverse FFT."""
+        return self._filtered(self._cut(rows, ends))[:, : rows.shape[-1]].to(rows.dtype)
+
+    def in_parts(self, rows: Tensor, ends: Tensor | None) -> Tensor:
+        """The same in as few calls as memory allows: of several rows, or of parts of one row."""
+        count, frames = rows.shape
+        segments = -(-frames // self.hop)
+        call_bytes = CALL_BYTES if rows.device.type == "cpu" else DEVICE_CALL_BYTES
+        step = per_call(self.n_fft, 1, self.dtype.itemsize, call_bytes)
+        at_once = max(1, step // segments)
+        if count <= at_once and segments <= step:
+            return self.whole(rows, ends)
+        parts = (
+            self._row_parts(
+                rows[at : at + at_once], None if ends is None else ends[at : at + at_once], step
+            )
+            for at in range(0, count, at_once)
+        )
+        if not (is_constant(rows) and is_constant(self.response)):
+            return torch.cat([torch.cat(list(part), -1)[:, :frames] for part in parts]).to(
+                rows.dtype
+            )
+        # written where it belongs: nothing is held twice
+        out = torch.empty_like(rows, memory_format=torch.contiguous_format)
+        for at, part in zip(range(0, count, at_once), parts, strict=True):
+            start = 0
+            for piece in part:
+                into = out[at : at + at_once, start : start + piece.shape[-1]]
+                into.copy_(piece[:, : into.shape[-1]])
+                start += piece.shape[-1]
+        return out
+
+    def _row_parts(self, rows: Tensor, ends: Tensor | None, step: int) -> Iterator[Tensor]:
+        cut = self._cut(rows, ends)
+        for at in range(0, cut.shape[1], step):
+            yield self._filtered(cut[:, at : at + step])
+
+    def _cut(self, rows: Tensor, ends: Tensor | None) -> Tensor:
+        """All segments, as a view of the extended rows: (rows, segments, n_fft)."""
+        # Behind the end stands as much as the last segment may need, whatever the number of frames:
+        # sizes that follow from it by whole segments cannot be traced.
+        before, after = self.n_fft - self.hop - self.lookahead, self.hop - 1 + self.lookahead
+        mirrored = self.lookahead if self.odd_ends else 0
+        wide = rows.to(self.dtype)
+        if ends is None:
+            extended = _extended(wide, before, after, mirrored)
+        else:
+            extended = _extended_by_length(wide, before, after, mirrored, ends)
+        return extended.unfold(-1, self.n_fft, self.hop)
+
+    def _filtered(self, cut: Tensor) -> Tensor:
+        return filter_segments(cut, self.response, self.n_fft, self.hop)
+
+
+def filter_segments(cut: Tensor, response: Tensor, n_fft: int, hop: int) -> Tensor:
+    """Overlapping segments (rows, segments, n_fft), by a response (n_fft // 2 + 1,) divided by
+    n_fft -> their part of the output (rows, segments * hop).
+    """
+    spectra = torch.fft.rfft(cut)
+    if is_constant(spectra) and is_constant(response):
+        spectra *= response
+    else:
+        spectra = spectra * response
+    y: Tensor = torch.fft.irfft(spectra, n=n_fft, norm="forward")
     return y[..., n_fft - hop :].flatten(-2)
 
 
@@ -195,12 +292,10 @@ class Stream:
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
     ) -> None:
-        padded = reach(taps.detach(), lookahead, odd_ends)
-        self._n_fft = n_fft or choose_n_fft(len(padded))
-        self._hop = hop_of(len(padded), self._n_fft)
-        self._response = (
-            torch.fft.rfft(padded.double(), n=self._n_fft).to(dtype.to_complex()).to(device)
-        )
+        numtaps = max(taps.shape[-1], order_reached(lookahead, odd_ends) + 1)
+        self._n_fft = n_fft or choose_n_fft(numtaps)
+        self._hop = hop_of(numtaps, self._n_fft)
+        self._response = Spectra(taps.detach().double()).at(self._n_fft, dtype).to(device)
         self._mirrored = lookahead if odd_ends else 0
         self._start = lookahead - (self._n_fft - self._hop)
         self._before = torch.zeros(-self._start, channels, dtype=dtype, device=device)
