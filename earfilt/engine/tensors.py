@@ -22,7 +22,7 @@ from earfilt.engine.segments import (
     per_call,
 )
 
-__all__ = ["Spectra", "Stream", "convolve", "filter_segments"]
+__all__ = ["Spectra", "Stream", "convolve", "filter_segments", "is_traced"]
 
 CALL_BYTES = 1 << 22  # of spectra in one call: torch's cost more than numpy's
 # The same on a device: all that a batch of training has, and what stays in the caches of a large
@@ -40,26 +40,34 @@ class Spectra:
 
     def __init__(self, taps: Tensor) -> None:
         self.taps = taps
-        self._kept: dict[tuple[int, torch.dtype], Tensor] = {}
+        self._kept: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
 
-    def at(self, n_fft: int, dtype: torch.dtype) -> Tensor:
-        """Response (n_fft // 2 + 1,) for signals of a dtype, divided by n_fft, which the inverse
-        transform then need not do.
+    def at(self, n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Response (n_fft // 2 + 1,) for signals of a dtype on a device, divided by n_fft, which
+        the inverse transform then need not do.
         """
         if not is_constant(self.taps):
-            return self._response(n_fft, dtype)
-        if (n_fft, dtype) not in self._kept:
-            # kept for calls of any mode
+            return self._response(n_fft, dtype, device)
+        key = (n_fft, dtype, device)
+        if key not in self._kept:
+            # for calls of any mode
             with torch.inference_mode(False), torch.no_grad():
-                made = self._response(n_fft, dtype)
-                if torch.compiler.is_exporting() or not is_constant(made):
-                    return made
-                self._kept[n_fft, dtype] = made
-        return self._kept[n_fft, dtype]
+                made = self._response(n_fft, dtype, device)
+            if is_traced() or not is_constant(made):
+                return made
+            self._kept[key] = made
+        return self._kept[key]
 
-    def _response(self, n_fft: int, dtype: torch.dtype) -> Tensor:
+    def _response(self, n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         taps = self.taps.to(torch.promote_types(self.taps.dtype, torch.float32))
-        return torch.fft.rfft(taps, n=n_fft, norm="forward").to(dtype.to_complex())
+        return torch.fft.rfft(taps, n=n_fft, norm="forward").to(device, dtype.to_complex())
+
+
+def is_traced() -> bool:
+    """Whether operations are recorded for another program (`torch.export`, ONNX,
+    `torch.jit.trace`), which will meet other numbers of frames.
+    """
+    return torch.compiler.is_exporting() or torch.jit.is_tracing()
 
 
 def _extended(x: Tensor, before: int, after: int, lookahead: int) -> Tensor:
@@ -127,8 +135,8 @@ def convolve(
         If `lookahead` is negative.
     """
     # inductor has no complex numbers, and working out sizes symbolically takes it minutes
-    exporting = torch.compiler.is_exporting()
-    if torch.compiler.is_compiling() and not exporting:
+    traced = is_traced()
+    if torch.compiler.is_compiling() and not traced:
         filtered: Tensor = torch.compiler.disable(convolve)(
             x, taps, lookahead=lookahead, odd_ends=odd_ends, lengths=lengths
         )
@@ -136,15 +144,18 @@ def convolve(
     spectra = taps if isinstance(taps, Spectra) else Spectra(taps)
     numtaps = max(spectra.taps.shape[-1], order_reached(lookahead, odd_ends) + 1)
     frames = x.shape[-1]
-    # of any number of rows and frames
-    traced = exporting or torch.jit.is_tracing()
     if not traced and x.numel() == 0:
         return x.clone()
     keep_memory()
     n_fft = choose_n_fft(numtaps) if traced else _n_fft_for(frames, numtaps)
     dtype = torch.promote_types(x.dtype, torch.float32)
     segments = _Segments(
-        spectra.at(n_fft, dtype), n_fft, hop_of(numtaps, n_fft), lookahead, odd_ends, dtype
+        spectra.at(n_fft, dtype, x.device),
+        n_fft,
+        hop_of(numtaps, n_fft),
+        lookahead,
+        odd_ends,
+        dtype,
     )
     rows, ends = x.reshape(-1, frames), None
     if lengths is not None:
@@ -295,7 +306,9 @@ class Stream:
         numtaps = max(taps.shape[-1], order_reached(lookahead, odd_ends) + 1)
         self._n_fft = n_fft or choose_n_fft(numtaps)
         self._hop = hop_of(numtaps, self._n_fft)
-        self._response = Spectra(taps.detach().double()).at(self._n_fft, dtype).to(device)
+        self._response = Spectra(taps.detach().double()).at(
+            self._n_fft, dtype, torch.device(device)
+        )
         self._mirrored = lookahead if odd_ends else 0
         self._start = lookahead - (self._n_fft - self._hop)
         self._before = torch.zeros(-self._start, channels, dtype=dtype, device=device)

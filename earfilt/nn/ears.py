@@ -60,7 +60,7 @@ class _Documented(EarFilter):
         """(order + 1,) FIR of one pass, scaled, without ``gain_normalization``; the module's dtype
         and device.
         """
-        return self._taps().one_pass.to(self._where)
+        return self._made().passes.one_pass.to(self._where)
 
     @property
     def lookahead(self) -> int:
@@ -382,7 +382,7 @@ class OuterMiddleEarFilter(_Documented):
         """Frequencies (nfft//2 + 1,) in Hz and response in dB of the FIR of one pass; exact for any
         ``nfft``.
         """
-        response = frequency_response(self._taps().one_pass, nfft)
+        response = frequency_response(self._made().passes.one_pass, nfft)
         tiny = torch.finfo(torch.float64).tiny
         return self._frequencies(nfft, response), 20.0 * torch.log10(response.abs().clamp(min=tiny))
 
