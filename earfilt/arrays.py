@@ -93,6 +93,17 @@ def is_mapped(x: Any) -> bool:
     return False
 
 
+def can_be_looked_at(x: Any) -> bool:
+    """Whether values of ``x`` are at hand: not where ``torch.vmap`` maps over them, nor on a
+    device, which would first have to do all that it was given.
+
+    >>> import numpy as np
+    >>> can_be_looked_at(np.zeros(3))
+    True
+    """
+    return is_array(x) or (x.device.type == "cpu" and not is_mapped(x))
+
+
 def constant(x: Array) -> Array:
     """``x`` without what differentiates through it; ``x`` itself where there is nothing."""
     return x if is_constant(x) else x.detach()  # type: ignore[attr-defined, unused-ignore]

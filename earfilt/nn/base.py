@@ -373,7 +373,7 @@ class _Mark(NamedTuple):
     tensor: Tensor
     version: int
     storage: int
-    offset: int
+    offset: Any  # an int, or one that is traced
 
     @classmethod
     def of(cls, tensor: Tensor) -> Self:
