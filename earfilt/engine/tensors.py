@@ -21,6 +21,7 @@ from earfilt.engine.segments import (
     order_reached,
     per_call,
 )
+from earfilt.errors import UsageError
 
 __all__ = ["Spectra", "Stream", "convolve", "filter_segments", "is_traced"]
 
@@ -28,6 +29,7 @@ CALL_BYTES = 1 << 22  # of spectra in one call: torch's cost more than numpy's
 # The same on a device: all that a batch of training has, and what stays in the caches of a large
 # card. An FFT library copies what it reads, so that six times as much is held for a moment.
 DEVICE_CALL_BYTES = 1 << 24
+DIRECT = 2048  # taps up to which a recorded program has no FFT
 
 
 class Spectra:
@@ -135,19 +137,22 @@ def convolve(
         If `lookahead` is negative.
     """
     # inductor has no complex numbers, and working out sizes symbolically takes it minutes
-    traced = is_traced()
-    if torch.compiler.is_compiling() and not traced:
+    if torch.compiler.is_compiling() and not is_traced():
         filtered: Tensor = torch.compiler.disable(convolve)(
             x, taps, lookahead=lookahead, odd_ends=odd_ends, lengths=lengths
         )
         return filtered
     spectra = taps if isinstance(taps, Spectra) else Spectra(taps)
     numtaps = max(spectra.taps.shape[-1], order_reached(lookahead, odd_ends) + 1)
+    if is_traced():
+        if lengths is not None:
+            raise UsageError("a signal with lengths is not exported; leave them out")
+        return _for_any_length(x, spectra.taps, lookahead, odd_ends)
     frames = x.shape[-1]
-    if not traced and x.numel() == 0:
+    if x.numel() == 0:
         return x.clone()
     keep_memory()
-    n_fft = choose_n_fft(numtaps) if traced else _n_fft_for(frames, numtaps)
+    n_fft = _n_fft_for(frames, numtaps)
     dtype = torch.promote_types(x.dtype, torch.float32)
     segments = _Segments(
         spectra.at(n_fft, dtype, x.device),
@@ -161,12 +166,37 @@ def convolve(
     if lengths is not None:
         lengths = lengths.to(x.device)
         ends = lengths.reshape(-1, 1).expand(-1, x[0].numel() // frames).flatten()
-    y = segments.whole(rows, ends) if traced else segments.in_parts(rows, ends)
-    y = y.reshape(x.shape)
+    y = segments.in_parts(rows, ends).reshape(x.shape)
     if lengths is None:
         return y
     own = torch.arange(frames, device=x.device) < lengths[:, None]
     return y * own.reshape(len(lengths), *[1] * (x.ndim - 2), frames)
+
+
+def _for_any_length(x: Tensor, taps: Tensor, lookahead: int, odd_ends: bool) -> Tensor:
+    """`convolve` as a program that is recorded once and runs on signals of any length: nothing
+    follows from the number of frames but by sums. Short filters without FFT, which not every
+    runtime has; long ones by one FFT of the whole signal, whose length may have large factors: in
+    float64, as float32 would lose digits.
+    """
+    numtaps, frames = int(taps.shape[-1]), x.shape[-1]
+    direct = numtaps <= DIRECT
+    dtype = torch.promote_types(x.dtype, torch.float32) if direct else torch.float64
+    taps = taps.to(x.device, dtype)
+    mirrored = lookahead if odd_ends else 0
+    rows = x.reshape(-1, frames).to(dtype)
+    if direct:
+        extended = _extended(rows, numtaps - 1 - lookahead, lookahead, mirrored)
+        y = torch.nn.functional.conv1d(extended[:, None], taps.flip(-1)[None, None])[:, 0]
+    else:
+        before = max(numtaps - 1 - lookahead, mirrored)
+        extended = _extended(rows, before, lookahead, mirrored)
+        n_fft = extended.shape[-1]
+        padded = torch.cat([taps, torch.zeros_like(extended[0, numtaps:])])
+        # the first numtaps - 1 samples wrap around and are dropped
+        y = torch.fft.irfft(torch.fft.rfft(extended) * torch.fft.rfft(padded), n=n_fft)
+        y = y[:, before + lookahead :]
+    return y.reshape(x.shape).to(x.dtype)
 
 
 def _n_fft_for(frames: int, numtaps: int) -> int:
