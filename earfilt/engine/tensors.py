@@ -191,10 +191,10 @@ def _for_any_length(x: Tensor, taps: Tensor, lookahead: int, odd_ends: bool) -> 
     else:
         before = max(numtaps - 1 - lookahead, mirrored)
         extended = _extended(rows, before, lookahead, mirrored)
-        n_fft = extended.shape[-1]
         padded = torch.cat([taps, torch.zeros_like(extended[0, numtaps:])])
-        # the first numtaps - 1 samples wrap around and are dropped
-        y = torch.fft.irfft(torch.fft.rfft(extended) * torch.fft.rfft(padded), n=n_fft)
+        # Complex, since a runtime of ONNX fails at real ones of odd length; the first numtaps - 1
+        # samples wrap around and are dropped.
+        y = torch.fft.ifft(torch.fft.fft(extended) * torch.fft.fft(padded)).real
         y = y[:, before + lookahead :]
     return y.reshape(x.shape).to(x.dtype)
 

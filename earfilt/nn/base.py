@@ -236,10 +236,11 @@ class EarFilter(nn.Module):
         """The design as a constant, where a program is recorded."""
         if self.learnable and self.training:
             raise UsageError("an ear is exported in eval(); in train() its numbers learn")
-        if self._cache is None:
+        # The tensors of the module stand for others here, so that those of the last call are asked.
+        if self._cache is None or not self._cache.is_of([one.tensor for one in self._cache.marks]):
             raise UsageError(
-                "an ear is exported as it was at its last call on fixed numbers, and there was "
-                "none; call it once, in eval() and on the CPU"
+                "an ear is exported as it was at its last call, and its numbers are others or it "
+                "had none; call it once, in eval() and on the CPU"
             )
         return self._cache.made
 
