@@ -9,7 +9,7 @@ MINIMA := .venv-minima/bin
 MINIMA_TESTS := tests/cli tests/nn/test_ears.py tests/engine/test_tensors.py tests/engine/test_fft.py tests/test_arrays.py \
 	tests/files/test_matlab.py tests/report/test_figures.py tests/test_layers.py tests/batch/test_run.py
 
-.PHONY: catalogue demo test test-minima test-slow lint types bench accuracy figures fuzz faults load fuzz-long clean
+.PHONY: catalogue demo test test-minima test-slow lint types bench bench-gpu accuracy figures fuzz faults load fuzz-long clean
 
 .venv/.package: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -48,6 +48,9 @@ types: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
+
+bench-gpu: .venv/.dev  ## each figure of a GPU beside its bound, in less than ten minutes; without a GPU on the CPU
+	$(BIN)/python -m benchmarks.gpu
 
 accuracy: .venv/.dev  ## deviation of every ear's default at ten rates, measured on the taps
 	$(BIN)/python -m benchmarks.accuracy

@@ -12,7 +12,7 @@ from earfilt import audio
 from earfilt.batch import executors
 from earfilt.batch import plan as planning
 from earfilt.batch.plan import Plan, Rules
-from earfilt.batch.run import Outcome, Runner, Task, Unit
+from earfilt.batch.run import CPU, Outcome, Runner, Task, Unit
 from earfilt.batch.search import Bad, Found
 from earfilt.chains.members import Filter
 from earfilt.errors import AudioError, EarfiltError, UsageError, printable
@@ -278,7 +278,7 @@ def foresee(batch: Batch, plan: Plan) -> Iterator[tuple[Found, str | None]]:
 def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
     jobs = batch.jobs or executors.cores()
     # A GPU is fed by one process: several would share it by turns.
-    workers = min(jobs, len(plan.files)) if batch.options.device == "cpu" else 1
+    workers = min(jobs, len(plan.files)) if batch.options.device in CPU else 1
     recipe = batch.recipe()
     # In place, workers keep the record, beside each file and before it is replaced.
     kept = nullcontext() if batch.rules.in_place else open_manifest(plan.root, batch.rules.shard)

@@ -41,7 +41,7 @@ class Spectra:
     """
 
     def __init__(self, taps: Tensor) -> None:
-        self.taps = taps
+        self.taps, self.numtaps = taps, taps.shape[-1]
         self._kept: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
 
     def at(self, n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -61,8 +61,13 @@ class Spectra:
         return self._kept[key]
 
     def _response(self, n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-        taps = self.taps.to(torch.promote_types(self.taps.dtype, torch.float32))
+        taps = self.taps.to(working_dtype(self.taps.dtype))
         return torch.fft.rfft(taps, n=n_fft, norm="forward").to(device, dtype.to_complex())
+
+
+def working_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Of the arithmetic for signals of a dtype: that, or float32 for half precision."""
+    return dtype if dtype.itemsize >= 4 else torch.float32
 
 
 def is_traced() -> bool:
@@ -72,16 +77,15 @@ def is_traced() -> bool:
     return torch.compiler.is_exporting() or torch.jit.is_tracing()
 
 
-def _extended(x: Tensor, before: int, after: int, lookahead: int) -> Tensor:
-    """`x` (..., T) with `before` and `after` samples added: oddly up to `lookahead` of them, zeros
-    beyond.
-    """
-    mirrored = min(lookahead, x.shape[-1] - 1)
+def _extended(x: Tensor, before: int, after: int, mirrored: int) -> Tensor:
+    """`x` (..., T) with `before` and `after` samples added: `mirrored` < T oddly, zeros beyond."""
     if mirrored > 0:
         head = 2 * x[..., :1] - x[..., 1 : mirrored + 1].flip(-1)
         tail = 2 * x[..., -1:] - x[..., -mirrored - 1 : -1].flip(-1)
-        x = torch.cat([head, x, tail], dim=-1)
-    return torch.nn.functional.pad(x, (before - mirrored, after - mirrored))
+        # one copy, where padding what was joined would be two
+        zeros = (x.new_zeros(*x.shape[:-1], width - mirrored) for width in (before, after))
+        return torch.cat([next(zeros), head, x, tail, next(zeros)], dim=-1)
+    return torch.nn.functional.pad(x, (before, after))
 
 
 def _extended_by_length(x: Tensor, before: int, after: int, lookahead: int, ends: Tensor) -> Tensor:
@@ -143,17 +147,17 @@ def convolve(
         )
         return filtered
     spectra = taps if isinstance(taps, Spectra) else Spectra(taps)
-    numtaps = max(spectra.taps.shape[-1], order_reached(lookahead, odd_ends) + 1)
+    reached = order_reached(lookahead, odd_ends) + 1
     if is_traced():
         if lengths is not None:
             raise UsageError("a signal with lengths is not exported; leave them out")
-        return _for_any_length(x, spectra.taps, lookahead, odd_ends)
-    frames = x.shape[-1]
+        return _for_any_length(x, spectra, lookahead, odd_ends)
+    numtaps, frames = max(spectra.numtaps, reached), x.shape[-1]
     if x.numel() == 0:
         return x.clone()
     keep_memory()
     n_fft = _n_fft_for(frames, numtaps)
-    dtype = torch.promote_types(x.dtype, torch.float32)
+    dtype = working_dtype(x.dtype)
     segments = _Segments(
         spectra.at(n_fft, dtype, x.device),
         n_fft,
@@ -173,17 +177,17 @@ def convolve(
     return y * own.reshape(len(lengths), *[1] * (x.ndim - 2), frames)
 
 
-def _for_any_length(x: Tensor, taps: Tensor, lookahead: int, odd_ends: bool) -> Tensor:
+def _for_any_length(x: Tensor, spectra: Spectra, lookahead: int, odd_ends: bool) -> Tensor:
     """`convolve` as a program that is recorded once and runs on signals of any length: nothing
     follows from the number of frames but by sums. Short filters without FFT, which not every
     runtime has; long ones by one FFT of the whole signal, whose length may have large factors: in
     float64, as float32 would lose digits.
     """
-    numtaps, frames = int(taps.shape[-1]), x.shape[-1]
+    numtaps, frames = spectra.numtaps, x.shape[-1]
     direct = numtaps <= DIRECT
-    dtype = torch.promote_types(x.dtype, torch.float32) if direct else torch.float64
-    taps = taps.to(x.device, dtype)
-    mirrored = lookahead if odd_ends else 0
+    dtype = working_dtype(x.dtype) if direct else torch.float64
+    taps = spectra.taps.to(x.device, dtype)
+    mirrored = lookahead if odd_ends else 0  # of signals that are longer
     rows = x.reshape(-1, frames).to(dtype)
     if direct:
         extended = _extended(rows, numtaps - 1 - lookahead, lookahead, mirrored)
@@ -272,7 +276,7 @@ class _Segments:
         mirrored = self.lookahead if self.odd_ends else 0
         wide = rows.to(self.dtype)
         if ends is None:
-            extended = _extended(wide, before, after, mirrored)
+            extended = _extended(wide, before, after, min(mirrored, rows.shape[-1] - 1))
         else:
             extended = _extended_by_length(wide, before, after, mirrored, ends)
         return extended.unfold(-1, self.n_fft, self.hop)

@@ -292,7 +292,8 @@ class EarFilter(nn.Module):
             odd_ends=self.odd_ends,
             lengths=lengths,
         ).to(x.dtype)
-        return y[..., self._dropped :] if self._dropped < x.shape[-1] else y
+        drops = self._dropped > 0 and (is_traced() or self._dropped < x.shape[-1])
+        return y[..., self._dropped :] if drops else y
 
     def _check_lengths(self, lengths: Tensor, x: Tensor) -> None:
         check_lengths(lengths, x)
@@ -436,7 +437,7 @@ def check_signal(x: Tensor) -> None:
             f"the signal's dtype is {x.dtype}; filters take floating-point samples: convert "
             "with x.float() and scale first"
         )
-    if x.ndim == 0 or x.shape[-1] == 0:
+    if x.ndim == 0 or (not is_traced() and x.shape[-1] == 0):
         raise UsageError(
             f"the signal's shape is {tuple(x.shape)}; the last dimension is time and must "
             "hold at least one sample"

@@ -22,7 +22,7 @@ FS = 16000
 NO_WORK = {
     *("view", "slice", "select", "unsqueeze", "squeeze", "expand", "as_strided", "t", "transpose"),
     *("detach", "alias", "unfold", "view_as_real", "view_as_complex", "_unsafe_view", "permute"),
-    *("empty", "empty_like", "lift_fresh", "promote_types", "_reshape_alias", "split", "_conj"),
+    *("empty", "empty_like", "lift_fresh", "_reshape_alias", "split", "_conj"),
 }
 WAITS = {"_local_scalar_dense", "nonzero", "is_nonzero", "equal", "item", "masked_select", "unique"}
 
@@ -93,7 +93,7 @@ def test_fixed_numbers_are_filtered_by_one_fft_without_waiting(
         y = ear(x)
     assert torch.equal(y, wanted)
     assert (launches.counts["_fft_r2c"], launches.counts["_fft_c2r"]) == (1, 1)
-    assert launches.all <= (12 if ear.odd_ends else 5)
+    assert launches.all <= (13 if ear.odd_ends else 5)
 
 
 @pytest.mark.usefixtures("on_a_device")
@@ -104,7 +104,7 @@ def test_filters_by_name_neither_wait(ears_of_files: list[nn.Module]) -> None:
         with Launches() as launches:
             y = ear(x)
         assert torch.equal(y, wanted)
-        assert launches.all <= 12
+        assert launches.all <= 13
 
 
 @every_ear
