@@ -138,3 +138,15 @@ def test_exporting_changes_nothing_for_later_calls() -> None:
     torch.export.export(ear, (EXAMPLE,))
     assert torch.equal(ear(OTHER), before)
     np.testing.assert_array_equal(ear.taps().numpy(), EARS["long"]().taps().numpy())
+
+
+@pytest.mark.slow
+@some_ears
+def test_compiled_ahead_of_time(make: Callable[[], nn.Module], tmp_path: Path) -> None:
+    """By a C++ compiler, which takes a minute."""
+    ear = called_once(make)
+    program = torch.export.export(ear, (EXAMPLE,), **ANY)
+    path = torch._inductor.aoti_compile_and_package(program, package_path=str(tmp_path / "e.pt2"))
+    compiled = torch._inductor.aoti_load_package(path)
+    for x in (EXAMPLE, OTHER):
+        agree(compiled(x), ear(x))

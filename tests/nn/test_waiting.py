@@ -53,7 +53,13 @@ class Launches(TorchDispatchMode):
 def on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """Modules take the CPU for a device."""
     monkeypatch.setattr("earfilt.nn.base.waits_for", lambda device: True)
-    for module in ("nn.ears", "synthesis.proportional", "synthesis.phase", "synthesis.sampling"):
+    for module in (
+        "nn.ears",
+        "nn.module",
+        "synthesis.proportional",
+        "synthesis.phase",
+        "synthesis.sampling",
+    ):
         monkeypatch.setattr(f"earfilt.{module}.can_be_looked_at", lambda x: False)
 
 
@@ -244,6 +250,18 @@ def test_the_gradient_on_a_device_is_that_of_the_cpu(
     request.getfixturevalue("on_a_device")
     for found, own in zip(gradients(), wanted, strict=True):
         torch.testing.assert_close(found, own, rtol=2e-4, atol=2e-4 * float(own.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["headphone+middle-ear", "outer-middle-ear", "terhardt1979"])
+@pytest.mark.usefixtures("on_a_device")
+def test_a_filter_by_name_learns_without_waiting(name: str) -> None:
+    ear, x = earfilt.ear(name, FS, learnable=True, tolerance=1.0).train(), noise(2, 3000)
+    ear(x)
+    with Launches():
+        y = ear(x)
+        y.square().sum().backward()
+    assert all(float(one.grad.abs().sum()) > 0 for one in ear.parameters())
+    torch.testing.assert_close(y, earfilt.ear(name, FS, tolerance=1.0)(x), rtol=1e-5, atol=1e-5)
 
 
 # -- where things are made -----------------------------------------------------------------------
