@@ -99,9 +99,9 @@ class _Sink:
     thread.
     """
 
-    def __init__(self, write: Write, channels: int) -> None:
-        self.write = write
-        self.fresh, self.levels, self.frames = Tally(channels), Tally(channels), 0
+    def __init__(self, write: Write, filter: WindowFilter) -> None:
+        self.write, self.frames = write, 0
+        self.fresh, self.levels = Tally(filter.channels), Tally(filter.outputs)
         self.precisions: set[str] = set()
         self.failure: BaseException | None = None
         self._next, self._turn = 0, Condition()
@@ -205,7 +205,8 @@ def run(
     read : callable
         ``read(n)`` -> array (<= n, channels) of `source.dtype`; an empty one ends the signal.
     write : callable
-        Gets arrays (frames, channels) of `target.dtype`, C-contiguous, in order.  Either is called
+        Gets arrays (frames, outputs) of `target.dtype`, C-contiguous, in order; as many channels as
+        there are, or two through several rows of taps.  Either is called
         by one thread at a time, but not always the same one, and both may run at the same time.
     fir : Fir
     source, target : SampleFormat
@@ -229,8 +230,8 @@ def run(
         Whatever `read` or `write` raises; all threads have ended by then.
     """
     keep_memory()
-    reader, sink = _Source(read, channels, settings.repair), _Sink(write, channels)
     filter = WindowFilter(fir, source, target, channels, settings)
+    reader, sink = _Source(read, channels, settings.repair), _Sink(write, filter)
     if settings.threads == 1:
         for window in _windows(filter, reader):
             sink.put(filter(window))
