@@ -99,6 +99,27 @@ def speakers_of(info: AudioInfo) -> Speakers:
     )
 
 
+def two_eared(info: AudioInfo) -> AudioInfo:
+    """What is known of a mono source as it leaves a pair of ears: two channels, which no statement
+    about one channel describes any more.
+    """
+    stereo = None if info.extensible is None else replace(info.extensible, mask=_PLAIN_MASKS[2])
+    tags = tuple((key, value) for key, value in info.metadata.tags if key != MASK_TAG)
+    return replace(
+        info,
+        channels=2,
+        extensible=stereo,
+        speakers=(),
+        apple=b"",
+        metadata=replace(info.metadata, tags=tags),
+    )
+
+
+def is_right_first(info: AudioInfo) -> bool:
+    """Whether a stereo source says that its first channel is the right one."""
+    return speakers_of(info) == (_FR, _FL)
+
+
 def flac_layout(
     channels: int, tags: Iterable[tuple[str, str]]
 ) -> tuple[Extensible | None, Speakers]:

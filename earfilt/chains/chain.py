@@ -44,6 +44,8 @@ class Member:
         The file of the curve that it is corrected to.
     inner : tuple of Member
         Of an inverse: what it undoes.
+    ear_side : '', 'left' or 'right'
+        The ear that it is for, of a filter with a chain for each; empty: for all channels.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Member:
     options: Options
     target: SmallFile | None = None
     inner: "tuple[Member, ...]" = ()
+    ear_side: str = ""
 
     @property
     def files(self) -> tuple[SmallFile, ...]:
@@ -113,7 +116,8 @@ class Member:
         settings = {name: value for name, value in self.options.items() if value is not None}
         if self.target is not None:
             settings["target"] = self.target.sha256
-        return {**what, "kind": self.kind, **settings}
+        side = {"side": self.ear_side} if self.ear_side else {}
+        return {**what, "kind": self.kind, **settings, **side}
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +129,15 @@ class Chain:
     request : Request
         What was asked for.
     members : tuple of Member
+        Of both ears, those of the left one first, where each has its own chain.
+    sides : tuple of Chain
+        The chain of the left ear and that of the right one; empty where one chain serves all
+        channels.
     """
 
     request: Request
     members: tuple[Member, ...]
+    sides: "tuple[Chain, ...]" = ()
 
     @property
     def name(self) -> str:
@@ -173,6 +182,14 @@ class Chain:
     def files(self) -> list[str]:
         """Paths of the user's files, as given."""
         return [file.name for member in self.members for file in member.files]
+
+    @cached_property
+    def rows(self) -> int:
+        """Rows of taps that its FIR has: 1, 2 of a pair, 4 of a matrix."""
+        if self.sides:
+            return 2
+        firs = (member.fir for member in self.members)
+        return max((fir.rows for fir in firs if fir is not None), default=1)
 
     @property
     def stated_fs(self) -> float | None:

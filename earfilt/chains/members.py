@@ -9,12 +9,13 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from earfilt.chains.chain import Chain, Member, Options
 from earfilt.chains.joins import check_joins
-from earfilt.chains.request import FilterOptions, Request, parse_command
+from earfilt.chains.request import FilterOptions, Request, parse_command, sides_of
 from earfilt.chains.ways import INVERSE_PREFIX
 from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
@@ -38,6 +39,7 @@ CURVE_SUFFIXES = (".frd", ".cal", ".yml", ".yaml", ".tsv")
 be one as well.
 """
 
+_EARS = ("left", "right")
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 
 _DESIGN = tuple(option.name for option in DESIGN_OPTIONS)
@@ -73,7 +75,7 @@ class Filter(Chain):
 
     def curve_at(self, fs: float) -> "PublishedCurve | None":
         """The published points and the curve that the design aims at; None where a member is a FIR,
-        which has none.
+        which has none, or each ear has a curve of its own (those of the ``sides``).
         """
         from earfilt.chains.build import published
 
@@ -98,6 +100,7 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
     ----------
     name : str
         ``NAME[:VARIANT]``, joined by ``+`` into a chain; a path stands for a curve or a FIR.
+        ``L=CHAIN,R=CHAIN``: one for each ear.
     **options
         As in `FilterOptions`.
 
@@ -112,8 +115,44 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
     request = Request(name, **options)
     given = request.given()
     _check_design(given)
-    members = tuple(_member(piece, given) for piece in _pieces(name))
-    inverse = bool(given.get(INVERSE.name)) or _is_correction(members, given)
+    names = _sides(name) or (name,)
+    parts = [tuple(_member(piece, given) for piece in _pieces(part)) for part in names]
+    _check_options(name, given, parts)
+    made = [_chained(*one, given) for one in zip(names, parts, strict=True)]
+    if len(made) == 1:
+        return Filter(request, made[0])
+    sides = tuple(
+        Filter(Request(part, **options), tuple(replace(one, ear_side=ear) for one in members))
+        for part, members, ear in zip(names, made, _EARS, strict=True)
+    )
+    return Filter(request, tuple(one for side in sides for one in side.members), sides)
+
+
+def _sides(name: str) -> tuple[str, ...]:
+    """The chains of the left and the right ear; empty where one chain serves all channels.
+
+    Raises
+    ------
+    UsageError
+        Only one ear is named.
+    """
+    ways = sides_of(name)
+    there = [way for way in ways if all(_is_there(one) for part in way for one in _pieces(part))]
+    if (not there and os.path.exists(name)) or not name.startswith(("L=", "R=")):
+        return ()
+    if not ways:
+        ear, other = ("left", "right") if name.startswith("L=") else ("right", "left")
+        raise UsageError(
+            f"'{printable(name)}' says what the {ear} ear gets, and not what the {other} one does: "
+            "a filter for each ear is written L=FILTER,R=FILTER"
+        )
+    return (there or ways)[0]
+
+
+def _check_options(name: str, given: Options, parts: Sequence[tuple[Member, ...]]) -> None:
+    """Refuse an option that no member has."""
+    members = [member for part in parts for member in part]
+    inverse = any(_is_undone(part, given) for part in parts)
     for option in given:
         if option == MAX_GAIN.name and inverse:
             continue
@@ -121,11 +160,18 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
             raise UsageError(
                 f"'{printable(name)}' has no option --{option.replace('_', '-')}{_owners(option)}"
             )
+
+
+def _chained(name: str, members: tuple[Member, ...], given: Options) -> tuple[Member, ...]:
+    """The members of one chain, which join; or the way back of all."""
     if not given.get("force_chain"):
         check_joins(members)
-    if inverse:
-        members = (_inverse(name, members, given),)
-    return Filter(request, members)
+    return (_inverse(name, members, given),) if _is_undone(members, given) else members
+
+
+def _is_undone(members: Sequence[Member], given: Options) -> bool:
+    """Whether the way back of a chain is asked for."""
+    return bool(given.get(INVERSE.name)) or _is_correction(members, given)
 
 
 def _inverse(name: str, members: tuple[Member, ...], given: Options) -> Member:
@@ -326,7 +372,7 @@ def _made_of(fir: "Fir") -> Filter | None:
         made = design(filter, fir.fs)
     except UsageError:
         return None
-    same = made.numtaps == fir.numtaps and bool(
+    same = made.taps.shape == fir.taps.shape and bool(
         np.allclose(made.taps, fir.taps, rtol=0.0, atol=_SAME * np.abs(made.taps).max())
     )
     return filter if same else None

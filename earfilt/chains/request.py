@@ -4,12 +4,13 @@ Picklable, hashable, independent of the sampling rate; nothing is read and nothi
 """
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
 
-__all__ = ["FilterOptions", "Request"]
+__all__ = ["FilterOptions", "Request", "sides_of"]
 
 Phase = Literal["minimum", "zero", "native"]
 
@@ -125,6 +126,23 @@ class Request:
         return " ".join([shlex.quote(self.name), *option_words(self.given())])
 
 
+def sides_of(name: str) -> list[tuple[str, str]]:
+    """The ways to read a name as ``L=…,R=…``, in either order: what the left ear gets, and the right
+    one. There are several where a path holds a ``,R=``, and none where it is no such name.
+
+    >>> sides_of("L=iso532-free,R=iso532-diffuse")
+    [('iso532-free', 'iso532-diffuse')]
+    >>> sides_of("R=b.csv+middle-ear,L=a,1.csv")
+    [('a,1.csv', 'b.csv+middle-ear')]
+    """
+    first, rest = name[:2], name[2:]
+    if first not in ("L=", "R="):
+        return []
+    mark = ",R=" if first == "L=" else ",L="
+    found = [(rest[: at.start()], rest[at.end() :]) for at in re.finditer(mark, rest)]
+    return found if first == "L=" else [(left, right) for right, left in found]
+
+
 def option_words(options: Mapping[str, Any]) -> list[str]:
     """Options by name as the words that are typed on the command line.
 
@@ -152,7 +170,8 @@ def parse_command(text: str) -> Request | None:
     except (ValueError, TypeError):
         return None
     files = any(
-        set("./\\").intersection(piece) or os.path.lexists(piece) for piece in name.split("+")
+        set("./\\").intersection(piece) or os.path.lexists(piece)
+        for piece in re.split(r"\+|,?[LR]=", name)
     )
     return None if files or {"fewest", "target"}.intersection(request.given()) else request
 

@@ -32,14 +32,17 @@ from earfilt.files.curves import is_curve
 from earfilt.files.dialects.table import FORMS
 from earfilt.files.matlab import Value, read_mat, write_mat
 from earfilt.storage.reading import MAX_BYTES, read_bytes, read_foreign_text, read_text, shown
-from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.fir import ROW_NAMES, Fir
 from earfilt.version import FORMAT
 
 MAX_TAPS = 1 << 22
 """Most taps that a file may hold."""
 
-CSV_HEADER = ["sample", "coefficient"]
-"""Column names that tell a FIR's ``.csv`` from a curve's."""
+CSV_HEADERS = {
+    rows: ["sample", *(name.replace(" ", "_") or "coefficient" for name in names)]
+    for rows, names in ROW_NAMES.items()
+}
+"""Column names that tell a FIR's ``.csv`` from a curve's, by the number of its rows of taps."""
 
 _MARK = "earfilt FIR "  # before the header in comments
 _WORD = re.compile(r"\S+")
@@ -48,7 +51,8 @@ PathLike = str | os.PathLike[str]
 
 
 class Content(NamedTuple):
-    """What a parser finds: taps, and the header, {} where the file has none; both unchecked.
+    """What a parser finds: taps, (numtaps,) or (rows, numtaps), and the header, {} where the file
+    has none; both unchecked.
 
     ``step`` is the distance of neighbouring values that the format can hold, at the largest tap:
     what rounding may have done to it.
@@ -64,6 +68,7 @@ class Content(NamedTuple):
 
 def _header(fir: Fir, **more: int) -> dict[str, Any]:
     return {
+        **({"rows": fir.rows} if fir.rows > 1 else {}),
         "fs": fir.fs,
         "latency": fir.lookahead,
         "odd_ends": fir.odd_ends,
@@ -126,9 +131,24 @@ def _read_json(path: PathLike) -> Content:
     if found.get("earfilt", "fir") != "fir":  # something else that earfilt has written
         return Content(np.zeros(0), found)
     taps = found.get("taps")
-    if not isinstance(taps, list) or not all(type(tap) in (int, float) for tap in taps):
-        raise UsageError(f"{shown(path)} is not a FIR: it has no list of numbers called 'taps'")
-    return Content(_as_floats(taps, path), found)
+    nested = isinstance(taps, list) and bool(taps) and isinstance(taps[0], list)
+    rows: list[Any] = taps if nested else [taps]
+    if not all(
+        isinstance(row, list) and all(type(tap) in (int, float) for tap in row) for row in rows
+    ):
+        raise UsageError(
+            f"{shown(path)} is not a FIR: it has no list of numbers called 'taps', nor one such list "
+            "a row"
+        )
+    if not nested:
+        return Content(_as_floats(rows[0], path), found)
+    lengths = {len(row) for row in rows}
+    if len(lengths) > 1:
+        raise UsageError(
+            f"{shown(path)}: its rows have {min(lengths)} to {max(lengths)} taps; all have as many, "
+            "zeros included"
+        )
+    return Content(_as_floats(rows, path).reshape(len(rows), -1), found)
 
 
 def _as_floats(values: list[Any], path: PathLike) -> Floats:
@@ -142,35 +162,48 @@ def _as_floats(values: list[Any], path: PathLike) -> Floats:
 
 
 def _write_csv(fir: Fir) -> bytes:
-    rows = [f"{k - fir.lookahead},{tap!r}" for k, tap in enumerate(fir.taps.tolist())]
-    return "\n".join(["# " + _header_line(fir), ",".join(CSV_HEADER), *rows, ""]).encode()
+    rows = [
+        f"{k - fir.lookahead},{','.join(map(repr, taps))}"
+        for k, taps in enumerate(np.atleast_2d(fir.taps).T.tolist())
+    ]
+    header = ",".join(CSV_HEADERS[fir.rows])
+    return "\n".join(["# " + _header_line(fir), header, *rows, ""]).encode()
 
 
 def _read_csv(path: PathLike) -> Content:
     """The sample column counts from −latency."""
     table = csv_table(read_text(path), path)
-    if table.header != CSV_HEADER:
-        raise UsageError(
-            f"{shown(path)} is not a FIR; expected the header line '{','.join(CSV_HEADER)}'"
-        )
-    taps: list[float] = []
+    if table.header not in CSV_HEADERS.values():
+        headers = " or ".join(f"'{','.join(header)}'" for header in CSV_HEADERS.values())
+        raise UsageError(f"{shown(path)} is not a FIR; expected the header line {headers}")
+    names = table.header[1:]
+    taps: list[list[float]] = []
     first = 0.0
     for line, fields in table.rows:
         where = f"{shown(path)}, line {line}"
-        if len(fields) != 2:
-            raise UsageError(f"{where}: {len(fields)} fields where the header has 2")
+        if len(fields) != 1 + len(names):
+            raise UsageError(f"{where}: {len(fields)} fields where the header has {1 + len(names)}")
         sample = number(fields[0], where, "sample")
         first = first if taps else sample
         if sample != first + len(taps) or not sample.is_integer():
             raise UsageError(f"{where}: sample {sample:g}; samples are counted up by one")
-        taps.append(number(fields[1], where, "coefficient"))
-    return Content(np.array(taps), {**_header_of(table.comments, path), "latency": int(-first)})
+        taps.append(
+            [number(text, where, name) for text, name in zip(fields[1:], names, strict=True)]
+        )
+    rows = np.array(taps).reshape(-1, len(names)).T
+    header = {**_header_of(table.comments, path), "latency": int(-first)}
+    return Content(rows[0] if len(rows) == 1 else rows, header)
 
 
 # .txt, for SoX
 
 
 def _write_txt(fir: Fir) -> bytes:
+    if fir.rows > 1:
+        raise UsageError(
+            f"a .txt for SoX holds one FIR for all channels, and this one has {fir.rows} rows; write "
+            ".wav, .json, .mat, .csv or .npy"
+        )
     # SoX advances N taps by (N−1)//2; zeros before (a) and behind (b) make that the look-ahead L
     # plus a: N = 2(L+a)+1.
     before = max(0, fir.numtaps - 1 - 2 * fir.lookahead)
@@ -263,7 +296,7 @@ def _read_npy(path: PathLike) -> Content:
         raise UsageError(
             f"{shown(path)} is not a NumPy array file of numbers: {printable(str(error))}"
         ) from error
-    return Content(_vector(array.reshape(shape), path, "the array"), {}, _array_step(array))
+    return Content(_taps(array.reshape(shape), path, "the array"), {}, _array_step(array))
 
 
 def _array_step(array: NDArray[Any]) -> float:
@@ -273,14 +306,17 @@ def _array_step(array: NDArray[Any]) -> float:
     return float(np.abs(array).max()) * float(np.finfo(array.dtype).eps)
 
 
-def _vector(array: NDArray[Any], path: PathLike, what: str) -> Floats:
-    """Real numbers in one row or column, as float64."""
-    if array.dtype.kind not in "fiu" or array.size != max(array.shape, default=0):
+def _taps(array: NDArray[Any], path: PathLike, what: str) -> Floats:
+    """Real numbers in one row or column, or in several rows, as float64."""
+    one = array.size == max(array.shape, default=0)
+    if array.dtype.kind not in "fiu" or not (one or (array.ndim == 2 and len(array) in ROW_NAMES)):
+        turned = array.ndim == 2 and array.shape[1] in ROW_NAMES and array.dtype.kind in "fiu"
         raise UsageError(
-            f"{shown(path)}: {what} is {array.dtype} of shape {array.shape}; a FIR is one row "
-            "or column of real numbers"
+            f"{shown(path)}: {what} is {array.dtype} of shape {array.shape}; a FIR is real numbers: "
+            "one row or column, or 2 or 4 rows (channels, taps)"
+            + ("; its transpose is such a one" if turned else "")
         )
-    return array.reshape(-1).astype(np.float64)
+    return (array.reshape(-1) if one else array).astype(np.float64)
 
 
 # .wav
@@ -292,15 +328,15 @@ SUBTYPES = {"DOUBLE": 8, "FLOAT": 4, "PCM_32": 4, "PCM_24": 3, "PCM_16": 2}
 _MOST_CHANNELS = 64
 
 
-def write_wav(fir: Fir, *, channels: int = 1, subtype: str = "DOUBLE") -> bytes:
-    """RIFF with the taps in every channel; the header is the INFO comment. Written here since
+def write_wav(fir: Fir, *, channels: int | None = None, subtype: str = "DOUBLE") -> bytes:
+    """RIFF with the one row of taps in every channel, or a row in each; the header is the INFO comment. Written here since
     libsndfile stamps floats with the time.
 
     Parameters
     ----------
     fir : Fir
-    channels : int
-        1 to 64.
+    channels : int, optional
+        1 to 64 of one row of taps, default 1; of several as many as there are.
     subtype : str
         One of `SUBTYPES`; of PCM, full scale is 1.
 
@@ -317,6 +353,11 @@ def write_wav(fir: Fir, *, channels: int = 1, subtype: str = "DOUBLE") -> bytes:
         )
     if subtype not in SUBTYPES:
         raise UsageError(f"--subtype {printable(subtype)}; a FIR is {', '.join(SUBTYPES)}")
+    channels = fir.rows if channels is None else channels
+    if fir.rows > 1 and channels != fir.rows:
+        raise UsageError(
+            f"--channels {channels}; this FIR has {fir.rows} rows of taps, one for each channel"
+        )
     if not 1 <= channels <= _MOST_CHANNELS:
         raise UsageError(f"--channels {channels}; 1 to {_MOST_CHANNELS} are possible")
     comment = _header_line(fir).encode() + b"\0"
@@ -334,7 +375,7 @@ def write_wav(fir: Fir, *, channels: int = 1, subtype: str = "DOUBLE") -> bytes:
 
 def _samples(taps: Floats, channels: int, subtype: str) -> bytes:
     """Taps as interleaved samples."""
-    frames = np.repeat(taps[:, None], channels, axis=1)
+    frames = np.broadcast_to(np.atleast_2d(taps), (channels, taps.shape[-1])).T
     size = SUBTYPES[subtype]
     if not subtype.startswith("PCM"):
         return frames.astype(f"<f{size}").tobytes()
@@ -344,7 +385,7 @@ def _samples(taps: Floats, channels: int, subtype: str) -> bytes:
             f"the taps reach {np.abs(taps).max():.4g}, and {subtype} holds what is below 1; write "
             "--subtype FLOAT"
         )
-    octets = codes.astype("<i4").view(np.uint8).reshape(-1, 4)
+    octets = np.ascontiguousarray(codes, "<i4").view(np.uint8).reshape(-1, 4)
     return octets[:, :size].tobytes()
 
 
@@ -366,7 +407,9 @@ _PCM_STEPS = {
 
 
 def _read_wav(path: PathLike) -> Content:
-    """Any WAV of one channel, or of equal ones; integers become fractions of full scale."""
+    """Any WAV of one channel, or of equal ones, which are one row; of two or four that differ, a row
+    each. Integers become fractions of full scale.
+    """
     import soundfile
 
     data = read_bytes(path)
@@ -381,20 +424,18 @@ def _read_wav(path: PathLike) -> Content:
             taps = file.read(min(frames, MAX_TAPS + 1), dtype="float64", always_2d=True)
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         raise UsageError(f"{shown(path)} is not an audio file: {printable(str(error))}") from error
-    if (taps != taps[:, :1]).any():
+    header = {**_header_of(_info_comments(data), path), "fs": fs}
+    alike = header.get("rows", 1) == 1 and not (taps != taps[:, :1]).any()
+    if not alike and channels not in (2, 4):
         raise UsageError(
-            f"{shown(path)} has {channels} channels that differ; a FIR has one, save each channel "
-            "as a file of its own"
+            f"{shown(path)} has {channels} channels that differ; a FIR has one, two (left, right) or "
+            "four (left to left, left to right, right to left, right to right)"
         )
     if len(taps) != min(frames, MAX_TAPS + 1):
         raise UsageError(
             f"{shown(path)} is cut short: it states {frames} frames and holds {len(taps)}"
         )
-    return Content(
-        taps[:, 0],
-        {**_header_of(_info_comments(data), path), "fs": fs},
-        _PCM_STEPS.get(subtype, 0.0),
-    )
+    return Content(taps[:, 0] if alike else taps.T, header, _PCM_STEPS.get(subtype, 0.0))
 
 
 def _info_comments(data: bytes) -> list[str]:
@@ -447,7 +488,7 @@ def _read_mat(path: PathLike) -> Content:
     if chosen not in arrays:
         raise UsageError(f"{shown(path)} is not a FIR: it has no vector of numbers called 'taps'")
     return Content(
-        _vector(arrays[chosen], path, f"'{printable(chosen)}'"),
+        _taps(arrays[chosen], path, f"'{printable(chosen)}'"),
         _mat_header(found, path),
         _array_step(arrays[chosen]),
     )
@@ -501,7 +542,7 @@ def form_of(path: PathLike) -> str:
     if found or data[124:128] in (b"\0\1IM", b"\1\0MI"):
         return found[0] if found else ".mat"
     text = _text(path)
-    if text is not None and column_names(text) == CSV_HEADER:
+    if text is not None and column_names(text) in CSV_HEADERS.values():
         return ".csv"
     if suffix in READERS:
         return suffix
@@ -522,7 +563,7 @@ def holds_curve(path: PathLike) -> bool:
         It may be either, or is neither.
     """
     form, text = form_of(path), _text(path)
-    if text is None or form == ".json" or column_names(text) == CSV_HEADER:
+    if text is None or form == ".json" or column_names(text) in CSV_HEADERS.values():
         return False
     if _header_of(_comments(text.splitlines()), path):
         return False

@@ -19,6 +19,7 @@ from earfilt.audio.formats import Target
 from earfilt.audio.metadata import stale, tags
 from earfilt.audio.output_format import plan_target
 from earfilt.audio.reader import cut_short
+from earfilt.audio.speakers import is_right_first, two_eared
 from earfilt.chains import describe
 from earfilt.chains.members import Filter
 from earfilt.errors import AudioError, Detail, UsageError, printable
@@ -194,7 +195,7 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
         raise cut_short(info)
     _refuse_loss(job, info)
     return plan_target(
-        info,
+        heard(job, info),
         _suffix(job.source),
         _suffix(job.destination),
         fmt=job.options.format,
@@ -203,6 +204,26 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
         unclipped=job.options.clip == "float",
         tail=tail,
     )
+
+
+def heard(job: FileJob, info: audio.AudioInfo) -> audio.AudioInfo:
+    """A source as its output is described: itself, but two channels of mono by a pair of ears.
+
+    Raises
+    ------
+    UsageError
+        It has more channels than the filter takes; in place, their number would change.
+    """
+    from earfilt.synthesis.fir import outputs_of
+
+    if outputs_of(job.filter.rows, info.channels) == info.channels:
+        return info
+    if job.options.in_place:
+        raise UsageError(
+            f"{info.name} is mono, and two ears make two channels of it: in place a recording keeps "
+            "its channels, so give an output"
+        )
+    return two_eared(info)
 
 
 def _refuse_loss(job: FileJob, info: audio.AudioInfo) -> None:
@@ -239,6 +260,7 @@ class _Run:
 
         planned = _plan(job, self.info)
         self.fir = job.filter.at(self.info.fs)
+        self.routed = self.fir.swapped() if is_right_first(self.info) else self.fir
         self.tail = self.fir.numtaps - 1 if self.options.tail == "keep" else 0
         if self.tail and self.fir.lookahead:
             raise UsageError(
@@ -345,7 +367,7 @@ class _Run:
             return pipeline.run(
                 self._read,
                 write,
-                self.fir,
+                self.routed,
                 source=source,
                 target=target,
                 channels=self.info.channels,
@@ -370,7 +392,7 @@ class _Run:
     def _metadata(self) -> tuple[audio.Metadata, list[str]]:
         if not self.options.metadata:
             return audio.Metadata(), []
-        metadata, false = stale.without_false(self.info.metadata)
+        metadata, false = stale.without_false(heard(self.job, self.info).metadata)
         text = self._history()
         carried = replace(
             metadata,
@@ -403,7 +425,8 @@ class _Run:
         )
         row.source_sha256, row.output_sha256 = self.hashes
         row.source_format, row.source_subtype = info.container, info.subtype
-        row.fs, row.channels, row.frames = info.fs, info.channels, levels.frames_out
+        row.fs, row.channels, row.frames = info.fs, target.channels, levels.frames_out
+        row.source_channels = info.channels
         _describe(row, job.filter, fir)
         row.peak_in_dbfs, row.rms_in_dbfs = decibels(levels.peak_in), decibels(levels.rms_in)
         row.peak_out_dbfs, row.rms_out_dbfs = decibels(levels.peak_out), decibels(levels.rms_out)

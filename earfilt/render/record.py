@@ -27,7 +27,9 @@ class Row:
     source_format, source_subtype : str
         Of the input, as its content says.
     fs, channels, frames : int
-        Hz; frames of the output.
+        Hz; channels and frames of the output.
+    source_channels : int
+        Of the input: two ears make two channels of mono.
     filter : str
         As it was asked for.
     provenance : Provenance
@@ -78,6 +80,7 @@ class Row:
     source_subtype: str | None = None
     fs: int | None = None
     channels: int | None = None
+    source_channels: int | None = None
     frames: int | None = None
     filter: str | None = None
     provenance: Provenance = field(default_factory=Provenance)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from earfilt.chains.describe import deviation_words, file_words, range_words, together
+from earfilt.chains.describe import deviation_words, ears_words, file_words, range_words, together
 from earfilt.errors import printable
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def summary(row: "Row") -> str:
         **{f"file {i}": text for i, text in enumerate(file_words(row.provenance), 1)},
         "deviation": deviation_words(row.provenance),
         "range": range_words(row.provenance),
-        "audio": f"{row.fs:g} Hz, {_counted(row.channels or 0, 'channel')}, {row.frames} "
+        "ears": ears_words(row.provenance, row.latency or 0),
+        "audio": f"{row.fs:g} Hz, {_channels(row)}, {row.frames} "
         f"frames ({duration(audio_seconds(row))})",
         "written as": f"{row.format} {row.subtype}, computed in {row.precision} on {row.device}",
         "peak": f"in {_levels(row.peak_in_dbfs)}, out {_levels(row.peak_out_dbfs)} dBFS",
@@ -57,6 +58,12 @@ def _filter(row: "Row") -> str:
     words += [f"{together(told.phase)} phase"] if told.phase else []
     words += [f"gain {row.gain_db:+.2f} dB"] if row.gain_db else []
     return ", ".join(words)
+
+
+def _channels(row: "Row") -> str:
+    counted = _counted(row.channels or 0, "channel")
+    of_mono = row.source_channels == 1 and row.channels == 2
+    return f"mono to {counted}" if of_mono else counted
 
 
 def _clipped(row: "Row") -> str:
