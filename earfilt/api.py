@@ -28,7 +28,7 @@ from earfilt.errors import UsageError
 from earfilt.render.job import FileJob, Options
 from earfilt.render.record import Row
 from earfilt.synthesis import fir as firs
-from earfilt.synthesis.response import Response, frequency_grid, level_at, respond, to_csv
+from earfilt.synthesis.response import frequency_grid, level_at, respond, to_csv
 
 if TYPE_CHECKING:
     import torch
@@ -420,7 +420,8 @@ class ResponseTable:
 
     Attributes
     ----------
-    frequency_hz, magnitude_db, phase_rad, group_delay_s : (M,) float64
+    frequency_hz : (M,) float64
+    magnitude_db, phase_rad, group_delay_s : (M,) float64; (2, M) of two ears, (4, M) of a matrix
         As ``earfilt response`` prints them: −inf dB where the response is zero, the phase's
         principal value with time zero where the output is aligned with the input, and the delay
         from the coefficients (NaN where the response is zero).
@@ -441,7 +442,12 @@ class ResponseTable:
 
     def to_csv(self) -> str:
         """The text that ``earfilt response`` prints, full precision."""
-        return to_csv([(self.filter.name, self._values())])
+        curves = [(filter.name, respond(fir, self.frequency_hz)) for filter, fir in self._ears()]
+        return to_csv(curves, self.fir.row_names if self.fir.rows > 1 else ())
+
+    def _ears(self) -> list[tuple[Filter, firs.Fir]]:
+        """A filter and its FIR for each row."""
+        return self.filter.by_ear(self.fir.fs or DEFAULT_FS)
 
     def plot(
         self,
@@ -490,7 +496,7 @@ class ResponseTable:
         if labels and len(labels) != len(tables):
             raise UsageError(f"{len(labels)} labels are given for {len(tables)} curves")
         each = zip(tables, labels or [""] * len(tables), strict=True)
-        lines = [table._line(label, relative_to) for table, label in each]
+        lines = [line for table, label in each for line in table._lines(label, relative_to)]
         suffix = suffix if path is None else os.path.splitext(path)[1].lower()
         check_suffix(suffix)
         data = figure(lines, suffix, Look(relative_to=relative_to, **look))
@@ -498,15 +504,17 @@ class ResponseTable:
             write_bytes(path, data)
         return data
 
-    def _line(self, label: str, relative_to: float | None) -> Line:
+    def _lines(self, label: str, relative_to: float | None) -> list[Line]:
+        """A line for each row."""
         from earfilt.report.lines import line_of
 
-        level = 0.0 if relative_to is None else level_at(self.fir, relative_to)
-        values = self._values().lowered(level)
-        return line_of(self.filter, self.fir, values, label=label, below_db=level)
-
-    def _values(self) -> Response:
-        return Response(self.frequency_hz, self.magnitude_db, self.phase_rad, self.group_delay_s)
+        lines = []
+        for (filter, fir), row in zip(self._ears(), self.fir.row_names, strict=True):
+            level = 0.0 if relative_to is None else level_at(fir, relative_to)
+            values = respond(fir, self.frequency_hz).lowered(level)
+            said = ", ".join(part for part in (label, row) if part) if label else ""
+            lines.append(line_of(filter, fir, values, label=said, below_db=level))
+        return lines
 
 
 def response(

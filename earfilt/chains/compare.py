@@ -76,6 +76,8 @@ def compare(
 
 
 def _published(filter: Filter, fs: float) -> PublishedCurve:
+    if filter.sides:
+        raise UsageError(f"{printable(filter.name)} has a curve for each ear; compare one of them")
     curve = filter.curve_at(fs)
     if curve is None:
         raise UsageError(f"{printable(filter.name)} holds a FIR, which has no published curve")

@@ -60,6 +60,8 @@ FIR_OPTIONS = (
 class Filter(Chain):
     """A filter by name, resolved: its FIR and its curve at any sampling rate."""
 
+    sides: "tuple[Filter, ...]"
+
     def at(self, fs: float) -> "Fir":
         """The effective FIR at one sampling rate, in float64; designed once.
 
@@ -80,6 +82,22 @@ class Filter(Chain):
         from earfilt.chains.build import published
 
         return published(self, float(fs))
+
+    def by_ear(self, fs: float) -> "list[tuple[Filter, Fir]]":
+        """What each row of the FIR at one sampling rate is: a filter of one ear, which has the curve
+        of its chain, and its FIR, which says which row it is; itself where there is one row.
+        """
+        fir = self.at(fs)
+        if fir.rows == 1:
+            return [(self, fir)]
+        told = fir.provenance
+        found = []
+        for index, name in enumerate(fir.row_names):
+            side = self.sides[index] if self.sides else self
+            own = told.ears[index] if told.ears else told
+            row = replace(fir.row(index), provenance=replace(own, filter=f"{side.name}, {name}"))
+            found.append((side, row))
+        return found
 
     def check_rates(self, fs: float) -> None:
         """Refuse a rate (Hz) that a FIR file was not made for with a UsageError."""
@@ -121,11 +139,11 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
     made = [_chained(*one, given) for one in zip(names, parts, strict=True)]
     if len(made) == 1:
         return Filter(request, made[0])
-    sides = tuple(
+    left, right = (
         Filter(Request(part, **options), tuple(replace(one, ear_side=ear) for one in members))
         for part, members, ear in zip(names, made, _EARS, strict=True)
     )
-    return Filter(request, tuple(one for side in sides for one in side.members), sides)
+    return Filter(request, (*left.members, *right.members), (left, right))
 
 
 def _sides(name: str) -> tuple[str, ...]:

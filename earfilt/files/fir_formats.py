@@ -132,7 +132,7 @@ def _read_json(path: PathLike) -> Content:
         return Content(np.zeros(0), found)
     taps = found.get("taps")
     nested = isinstance(taps, list) and bool(taps) and isinstance(taps[0], list)
-    rows: list[Any] = taps if nested else [taps]
+    rows: list[Any] = found["taps"] if nested else [taps]
     if not all(
         isinstance(row, list) and all(type(tap) in (int, float) for tap in row) for row in rows
     ):
@@ -275,7 +275,7 @@ def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) 
 
 def _write_npy(fir: Fir) -> bytes:
     buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, fir.taps.astype("<f8"), allow_pickle=False)
+    np.lib.format.write_array(buffer, _array(fir).astype("<f8"), allow_pickle=False)
     return buffer.getvalue()
 
 
@@ -297,6 +297,11 @@ def _read_npy(path: PathLike) -> Content:
             f"{shown(path)} is not a NumPy array file of numbers: {printable(str(error))}"
         ) from error
     return Content(_taps(array.reshape(shape), path, "the array"), {}, _array_step(array))
+
+
+def _array(fir: Fir) -> Floats:
+    """Its taps; those of rows of one tap with a zero behind, or they would pass for one column."""
+    return np.pad(fir.taps, ((0, 0), (0, 1))) if fir.rows > 1 and fir.numtaps == 1 else fir.taps
 
 
 def _array_step(array: NDArray[Any]) -> float:
@@ -464,7 +469,7 @@ def _write_mat(fir: Fir) -> bytes:
     meta = json.dumps(fir.provenance.to_json())
     return write_mat(
         {
-            "taps": fir.taps,
+            "taps": _array(fir),
             **rate,
             "latency": float(fir.lookahead),
             "odd_ends": fir.odd_ends,

@@ -216,8 +216,11 @@ def heard(job: FileJob, info: audio.AudioInfo) -> audio.AudioInfo:
     """
     from earfilt.synthesis.fir import outputs_of
 
-    if outputs_of(job.filter.rows, info.channels) == info.channels:
-        return info
+    try:
+        if outputs_of(job.filter.rows, info.channels) == info.channels:
+            return info
+    except UsageError as error:
+        raise UsageError.about(info.name, "{subject}: {why}", why=str(error)) from error
     if job.options.in_place:
         raise UsageError(
             f"{info.name} is mono, and two ears make two channels of it: in place a recording keeps "
@@ -474,10 +477,11 @@ def _describe(row: Row, filter: Filter, fir: "Fir") -> None:
 
 
 @lru_cache(maxsize=64)
-def _gain_1khz_db(fir: "Fir") -> float | None:
+def _gain_1khz_db(fir: "Fir") -> float | list[float | None] | None:
     if fir.fs is None or fir.fs < 2000.0:
         return None
-    return decibels([abs(complex(fir.response([1000.0])[0]))])[0]
+    gains = decibels(abs(fir.response([1000.0])).ravel())
+    return gains if fir.rows > 1 else gains[0]
 
 
 def _format(dtype: str, bits: int) -> "SampleFormat":
@@ -520,7 +524,9 @@ def noise_floor_advice(levels: "Levels", target: Target) -> list[str]:
     if not bits:
         return []
     noise = 2.0 ** (1 - bits) / math.sqrt(12.0)
-    for level_in, level_out in zip(levels.rms_in, levels.rms_out, strict=True):
+    # two ears hear the one channel of mono
+    levels_in = levels.rms_in if len(levels.rms_in) > 1 else [*levels.rms_in] * len(levels.rms_out)
+    for level_in, level_out in zip(levels_in, levels.rms_out, strict=True):
         if level_in > 0.0 and level_out < 100.0 * noise and level_out <= 0.1 * level_in:
             distance = gain_to_db(level_out / noise) if level_out else -math.inf
             where = f"only {distance:.0f} dB above" if distance > 0.0 else "below"

@@ -41,8 +41,8 @@ class Row:
         Hash of taps, rate, look-ahead and extension rule.
     latency : int
         Samples of look-ahead: the delay of a real-time reader.
-    gain_1khz_db : float or None
-        Of the filter, at 1000 Hz; None where fs/2 lies below.
+    gain_1khz_db : float or list of float or None
+        Of the filter, at 1000 Hz, of each row of several; None where fs/2 lies below.
     peak_in_dbfs, rms_in_dbfs, peak_out_dbfs, rms_out_dbfs : list of float or None
         dB re full scale 1.0; the peak out is that before clipping.
     spl_in_db, spl_out_db : list of float or None
@@ -88,7 +88,7 @@ class Row:
     output_sha256: str | None = None
     coefficients_sha256: str | None = None
     latency: int | None = None
-    gain_1khz_db: float | None = None
+    gain_1khz_db: float | list[float | None] | None = None
     peak_in_dbfs: list[float | None] = field(default_factory=list)
     rms_in_dbfs: list[float | None] = field(default_factory=list)
     peak_out_dbfs: list[float | None] = field(default_factory=list)

@@ -113,3 +113,12 @@ def test_what_is_wrong_with_a_row_is_said(tmp_path):
     np.save(tmp_path / "b.npy", np.array([[1, 1, 1], [1, np.nan, 1]]))
     with pytest.raises(UsageError, match="tap 1 of row 1 is not a finite number"):
         read_fir(tmp_path / "b.npy")
+
+
+@pytest.mark.parametrize("suffix", ROWED)
+def test_a_pair_of_two_gains_stays_one(tmp_path, suffix):
+    write_fir(Fir(np.array([[0.5], [0.25]]), 48000.0), tmp_path / f"a{suffix}")
+    back = read_fir(tmp_path / f"a{suffix}")
+    assert back.rows == 2
+    np.testing.assert_array_equal(back.taps[:, 0], [0.5, 0.25])
+    assert not back.taps[:, 1:].any()
