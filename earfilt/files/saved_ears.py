@@ -27,7 +27,7 @@ from earfilt.files.dialects.found import FoundCurve, Row
 from earfilt.files.fir_formats import Content, PathLike
 from earfilt.files.firs import build_fir, read_content
 from earfilt.storage.reading import shown
-from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.fir import ROW_NAMES, Fir
 from earfilt.synthesis.within.adapted import DESIGN, Part, adapted
 from earfilt.version import FORMAT
 
@@ -38,6 +38,7 @@ _MAX_MEMBERS = 64
 _LARGEST_NUMBER = 1000.0  # gains and dB
 _HUGE = 1e300
 _INVERSE = "inverse:"
+_SIDES = ROW_NAMES[2]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,23 +54,27 @@ class SavedMember:
         The ear at the rate of the filter.
     numbers : (N,) float64
         In place of ``target.numbers``.
+    side : '', 'left' or 'right'
+        The ear that it is for, of a pair; empty: for all channels.
     """
 
     ear: Ear
     options: Mapping[str, Any]
     target: Target
     numbers: Floats
+    side: str = ""
 
     @classmethod
-    def of(cls, ear: Ear, options: Mapping[str, Any], fs: float) -> "SavedMember":
+    def of(cls, ear: Ear, options: Mapping[str, Any], fs: float, side: str = "") -> "SavedMember":
         """With the published numbers."""
         target = ear.at(fs, **options)
-        return cls(ear, options, target, target.numbers)
+        return cls(ear, options, target, target.numbers, side)
 
     @property
     def part(self) -> Part:
         """What the design knows of it."""
-        return Part(self.target, self.options["phase"])
+        row = _SIDES.index(self.side) if self.side else None
+        return Part(self.target, self.options["phase"], row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +172,7 @@ def _member_json(member: SavedMember) -> dict[str, Any]:
         what["gain_db"] = member.target.numbers.tolist()
     return {
         **what,
+        **({"side": member.side} if member.side else {}),
         "options": options,
         "frequency_hz": member.target.freqs.tolist(),
         "numbers": member.numbers.tolist(),
@@ -239,6 +245,8 @@ def _parse(found: Mapping[str, Any], path: PathLike) -> SavedEar:
     assert start.fs is not None
     members = tuple(_member(one, start.fs, tables, path) for one in listed)
     ear = SavedEar(name, request, start, members, tuple(firs))
+    if start.rows != len(_SIDES) and any(member.side for member in members):
+        raise _damaged(path, "members of one side are of a pair")
     if not np.isfinite(ear.fir.taps).all():
         raise _damaged(path, "its numbers make no filter")
     return ear
@@ -246,8 +254,8 @@ def _parse(found: Mapping[str, Any], path: PathLike) -> SavedEar:
 
 def _start(found: Mapping[str, Any], path: PathLike) -> Fir:
     header = found.get("start")
-    if not isinstance(header, dict) or not _are_numbers(header.get("taps"), _MAX_TAPS):
-        raise _damaged(path, f"'start' has 'taps', at most {_MAX_TAPS} numbers")
+    if not isinstance(header, dict) or not _are_taps(header.get("taps")):
+        raise _damaged(path, f"'start' has 'taps', at most {_MAX_TAPS} numbers, or rows of such")
     header = {**header, "fs": found.get("fs"), "earfilt": "fir"}
     fir = build_fir(Content(floats(header["taps"]), header), path)
     if fir.fs is None or "latency" not in header:
@@ -266,8 +274,11 @@ def _member(found: object, fs: float, tables: Mapping[str, Any], path: PathLike)
     unknown = set(options) - {option.name for option in ear.options}
     if unknown or not isinstance(options.get("phase"), str):
         raise _damaged(path, f"{printable(name)} does not have these options")
+    side = found.get("side", "")
+    if side not in ("", *_SIDES):
+        raise _damaged(path, "the 'side' of a member is left or right")
     try:
-        member = SavedMember.of(ear, ear.settings(options), fs)
+        member = SavedMember.of(ear, ear.settings(options), fs, side)
     except (EarfiltError, TypeError, ValueError) as error:
         raise _damaged(path, printable(str(error))) from error
     if not _are_numbers(numbers, len(member.numbers)) or len(numbers) != len(member.numbers):
@@ -310,6 +321,14 @@ def _of_catalogue(name: str) -> Ear:
         return catalogue.ear(name)
     ears = [catalogue.ear(piece) for piece in name.removeprefix(_INVERSE).split("+")]
     return Inverse.of(ears, [{"ear": ear.name} for ear in ears])
+
+
+def _are_taps(values: object) -> bool:
+    """Whether they are those of one row, or of two or four of one length."""
+    if not isinstance(values, list) or not values or not isinstance(values[0], list):
+        return _are_numbers(values)
+    alike = all(_are_numbers(row) and len(row) == len(values[0]) for row in values)
+    return alike and len(values) in (2, 4)
 
 
 def _are_numbers(values: object, most: int = _MAX_TAPS) -> TypeGuard[list[float]]:
