@@ -13,7 +13,7 @@ PACKAGE = Path(earfilt.__file__).parent
 # From the bottom up; a module may import from its own group or from lower ones. The longest name
 # that fits counts.
 LAYERS = [
-    ["errors", "arrays", "units", "version"],
+    ["cores", "errors", "arrays", "units", "version"],
     ["ears", "storage"],
     ["audio", "synthesis"],
     ["files", "engine"],

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from earfilt import __version__, audio
 from earfilt.audio.containers.riff import Chunk
@@ -22,6 +22,7 @@ from earfilt.audio.output_format import plan_target
 from earfilt.audio.reader import cut_short
 from earfilt.chains import describe
 from earfilt.chains.members import Filter
+from earfilt.cores import cores
 from earfilt.errors import AudioError, Detail, UsageError, printable
 from earfilt.render import in_place
 from earfilt.render.job import FileJob, Options
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["FileJob", "Options", "Row", "check", "filter_file"]
 
 Progress = Callable[[int], None]
+_MOST_THREADS = 16  # more would wait for the one that reads, and for the one that writes
+_LONG = 1 << 17  # frames that are worth another thread
 
 
 def check(job: FileJob) -> audio.AudioInfo | None:
@@ -107,13 +110,16 @@ def _check_in_place(job: FileJob) -> None:
         raise in_place.AlreadyFiltered(job.source, state)
 
 
-def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = None) -> Row:
+def filter_file(
+    job: FileJob, *, threads: int | None = None, progress: Progress | None = None
+) -> Row:
     """Filter one file. May be called from several threads at once.
 
     Parameters
     ----------
-    threads : int
-        Workers that filter; reading and writing have their own.
+    threads : int, optional
+        That read, filter and write by turns; default as many as there are cores, 16 at most. The
+        bytes do not depend on it.
     progress : callable, optional
         Gets the number of source frames read so far, after each block.
 
@@ -216,6 +222,10 @@ def _refuse_loss(job: FileJob, info: audio.AudioInfo) -> None:
         )
 
 
+def _leave(block: object) -> None:
+    """A pass that finds levels writes nothing."""
+
+
 def _suffix(path: str) -> str:
     return "" if audio.is_stream(path) else os.path.splitext(path)[1]
 
@@ -227,7 +237,7 @@ class _Run:
         self,
         job: FileJob,
         reader: audio.Reader,
-        threads: int,
+        threads: int | None,
         progress: Progress | None,
         record: in_place.Record | None,
     ) -> None:
@@ -249,7 +259,8 @@ class _Run:
         self.latency = segments.latency_frames(self.options.latency_ms, self.info.fs)
         segments.block_within(self.latency, self.fir.numtaps)  # refuses one that is too short
         self.device = resolve_device(self.options.device)
-        self.threads, self.gain_db, self.rescaled_db = threads, self.options.gain_db, 0.0
+        self.threads = threads or self._usual_threads()
+        self.gain_db, self.rescaled_db = self.options.gain_db, 0.0
 
     def row(self) -> Row:
         """Do it, and say what was done."""
@@ -258,8 +269,15 @@ class _Run:
         levels = self._write()
         return self._record(levels)
 
+    def _usual_threads(self) -> int:
+        """Threads that have something to do, while the calling one waits for them."""
+        if self.device != "cpu":
+            return 2
+        frames = _LONG if self.info.frames is None else self.info.frames
+        return min(_MOST_THREADS, max(2, cores()), 2 + frames // _LONG)
+
     def _find_gain(self) -> None:
-        levels = self._filter(lambda block: None, dither=False)
+        levels = self._filter(_leave, _leave, dither=False)
         self.reader.rewind()
         if levels.clipped.any():
             self.rescaled_db = gain_to_db(
@@ -288,7 +306,7 @@ class _Run:
         with audio.open_writer(
             output.file, self.target, metadata, frames=frames, seekable=output.seekable
         ) as writer:
-            levels = self._filter(writer.write, dither=options.dither)
+            levels = self._filter(writer.write, writer.encode, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
                 raise _would_clip(info.name, levels, self._fitting(levels))
             _refuse_loss(self.job, self.reader.info)
@@ -325,7 +343,9 @@ class _Run:
             return None
         return self.info.frames + self.tail
 
-    def _filter(self, write: Callable[..., None], *, dither: bool) -> "Levels":
+    def _filter(
+        self, write: Callable[[Any], None], encode: Callable[[Any], Any], *, dither: bool
+    ) -> "Levels":
         from earfilt.engine import pipeline
 
         settings = pipeline.Settings(
@@ -352,6 +372,7 @@ class _Run:
                 target=target,
                 channels=self.info.channels,
                 settings=settings,
+                encode=encode,
             )
         except pipeline.NonFiniteError as error:
             error.args = (f"{self.info.name}: {error.args[0]}",)

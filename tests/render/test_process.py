@@ -657,8 +657,8 @@ def test_the_writer_passes_four_gigabytes(tmp_path, known):
     with open(path, "w+b", buffering=0) as file:
         writer = Sparse(file, target, frames=frames if known else None, seekable=True)
         for _ in range(2**32 // 16 >> 16):
-            writer.write(silence)
-        writer.write(click)
+            writer.write(writer.encode(silence))
+        writer.write(writer.encode(click))
         notes = writer.finish()
     assert bool(notes) is not known
     assert (soundfile.info(path).format, soundfile.info(path).frames) == ("RF64", frames)
@@ -973,3 +973,26 @@ def test_a_flac_of_unknown_length_becomes_every_container(tmp_path, one):
         for options in ({}, {"clip": "rescale"}):
             apply(path, tmp_path / name, one, exists="force", **options)
             np.testing.assert_array_equal(soundfile.read(tmp_path / name, dtype="int16")[0], x)
+
+
+@pytest.mark.parametrize(
+    ("there", "seconds", "threads"), [(1, 60, 2), (2, 60, 2), (8, 60, 8), (64, 600, 16), (64, 1, 2)]
+)
+def test_as_many_threads_as_cores_where_the_file_is_long_enough(
+    tmp_path, monkeypatch, there, seconds, threads
+):
+    from earfilt.engine import pipeline
+
+    seen = []
+
+    def run(*_, settings, **__):
+        seen.append(settings.threads)
+        raise AudioError("enough")
+
+    with soundfile.SoundFile(tmp_path / "a.wav", "w", 48_000, 1, "PCM_16") as file:
+        file.write(np.zeros(48_000 * seconds, np.int16))
+    monkeypatch.setattr("earfilt.render.process.cores", lambda: there)
+    monkeypatch.setattr(pipeline, "run", run)
+    with pytest.raises(AudioError, match="enough"):
+        apply(tmp_path / "a.wav", tmp_path / "b.wav", threads=None)
+    assert seen == [threads]
