@@ -24,7 +24,7 @@ from earfilt.synthesis.fir import Fir
 
 __all__ = ["BeyondRangeError", "Levels", "NonFiniteError", "SampleFormat", "Settings", "run"]
 
-READ = 1 << 16  # frames read at a time: their extremes are taken while they are in the cache
+READ = 1 << 17  # frames read at a time: their extremes are taken while they are in the cache
 PATIENCE = 3.0  # seconds for a thread to end after an interruption
 
 Read = Callable[[int], Samples]
