@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from earfilt.audio.formats import SUFFIXES
-from earfilt.batch.executors import cores
+from earfilt.cores import cores
 from earfilt.ears.table import shipped
 from earfilt.errors import EarfiltError, UsageError, printable
 from earfilt.storage.manifest import (

@@ -8,19 +8,21 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from earfilt import __version__, audio
+from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.formats import Target
 from earfilt.audio.metadata import stale, tags
 from earfilt.audio.output_format import plan_target
 from earfilt.audio.reader import cut_short
 from earfilt.chains import describe
 from earfilt.chains.members import Filter
+from earfilt.cores import cores
 from earfilt.errors import AudioError, Detail, UsageError, printable
 from earfilt.render import in_place
 from earfilt.render.job import FileJob, Options
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["FileJob", "Options", "Row", "check", "filter_file"]
 
 Progress = Callable[[int], None]
+_MOST_THREADS = 16  # more would wait for the one that reads, and for the one that writes
+_LONG = 1 << 17  # frames that are worth another thread
 
 
 def check(job: FileJob) -> audio.AudioInfo | None:
@@ -106,13 +110,16 @@ def _check_in_place(job: FileJob) -> None:
         raise in_place.AlreadyFiltered(job.source, state)
 
 
-def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = None) -> Row:
+def filter_file(
+    job: FileJob, *, threads: int | None = None, progress: Progress | None = None
+) -> Row:
     """Filter one file. May be called from several threads at once.
 
     Parameters
     ----------
-    threads : int
-        Workers that filter; reading and writing have their own.
+    threads : int, optional
+        That read, filter and write by turns; default as many as there are cores, 16 at most. The
+        bytes do not depend on it.
     progress : callable, optional
         Gets the number of source frames read so far, after each block.
 
@@ -215,6 +222,10 @@ def _refuse_loss(job: FileJob, info: audio.AudioInfo) -> None:
         )
 
 
+def _leave(block: object) -> None:
+    """A pass that finds levels writes nothing."""
+
+
 def _suffix(path: str) -> str:
     return "" if audio.is_stream(path) else os.path.splitext(path)[1]
 
@@ -226,7 +237,7 @@ class _Run:
         self,
         job: FileJob,
         reader: audio.Reader,
-        threads: int,
+        threads: int | None,
         progress: Progress | None,
         record: in_place.Record | None,
     ) -> None:
@@ -248,7 +259,8 @@ class _Run:
         self.latency = segments.latency_frames(self.options.latency_ms, self.info.fs)
         segments.block_within(self.latency, self.fir.numtaps)  # refuses one that is too short
         self.device = resolve_device(self.options.device)
-        self.threads, self.gain_db, self.rescaled_db = threads, self.options.gain_db, 0.0
+        self.threads = threads or self._usual_threads()
+        self.gain_db, self.rescaled_db = self.options.gain_db, 0.0
 
     def row(self) -> Row:
         """Do it, and say what was done."""
@@ -257,8 +269,15 @@ class _Run:
         levels = self._write()
         return self._record(levels)
 
+    def _usual_threads(self) -> int:
+        """Threads that have something to do, while the calling one waits for them."""
+        if self.device != "cpu":
+            return 2
+        frames = _LONG if self.info.frames is None else self.info.frames
+        return min(_MOST_THREADS, max(2, cores()), 2 + frames // _LONG)
+
     def _find_gain(self) -> None:
-        levels = self._filter(lambda block: None, dither=False)
+        levels = self._filter(_leave, _leave, dither=False)
         self.reader.rewind()
         if levels.clipped.any():
             self.rescaled_db = gain_to_db(
@@ -287,20 +306,21 @@ class _Run:
         with audio.open_writer(
             output.file, self.target, metadata, frames=frames, seekable=output.seekable
         ) as writer:
-            levels = self._filter(writer.write, dither=options.dither)
+            levels = self._filter(writer.write, writer.encode, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
                 raise _would_clip(info.name, levels, self._fitting(levels))
             _refuse_loss(self.job, self.reader.info)
-            # A pipe tells the chunks behind its samples at its end.
-            late = (
-                self.reader.info.metadata.after
-                if options.metadata and not self.reader.rewindable
-                else ()
-            )
-            late, false = stale.true_chunks(late)
-            self.warnings += false
-            self.warnings += writer.finish(tags.with_history(late, self.target, self._history()))
+            self.warnings += writer.finish(self._late_chunks())
         return levels
+
+    def _late_chunks(self) -> Sequence[Chunk]:
+        """A pipe tells the chunks behind its samples at its end."""
+        late = self.reader.info.metadata.after
+        if not late or not self.options.metadata or self.reader.rewindable:
+            return ()
+        kept, false = stale.true_chunks(late)
+        self.warnings += false
+        return tags.with_history(kept, self.target, self._history())
 
     def _seal(self, output: audio.Output) -> None:
         """Take down what was made of what, before it appears."""
@@ -323,7 +343,9 @@ class _Run:
             return None
         return self.info.frames + self.tail
 
-    def _filter(self, write: Callable[..., None], *, dither: bool) -> "Levels":
+    def _filter(
+        self, write: Callable[[Any], None], encode: Callable[[Any], Any], *, dither: bool
+    ) -> "Levels":
         from earfilt.engine import pipeline
 
         settings = pipeline.Settings(
@@ -350,6 +372,7 @@ class _Run:
                 target=target,
                 channels=self.info.channels,
                 settings=settings,
+                encode=encode,
             )
         except pipeline.NonFiniteError as error:
             error.args = (f"{self.info.name}: {error.args[0]}",)
@@ -368,7 +391,7 @@ class _Run:
         return block
 
     def _metadata(self) -> tuple[audio.Metadata, list[str]]:
-        if not self.options.metadata:
+        if not self.options.metadata or self.info.metadata == audio.Metadata():
             return audio.Metadata(), []
         metadata, false = stale.without_false(self.info.metadata)
         text = self._history()

@@ -209,9 +209,12 @@ class WavWriter:
             data, self._held = self._held, None
         write_all(self._file.write, data)
 
-    def write(self, block: pcm.Array) -> None:
-        """Append a block (frames, channels) of the subtype's dtype."""
-        data = pcm.encode(block, self.target.subtype)
+    def encode(self, block: pcm.Array) -> pcm.Array:
+        """Bytes of a block (frames, channels) of the subtype's dtype."""
+        return pcm.encode(block, self.target.subtype)
+
+    def write(self, data: pcm.Array) -> None:
+        """Append what `encode` made."""
         self._put(data.data)
         self._written += len(data)
 
