@@ -1,9 +1,13 @@
 """What is known of an audio file before its samples are read."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
 
-from earfilt.audio.containers.riff import Chunk
-from earfilt.audio.formats import Extensible
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from earfilt.audio.containers.riff import Chunk
+    from earfilt.audio.formats import Extensible
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,19 @@ RFC 3533 (Ogg), sections 4 and 6; ISO 11172-3 (MPEG audio), section 2.4.1.3; the
 3.100 writes it; Apple, Core Audio Format 1.0; Apple, AIFF 1.3; RFC 9639 (FLAC), section 9.1.
 """
 
+from __future__ import annotations
+
 import os
 import struct
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from earfilt.audio.containers import flac_frames, mpeg, riff
 from earfilt.audio.containers.riff import Rest
 from earfilt.audio.decoder import Link
-from earfilt.audio.source import Source
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 _PIECE = 1 << 20
 _UNKNOWN_AU = 0xFFFFFFFF

@@ -7,6 +7,8 @@ content shows any run which of the two a file is, whatever its name, time of cha
 the line cannot be written, or the manifest cannot be locked, the file stays as it is.
 """
 
+from __future__ import annotations
+
 import os
 import stat
 import threading
@@ -14,10 +16,9 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from earfilt.errors import AudioError, UsageError, printable
-from earfilt.render.recipe import Recipe
 from earfilt.storage.manifest import (
     Entry,
     Follower,
@@ -29,6 +30,9 @@ from earfilt.storage.manifest import (
     manifest_path,
     read_ledger,
 )
+
+if TYPE_CHECKING:
+    from earfilt.render.recipe import Recipe
 
 _FOLLOWED = 64  # manifests that a process keeps in mind
 _followers: OrderedDict[str, Follower] = OrderedDict()
@@ -250,7 +254,7 @@ class Record:
             raise AlreadyFiltered(self._path, state)
 
     @contextmanager
-    def held(self) -> "Iterator[Record]":
+    def held(self) -> Iterator[Record]:
         """For the block in which the successor is made and takes the name: what `announce` locks is
         let go behind it.
         """

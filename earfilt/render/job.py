@@ -1,13 +1,18 @@
 """What is to be done with one file, as plain values that any process can be handed."""
 
+from __future__ import annotations
+
 import math
 import secrets
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from earfilt.audio import Exists, RawFormat
-from earfilt.chains.members import Filter
+from earfilt.audio.formats import RawFormat
 from earfilt.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from earfilt.chains.members import Filter
+    from earfilt.storage.output import Exists
 
 
 @dataclass(frozen=True)

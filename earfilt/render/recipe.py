@@ -6,19 +6,23 @@ the version of the design. The digits of the taps are no part of it: they may di
 place from one kind of processor to the next.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions, Request, option_words
 from earfilt.errors import EarfiltError, printable
 from earfilt.render.job import Options
 from earfilt.version import __version__
+
+if TYPE_CHECKING:
+    from earfilt.chains.members import Filter
 
 # These change the report, or which files are done, not their bytes.
 _NO_BYTES = ("exists", "in_place", "full_scale", "full_scale_spl")
@@ -138,6 +142,8 @@ def _resolved(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _resolved_0_1(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    from earfilt.chains.members import resolve  # for manifests of version 0.1 alone
+
     given = {name: made_by["filter"].get(name) for name in FilterOptions.__annotations__}
     # Its tolerances found the smallest order, and any filters made a chain.
     given["fewest"] = True if given["tolerance"] is not None else None

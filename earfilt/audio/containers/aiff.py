@@ -4,15 +4,20 @@ byte.
 Reference: Apple, Audio Interchange File Format: AIFF, version 1.3 (1989), and AIFF-C (1991).
 """
 
+from __future__ import annotations
+
 import io
 import os
 import struct
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from earfilt.audio.containers.riff import MAX_CHUNKS, MAX_METADATA, Chunk
-from earfilt.audio.source import Source
 from earfilt.errors import AudioError, printable
 from earfilt.storage.output import write_all
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 LAYOUT = b"CHAN"
 STRUCTURE = (b"COMM", b"SSND", b"FVER", b"PEAK", b"FLLR")

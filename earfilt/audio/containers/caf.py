@@ -4,13 +4,18 @@ byte.
 Reference: Apple, Core Audio Format Specification 1.0.
 """
 
+from __future__ import annotations
+
 import os
 import struct
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from earfilt.audio.containers.riff import MAX_CHUNKS, MAX_METADATA, Chunk
-from earfilt.audio.source import Source
 from earfilt.errors import printable
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 LAYOUT = b"chan"
 STRUCTURE = (b"desc", b"data", b"pakt", b"kuki", b"free", b"peak", b"ovvw")

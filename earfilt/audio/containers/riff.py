@@ -8,16 +8,20 @@ Microsoft, Multimedia Programming Interface and Data Specifications 1.0 (1991), 
 Tech 3285 (bext); EBU Tech 3306 and ITU-R BS.2088 (RF64, BW64, ds64).
 """
 
+from __future__ import annotations
+
 import struct
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from earfilt.audio.formats import GUID_TAIL, MAX_CHANNELS, MAX_FS, SUBTYPES, Extensible
 from earfilt.audio.sniff import WAY_OUT
-from earfilt.audio.source import Source
 from earfilt.errors import AudioError, printable
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 MAGICS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 _WIDE = (b"RF64", b"BW64")

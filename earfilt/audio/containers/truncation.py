@@ -3,11 +3,15 @@
 FLAC needs nothing here (its decoder raises), and the RIFF family and W64 have earfilt's own reader.
 """
 
+from __future__ import annotations
+
 import os
 import struct
+from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.riff import Head
-from earfilt.audio.source import Source
+if TYPE_CHECKING:
+    from earfilt.audio.containers.riff import Head
+    from earfilt.audio.source import Source
 
 _MAX_CHUNKS = 4096
 

@@ -6,11 +6,16 @@ integers.
 Reference: Sonic Foundry / Sony, The Sony Wave64 file format (2006).
 """
 
+from __future__ import annotations
+
 import struct
+from typing import TYPE_CHECKING
 
 from earfilt.audio.containers.riff import MAX_CHUNKS, Head, Rest, count_unread, parse_format
-from earfilt.audio.source import Source
 from earfilt.errors import AudioError, printable
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 MAGIC = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"
 """First 12 bytes of a file."""

@@ -4,8 +4,11 @@ Within a container metadata travel byte for byte; this is for WAV to FLAC and th
 have other names.
 """
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from earfilt.audio.containers import aiff, caf, flac, ogg
 from earfilt.audio.containers.aiff import TEXTS
@@ -13,9 +16,11 @@ from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.formats import RIFF_FAMILY, Target
 from earfilt.audio.info import Metadata
 from earfilt.audio.metadata import id3
-from earfilt.audio.source import Source
 from earfilt.audio.speakers import MASK_TAG
 from earfilt.errors import printable
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 _INFO = {
     "INAM": "TITLE", "IART": "ARTIST", "IPRD": "ALBUM", "ICRD": "DATE", "IGNR": "GENRE", "ICMT": "COMMENT", "ICOP": "COPYRIGHT",

@@ -2,6 +2,8 @@
 frequency, and what can be learnt is a correction of it, in dB at nominal third-octave frequencies.
 """
 
+from __future__ import annotations
+
 from functools import cached_property, partial
 from typing import Any
 
