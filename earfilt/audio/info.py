@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from earfilt.audio.containers.riff import Chunk
+    from earfilt.audio.containers.chunks import Chunk
     from earfilt.audio.formats import Extensible
 
 

@@ -18,7 +18,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from earfilt.audio.containers import flac_frames, mpeg, riff
+from earfilt.audio.containers import aiff, caf, flac_frames, mpeg, riff
+from earfilt.audio.containers.chunks import AIFF, CAF, RIFF, Chunk, Header, Layout, Window, walk
 from earfilt.audio.containers.riff import Rest
 from earfilt.audio.decoder import Link
 
@@ -169,42 +170,33 @@ class _Sized:
         """WAV with a codec that libsndfile decodes."""
         if head.container == "W64" or head.data_size is None:
             return self._found
-        word = head.order + "I"
-        self._look(head.data_offset, head.data_size, 8, word)
-        return self._patched({head.data_offset - 4: word}, head.data_offset)
+        self._look(head.data_offset, head.data_size, AIFF if head.order == ">" else RIFF)
+        return self._patched({head.data_offset - 4: head.order + "I"}, head.data_offset)
 
     def aiff(self) -> Recordings:
         """AIFF and AIFF-C."""
-        at = 12
-        while len(header := self._pread(8, at)) == 8:
-            size = struct.unpack_from(">I", header, 4)[0]
-            if header[:4] == b"SSND":
+        for header in walk(self._window(aiff.HEAD), AIFF):
+            if header.name == b"SSND":
                 # libsndfile itself reads on to the end where the size is 0.
-                if size >= 8:
-                    self._look(at + 8, size, 8, ">I")
-                return self._patched({at + 4: ">I"}, at + 8)
-            at += 8 + size + size % 2
+                if header.size >= 8:
+                    self._look(header.at, header.size, AIFF)
+                return self._patched({header.at - 4: ">I"}, header.at)
         return self._found
 
     def caf(self) -> Recordings:
         """Core Audio."""
-        at = 8
-        while len(header := self._pread(12, at)) == 12:
-            size = struct.unpack_from(">q", header, 4)[0]
-            if header[:4] == b"data":
-                start = at + 12
+        for header in walk(self._window(caf.START), CAF):
+            if header.name == b"data":
+                start, size = header.at, header.size
                 # libsndfile refuses a size that was never filled in, -1, and one beyond the end of
                 # the file.
                 if size <= 4 or start + size > self._size:
                     self._found.links = [
-                        Link(patches={at + 4: struct.pack(">q", self._size - start)})
+                        Link(patches={start - 8: struct.pack(">q", self._size - start)})
                     ]
                 else:
-                    self._look(start, size, 12, ">q")
-                return self._patched({at + 4: ">q"}, start)
-            if not 0 <= size <= self._size:
-                break
-            at += 12 + size
+                    self._look(start, size, CAF)
+                return self._patched({start - 8: ">q"}, start)
         return self._found
 
     def au(self, magic: bytes) -> Recordings:
@@ -218,33 +210,33 @@ class _Sized:
             self._unread(start + size)
         return self._patched({8: ">I"}, start)
 
-    def _pread(self, count: int, at: int) -> bytes:
-        return os.pread(self._source.raw.fileno(), count, at)
+    def _window(self, at: int) -> Window:
+        return Window.of(self._source, at)
 
-    def _look(self, start: int, size: int, width: int, word: str) -> None:
+    def _look(self, start: int, size: int, layout: Layout) -> None:
         """Follow the chunks behind the samples."""
-        at = start + size + (size % 2 if width == 8 else 0)
-        first = True
-        for _ in range(riff.MAX_CHUNKS):
-            header = self._pread(width, at)
-            if len(header) < width:
+        end = start + size
+        begin = end + layout.padding(size)
+        first = next(walk(self._window(begin), layout), None)
+        # Not every program writes the byte of padding.
+        unpadded = begin > end and riff.is_chunk_name(self._window(end).read(4))
+        if first is not None and not self._is_chunk(first) and unpadded:
+            begin = end
+        chunks = False
+        for header in walk(self._window(begin), layout):
+            if not self._is_chunk(header):
+                self._unread(header.begin if chunks else end, chunks=chunks)
                 return
-            length = struct.unpack_from(word, header, 4)[0]
-            fits = 0 <= length <= self._size - at - width
-            if not riff.is_chunk_name(header[:4]) or not (fits or riff.is_known(header[:4])):
-                # Not every program writes the byte of padding.
-                if first and width == 8 and size % 2 and riff.is_chunk_name(self._pread(4, at - 1)):
-                    at, first = at - 1, False
-                    continue
-                self._unread(start + size if first else at, chunks=not first)
-                return
-            at += width + length + (length % 2 if width == 8 else 0)
-            first = False
+            chunks = True
+
+    def _is_chunk(self, header: Header) -> bool:
+        fits = 0 <= header.size <= self._size - header.at
+        return riff.is_chunk_name(header.name) and (fits or riff.is_known(header.name))
 
     def _unread(self, at: int, *, chunks: bool = False) -> None:
         self._source.seek(at)
         rest = self._found.rest
-        rest.offset, rest.chunks = at, [riff.Chunk(b"", b"")] if chunks else []
+        rest.offset, rest.chunks = at, [Chunk(b"", b"")] if chunks else []
         riff.count_unread(self._source, self._source.read(8), rest, self._found.warnings)
         rest.chunks = []
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.riff import MAX_METADATA
+from earfilt.audio.containers.chunks import MAX_METADATA
 
 if TYPE_CHECKING:
     from earfilt.audio.source import Source

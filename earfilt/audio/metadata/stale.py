@@ -20,7 +20,7 @@ from earfilt.audio.metadata import id3
 from earfilt.errors import printable
 
 if TYPE_CHECKING:
-    from earfilt.audio.containers.riff import Chunk
+    from earfilt.audio.containers.chunks import Chunk
     from earfilt.audio.info import Metadata
 
 _PREFIXES = ("REPLAYGAIN_", "R128_", "MP3GAIN_", "LOUDNESS_", "BWF_LOUDNESS_", "BWF_MAX_")

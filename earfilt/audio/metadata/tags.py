@@ -6,13 +6,12 @@ have other names.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from earfilt.audio.containers import aiff, caf, flac, ogg
 from earfilt.audio.containers.aiff import TEXTS
-from earfilt.audio.containers.riff import Chunk
+from earfilt.audio.containers.chunks import RIFF, Chunk, pieces
 from earfilt.audio.formats import RIFF_FAMILY, Target
 from earfilt.audio.info import Metadata
 from earfilt.audio.metadata import id3
@@ -56,13 +55,11 @@ def riff_tags(chunks: Iterable[Chunk]) -> Tags:
 
 
 def _info_entries(data: bytes) -> list[tuple[str, str]]:
-    pairs, at = [], 0
-    while at + 8 <= len(data):
-        name, size = data[at : at + 4].decode("latin-1"), struct.unpack_from("<I", data, at + 4)[0]
-        raw = data[at + 8 : at + 8 + size].split(b"\0")[0]
+    pairs = []
+    for piece in pieces(data):
+        name, raw = piece.id.decode("latin-1"), piece.data.split(b"\0")[0]
         if name.isalnum() and raw:
             pairs.append((_INFO.get(name.upper(), name.upper()), _text(raw)))
-        at += 8 + size + size % 2
     return pairs
 
 
@@ -79,10 +76,7 @@ def info_chunk(tags: Tags) -> Chunk | None:
     for key, value in tags:
         name = _info_name(key)
         if name:
-            data = value.encode("utf-8", "replace") + b"\0"
-            body += (
-                name.encode("ascii") + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
-            )
+            body += RIFF.pack(name.encode("ascii"), value.encode("utf-8", "replace") + b"\0")
     return Chunk(b"LIST", b"INFO" + body) if body else None
 
 
