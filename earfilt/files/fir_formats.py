@@ -17,10 +17,9 @@ import json
 import math
 import os
 import re
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +33,9 @@ from earfilt.files.matlab import Value, read_mat, write_mat
 from earfilt.storage.reading import MAX_BYTES, read_bytes, read_foreign_text, read_text, shown
 from earfilt.synthesis.fir import Fir
 from earfilt.version import FORMAT
+
+if TYPE_CHECKING:
+    from earfilt.audio.formats import Subtype
 
 MAX_TAPS = 1 << 22
 """Most taps that a file may hold."""
@@ -286,15 +288,14 @@ def _vector(array: NDArray[Any], path: PathLike, what: str) -> Floats:
 # .wav
 
 
-SUBTYPES = {"DOUBLE": 8, "FLOAT": 4, "PCM_32": 4, "PCM_24": 3, "PCM_16": 2}
-"""Bytes of a sample of each."""
+WAV_SUBTYPES = ("DOUBLE", "FLOAT", "PCM_32", "PCM_24", "PCM_16")
+"""Sample formats of a FIR's ``.wav``."""
 
 _MOST_CHANNELS = 64
 
 
 def write_wav(fir: Fir, *, channels: int = 1, subtype: str = "DOUBLE") -> bytes:
-    """RIFF with the taps in every channel; the header is the INFO comment. Written here since
-    libsndfile stamps floats with the time.
+    """RIFF with the taps in every channel; the header is the INFO comment.
 
     Parameters
     ----------
@@ -302,7 +303,7 @@ def write_wav(fir: Fir, *, channels: int = 1, subtype: str = "DOUBLE") -> bytes:
     channels : int
         1 to 64.
     subtype : str
-        One of `SUBTYPES`; of PCM, full scale is 1.
+        One of `WAV_SUBTYPES`; of PCM, full scale is 1.
 
     Raises
     ------
@@ -315,41 +316,34 @@ def write_wav(fir: Fir, *, channels: int = 1, subtype: str = "DOUBLE") -> bytes:
         raise UsageError(
             f"a .wav cannot state a sampling rate of {fir.fs} Hz; write .json, .mat or .csv"
         )
-    if subtype not in SUBTYPES:
-        raise UsageError(f"--subtype {printable(subtype)}; a FIR is {', '.join(SUBTYPES)}")
+    if subtype not in WAV_SUBTYPES:
+        raise UsageError(f"--subtype {printable(subtype)}; a FIR is {', '.join(WAV_SUBTYPES)}")
     if not 1 <= channels <= _MOST_CHANNELS:
         raise UsageError(f"--channels {channels}; 1 to {_MOST_CHANNELS} are possible")
-    comment = _header_line(fir).encode() + b"\0"
-    size, code = SUBTYPES[subtype], 1 if subtype.startswith("PCM") else 3
-    block = channels * size
-    layout = (code, channels, fs, block * fs & 0xFFFFFFFF, block, 8 * size)
-    chunks = [
-        (b"fmt ", struct.pack("<HHIIHHH", *layout, 0)),
-        (b"fact", struct.pack("<I", fir.numtaps)),
-        (b"LIST", b"INFO" + _chunk(b"ICMT", comment)),
-        (b"data", _samples(fir.taps, channels, subtype)),
-    ]
-    return _chunk(b"RIFF", b"WAVE" + b"".join(_chunk(name, body) for name, body in chunks))
+    from earfilt.audio.containers import pcm, wav
+    from earfilt.audio.containers.chunks import RIFF, Chunk
+    from earfilt.audio.formats import Target
+
+    comment = RIFF.pack(b"ICMT", _header_line(fir).encode() + b"\0")
+    target = Target("WAV", subtype, fs, channels)
+    data = pcm.encode(_samples(fir.taps, channels, target.sample), subtype).tobytes()
+    head = wav.header(target, len(data), [Chunk(b"LIST", b"INFO" + comment)], 0, room=False)
+    return head + data
 
 
-def _samples(taps: Floats, channels: int, subtype: str) -> bytes:
-    """Taps as interleaved samples."""
+def _samples(taps: Floats, channels: int, sample: "Subtype") -> NDArray[Any]:
+    """Taps as frames of a sample format; integers use its upper bits."""
     frames = np.repeat(taps[:, None], channels, axis=1)
-    size = SUBTYPES[subtype]
-    if not subtype.startswith("PCM"):
-        return frames.astype(f"<f{size}").tobytes()
-    codes = np.rint(np.ldexp(frames, 8 * size - 1))
-    if np.abs(frames).max() >= 1.0 or codes.max() >= 2 ** (8 * size - 1):
+    if not sample.bits:
+        return frames.astype(sample.dtype)
+    codes = np.rint(np.ldexp(frames, sample.bits - 1))
+    if np.abs(frames).max() >= 1.0 or codes.max() >= 2 ** (sample.bits - 1):
         raise UsageError(
-            f"the taps reach {np.abs(taps).max():.4g}, and {subtype} holds what is below 1; write "
-            "--subtype FLOAT"
+            f"the taps reach {np.abs(taps).max():.4g}, and {sample.name} holds what is below 1; "
+            "write --subtype FLOAT"
         )
-    octets = codes.astype("<i4").view(np.uint8).reshape(-1, 4)
-    return octets[:, :size].tobytes()
-
-
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+    dtype = np.dtype(sample.dtype)
+    return codes.astype(dtype) << (8 * dtype.itemsize - sample.bits)
 
 
 # Steps of integer samples and of the companded ones, whose largest are coarse; full scale is 1.
@@ -399,20 +393,12 @@ def _read_wav(path: PathLike) -> Content:
 
 def _info_comments(data: bytes) -> list[str]:
     """INFO comments (ICMT) of a RIFF file's bytes."""
-    lists = [
-        body[4:] for name, body in _chunks(data[12:]) if name == b"LIST" and body[:4] == b"INFO"
-    ]
-    texts = [body for info in lists for name, body in _chunks(info) if name == b"ICMT"]
+    from earfilt.audio.containers.chunks import pieces
+
+    lists = [part.data for part in pieces(data[12:]) if part.id == b"LIST"]
+    infos = [data[4:] for data in lists if data[:4] == b"INFO"]
+    texts = [part.data for info in infos for part in pieces(info) if part.id == b"ICMT"]
     return [text.rstrip(b"\0").decode("utf-8", "replace") for text in texts]
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """RIFF chunks, name and body, as far as they go."""
-    view, at = memoryview(data), 0
-    while at + 8 <= len(data):
-        size = int.from_bytes(view[at + 4 : at + 8], "little")
-        yield bytes(view[at : at + 4]), bytes(view[at + 8 : at + 8 + size])
-        at += 8 + size + size % 2
 
 
 # .mat

@@ -119,6 +119,15 @@ class Layout:
 RIFF = Layout("<4sI")
 AIFF = Layout(">4sI")
 CAF = Layout(">4sq", aligned=1)
+W64 = Layout("<16sQ", aligned=8, counts=24)
+W64_FORM = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
+"""Name of the first chunk of a Wave64 file, which holds all others."""
+
+W64_TAILS = (bytes.fromhex("f3acd3118cd100c04f8edb8a"), bytes.fromhex("2f91cf11a5d628db04c10000"))
+"""What the names of all chunks of Wave64 end in, but for the first of a file (and of a list)."""
+
+STREAMING = 0xFFFFFFFF
+"""The size word of a data chunk of the RIFF family whose end is not known."""
 
 
 class Header(NamedTuple):

@@ -19,6 +19,7 @@ from earfilt.audio.containers.chunks import (
     MAX_CHUNKS,
     MAX_METADATA,
     RIFF,
+    STREAMING,
     Bytes,
     Chunk,
     Header,
@@ -92,9 +93,6 @@ _PADDING = 1 << 20
 
 MAX_DESCRIPTION = 4096
 """Bytes that are read of a chunk that describes the samples."""
-
-STREAMING = 0xFFFFFFFF
-"""The size word of a data chunk whose end is not known."""
 
 Order = Literal["<", ">"]
 """Of the bytes in a word: low or high first, as `struct` calls them."""

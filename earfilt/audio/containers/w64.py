@@ -10,19 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.chunks import Layout, walk
+from earfilt.audio.containers.chunks import W64, W64_FORM, W64_TAILS, walk
 from earfilt.audio.containers.riff import MAX_DESCRIPTION, Head, Rest, count_unread, parse_format
 from earfilt.errors import AudioError
 
 if TYPE_CHECKING:
     from earfilt.audio.source import Source
 
-MAGIC = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"
+MAGIC = W64_FORM[:12]
 """First 12 bytes of a file."""
-
-LAYOUT = Layout("<16sQ", aligned=8, counts=24)
-TAILS = (bytes.fromhex("f3acd3118cd100c04f8edb8a"), bytes.fromhex("2f91cf11a5d628db04c10000"))
-"""What the names of all chunks end in, but for the first of a file (and of a list)."""
 
 
 def read_head(source: Source) -> Head:
@@ -40,7 +36,7 @@ def read_head(source: Source) -> Head:
     """
     source.skip(4 + 8 + 16)  # rest of the first name, size of the file, name of the form
     fmt = None
-    for header in walk(source, LAYOUT):
+    for header in walk(source, W64):
         if header.name[:4] == b"data":
             if fmt is None:
                 raise AudioError.about(
@@ -72,10 +68,10 @@ def read_rest(source: Source, taken: int, warnings: list[str]) -> Rest:
         Gets a line for what is left behind.
     """
     rest = Rest()
-    for header in walk(source, LAYOUT, behind=taken, cut=True):
+    for header in walk(source, W64, behind=taken, cut=True):
         rest.offset = header.begin
-        if header.name[4:] not in TAILS or header.size < 0 or header.name[:4] == b"data":
-            if len(header.raw) == LAYOUT.width or any(header.raw):
+        if header.name[4:] not in W64_TAILS or header.size < 0 or header.name[:4] == b"data":
+            if len(header.raw) == W64.width or any(header.raw):
                 count_unread(source, header.raw, rest, warnings)
             break
         warnings.append(f"chunk '{header.label}' of {header.size} bytes is left behind")

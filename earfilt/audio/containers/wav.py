@@ -11,16 +11,14 @@ import struct
 from collections.abc import Sequence
 from dataclasses import replace
 
-from earfilt.audio.containers import pcm, w64
-from earfilt.audio.containers.chunks import Chunk
-from earfilt.audio.containers.riff import STREAMING
+from earfilt.audio.containers import pcm
+from earfilt.audio.containers.chunks import STREAMING, W64, W64_FORM, W64_TAILS, Chunk
 from earfilt.audio.formats import GUID_TAIL, SIZE_WORD, Extensible, Target
 from earfilt.errors import AudioError
 from earfilt.storage.output import write_all
 
 _DS64 = 28
 _TELLING_BYTES = 256  # SoX tells what a pipe brings by so many, and needs them in its first read
-_W64_FORM = w64.MAGIC + bytes.fromhex("04c10000")
 
 
 def format_chunk(target: Target) -> bytes:
@@ -100,13 +98,13 @@ def w64_header(target: Target, data_bytes: int) -> bytes:
     """
     # libsndfile knows no format of 18 bytes here, which WAV has for floating point.
     fmt = format_chunk(target)[8:] if target.extensible else format_chunk(target)[8:24]
-    body = w64.LAYOUT.pack(b"fmt " + w64.TAILS[0], fmt)
+    body = W64.pack(b"fmt " + W64_TAILS[0], fmt)
     if target.subtype in ("FLOAT", "DOUBLE"):
         frames = data_bytes // (target.sample.width * target.channels)
-        body += w64.LAYOUT.pack(b"fact" + w64.TAILS[0], struct.pack("<Q", frames))
-    body += struct.pack("<4s12sQ", b"data", w64.TAILS[0], w64.LAYOUT.counts + data_bytes)
-    total = len(_W64_FORM) + 8 + 16 + len(body) + data_bytes
-    return _W64_FORM + struct.pack("<Q", total) + b"wave" + w64.TAILS[0] + body
+        body += W64.pack(b"fact" + W64_TAILS[0], struct.pack("<Q", frames))
+    body += struct.pack("<4s12sQ", b"data", W64_TAILS[0], W64.counts + data_bytes)
+    total = len(W64_FORM) + 8 + 16 + len(body) + data_bytes
+    return W64_FORM + struct.pack("<Q", total) + b"wave" + W64_TAILS[0] + body
 
 
 def _data(size: int) -> bytes:
