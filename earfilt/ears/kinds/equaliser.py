@@ -15,7 +15,7 @@ from earfilt.errors import DataError, UsageError
 
 _RANGE_HZ = (20.0, 20_000.0)
 _USUAL_FS = 48_000.0  # where no rate is asked for
-_WITH_PEAK = ("peaking", "low shelf", "high shelf")
+_WITH_PEAK = ("peaking", "low-shelf", "high-shelf")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,14 +22,14 @@ _MOST_BYTES = 1 << 18
 _MOST_EVENTS = 50_000
 _DEEPEST = 24
 _SECOND_ORDER = {
-    "Peaking": "peaking", "Lowshelf": "low shelf", "Highshelf": "high shelf",
-    "Lowpass": "low pass", "Highpass": "high pass", "Bandpass": "band pass", "Notch": "notch",
-    "Allpass": "all pass",
+    "Peaking": "peaking", "Lowshelf": "low-shelf", "Highshelf": "high-shelf",
+    "Lowpass": "low-pass", "Highpass": "high-pass", "Bandpass": "band-pass", "Notch": "notch",
+    "Allpass": "all-pass",
 }  # fmt: skip
 _FIRST_ORDER = {
-    "LowshelfFO": "first-order low shelf", "HighshelfFO": "first-order high shelf",
-    "LowpassFO": "first-order low pass", "HighpassFO": "first-order high pass",
-    "AllpassFO": "first-order all pass",
+    "LowshelfFO": "first-order low-shelf", "HighshelfFO": "first-order high-shelf",
+    "LowpassFO": "first-order low-pass", "HighpassFO": "first-order high-pass",
+    "AllpassFO": "first-order all-pass",
 }  # fmt: skip
 _SHELVES = ("Lowshelf", "Highshelf", "LowshelfFO", "HighshelfFO")
 _WITH_GAIN = (*_SHELVES, "Peaking")

@@ -23,13 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earfilt.arrays import Floats
+from earfilt.ears.biquads import Band, coefficients
 from earfilt.synthesis.biquads import quadratics
 from earfilt.synthesis.biquads.minimax import Family, Goal, descend
 from earfilt.synthesis.biquads.sections import (
     MOST_SECTIONS,
     Aim,
-    Band,
-    Kind,
     Lobe,
     Sections,
     Task,
@@ -42,7 +41,7 @@ from earfilt.synthesis.biquads.sections import (
 
 __all__ = ["design_bands"]
 
-KINDS: tuple[Kind, ...] = ("peaking", "low-shelf", "high-shelf")
+KINDS = ("peaking", "low-shelf", "high-shelf")
 _PEAK, _LOW, _HIGH = range(3)
 
 STEP_HZ, STEP_DB, STEP_Q = 1.0, 0.1, 0.01
@@ -360,19 +359,6 @@ def _as_sections(task: Task, family: _Bands, steps: NDArray[np.int64]) -> Sectio
 
 def sos_of(bands: tuple[Band, ...], preamp_db: float, fs: float) -> Floats:
     """The biquads of bands, one a row, with the preamp inside the first row's b: (N, 6)."""
-    kinds = np.array([KINDS.index(band.kind) for band in bands])
-    each = np.array(
-        [
-            (
-                math.log(math.tan(math.pi * band.hz / fs)),
-                band.gain_db * _NEPERS,
-                math.log(band.q),
-            )
-            for band in bands
-        ]
-    )
-    quads = np.einsum("nj,njk->nk", each, _MAPS[kinds])
-    found = quadratics.rows(quads[:, :2], quads[:, 2:], preamp_db)
-    gains = np.where(kinds == _HIGH, [band.gain_db for band in bands], 0.0)
-    found[:, :3] *= 10.0 ** (gains[:, None] / 20.0)
+    found = np.array([sum(coefficients(band, fs), ()) for band in bands])
+    found[0, :3] *= 10.0 ** (preamp_db / 20.0)
     return found

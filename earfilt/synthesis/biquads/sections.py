@@ -11,12 +11,12 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earfilt.arrays import Complexes, Floats
+from earfilt.ears.biquads import Band
 from earfilt.errors import UsageError
 from earfilt.synthesis.biquads import quadratics
 from earfilt.synthesis.biquads.minimax import Family, Goal, descend
@@ -25,7 +25,6 @@ from earfilt.synthesis.provenance import Provenance
 __all__ = [
     "MOST_SECTIONS",
     "Aim",
-    "Band",
     "Sections",
     "check_band",
     "default_band",
@@ -51,28 +50,6 @@ _ABOVE, _BELOW = 0.03, 0.008
 _HIGHEST_SHARE = 0.4995
 
 
-Kind = Literal["peaking", "low-shelf", "high-shelf"]
-
-
-@dataclass(frozen=True)
-class Band:
-    """One band of a parametric equaliser.
-
-    Attributes
-    ----------
-    kind : 'peaking', 'low-shelf' or 'high-shelf'
-    hz : float
-        Centre; of a shelf, where half its gain in dB is reached.
-    gain_db : float
-    q : float
-    """
-
-    kind: Kind
-    hz: float
-    gain_db: float
-    q: float
-
-
 @dataclass(frozen=True, eq=False)
 class Sections:
     """Biquads in series at one sampling rate, and what they reach.
@@ -88,8 +65,9 @@ class Sections:
         Where the curve was fitted, Hz.
     deviation_db, deviation_hz : float, optional
         Largest deviation from the curve within the band, and where.
-    bands : tuple of Band
-        The same as peaking and shelving bands, in the order of the rows; empty for free sections.
+    bands : tuple of earfilt.ears.biquads.Band
+        The same as peaking and shelving bands with their Q, in the order of the rows; empty for
+        free sections.
     preamp_db : float
         Gain beside the bands, dB.
     provenance : Provenance
