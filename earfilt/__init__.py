@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from earfilt.errors import (
     AudioError,
+    DataError,
     DtypeError,
     EarfiltError,
     UnknownNameError,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AudioError",
+    "DataError",
     "DtypeError",
     "EarModule",
     "EarfiltError",

@@ -15,6 +15,7 @@ catch what they are used to. Messages are one line: what was given, the rule, an
 library raises; only ``earfilt.cli`` catches.
 """
 
+from collections.abc import Mapping
 from typing import Self
 
 
@@ -57,13 +58,18 @@ class EarfiltError(Exception):
         ('a.wav claims 0 channels', 'a.wav', 'claims … channels')
         """
         error = cls(template.format(subject=subject, **values))
-        said = {
-            name: value if isinstance(value, str) and not isinstance(value, Detail) else _ANY
-            for name, value in values.items()
-        }
         error.subject = subject
-        error.__dict__["_reason"] = template.format(subject="", **said).strip(" :")
+        error.__dict__["_reason"] = _reason_of(template, values)
         return error
+
+
+def _reason_of(template: str, values: Mapping[str, object]) -> str:
+    """The reason of an error that was made with `EarfiltError.about`."""
+    said = {
+        name: value if isinstance(value, str) and not isinstance(value, Detail) else _ANY
+        for name, value in values.items()
+    }
+    return template.format(subject="", **said).strip(" :")
 
 
 class Detail(str):
@@ -107,13 +113,25 @@ class DataError(EarfiltError, ValueError):
 
     exit_code = 2
 
-    def __init__(self, subject: str, reason: str) -> None:
-        super().__init__(subject, reason)
+    def __init__(self, subject: str, reason: str, message: str = "") -> None:
+        super().__init__(subject, reason, message)
         self.subject = printable(subject)
         self.__dict__["_reason"] = printable(reason)
+        self._message = printable(message) or f"{self.subject}: {self.reason}"
+
+    @classmethod
+    def about(cls, subject: str, template: str, **values: object) -> Self:
+        """As for every error.
+
+        >>> error = DataError.about("a.csv", "{subject} is empty")
+        >>> str(error), error.subject, error.reason
+        ('a.csv is empty', 'a.csv', 'is empty')
+        """
+        message = template.format(subject=subject, **values)
+        return cls(subject, _reason_of(template, values), message)
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.reason}"
+        return self._message
 
 
 class AudioError(EarfiltError, OSError):

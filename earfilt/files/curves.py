@@ -103,9 +103,9 @@ def understand(
     Raises
     ------
     UsageError
-        The file cannot be read, or is no text.
+        The file cannot be read.
     DataError
-        It is no curve, or what it says is wrong or open; names the line where there is one.
+        It is no text or no curve, or what it says is wrong or open; names the line where there is one.
     """
     text, subject = read_foreign_text(path), shown(path)
     if camilladsp.is_config(text):

@@ -89,13 +89,15 @@ def _parse_json(text: str, path: PathLike) -> dict[str, Any]:
     # Containers are counted before parsing: nesting exhausts the stack, and empty ones take 50
     # bytes of memory for two of text.
     if text.count("[") + text.count("{") > 10_000 or text.count(",") > MAX_TAPS + 100_000:
-        raise UsageError(f"{shown(path)} is not a FIR: its JSON holds too many parts")
+        raise DataError.about(shown(path), "{subject} is not a FIR: its JSON holds too many parts")
     try:
         found = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{shown(path)} is not valid JSON: {printable(str(error))}") from error
+        raise DataError.about(
+            shown(path), "{subject} is not valid JSON: {error}", error=printable(str(error))
+        ) from error
     if not isinstance(found, dict):
-        raise UsageError(f"{shown(path)} is not a FIR: its JSON is not an object")
+        raise DataError.about(shown(path), "{subject} is not a FIR: its JSON is not an object")
     return found
 
 
@@ -129,7 +131,9 @@ def _read_json(path: PathLike) -> Content:
         return Content(np.zeros(0), found)
     taps = found.get("taps")
     if not isinstance(taps, list) or not all(type(tap) in (int, float) for tap in taps):
-        raise UsageError(f"{shown(path)} is not a FIR: it has no list of numbers called 'taps'")
+        raise DataError.about(
+            shown(path), "{subject} is not a FIR: it has no list of numbers called 'taps'"
+        )
     return Content(_as_floats(taps, path), found)
 
 
@@ -137,7 +141,7 @@ def _as_floats(values: list[Any], path: PathLike) -> Floats:
     try:
         return np.array(values, dtype=np.float64)
     except OverflowError as error:
-        raise UsageError(f"{shown(path)}: a tap is not a finite number") from error
+        raise DataError(shown(path), "a tap is not a finite number") from error
 
 
 # .csv
@@ -152,19 +156,21 @@ def _read_csv(path: PathLike) -> Content:
     """The sample column counts from −latency."""
     table = csv_table(read_text(path), path)
     if table.header != CSV_HEADER:
-        raise UsageError(
-            f"{shown(path)} is not a FIR; expected the header line '{','.join(CSV_HEADER)}'"
+        raise DataError.about(
+            shown(path),
+            "{subject} is not a FIR; expected the header line '{header}'",
+            header=",".join(CSV_HEADER),
         )
     taps: list[float] = []
     first = 0.0
     for line, fields in table.rows:
         where = f"{shown(path)}, line {line}"
         if len(fields) != 2:
-            raise UsageError(f"{where}: {len(fields)} fields where the header has 2")
+            raise DataError(where, f"{len(fields)} fields where the header has 2")
         sample = number(fields[0], where, "sample")
         first = first if taps else sample
         if sample != first + len(taps) or not sample.is_integer():
-            raise UsageError(f"{where}: sample {sample:g}; samples are counted up by one")
+            raise DataError(where, f"sample {sample:g}; samples are counted up by one")
         taps.append(number(fields[1], where, "coefficient"))
     return Content(np.array(taps), {**_header_of(table.comments, path), "latency": int(-first)})
 
@@ -215,8 +221,8 @@ def _coefficients(lines: list[str], path: PathLike) -> Iterator[float]:
 def _coefficient(word: str, where: str) -> float:
     try:
         return number(word, where, "coefficient")
-    except UsageError as error:
-        raise UsageError(f"{error}; {FORMS}") from error
+    except DataError as error:
+        raise DataError(where, f"{error.reason}; {FORMS}") from error
 
 
 def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) -> Floats:
@@ -232,10 +238,12 @@ def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) 
         aligned = (len(padded) - 1) // 2 == first + latency
         if aligned and len(taps) == numtaps and np.count_nonzero(taps) == np.count_nonzero(padded):
             return taps
-    raise UsageError(
-        f"{shown(path)} is damaged: its comment '{_MARK}…' does not fit its {len(padded)} "
-        "coefficients; "
-        "take the comment out to have it read as SoX does"
+    raise DataError.about(
+        shown(path),
+        "{subject} is damaged: its comment '{mark}…' does not fit its {count} "
+        "coefficients; take the comment out to have it read as SoX does",
+        mark=_MARK,
+        count=len(padded),
     )
 
 
@@ -262,8 +270,10 @@ def _read_npy(path: PathLike) -> Content:
         shape, _, dtype = read(stream)
         array = np.frombuffer(data, dtype, count=math.prod(shape), offset=stream.tell())
     except Exception as error:
-        raise UsageError(
-            f"{shown(path)} is not a NumPy array file of numbers: {printable(str(error))}"
+        raise DataError.about(
+            shown(path),
+            "{subject} is not a NumPy array file of numbers: {error}",
+            error=printable(str(error)),
         ) from error
     return Content(_vector(array.reshape(shape), path, "the array"), {}, _array_step(array))
 
@@ -278,9 +288,10 @@ def _array_step(array: NDArray[Any]) -> float:
 def _vector(array: NDArray[Any], path: PathLike, what: str) -> Floats:
     """Real numbers in one row or column, as float64."""
     if array.dtype.kind not in "fiu" or array.size != max(array.shape, default=0):
-        raise UsageError(
-            f"{shown(path)}: {what} is {array.dtype} of shape {array.shape}; a FIR is one row "
-            "or column of real numbers"
+        raise DataError(
+            shown(path),
+            f"{what} is {array.dtype} of shape {array.shape}; a FIR is one row or "
+            "column of real numbers",
         )
     return array.reshape(-1).astype(np.float64)
 
@@ -374,15 +385,22 @@ def _read_wav(path: PathLike) -> Content:
             )
             taps = file.read(min(frames, MAX_TAPS + 1), dtype="float64", always_2d=True)
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        raise UsageError(f"{shown(path)} is not an audio file: {printable(str(error))}") from error
+        raise DataError.about(
+            shown(path), "{subject} is not an audio file: {error}", error=printable(str(error))
+        ) from error
     if (taps != taps[:, :1]).any():
-        raise UsageError(
-            f"{shown(path)} has {channels} channels that differ; a FIR has one, save each channel "
-            "as a file of its own"
+        raise DataError.about(
+            shown(path),
+            "{subject} has {channels} channels that differ; a FIR has one, save each "
+            "channel as a file of its own",
+            channels=channels,
         )
     if len(taps) != min(frames, MAX_TAPS + 1):
-        raise UsageError(
-            f"{shown(path)} is cut short: it states {frames} frames and holds {len(taps)}"
+        raise DataError.about(
+            shown(path),
+            "{subject} is cut short: it states {frames} frames and holds {count}",
+            frames=frames,
+            count=len(taps),
         )
     return Content(
         taps[:, 0],
@@ -426,12 +444,14 @@ def _read_mat(path: PathLike) -> Content:
     try:
         found = read_mat(data, limit=MAX_BYTES)
     except ValueError as error:
-        raise UsageError(f"cannot read {shown(path)}: {error}") from error
+        raise DataError.about(shown(path), "cannot read {subject}: {error}", error=error) from error
     arrays = {name: value for name, value in found.items() if not isinstance(value, str)}
     vectors = [name for name, value in arrays.items() if value.size > 1]
     chosen = vectors[0] if len(vectors) == 1 else "taps"
     if chosen not in arrays:
-        raise UsageError(f"{shown(path)} is not a FIR: it has no vector of numbers called 'taps'")
+        raise DataError.about(
+            shown(path), "{subject} is not a FIR: it has no vector of numbers called 'taps'"
+        )
     return Content(
         _vector(arrays[chosen], path, f"'{printable(chosen)}'"),
         _mat_header(found, path),
@@ -526,5 +546,5 @@ def _text(path: PathLike) -> str | None:
     """What a file says as a text; None of one that is none."""
     try:
         return read_foreign_text(path)
-    except UsageError:
+    except DataError:
         return None
