@@ -65,11 +65,50 @@ class EarfiltError(Exception):
 
 def _reason_of(template: str, values: Mapping[str, object]) -> str:
     """The reason of an error that was made with `EarfiltError.about`."""
-    said = {
-        name: value if isinstance(value, str) and not isinstance(value, Detail) else _ANY
-        for name, value in values.items()
-    }
-    return template.format(subject="", **said).strip(" :")
+    return template.format(subject="", **_said(values)).strip(" :")
+
+
+def _said(values: Mapping[str, object]) -> dict[str, object]:
+    """Values without what differs from file to file."""
+    said: dict[str, object] = {}
+    for name, value in values.items():
+        if isinstance(value, Note):
+            said[name] = value.kind
+        else:
+            said[name] = value if type(value) is str else _ANY
+    return said
+
+
+class Note(str):
+    """What a user must know of one file, in words.
+
+    Attributes
+    ----------
+    kind : str
+        The words without what differs from file to file: notes of one kind say the same.
+    """
+
+    kind: str
+
+    def __new__(cls, text: str, kind: str = "") -> Self:
+        note = super().__new__(cls, text)
+        note.kind = kind or text
+        return note
+
+    @classmethod
+    def of(cls, template: str, **values: object) -> Self:
+        """A note; arguments as for `EarfiltError.about`.
+
+        >>> note = Note.of("{count} samples read as 0", count=3)
+        >>> note, note.kind
+        ('3 samples read as 0', '… samples read as 0')
+        """
+        return cls(template.format(**values), template.format(**_said(values)))
+
+    @classmethod
+    def kind_of(cls, text: str) -> str:
+        """The kind of a note; a plain text is a kind of its own."""
+        return text.kind if isinstance(text, Note) else text
 
 
 class Detail(str):

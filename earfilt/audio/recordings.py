@@ -22,6 +22,7 @@ from earfilt.audio.containers import aiff, caf, flac_frames, mpeg, riff
 from earfilt.audio.containers.chunks import AIFF, CAF, RIFF, Chunk, Header, Layout, Window, walk
 from earfilt.audio.containers.riff import Rest
 from earfilt.audio.decoder import Link
+from earfilt.errors import Note
 
 if TYPE_CHECKING:
     from earfilt.audio.source import Source
@@ -91,12 +92,18 @@ def _mpeg(file: int, ignore_length: bool) -> Recordings:
         found.links.append(_mpeg_link(file, start, end, counted, ignore_length))
         if counted.damaged:
             found.warnings.append(
-                f"{counted.damaged} bytes among its MPEG frames are none: what was there is missing"
+                Note.of(
+                    "{damaged} bytes among its MPEG frames are none: what was there is missing",
+                    damaged=counted.damaged,
+                )
             )
     found.links = found.links or [Link()]
     if missing := mpeg.missing_bytes(file):
         found.warnings.append(
-            f"its header states {missing} bytes more than the file holds: its end is missing"
+            Note.of(
+                "its header states {missing} bytes more than the file holds: its end is missing",
+                missing=missing,
+            )
         )
     return found
 
@@ -153,9 +160,13 @@ def _flac(source: Source, ignore_length: bool) -> Recordings:
         return Recordings()
     if ignore_length:
         return Recordings([Link(patches=flac_frames.without_length(source))])
-    return Recordings(rest=Rest(offset=0, size=source.size or 0, kind="frames"), warnings=[
-        f"its header states {stated} frames, {there} are there: the others are not read; " "--ignore-length takes them"
-    ])  # fmt: skip
+    note = Note.of(
+        "its header states {stated} frames, {there} are there: the others are not read; "
+        "--ignore-length takes them",
+        stated=stated,
+        there=there,
+    )
+    return Recordings(rest=Rest(offset=0, size=source.size or 0, kind="frames"), warnings=[note])
 
 
 class _Sized:

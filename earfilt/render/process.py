@@ -21,7 +21,7 @@ from earfilt.audio.metadata import stale, tags
 from earfilt.audio.output_format import plan_target
 from earfilt.audio.reader import cut_short
 from earfilt.chains import describe
-from earfilt.errors import AudioError, Detail, UsageError, printable
+from earfilt.errors import AudioError, Detail, Note, UsageError, printable
 from earfilt.render import in_place
 from earfilt.render.job import FileJob, Options
 from earfilt.render.recipe import recipe_of
@@ -437,13 +437,15 @@ class _Run:
 
 def _repairs(row: Row, info: audio.AudioInfo) -> list[str]:
     """What ``--repair`` had to do, in words."""
-    words = [f"{row.repaired} NaN or infinite samples read as 0"] if row.repaired else []
+    notes: list[str] = []
+    if row.repaired:
+        notes.append(Note.of("{count} NaN or infinite samples read as 0", count=row.repaired))
     if info.missing:
-        words.append(
-            f"the source is cut short: {info.frames} frames were there, at least "
-            f"{info.missing} are missing"
+        words = (
+            "the source is cut short: {frames} frames were there, at least {missing} are missing"
         )
-    return words
+        notes.append(Note.of(words, frames=info.frames, missing=info.missing))
+    return notes
 
 
 def _describe(row: Row, filter: Filter, fir: Fir) -> None:
@@ -502,10 +504,13 @@ def noise_floor_advice(levels: Levels, target: Target) -> list[str]:
     for level_in, level_out in zip(levels.rms_in, levels.rms_out, strict=True):
         if level_in > 0.0 and level_out < 100.0 * noise and level_out <= 0.1 * level_in:
             distance = gain_to_db(level_out / noise) if level_out else -math.inf
-            where = f"only {distance:.0f} dB above" if distance > 0.0 else "below"
+            above = Note.of("only {distance:.0f} dB above", distance=distance)
             return [
-                f"the output lies {where} the rounding noise of {target.subtype}: add "
-                "--subtype FLOAT"
+                Note.of(
+                    "the output lies {where} the rounding noise of {subtype}: add --subtype FLOAT",
+                    where=above if distance > 0.0 else "below",
+                    subtype=target.subtype,
+                )
             ]
     return []
 

@@ -29,7 +29,7 @@ from earfilt.audio.containers.chunks import (
 )
 from earfilt.audio.formats import GUID_TAIL, MAX_CHANNELS, MAX_FS, SUBTYPES, Extensible
 from earfilt.audio.sniff import WAY_OUT
-from earfilt.errors import AudioError
+from earfilt.errors import AudioError, Note
 
 if TYPE_CHECKING:
     from earfilt.audio.source import Source
@@ -346,9 +346,12 @@ def count_unread(source: Source, header: bytes, rest: Rest, warnings: list[str])
         source.size - source.position if source.size is not None else source.skip(2**62)
     )
     if start.startswith(_TAGS):
-        warnings.append(f"a tag of {size} bytes behind the chunks is left behind")
+        warnings.append(
+            Note.of("a tag of {size} bytes behind the chunks is left behind", size=size)
+        )
     elif size <= _PADDING and not any(start):
-        warnings.append(f"{size} zero bytes behind the stated end of the samples are left behind")
+        words = "{size} zero bytes behind the stated end of the samples are left behind"
+        warnings.append(Note.of(words, size=size))
     else:
         rest.size = size
         rest.kind = (
@@ -372,17 +375,22 @@ def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
     """
     if not rest.size or rest.kind == "frames":
         return []
-    split = f"'tail -c +{rest.offset + 1} INPUT' gives them"
+    split = Note.of("'tail -c +{first} INPUT' gives them", first=rest.offset + 1)
     reasons = {
         "bytes": "the header states fewer samples than the file holds; --ignore-length takes them",
-        "recording": "another recording was joined to the first; "
-        + ("--ignore-length takes both" if joinable else split),
+        "recording": "another recording was joined to the first; --ignore-length takes both"
+        if joinable
+        else Note.of("another recording was joined to the first; {split}", split=split),
         "data": "a further data chunk follows the first; --ignore-length takes both",
-        "chunks": f"they are no chunks; {split}",
+        "chunks": Note.of("they are no chunks; {split}", split=split),
     }
     return [
-        f"{rest.size} bytes behind the samples, from byte {rest.offset} on, are not read: "
-        f"{reasons[rest.kind]}"
+        Note.of(
+            "{size} bytes behind the samples, from byte {offset} on, are not read: {why}",
+            size=rest.size,
+            offset=rest.offset,
+            why=reasons[rest.kind],
+        )
     ]
 
 
@@ -451,11 +459,13 @@ def _carry(
             if there > budget
             else "is of RIFX"
         )
-        warnings.append(f"chunk '{header.label}' of {there} bytes {fault} and is left behind")
+        words = "chunk '{name}' of {size} bytes {fault} and is left behind"
+        warnings.append(Note.of(words, name=header.label, size=there, fault=fault))
         return
     content = source.read(size)
     if len(content) < size:
-        warnings.append(f"chunk '{header.label}' promises {size} bytes and has {len(content)}")
+        words = "chunk '{name}' promises {size} bytes and has {there}"
+        warnings.append(Note.of(words, name=header.label, size=size, there=len(content)))
     kept.append(Chunk(header.name, content))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from earfilt.audio.containers.chunks import W64, W64_FORM, W64_TAILS, walk
 from earfilt.audio.containers.riff import MAX_DESCRIPTION, Head, Rest, count_unread, parse_format
-from earfilt.errors import AudioError
+from earfilt.errors import AudioError, Note
 
 if TYPE_CHECKING:
     from earfilt.audio.source import Source
@@ -74,5 +74,6 @@ def read_rest(source: Source, taken: int, warnings: list[str]) -> Rest:
             if len(header.raw) == W64.width or any(header.raw):
                 count_unread(source, header.raw, rest, warnings)
             break
-        warnings.append(f"chunk '{header.label}' of {header.size} bytes is left behind")
+        words = "chunk '{name}' of {size} bytes is left behind"
+        warnings.append(Note.of(words, name=header.label, size=header.size))
     return rest
