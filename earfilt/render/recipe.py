@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from earfilt.chains.request import FilterOptions, Request, option_words
 from earfilt.errors import EarfiltError, printable
 from earfilt.render.job import Options
+from earfilt.storage.manifest import MALFORMED
 from earfilt.version import __version__
 
 if TYPE_CHECKING:
@@ -128,16 +129,7 @@ def _resolved(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:
             _name(made_by), _request(made_by)
             return {**made_by, "members": [dict(member) for member in made_by["members"]]}
         return _resolved_0_1(made_by)
-    except (
-        EarfiltError,
-        ValueError,
-        LookupError,
-        TypeError,
-        ArithmeticError,
-        AttributeError,
-        RecursionError,
-        MemoryError,
-    ):
+    except (EarfiltError, *MALFORMED):
         return None
 
 

@@ -40,6 +40,17 @@ _TRIES = 200
 Stamp = tuple[int, int]
 """Bytes, and time of change in ns."""
 
+MALFORMED = (
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+)
+"""What reading JSON of any shape may raise: anybody can write anything into a manifest."""
+
 NO_OUTPUT: Stamp = (-1, -1)
 
 
@@ -204,16 +215,8 @@ class Ledger:
             if "name" in data:
                 return self._note(_text(data["name"]), _entry(data))
             name, made_by = _text(data["recipe"]), data["made_by"]
-        except (
-            ValueError,
-            LookupError,
-            TypeError,
-            ArithmeticError,
-            AttributeError,
-            RecursionError,
-            MemoryError,
-        ):
-            return None  # anybody can write anything into a file
+        except MALFORMED:
+            return None
         self.recipes[name] = made_by if isinstance(made_by, dict) else {}
         return "recipe", name
 

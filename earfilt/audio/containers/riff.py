@@ -294,7 +294,12 @@ def read_head(source: Source, magic: bytes) -> Head:
                 source.seek(data[0])
             promised = _promised(source, magic, data[1], data64, order)
             return Head(_container(magic, fmt), fmt, data[0], promised, before, warnings, order)
-    raise AudioError.about(
+    raise no_samples(source, fmt)
+
+
+def no_samples(source: Source, fmt: WaveFormat | None) -> AudioError:
+    """Of a file that ends before its samples."""
+    return AudioError.about(
         source.name,
         "{subject} is damaged: no {missing} chunk in it",
         missing="data" if fmt else "fmt",

@@ -11,7 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from earfilt.audio.containers.chunks import W64, W64_FORM, W64_TAILS, walk
-from earfilt.audio.containers.riff import MAX_DESCRIPTION, Head, Rest, count_unread, parse_format
+from earfilt.audio.containers.riff import (
+    MAX_DESCRIPTION,
+    Head,
+    Rest,
+    count_unread,
+    no_samples,
+    parse_format,
+)
 from earfilt.errors import AudioError, Note
 
 if TYPE_CHECKING:
@@ -48,11 +55,7 @@ def read_head(source: Source) -> Head:
         if header.name[:4] == b"fmt ":
             content = source.read(max(0, min(header.size, MAX_DESCRIPTION)))
             fmt = parse_format(content, source.name)
-    raise AudioError.about(
-        source.name,
-        "{subject} is damaged: no {missing} chunk in it",
-        missing="data" if fmt else "fmt",
-    )
+    raise no_samples(source, fmt)
 
 
 def read_rest(source: Source, taken: int, warnings: list[str]) -> Rest:

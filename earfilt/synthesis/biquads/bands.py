@@ -27,7 +27,6 @@ from earfilt.ears.biquads import Band, coefficients
 from earfilt.synthesis.biquads import quadratics
 from earfilt.synthesis.biquads.minimax import Family, Goal, descend
 from earfilt.synthesis.biquads.sections import (
-    MOST_SECTIONS,
     Aim,
     Lobe,
     Sections,
@@ -35,6 +34,7 @@ from earfilt.synthesis.biquads.sections import (
     check_amount,
     check_band,
     default_band,
+    fewest,
     lobes,
     selected,
 )
@@ -95,22 +95,7 @@ def design_bands(
     check_band(band, fs)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         task = Task(aim, fs, band, np.zeros(0) if corners_hz is None else corners_hz)
-        return _fewest(task, sections, tolerance_db)
-
-
-def _fewest(task: Task, sections: int | None, tolerance_db: float | None) -> Sections:
-    best: Sections | None = None
-    for count, candidates in enumerate(_grown(task), start=1):
-        if tolerance_db is None and count < (sections or 0):
-            continue
-        found = _finished(task, *candidates)
-        if best is None or (found.deviation_db or 0.0) < (best.deviation_db or 0.0):
-            best = found
-        met = tolerance_db is not None and (best.deviation_db or 0.0) <= tolerance_db
-        if tolerance_db is None or met or count == MOST_SECTIONS:
-            break
-    assert best is not None
-    return best
+        return fewest(_grown(task), lambda found: _finished(task, *found), sections, tolerance_db)
 
 
 @dataclass(frozen=True, eq=False)

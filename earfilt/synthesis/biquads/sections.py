@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ __all__ = [
     "default_band",
     "design_sections",
 ]
+
+Found = TypeVar("Found")
 
 Aim = Callable[[Floats], Floats]
 """From frequencies in Hz to dB."""
@@ -212,7 +215,12 @@ def design_sections(
     check_band(band, fs)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         task = Task(aim, fs, band, np.zeros(0) if corners_hz is None else corners_hz)
-        return _fewest(task, sections, tolerance_db)
+        return fewest(
+            _grown(task),
+            lambda found: task.best(_QUADRATICS, _exchanged(task, found)),
+            sections,
+            tolerance_db,
+        )
 
 
 def check_amount(sections: int | None, tolerance_db: float | None) -> None:
@@ -225,14 +233,30 @@ def check_amount(sections: int | None, tolerance_db: float | None) -> None:
         raise UsageError(f"--tolerance {tolerance_db:g}; it must be above 0 and at most 20 dB")
 
 
-def _fewest(task: Task, sections: int | None, tolerance_db: float | None) -> Sections:
+def fewest(
+    grown: Iterator[Found],
+    finished: Callable[[Found], Sections],
+    sections: int | None,
+    tolerance_db: float | None,
+) -> Sections:
+    """As many sections as are asked for, or the fewest within a tolerance.
+
+    Parameters
+    ----------
+    grown : iterator
+        What was found with one section, with two, and so on.
+    finished : callable
+        From that to a design.
+    sections, tolerance_db
+        As `design_sections`.
+    """
     best: Sections | None = None
-    for count, candidates in enumerate(_grown(task), start=1):
+    for count, found in enumerate(grown, start=1):
         if tolerance_db is None and count < (sections or 0):
             continue
-        found = task.best(_QUADRATICS, _exchanged(task, candidates))
-        if best is None or _deviation(found) < _deviation(best):
-            best = found
+        design = finished(found)
+        if best is None or _deviation(design) < _deviation(best):
+            best = design
         if tolerance_db is None or _deviation(best) <= tolerance_db or count == MOST_SECTIONS:
             break
     assert best is not None
