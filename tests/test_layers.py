@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -100,6 +101,11 @@ def test_no_chain_of_imports_is_long(without: tuple[type[ast.stmt], ...], most: 
 
     chain = max(map(longest, needs), key=len)
     assert len(chain) == most, " > ".join(chain)
+
+
+def test_no_folder_is_full() -> None:
+    held = Counter(path.parent for path in PATHS if path.name != "__init__.py")
+    assert max(held.values()) == 12, held.most_common(3)
 
 
 def test_no_circles() -> None:
