@@ -1,6 +1,6 @@
 """earfilt: audio through the human outer and middle ear.
 
-What is public stands in ``__all__`` and loads on first use, so that ``import earfilt`` and the help
+What is public is listed in ``__all__`` and loads on first use, so that ``import earfilt`` and help
 of the command line stay light; everything else is private to the package.
 """
 

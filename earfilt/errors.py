@@ -10,7 +10,7 @@
     └── AudioError (OSError)          exit code 1: a file that is missing, damaged, or cannot be written
 
 Every error knows its ``subject``, the file or entry that it is about, and its ``reason``, so that
-nobody has to read sentences. Every leaf is also a builtin exception, so that library users may
+no code has to read sentences. Every leaf is also a builtin exception, so that library users may
 catch what they are used to. Messages are one line: what was given, the rule, and what helps. The
 library raises; only ``earfilt.cli`` catches.
 """
@@ -107,7 +107,7 @@ class Note(str):
 
     @classmethod
     def kind_of(cls, text: str) -> str:
-        """The kind of a note; a plain text is a kind of its own."""
+        """The kind of a note; a plain text is a kind by itself."""
         return text.kind if isinstance(text, Note) else text
 
 

@@ -1,5 +1,5 @@
 """Samples by libsndfile, read forwards without a seek, from one recording or from several that
-stand one behind the other in a file.
+follow one another in a file.
 
 soundfile's own reading seeks after every block, which libFLAC refuses where a file does not state
 its length, and libsndfile stops at the end of the first recording (link) of a chained Ogg file and

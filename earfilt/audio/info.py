@@ -73,7 +73,7 @@ class AudioInfo:
     warnings : tuple of str
         What the user should know of the file.
     unread : int
-        Bytes behind the stated end of the samples that look like more of them and are not read.
+        Bytes beyond the stated end of the samples that look like more of them and are not read.
     """
 
     name: str

@@ -96,7 +96,7 @@ def plan_target(
 
 
 def _raw(info: AudioInfo, suffix: str, subtype: str | None, unclipped: bool) -> str:
-    """The name of what has no header, refused where it would be taken for something else."""
+    """The name of a file without a header, refused where it would be taken for something else."""
     if suffix.lower() in formats.SUFFIXES:
         raise UsageError(
             f"--to-raw writes no header, which readers of {printable(suffix)} look for: name the "

@@ -298,7 +298,7 @@ class RawReader(Reader):
 
 
 def rest_of(source: Source, head: riff.Head) -> riff.Rest:
-    """What lies behind the samples of a file; the source is left at the first sample."""
+    """What lies after the samples of a file; the source is left at the first sample."""
     rest = riff.Rest()
     if head.data_size is not None and head.data_offset + head.data_size < (source.size or 0):
         source.seek(head.data_offset + head.data_size)
@@ -486,8 +486,8 @@ class SoundfileReader(Reader):
             )
             if unread:
                 words = (
-                    "its header states {unread} MPEG frames less than there are: they are not read; "
-                    "--ignore-length takes them"
+                    "its header states {unread} MPEG frames fewer than there are: they are not "
+                    "read; --ignore-length takes them"
                 )
                 warnings.append(Note.of(words, unread=unread))
             elif tallies[-1].torn and not warnings:
@@ -523,7 +523,7 @@ def riff_metadata(head: riff.Head, rest: riff.Rest) -> Metadata:
 
 
 class NotAudioError(AudioError):
-    """Content that is no audio, or none that can be read."""
+    """Content that is not audio, or none that can be read."""
 
 
 def _not_read(source: Source, reason: str) -> str:
@@ -559,7 +559,7 @@ def open_reader(
     repair : bool
         A source that is cut short ends where it ends, instead of raising.
     ignore_length : bool
-        Samples behind the stated end of a file are read too, and so is a recording of the same
+        Samples beyond the stated end of a file are read too, and so is a recording of the same
         format that was joined to it.
     spool : bool
         Make a pipe rewindable by storing it on disk (what has to seek is stored anyway).

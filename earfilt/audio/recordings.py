@@ -1,8 +1,8 @@
 """Where the recordings of a file lie that libsndfile decodes, and what it would leave out without a
 word.
 
-libsndfile reads as many samples as a header states, and of recordings that stand one behind the
-other (chained Ogg, joined MP3 files) the first. Here their places are found without believing the
+libsndfile reads as many samples as a header states, and of recordings that follow one another
+(chained Ogg, joined MP3 files) only the first. Here their places are found without believing the
 headers; the words that lie are replaced on the way to libsndfile.
 
 References
@@ -43,7 +43,7 @@ class Recordings:
     unfinished : int
         Links of an Ogg file whose last page is missing.
     rest : Rest
-        Bytes behind the stated end of the samples that look like more of them.
+        Bytes beyond the stated end of the samples that look like more of them.
     warnings : list of str
     """
 
@@ -67,7 +67,7 @@ def find_recordings(
     head : Head or None
         Of a file of the RIFF family.
     ignore_length : bool
-        Samples behind the stated end belong to the recording.
+        Samples beyond the stated end belong to the recording.
     """
     if head is not None:
         return _Sized(source, ignore_length).riff(head)
@@ -93,7 +93,7 @@ def _mpeg(file: int, ignore_length: bool) -> Recordings:
         if counted.damaged:
             found.warnings.append(
                 Note.of(
-                    "{damaged} bytes among its MPEG frames are none: what was there is missing",
+                    "{damaged} bytes among its MPEG frames are not frames: what was there is lost",
                     damaged=counted.damaged,
                 )
             )
@@ -225,7 +225,7 @@ class _Sized:
         return Window.of(self._source, at)
 
     def _look(self, start: int, size: int, layout: Layout) -> None:
-        """Follow the chunks behind the samples."""
+        """Follow the chunks after the samples."""
         end = start + size
         begin = end + layout.padding(size)
         first = next(walk(self._window(begin), layout), None)
@@ -252,7 +252,7 @@ class _Sized:
         rest.chunks = []
 
     def _patched(self, words: dict[int, str], start: int) -> Recordings:
-        """With the samples behind the stated end, where they are asked for; ``words`` are the
+        """With the samples beyond the stated end, where they are asked for; ``words`` are the
         places of sizes.
         """
         found = self._found

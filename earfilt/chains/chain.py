@@ -75,7 +75,7 @@ class Member:
         Raises
         ------
         UsageError
-            The file is no FIR, or contradicts ``latency``.
+            The file is not a FIR, or contradicts ``latency``.
         """
         if self.ear is not None or self.file is None:
             return None

@@ -219,7 +219,7 @@ def is_path(piece: str) -> bool:
     """Whether a piece of a name can only be a path: it has a separator, or the extension of a file
     that filters are read from.
 
-    What else is no name of the catalogue may be a file all the same; names go first, so that a file
+    What else is not a name of the catalogue may still be a file; names go first, so that a file
     in the current directory takes none of them.
     """
     if os.sep in piece or "/" in piece:

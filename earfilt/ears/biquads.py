@@ -50,7 +50,7 @@ class Band(NamedTuple):
 
     @property
     def q(self) -> float:
-        """Its width as a quality; of one that is given by it."""
+        """Its quality; only of a band whose width is given by it."""
         assert self.by == "q"
         return self.width
 

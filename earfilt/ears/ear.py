@@ -73,7 +73,7 @@ class Ear(ABC):
         DataError
             The entry's table or parameters are not what the kind needs.
         UsageError
-            The argument in its name is none.
+            The argument in its name is not valid.
         """
         unknown = [key for key in entry.parameters if key not in cls.keys]
         if unknown:

@@ -170,7 +170,7 @@ def _read_csv(path: PathLike) -> Content:
         sample = number(fields[0], where, "sample")
         first = first if taps else sample
         if sample != first + len(taps) or not sample.is_integer():
-            raise DataError(where, f"sample {sample:g}; samples are counted up by one")
+            raise DataError(where, f"sample {sample:g}; samples must count up by one")
         taps.append(number(fields[1], where, "coefficient"))
     return Content(np.array(taps), {**_header_of(table.comments, path), "latency": int(-first)})
 
@@ -241,7 +241,7 @@ def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) 
     raise DataError.about(
         shown(path),
         "{subject} is damaged: its comment '{mark}…' does not fit its {count} "
-        "coefficients; take the comment out to have it read as SoX does",
+        "coefficients; take the comment out to have it read the way SoX reads it",
         mark=_MARK,
         count=len(padded),
     )
@@ -486,7 +486,7 @@ _MAGIC = {b"\x93NUMPY": ".npy", b"{": ".json"} | dict.fromkeys(
 )
 _FIRST_NUMBER = re.compile(r"(?:\s*#[^\n]*\n)*\s*[-+.0-9]")
 KNOWN = "FIR files end in " + ", ".join(READERS)
-"""Said of a file that is none."""
+"""Said of a file that is not one."""
 
 
 def form_of(path: PathLike) -> str:
@@ -512,7 +512,7 @@ def form_of(path: PathLike) -> str:
     if suffix in READERS:
         return suffix
     if text is None:
-        raise DataError(shown(path), f"holds nothing that filters are read from; {KNOWN}")
+        raise DataError(shown(path), f"holds nothing that a filter can be read from; {KNOWN}")
     return ".txt"
 
 
@@ -543,7 +543,7 @@ def holds_curve(path: PathLike) -> bool:
 
 
 def _text(path: PathLike) -> str | None:
-    """What a file says as a text; None of one that is none."""
+    """The text of a file; None where it is not text."""
     try:
         return read_foreign_text(path)
     except DataError:

@@ -72,7 +72,7 @@ def read_fir(path: PathLike, *, latency: int | None = None) -> Fir:
 
 
 def read_content(path: PathLike) -> Content:
-    """What stands in a FIR file, unchecked.
+    """What a FIR file contains, unchecked.
 
     Raises
     ------

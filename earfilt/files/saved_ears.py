@@ -119,7 +119,7 @@ def saved_bytes(ear: SavedEar) -> bytes:
     Raises
     ------
     UsageError
-        A member is an entry of the user's own that is no curve, or the inverse of a curve.
+        A member is an entry of the user's own that is not a curve, or the inverse of a curve.
     """
     start = ear.start
     content = {
@@ -293,7 +293,7 @@ def _ear(name: str, found: Mapping[str, Any], tables: Mapping[str, Any], path: P
         except DataError as error:
             raise _damaged(path, error.reason) from error
         if curve.notes:
-            raise _damaged(path, "the frequencies of a curve ascend")
+            raise _damaged(path, "the frequencies of a curve must ascend")
         return Own.of(name, curve.values)
     try:
         ear = _of_catalogue(name)
@@ -328,7 +328,7 @@ def _are_numbers(values: object, most: int = _MAX_TAPS) -> TypeGuard[list[float]
 
 def _damaged(path: PathLike, why: str) -> DataError:
     return DataError.about(
-        shown(path), "{subject} is damaged, or no ear that earfilt saved: {why}", why=why
+        shown(path), "{subject} is damaged, or not an ear that earfilt saved: {why}", why=why
     )
 
 

@@ -183,7 +183,7 @@ def check_record(path: str) -> None:
     Raises
     ------
     AudioError
-        Its manifest is no regular file, or must not be written to.
+        Its manifest is not a regular file, or must not be written to.
     """
     manifest = manifest_path(os.path.dirname(os.path.realpath(path)))
     try:
@@ -196,12 +196,13 @@ def check_record(path: str) -> None:
         ) from error
     if not stat.S_ISREG(status.st_mode):
         raise AudioError(
-            f"cannot write {printable(manifest)}: it is not a regular file; it says what was "
+            f"cannot write {printable(manifest)}: it is not a regular file; it records what was "
             "filtered in place"
         )
     if not os.access(manifest, os.R_OK | os.W_OK):
         raise AudioError(
-            f"cannot write {printable(manifest)}: no permission; it says what was filtered in place"
+            f"cannot write {printable(manifest)}: no permission; it records what was filtered in "
+            "place"
         )
 
 

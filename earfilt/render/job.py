@@ -49,7 +49,7 @@ class Options:
     repair : bool
         Read NaN and infinity as 0, and take of a source cut short what is there; both are counted.
     ignore_length : bool
-        Read the samples that lie behind the stated end of a file, too.
+        Read the samples that lie beyond the stated end of a file, too.
     raw : str, optional
         The source has no header: the encoding of its samples, s16le, s24le, s32le, f32le or f64le.
     rate, channels : int, optional
@@ -169,7 +169,7 @@ class FileJob:
     source, destination : str
         Paths; ``-`` for the standard input and output.
     name : str
-        Path relative to the tree: seeds the dither and stands in the report.
+        Path relative to the tree: seeds the dither and appears in the report.
     filter : Filter
     options : Options
     run : str

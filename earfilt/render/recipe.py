@@ -55,7 +55,7 @@ class Recipe:
         Parameters
         ----------
         made_by : mapping
-            Of a manifest: anything may stand in it.
+            Of a manifest: it may contain anything.
 
         Returns
         -------
@@ -116,14 +116,14 @@ def _name(made_by: Mapping[str, Any]) -> str:
 def _request(made_by: Mapping[str, Any]) -> tuple[Any, ...]:
     """What the user gave: names, options, contents of files."""
     files = [member.get("sha256") for member in made_by["members"]]
-    # those of a target and of what an inverse undoes are no member's own
+    # those of a target and of what an inverse undoes do not belong to one member
     every = sorted(made_by.get("files", {}).values())
     filter = {key: value for key, value in made_by["filter"].items() if key != "force_chain"}
     return filter, made_by["options"], files, every
 
 
 def _resolved(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """A recipe of a manifest in today's form; None where it is none, or cannot be known."""
+    """A recipe of a manifest in today's form; None where it is not one, or cannot be known."""
     try:
         if "members" in made_by:
             _name(made_by), _request(made_by)

@@ -192,7 +192,7 @@ def _lines(totals: Totals, seconds: float) -> Iterator[tuple[str, str]]:
     if totals.skipped:
         yield f"{totals.skipped:,}", "skipped: already there"
     if totals.passed_over:
-        yield f"{totals.passed_over:,}", "passed over: no audio"
+        yield f"{totals.passed_over:,}", "passed over: not audio"
     if totals.failed:
         yield f"{totals.failed:,}", "failed:"
     for count, reason in totals.reasons.most_common(20):

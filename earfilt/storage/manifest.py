@@ -100,7 +100,7 @@ def content_hash_at(path: str) -> str:
     Raises
     ------
     OSError
-        It cannot be read, or is no regular file.
+        It cannot be read, or is not a regular file.
     """
     with open(path, "rb", buffering=0, opener=_open_regular) as file:
         return content_hash(file.fileno())
@@ -265,7 +265,7 @@ def read_manifest(path: str, ledger: Ledger) -> None:
     Raises
     ------
     AudioError
-        It cannot be read, or is no regular file.
+        It cannot be read, or is not a regular file.
     """
     try:
         with suppress(FileNotFoundError), open(path, "rb", opener=_open_regular) as file:

@@ -60,7 +60,7 @@ def read_bytes(path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> bytes
     Raises
     ------
     UsageError
-        It is missing, unreadable, or no regular file.
+        It is missing, unreadable, or not a regular file.
     DataError
         It is empty, or larger than ``limit`` bytes.
     """
@@ -116,7 +116,7 @@ def read_foreign_text(path: str | os.PathLike[str]) -> str:
     Raises
     ------
     UsageError, DataError
-        As :func:`read_bytes`; or it is no text, or has too many lines.
+        As :func:`read_bytes`; or it is not text, or has too many lines.
     """
     data = read_bytes(path)
     if (wide := _utf_16(data)) is not None:

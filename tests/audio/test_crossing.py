@@ -157,7 +157,7 @@ def test_what_a_pipe_delivers_too_late_is_named(tmp_path, apply, monkeypatch):
         finally:
             os.dup2(kept, 0)
             os.close(kept)
-    assert row.warnings == ["FLAC got no cue, which came behind the samples of a pipe"]
+    assert row.warnings == ["FLAC got no cue, which came after the samples of a pipe"]
 
 
 def test_the_room_for_tags_is_shared():

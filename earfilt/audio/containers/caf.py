@@ -26,7 +26,7 @@ START = 8
 """Bytes before the first chunk."""
 
 HEAD = START + CAF.width + 32
-"""Bytes of the file header and the description, behind which other chunks may stand."""
+"""Bytes of the file header and the description, after which other chunks may come."""
 
 _KEYS = {
     "track number": "TRACKNUMBER",

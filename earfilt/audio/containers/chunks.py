@@ -80,7 +80,7 @@ class Layout:
     words : str
         Name and size, as `struct` calls them.
     aligned : int
-        A content is filled up to a multiple of so many bytes.
+        Contents are filled up to a multiple of this number of bytes.
     counts : int
         Bytes of the header that a size counts as well.
     """
@@ -95,11 +95,11 @@ class Layout:
         return struct.calcsize(self.words)
 
     def padding(self, size: int) -> int:
-        """Bytes that fill up a content of so many."""
+        """Bytes that fill up a content of ``size`` bytes."""
         return -size % self.aligned
 
     def read_header(self, data: Bytes, size: int) -> bytes:
-        """The header that follows a content of so many bytes, at whose end ``data`` stands."""
+        """The header after a content of ``size`` bytes, at whose end ``data`` is."""
         data.skip(self.padding(size))
         return data.read(self.width)
 

@@ -133,7 +133,7 @@ class Rest:
     offset, size : int
         First byte, and number, of the bytes that are neither carried nor understood.
     kind : '', 'bytes', 'recording', 'data', 'chunks' or 'frames'
-        What they are: nothing; no chunk at all, as samples look that lie behind the stated end;
+        What they are: nothing; no chunk at all, as samples look that lie beyond the stated end;
         another recording; another data chunk; something behind chunks that made sense; frames of a
         codec.
     """
@@ -175,7 +175,7 @@ def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
     if len(data) < 16:
         raise AudioError.about(
             name,
-            "{subject} is damaged: its fmt chunk has {size} bytes, 16 are the least",
+            "{subject} is damaged: its fmt chunk has {size} bytes and needs 16 at least",
             size=len(data),
         )
     tag, channels, fs, _, align, bits = struct.unpack_from(order + "HHIIHH", data)
@@ -188,14 +188,16 @@ def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
     if not 1 <= channels <= MAX_CHANNELS:
         raise AudioError.about(
             name,
-            "{subject} is damaged: it claims {channels} channels (1 to {max_channels} can be)",
+            "{subject} is damaged: it claims {channels} channels "
+            "(1 to {max_channels} are possible)",
             channels=channels,
             max_channels=MAX_CHANNELS,
         )
     if not 1 <= fs <= MAX_FS:
         raise AudioError.about(
             name,
-            "{subject} is damaged: it claims a sampling rate of {fs} Hz (1 to {max_fs} can be)",
+            "{subject} is damaged: it claims a sampling rate of {fs} Hz "
+            "(1 to {max_fs} are possible)",
             fs=fs,
             max_fs=MAX_FS,
         )
@@ -307,7 +309,7 @@ def no_samples(source: Source, fmt: WaveFormat | None) -> AudioError:
 
 
 def read_rest(source: Source, taken: int, warnings: list[str], order: Order = "<") -> Rest:
-    """The chunks behind the samples, up to where no more make sense.
+    """The chunks after the samples, up to where no more make sense.
 
     Parameters
     ----------
@@ -351,11 +353,9 @@ def count_unread(source: Source, header: bytes, rest: Rest, warnings: list[str])
         source.size - source.position if source.size is not None else source.skip(2**62)
     )
     if start.startswith(_TAGS):
-        warnings.append(
-            Note.of("a tag of {size} bytes behind the chunks is left behind", size=size)
-        )
+        warnings.append(Note.of("a tag of {size} bytes after the chunks is left behind", size=size))
     elif size <= _PADDING and not any(start):
-        words = "{size} zero bytes behind the stated end of the samples are left behind"
+        words = "{size} zero bytes beyond the stated end of the samples are left behind"
         warnings.append(Note.of(words, size=size))
     else:
         rest.size = size
@@ -371,7 +371,7 @@ def count_unread(source: Source, header: bytes, rest: Rest, warnings: list[str])
 
 
 def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
-    """What to tell of bytes behind the samples that are not read.
+    """What to tell of bytes after the samples that are not read.
 
     Parameters
     ----------
@@ -387,11 +387,11 @@ def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
         if joinable
         else Note.of("another recording was joined to the first; {split}", split=split),
         "data": "a further data chunk follows the first; --ignore-length takes both",
-        "chunks": Note.of("they are no chunks; {split}", split=split),
+        "chunks": Note.of("they are not chunks; {split}", split=split),
     }
     return [
         Note.of(
-            "{size} bytes behind the samples, from byte {offset} on, are not read: {why}",
+            "{size} bytes after the samples, from byte {offset} on, are not read: {why}",
             size=rest.size,
             offset=rest.offset,
             why=reasons[rest.kind],
@@ -405,7 +405,7 @@ def is_known(name: bytes) -> bool:
 
 
 def is_chunk_name(name: bytes) -> bool:
-    """Whether a chunk behind the samples can be called so."""
+    """Whether a chunk after the samples can be called so."""
     return is_legible(name) and name not in RECORDINGS
 
 
@@ -420,7 +420,7 @@ class _Riff(Layout):
     def read_header(self, data: Bytes, size: int) -> bytes:
         """Name and size of the next chunk.
 
-        A byte of padding stands behind an odd chunk. Some programs put something else than 0 there,
+        A byte of padding follows an odd chunk. Some programs put something other than 0 there,
         and some leave it out: of the two readings that is right whose name is legible and whose
         size can be.
         """
@@ -506,7 +506,7 @@ def _promised(
 
 
 def _samples_follow(source: Source) -> bool:
-    """Whether something else than a chunk stands behind a data chunk of size 0: the size was never
+    """Whether something other than a chunk follows a data chunk of size 0: the size was never
     filled in.
     """
     if source.size is None:

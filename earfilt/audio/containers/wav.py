@@ -156,7 +156,7 @@ class WavWriter:
     file : raw binary file
         Sought in at the end if ``seekable``.
     frames : int or None
-        Frames to come, if known. On what cannot be sought in, it has to come true.
+        Frames to come, if known. Where seeking is impossible, it has to come true.
     before, after : sequence of Chunk
         Chunks carried before and after the samples.
     """

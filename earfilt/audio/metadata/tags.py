@@ -87,7 +87,7 @@ def _info_name(key: str) -> str | None:
 
 
 def read_metadata(source: Source, container: str) -> Metadata | None:
-    """What stands beside the samples of a FLAC, AIFF, CAF or Ogg file, or MP3 with an ID3v2 tag;
+    """What is stored beside the samples of a FLAC, AIFF, CAF or Ogg file, or MP3 with an ID3v2 tag;
     None for others.
 
     Parameters
@@ -224,7 +224,7 @@ def late_warning(chunks: Iterable[Chunk], target: Target) -> list[str]:
     """What to say of chunks that a pipe delivered behind its samples, too late for the target."""
     names = ", ".join(printable(name) for name in dict.fromkeys(map(_label, chunks)))
     return (
-        [f"{target.container} got no {names}, which came behind the samples of a pipe"]
+        [f"{target.container} got no {names}, which came after the samples of a pipe"]
         if names
         else []
     )

@@ -1,4 +1,4 @@
-"""What ears have in common that are no table: a formula or model gives their magnitude at any
+"""What ears have in common that are not tables: a formula or model gives their magnitude at any
 frequency, and what can be learnt is a correction of it, in dB at nominal third-octave frequencies.
 """
 

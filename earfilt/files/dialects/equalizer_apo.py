@@ -144,7 +144,7 @@ def _commands(text: str, subject: str) -> Iterator[_Command]:
         else:
             words += 1
             if words > _MOST_WORDS:
-                raise DataError(subject, f"has more than {_MOST_WORDS} lines that are no filters")
+                raise DataError(subject, f"has more than {_MOST_WORDS} lines that are not filters")
 
 
 def _of_channel(
@@ -158,7 +158,7 @@ def _of_channel(
     if asked is None:
         raise DataError(
             subject,
-            f"filters the channels {', '.join(map(excerpt, names)).upper()} each in its own way; "
+            f"filters the channels {', '.join(map(excerpt, names)).upper()} each differently; "
             f"{option} {excerpt(names[0]).upper()} takes one of them",
         )
     if asked.lower() not in names:
@@ -183,7 +183,7 @@ def _points(command: _Command, subject: str, value: Callable[[str, int], float])
         if len(piece) != 2:
             raise DataError(
                 subject,
-                f"line {command.line}: '{excerpt(' '.join(piece))}' is no pair of frequency and "
+                f"line {command.line}: '{excerpt(' '.join(piece))}' is not a pair of frequency and "
                 "gain",
             )
         yield Row(command.line, value(piece[0], command.line), value(piece[1], command.line))

@@ -226,7 +226,7 @@ def design_sections(
 def check_amount(sections: int | None, tolerance_db: float | None) -> None:
     """Refuse both or neither of a number of sections and a tolerance, and impossible values."""
     if (sections is None) == (tolerance_db is None):
-        raise UsageError("give --sections, how many, or --tolerance, how near: one of them")
+        raise UsageError("give one of --sections (how many) and --tolerance (how close)")
     if sections is not None and not 1 <= sections <= MOST_SECTIONS:
         raise UsageError(f"--sections {sections}; 1 to {MOST_SECTIONS} are possible")
     if tolerance_db is not None and not 0.0 < tolerance_db <= 20.0:
@@ -356,7 +356,7 @@ class Task:
         return corners[(corners > self.band[0]) & (corners < self.band[1])]
 
     def _with_corners(self, freqs: Floats, most: int) -> Floats:
-        """Frequencies, and corners of the aim among them, evenly thinned out to about so many."""
+        """Frequencies, and corners of the aim among them, evenly thinned out to about this many."""
         inner = self._inner()
         return np.sort(np.concatenate([freqs, inner[:: 1 + len(inner) // most]]))
 
