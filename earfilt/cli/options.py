@@ -21,6 +21,8 @@ from earfilt.errors import UsageError
 if TYPE_CHECKING:
     from earfilt.chains.members import Filter
 
+_DEFAULT_FS = 48000.0
+
 
 class Precision(StrEnum):
     auto = "auto"
@@ -182,3 +184,9 @@ def _parameter(option: Option) -> Any:
     parameter: Any = typer.main.get_command(app).params[0]
     parameter.name = option.name
     return parameter
+
+
+def default_fs(filters: "list[Filter]") -> float:
+    """The rate of the first FIR file that says one, else 48 kHz."""
+    rates = (filter.stated_fs for filter in filters)
+    return next((rate for rate in rates if rate is not None), _DEFAULT_FS)

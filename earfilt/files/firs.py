@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from earfilt.errors import UsageError, printable
+from earfilt.errors import DataError, UsageError, printable
 from earfilt.files.curves import read_curve
 from earfilt.files.fir_formats import (
     KNOWN,
@@ -64,18 +64,21 @@ def read_fir(path: PathLike, *, latency: int | None = None) -> Fir:
     Raises
     ------
     UsageError
-        Not such a file, damaged, too large (64 MiB, 2²² taps), not finite, or ``latency``
-        contradicts it.
+        It cannot be read, or ``latency`` contradicts it.
+    DataError
+        Not such a file, damaged, too large (64 MiB, 2²² taps), or not finite.
     """
     return build_fir(read_content(path), path, latency=latency)
 
 
 def read_content(path: PathLike) -> Content:
-    """What stands in a FIR file, unchecked.
+    """What a FIR file contains, unchecked.
 
     Raises
     ------
     UsageError
+        It cannot be read.
+    DataError
         Not such a file, damaged, or too large.
     """
     return READERS[form_of(path)](path)
@@ -86,21 +89,26 @@ def build_fir(content: Content, path: PathLike, *, latency: int | None = None) -
 
     Raises
     ------
-    UsageError
+    UsageError, DataError
         As :func:`read_fir`.
     """
     kind = content.header.get("earfilt", "fir")
     if kind != "fir":
-        raise UsageError(
-            f"{shown(path)} is not a FIR: it says of itself that it is {_excerpt(kind)}"
+        raise DataError.about(
+            shown(path),
+            "{subject} is not a FIR: it says of itself that it is {kind}",
+            kind=_excerpt(kind),
         )
     if not 0 < len(content.taps) <= MAX_TAPS:
-        raise UsageError(
-            f"{shown(path)} holds {len(content.taps)} taps; 1 to {MAX_TAPS} are possible"
+        raise DataError.about(
+            shown(path),
+            "{subject} holds {count} taps; 1 to {max_taps} are possible",
+            count=len(content.taps),
+            max_taps=MAX_TAPS,
         )
     if not np.isfinite(content.taps).all():
-        raise UsageError(
-            f"{shown(path)}: tap {int(np.argmin(np.isfinite(content.taps)))} is not a finite number"
+        raise DataError(
+            shown(path), f"tap {int(np.argmin(np.isfinite(content.taps)))} is not a finite number"
         )
     return _build(content, path, latency)
 
@@ -185,14 +193,15 @@ def _build(content: Content, path: PathLike, latency: int | None) -> Fir:
         or isinstance(lookahead, bool)
         or not 0 <= lookahead < len(taps)
     ):
-        raise UsageError(
-            f"{shown(path)}: latency {_excerpt(lookahead)}; it must be 0 to {len(taps) - 1} "
-            f"samples for {len(taps)} taps"
-        )
+        most = len(taps) - 1
+        words = f"latency {_excerpt(lookahead)}; it must be 0 to {most} samples for {most + 1} taps"
+        if stated is None and latency is not None:
+            raise UsageError(f"{shown(path)}: {words}")
+        raise DataError(shown(path), words)
     odd_ends, meta = header.get("odd_ends", False), header.get("meta", {})
     if not isinstance(odd_ends, bool) or not isinstance(meta, dict):
-        raise UsageError(
-            f"{shown(path)} is damaged: odd_ends must be true or false, and meta an object"
+        raise DataError.about(
+            shown(path), "{subject} is damaged: odd_ends must be true or false, and meta an object"
         )
     return Fir(
         taps, _checked_fs(header.get("fs"), path), lookahead, odd_ends, Provenance.from_json(meta)
@@ -203,9 +212,9 @@ def _checked_fs(fs: object, path: PathLike) -> float | None:
     if fs is None:
         return None
     if isinstance(fs, bool) or not isinstance(fs, int | float) or not 0 < fs <= _MAX_FS:
-        raise UsageError(
-            f"{shown(path)}: sampling rate {_excerpt(fs)}; it must be above 0 and at most "
-            f"{_MAX_FS:g} Hz"
+        raise DataError(
+            shown(path),
+            f"sampling rate {_excerpt(fs)}; it must be above 0 and at most {_MAX_FS:g} Hz",
         )
     return float(fs)
 

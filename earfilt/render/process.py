@@ -4,6 +4,8 @@ Everything that can be refused is refused before the first byte is written. The 
 `filter_file` only, after the source was looked at, and torch only for another device than the CPU.
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 import os
@@ -15,15 +17,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from earfilt import __version__, audio
-from earfilt.audio.containers.riff import Chunk
-from earfilt.audio.formats import Target
 from earfilt.audio.metadata import stale, tags
 from earfilt.audio.output_format import plan_target
 from earfilt.audio.reader import cut_short
 from earfilt.chains import describe
-from earfilt.chains.members import Filter
 from earfilt.cores import cores
-from earfilt.errors import AudioError, Detail, UsageError, printable
+from earfilt.errors import AudioError, Detail, Note, UsageError, printable
 from earfilt.render import in_place
 from earfilt.render.job import FileJob, Options
 from earfilt.render.recipe import recipe_of
@@ -32,6 +31,8 @@ from earfilt.storage.manifest import content_hash
 from earfilt.units import db_to_gain, gain_to_db
 
 if TYPE_CHECKING:
+    from earfilt.audio.formats import Target
+    from earfilt.chains.members import Filter
     from earfilt.engine.pipeline import Levels, SampleFormat
     from earfilt.synthesis.fir import Fir
 
@@ -285,7 +286,7 @@ class _Run:
             )
             self.gain_db += self.rescaled_db
 
-    def _write(self) -> "Levels":
+    def _write(self) -> Levels:
         job, options = self.job, self.options
         metadata, left = self._metadata()
         self.warnings += left
@@ -300,7 +301,7 @@ class _Run:
             self._seal(output)
         return levels
 
-    def _write_samples(self, output: audio.Output, metadata: audio.Metadata) -> "Levels":
+    def _write_samples(self, output: audio.Output, metadata: audio.Metadata) -> Levels:
         options, info = self.options, self.info
         frames = self._frames(output.seekable)
         with audio.open_writer(
@@ -384,7 +385,7 @@ class _Run:
                 subtype=self.target.subtype,
             ) from error
 
-    def _read(self, frames: int) -> "audio.Array":
+    def _read(self, frames: int) -> audio.Array:
         block = self.reader.read(frames)
         if self.progress is not None:
             self.progress(self.reader.frames_read)
@@ -406,14 +407,14 @@ class _Run:
         name = printable(self.job.filter.name).replace(",", ";")
         return f"earfilt {__version__}; {name}"
 
-    def _fitting(self, levels: "Levels") -> float:
+    def _fitting(self, levels: Levels) -> float:
         """The ``--gain`` at which nothing clips, rounded down to 0.01 dB."""
         fit = gain_to_db(
             _full_scale(self.target, self.options.dither) / float(levels.peak_out.max())
         )
         return math.floor(100.0 * (self.gain_db + fit)) / 100.0
 
-    def _record(self, levels: "Levels") -> Row:
+    def _record(self, levels: Levels) -> Row:
         job, info, target, fir = self.job, self.reader.info, self.target, self.fir
         clipped = bool(levels.clipped.any())
         row = Row(
@@ -458,29 +459,31 @@ class _Run:
 
 def _repairs(row: Row, info: audio.AudioInfo) -> list[str]:
     """What ``--repair`` had to do, in words."""
-    words = [f"{row.repaired} NaN or infinite samples read as 0"] if row.repaired else []
+    notes: list[str] = []
+    if row.repaired:
+        notes.append(Note.of("{count} NaN or infinite samples read as 0", count=row.repaired))
     if info.missing:
-        words.append(
-            f"the source is cut short: {info.frames} frames were there, at least "
-            f"{info.missing} are missing"
+        words = (
+            "the source is cut short: {frames} frames were there, at least {missing} are missing"
         )
-    return words
+        notes.append(Note.of(words, frames=info.frames, missing=info.missing))
+    return notes
 
 
-def _describe(row: Row, filter: Filter, fir: "Fir") -> None:
+def _describe(row: Row, filter: Filter, fir: Fir) -> None:
     row.filter, row.provenance, row.coefficients_sha256 = filter.name, fir.provenance, fir.sha256
     row.latency = fir.lookahead
     row.gain_1khz_db = _gain_1khz_db(fir)
 
 
 @lru_cache(maxsize=64)
-def _gain_1khz_db(fir: "Fir") -> float | None:
+def _gain_1khz_db(fir: Fir) -> float | None:
     if fir.fs is None or fir.fs < 2000.0:
         return None
     return decibels([abs(complex(fir.response([1000.0])[0]))])[0]
 
 
-def _format(dtype: str, bits: int) -> "SampleFormat":
+def _format(dtype: str, bits: int) -> SampleFormat:
     from earfilt.engine.pipeline import SampleFormat
 
     return SampleFormat(dtype, bits)  # type: ignore[arg-type]
@@ -493,7 +496,7 @@ def _full_scale(target: Target, dither: bool) -> float:
     return 1.0 - (2 if dither else 1) * 2.0 ** (1 - target.sample.bits)
 
 
-def _would_clip(name: str, levels: "Levels", fitting: float) -> AudioError:
+def _would_clip(name: str, levels: Levels, fitting: float) -> AudioError:
     counts = ", ".join(f"{int(n)} in channel {i}" for i, n in enumerate(levels.clipped) if n)
     return AudioError.about(
         name,
@@ -510,7 +513,7 @@ def _seed(name: str) -> int:
     return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8], "big") >> 1
 
 
-def noise_floor_advice(levels: "Levels", target: Target) -> list[str]:
+def noise_floor_advice(levels: Levels, target: Target) -> list[str]:
     """A warning where the filter took the signal down into the rounding noise of an integer output.
 
     Rounding makes noise of 1/√12 of a code (RMS). A channel is in trouble when the output lies less
@@ -523,10 +526,13 @@ def noise_floor_advice(levels: "Levels", target: Target) -> list[str]:
     for level_in, level_out in zip(levels.rms_in, levels.rms_out, strict=True):
         if level_in > 0.0 and level_out < 100.0 * noise and level_out <= 0.1 * level_in:
             distance = gain_to_db(level_out / noise) if level_out else -math.inf
-            where = f"only {distance:.0f} dB above" if distance > 0.0 else "below"
+            above = Note.of("only {distance:.0f} dB above", distance=distance)
             return [
-                f"the output lies {where} the rounding noise of {target.subtype}: add "
-                "--subtype FLOAT"
+                Note.of(
+                    "the output lies {where} the rounding noise of {subtype}: add --subtype FLOAT",
+                    where=above if distance > 0.0 else "below",
+                    subtype=target.subtype,
+                )
             ]
     return []
 

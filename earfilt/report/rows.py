@@ -4,14 +4,13 @@ A row is the record of one file (`earfilt.render.record.Row`); everything here o
 come from file systems, so that whatever reaches a terminal goes through `printable`.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from earfilt.chains.describe import deviation_words, file_words, range_words, together
-from earfilt.errors import printable
+from earfilt.errors import Note, printable
 
 if TYPE_CHECKING:
     from earfilt.render.record import Row
@@ -115,6 +114,7 @@ class Grouped:
         """
         for group, files in self._counts.most_common(count):
             source, text = self._first[group]
+            group = printable(group)
             named = text if source in text else f"{source}: {text}"
             yield files, named if files == 1 else f"{group} (e.g. {source})"
 
@@ -150,7 +150,7 @@ class Totals:
         self.done += 1
         self.audio_seconds += audio_seconds(row)
         for text in dict.fromkeys(row.warnings):
-            self.warnings.add(_anonymous(text, row), text, row)
+            self.warnings.add(Note.kind_of(text), text, row)
         deviation = row.provenance.deviation_db
         if deviation is not None:
             said = f"{deviation_words(row.provenance)} (at {row.fs:g} Hz sampling rate)"
@@ -166,17 +166,6 @@ class Totals:
     def files(self) -> int:
         """Rows counted."""
         return self.done + self.skipped + self.failed
-
-
-def _anonymous(text: str, row: "Row") -> str:
-    """A warning without the names and numbers of its file."""
-    for name in sorted(
-        {row.source, row.destination, row.name, printable(row.source)}, key=len, reverse=True
-    ):
-        if name:
-            text = text.replace(name, "…")
-    text = re.sub(r"(?<![\w.])\d[\d,]*(\.\d+)?\b", "N", text)
-    return re.sub(r"^[…\s:]+", "", printable(text))
 
 
 def table(totals: Totals, seconds: float) -> str:
@@ -203,7 +192,7 @@ def _lines(totals: Totals, seconds: float) -> Iterator[tuple[str, str]]:
     if totals.skipped:
         yield f"{totals.skipped:,}", "skipped: already there"
     if totals.passed_over:
-        yield f"{totals.passed_over:,}", "passed over: no audio"
+        yield f"{totals.passed_over:,}", "passed over: not audio"
     if totals.failed:
         yield f"{totals.failed:,}", "failed:"
     for count, reason in totals.reasons.most_common(20):
