@@ -90,7 +90,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
         "from earfilt.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'scipy', 'numpy', 'matplotlib', 'soundfile', 'distributed'} & "
+        "heavy = {'torch', 'scipy', 'numpy', 'matplotlib', 'soundfile', 'distributed', 'pydantic'} & "
         "set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )

@@ -11,9 +11,9 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from earfilt.chains.members import FIR_OPTIONS
+from earfilt.cli.plain import PlainCommand
 from earfilt.ears import kinds
 from earfilt.ears.options import CHAIN, DESIGN, FEWEST, Option
 from earfilt.errors import UsageError
@@ -86,7 +86,7 @@ _WAY = (
 )
 
 
-class FilterCommand(TyperCommand):
+class FilterCommand(PlainCommand):
     """A command that takes the options of filters beside its own, behind ``--filter``, and
     ``--from`` with ``--to`` in its place.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from earfilt.cli.plain import PlainCommand, PlainGroup
 from earfilt.version import __version__
 
 _COMMANDS = {
@@ -30,6 +31,7 @@ def parser(*wanted: str) -> typer.Typer:
     """
     app = typer.Typer(
         name="earfilt",
+        cls=PlainGroup,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -46,7 +48,7 @@ def parser(*wanted: str) -> typer.Typer:
             app.command(name, short_help=help)(_nothing)
             continue
         module = importlib.import_module(f"earfilt.cli.{name}")
-        kind = getattr(module, "COMMAND", None)
+        kind = getattr(module, "COMMAND", PlainCommand)
         asks = name != "filters"  # which alone has something to say without arguments
         app.command(name, cls=kind, no_args_is_help=asks, short_help=help)(getattr(module, name))
     return app

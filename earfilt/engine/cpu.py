@@ -123,13 +123,12 @@ def _multiply(
     responses: npt.NDArray[np.complexfloating],
     out: npt.NDArray[np.complexfloating],
 ) -> None:
-    """Products of spectra (segments, bins, channels) and responses that broadcast to them, with the
+    """Products of spectra (segments, bins, channels) and responses (1 or segments, bins, 1), with the
     same bits on every x86 processor.
 
     Numpy's own product of complex numbers rounds once or twice, as the processor has fused
     operations or not; the products of `einsum` are compiled once, for all of them.
     """
-    responses = np.broadcast_to(responses, spectra.shape)
     for start in range(0, spectra.shape[1], _BINS_AT_ONCE):
         bins = np.s_[:, start : start + _BINS_AT_ONCE]
         np.einsum("sfc,sfc->sfc", spectra[bins], responses[bins], out=out[bins])

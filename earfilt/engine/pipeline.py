@@ -45,7 +45,7 @@ def _windows(filter: WindowFilter, read: Read) -> Iterator[Window]:
     """Cut what is read into windows, until every output frame has its own."""
     cutting, total = Cutting(filter), None
     while True:
-        while total is None and (missing := cutting.missing(filter.segments)) > 0:
+        while total is None and (missing := cutting.missing) > 0:
             asked = min(missing, READ)
             block = read(asked)
             cutting.put(block)
@@ -53,9 +53,9 @@ def _windows(filter: WindowFilter, read: Read) -> Iterator[Window]:
             if filter.settings.live and len(block) < asked and cutting.ready:
                 break
         if total is None:
-            yield cutting.take(min(cutting.ready, filter.segments), None)
+            yield cutting.take(cutting.ready, None)
         elif left := cutting.left(total + filter.tail):
-            yield cutting.take(min(left, filter.segments), total)
+            yield cutting.take(left, total)
         else:
             return
 

@@ -31,8 +31,8 @@ class Options:
         Triangular dither before rounding to integers, seeded from the file's relative path.
     precision : 'auto', 'float32' or 'float64'
         Of the computation; auto is float64 where source or output has more than 16 bits (24- and
-        32-bit integers, DOUBLE), and of other files where a part of them could be off by more than
-        0.01 code, or 2⁻²⁰ of the peak of a FLOAT output.
+        32-bit integers, DOUBLE), and of other files at their beginning (about a second) and where
+        a part of them could be off by more than 0.01 code, or 2⁻²⁰ of the peak of a FLOAT output.
     device : str
         cpu, cuda, cuda:N, mps, or auto.
     latency_ms : float, optional

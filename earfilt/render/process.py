@@ -8,13 +8,14 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from earfilt import __version__, audio
+from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.formats import Target
 from earfilt.audio.metadata import stale, tags
 from earfilt.audio.output_format import plan_target
@@ -291,16 +292,17 @@ class _Run:
             if options.clip == "error" and levels.clipped.any():
                 raise _would_clip(info.name, levels, self._fitting(levels))
             _refuse_loss(self.job, self.reader.info)
-            # A pipe tells the chunks behind its samples at its end.
-            late = (
-                self.reader.info.metadata.after
-                if options.metadata and not self.reader.rewindable
-                else ()
-            )
-            late, false = stale.true_chunks(late)
-            self.warnings += false
-            self.warnings += writer.finish(tags.with_history(late, self.target, self._history()))
+            self.warnings += writer.finish(self._late_chunks())
         return levels
+
+    def _late_chunks(self) -> Sequence[Chunk]:
+        """A pipe tells the chunks behind its samples at its end."""
+        late = self.reader.info.metadata.after
+        if not late or not self.options.metadata or self.reader.rewindable:
+            return ()
+        kept, false = stale.true_chunks(late)
+        self.warnings += false
+        return tags.with_history(kept, self.target, self._history())
 
     def _seal(self, output: audio.Output) -> None:
         """Take down what was made of what, before it appears."""
@@ -368,7 +370,7 @@ class _Run:
         return block
 
     def _metadata(self) -> tuple[audio.Metadata, list[str]]:
-        if not self.options.metadata:
+        if not self.options.metadata or self.info.metadata == audio.Metadata():
             return audio.Metadata(), []
         metadata, false = stale.without_false(self.info.metadata)
         text = self._history()

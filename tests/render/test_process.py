@@ -253,13 +253,19 @@ def test_wav_and_flac_of_one_signal_hold_the_same_codes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("subtype", "spec"),
-    [("PCM_16", "float32"), ("PCM_24", "float64"), ("PCM_32", "float64"), ("DOUBLE", "float64")],
+    ("subtype", "frames", "spec"),
+    [
+        ("PCM_16", 20_000, "float64"),
+        ("PCM_16", 100_000, "float32+float64"),  # float32 behind the first segments
+        ("PCM_24", 20_000, "float64"),
+        ("PCM_32", 20_000, "float64"),
+        ("DOUBLE", 20_000, "float64"),
+    ],
 )
-def test_auto_precision_is_within_one_code_of_the_rounded_oracle(tmp_path, subtype, spec):
+def test_auto_precision_is_within_one_code_of_the_rounded_oracle(tmp_path, subtype, frames, spec):
     source = tmp_path / "a.wav"
     rng = np.random.default_rng(3)
-    soundfile.write(source, rng.uniform(-0.3, 0.3, (20_000, 2)), 48_000, subtype=subtype)
+    soundfile.write(source, rng.uniform(-0.3, 0.3, (frames, 2)), 48_000, subtype=subtype)
     row = apply(source, tmp_path / "b.wav")
     assert row.precision == spec
     exact = lfilter(

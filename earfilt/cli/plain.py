@@ -1,0 +1,48 @@
+"""Commands whose values are converted only where they need it.
+
+Where typer converts values by pydantic, loading that takes longer than filtering a short file; and
+it asks it about every text, and about every option that was not given.
+"""
+
+from functools import partial
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+
+class PlainCommand(TyperCommand):
+    """A command of a typer application."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its parameters."""
+        return _plain(super().get_params(ctx))
+
+
+class PlainGroup(TyperGroup):
+    """A typer application."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its parameters."""
+        return _plain(super().get_params(ctx))
+
+
+def _plain(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        if "process_value" not in vars(parameter):
+            parameter.process_value = partial(_process, parameter, parameter.process_value)
+    return parameters
+
+
+def _process(parameter: Any, convert: Any, context: Any, value: Any) -> Any:
+    several = parameter.multiple or parameter.nargs == -1
+    # what typer knows of a parameter's type, where it asks pydantic
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    if parameter.required and not value:
+        return convert(context, value)
+    if value is None:
+        value = () if several else None
+    elif kind == list[str] and several:
+        value = list(value)
+    elif value is not parameter.default and not (kind is str and isinstance(value, str)):
+        return convert(context, value)
+    return value if parameter.callback is None else parameter.callback(context, parameter, value)
