@@ -12,16 +12,16 @@ if sys.argv[:1] == ["-m"] and ("-m earfilt " in _COMMAND or "-mearfilt " in _COM
     # lie; with -P it has not.
     del sys.path[: not sys.flags.safe_path]
 
-from typing import TYPE_CHECKING, Any  # noqa: E402
+from typing import TYPE_CHECKING, Any
 
-from earfilt.errors import (  # noqa: E402
+from earfilt.errors import (
     AudioError,
     DtypeError,
     EarfiltError,
     UnknownNameError,
     UsageError,
 )
-from earfilt.version import __version__  # noqa: E402
+from earfilt.version import __version__
 
 if TYPE_CHECKING:
     from earfilt.api import (
