@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from earfilt.render.record import Row
 
 
-def summary(row: "Row") -> str:
+def summary(row: "Row", *, verbose: bool = False) -> str:
     """What a user wants to know of one filtered file: lines of a label and its value, without a
     line's end at the last.
 
@@ -24,6 +24,8 @@ def summary(row: "Row") -> str:
     ----------
     row : Row
         Of any status; of a failed one, the reason.
+    verbose : bool
+        Everything: sources, coefficients, levels and time as well.
     """
     if row.status != "ok":
         return f"{row.status}: {printable(row.source)}: {printable(row.error or '')}"
@@ -40,10 +42,30 @@ def summary(row: "Row") -> str:
         if row.spl_in_db
         else "",
         "clipped": _clipped(row),
+        **(_more(row) if verbose else {}),
         **{f"warning {i}": printable(text) for i, text in enumerate(row.warnings, 1)},
     }
     lines = [f"{printable(row.source)} -> {printable(row.destination)}"]
     return "\n".join(lines + [f"  {label:<11} {text}" for label, text in said.items() if text])
+
+
+def _more(row: "Row") -> dict[str, str]:
+    """What a summary leaves out unless it is asked for everything."""
+    told = row.provenance
+    sources = {f"source {i}": printable(text) for i, text in enumerate(told.source, 1)}
+    at_1khz = "" if row.gain_1khz_db is None else f", {row.gain_1khz_db:+.2f} dB at 1 kHz"
+    return {
+        **sources,
+        "look-ahead": f"{_counted(row.latency or 0, 'sample')}{at_1khz}",
+        "hash": f"{row.coefficients_sha256} (SHA-256 of the coefficients)",
+        "source was": f"{row.source_format} {row.source_subtype}",
+        "rms": f"in {_levels(row.rms_in_dbfs)}, out {_levels(row.rms_out_dbfs)} dBFS",
+        "time": f"{row.seconds:.3f} s, {_speed(audio_seconds(row), row.seconds)}",
+    }
+
+
+def _speed(audio: float, seconds: float) -> str:
+    return f"{audio / seconds if seconds else 0.0:,.0f} × real time"
 
 
 def _filter(row: "Row") -> str:
@@ -183,11 +205,10 @@ def table(totals: Totals, seconds: float) -> str:
 
 
 def _lines(totals: Totals, seconds: float) -> Iterator[tuple[str, str]]:
-    speed = totals.audio_seconds / seconds if seconds else 0.0
     yield (
         f"{totals.done:,}",
         f"done: {duration(totals.audio_seconds)} of audio in {duration(seconds)}, "
-        f"{speed:,.0f} × real time",
+        f"{_speed(totals.audio_seconds, seconds)}",
     )
     if totals.skipped:
         yield f"{totals.skipped:,}", "skipped: already there"

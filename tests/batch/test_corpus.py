@@ -285,6 +285,7 @@ def test_signals_stop_cleanly(
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     returned, err = finish(process)
     assert returned == code, err
+    assert "the same command with --resume goes on" in err
     assert "Traceback" not in err
     assert not psutil.wait_procs(family, timeout=20)[1]
     assert not leftovers(out)
