@@ -31,6 +31,7 @@ from earfilt.storage.manifest import content_hash
 from earfilt.units import db_to_gain, gain_to_db
 
 if TYPE_CHECKING:
+    from earfilt.audio.containers.chunks import Chunk
     from earfilt.audio.formats import Target
     from earfilt.chains.members import Filter
     from earfilt.engine.pipeline import Levels, SampleFormat
@@ -346,7 +347,7 @@ class _Run:
 
     def _filter(
         self, write: Callable[[Any], None], encode: Callable[[Any], Any], *, dither: bool
-    ) -> "Levels":
+    ) -> Levels:
         from earfilt.engine import pipeline
 
         settings = pipeline.Settings(
