@@ -731,7 +731,7 @@ def way(start: str, end: str) -> str:
     ----------
     start, end : str
         ``free field``, ``diffuse field``, ``headphone``, ``ear-canal entrance``, ``eardrum``,
-        ``stapes`` or ``cochlea``; hyphens may stand for the spaces.
+        ``stapes`` or ``cochlea``; hyphens may replace the spaces.
 
     Returns
     -------

@@ -12,15 +12,20 @@ section 4.3.9; RFC 7845 (Opus), section 5.1.1. Apple Core Audio Format 1.0, "Cha
 (also the CHAN chunk of AIFF).
 """
 
+from __future__ import annotations
+
 import os
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from earfilt.audio.containers import aiff, caf
 from earfilt.audio.formats import RIFF_FAMILY, SUBTYPES, Extensible
-from earfilt.audio.info import AudioInfo
-from earfilt.audio.source import Source
+
+if TYPE_CHECKING:
+    from earfilt.audio.info import AudioInfo
+    from earfilt.audio.source import Source
 
 MASK_TAG = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
 """Vorbis comment that holds a FLAC file's channel mask, as the program ``flac`` writes it."""

@@ -5,6 +5,8 @@ within a tolerance; or, where an order was asked for, each member by the documen
 sampling, and their taps are convolved. torch has no part in it.
 """
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,13 +17,10 @@ import numpy as np
 
 from earfilt.arrays import Floats, power_of_two
 from earfilt.chains import joins
-from earfilt.chains.chain import Chain, Member
 from earfilt.ears import curve
-from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.kinds.equaliser import Equaliser
 from earfilt.ears.kinds.inverse import Inverse
 from earfilt.ears.kinds.own import Own
-from earfilt.ears.target import Target
 from earfilt.errors import UsageError, printable
 from earfilt.synthesis import passes
 from earfilt.synthesis.deviation import deviation
@@ -31,6 +30,9 @@ from earfilt.synthesis.provenance import FileUse, Provenance, joined, of_pair
 from earfilt.synthesis.resample import KEPT, resampled
 
 if TYPE_CHECKING:
+    from earfilt.chains.chain import Chain, Member
+    from earfilt.ears.curve import PublishedCurve
+    from earfilt.ears.target import Target
     from earfilt.synthesis.within.taps import Design
 
 __all__ = ["design", "published"]
@@ -43,7 +45,7 @@ class Part(NamedTuple):
     """One of the FIRs that are convolved, and the design that found it by a tolerance, if any."""
 
     fir: Fir
-    design: "Design | None" = None
+    design: Design | None = None
 
 
 def design(chain: Chain, fs: float) -> Fir:

@@ -1,5 +1,7 @@
 """What a filter is made of: its members with their content, as one immutable value."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping
@@ -7,13 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from earfilt.chains.request import Request
-from earfilt.ears.ear import Ear
-from earfilt.ears.table import Table
-from earfilt.storage.reading import SmallFile
 from earfilt.version import DESIGN
 
 if TYPE_CHECKING:
+    from earfilt.chains.request import Request
+    from earfilt.ears.ear import Ear
+    from earfilt.ears.table import Table
+    from earfilt.storage.reading import SmallFile
     from earfilt.synthesis.biquads.sections import Sections
     from earfilt.synthesis.fir import Fir
 
@@ -54,7 +56,7 @@ class Member:
     file: SmallFile | None
     options: Options
     target: SmallFile | None = None
-    inner: "tuple[Member, ...]" = ()
+    inner: tuple[Member, ...] = ()
     ear_side: str = ""
 
     @property
@@ -69,14 +71,14 @@ class Member:
         return () if self.ear is None else self.ear.tables
 
     @cached_property
-    def fir(self) -> "Fir | None":
+    def fir(self) -> Fir | None:
         """What a FIR file or a saved ear holds, or the impulse response of a file of sections; None
         of an ear.
 
         Raises
         ------
         UsageError
-            The file is no FIR, or contradicts ``latency``.
+            The file is not a FIR, or contradicts ``latency``.
         """
         if self.ear is not None or self.file is None:
             return None
@@ -89,7 +91,7 @@ class Member:
         return read_fir_or_ear(self.file, latency=self.options["latency"])
 
     @cached_property
-    def sections(self) -> "Sections | None":
+    def sections(self) -> Sections | None:
         """What a file of sections holds; None of all others.
 
         Raises
@@ -137,7 +139,7 @@ class Chain:
 
     request: Request
     members: tuple[Member, ...]
-    sides: "tuple[Chain, ...]" = ()
+    sides: tuple[Chain, ...] = ()
 
     @property
     def name(self) -> str:

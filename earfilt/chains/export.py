@@ -1,4 +1,4 @@
-"""A filter for other programs: which files are written, and what stands in them."""
+"""A filter for other programs: which files are written, and what is in them."""
 
 import os
 from dataclasses import dataclass, replace

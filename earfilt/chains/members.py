@@ -24,7 +24,7 @@ from earfilt.ears.kinds.inverse import Inverse
 from earfilt.ears.kinds.own import TARGET, Own
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
 from earfilt.ears.options import FORCE_CHAIN, INVERSE, LARGEST_ORDER, MAX_GAIN, Option, settings
-from earfilt.errors import DataError, UnknownNameError, UsageError, printable
+from earfilt.errors import DataError, EarfiltError, UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ def is_path(piece: str) -> bool:
     """Whether a piece of a name can only be a path: it has a separator, or the extension of a file
     that filters are read from.
 
-    What else is no name of the catalogue may be a file all the same; names go first, so that a file
+    What else is not a name of the catalogue may still be a file; names go first, so that a file
     in the current directory takes none of them.
     """
     if os.sep in piece or "/" in piece:
@@ -388,7 +388,7 @@ def _made_of(fir: "Fir") -> Filter | None:
     try:
         filter = resolve(said.name, **said.given())
         made = design(filter, fir.fs)
-    except UsageError:
+    except EarfiltError:
         return None
     same = made.taps.shape == fir.taps.shape and bool(
         np.allclose(made.taps, fir.taps, rtol=0.0, atol=_SAME * np.abs(made.taps).max())

@@ -51,7 +51,7 @@ class FilterOptions(TypedDict, total=False):
     align : str
         What becomes 0 dB of a measured level: a frequency in Hz, ``mean`` or ``peak``.
     absolute : bool
-        Take the levels of a curve's file as gains, as they stand.
+        Take the levels of a curve's file as gains, as they are.
     smooth : str
         Average a curve over a part of an octave: ``1/3``.
     target : str
@@ -160,7 +160,7 @@ def option_words(options: Mapping[str, Any]) -> list[str]:
 
 
 def parse_command(text: str) -> Request | None:
-    """The request of ``NAME --option value …`` as a FIR file states it; None where it is none.
+    """The request of ``NAME --option value …`` as a FIR file states it; None where it is not one.
 
     Such a text is not trusted: it may name no files, and nothing that takes long to design.
     """
@@ -177,7 +177,7 @@ def parse_command(text: str) -> Request | None:
 
 
 def _parse_options(words: list[str]) -> Any:
-    """Options of a request by name; ValueError where one is none."""
+    """Options of a request by name; ValueError where one is unknown."""
     values: dict[str, Any] = {}
     while words:
         option = words.pop(0).removeprefix("--").replace("-", "_")

@@ -1,17 +1,21 @@
 """From a resolved filter to a few biquads at one sampling rate."""
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from earfilt.arrays import Floats
-from earfilt.chains.members import Filter
 from earfilt.ears.curve import to_db
 from earfilt.errors import UsageError, printable
 from earfilt.synthesis.biquads.bands import design_bands
 from earfilt.synthesis.biquads.sections import Aim, Sections, default_band, design_sections
 from earfilt.synthesis.provenance import Provenance
+
+if TYPE_CHECKING:
+    from earfilt.arrays import Floats
+    from earfilt.chains.members import Filter
 
 __all__ = ["FORMS", "Form", "check_one_ear", "design"]
 

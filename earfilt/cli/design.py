@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earfilt.cli.options import FilterCommand, FilterName, Quiet, finder
-from earfilt.cli.response import default_fs
+from earfilt.cli.options import FilterCommand, FilterName, Quiet, default_fs, finder
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from earfilt.cli.options import (
     FilterCommand,
     FilterNames,
     Quiet,
+    default_fs,
     finder,
     refuse_without_effect,
 )
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from earfilt.synthesis.fir import Fir
     from earfilt.synthesis.response import Response
 
-_DEFAULT_FS = 48000.0
 _POINTS = 512
 _WIDTH_MM = 85.0
 _TABLES = (".csv", ".json")
@@ -459,12 +459,6 @@ def _check_labels(labels: list[str], filters: int, measurements: int) -> None:
         raise UsageError(
             f"--label is given {len(labels)} times; it takes {filters}, one for each filter{more}"
         )
-
-
-def default_fs(filters: "list[Filter]") -> float:
-    """The rate of the first FIR file that says one, else 48 kHz."""
-    rates = (filter.stated_fs for filter in filters)
-    return next((rate for rate in rates if rate is not None), _DEFAULT_FS)
 
 
 def _asked(

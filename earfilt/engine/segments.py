@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import as_strided
 
 from earfilt.arrays import power_of_two
 from earfilt.errors import UsageError
@@ -136,9 +135,11 @@ def check_ears(shape: Sequence[int]) -> None:
 
 
 def as_segments(x: npt.NDArray[Any], segments: int, n_fft: int, hop: int) -> npt.NDArray[Any]:
-    """Overlapping segments of a window (frames, columns), as a view: (segments, n_fft, columns)."""
+    """Overlapping segments of a window (frames, columns), C-contiguous, as a view: (segments, n_fft,
+    columns).
+    """
     row, column = x.strides
-    return as_strided(x, (segments, n_fft, x.shape[1]), (hop * row, row, column), writeable=False)
+    return np.ndarray((segments, n_fft, x.shape[1]), x.dtype, x.data, 0, (hop * row, row, column))
 
 
 def per_call(n_fft: int, channels: int, itemsize: int, call_bytes: int = CALL_BYTES) -> int:

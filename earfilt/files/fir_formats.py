@@ -17,10 +17,9 @@ import json
 import math
 import os
 import re
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +33,9 @@ from earfilt.files.matlab import Value, read_mat, write_mat
 from earfilt.storage.reading import MAX_BYTES, read_bytes, read_foreign_text, read_text, shown
 from earfilt.synthesis.fir import ROW_NAMES, Fir
 from earfilt.version import FORMAT
+
+if TYPE_CHECKING:
+    from earfilt.audio.formats import Subtype
 
 MAX_TAPS = 1 << 22
 """Most taps that a file may hold."""
@@ -92,13 +94,15 @@ def _parse_json(text: str, path: PathLike) -> dict[str, Any]:
     # Containers are counted before parsing: nesting exhausts the stack, and empty ones take 50
     # bytes of memory for two of text.
     if text.count("[") + text.count("{") > 10_000 or text.count(",") > MAX_TAPS + 100_000:
-        raise UsageError(f"{shown(path)} is not a FIR: its JSON holds too many parts")
+        raise DataError.about(shown(path), "{subject} is not a FIR: its JSON holds too many parts")
     try:
         found = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{shown(path)} is not valid JSON: {printable(str(error))}") from error
+        raise DataError.about(
+            shown(path), "{subject} is not valid JSON: {error}", error=printable(str(error))
+        ) from error
     if not isinstance(found, dict):
-        raise UsageError(f"{shown(path)} is not a FIR: its JSON is not an object")
+        raise DataError.about(shown(path), "{subject} is not a FIR: its JSON is not an object")
     return found
 
 
@@ -136,17 +140,19 @@ def _read_json(path: PathLike) -> Content:
     if not all(
         isinstance(row, list) and all(type(tap) in (int, float) for tap in row) for row in rows
     ):
-        raise UsageError(
-            f"{shown(path)} is not a FIR: it has no list of numbers called 'taps', nor one such list "
-            "a row"
+        raise DataError.about(
+            shown(path),
+            "{subject} is not a FIR: it has no list of numbers called 'taps', nor one such list a row",
         )
     if not nested:
         return Content(_as_floats(rows[0], path), found)
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
-        raise UsageError(
-            f"{shown(path)}: its rows have {min(lengths)} to {max(lengths)} taps; all have as many, "
-            "zeros included"
+        raise DataError.about(
+            shown(path),
+            "{subject}: its rows have {least} to {most} taps; all have as many, zeros included",
+            least=min(lengths),
+            most=max(lengths),
         )
     return Content(_as_floats(rows, path).reshape(len(rows), -1), found)
 
@@ -155,7 +161,7 @@ def _as_floats(values: list[Any], path: PathLike) -> Floats:
     try:
         return np.array(values, dtype=np.float64)
     except OverflowError as error:
-        raise UsageError(f"{shown(path)}: a tap is not a finite number") from error
+        raise DataError(shown(path), "a tap is not a finite number") from error
 
 
 # .csv
@@ -174,19 +180,22 @@ def _read_csv(path: PathLike) -> Content:
     """The sample column counts from −latency."""
     table = csv_table(read_text(path), path)
     if table.header not in CSV_HEADERS.values():
-        headers = " or ".join(f"'{','.join(header)}'" for header in CSV_HEADERS.values())
-        raise UsageError(f"{shown(path)} is not a FIR; expected the header line {headers}")
+        raise DataError.about(
+            shown(path),
+            "{subject} is not a FIR; expected the header line {headers}",
+            headers=" or ".join(f"'{','.join(header)}'" for header in CSV_HEADERS.values()),
+        )
     names = table.header[1:]
     taps: list[list[float]] = []
     first = 0.0
     for line, fields in table.rows:
         where = f"{shown(path)}, line {line}"
         if len(fields) != 1 + len(names):
-            raise UsageError(f"{where}: {len(fields)} fields where the header has {1 + len(names)}")
+            raise DataError(where, f"{len(fields)} fields where the header has {1 + len(names)}")
         sample = number(fields[0], where, "sample")
         first = first if taps else sample
         if sample != first + len(taps) or not sample.is_integer():
-            raise UsageError(f"{where}: sample {sample:g}; samples are counted up by one")
+            raise DataError(where, f"sample {sample:g}; samples must count up by one")
         taps.append(
             [number(text, where, name) for text, name in zip(fields[1:], names, strict=True)]
         )
@@ -246,8 +255,8 @@ def _coefficients(lines: list[str], path: PathLike) -> Iterator[float]:
 def _coefficient(word: str, where: str) -> float:
     try:
         return number(word, where, "coefficient")
-    except UsageError as error:
-        raise UsageError(f"{error}; {FORMS}") from error
+    except DataError as error:
+        raise DataError(where, f"{error.reason}; {FORMS}") from error
 
 
 def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) -> Floats:
@@ -263,10 +272,12 @@ def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) 
         aligned = (len(padded) - 1) // 2 == first + latency
         if aligned and len(taps) == numtaps and np.count_nonzero(taps) == np.count_nonzero(padded):
             return taps
-    raise UsageError(
-        f"{shown(path)} is damaged: its comment '{_MARK}…' does not fit its {len(padded)} "
-        "coefficients; "
-        "take the comment out to have it read as SoX does"
+    raise DataError.about(
+        shown(path),
+        "{subject} is damaged: its comment '{mark}…' does not fit its {count} "
+        "coefficients; take the comment out to have it read the way SoX reads it",
+        mark=_MARK,
+        count=len(padded),
     )
 
 
@@ -293,8 +304,10 @@ def _read_npy(path: PathLike) -> Content:
         shape, _, dtype = read(stream)
         array = np.frombuffer(data, dtype, count=math.prod(shape), offset=stream.tell())
     except Exception as error:
-        raise UsageError(
-            f"{shown(path)} is not a NumPy array file of numbers: {printable(str(error))}"
+        raise DataError.about(
+            shown(path),
+            "{subject} is not a NumPy array file of numbers: {error}",
+            error=printable(str(error)),
         ) from error
     return Content(_taps(array.reshape(shape), path, "the array"), {}, _array_step(array))
 
@@ -316,10 +329,11 @@ def _taps(array: NDArray[Any], path: PathLike, what: str) -> Floats:
     one = array.size == max(array.shape, default=0)
     if array.dtype.kind not in "fiu" or not (one or (array.ndim == 2 and len(array) in ROW_NAMES)):
         turned = array.ndim == 2 and array.shape[1] in ROW_NAMES and array.dtype.kind in "fiu"
-        raise UsageError(
-            f"{shown(path)}: {what} is {array.dtype} of shape {array.shape}; a FIR is real numbers: "
-            "one row or column, or 2 or 4 rows (channels, taps)"
-            + ("; its transpose is such a one" if turned else "")
+        raise DataError(
+            shown(path),
+            f"{what} is {array.dtype} of shape {array.shape}; a FIR is real numbers: one row or "
+            "column, or 2 or 4 rows (channels, taps)"
+            + ("; its transpose is such a one" if turned else ""),
         )
     return (array.reshape(-1) if one else array).astype(np.float64)
 
@@ -327,15 +341,15 @@ def _taps(array: NDArray[Any], path: PathLike, what: str) -> Floats:
 # .wav
 
 
-SUBTYPES = {"DOUBLE": 8, "FLOAT": 4, "PCM_32": 4, "PCM_24": 3, "PCM_16": 2}
-"""Bytes of a sample of each."""
+WAV_SUBTYPES = ("DOUBLE", "FLOAT", "PCM_32", "PCM_24", "PCM_16")
+"""Sample formats of a FIR's ``.wav``."""
 
 _MOST_CHANNELS = 64
 
 
 def write_wav(fir: Fir, *, channels: int | None = None, subtype: str = "DOUBLE") -> bytes:
-    """RIFF with the one row of taps in every channel, or a row in each; the header is the INFO comment. Written here since
-    libsndfile stamps floats with the time.
+    """RIFF with the one row of taps in every channel, or a row in each; the header is the INFO
+    comment.
 
     Parameters
     ----------
@@ -343,7 +357,7 @@ def write_wav(fir: Fir, *, channels: int | None = None, subtype: str = "DOUBLE")
     channels : int, optional
         1 to 64 of one row of taps, default 1; of several as many as there are.
     subtype : str
-        One of `SUBTYPES`; of PCM, full scale is 1.
+        One of `WAV_SUBTYPES`; of PCM, full scale is 1.
 
     Raises
     ------
@@ -356,8 +370,8 @@ def write_wav(fir: Fir, *, channels: int | None = None, subtype: str = "DOUBLE")
         raise UsageError(
             f"a .wav cannot state a sampling rate of {fir.fs} Hz; write .json, .mat or .csv"
         )
-    if subtype not in SUBTYPES:
-        raise UsageError(f"--subtype {printable(subtype)}; a FIR is {', '.join(SUBTYPES)}")
+    if subtype not in WAV_SUBTYPES:
+        raise UsageError(f"--subtype {printable(subtype)}; a FIR is {', '.join(WAV_SUBTYPES)}")
     channels = fir.rows if channels is None else channels
     if fir.rows > 1 and channels != fir.rows:
         raise UsageError(
@@ -365,37 +379,31 @@ def write_wav(fir: Fir, *, channels: int | None = None, subtype: str = "DOUBLE")
         )
     if not 1 <= channels <= _MOST_CHANNELS:
         raise UsageError(f"--channels {channels}; 1 to {_MOST_CHANNELS} are possible")
-    comment = _header_line(fir).encode() + b"\0"
-    size, code = SUBTYPES[subtype], 1 if subtype.startswith("PCM") else 3
-    block = channels * size
-    layout = (code, channels, fs, block * fs & 0xFFFFFFFF, block, 8 * size)
-    chunks = [
-        (b"fmt ", struct.pack("<HHIIHHH", *layout, 0)),
-        (b"fact", struct.pack("<I", fir.numtaps)),
-        (b"LIST", b"INFO" + _chunk(b"ICMT", comment)),
-        (b"data", _samples(fir.taps, channels, subtype)),
-    ]
-    return _chunk(b"RIFF", b"WAVE" + b"".join(_chunk(name, body) for name, body in chunks))
+    from earfilt.audio.containers import pcm, wav
+    from earfilt.audio.containers.chunks import RIFF, Chunk
+    from earfilt.audio.formats import Target
+
+    comment = RIFF.pack(b"ICMT", _header_line(fir).encode() + b"\0")
+    target = Target("WAV", subtype, fs, channels)
+    data = pcm.encode(_samples(fir.taps, channels, target.sample), subtype).tobytes()
+    head = wav.header(target, len(data), [Chunk(b"LIST", b"INFO" + comment)], 0, room=False)
+    return head + data
 
 
-def _samples(taps: Floats, channels: int, subtype: str) -> bytes:
-    """Taps as interleaved samples."""
-    frames = np.broadcast_to(np.atleast_2d(taps), (channels, taps.shape[-1])).T
-    size = SUBTYPES[subtype]
-    if not subtype.startswith("PCM"):
-        return frames.astype(f"<f{size}").tobytes()
-    codes = np.rint(np.ldexp(frames, 8 * size - 1))
-    if np.abs(frames).max() >= 1.0 or codes.max() >= 2 ** (8 * size - 1):
+def _samples(taps: Floats, channels: int, sample: "Subtype") -> NDArray[Any]:
+    """Taps as frames of a sample format; integers use its upper bits."""
+    rows = np.broadcast_to(np.atleast_2d(taps), (channels, taps.shape[-1]))
+    frames = np.ascontiguousarray(rows.T)
+    if not sample.bits:
+        return frames.astype(sample.dtype)
+    codes = np.rint(np.ldexp(frames, sample.bits - 1))
+    if np.abs(frames).max() >= 1.0 or codes.max() >= 2 ** (sample.bits - 1):
         raise UsageError(
-            f"the taps reach {np.abs(taps).max():.4g}, and {subtype} holds what is below 1; write "
-            "--subtype FLOAT"
+            f"the taps reach {np.abs(taps).max():.4g}, and {sample.name} holds what is below 1; "
+            "write --subtype FLOAT"
         )
-    octets = np.ascontiguousarray(codes, "<i4").view(np.uint8).reshape(-1, 4)
-    return octets[:, :size].tobytes()
-
-
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+    dtype = np.dtype(sample.dtype)
+    return codes.astype(dtype) << (8 * dtype.itemsize - sample.bits)
 
 
 # Steps of integer samples and of the companded ones, whose largest are coarse; full scale is 1.
@@ -428,37 +436,36 @@ def _read_wav(path: PathLike) -> Content:
             )
             taps = file.read(min(frames, MAX_TAPS + 1), dtype="float64", always_2d=True)
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        raise UsageError(f"{shown(path)} is not an audio file: {printable(str(error))}") from error
+        raise DataError.about(
+            shown(path), "{subject} is not an audio file: {error}", error=printable(str(error))
+        ) from error
     header = {**_header_of(_info_comments(data), path), "fs": fs}
     alike = header.get("rows", 1) == 1 and not (taps != taps[:, :1]).any()
     if not alike and channels not in (2, 4):
-        raise UsageError(
-            f"{shown(path)} has {channels} channels that differ; a FIR has one, two (left, right) or "
-            "four (left to left, left to right, right to left, right to right)"
+        raise DataError.about(
+            shown(path),
+            "{subject} has {channels} channels that differ; a FIR has one, two (left, right) or four "
+            "(left to left, left to right, right to left, right to right)",
+            channels=channels,
         )
     if len(taps) != min(frames, MAX_TAPS + 1):
-        raise UsageError(
-            f"{shown(path)} is cut short: it states {frames} frames and holds {len(taps)}"
+        raise DataError.about(
+            shown(path),
+            "{subject} is cut short: it states {frames} frames and holds {count}",
+            frames=frames,
+            count=len(taps),
         )
     return Content(taps[:, 0] if alike else taps.T, header, _PCM_STEPS.get(subtype, 0.0))
 
 
 def _info_comments(data: bytes) -> list[str]:
     """INFO comments (ICMT) of a RIFF file's bytes."""
-    lists = [
-        body[4:] for name, body in _chunks(data[12:]) if name == b"LIST" and body[:4] == b"INFO"
-    ]
-    texts = [body for info in lists for name, body in _chunks(info) if name == b"ICMT"]
+    from earfilt.audio.containers.chunks import pieces
+
+    lists = [part.data for part in pieces(data[12:]) if part.id == b"LIST"]
+    infos = [data[4:] for data in lists if data[:4] == b"INFO"]
+    texts = [part.data for info in infos for part in pieces(info) if part.id == b"ICMT"]
     return [text.rstrip(b"\0").decode("utf-8", "replace") for text in texts]
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """RIFF chunks, name and body, as far as they go."""
-    view, at = memoryview(data), 0
-    while at + 8 <= len(data):
-        size = int.from_bytes(view[at + 4 : at + 8], "little")
-        yield bytes(view[at : at + 4]), bytes(view[at + 8 : at + 8 + size])
-        at += 8 + size + size % 2
 
 
 # .mat
@@ -486,12 +493,14 @@ def _read_mat(path: PathLike) -> Content:
     try:
         found = read_mat(data, limit=MAX_BYTES)
     except ValueError as error:
-        raise UsageError(f"cannot read {shown(path)}: {error}") from error
+        raise DataError.about(shown(path), "cannot read {subject}: {error}", error=error) from error
     arrays = {name: value for name, value in found.items() if not isinstance(value, str)}
     vectors = [name for name, value in arrays.items() if value.size > 1]
     chosen = vectors[0] if len(vectors) == 1 else "taps"
     if chosen not in arrays:
-        raise UsageError(f"{shown(path)} is not a FIR: it has no vector of numbers called 'taps'")
+        raise DataError.about(
+            shown(path), "{subject} is not a FIR: it has no vector of numbers called 'taps'"
+        )
     return Content(
         _taps(arrays[chosen], path, f"'{printable(chosen)}'"),
         _mat_header(found, path),
@@ -526,7 +535,7 @@ _MAGIC = {b"\x93NUMPY": ".npy", b"{": ".json"} | dict.fromkeys(
 )
 _FIRST_NUMBER = re.compile(r"(?:\s*#[^\n]*\n)*\s*[-+.0-9]")
 KNOWN = "FIR files end in " + ", ".join(READERS)
-"""Said of a file that is none."""
+"""Said of a file that is not one."""
 
 
 def form_of(path: PathLike) -> str:
@@ -552,7 +561,7 @@ def form_of(path: PathLike) -> str:
     if suffix in READERS:
         return suffix
     if text is None:
-        raise DataError(shown(path), f"holds nothing that filters are read from; {KNOWN}")
+        raise DataError(shown(path), f"holds nothing that a filter can be read from; {KNOWN}")
     return ".txt"
 
 
@@ -583,8 +592,8 @@ def holds_curve(path: PathLike) -> bool:
 
 
 def _text(path: PathLike) -> str | None:
-    """What a file says as a text; None of one that is none."""
+    """The text of a file; None where it is not text."""
     try:
         return read_foreign_text(path)
-    except UsageError:
+    except DataError:
         return None

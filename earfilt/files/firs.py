@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from earfilt.errors import UsageError, printable
+from earfilt.errors import DataError, UsageError, printable
 from earfilt.files.curves import read_curve
 from earfilt.files.fir_formats import (
     KNOWN,
@@ -64,18 +64,21 @@ def read_fir(path: PathLike, *, latency: int | None = None) -> Fir:
     Raises
     ------
     UsageError
-        Not such a file, damaged, too large (64 MiB, 2²² taps), not finite, or ``latency``
-        contradicts it.
+        It cannot be read, or ``latency`` contradicts it.
+    DataError
+        Not such a file, damaged, too large (64 MiB, 2²² taps), or not finite.
     """
     return build_fir(read_content(path), path, latency=latency)
 
 
 def read_content(path: PathLike) -> Content:
-    """What stands in a FIR file, unchecked.
+    """What a FIR file contains, unchecked.
 
     Raises
     ------
     UsageError
+        It cannot be read.
+    DataError
         Not such a file, damaged, or too large.
     """
     return READERS[form_of(path)](path)
@@ -86,27 +89,36 @@ def build_fir(content: Content, path: PathLike, *, latency: int | None = None) -
 
     Raises
     ------
-    UsageError
+    UsageError, DataError
         As :func:`read_fir`.
     """
     kind = content.header.get("earfilt", "fir")
     if kind != "fir":
-        raise UsageError(
-            f"{shown(path)} is not a FIR: it says of itself that it is {_excerpt(kind)}"
+        raise DataError.about(
+            shown(path),
+            "{subject} is not a FIR: it says of itself that it is {kind}",
+            kind=_excerpt(kind),
         )
     rows = np.atleast_2d(content.taps)
     if len(rows) not in ROW_NAMES:
-        raise UsageError(
-            f"{shown(path)} has {len(rows)} rows of taps; a FIR has 1, 2 (left, right) or 4 (left to "
-            "left, left to right, right to left, right to right)"
+        raise DataError.about(
+            shown(path),
+            "{subject} has {count} rows of taps; a FIR has 1, 2 (left, right) or 4 (left to left, left "
+            "to right, right to left, right to right)",
+            count=len(rows),
         )
     if not 0 < rows.shape[1] <= MAX_TAPS:
-        raise UsageError(f"{shown(path)} holds {rows.shape[1]} taps; 1 to {MAX_TAPS} are possible")
+        raise DataError.about(
+            shown(path),
+            "{subject} holds {count} taps; 1 to {max_taps} are possible",
+            count=rows.shape[1],
+            max_taps=MAX_TAPS,
+        )
     wrong = np.argwhere(~np.isfinite(rows))
     if len(wrong):
         row, tap = wrong[0].tolist()
         where = f"tap {tap}" + (f" of row {row}" if len(rows) > 1 else "")
-        raise UsageError(f"{shown(path)}: {where} is not a finite number")
+        raise DataError(shown(path), f"{where} is not a finite number")
     return _build(content, path, latency)
 
 
@@ -187,14 +199,15 @@ def _build(content: Content, path: PathLike, latency: int | None) -> Fir:
         or isinstance(lookahead, bool)
         or not 0 <= lookahead < numtaps
     ):
-        raise UsageError(
-            f"{shown(path)}: latency {_excerpt(lookahead)}; it must be 0 to {numtaps - 1} "
-            f"samples for {numtaps} taps"
-        )
+        most = numtaps - 1
+        words = f"latency {_excerpt(lookahead)}; it must be 0 to {most} samples for {most + 1} taps"
+        if stated is None and latency is not None:
+            raise UsageError(f"{shown(path)}: {words}")
+        raise DataError(shown(path), words)
     odd_ends, meta = header.get("odd_ends", False), header.get("meta", {})
     if not isinstance(odd_ends, bool) or not isinstance(meta, dict):
-        raise UsageError(
-            f"{shown(path)} is damaged: odd_ends must be true or false, and meta an object"
+        raise DataError.about(
+            shown(path), "{subject} is damaged: odd_ends must be true or false, and meta an object"
         )
     return Fir(
         taps, _checked_fs(header.get("fs"), path), lookahead, odd_ends, Provenance.from_json(meta)
@@ -205,9 +218,9 @@ def _checked_fs(fs: object, path: PathLike) -> float | None:
     if fs is None:
         return None
     if isinstance(fs, bool) or not isinstance(fs, int | float) or not 0 < fs <= _MAX_FS:
-        raise UsageError(
-            f"{shown(path)}: sampling rate {_excerpt(fs)}; it must be above 0 and at most "
-            f"{_MAX_FS:g} Hz"
+        raise DataError(
+            shown(path),
+            f"sampling rate {_excerpt(fs)}; it must be above 0 and at most {_MAX_FS:g} Hz",
         )
     return float(fs)
 

@@ -124,7 +124,7 @@ def saved_bytes(ear: SavedEar) -> bytes:
     Raises
     ------
     UsageError
-        A member is an entry of the user's own that is no curve, or the inverse of a curve.
+        A member is an entry of the user's own that is not a curve, or the inverse of a curve.
     """
     start = ear.start
     content = {
@@ -196,8 +196,8 @@ def read_fir_or_ear(path: PathLike, *, latency: int | None = None) -> Fir:
 
     Raises
     ------
-    UsageError
-        As `earfilt.files.firs.read_fir`, or a saved ear that is damaged.
+    UsageError, DataError
+        As `earfilt.files.firs.read_fir`; or a saved ear that is damaged.
     """
     content = read_content(path)
     if not _is_ear(content):
@@ -212,7 +212,7 @@ def read_ear(path: PathLike) -> SavedEar | None:
 
     Raises
     ------
-    UsageError
+    UsageError, DataError
         As `read_fir_or_ear`.
     """
     content = read_content(path)
@@ -225,10 +225,14 @@ def _is_ear(content: Content) -> bool:
 
 def _parse(found: Mapping[str, Any], path: PathLike) -> SavedEar:
     if found.get("format") != FORMAT or found.get("design") != DESIGN:
-        raise UsageError(
-            f"{shown(path)} is an ear of another version of earfilt (format "
-            f"{_excerpt(found.get('format'))}, design {_excerpt(found.get('design'))}); this one "
-            f"reads format {FORMAT}, design '{DESIGN}'"
+        raise DataError.about(
+            shown(path),
+            "{subject} is an ear of another version of earfilt (format {stated}, "
+            "design {its_design}); this one reads format {format}, design '{design}'",
+            stated=_excerpt(found.get("format")),
+            its_design=_excerpt(found.get("design")),
+            format=FORMAT,
+            design=DESIGN,
         )
     start = _start(found, path)
     listed = found.get("members")
@@ -300,17 +304,19 @@ def _ear(name: str, found: Mapping[str, Any], tables: Mapping[str, Any], path: P
         except DataError as error:
             raise _damaged(path, error.reason) from error
         if curve.notes:
-            raise _damaged(path, "the frequencies of a curve ascend")
+            raise _damaged(path, "the frequencies of a curve must ascend")
         return Own.of(name, curve.values)
     try:
         ear = _of_catalogue(name)
     except EarfiltError as error:
-        raise UsageError(f"{shown(path)}: {error}") from error
+        raise DataError(shown(path), f"{error}") from error
     changed = [table.id for table in ear.tables if tables.get(table.id) != table.sha256]
     if changed:
-        raise UsageError(
-            f"{shown(path)} was made with other numbers of {', '.join(changed)} than this version "
-            "of earfilt has; design a FIR with the version that made it"
+        raise DataError.about(
+            shown(path),
+            "{subject} was made with other numbers of {tables} than this version of "
+            "earfilt has; design a FIR with the version that made it",
+            tables=", ".join(changed),
         )
     return ear
 
@@ -339,8 +345,10 @@ def _are_numbers(values: object, most: int = _MAX_TAPS) -> TypeGuard[list[float]
     )
 
 
-def _damaged(path: PathLike, why: str) -> UsageError:
-    return UsageError(f"{shown(path)} is damaged, or no ear that earfilt saved: {why}")
+def _damaged(path: PathLike, why: str) -> DataError:
+    return DataError.about(
+        shown(path), "{subject} is damaged, or not an ear that earfilt saved: {why}", why=why
+    )
 
 
 def _excerpt(value: object) -> str:

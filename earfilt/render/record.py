@@ -50,7 +50,7 @@ class Row:
     clipped : list of int
         Samples by channel.
     fitting_gain_db : float or None
-        Where samples were clipped: the ``--gain`` at which none is.
+        Where samples were clipped: the ``--gain`` at which none would be.
     gain_db : float
         Applied beside the filter, that of rescaling included.
     rescaled_db : float

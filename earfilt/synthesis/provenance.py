@@ -203,7 +203,7 @@ class Provenance:
 
 
 def _is_plain(value: object, kinds: Any) -> bool:
-    """Whether a value is of some kinds, or a list of such."""
+    """Whether a value is of some kinds, or a list of them."""
     if isinstance(value, list):
         return bool(value) and all(isinstance(part, kinds) for part in value)
     return isinstance(value, kinds)

@@ -97,7 +97,7 @@ def level_at(fir: Fir, freq: float) -> float:
     """
     level = float(respond(fir, np.array([freq])).magnitude_db[0])
     if not math.isfinite(level):
-        raise UsageError(f"nothing passes at {freq:g} Hz, so that no level is relative to it")
+        raise UsageError(f"nothing passes at {freq:g} Hz, so no level can be relative to it")
     return level
 
 

@@ -10,9 +10,10 @@ q, those of the cookbook), ``BiquadCombo`` (``FivePointPeq``), ``Conv`` (``Wav``
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from earfilt.ears.biquads import Band
 from earfilt.errors import UsageError
 from earfilt.files.presets.preset import Graphic, Impulse, Preset, plain
-from earfilt.synthesis.biquads.sections import Band, Sections
+from earfilt.synthesis.biquads.sections import Sections
 
 _WORDS = {"peaking": "Peaking", "low-shelf": "Lowshelf", "high-shelf": "Highshelf"}
 _FIVE = ["low-shelf", "peaking", "peaking", "peaking", "high-shelf"]
