@@ -14,6 +14,7 @@ from torch import Tensor
 from earfilt.arrays import is_constant, power_of_two
 from earfilt.engine.segments import (
     GRAIN,
+    check_ears,
     choose_n_fft,
     extend_ends,
     hop_of,
@@ -23,7 +24,7 @@ from earfilt.engine.segments import (
 )
 from earfilt.errors import UsageError
 
-__all__ = ["Spectra", "Stream", "convolve", "filter_segments", "is_traced"]
+__all__ = ["Spectra", "Stream", "convolve", "filter_segments", "is_traced", "multiplied"]
 
 CALL_BYTES = 1 << 22  # of spectra in one call: torch's cost more than numpy's
 # The same on a device: all that a batch of training has, and what stays in the caches of a large
@@ -37,7 +38,7 @@ class Spectra:
 
     Parameters
     ----------
-    taps : Tensor (numtaps,)
+    taps : Tensor (numtaps,) or (rows, numtaps)
     """
 
     def __init__(self, taps: Tensor) -> None:
@@ -45,7 +46,7 @@ class Spectra:
         self._kept: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
 
     def at(self, n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-        """Response (n_fft // 2 + 1,) for signals of a dtype on a device, divided by n_fft, which
+        """Response (..., n_fft // 2 + 1) for signals of a dtype on a device, divided by n_fft, which
         the inverse transform then need not do.
         """
         if not is_constant(self.taps):
@@ -89,19 +90,23 @@ def _extended(x: Tensor, before: int, after: int, mirrored: int) -> Tensor:
 
 
 def _extended_by_length(x: Tensor, before: int, after: int, lookahead: int, ends: Tensor) -> Tensor:
-    """The same for rows (rows, T) that end after `ends` (rows,) samples: each goes on at its own
-    end. What lies behind is never used.
+    """The same for rows (rows, channels, T) that end after `ends` (rows,) samples: each goes on at
+    its own end. What lies behind is never used.
     """
     frames = x.shape[-1]
     at = torch.arange(-before, frames + after, device=x.device)
-    last = ends[:, None] - 1
+    last = ends[:, None, None] - 1
     # A point p behind the end takes 2*x[last] - x[2*last - p], one before the start 2*x[0] - x[-p].
     beyond = at > last
     source = torch.where(beyond, 2 * last - at, at.abs())
     distance = torch.where(beyond, at - last, (-at).clamp(min=0))
     held = (distance <= lookahead) & (source >= 0) & (source <= last)
-    own = x.gather(-1, source.clamp(0, frames - 1))
-    pivot = torch.where(beyond, x.gather(-1, last), x[:, :1])
+
+    def taken(index: Tensor) -> Tensor:
+        return x.gather(-1, index.expand(-1, x.shape[1], -1))
+
+    own = taken(source.clamp(0, frames - 1))
+    pivot = torch.where(beyond, taken(last), x[..., :1])
     # A sample that is left out may be NaN, which times zero is NaN.
     mirrored = torch.where(distance == 0, own, 2 * pivot - own)
     return torch.where(held, mirrored, torch.zeros_like(own))
@@ -121,7 +126,9 @@ def convolve(
     Parameters
     ----------
     x : Tensor (..., T), real floating
-    taps : Tensor (numtaps,) or Spectra, same device as `x`
+        Through several rows: mono (T,) or (..., 1, T), or stereo (..., 2, T).
+    taps : Tensor (numtaps,) or (rows, numtaps), same device as `x`; or Spectra
+        Two rows are a pair of ears, four a matrix (`earfilt.synthesis.fir.Fir`).
     lookahead : int >= 0
         Samples by which the output is advanced; 0 is causal.
     odd_ends : bool
@@ -133,12 +140,15 @@ def convolve(
 
     Returns
     -------
-    Tensor (..., T), dtype of `x`.  Half precision is computed in float32.
+    Tensor (..., T), dtype of `x`; through several rows (..., 2, T).  Half precision is computed in
+    float32.
 
     Raises
     ------
     ValueError
         If `lookahead` is negative.
+    UsageError
+        Through several rows: `x` is neither mono nor stereo.
     """
     # inductor has no complex numbers, and working out sizes symbolically takes it minutes
     if torch.compiler.is_compiling() and not is_traced():
@@ -151,10 +161,15 @@ def convolve(
     if is_traced():
         if lengths is not None:
             raise UsageError("a signal with lengths is not exported; leave them out")
-        return _for_any_length(x, spectra, lookahead, odd_ends)
+        return _recorded(x, spectra, lookahead, odd_ends)
     numtaps, frames = max(spectra.numtaps, reached), x.shape[-1]
+    shape, channels = x.shape, 1
+    if spectra.taps.ndim > 1:
+        check_ears(x.shape)
+        shape = torch.Size((*x.shape[:-2], 2, frames))
+        channels = x.shape[-2] if x.ndim > 1 else 1
     if x.numel() == 0:
-        return x.clone()
+        return x.new_zeros(shape)
     keep_memory()
     n_fft = _n_fft_for(frames, numtaps)
     dtype = working_dtype(x.dtype)
@@ -166,27 +181,46 @@ def convolve(
         odd_ends,
         dtype,
     )
-    rows, ends = x.reshape(-1, frames), None
+    rows, ends = x.reshape(-1, channels, frames), None
     if lengths is not None:
         lengths = lengths.to(x.device)
-        ends = lengths.reshape(-1, 1).expand(-1, x[0].numel() // frames).flatten()
-    y = segments.in_parts(rows, ends).reshape(x.shape)
+        ends = lengths.reshape(-1, 1).expand(-1, x[0].numel() // (channels * frames)).flatten()
+    y = segments.in_parts(rows, ends).reshape(shape)
     if lengths is None:
         return y
     own = torch.arange(frames, device=x.device) < lengths[:, None]
-    return y * own.reshape(len(lengths), *[1] * (x.ndim - 2), frames)
+    return y * own.reshape(len(lengths), *[1] * (y.ndim - 2), frames)
 
 
-def _for_any_length(x: Tensor, spectra: Spectra, lookahead: int, odd_ends: bool) -> Tensor:
+def _recorded(x: Tensor, spectra: Spectra, lookahead: int, odd_ends: bool) -> Tensor:
+    """`convolve` as a program that is recorded, through any rows of taps."""
+    taps, numtaps = spectra.taps, spectra.numtaps
+    if taps.ndim == 1:
+        return _for_any_length(x, taps, numtaps, lookahead, odd_ends)
+    check_ears(x.shape)
+    left, right = (x, x) if x.ndim == 1 else (x[..., 0, :], x[..., -1, :])
+
+    def through(signal: Tensor, row: int) -> Tensor:
+        return _for_any_length(signal, taps[row], numtaps, lookahead, odd_ends)
+
+    if len(taps) == 2:
+        return torch.stack([through(left, 0), through(right, 1)], -2)
+    crossed = (through(right, 2), through(left, 1))
+    return torch.stack([through(left, 0) + crossed[0], through(right, 3) + crossed[1]], -2)
+
+
+def _for_any_length(
+    x: Tensor, taps: Tensor, numtaps: int, lookahead: int, odd_ends: bool
+) -> Tensor:
     """`convolve` as a program that is recorded once and runs on signals of any length: nothing
     follows from the number of frames but by sums. Short filters without FFT, which not every
     runtime has; long ones by one FFT of the whole signal, whose length may have large factors: in
     float64, as float32 would lose digits.
     """
-    numtaps, frames = spectra.numtaps, x.shape[-1]
+    frames = x.shape[-1]
     direct = numtaps <= DIRECT
     dtype = working_dtype(x.dtype) if direct else torch.float64
-    taps = spectra.taps.to(x.device, dtype)
+    taps = taps.to(x.device, dtype)
     mirrored = lookahead if odd_ends else 0  # of signals that are longer
     rows = x.reshape(-1, frames).to(dtype)
     if direct:
@@ -211,11 +245,11 @@ def _n_fft_for(frames: int, numtaps: int) -> int:
 
 @dataclass(frozen=True)
 class _Segments:
-    """Overlap-save of whole rows (rows, T), each extended at its ends.
+    """Overlap-save of whole signals (rows, channels, T), each extended at its ends.
 
     Parameters
     ----------
-    response : Tensor (n_fft // 2 + 1,)
+    response : Tensor, as of `multiplied`
         Divided by n_fft.
     n_fft, hop, lookahead : int
     odd_ends : bool
@@ -232,14 +266,14 @@ class _Segments:
 
     def whole(self, rows: Tensor, ends: Tensor | None) -> Tensor:
         """All rows, filtered in one call: one FFT, one product, one inverse FFT."""
-        return self._filtered(self._cut(rows, ends))[:, : rows.shape[-1]].to(rows.dtype)
+        return self._filtered(self._cut(rows, ends))[..., : rows.shape[-1]].to(rows.dtype)
 
     def in_parts(self, rows: Tensor, ends: Tensor | None) -> Tensor:
         """The same in as few calls as memory allows: of several rows, or of parts of one row."""
-        count, frames = rows.shape
+        count, channels, frames = rows.shape
         segments = -(-frames // self.hop)
         call_bytes = CALL_BYTES if rows.device.type == "cpu" else DEVICE_CALL_BYTES
-        step = per_call(self.n_fft, 1, self.dtype.itemsize, call_bytes)
+        step = per_call(self.n_fft, channels, self.dtype.itemsize, call_bytes)
         at_once = max(1, step // segments)
         if count <= at_once and segments <= step:
             return self.whole(rows, ends)
@@ -250,26 +284,25 @@ class _Segments:
             for at in range(0, count, at_once)
         )
         if not (is_constant(rows) and is_constant(self.response)):
-            return torch.cat([torch.cat(list(part), -1)[:, :frames] for part in parts]).to(
-                rows.dtype
-            )
+            whole = torch.cat([torch.cat(list(part), -1)[..., :frames] for part in parts])
+            return whole.to(rows.dtype)
         # written where it belongs: nothing is held twice
-        out = torch.empty_like(rows, memory_format=torch.contiguous_format)
+        out = rows.new_empty(count, channels if self.response.ndim == 1 else 2, frames)
         for at, part in zip(range(0, count, at_once), parts, strict=True):
             start = 0
             for piece in part:
-                into = out[at : at + at_once, start : start + piece.shape[-1]]
-                into.copy_(piece[:, : into.shape[-1]])
+                into = out[at : at + at_once, :, start : start + piece.shape[-1]]
+                into.copy_(piece[..., : into.shape[-1]])
                 start += piece.shape[-1]
         return out
 
     def _row_parts(self, rows: Tensor, ends: Tensor | None, step: int) -> Iterator[Tensor]:
         cut = self._cut(rows, ends)
-        for at in range(0, cut.shape[1], step):
-            yield self._filtered(cut[:, at : at + step])
+        for at in range(0, cut.shape[-2], step):
+            yield self._filtered(cut[..., at : at + step, :])
 
     def _cut(self, rows: Tensor, ends: Tensor | None) -> Tensor:
-        """All segments, as a view of the extended rows: (rows, segments, n_fft)."""
+        """All segments, as a view of the extended rows: (rows, channels, segments, n_fft)."""
         # Behind the end stands as much as the last segment may need, whatever the number of frames:
         # sizes that follow from it by whole segments cannot be traced.
         before, after = self.n_fft - self.hop - self.lookahead, self.hop - 1 + self.lookahead
@@ -285,15 +318,27 @@ class _Segments:
         return filter_segments(cut, self.response, self.n_fft, self.hop)
 
 
-def filter_segments(cut: Tensor, response: Tensor, n_fft: int, hop: int) -> Tensor:
-    """Overlapping segments (rows, segments, n_fft), by a response (n_fft // 2 + 1,) divided by
-    n_fft -> their part of the output (rows, segments * hop).
+def multiplied(spectra: Tensor, response: Tensor) -> Tensor:
+    """Spectra (..., channels, segments, bins) through a response (bins,), or (rows, bins) of a pair
+    or a matrix.
     """
-    spectra = torch.fft.rfft(cut)
-    if is_constant(spectra) and is_constant(response):
-        spectra *= response
-    else:
-        spectra = spectra * response
+    if response.ndim == 1:
+        if is_constant(spectra) and is_constant(response):
+            return spectra.mul_(response)
+        return spectra * response
+    rows = response[:, None]
+    if len(rows) == 2:
+        return spectra * rows
+    stereo = spectra.expand(*spectra.shape[:-3], 2, *spectra.shape[-2:])
+    direct, crossed = (torch.stack([rows[a], rows[b]]) for a, b in ((0, 3), (2, 1)))
+    return stereo * direct + stereo.flip(-3) * crossed
+
+
+def filter_segments(cut: Tensor, response: Tensor, n_fft: int, hop: int) -> Tensor:
+    """Overlapping segments (..., channels, segments, n_fft), by a response as of `multiplied`,
+    divided by n_fft -> their part of the output (..., channels, segments * hop).
+    """
+    spectra = multiplied(torch.fft.rfft(cut), response)
     y: Tensor = torch.fft.irfft(spectra, n=n_fft, norm="forward")
     return y[..., n_fft - hop :].flatten(-2)
 
@@ -304,8 +349,9 @@ class Stream:
 
     Parameters
     ----------
-    taps : Tensor (numtaps,)
+    taps : Tensor (numtaps,) or (rows, numtaps)
     channels : int >= 1
+        Of the blocks; 1 or 2 where there are several rows of taps, which make two of them.
     lookahead, odd_ends
         As in `convolve`.
     n_fft : int, optional
@@ -338,6 +384,7 @@ class Stream:
         device: str | torch.device = "cpu",
     ) -> None:
         numtaps = max(taps.shape[-1], order_reached(lookahead, odd_ends) + 1)
+        self._outputs = channels if taps.ndim == 1 else 2
         self._n_fft = n_fft or choose_n_fft(numtaps)
         self._hop = hop_of(numtaps, self._n_fft)
         self._response = Spectra(taps.detach().double()).at(
@@ -370,9 +417,9 @@ class Stream:
         """Filter the next `count` segments, one by one as the FFT's shape is fixed: (count * hop,
         channels).
         """
-        out = self._pending.new_empty(count, self._hop, self._pending.shape[1])
-        for part in out:  # (hop, channels)
-            window = out.new_zeros(self._n_fft, out.shape[2])
+        out = self._pending.new_empty(count, self._hop, self._outputs)
+        for part in out:  # (hop, outputs)
+            window = out.new_zeros(self._n_fft, self._pending.shape[1])
             head = self._pending[: self._n_fft]
             window[: len(head)] = head
             extend_ends(window, self._at, total, self._mirrored)
