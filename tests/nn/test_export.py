@@ -13,6 +13,7 @@ from torch.export import Dim
 
 import earfilt
 from earfilt import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
+from earfilt.engine.tensors import Spectra, convolve
 
 FS = 16000
 EARS: dict[str, Callable[[], nn.Module]] = {
@@ -150,3 +151,29 @@ def test_compiled_ahead_of_time(make: Callable[[], nn.Module], tmp_path: Path) -
     compiled = torch._inductor.aoti_load_package(path)
     for x in (EXAMPLE, OTHER):
         agree(compiled(x), ear(x))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_two_ears_are_exported(channels: int) -> None:
+    ear = earfilt.ear("L=headphone,R=middle-ear", FS).eval()
+    x, other = signal(2, channels, 9001), signal(3, channels, 20017)
+    wanted = ear(x)
+    assert wanted.shape == (2, 2, 9001)
+    sizes = {0: Dim("rows", max=64), 2: Dim("frames", min=8200, max=1 << 24)}
+    program = torch.export.export(ear, (x,), dynamic_shapes=(sizes,)).module()
+    agree(program(x), wanted)
+    agree(program(other), ear(other))
+
+
+def test_a_matrix_is_recorded_as_it_filters() -> None:
+    class Matrix(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.spectra = Spectra(signal(4, 33).double())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return convolve(x, self.spectra, lookahead=3)
+
+    matrix, x = Matrix(), signal(2, 2, 900)
+    wanted = matrix(x)
+    agree(torch.export.export(matrix, (x,)).module()(x), wanted)
