@@ -14,8 +14,8 @@ import soundfile
 
 from earfilt import __version__
 from earfilt.audio.containers import aiff, caf, flac, ogg, pcm
+from earfilt.audio.containers.chunks import Chunk
 from earfilt.audio.containers.pcm import Array
-from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.containers.wav import WavWriter, append_chunks, fits, set_mask
 from earfilt.audio.formats import RAW, RIFF_FAMILY, Target, check_limits
 from earfilt.audio.info import Metadata

@@ -160,7 +160,7 @@ def processes(workers: int) -> Iterator[Pool]:
 
 
 class Stopped(SystemExit):
-    """A worker was told to end: unwinds whatever file it is at."""
+    """A worker was told to end: unwinds whichever file it is working on."""
 
 
 def _start_worker(lifeline: Connection) -> None:

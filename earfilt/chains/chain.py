@@ -1,5 +1,7 @@
 """What a filter is made of: its members with their content, as one immutable value."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping
@@ -7,13 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from earfilt.chains.request import Request
-from earfilt.ears.ear import Ear
-from earfilt.ears.table import Table
-from earfilt.storage.reading import SmallFile
 from earfilt.version import DESIGN
 
 if TYPE_CHECKING:
+    from earfilt.chains.request import Request
+    from earfilt.ears.ear import Ear
+    from earfilt.ears.table import Table
+    from earfilt.storage.reading import SmallFile
     from earfilt.synthesis.biquads.sections import Sections
     from earfilt.synthesis.fir import Fir
 
@@ -44,6 +46,8 @@ class Member:
         The file of the curve that it is corrected to.
     inner : tuple of Member
         Of an inverse: what it undoes.
+    ear_side : '', 'left' or 'right'
+        The ear that it is for, of a filter with a chain for each; empty: for all channels.
     """
 
     name: str
@@ -52,7 +56,8 @@ class Member:
     file: SmallFile | None
     options: Options
     target: SmallFile | None = None
-    inner: "tuple[Member, ...]" = ()
+    inner: tuple[Member, ...] = ()
+    ear_side: str = ""
 
     @property
     def files(self) -> tuple[SmallFile, ...]:
@@ -66,14 +71,14 @@ class Member:
         return () if self.ear is None else self.ear.tables
 
     @cached_property
-    def fir(self) -> "Fir | None":
+    def fir(self) -> Fir | None:
         """What a FIR file or a saved ear holds, or the impulse response of a file of sections; None
         of an ear.
 
         Raises
         ------
         UsageError
-            The file is no FIR, or contradicts ``latency``.
+            The file is not a FIR, or contradicts ``latency``.
         """
         if self.ear is not None or self.file is None:
             return None
@@ -86,7 +91,7 @@ class Member:
         return read_fir_or_ear(self.file, latency=self.options["latency"])
 
     @cached_property
-    def sections(self) -> "Sections | None":
+    def sections(self) -> Sections | None:
         """What a file of sections holds; None of all others.
 
         Raises
@@ -113,7 +118,8 @@ class Member:
         settings = {name: value for name, value in self.options.items() if value is not None}
         if self.target is not None:
             settings["target"] = self.target.sha256
-        return {**what, "kind": self.kind, **settings}
+        side = {"side": self.ear_side} if self.ear_side else {}
+        return {**what, "kind": self.kind, **settings, **side}
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +131,15 @@ class Chain:
     request : Request
         What was asked for.
     members : tuple of Member
+        Of both ears, those of the left one first, where each has its own chain.
+    sides : tuple of Chain
+        The chain of the left ear and that of the right one; empty where one chain serves all
+        channels.
     """
 
     request: Request
     members: tuple[Member, ...]
+    sides: tuple[Chain, ...] = ()
 
     @property
     def name(self) -> str:
@@ -173,6 +184,14 @@ class Chain:
     def files(self) -> list[str]:
         """Paths of the user's files, as given."""
         return [file.name for member in self.members for file in member.files]
+
+    @cached_property
+    def rows(self) -> int:
+        """Rows of taps that its FIR has: 1, 2 of a pair, 4 of a matrix."""
+        if self.sides:
+            return 2
+        firs = (member.fir for member in self.members)
+        return max((fir.rows for fir in firs if fir is not None), default=1)
 
     @property
     def stated_fs(self) -> float | None:

@@ -5,7 +5,7 @@ segment is a view, and the transform runs along the middle axis, so that nothing
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from earfilt.engine.samples import Samples
 from earfilt.engine.segments import as_segments, choose_n_fft, hop_of
 
 __all__ = ["Output", "OverlapSave", "PartitionedConvolution", "levels_of"]
+
+Spectra = npt.NDArray[Any]
 
 _BINS_AT_ONCE = 1 << 17  # einsum needs as much memory again where it overwrites what it reads
 
@@ -52,13 +54,15 @@ class OverlapSave:
 
     Parameters
     ----------
-    taps : (numtaps,) float64
+    taps : (numtaps,) or (rows, numtaps) float64
+        One row for any number of channels; two for a pair, of one channel or two; four for a
+        matrix, of two channels (`earfilt.synthesis.fir.Fir`).
     dtype : float32 or float64
         Of the frames and of the arithmetic.
     packed : bool
-        True (even channel counts): two channels are filtered as one complex signal, without being
-        separated.  A quarter faster; a channel then carries rounding noise of its neighbour, about
-        -140 dB of its level in float32.
+        True (even channel counts; of several rows two channels): two channels are filtered as one
+        complex signal, without being separated.  A quarter faster; a channel then carries rounding
+        noise of its neighbour, about -140 dB of its level in float32.
 
     Attributes
     ----------
@@ -71,20 +75,21 @@ class OverlapSave:
     def __init__(
         self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, packed: bool = False
     ) -> None:
-        self.n_fft = choose_n_fft(len(taps))
-        self.hop = hop_of(len(taps), self.n_fft)
+        self.n_fft = choose_n_fft(taps.shape[-1])
+        self.hop = hop_of(taps.shape[-1], self.n_fft)
         self.overlap = self.n_fft - self.hop
         self.packed = packed
         self._real = np.dtype(dtype)
         complex_dtype = np.result_type(self._real, np.complex64)
         self._seen = complex_dtype if packed else self._real
+        rows = np.atleast_2d(taps)
         # Divided by n_fft here, since the inverse transform is without a scale.
-        padded = np.zeros((1, self.n_fft, 1))
-        np.divide(taps, self.n_fft, out=padded[0, : len(taps), 0])
+        padded = np.zeros((1, self.n_fft, len(rows)))
+        np.divide(rows.T, self.n_fft, out=padded[0, : taps.shape[-1]])
         # a gain beyond the dtype shows in the samples, and is told of there
-        with np.errstate(over="ignore"):
-            half = fft.forward(padded).astype(complex_dtype)
-        self._response = np.concatenate([half, half[:, -2:0:-1].conj()], axis=1) if packed else half
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = _packed(fft.forward(padded)) if packed else _unpacked(fft.forward(padded))
+            self._responses = [one.astype(complex_dtype) for one in found]
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window."""
@@ -98,8 +103,8 @@ class OverlapSave:
         Parameters
         ----------
         window : (overlap + segments * hop, channels), C-contiguous
-        out : (segments * hop, channels), C-contiguous
-            The result; may be a part of `window`.
+        out : (segments * hop, outputs), C-contiguous
+            The result; may be a part of `window` where it has as many channels.
         whole : bool
             Rounded to whole numbers, half to even.
         levels : bool
@@ -112,26 +117,73 @@ class OverlapSave:
         seen = window.view(self._seen)
         segments = (len(window) - self.overlap) // self.hop
         spectra = fft.forward(as_segments(seen, segments, self.n_fft, self.hop))
-        _multiply(spectra, self._response, out=spectra)
-        filtered = fft.backward(spectra, self.n_fft).view(self._real)
+        products = self._products(spectra)
+        filtered = fft.backward(products, self.n_fft).view(self._real)
         _copy(filtered[:, self.overlap :], out, whole)
         return levels_of(filtered, self.overlap) if levels else None
 
+    def _products(self, spectra: Spectra) -> Spectra:
+        """Spectra of the output; those of the input are overwritten."""
+        own, *across = self._responses
+        channels = max(own.shape[2], spectra.shape[2])
+        into = (
+            spectra
+            if channels == spectra.shape[2]
+            else np.empty((*spectra.shape[:2], channels), spectra.dtype)
+        )
+        crossing = [
+            _multiply(turned, response, out=turned)
+            for response in across
+            for turned in [_mirrored(spectra) if self.packed else spectra[..., ::-1].copy()]
+        ]
+        _multiply(spectra, own, out=into)
+        for part in crossing:
+            into += part
+        return into
 
-def _multiply(
-    spectra: npt.NDArray[np.complexfloating],
-    responses: npt.NDArray[np.complexfloating],
-    out: npt.NDArray[np.complexfloating],
-) -> None:
-    """Products of spectra (segments, bins, channels) and responses (1 or segments, bins, 1), with the
-    same bits on every x86 processor.
+
+def _unpacked(rows: Spectra) -> list[Spectra]:
+    """Responses (1, bins, rows) as what each channel gets of itself and, in a matrix, of the other
+    one.
+    """
+    return [rows] if rows.shape[2] < 4 else [rows[..., [0, 3]], rows[..., [2, 1]]]
+
+
+def _packed(rows: Spectra) -> list[Spectra]:
+    """Responses (1, bins, rows) as what a complex signal, left + i·right, gets of its spectrum Z(k)
+    and, where the ears differ, of the mirrored one, Z*(−k).
+
+    The left channel has the spectrum (Z(k) + Z*(−k))/2, the right one (Z(k) − Z*(−k))/2i.
+    """
+    whole = np.concatenate([rows, rows[:, -2:0:-1].conj()], axis=1)
+    if rows.shape[2] == 1:
+        return [whole]
+    nothing = np.zeros_like(whole[..., :1])
+    left, right = whole[..., :1], whole[..., -1:]
+    to_right, to_left = (whole[..., 1:2], whole[..., 2:3]) if rows.shape[2] == 4 else [nothing] * 2
+    of_left, of_right = left + 1j * to_right, to_left + 1j * right
+    return [(of_left - 1j * of_right) / 2, (of_left + 1j * of_right) / 2]
+
+
+def _mirrored(spectra: Spectra) -> Spectra:
+    """Z*(−k) of spectra Z(k), (segments, n_fft, columns)."""
+    mirrored = np.empty_like(spectra)
+    np.conjugate(spectra[:, :1], out=mirrored[:, :1])
+    np.conjugate(spectra[:, :0:-1], out=mirrored[:, 1:])
+    return mirrored
+
+
+def _multiply(spectra: Spectra, responses: Spectra, out: Spectra) -> Spectra:
+    """Products of spectra (segments, bins, channels) and responses, one of which may have a size of
+    1 where `out` has more, with the same bits on every x86 processor; gives `out`.
 
     Numpy's own product of complex numbers rounds once or twice, as the processor has fused
     operations or not; the products of `einsum` are compiled once, for all of them.
     """
-    for start in range(0, spectra.shape[1], _BINS_AT_ONCE):
+    for start in range(0, out.shape[1], _BINS_AT_ONCE):
         bins = np.s_[:, start : start + _BINS_AT_ONCE]
         np.einsum("sfc,sfc->sfc", spectra[bins], responses[bins], out=out[bins])
+    return out
 
 
 def _copy(frames: Samples, out: Samples, whole: bool) -> None:
@@ -153,7 +205,8 @@ class PartitionedConvolution:
 
     Parameters
     ----------
-    taps : (numtaps,) float64
+    taps : (numtaps,) or (rows, numtaps) float64
+        As in `OverlapSave`.
     dtype : float32 or float64
     block : int
         Frames; a power of two.
@@ -174,14 +227,17 @@ class PartitionedConvolution:
 
     def __init__(self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, block: int) -> None:
         self.hop, self.n_fft = block, 2 * block
-        self._parts = -(-len(taps) // block)
+        rows = np.atleast_2d(taps)
+        self._parts = -(-rows.shape[1] // block)
         self.overlap = self._parts * block
         self._real = np.dtype(dtype)
-        padded = np.zeros((self._parts, self.n_fft, 1))
-        padded[:, :block, 0].flat[: len(taps)] = taps / self.n_fft
+        filled = np.pad(rows / self.n_fft, ((0, 0), (0, self._parts * block - rows.shape[1])))
+        padded = np.zeros((self._parts, self.n_fft, len(rows)))
+        padded[:, :block] = filled.reshape(len(rows), self._parts, block).transpose(1, 2, 0)
         with np.errstate(over="ignore"):
             responses = fft.forward(padded).astype(np.result_type(self._real, np.complex64))
-        self._responses = np.ascontiguousarray(responses[::-1])  # the oldest spectrum comes first
+        # the oldest spectrum comes first
+        self._responses = [np.ascontiguousarray(one[::-1]) for one in _unpacked(responses)]
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window."""
@@ -193,11 +249,15 @@ class PartitionedConvolution:
         """As `OverlapSave.__call__`."""
         blocks = len(window) // self.hop - 1
         spectra = fft.forward(as_segments(window, blocks, self.n_fft, self.hop))
-        sums = np.empty((blocks + 1 - self._parts, *spectra.shape[1:]), spectra.dtype)
-        products = np.empty((self._parts, *spectra.shape[1:]), spectra.dtype)
-        for i, total in enumerate(sums):  # alone: the order of additions must not depend on others
-            _multiply(spectra[i : i + self._parts], self._responses, out=products)
-            np.add.reduce(products, axis=0, out=total)
+        shape = spectra.shape[1], out.shape[1]
+        sums = np.zeros((blocks + 1 - self._parts, *shape), spectra.dtype)
+        products = np.empty((self._parts, *shape), spectra.dtype)
+        for turned, response in zip((spectra, spectra[..., ::-1]), self._responses, strict=False):
+            for i, total in enumerate(
+                sums
+            ):  # alone: the order of additions must not depend on others
+                _multiply(turned[i : i + self._parts], response, out=products)
+                total += np.add.reduce(products, axis=0)
         filtered = fft.backward(sums, self.n_fft)
         _copy(filtered[:, self.hop :], out, whole)
         return levels_of(filtered, self.hop) if levels else None

@@ -11,6 +11,7 @@ import torch
 from earfilt.engine.cpu import Output
 from earfilt.engine.samples import Samples
 from earfilt.engine.segments import choose_n_fft, hop_of
+from earfilt.engine.tensors import multiplied
 
 __all__ = ["DeviceStep"]
 
@@ -24,7 +25,8 @@ class DeviceStep:
 
     Parameters
     ----------
-    taps : (numtaps,) float64
+    taps : (numtaps,) or (rows, numtaps) float64
+        As in `OverlapSave`.
     dtype : float32 or float64
     device : str
         cuda, cuda:N or mps.
@@ -38,8 +40,8 @@ class DeviceStep:
     packed = False
 
     def __init__(self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, device: str) -> None:
-        self.n_fft = choose_n_fft(len(taps))
-        self.hop = hop_of(len(taps), self.n_fft)
+        self.n_fft = choose_n_fft(taps.shape[-1])
+        self.hop = hop_of(taps.shape[-1], self.n_fft)
         self.overlap = self.n_fft - self.hop
         self._device, self._own = torch.device(device), local()
         self._dtype: torch.dtype = getattr(torch, np.dtype(dtype).name)
@@ -63,7 +65,8 @@ class DeviceStep:
         with self._stream():
             there = torch.from_numpy(window).to(self._device, non_blocking=True)
             cut = there.T.unfold(-1, self.n_fft, self.hop)
-            filtered = torch.fft.irfft(torch.fft.rfft(cut) * self._response, n=self.n_fft)
+            spectra = multiplied(torch.fft.rfft(cut), self._response)
+            filtered = torch.fft.irfft(spectra, n=self.n_fft)
             frames = filtered[..., self.overlap :].flatten(-2).T
             torch.from_numpy(out).copy_(
                 frames.round() if whole else frames.contiguous(), non_blocking=True

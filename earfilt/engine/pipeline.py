@@ -103,9 +103,9 @@ class _Sink:
     thread.
     """
 
-    def __init__(self, write: Write, encode: Encode, channels: int) -> None:
-        self.write, self.encode = write, encode
-        self.fresh, self.levels, self.frames = Tally(channels), Tally(channels), 0
+    def __init__(self, write: Write, encode: Encode, filter: WindowFilter) -> None:
+        self.write, self.encode, self.frames = write, encode, 0
+        self.fresh, self.levels = Tally(filter.channels), Tally(filter.outputs)
         self.precisions: set[str] = set()
         self.failure: BaseException | None = None
         self._next, self._lock = 0, Lock()
@@ -229,9 +229,10 @@ def run(
     read : callable
         ``read(n)`` -> array (<= n, channels) of `source.dtype`; an empty one ends the signal.
     write : callable
-        Gets arrays (frames, channels) of `target.dtype`, C-contiguous, in order; or what `encode`
-        made of each.  Either is called by one thread at a time, but not always the same one, and
-        both may run at the same time.
+        Gets arrays (frames, outputs) of `target.dtype`, C-contiguous, in order; or what `encode`
+        made of each.  There are as many channels as came, or two through several rows of taps.
+        Either is called by one thread at a time, but not always the same one, and both may run at
+        the same time.
     fir : Fir
     source, target : SampleFormat
         Integers are rounded half to even and clipped to the target's codes.
@@ -256,8 +257,8 @@ def run(
         Whatever `read` or `write` raises; all threads have ended by then.
     """
     keep_memory()
-    reader, sink = _Source(read, channels, settings.repair), _Sink(write, encode, channels)
     filter = WindowFilter(fir, source, target, channels, settings)
+    reader, sink = _Source(read, channels, settings.repair), _Sink(write, encode, filter)
     if settings.threads == 1:
         for window in _windows(filter, reader):
             sink.put(filter(window))

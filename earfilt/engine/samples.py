@@ -80,8 +80,8 @@ class SampleFormat:
 
 @dataclass
 class Levels:
-    """What a file's samples came to, before and after the filter; arrays are (channels,), full
-    scale is 1.0.
+    """What a file's samples came to, before and after the filter; arrays are (channels,) of the
+    input and of the output, full scale is 1.0.
 
     ``peak_out`` and ``rms_out`` are of the rounded samples before clipping, ``clipped`` counts the
     samples that were, and ``repaired`` the NaN and infinite input samples that were replaced by

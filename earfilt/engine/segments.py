@@ -9,6 +9,7 @@ advanced by the order, over a signal extended oddly at both ends.
 """
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "GRAIN",
     "as_segments",
     "block_within",
+    "check_ears",
     "choose_n_fft",
     "extend_ends",
     "hop_of",
@@ -115,6 +117,21 @@ def block_within(latency: int | None, numtaps: int) -> int | None:
             "more"
         )
     return 1 << (latency.bit_length() - 1)
+
+
+def check_ears(shape: Sequence[int]) -> None:
+    """Refuse the shape of what is no signal for two ears: mono (T,) or (..., 1, T), stereo (..., 2,
+    T).
+
+    Raises
+    ------
+    UsageError
+    """
+    if len(shape) > 1 and shape[-2] not in (1, 2):
+        raise UsageError(
+            f"the signal's shape, time last, is {tuple(shape)}; through two ears go (..., 1, T), "
+            "mono, and (..., 2, T), stereo: write a batch of mono signals (B, T) as (B, 1, T)"
+        )
 
 
 def as_segments(x: npt.NDArray[Any], segments: int, n_fft: int, hop: int) -> npt.NDArray[Any]:

@@ -38,7 +38,7 @@ class Stream:
     ----------
     fir : Fir
     channels : int
-        At least 1.
+        At least 1; through several rows of taps 1 or 2, which become two.
     dtype : float32, float64, int16 or int32
         Of the blocks and of the output. Integers have full scale at 2¹⁵ or 2³¹; they are rounded to
         nearest, and clipped with a warning.
@@ -54,13 +54,16 @@ class Stream:
         Frames of one segment: output comes in multiples of it until the end.
     lookahead : int
         Frames of the future that an output frame needs.
-    clipped : (channels,) array of int64
+    channels, outputs : int
+        Of the blocks, and of the output.
+    clipped : (outputs,) array of int64
         Samples of the signal so far that were.
 
     Raises
     ------
     UsageError
-        ``channels`` is below 1; another dtype; ``latency`` is below 64.
+        ``channels`` is below 1, or more than the filter takes; another dtype; ``latency`` is below
+        64.
     """
 
     def __init__(
@@ -79,13 +82,14 @@ class Stream:
         settings = Settings(precision=precision, latency=latency)
         self._filter = WindowFilter(fir, form, form, channels, settings)
         self.hop, self.lookahead, self.channels = self._filter.hop, fir.lookahead, channels
+        self.outputs = self._filter.outputs
         self._dtype, self._fir = np.dtype(form.dtype), fir
         self._begin()
 
     def _begin(self) -> None:
         self._is_array = True  # what the last block was
         self._elsewhere: tensors.Stream | None = None  # of a signal on another device
-        self._cutting, self.clipped = Cutting(self._filter), np.zeros(self.channels, np.int64)
+        self._cutting, self.clipped = Cutting(self._filter), np.zeros(self.outputs, np.int64)
 
     def push(self, block: Block) -> Block:
         """Take frames, and give all output that is ready.
@@ -98,7 +102,7 @@ class Stream:
 
         Returns
         -------
-        (frames', channels) array or tensor
+        (frames', outputs) array or tensor
             None or more; the next ones of the output. Nothing is differentiated through a stream;
             `earfilt.apply` and modules are.
 
@@ -177,7 +181,7 @@ class Stream:
         return self._elsewhere.push(block)
 
     def flush(self) -> Any:
-        """End the signal and give the rest of the output, (frames', channels): an array, or a
+        """End the signal and give the rest of the output, (frames', outputs): an array, or a
         tensor where the last block was one.
 
         Afterwards the stream is as new: another signal may begin.
@@ -203,7 +207,7 @@ class Stream:
 
     def _filtered(self, segments: int, total: int | None) -> Samples:
         """The output of the next segments."""
-        parts = [np.empty((0, self.channels), self._dtype)]
+        parts = [np.empty((0, self.outputs), self._dtype)]
         while segments:
             window = self._cutting.take(segments, total)
             segments -= window.segments

@@ -11,6 +11,7 @@ from torch import Tensor
 from earfilt.arrays import power_of_two
 from earfilt.engine.segments import (
     GRAIN,
+    check_ears,
     choose_n_fft,
     extend_ends,
     hop_of,
@@ -19,13 +20,13 @@ from earfilt.engine.segments import (
     per_call,
 )
 
-__all__ = ["Stream", "convolve", "filter_segments", "reach"]
+__all__ = ["Stream", "convolve", "filter_segments", "multiplied", "reach"]
 
 CALL_BYTES = 1 << 22  # of spectra in one call: torch's cost more than numpy's
 
 
 def reach(taps: Tensor, lookahead: int, odd_ends: bool) -> Tensor:
-    """`taps` (numtaps,) with zeros appended until a window holds all that its ends are mirrored
+    """`taps` (..., numtaps) with zeros appended until a window holds all that its ends are mirrored
     from.
     """
     return torch.nn.functional.pad(
@@ -85,7 +86,9 @@ def convolve(
     Parameters
     ----------
     x : Tensor (..., T), real floating
-    taps : Tensor (numtaps,), same device as `x`
+        Through several rows: mono (T,) or (..., 1, T), or stereo (..., 2, T).
+    taps : Tensor (numtaps,) or (rows, numtaps), same device as `x`
+        Two rows are a pair of ears, four a matrix (`earfilt.synthesis.fir.Fir`).
     lookahead : int >= 0
         Samples by which the output is advanced; 0 is causal.
     odd_ends : bool
@@ -97,12 +100,15 @@ def convolve(
 
     Returns
     -------
-    Tensor (..., T), dtype of `x`.  Half precision is computed in float32.
+    Tensor (..., T), dtype of `x`; through several rows (..., 2, T).  Half precision is computed in
+    float32.
 
     Raises
     ------
     ValueError
         If `lookahead` is negative.
+    UsageError
+        Through several rows: `x` is neither mono nor stereo.
     """
     # inductor has no complex numbers, and working out sizes symbolically takes it minutes
     if torch.compiler.is_compiling():
@@ -112,12 +118,15 @@ def convolve(
         return filtered
     dtype = torch.promote_types(x.dtype, torch.float32) if x.dtype.itemsize < 4 else x.dtype
     taps = reach(taps.to(dtype), lookahead, odd_ends)
-    frames = x.shape[-1]
+    frames, numtaps, shape = x.shape[-1], taps.shape[-1], x.shape
+    if taps.ndim > 1:
+        check_ears(x.shape)
+        shape = torch.Size((*x.shape[:-2], 2, frames))
     if x.numel() == 0:
-        return x.clone()
+        return x.new_zeros(shape)
     keep_memory()
-    n_fft = _n_fft_for(frames, len(taps))
-    hop = hop_of(len(taps), n_fft)
+    n_fft = _n_fft_for(frames, numtaps)
+    hop = hop_of(numtaps, n_fft)
     segments = -(-frames // hop)
     rows = x.to(dtype).reshape(-1, frames)
     before, after = n_fft - hop - lookahead, lookahead + segments * hop - frames
@@ -129,17 +138,19 @@ def convolve(
         items = rows.reshape(x.shape[0], -1, frames)
         extended = _extended_by_length(items, before, after, mirrored, lengths).flatten(0, 1)
     cut = extended.unfold(-1, n_fft, hop)
+    if taps.ndim > 1:
+        cut = cut.unflatten(0, (-1, x.shape[-2] if x.ndim > 1 else 1))
     response = torch.fft.rfft(taps, n=n_fft)
     step = per_call(n_fft, rows.shape[0], dtype.itemsize, CALL_BYTES)
     parts = [
-        filter_segments(cut[:, at : at + step], response, n_fft, hop)
+        filter_segments(cut[..., at : at + step, :], response, n_fft, hop)
         for at in range(0, segments, step)
     ]
-    y = torch.cat(parts, dim=-1)[:, :frames].reshape(x.shape).to(x.dtype)
+    y = torch.cat(parts, dim=-1)[..., :frames].reshape(shape).to(x.dtype)
     if lengths is None:
         return y
     own = torch.arange(frames, device=x.device) < lengths[:, None]
-    return y * own.reshape(len(lengths), *[1] * (x.ndim - 2), frames)
+    return y * own.reshape(len(lengths), *[1] * (y.ndim - 2), frames)
 
 
 def _n_fft_for(frames: int, numtaps: int) -> int:
@@ -148,11 +159,24 @@ def _n_fft_for(frames: int, numtaps: int) -> int:
     return min(choose_n_fft(numtaps), single)
 
 
-def filter_segments(cut: Tensor, response: Tensor, n_fft: int, hop: int) -> Tensor:
-    """Overlapping segments (rows, segments, n_fft), by a response (n_fft // 2 + 1,) -> their part
-    of the output (rows, segments * hop).
+def multiplied(spectra: Tensor, response: Tensor) -> Tensor:
+    """Spectra (..., channels, segments, bins) through a response (bins,), or (rows, bins) of a pair
+    or a matrix.
     """
-    y: Tensor = torch.fft.irfft(torch.fft.rfft(cut) * response, n=n_fft)
+    if response.ndim == 1:
+        return spectra * response
+    rows = response[:, None]
+    if len(rows) == 2:
+        return spectra * rows
+    stereo = spectra.expand(*spectra.shape[:-3], 2, *spectra.shape[-2:])
+    return stereo * rows[[0, 3]] + stereo.flip(-3) * rows[[2, 1]]
+
+
+def filter_segments(cut: Tensor, response: Tensor, n_fft: int, hop: int) -> Tensor:
+    """Overlapping segments (..., channels, segments, n_fft), by a response as of `multiplied` ->
+    their part of the output (..., channels, segments * hop).
+    """
+    y: Tensor = torch.fft.irfft(multiplied(torch.fft.rfft(cut), response), n=n_fft)
     return y[..., n_fft - hop :].flatten(-2)
 
 
@@ -162,8 +186,9 @@ class Stream:
 
     Parameters
     ----------
-    taps : Tensor (numtaps,)
+    taps : Tensor (numtaps,) or (rows, numtaps)
     channels : int >= 1
+        Of the blocks; 1 or 2 where there are several rows of taps, which make two of them.
     lookahead, odd_ends
         As in `convolve`.
     n_fft : int, optional
@@ -196,8 +221,9 @@ class Stream:
         device: str | torch.device = "cpu",
     ) -> None:
         padded = reach(taps.detach(), lookahead, odd_ends)
-        self._n_fft = n_fft or choose_n_fft(len(padded))
-        self._hop = hop_of(len(padded), self._n_fft)
+        self._n_fft = n_fft or choose_n_fft(padded.shape[-1])
+        self._hop = hop_of(padded.shape[-1], self._n_fft)
+        self._outputs = channels if taps.ndim == 1 else 2
         self._response = (
             torch.fft.rfft(padded.double(), n=self._n_fft).to(dtype.to_complex()).to(device)
         )
@@ -228,9 +254,9 @@ class Stream:
         """Filter the next `count` segments, one by one as the FFT's shape is fixed: (count * hop,
         channels).
         """
-        out = self._pending.new_empty(count, self._hop, self._pending.shape[1])
-        for part in out:  # (hop, channels)
-            window = out.new_zeros(self._n_fft, out.shape[2])
+        out = self._pending.new_empty(count, self._hop, self._outputs)
+        for part in out:  # (hop, outputs)
+            window = out.new_zeros(self._n_fft, self._pending.shape[1])
             head = self._pending[: self._n_fft]
             window[: len(head)] = head
             extend_ends(window, self._at, total, self._mirrored)

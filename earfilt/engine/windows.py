@@ -183,7 +183,7 @@ class _Step(Protocol):
         self, window: Samples, out: Samples, *, whole: bool = False, levels: bool = True
     ) -> Output | None:
         """Filter `window` (overlap + segments * hop, channels) into `out` (segments * hop,
-        channels).
+        outputs).
         """
 
 
@@ -192,8 +192,8 @@ def _step(
     fir: Fir, scale: float, precision: str, packed: bool, device: str, block: int | None
 ) -> _Step:
     """The step for a FIR, kept from file to file."""
-    taps = np.zeros(_reach(fir))
-    np.multiply(fir.taps, scale, out=taps[: fir.numtaps])
+    taps = np.zeros((*fir.taps.shape[:-1], _reach(fir)))
+    np.multiply(fir.taps, scale, out=taps[..., : fir.numtaps])
     if block is not None:
         return PartitionedConvolution(taps, dtype=precision, block=block)
     if device == "cpu":
@@ -201,6 +201,14 @@ def _step(
     from earfilt.engine.gpu import DeviceStep
 
     return DeviceStep(taps, dtype=precision, device=device)
+
+
+def _white_gain(fir: Fir) -> float:
+    """√Σh²: what the filter makes of white noise; the largest of its outputs."""
+    if fir.rows == 1:
+        return float(np.linalg.norm(fir.taps))
+    energy = np.square(fir.taps).sum(axis=1)
+    return float(np.sqrt((energy if fir.rows == 2 else energy[:2] + energy[2:]).max()))
 
 
 def _reach(fir: Fir) -> int:
@@ -223,6 +231,8 @@ class WindowFilter:
 
     Attributes
     ----------
+    outputs : int
+        Channels of the output.
     hop, overlap : int
         Output frames of a segment; further input frames that a window needs.
     lookahead, tail : int
@@ -235,7 +245,7 @@ class WindowFilter:
     ------
     UsageError
         ``tail='keep'`` of a filter with look-ahead; a latency below the shortest block, or on a
-        device.
+        device; more channels than the filter takes.
     """
 
     def __init__(
@@ -252,6 +262,7 @@ class WindowFilter:
                 "tail to keep"
             )
         self.target, self.channels, self.settings = target, channels, settings
+        self.outputs, fir = fir.outputs(channels), fir.routed(channels)
         self.lookahead, self._mirrored = fir.lookahead, fir.lookahead if fir.odd_ends else 0
         self.tail = fir.numtaps - 1 if settings.keep_tail else 0
         self._fir, self._scale = fir, settings.gain * target.codes / source.full_scale
@@ -267,7 +278,7 @@ class WindowFilter:
         self.hop, self.overlap = self._first.hop, self._first.overlap
         call_bytes = CALL_BYTES if on_cpu else DEVICE_CALL_BYTES
         itemsize = np.dtype(self.least_precision).itemsize
-        self._segments = per_call(self._first.n_fft, channels, itemsize, call_bytes)
+        self._segments = per_call(self._first.n_fft, self.outputs, itemsize, call_bytes)
 
     def at_once(self, segment: int) -> int:
         """How many segments from a number on are filtered fastest in one window, and at most."""
@@ -283,7 +294,7 @@ class WindowFilter:
     def _white_gain(self) -> float:
         """What the filter makes of white noise, in codes."""
         with np.errstate(over="ignore"):  # an infinite one lets nothing pass for exact
-            return self._scale * float(np.linalg.norm(self._fir.taps))
+            return self._scale * _white_gain(self._fir)
 
     def _make_step(self, precision: str) -> _Step:
         device = self.settings.device
@@ -315,8 +326,7 @@ class WindowFilter:
         silent = self._silent(x, window.segments)
         finish = partial(self._finish, window, fresh, silent)
         x_rms = roundoff.segment_rms(x, step.n_fft, step.hop) if checked else None
-        # written over the input, whose memory is still in the cache
-        codes, fine = x[: window.segments * step.hop], np.zeros(window.segments, np.bool_)
+        codes, fine = self._room(step, x, window), np.zeros(window.segments, np.bool_)
         if x_rms is None or self._within(self._errors(x_rms, 0.0, 0.0), math.inf).any():
             out = self._run(step, x, codes, window.segment, levels=checked)
             if x_rms is None or out is None:
@@ -371,13 +381,14 @@ class WindowFilter:
         step, hop = self._exact, self.hop
         x = self._laid_out(window, step)
         extend_ends(x, window.at, window.total, self._mirrored)
+        made = self._room(step, x, window)
         for first, last in _runs(~fine):
             part = x[first * hop : last * hop + step.overlap]
-            # over its own input: what the next run needs lies behind it
-            self._run(step, part, part[: len(part) - step.overlap], window.segment + first)
+            # perhaps over its own input: what the next run needs lies behind it
+            self._run(step, part, made[first * hop : last * hop], window.segment + first)
         for first, last in _runs(fine):
-            x[first * hop : last * hop] = codes[first * hop : last * hop]
-        return x[: window.segments * hop]
+            made[first * hop : last * hop] = codes[first * hop : last * hop]
+        return made
 
     def _run(
         self, step: _Step, x: Samples, codes: Samples, segment: int, *, levels: bool = False
@@ -388,7 +399,7 @@ class WindowFilter:
         seed = self.settings.dither_seed if self.target.is_integer else None
         out = step(x, codes, whole=self.target.is_integer and seed is None, levels=levels)
         if seed is not None:
-            for index, part in enumerate(codes.reshape(-1, self.hop, self.channels), segment):
+            for index, part in enumerate(codes.reshape(-1, self.hop, self.outputs), segment):
                 part += tpdf(seed, index, part.shape)
             np.rint(codes, out=codes)
         return out
@@ -414,26 +425,41 @@ class WindowFilter:
         return within
 
     def _silent(self, x: Samples, segments: int) -> list[tuple[int, int]]:
-        """Segments of a window and channels that hold digital silence."""
+        """Segments of a window and channels of the output that get digital silence alone."""
         cut = as_segments(x, segments, self.hop + self.overlap, self.hop)
         # a few frames show most that are not
         sounding = cut[:, :: max(1, cut.shape[1] // 4)].any(axis=1)
         if sounding.all():
             return []
-        return [(i, c) for i, c in np.argwhere(~sounding).tolist() if not cut[i, :, c].any()]
+        silent = [(i, c) for i, c in np.argwhere(~sounding).tolist() if not cut[i, :, c].any()]
+        if self._fir.rows == 1 or (self._fir.rows == 2 and self.channels == 2):
+            return silent
+        return [  # what each output hears is all channels
+            (i, c)
+            for i in range(segments)
+            for c in range(self.outputs)
+            if all((i, channel) in silent for channel in range(self.channels))
+        ]
+
+    def _room(self, step: _Step, x: Samples, window: Window) -> Samples:
+        """Where the output of a window goes: over its input `x`, whose memory is still in the cache,
+        or beside it where it has more channels.
+        """
+        frames = window.segments * self.hop
+        return x[:frames] if len(x[0]) == self.outputs else self._buffer(step, frames, self.outputs)
 
     def _laid_out(self, window: Window, step: _Step) -> Samples:
         """The frames of a window in this thread's memory, zeros outside of the signal."""
-        x = self._buffer(step, step.overlap + window.segments * step.hop)
+        x = self._buffer(step, step.overlap + window.segments * step.hop, self.channels)
         _fill(x, max(0, -window.at), window.pieces)
         return x
 
-    def _buffer(self, step: _Step, frames: int) -> Samples:
+    def _buffer(self, step: _Step, frames: int, channels: int) -> Samples:
         """This thread's array (frames, channels) for a step, reused from window to window."""
-        buffers: dict[int, Samples] = self._own.__dict__.setdefault("buffers", {})
-        kept = buffers.get(id(step))
+        buffers: dict[tuple[int, int], Samples] = self._own.__dict__.setdefault("buffers", {})
+        kept = buffers.get((id(step), channels))
         if kept is None or len(kept) < frames:
-            kept = buffers[id(step)] = step.empty(frames, self.channels)
+            kept = buffers[id(step), channels] = step.empty(frames, channels)
         return kept[:frames]
 
     def _due(self, window: Window) -> int:

@@ -4,6 +4,8 @@ Everything that can be refused is refused before the first byte is written. The 
 `filter_file` only, after the source was looked at, and torch only for another device than the CPU.
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 import os
@@ -15,15 +17,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from earfilt import __version__, audio
-from earfilt.audio.containers.riff import Chunk
-from earfilt.audio.formats import Target
 from earfilt.audio.metadata import stale, tags
 from earfilt.audio.output_format import plan_target
 from earfilt.audio.reader import cut_short
+from earfilt.audio.speakers import is_right_first, two_eared
 from earfilt.chains import describe
-from earfilt.chains.members import Filter
 from earfilt.cores import cores
-from earfilt.errors import AudioError, Detail, UsageError, printable
+from earfilt.errors import AudioError, Detail, Note, UsageError, printable
 from earfilt.render import in_place
 from earfilt.render.job import FileJob, Options
 from earfilt.render.recipe import recipe_of
@@ -32,6 +32,9 @@ from earfilt.storage.manifest import content_hash
 from earfilt.units import db_to_gain, gain_to_db
 
 if TYPE_CHECKING:
+    from earfilt.audio.containers.chunks import Chunk
+    from earfilt.audio.formats import Target
+    from earfilt.chains.members import Filter
     from earfilt.engine.pipeline import Levels, SampleFormat
     from earfilt.synthesis.fir import Fir
 
@@ -201,7 +204,7 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
         raise cut_short(info)
     _refuse_loss(job, info)
     return plan_target(
-        info,
+        heard(job, info),
         _suffix(job.source),
         _suffix(job.destination),
         fmt=job.options.format,
@@ -210,6 +213,29 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
         unclipped=job.options.clip == "float",
         tail=tail,
     )
+
+
+def heard(job: FileJob, info: audio.AudioInfo) -> audio.AudioInfo:
+    """A source as its output is described: itself, but two channels of mono by a pair of ears.
+
+    Raises
+    ------
+    UsageError
+        It has more channels than the filter takes; in place, their number would change.
+    """
+    from earfilt.synthesis.fir import outputs_of
+
+    try:
+        if outputs_of(job.filter.rows, info.channels) == info.channels:
+            return info
+    except UsageError as error:
+        raise UsageError.about(info.name, "{subject}: {why}", why=str(error)) from error
+    if job.options.in_place:
+        raise UsageError(
+            f"{info.name} is mono, and two ears make two channels of it: in place a recording keeps "
+            "its channels, so give an output"
+        )
+    return two_eared(info)
 
 
 def _refuse_loss(job: FileJob, info: audio.AudioInfo) -> None:
@@ -250,6 +276,7 @@ class _Run:
 
         planned = _plan(job, self.info)
         self.fir = job.filter.at(self.info.fs)
+        self.routed = self.fir.swapped() if is_right_first(self.info) else self.fir
         self.tail = self.fir.numtaps - 1 if self.options.tail == "keep" else 0
         if self.tail and self.fir.lookahead:
             raise UsageError(
@@ -285,7 +312,7 @@ class _Run:
             )
             self.gain_db += self.rescaled_db
 
-    def _write(self) -> "Levels":
+    def _write(self) -> Levels:
         job, options = self.job, self.options
         metadata, left = self._metadata()
         self.warnings += left
@@ -300,7 +327,7 @@ class _Run:
             self._seal(output)
         return levels
 
-    def _write_samples(self, output: audio.Output, metadata: audio.Metadata) -> "Levels":
+    def _write_samples(self, output: audio.Output, metadata: audio.Metadata) -> Levels:
         options, info = self.options, self.info
         frames = self._frames(output.seekable)
         with audio.open_writer(
@@ -345,7 +372,7 @@ class _Run:
 
     def _filter(
         self, write: Callable[[Any], None], encode: Callable[[Any], Any], *, dither: bool
-    ) -> "Levels":
+    ) -> Levels:
         from earfilt.engine import pipeline
 
         settings = pipeline.Settings(
@@ -367,7 +394,7 @@ class _Run:
             return pipeline.run(
                 self._read,
                 write,
-                self.fir,
+                self.routed,
                 source=source,
                 target=target,
                 channels=self.info.channels,
@@ -384,7 +411,7 @@ class _Run:
                 subtype=self.target.subtype,
             ) from error
 
-    def _read(self, frames: int) -> "audio.Array":
+    def _read(self, frames: int) -> audio.Array:
         block = self.reader.read(frames)
         if self.progress is not None:
             self.progress(self.reader.frames_read)
@@ -393,7 +420,7 @@ class _Run:
     def _metadata(self) -> tuple[audio.Metadata, list[str]]:
         if not self.options.metadata or self.info.metadata == audio.Metadata():
             return audio.Metadata(), []
-        metadata, false = stale.without_false(self.info.metadata)
+        metadata, false = stale.without_false(heard(self.job, self.info).metadata)
         text = self._history()
         carried = replace(
             metadata,
@@ -406,14 +433,14 @@ class _Run:
         name = printable(self.job.filter.name).replace(",", ";")
         return f"earfilt {__version__}; {name}"
 
-    def _fitting(self, levels: "Levels") -> float:
+    def _fitting(self, levels: Levels) -> float:
         """The ``--gain`` at which nothing clips, rounded down to 0.01 dB."""
         fit = gain_to_db(
             _full_scale(self.target, self.options.dither) / float(levels.peak_out.max())
         )
         return math.floor(100.0 * (self.gain_db + fit)) / 100.0
 
-    def _record(self, levels: "Levels") -> Row:
+    def _record(self, levels: Levels) -> Row:
         job, info, target, fir = self.job, self.reader.info, self.target, self.fir
         clipped = bool(levels.clipped.any())
         row = Row(
@@ -426,7 +453,8 @@ class _Run:
         )
         row.source_sha256, row.output_sha256 = self.hashes
         row.source_format, row.source_subtype = info.container, info.subtype
-        row.fs, row.channels, row.frames = info.fs, info.channels, levels.frames_out
+        row.fs, row.channels, row.frames = info.fs, target.channels, levels.frames_out
+        row.source_channels = info.channels
         _describe(row, job.filter, fir)
         row.peak_in_dbfs, row.rms_in_dbfs = decibels(levels.peak_in), decibels(levels.rms_in)
         row.peak_out_dbfs, row.rms_out_dbfs = decibels(levels.peak_out), decibels(levels.rms_out)
@@ -458,29 +486,32 @@ class _Run:
 
 def _repairs(row: Row, info: audio.AudioInfo) -> list[str]:
     """What ``--repair`` had to do, in words."""
-    words = [f"{row.repaired} NaN or infinite samples read as 0"] if row.repaired else []
+    notes: list[str] = []
+    if row.repaired:
+        notes.append(Note.of("{count} NaN or infinite samples read as 0", count=row.repaired))
     if info.missing:
-        words.append(
-            f"the source is cut short: {info.frames} frames were there, at least "
-            f"{info.missing} are missing"
+        words = (
+            "the source is cut short: {frames} frames were there, at least {missing} are missing"
         )
-    return words
+        notes.append(Note.of(words, frames=info.frames, missing=info.missing))
+    return notes
 
 
-def _describe(row: Row, filter: Filter, fir: "Fir") -> None:
+def _describe(row: Row, filter: Filter, fir: Fir) -> None:
     row.filter, row.provenance, row.coefficients_sha256 = filter.name, fir.provenance, fir.sha256
     row.latency = fir.lookahead
     row.gain_1khz_db = _gain_1khz_db(fir)
 
 
 @lru_cache(maxsize=64)
-def _gain_1khz_db(fir: "Fir") -> float | None:
+def _gain_1khz_db(fir: Fir) -> float | list[float | None] | None:
     if fir.fs is None or fir.fs < 2000.0:
         return None
-    return decibels([abs(complex(fir.response([1000.0])[0]))])[0]
+    gains = decibels(abs(fir.response([1000.0])).ravel())
+    return gains if fir.rows > 1 else gains[0]
 
 
-def _format(dtype: str, bits: int) -> "SampleFormat":
+def _format(dtype: str, bits: int) -> SampleFormat:
     from earfilt.engine.pipeline import SampleFormat
 
     return SampleFormat(dtype, bits)  # type: ignore[arg-type]
@@ -493,7 +524,7 @@ def _full_scale(target: Target, dither: bool) -> float:
     return 1.0 - (2 if dither else 1) * 2.0 ** (1 - target.sample.bits)
 
 
-def _would_clip(name: str, levels: "Levels", fitting: float) -> AudioError:
+def _would_clip(name: str, levels: Levels, fitting: float) -> AudioError:
     counts = ", ".join(f"{int(n)} in channel {i}" for i, n in enumerate(levels.clipped) if n)
     return AudioError.about(
         name,
@@ -510,7 +541,7 @@ def _seed(name: str) -> int:
     return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8], "big") >> 1
 
 
-def noise_floor_advice(levels: "Levels", target: Target) -> list[str]:
+def noise_floor_advice(levels: Levels, target: Target) -> list[str]:
     """A warning where the filter took the signal down into the rounding noise of an integer output.
 
     Rounding makes noise of 1/√12 of a code (RMS). A channel is in trouble when the output lies less
@@ -520,13 +551,18 @@ def noise_floor_advice(levels: "Levels", target: Target) -> list[str]:
     if not bits:
         return []
     noise = 2.0 ** (1 - bits) / math.sqrt(12.0)
-    for level_in, level_out in zip(levels.rms_in, levels.rms_out, strict=True):
+    # two ears hear the one channel of mono
+    levels_in = levels.rms_in if len(levels.rms_in) > 1 else [*levels.rms_in] * len(levels.rms_out)
+    for level_in, level_out in zip(levels_in, levels.rms_out, strict=True):
         if level_in > 0.0 and level_out < 100.0 * noise and level_out <= 0.1 * level_in:
             distance = gain_to_db(level_out / noise) if level_out else -math.inf
-            where = f"only {distance:.0f} dB above" if distance > 0.0 else "below"
+            above = Note.of("only {distance:.0f} dB above", distance=distance)
             return [
-                f"the output lies {where} the rounding noise of {target.subtype}: add "
-                "--subtype FLOAT"
+                Note.of(
+                    "the output lies {where} the rounding noise of {subtype}: add --subtype FLOAT",
+                    where=above if distance > 0.0 else "below",
+                    subtype=target.subtype,
+                )
             ]
     return []
 

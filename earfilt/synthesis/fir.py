@@ -4,13 +4,24 @@ ends are extended.
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from earfilt.errors import UsageError
 from earfilt.synthesis.provenance import Provenance
+
+ROW_NAMES: dict[int, tuple[str, ...]] = {
+    1: ("",),
+    2: ("left", "right"),
+    4: ("left to left", "left to right", "right to left", "right to right"),
+}
+"""What the rows of taps are called, by their number: of one ear for all channels, of a pair, of a
+matrix.
+"""
 
 _BLOCK = 1 << 18  # complex numbers worked on at once: a few megabytes
 _DIGITS = 40  # binary digits kept of a designed tap, counted from the largest one,
@@ -21,22 +32,32 @@ _RANGE_DB = 100.0  # and one more for each 6 dB that the curve spans beyond this
 class Fir:
     """The effective FIR: all passes, scaling and gain normalisation included.
 
-    The audio gets ``y[n] = Σ_k taps[k] · x[n + lookahead − k]``, n = 0…T−1.
+    The audio gets ``y[n] = Σ_k taps[k] · x[n + lookahead − k]``, n = 0…T−1. One row of taps serves
+    any number of channels alike. Two are a pair: the left row for the left channel, the right row
+    for the right one, or both for a mono signal, which becomes two channels. Four are a matrix: each
+    output channel is the sum of what two rows make of the left and of the right channel; a mono
+    signal is heard from both sides, as two equal channels.
 
     Parameters
     ----------
-    taps : (numtaps,) float64
-        The coefficients.
+    taps : (numtaps,) or (rows, numtaps) float64
+        The coefficients: of one ear; of a pair (left, right); or of a matrix (left to left, left to
+        right, right to left, right to right).
     fs : float or None
         Sampling rate in Hz that they were made for; None where a file did not say.
     lookahead : int
-        Samples of the future that an output sample needs: 0 for causal filters, the latency of a
-        real-time reader.
+        Samples of the future that an output sample needs, of all rows alike: 0 for causal filters,
+        the latency of a real-time reader.
     odd_ends : bool
         True: x is extended at both ends by ``lookahead`` samples, oddly (2·x[0] − x[k]), as far as
         it goes and by zeros beyond, as ``scipy.signal.filtfilt`` does. False: by zeros.
     provenance : Provenance
         Where it comes from: filter, order, phase, deviation from the published points, …
+
+    Raises
+    ------
+    ValueError
+        There are no taps, or not 1, 2 or 4 rows.
     """
 
     taps: npt.NDArray[np.float64]
@@ -49,19 +70,66 @@ class Fir:
         taps = np.ascontiguousarray(self.taps, dtype=np.float64)
         if taps is self.taps:
             taps = taps.copy()
+        if not taps.size or taps.ndim > 2 or (taps.ndim == 2 and len(taps) not in (2, 4)):
+            raise ValueError(f"taps of shape {taps.shape}; a FIR has 1, 2 or 4 rows of them")
         taps.flags.writeable = False
         object.__setattr__(self, "taps", taps)
 
     @property
     def numtaps(self) -> int:
-        """Number of taps."""
-        return len(self.taps)
+        """Number of taps, of each row."""
+        return self.taps.shape[-1]
+
+    @property
+    def rows(self) -> int:
+        """Rows of taps: 1, 2 of a pair, 4 of a matrix."""
+        return 1 if self.taps.ndim == 1 else len(self.taps)
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """What the rows are called: ``left`` and ``right`` of a pair; of one row the empty word."""
+        return ROW_NAMES[self.rows]
+
+    def row(self, index: int) -> Self:
+        """One row as a FIR of its own, with the common look-ahead."""
+        taps = self.taps.reshape(self.rows, -1)[index]
+        return self if self.rows == 1 else replace(self, taps=taps)
+
+    def outputs(self, channels: int) -> int:
+        """Channels that so many become: as many, but two of one by a pair or a matrix.
+
+        Raises
+        ------
+        UsageError
+            More than two, by a FIR of several rows.
+        """
+        return outputs_of(self.rows, channels)
+
+    def routed(self, channels: int) -> Self:
+        """The FIR that so many channels go through, row by row: the same, but of a matrix for a
+        mono signal, which comes from both sides, the pair of its sums.
+
+        Raises
+        ------
+        UsageError
+            As `outputs`.
+        """
+        self.outputs(channels)
+        if self.rows == 4 and channels == 1:
+            return replace(self, taps=self.taps[:2] + self.taps[2:])
+        return self
+
+    def swapped(self) -> Self:
+        """The FIR for a stereo signal whose right channel comes first."""
+        return self if self.rows == 1 else replace(self, taps=self.taps[::-1])
 
     @cached_property
     def sha256(self) -> str:
         """Hash of everything that decides the audio: taps, rate, look-ahead and the extension rule."""
         digest = hashlib.sha256(self.taps.astype("<f8").tobytes())
         digest.update(f"|{self.fs}|{self.lookahead}|{self.odd_ends}".encode())
+        if self.rows > 1:
+            digest.update(f"|{self.rows}".encode())
         return digest.hexdigest()
 
     def response(self, freqs: npt.ArrayLike) -> npt.NDArray[np.complex128]:
@@ -75,12 +143,66 @@ class Fir:
         Returns
         -------
         array of complex128
-            H(f) with time zero at tap ``lookahead``.
+            H(f) with time zero at tap ``lookahead``; of several rows (rows, …), one for each.
         """
         if self.fs is None:
             raise ValueError("the sampling rate of this FIR is unknown")
         cycles = np.atleast_1d(np.asarray(freqs, dtype=np.float64)) / self.fs
-        return dtft(self.taps, cycles.reshape(-1), -self.lookahead).reshape(cycles.shape)
+        rows = [
+            dtft(taps, cycles.reshape(-1), -self.lookahead).reshape(cycles.shape)
+            for taps in self.taps.reshape(self.rows, -1)
+        ]
+        return rows[0] if self.rows == 1 else np.stack(rows)
+
+
+def outputs_of(rows: int, channels: int) -> int:
+    """Channels that so many become by a FIR of so many rows.
+
+    Raises
+    ------
+    UsageError
+        As `Fir.outputs`.
+
+    >>> outputs_of(1, 6), outputs_of(2, 1)
+    (6, 2)
+    """
+    if rows == 1:
+        return channels
+    if channels > 2:
+        what = "a pair of ears" if rows == 2 else "a matrix of four rows"
+        raise UsageError(
+            f"{what} takes a mono or a stereo signal, and this one has {channels} channels: mix "
+            "it down to two first, or filter all channels by a filter of one ear"
+        )
+    return 2
+
+
+def paired(left: Fir, right: Fir, provenance: Provenance) -> Fir:
+    """Two one-eared FIRs as a pair that is aligned: both ears share the longer look-ahead, so that
+    neither is late against the other, and where one of them extends the ends oddly, both do.
+
+    Raises
+    ------
+    ValueError
+        The rates differ, or one has several rows.
+
+    Examples
+    --------
+    >>> centred, causal = Fir(np.array([0.25, 0.5, 0.25]), 48000.0, 1), Fir(np.ones(1), 48000.0)
+    >>> pair = paired(centred, causal, Provenance())
+    >>> pair.taps.tolist(), pair.lookahead
+    ([[0.25, 0.5, 0.25], [0.0, 1.0, 0.0]], 1)
+    """
+    ears = (left, right)
+    if left.fs != right.fs or any(ear.rows > 1 for ear in ears):
+        raise ValueError("a pair is made of two FIRs of one row each, for one sampling rate")
+    lookahead = max(ear.lookahead for ear in ears)
+    numtaps = max(lookahead - ear.lookahead + ear.numtaps for ear in ears)
+    taps = np.zeros((2, numtaps))
+    for row, ear in zip(taps, ears, strict=True):
+        first = lookahead - ear.lookahead
+        row[first : first + ear.numtaps] = ear.taps
+    return Fir(taps, left.fs, lookahead, any(ear.odd_ends for ear in ears), provenance)
 
 
 def rounded(taps: npt.NDArray[np.float64], range_db: float = 0.0) -> npt.NDArray[np.float64]:

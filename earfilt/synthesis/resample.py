@@ -70,13 +70,19 @@ def resampled(fir: Fir, fs: float) -> Fir:
     behind = math.ceil(((fir.numtaps - 1 - fir.lookahead) / fir.fs + reach) * fs)
     count = before + behind + 1
     if count > _MOST_TAPS:
-        raise UsageError(f"at {fs:g} Hz the FIR would have {count} taps; {_MOST_TAPS} are possible")
+        raise UsageError(
+            f"at {fs:g} Hz the FIR would have {count} taps; at most {_MOST_TAPS} are possible"
+        )
     times = (np.arange(count) - before) / fs
-    return replace(fir, taps=_sampled(fir, times, low) / fs, fs=float(fs), lookahead=before)
+    rows = [_sampled(fir.row(index), times, low) / fs for index in range(fir.rows)]
+    taps = rows[0] if fir.rows == 1 else np.stack(rows)
+    return replace(fir, taps=taps, fs=float(fs), lookahead=before)
 
 
 def _sampled(fir: Fir, times: Floats, low: float) -> Floats:
-    """The band-limited impulse response at times (M,) in seconds; time zero is the look-ahead."""
+    """The band-limited impulse response of one row at times (M,) in seconds; time zero is the
+    look-ahead.
+    """
     assert fir.fs is not None
     reach = _HALF / low
     width = math.ceil(2.0 * reach * fir.fs) + 2

@@ -33,7 +33,8 @@ def apply(
     **settings: object,
 ) -> tuple[np.ndarray, Levels]:
     """Run the engine over x (frames, channels), reading blocks of at most the given sizes in turn."""
-    at, sizes, written = 0, itertools.cycle(reads), [np.empty((0, x.shape[1]), target.dtype)]
+    at, sizes = 0, itertools.cycle(reads)
+    written = [np.empty((0, fir.outputs(x.shape[1])), target.dtype)]
 
     def read(frames: int) -> np.ndarray:
         nonlocal at

@@ -13,7 +13,7 @@ import soundfile
 
 from earfilt.audio import open_reader
 from earfilt.audio.containers import wav
-from earfilt.audio.containers.riff import Chunk
+from earfilt.audio.containers.chunks import Chunk
 from earfilt.audio.formats import Extensible, Target
 from earfilt.errors import AudioError
 from tests.audio.foreign import run, sox_samples
