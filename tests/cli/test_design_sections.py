@@ -82,15 +82,15 @@ def test_neither_file_replaces_one() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("-o", "ear.sos.json"), "give --sections"),
-        (("--sections", "2", "--tolerance", "1", "-o", "ear.h"), "give --sections"),
+        (("-o", "ear.sos.json"), "--sections (how many)"),
+        (("--sections", "2", "--tolerance", "1", "-o", "ear.h"), "--sections (how many)"),
         (("--sections", "2", "-o", "ear.wav"), "--sections has no effect on fir"),
         (("--sections", "2", "--order", "64", "-o", "ear.h"), "--order has no effect"),
         (("--sections", "2", "--phase", "zero", "-o", "ear.h"), "minimum phase"),
         (("--sections", "2", "--band", "9", "-o", "ear.h"), "100:10000"),
         (("--sections", "2", "--band", "nan:9", "-o", "ear.h"), "--band nan:9"),
         (("--sections", "2", "-o", "ear.xyz"), "--for writes for a program"),
-        (("--for", "camilladsp", "-o", "a.wav"), "one file"),
+        (("--for", "camilladsp", "-o", "a.wav"), "are the same file"),
     ],
 )
 def test_refusals(
