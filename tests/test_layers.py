@@ -16,7 +16,7 @@ LAYERS = [
     ["errors", "arrays", "units", "version"],
     ["ears", "storage"],
     ["audio", "synthesis"],
-    ["files", "engine"],
+    ["files", "engine", "measure"],
     ["chains", "nn"],
     ["render"],
     ["batch", "report"],
