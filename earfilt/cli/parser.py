@@ -14,6 +14,7 @@ _COMMANDS = {
     "apply": "Recordings through an ear.",
     "response": "The curve, as numbers or figure.",
     "design": "The FIR, for other programs.",
+    "fit": "A curve from recordings; an ear adapted to a curve.",
     "verify": "Outputs, sources and filter against the manifest.",
     "filters": "The catalogue of ears.",
 }

@@ -13,9 +13,7 @@ LARGEST_SHARE = 1.0 / 3.0
 LARGEST_CHANGE_DB = 1.0
 
 _SILENT = 1e-6  # rms: −120 dB re full scale
-_RUN = 3  # equal samples at the peak
-_RUNS = 3
-_TWO_VALUED = 0.5  # share of samples at the peak of a sequence that has two values
+_CLIPPED = 8  # samples, and times as many as at the next value
 _HALVES = 12  # points: every quarter of an octave of a curve
 
 
@@ -38,26 +36,24 @@ def check_signal(x: Floats, name: str) -> None:
 
 
 def check_clipping(x: Floats, name: str) -> None:
-    """Refuse a recording whose highest value stands in runs.
+    """Refuse a recording whose highest or lowest value stands there much too often.
+
+    Of any wave without clipping, however coarse its samples, the value next to the peak is about as
+    frequent.
 
     Raises
     ------
     UsageError
     """
-    for peak in (float(x.max()), float(x.min())):
-        at = x == peak
-        if peak == 0.0 or at.mean() > _TWO_VALUED:
-            continue
-        runs = at.copy()
-        for shift in range(1, _RUN):
-            runs[:-shift] &= at[shift:]
-            runs[-shift:] = False
-        starts = int((runs[1:] & ~runs[:-1]).sum()) + int(runs[0])
-        if starts >= _RUNS:
-            level = 20.0 * np.log10(abs(peak))
+    for peak, at, below in (
+        (float(x.max()), x == x.max(), x[x < x.max()].max(initial=-np.inf)),
+        (float(x.min()), x == x.min(), x[x > x.min()].min(initial=np.inf)),
+    ):
+        count = int(at.sum())
+        if count >= _CLIPPED and count > _CLIPPED * int((x == below).sum()) and peak:
             raise UsageError(
-                f"{name} is clipped: {int(at.sum())} samples stand at its peak of {level:.1f} dB "
-                f"re full scale, {starts} times {_RUN} or more in a row; record it with less gain"
+                f"{name} is clipped: {count} samples stand at its peak of "
+                f"{20.0 * np.log10(abs(peak)):.1f} dB re full scale; record it with less gain"
             )
 
 

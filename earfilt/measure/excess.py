@@ -13,6 +13,7 @@ from earfilt.synthesis.phase import minimum_phase_spectrum
 
 _FINER = 8  # lags a sample, in the search
 _NEWTON = 12
+_HIGHEST = 0.45  # of fs, up to where phase is looked at
 _WHOLE_WEIGHT = 1e4  # of a bin: more coherent ones do not count for more
 
 
@@ -51,7 +52,7 @@ def excess(found: Spectra, curve: Transfer, fs: float) -> Excess:
     xy = found.xy.sum(0)
     power = found.xx.sum(0) * found.yy.sum(0)
     same = np.clip(np.abs(xy) ** 2 / np.maximum(power, 1e-300), 0.0, 1.0)
-    within = (found.freqs >= curve.freqs[0]) & (found.freqs <= curve.freqs[-1])
+    within = (found.freqs >= curve.freqs[0]) & (found.freqs <= _HIGHEST * fs)
     weights = np.where(within, np.minimum(same / (1.0 - same + 1e-12), _WHOLE_WEIGHT), 0.0)
     n_fft = 2 * (len(found.freqs) - 1)
     log_hz = np.log(np.maximum(found.freqs, found.freqs[1] / 2.0))

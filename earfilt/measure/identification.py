@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -172,6 +172,56 @@ def checked_band(band: tuple[float, float] | None, fs: float) -> tuple[float, fl
     return low, high
 
 
+def identify(
+    dry: Sequence[Floats],
+    wet: Sequence[Floats],
+    fs: float,
+    *,
+    estimator: Estimator = "h1",
+    band: tuple[float, float] | None = None,
+    mean: Mean = "db",
+) -> Identified:
+    """The curve of one or several seatings.
+
+    Parameters
+    ----------
+    dry, wet : sequences of (T,) float64
+        What was played, and what came of it; one pair a seating.
+    fs : float
+        Hz.
+    estimator : 'h1' or 'h2'
+    band : (float, float), optional
+        Hz.
+    mean : 'db' or 'power'
+
+    Raises
+    ------
+    UsageError
+        As `checked_band` and `identify_pair`; the message says which seating, where there are some.
+    """
+    asked = checked_band(band, fs)
+
+    def one(a: Floats, b: Floats) -> Seating:
+        return identify_pair(a, b, fs, band=asked, estimator=estimator)
+
+    return combined(seatings_of(one, dry, wet), fs, band=asked, estimator=estimator, mean=mean)
+
+
+def seatings_of(
+    one: Callable[[Floats, Floats], Seating], dry: Sequence[Floats], wet: Sequence[Floats]
+) -> list[Seating]:
+    """What each pair of recordings says; a refusal says which it is."""
+    found = []
+    for number, (a, b) in enumerate(zip(dry, wet, strict=True), start=1):
+        try:
+            found.append(one(a, b))
+        except UsageError as error:
+            if len(dry) == 1:
+                raise
+            raise UsageError(f"seating {number}: {error}") from error
+    return found
+
+
 def identify_pair(
     dry: Floats, wet: Floats, fs: float, *, band: tuple[float, float], estimator: Estimator
 ) -> Seating:
@@ -210,8 +260,15 @@ def _lowest(found: Spectra) -> float:
 
 
 def _excess(found: Spectra, clock: Clock, fs: float, *, h2: bool) -> Excess:
-    share = PASSBAND if clock.drift else _EDGE
-    return excess(found, transfer(found, log_grid(_lowest(found), share * fs), h2=h2), fs)
+    """Delay and polarity, beside a minimum phase that takes the magnitude near fs/2 as it is, or as
+    held: filters of recorders have no minimum phase there. What explains more of the phase counts.
+    """
+    highest = PASSBAND if clock.drift else _EDGE
+    curve = transfer(found, log_grid(_lowest(found), highest * fs), h2=h2)
+    return max(
+        (excess(found, curve.up_to(share * fs), fs) for share in (highest, HIGHEST_SHARE)),
+        key=lambda one: one.fit,
+    )
 
 
 def combined(

@@ -57,6 +57,11 @@ class Transfer:
         """(N,) dB."""
         return 20.0 * np.log10(np.maximum(np.abs(self.value), 1e-15))
 
+    def up_to(self, highest: float) -> "Transfer":
+        """Its points up to a frequency in Hz."""
+        kept = self.freqs <= highest
+        return Transfer(self.freqs[kept], self.value[kept], self.sd_db[kept], self.coherence[kept])
+
 
 def log_grid(low: float, high: float) -> Floats:
     """Frequencies on a logarithmic axis, both ends among them."""

@@ -53,12 +53,14 @@ class Spectra:
 
     def part(self, chosen: slice) -> "Spectra":
         """Some of the stretches."""
-        columns = (self.times, self.counts, self.xx, self.yy, self.xy)
-        return Spectra(self.freqs, *(column[chosen] for column in columns))
-
-    def swapped(self) -> "Spectra":
-        """With input and output exchanged."""
-        return Spectra(self.freqs, self.times, self.counts, self.yy, self.xx, self.xy.conj())
+        return Spectra(
+            self.freqs,
+            self.times[chosen],
+            self.counts[chosen],
+            self.xx[chosen],
+            self.yy[chosen],
+            self.xy[chosen],
+        )
 
 
 def segment_length(frames: int, fs: float) -> int:
@@ -95,4 +97,5 @@ def spectra(x: Floats, y: Floats, fs: float, length: int) -> Spectra:
             xy[row] += (a.conj() * b).sum(0)
     times = np.array([share.mean() + length / 2.0 for share in shares])
     counts = np.array([float(len(share)) for share in shares])
-    return Spectra(np.arange(bins) * (fs / length), times, counts, xx, yy, xy)
+    freqs = fs / length * np.arange(bins, dtype=np.float64)
+    return Spectra(freqs, times, counts, xx, yy, xy)

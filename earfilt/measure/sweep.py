@@ -12,6 +12,8 @@ Novak, A., Lotton, P. & Simon, L. (2015). Synchronized swept-sine. J. Audio Eng.
 786-798 (eq. 24: the rate that puts all harmonics in phase).
 """
 
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +22,20 @@ from earfilt.arrays import Complexes, Floats
 from earfilt.errors import UsageError
 from earfilt.measure import checks
 from earfilt.measure.excess import excess
-from earfilt.measure.identification import LEAST_COHERENCE, Seating
+from earfilt.measure.identification import (
+    LEAST_COHERENCE,
+    Identified,
+    Mean,
+    Seating,
+    checked_band,
+    combined,
+    seatings_of,
+)
 from earfilt.measure.local import Transfer, log_grid, regress
 from earfilt.measure.spectra import Spectra
 
 SECONDS = 20.0
+LONGEST_SWEEP_S = 300.0
 LOWEST_HZ, HIGHEST_HZ, HIGHEST_SHARE = 10.0, 22_000.0, 0.48
 _LEVEL = 0.5
 _SILENCE_S = 1.0
@@ -78,6 +89,49 @@ class _Response:
     after: int
 
 
+def sweep_file(fs: float, seconds: float = SECONDS) -> tuple[bytes, str]:
+    """A sweep as the bytes of a ``.wav`` of 24 bits, and what it is in words.
+
+    Raises
+    ------
+    UsageError
+        A rate or length that no measurement has.
+    """
+    if not 8000.0 <= fs <= 768_000.0 or fs != round(fs):
+        raise UsageError(f"--fs {fs:g}; a sweep has 8000 to 768000 Hz, a whole number")
+    if not 1.0 <= seconds <= LONGEST_SWEEP_S:
+        raise UsageError(f"--seconds {seconds:g}; a sweep has 1 to {LONGEST_SWEEP_S:g}")
+    import soundfile
+
+    x = make_sweep(fs, seconds)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, x, int(fs), format="WAV", subtype="PCM_24")
+    words = (
+        f"exponential sweep from {LOWEST_HZ:g} to {min(HIGHEST_HZ, HIGHEST_SHARE * fs):g} Hz, "
+        f"{len(x) / fs - _SILENCE_S:.2f} s and {_SILENCE_S:g} s of silence at {fs:g} Hz, peak "
+        f"{20.0 * np.log10(_LEVEL):.0f} dB re full scale"
+    )
+    return buffer.getvalue(), words
+
+
+def identify_sweeps(
+    sweep: Sequence[Floats],
+    recorded: Sequence[Floats],
+    fs: float,
+    *,
+    band: tuple[float, float] | None = None,
+    mean: Mean = "db",
+) -> Identified:
+    """As `identify`, from recordings of exponential sweeps."""
+    asked = checked_band(band, fs)
+
+    def one(a: Floats, b: Floats) -> Seating:
+        return identify_sweep(a, b, fs, band=asked)
+
+    found = seatings_of(one, sweep, recorded)
+    return combined(found, fs, band=asked, estimator="sweep", mean=mean)
+
+
 def identify_sweep(
     sweep: Floats, recorded: Floats, fs: float, *, band: tuple[float, float]
 ) -> Seating:
@@ -95,7 +149,7 @@ def identify_sweep(
     rate = sweep_rate(sweep, fs)
     response = _deconvolved(sweep, recorded, fs, rate)
     value, variance = _linear(response)
-    bins = np.arange(len(value)) * (fs / (2 * (len(value) - 1)))
+    bins = fs / (2 * (len(value) - 1)) * np.arange(len(value), dtype=np.float64)
     coherence = _coherence(value, variance)
     low = max(band[0], 4.0 * float(bins[1]))
     curve = regress(bins, value, variance, coherence, log_grid(low, band[1]))
