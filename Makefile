@@ -9,7 +9,7 @@ MINIMA := .venv-minima/bin
 MINIMA_TESTS := tests/cli tests/nn/test_ears.py tests/engine/test_tensors.py tests/engine/test_fft.py tests/test_arrays.py \
 	tests/files/test_matlab.py tests/report/test_figures.py tests/test_layers.py tests/batch/test_run.py
 
-.PHONY: catalogue demo test test-minima test-slow lint types bench accuracy figures fuzz faults load fuzz-long clean
+.PHONY: catalogue demo test test-minima test-slow lint types bench accuracy identify figures fuzz faults load fuzz-long clean
 
 .venv/.package: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -57,6 +57,9 @@ catalogue: .venv/.dev  ## every published number: source, hash, test vectors, de
 
 sections: .venv/.dev  ## what a few biquads and ten bands reach, with the time of each design
 	$(BIN)/python -m benchmarks.sections
+
+identify: .venv/.dev  ## error of curves from recordings: noise, speech, drift, sweeps; the time of both ways of a fit
+	$(BIN)/python -m benchmarks.identify
 
 figures: .venv/.dev  ## the pictures of docs/gallery.md
 	$(BIN)/python -m docs.gallery

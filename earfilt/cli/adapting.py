@@ -128,6 +128,7 @@ class _Adapted:
 
         low, high = range_of(self.ear)
         inside = (self.wanted.freqs >= low) & (self.wanted.freqs <= high)
+        at = self.wanted.freqs[inside]
         off = (self.result_db - self.wanted.gain_db)[inside]
         before = (self.start_db - self.wanted.gain_db)[inside]
         worst = int(np.argmax(np.abs(off)))
@@ -135,8 +136,8 @@ class _Adapted:
         by = "" if self.wanted.column == "none" else f", weighted by {self.wanted.column}"
         return [
             f"{printable(self.ear.name)} at {self.ear.fs:.12g} Hz, {_rms(off):.3g} dB (rms) from the "
-            f"target at {len(off)} points from {low:g} to {high:g} Hz{by}, {off[worst]:+.3g} dB at most, at "
-            f"{self.wanted.freqs[inside][worst]:.5g} Hz; {_rms(before):.3g} dB before",
+            f"target at {len(off)} points from {at[0]:.4g} to {at[-1]:.5g} Hz{by}, {off[worst]:+.3g} dB at most, at "
+            f"{at[worst]:.5g} Hz; {_rms(before):.3g} dB before",
             f"{len(self.fitted.losses)} steps ({ended}), {1e3 * self.fitted.step_s:.3g} ms each",
         ]
 
