@@ -29,6 +29,8 @@ _CLEAR = 8.0  # peak of a correlation, re its rms: of noise, 6 in a million
 _ROUNDS = 6
 _SETTLED = 2e-3  # samples, over the whole recording
 _JUMP = 2.0  # samples
+_STEP = 5.0  # samples; a large drift smears the delay of a piece by less
+_OFF_THE_LINE = 0.2  # share of the pieces
 _NO_DRIFT = 0.05  # samples, over the whole recording, which no test tells from none
 _FEWEST_STRETCHES = 4
 
@@ -167,8 +169,22 @@ def _line(found: list[tuple[float, float, float]], delay: float) -> Clock:
         slope, first = np.polyfit(times[kept], delays[kept], 1, w=np.sqrt(weights[kept]))
         off = np.abs(delays - (first + slope * times))
         kept = off <= max(3.0 * float(np.median(off)), 0.5)
+    _refuse_steps(times, delays, off)
     # in samples of the recording: t_y = t_x + delay + drift·t_x
     return Clock(float(first), float(slope))
+
+
+def _refuse_steps(times: Floats, delays: Floats, off: Floats) -> None:
+    """Refuse delays that no straight line goes through: pieces of the recording are missing."""
+    if float((off > _STEP).mean()) < _OFF_THE_LINE:
+        return
+    order = np.argsort(times)
+    steps = np.diff(delays[order])
+    worst = int(np.argmax(np.abs(steps)))
+    raise UsageError(
+        f"the delay jumps by {abs(steps[worst]):.0f} samples between {times[order][worst]:.0f} and "
+        f"{times[order][worst + 1]:.0f}: the recorder or the player has lost samples there"
+    )
 
 
 def settled(x: Floats, y: Floats, fs: float, clock: Clock) -> tuple[Clock, Spectra]:

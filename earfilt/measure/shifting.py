@@ -45,7 +45,7 @@ def resampled(x: Floats, frames: int, *, step: float = 1.0, start: float = 0.0) 
     Returns
     -------
     (frames,) float64
-        Exact to −140 dB below 0.48·fs; above, it falls to nothing at fs/2.
+        Exact to −110 dB below 0.48·fs; above, it falls to nothing at fs/2.
     """
     if step == 1.0 and start == round(start):
         return moved(x, int(start), frames)

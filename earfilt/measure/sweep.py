@@ -50,6 +50,7 @@ _REGULAR = 1e-4  # of the largest power of the sweep: where it has none, nothing
 _CLEAR_DB = 20.0  # peak of the response above the rms of all of it
 _HARMONICS = (2, 3, 4, 5)
 _HARMONIC_S = 0.02  # half of a harmonic's window
+_LEAST_GROWTH = np.log(4.0)  # two octaves
 _FRAMES = 64  # where the frequency of a sweep is looked at
 
 
@@ -188,7 +189,8 @@ def sweep_rate(sweep: Floats, fs: float) -> float:
         times = (at[end] + at[begin]) / 2.0 / fs
         slope, level = np.polyfit(times, np.log(hz), 1)
         off = np.log(hz) - level - slope * times
-        if slope > 0.0 and float(np.sqrt(np.mean(off**2))) < 0.1:
+        grown = slope * (times[-1] - times[0])
+        if grown > _LEAST_GROWTH and float(np.sqrt(np.mean(off**2))) < 0.1:
             return float(1.0 / slope)
     raise UsageError(
         "the sweep is no exponential sweep from low to high, whose logarithm of frequency grows "

@@ -32,9 +32,10 @@ def test_what_is_played_is_put_on_the_recorders_clock(rng) -> None:
 
 def test_a_drift_beyond_crystals_is_refused(rng) -> None:
     x = rng.standard_normal(160_000)
+    y = at_other_clock(x, 850, 0)
+    clock = follow(x, y)
     with pytest.raises(UsageError, match=r"differ by \+8\d\d ppm, more than the 500"):
-        y = at_other_clock(x, 850, 0)
-        settled(x, y, FS, follow(x, y))
+        settled(x, y, FS, clock)
 
 
 def test_unrelated_recordings_are_refused(rng) -> None:
@@ -46,8 +47,8 @@ def test_unrelated_recordings_are_refused(rng) -> None:
 def test_lost_samples_are_refused(rng) -> None:
     x = rng.standard_normal(240_000)
     y = np.concatenate([x[:120_000], x[120_060:]])
-    with pytest.raises(UsageError, match=r"delay jumps by|content in common|differ by"):
-        settled(x, y, FS, follow(x, y))
+    with pytest.raises(UsageError, match=r"delay jumps by 60 samples between 11\d+ and 12\d+"):
+        follow(x, y)
 
 
 def test_recordings_that_hardly_overlap_are_refused(rng) -> None:

@@ -25,7 +25,7 @@ def test_the_limits_hold_in_a_third_of_the_time(case) -> None:
     assert found["rms"] < case.limit_db * (1.0 if case.snr_db is None else 3**0.5)
     assert found["inverted"]
     assert abs(found["delay"]) < 0.01
-    assert abs(found["mean"]) < 0.01  # the gain
+    assert abs(found["mean"]) < (0.01 if case.snr_db is None else 0.03)  # the gain
     assert found["drift"] is None or abs(found["drift"]) < 0.05
     assert found["inside"] > 0.7
 

@@ -35,4 +35,5 @@ def test_a_narrow_peak_is_not_smeared_where_nothing_disturbs(rng) -> None:
 
     found = smoothed(peak(BINS), 1e-4, rng)
     off = found.gain_db - 20.0 * np.log10(np.abs(peak(FREQS)))
-    assert np.abs(off).max() < 0.02
+    # a third of an octave would make 1 dB of it
+    assert np.abs(off).max() < 0.05

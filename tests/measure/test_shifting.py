@@ -15,7 +15,7 @@ def test_a_sine_has_its_value_at_every_time(ppm: float, start: float) -> None:
     found = resampled(np.sin(2 * np.pi * cycles * n), 15000, step=step, start=start)
     wanted = np.sin(2 * np.pi * cycles * at)
     away = (at > 600) & (at < 19000)  # from the ends, where a sine begins
-    assert np.abs(found - wanted)[away].max() < 1e-6
+    assert np.abs(found - wanted)[away].max() < 3e-6
 
 
 def test_outside_there_are_zeros() -> None:
