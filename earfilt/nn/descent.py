@@ -232,6 +232,11 @@ class _State:
         def closure() -> Tensor:
             self.optimizer.zero_grad()
             value = wanted(self.module)
+            if not math.isfinite(float(value.detach())):
+                raise UsageError(
+                    f"the loss is {float(value.detach())} at step {len(self.losses) + 1}; a "
+                    "smaller rate of learning helps"
+                )
             value.backward()
             return value
 
@@ -239,10 +244,6 @@ class _State:
         loss = float(torch.as_tensor(take(closure)).detach())
         if self.scheduler is not None:
             self.scheduler.step()
-        if not math.isfinite(loss):
-            raise UsageError(
-                f"the loss is {loss} at step {len(self.losses)}; a smaller rate of learning helps"
-            )
         self.losses.append(loss)
         return loss
 
