@@ -9,7 +9,7 @@ MINIMA := .venv-minima/bin
 MINIMA_TESTS := tests/cli tests/nn/test_ears.py tests/engine/test_tensors.py tests/engine/test_fft.py tests/test_arrays.py \
 	tests/files/test_matlab.py tests/report/test_figures.py tests/test_layers.py tests/batch/test_run.py
 
-.PHONY: catalogue demo test test-minima test-slow lint types bench bench-gpu accuracy sections figures man dist fuzz faults load fuzz-long clean
+.PHONY: catalogue demo test test-minima test-slow lint types bench bench-gpu accuracy identify sections figures man dist fuzz faults load fuzz-long clean
 
 .venv/.package: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -63,6 +63,9 @@ sections: .venv/.dev  ## what a few biquads and ten bands reach, with the time o
 
 man: .venv/.dev  ## the man pages, from the text of --help and of the topics
 	$(BIN)/python -m docs.man
+
+identify: .venv/.dev  ## error of curves from recordings: noise, speech, drift, sweeps; the time of both ways of a fit
+	$(BIN)/python -m benchmarks.identify
 
 figures: .venv/.dev  ## the pictures of docs/gallery.md
 	$(BIN)/python -m docs.gallery

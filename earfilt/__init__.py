@@ -35,11 +35,14 @@ if TYPE_CHECKING:
         design_sections,
         ear,
         filters,
+        identify,
         response,
         stream,
         way,
     )
     from earfilt.engine.stream import Stream
+    from earfilt.measure.identification import Identified
+    from earfilt.nn.descent import Fitted, Goal, fit
     from earfilt.nn.ears import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
     from earfilt.nn.module import EarModule
     from earfilt.render.record import Row
@@ -52,7 +55,10 @@ __all__ = [
     "EarModule",
     "EarfiltError",
     "Fir",
+    "Fitted",
+    "Goal",
     "HeadphoneFilter",
+    "Identified",
     "MiddleEarFilter",
     "OuterMiddleEarFilter",
     "ResponseTable",
@@ -69,6 +75,8 @@ __all__ = [
     "design_sections",
     "ear",
     "filters",
+    "fit",
+    "identify",
     "response",
     "stream",
     "way",
@@ -80,6 +88,10 @@ _PLACES = {
     "Sections": "earfilt.synthesis.biquads.sections",
     "Stream": "earfilt.engine.stream",
     "EarModule": "earfilt.nn.module",
+    "Fitted": "earfilt.nn.descent",
+    "Goal": "earfilt.nn.descent",
+    "Identified": "earfilt.measure.identification",
+    "fit": "earfilt.nn.descent",
     "HeadphoneFilter": "earfilt.nn.ears",
     "MiddleEarFilter": "earfilt.nn.ears",
     "OuterMiddleEarFilter": "earfilt.nn.ears",

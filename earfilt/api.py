@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from earfilt.measure.identification import Identified
     from earfilt.nn.module import EarModule
     from earfilt.report.lines import Line
     from earfilt.synthesis.biquads.sections import Sections
@@ -399,6 +400,80 @@ def design_sections(
     from earfilt.chains.sections import design as fit
 
     return fit(resolve(filter, **options), float(fs), sections=sections, form=form, band=band)
+
+
+def identify(
+    dry: npt.ArrayLike | Sequence[npt.ArrayLike],
+    wet: npt.ArrayLike | Sequence[npt.ArrayLike],
+    fs: float,
+    *,
+    estimator: Literal["h1", "h2", "sweep"] = "h1",
+    band: tuple[float, float] | None = None,
+    mean: Literal["db", "power"] = "db",
+) -> Identified:
+    """The gain from one recording to another, as ``earfilt fit --input --target`` finds it.
+
+    Delay, polarity and the drift between the clocks of player and recorder are found first. Then
+    averaged cross-spectra are smoothed by local polynomials, no wider than their noise asks for.
+
+    Parameters
+    ----------
+    dry, wet : (T,) arrays, or lists of them
+        What was played and what came of it, full scale 1, of any lengths; lists hold seatings.
+    fs : float
+        Hz, of both.
+    estimator : 'h1', 'h2' or 'sweep'
+        Noise in ``wet`` (H1) or in ``dry`` (H2), or ``dry`` is an exponential sweep.
+    band : (float, float), optional
+        Hz; default 20 Hz to the lower of 20 kHz and 0.45·fs.
+    mean : 'db' or 'power'
+        Of several seatings.
+
+    Returns
+    -------
+    Identified
+        ``frequency_hz``, ``gain_db``, ``coherence``, ``lower_db``, ``upper_db``, ``sd_db``;
+        ``seatings`` with ``delay``, ``inverted``, ``drift_ppm``; ``save(path)``.
+
+    Raises
+    ------
+    UsageError
+        Nothing in common, silence, clipping, a drift above 500 ppm, lost samples, halves that
+        differ by more than 1 dB (rms), a coherence below 0.5 in more than a third of the band.
+
+    References
+    ----------
+    Bendat, J. S. & Piersol, A. G. (2010). Random data, 4th ed., chapter 6.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dry = np.random.default_rng(0).standard_normal(160000)
+    >>> wet = np.roll(-0.5 * earfilt.apply(dry, "middle-ear", fs=16000), 137)
+    >>> found = earfilt.identify(dry, wet, 16000)
+    >>> round(found.seatings[0].delay, 1), found.seatings[0].inverted
+    (137.0, True)
+    """
+    from earfilt.measure import identification, sweep
+
+    played, heard = _signals(dry, "dry"), _signals(wet, "wet")
+    if len(played) != len(heard):
+        raise UsageError(f"{len(played)} dry and {len(heard)} wet signals; they are pairs")
+    if not 0.0 < fs < float("inf"):
+        raise UsageError(f"a sampling rate of {fs:g} Hz; it is above 0")
+    if estimator == "sweep":
+        return sweep.identify_sweeps(played, heard, fs, band=band, mean=mean)
+    return identification.identify(played, heard, fs, estimator=estimator, band=band, mean=mean)
+
+
+def _signals(given: Any, name: str) -> list[npt.NDArray[np.float64]]:
+    """Signals of (T,) float64, one or a list of them."""
+    some = given if isinstance(given, (list, tuple)) and np.ndim(given[0]) else [given]
+    signals = [np.asarray(one, np.float64) for one in some]
+    wrong = [one.shape for one in signals if one.ndim != 1]
+    if wrong:
+        raise UsageError(f"{name} has the shape {wrong[0]}; a signal to measure with is (T,)")
+    return signals
 
 
 class PlotOptions(TypedDict, total=False):

@@ -19,7 +19,7 @@ LAYERS = [
     ["cores", "errors", "arrays", "units", "version"],
     ["ears", "storage"],
     ["audio", "synthesis"],
-    ["files", "engine"],
+    ["files", "engine", "measure"],
     ["chains", "nn"],
     ["render"],
     ["batch", "report"],

@@ -1,4 +1,4 @@
-"""The command line: ``earfilt apply | response | design | verify | filters | help``.
+"""The command line: ``earfilt apply | response | design | fit | verify | filters | help``.
 
 The only place that catches: an error becomes one line on stderr and an exit code. 0 all well; 1
 some file failed; 2 wrong usage or a refusal before work; 128 + N ended by signal N (130 Ctrl-C, 143

@@ -17,7 +17,7 @@ from earfilt.cli.completion import complete_filter
 from earfilt.cli.plain import PlainCommand
 from earfilt.ears import kinds
 from earfilt.ears.options import CHAIN, DESIGN, FEWEST, Option
-from earfilt.errors import UsageError
+from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from earfilt.chains.members import Filter
@@ -83,6 +83,23 @@ def refuse_without_effect(options: Mapping[str, object], reason: str) -> None:
     ]
     if given:
         raise UsageError(f"{' and '.join(given)} would have no effect: {reason}")
+
+
+def band_of(text: str) -> tuple[float, float]:
+    """Two frequencies in Hz, as ``--band`` has them.
+
+    Raises
+    ------
+    UsageError
+        They are none.
+    """
+    low, _, high = text.partition(":")
+    try:
+        return float(low), float(high)
+    except ValueError as error:
+        raise UsageError(
+            f"--band {printable(text)}: two frequencies in Hz are written 100:10000"
+        ) from error
 
 
 Resolve = Callable[[str], "Filter"]

@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "apply": "Recordings through an ear.",
         "response": "The curve, as numbers or figure.",
         "design": "The FIR, for other programs.",
+        "fit": "A curve from recordings; an ear adapted to a curve.",
         "verify": "Outputs, sources and filter against the manifest.",
         "filters": "The catalogue of ears.",
         "help": "Commands and topics explained.",
@@ -22,7 +23,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 """Each in a module of its name."""
 
-OWN, FILTER = "Options", "Filter"
+OWN, FILTER, BATCH = "Options", "Filter", "Batch"
 
 GROUPS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -48,7 +49,7 @@ GROUPS: Mapping[str, frozenset[str]] = MappingProxyType(
             )
         ),
         "Level": frozenset(("--gain", "--clip", "--dither", "--full-scale-spl", "--full-scale")),
-        "Batch": frozenset(
+        BATCH: frozenset(
             (
                 "--files-from", "--null", "--include", "--exclude", "--resume", "--dry-run",
                 "--fail-fast", "--report", "--jobs",
@@ -81,6 +82,12 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("a FIR for a convolver", "earfilt design -f middle-ear --fs 48000 -o middle-ear.wav"),
             ("the fewest taps within 0.5 dB", "earfilt design -f headphone --fs 48000 --tolerance 0.5 -o h.json"),
             ("eight biquads", "earfilt design -f iso532-free --fs 48000 --sections 8 -o eq.sos.json"),
+        ),
+        "fit": (
+            ("a sweep to play", "earfilt fit --make-sweep -o sweep.wav"),
+            ("what was recorded of it", "earfilt fit --sweep sweep.wav --recorded rec.wav -o mine.csv"),
+            ("of any sound, before and after", "earfilt fit --input dry.wav --target wet.wav -o rig.csv"),
+            ("an ear adapted to a curve", "earfilt fit --curve target.csv --start middle-ear -o mine.json"),
         ),
         "verify": (
             ("outputs as they were written?", "earfilt verify filtered"),
@@ -164,11 +171,13 @@ def write(page: Page, formatter: Any) -> None:
 def _groups(command: Any, ctx: Any) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     arguments: list[tuple[str, str]] = []
     options: dict[str, list[tuple[str, str]]] = {title: [] for title in GROUPS}
+    batch = any("--files-from" in one.opts for one in command.get_params(ctx))
     for parameter in command.get_params(ctx):
         if parameter.param_type_name == "argument":
             arguments.append((parameter.metavar, parameter.help or ""))
         elif row := _row(parameter, ctx):
-            options[_title(parameter)].append(row)
+            title = _title(parameter)
+            options[OWN if title == BATCH and not batch else title].append(row)
     if arguments:
         yield "Arguments", arguments
     yield from ((title, rows) for title, rows in options.items() if rows)

@@ -17,11 +17,14 @@ _FINEST = 96
 
 
 class Values(NamedTuple):
-    """Values of a curve: (N,) Hz, ascending; (N,) dB; whether its file says that they are dB."""
+    """Values of a curve: (N,) Hz, ascending; (N,) dB; whether its file says that they are dB, and
+    whether it says that they are gains, wherever they sit.
+    """
 
     freqs: tuple[float, ...]
     db: tuple[float, ...]
     in_db: bool = True
+    are_gains: bool = False
 
 
 def gains(
@@ -61,6 +64,8 @@ def gains(
         return tuple(db + shift for db in values.db), (note,)
     if absolute:
         return values.db, ("taken as gains as they stand",)
+    if values.are_gains:
+        return values.db, ()
     lowest, highest = min(values.db), max(values.db)
     if holds_levels(values):
         raise DataError(

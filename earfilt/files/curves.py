@@ -19,7 +19,7 @@ from earfilt.errors import DataError
 from earfilt.files.dialects import camilladsp, equalizer_apo
 from earfilt.files.dialects.found import FoundCurve, FoundEqualiser, Row
 from earfilt.files.dialects.numbers import Decimal
-from earfilt.files.dialects.table import FORMS, LOWEST_END_HZ, find_table, read_table
+from earfilt.files.dialects.table import FORMS, IDENTIFIED, LOWEST_END_HZ, find_table, read_table
 from earfilt.storage.reading import read_foreign_text, shown
 from earfilt.synthesis.provenance import FileUse
 
@@ -204,7 +204,12 @@ def checked_curve(found: FoundCurve, subject: str) -> CurveFile:
     if len(kept) < len(rows):
         notes.append(f"{len(rows) - len(kept)} repeated rows left out")
     _check_extent(kept, subject)
-    values = Values(tuple(row.hz for row in kept), tuple(row.value for row in kept), found.in_db)
+    values = Values(
+        tuple(row.hz for row in kept),
+        tuple(row.value for row in kept),
+        found.in_db,
+        are_gains=found.dialect == IDENTIFIED,
+    )
     return CurveFile(found.dialect, values, found.columns, tuple(notes))
 
 

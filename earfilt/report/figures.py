@@ -146,10 +146,14 @@ def figure(
     UsageError
         matplotlib is not installed; or as `Look.check`.
     """
+    return figure_bytes(compose(lines, look, measurements=measurements), suffix)
+
+
+def figure_bytes(drawing: Figure, suffix: str) -> bytes:
+    """The bytes of a figure's file, which does not say when it was made."""
     matplotlib = load_extra("matplotlib", "figures")
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix, {})
     buffer = io.BytesIO()
-    drawing = compose(lines, look, measurements=measurements)
     with (
         style.own_style(matplotlib),
         matplotlib.rc_context(style.FILES),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earfilt.cli.options import FilterCommand, FilterName, Quiet, default_fs, finder
+from earfilt.cli.options import FilterCommand, FilterName, Quiet, band_of, default_fs, finder
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def design(
         program=None if program is None else program.value,
         form=None if form is None else form.value,
         sections=sections,
-        band=None if band is None else _band(band),
+        band=None if band is None else band_of(band),
         channels=channels,
         subtype=subtype,
     )
@@ -181,16 +181,6 @@ def design(
         if not quiet:
             print(_summary(written, filter), file=sys.stderr)
     return 0
-
-
-def _band(text: str) -> tuple[float, float]:
-    low, _, high = text.partition(":")
-    try:
-        return float(low), float(high)
-    except ValueError as error:
-        raise UsageError(
-            f"--band {printable(text)}: two frequencies in Hz are written 100:10000"
-        ) from error
 
 
 def _check_plan(plan: list[tuple[float, str]], how: "Export") -> None:

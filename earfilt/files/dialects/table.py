@@ -49,6 +49,10 @@ _FREQUENCY = re.compile(
     r"f|fc|freq.*|fréq.*|frek.*|frec.*|\w*hz\b.*|.*[(\[ _]k?hz[)\]]?|.*frequency.*|.*frequenz.*",
     re.IGNORECASE,
 )
+IDENTIFIED = "earfilt fit"
+"""What a curve from two recordings was understood as."""
+
+_IDENTIFIED = {"frequency_hz", "gain_db", "coherence", "lower_db", "upper_db"}
 _AUTOEQ = ("error", "smoothed", "equalization", "target", "equalized_raw")
 
 
@@ -466,6 +470,8 @@ def _rows(table: Table, chosen: int, decimal: Decimal, subject: str) -> Iterator
 def _dialect(table: Table) -> str:
     names = [name.lower() for name in table.names]
     said = " ".join(table.words).lower()
+    if _IDENTIFIED.issubset(names):
+        return IDENTIFIED
     if "raw" in names and any(name in names for name in _AUTOEQ):
         return "AutoEq CSV"
     if re.search(r"\brew\b|room eq", said):

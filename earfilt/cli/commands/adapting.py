@@ -1,0 +1,201 @@
+"""``earfilt fit`` of an ear to a curve."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from earfilt.cli.commands.identifying import check_files
+from earfilt.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from earfilt.arrays import Floats
+    from earfilt.files.goals import WeightedCurve
+    from earfilt.nn.descent import Fitted
+    from earfilt.nn.module import EarModule
+
+_DEFAULT_FS = 48000.0
+
+
+class Adaptation:
+    """From a curve to an ear that meets it."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        if not options["curve"] or not options["start"]:
+            raise UsageError("--curve and --start go together")
+        if options["resume"] and options["checkpoint"] is None:
+            raise UsageError("--resume goes on from --checkpoint FILE")
+
+    def run(self, outputs: list[str], report: str | None, *, force: bool, quiet: bool) -> int:
+        from earfilt.chains.members import resolve
+        from earfilt.files.goals import read_weighted_curve
+        from earfilt.storage.reading import SmallFile
+        from earfilt.storage.writing import write_bytes
+
+        asked = self.options
+        read = [asked["curve"], *resolve(asked["start"]).files]
+        check_files(outputs, report, read, ".json", "an ear", force=force)
+        self._check_checkpoint([*read, *outputs, *([report] if report else [])])
+        file = SmallFile(asked["curve"])
+        weights = asked["weights"]
+        wanted = read_weighted_curve(file, weights=None if weights is None else weights.value)
+        with _progress(quiet=quiet) as progress:
+            done = self._adapted(wanted, progress)
+        for path in outputs:
+            suffix = Path(path).suffix.lower()
+            if suffix == ".json":
+                done.ear.save(path, force=force)
+            else:
+                write_bytes(path, done.figure(suffix), force=force)
+        if report is not None:
+            source = {"file": printable(file.name), "sha256": file.sha256}
+            write_bytes(report, done.report(asked, source), force=force)
+        if not quiet:
+            for line in done.words():
+                print(f"{printable(outputs[0])}: {line}", file=sys.stderr)
+        return 0
+
+    def _check_checkpoint(self, others: list[str]) -> None:
+        from earfilt.storage.writing import refuse_inputs
+
+        checkpoint = self.options["checkpoint"]
+        if checkpoint is None:
+            return
+        refuse_inputs([checkpoint], others)
+        if os.path.lexists(checkpoint) and not self.options["resume"]:
+            raise UsageError(
+                f"{printable(checkpoint)} exists; --resume goes on from it, or name another"
+            )
+
+    def _adapted(
+        self, wanted: "WeightedCurve", progress: Callable[[int, float], None] | None
+    ) -> "_Adapted":
+        import numpy as np
+        import torch
+
+        from earfilt.chains.members import resolve
+        from earfilt.nn.descent import STEPS, Goal, fit
+        from earfilt.nn.module import EarModule
+        from earfilt.render.process import resolve_device
+
+        asked = self.options
+        fs = asked["fs"]
+        start = resolve(asked["start"])
+        rate = fs if fs is not None else start.stated_fs or _DEFAULT_FS
+        more = {} if asked["order"] is None else {"order": asked["order"]}
+        ear = EarModule(asked["start"], rate, learnable=True, dtype=torch.float64, **more)
+        goal = Goal(wanted.freqs, wanted.gain_db, wanted.weight, asked["smoothness"])
+        device = resolve_device(asked["device"])
+        before = ear.response(wanted.freqs).abs().detach().numpy()
+        fitted = fit(
+            ear,
+            goal,
+            steps=asked["steps"] or STEPS,
+            seed=asked["seed"],
+            device=device,
+            checkpoint=asked["checkpoint"],
+            resume=asked["resume"],
+            progress=progress,
+        )
+        return _Adapted(ear.cpu().eval(), fitted, wanted, 20.0 * np.log10(before + 1e-15))
+
+
+@dataclass(frozen=True, eq=False)
+class _Adapted:
+    """An adapted ear, and what it was and is beside its target."""
+
+    ear: "EarModule"
+    fitted: "Fitted"
+    wanted: "WeightedCurve"
+    start_db: "Floats"
+
+    @property
+    def result_db(self) -> "Floats":
+        import numpy as np
+
+        response = self.ear.response(self.wanted.freqs).abs().detach().numpy()
+        return 20.0 * np.log10(response + 1e-15)
+
+    def words(self) -> list[str]:
+        """What came of it, a line each."""
+        import numpy as np
+
+        from earfilt.nn.descent import range_of
+
+        low, high = range_of(self.ear)
+        inside = (self.wanted.freqs >= low) & (self.wanted.freqs <= high)
+        at = self.wanted.freqs[inside]
+        off = (self.result_db - self.wanted.gain_db)[inside]
+        before = (self.start_db - self.wanted.gain_db)[inside]
+        worst = int(np.argmax(np.abs(off)))
+        ended = "nothing changed any more" if self.fitted.converged else "all that were asked for"
+        by = "" if self.wanted.column == "none" else f", weighted by {self.wanted.column}"
+        return [
+            f"{printable(self.ear.name)} at {self.ear.fs:.12g} Hz, {_rms(off):.3g} dB (rms) from the "
+            f"target at {len(off)} points from {at[0]:.4g} to {at[-1]:.5g} Hz{by}, {off[worst]:+.3g} dB at most, at "
+            f"{at[worst]:.5g} Hz; {_rms(before):.3g} dB before",
+            f"{len(self.fitted.losses)} steps ({ended}), {1e3 * self.fitted.step_s:.3g} ms each",
+        ]
+
+    def figure(self, suffix: str) -> bytes:
+        """Target, start and result; residual; coherence where the target has it."""
+        from earfilt.report.fitting import Picture, Trace, figure
+
+        freqs, result = self.wanted.freqs, self.result_db
+        traces = [
+            Trace("target", freqs, self.wanted.gain_db),
+            Trace(f"start: {self.ear.name}", freqs, self.start_db),
+            Trace("result", freqs, result),
+        ]
+        residual = [Trace("residual", freqs, result - self.wanted.gain_db)]
+        same = self.wanted.coherence
+        coherence = [] if same is None else [Trace("coherence", freqs, same)]
+        return figure(Picture(traces, residual, coherence), suffix)
+
+    def report(self, asked: dict[str, Any], source: dict[str, Any]) -> bytes:
+        """Curve, source, settings and findings as JSON."""
+        from earfilt.report.fitting import to_json
+
+        weights = asked["weights"]
+        settings = {**asked, "weights": None if weights is None else weights.value}
+        return to_json(
+            settings,
+            [source],
+            fs=self.ear.fs,
+            curve={
+                "frequency_hz": self.wanted.freqs.tolist(),
+                "target_db": self.wanted.gain_db.tolist(),
+                "weight": self.wanted.weight.tolist(),
+                "start_db": self.start_db.tolist(),
+                "result_db": self.result_db.tolist(),
+            },
+            losses=self.fitted.losses,
+            loss=self.fitted.loss,
+            converged=self.fitted.converged,
+            step_s=self.fitted.step_s,
+        )
+
+
+def _rms(values: "Floats") -> float:
+    return float((values**2).mean() ** 0.5)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[int, float], None] | None]:
+    """A line on the terminal that counts steps; nothing where stderr is none."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("designing the first filter")
+        yield lambda step, loss: bar.update(
+            task, description=f"step {step}, {loss**0.5:.4g} dB (rms)"
+        )

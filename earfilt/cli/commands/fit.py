@@ -1,0 +1,226 @@
+"""``earfilt fit``: a curve from recordings, or an ear adapted to a curve."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from earfilt.cli.commands.adapting import Adaptation
+from earfilt.cli.commands.identifying import Identification, write_sweep
+from earfilt.cli.options import Quiet, band_of, refuse_without_effect
+from earfilt.errors import UsageError
+
+_DEFAULT_FS = 48000.0
+_SWEEP_S = 20.0
+
+
+class Estimator(StrEnum):
+    h1 = "h1"
+    h2 = "h2"
+
+
+class Mean(StrEnum):
+    db = "db"
+    power = "power"
+
+
+class Weights(StrEnum):
+    weight = "weight"
+    sd_db = "sd_db"
+    none = "none"
+
+
+def fit(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", metavar="FILE", help="What was played. Repeatable, with a target each."
+        ),
+    ] = None,
+    targets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target", metavar="FILE", help="What came of it; two channels: left and right."
+        ),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option("--sweep", metavar="FILE", help="The exponential sweep that was played."),
+    ] = None,
+    recorded: Annotated[
+        list[str] | None,
+        typer.Option("--recorded", metavar="FILE", help="A recording of it. Repeatable."),
+    ] = None,
+    make_sweep: Annotated[
+        bool, typer.Option("--make-sweep", help="Write a sweep to play: -o sweep.wav.")
+    ] = False,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--seconds", metavar="S", help=f"Length of that sweep ({_SWEEP_S:g})."),
+    ] = None,
+    curve: Annotated[
+        str | None,
+        typer.Option("--curve", metavar="FILE", help="The curve that an ear is adapted to."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--start", metavar="FILTER", help="The ear to begin with: a name, chain or saved ear."
+        ),
+    ] = None,
+    order: Annotated[
+        int | None,
+        typer.Option(
+            "--order",
+            metavar="N",
+            help="Taps − 1 of that ear; more follow finer curves (default: those of its design).",
+        ),
+    ] = None,
+    fs: Annotated[
+        float | None,
+        typer.Option(
+            "--fs",
+            metavar="HZ",
+            help="Sampling rate of the ear or the sweep (48000; of a saved ear, its own).",
+        ),
+    ] = None,
+    outputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help=".csv, the curve; .json, the adapted ear; .wav, the sweep; .png, .svg, .pdf or "
+            ".eps, a figure. Repeatable.",
+        ),
+    ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            "--report", metavar="FILE", help="Write curve, sources, settings and findings as JSON."
+        ),
+    ] = None,
+    estimator: Annotated[
+        Estimator | None,
+        typer.Option("--estimator", help="The noise is in the target (h1) or in the input (h2)."),
+    ] = None,
+    band: Annotated[
+        str | None,
+        typer.Option(
+            "--band",
+            metavar="LO:HI",
+            help="Where a curve is asked for, Hz (20 to the lower of 20000 and 0.45 of the rate).",
+        ),
+    ] = None,
+    mean: Annotated[
+        Mean | None, typer.Option("--mean", help="How several seatings are averaged (db).")
+    ] = None,
+    weights: Annotated[
+        Weights | None,
+        typer.Option(
+            "--weights",
+            help="The curve's column that weighs its points: weight; sd_db, as 1/sd_db²; or none "
+            "(the first that it has).",
+        ),
+    ] = None,
+    smoothness: Annotated[
+        float | None,
+        typer.Option(
+            "--smoothness",
+            metavar="X",
+            help="Weight of the squared bends of the change, (dB per octave²)², beside the mean "
+            "squared deviation (0).",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", help="Of the descent, at most (100).")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="Of random numbers (0).")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda or cuda:N (cpu).")
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option("--checkpoint", metavar="FILE", help="Written during the descent."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint, if it is there.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    quiet: Quiet = False,
+) -> int:
+    """Measure an ear, a headphone or a rig, or adapt an ear to a curve.
+
+    From recordings in closed form, or to a curve by gradient descent.
+
+    Delay, polarity and the drift between the clocks of player and recorder are found first, and
+    said on standard error. The curve holds the gain, not the delay; -f reads it, as it reads the
+    adapted ear. Several pairs are several seatings, whose mean is taken. A target of two channels
+    gives two curves, FILE-L.csv and FILE-R.csv.
+    """
+    ways = {
+        "--make-sweep": make_sweep,
+        "--curve and --start": bool(curve or start),
+        "--sweep and --recorded": bool(sweep or recorded),
+        "--input and --target": bool(inputs or targets),
+    }
+    chosen = [name for name, given in ways.items() if given]
+    if len(chosen) != 1:
+        raise UsageError(
+            "give one of --input and --target, --sweep and --recorded, --curve and --start, or "
+            "--make-sweep" + (f"; not {' beside '.join(chosen)}" if chosen else "")
+        )
+    of_descent = {
+        "--order": order,
+        "--weights": weights,
+        "--smoothness": smoothness,
+        "--steps": steps,
+        "--seed": seed,
+        "--device": device,
+        "--checkpoint": checkpoint,
+        "--resume": resume,
+    }
+    of_recordings = {"--band": band, "--mean": mean}
+    if not make_sweep:
+        refuse_without_effect({"--seconds": seconds}, "it belongs to --make-sweep")
+    if not (inputs or targets):
+        refuse_without_effect({"--estimator": estimator}, "it belongs to --input and --target")
+    if not outputs:
+        raise UsageError("give -o FILE")
+    if curve or start:
+        refuse_without_effect(of_recordings, "they belong to recordings")
+        return Adaptation(
+            curve=curve,
+            start=start,
+            order=order,
+            fs=fs,
+            weights=weights,
+            smoothness=smoothness or 0.0,
+            steps=steps,
+            seed=seed or 0,
+            device=device or "cpu",
+            checkpoint=checkpoint,
+            resume=resume,
+        ).run(outputs, report, force=force, quiet=quiet)
+    refuse_without_effect(of_descent, "they belong to --curve and --start")
+    if make_sweep:
+        refuse_without_effect({**of_recordings, "--report": report}, "a sweep is only written")
+        return write_sweep(outputs, fs or _DEFAULT_FS, seconds, force=force, quiet=quiet)
+    refuse_without_effect({"--fs": fs}, "recordings say their own")
+    if sweep is None and recorded:
+        raise UsageError("--recorded goes with --sweep")
+    dry = [sweep] * len(recorded or ()) if sweep is not None else inputs or []
+    wet = recorded if sweep is not None else targets
+    if not dry or not wet:
+        raise UsageError(
+            "--sweep goes with --recorded" if sweep else "--input and --target go together"
+        )
+    return Identification(
+        dry,
+        wet,
+        estimator="sweep" if sweep is not None else (estimator or Estimator.h1).value,
+        band=None if band is None else band_of(band),
+        mean=(mean or Mean.db).value,
+    ).run(outputs, report, force=force, quiet=quiet)

@@ -1,0 +1,1 @@
+"""Two recordings become a curve: alignment, spectra, local regression; and exponential sweeps."""

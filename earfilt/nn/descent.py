@@ -1,0 +1,420 @@
+"""An ear is adapted by descent: to a curve, or to any loss that the user has."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from earfilt.errors import UsageError, printable
+from earfilt.nn.module import EarModule
+from earfilt.storage.reading import read_bytes, shown
+from earfilt.storage.writing import write_bytes
+
+__all__ = ["Fitted", "Goal", "fit"]
+
+STEPS = 100
+"""Of a descent at most; it ends earlier where nothing changes any more."""
+
+_EVALUATIONS = 5  # within a step of the default optimizer
+_HISTORY = 30
+_STILL = 1e-7  # relative change of the loss
+_STILL_STEPS = 5
+_SAVE_S = 10.0  # between two checkpoints
+_CHECKPOINT = "earfilt descent 1"
+
+Progress = Callable[[int, float], None]
+Loss = Callable[[nn.Module], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """A curve that the effective response is to meet, in dB.
+
+    Parameters
+    ----------
+    freqs : (N,) Hz
+        Ascending. Where the ear has no numbers, points say nothing and are left out.
+    gain_db : (N,) dB
+    weight : (N,), optional
+        Of each squared deviation; default all alike.
+    smoothness : float
+        Weight of the squared bends of what was changed, dB per octave², beside the mean squared
+        deviation.
+    """
+
+    freqs: npt.ArrayLike
+    gain_db: npt.ArrayLike
+    weight: npt.ArrayLike | None = None
+    smoothness: float = 0.0
+
+    def loss(self, module: EarModule) -> Loss:
+        """The loss of a module that starts where it is now.
+
+        Raises
+        ------
+        UsageError
+            The module has two ears, or the curve nothing that it could be adapted to.
+        """
+        taps = module.taps()
+        if taps.ndim > 1:
+            raise UsageError("a curve belongs to one ear: adapt left and right by themselves")
+        device = taps.device
+        freqs, wanted, weight = self._checked(module, device)
+        with torch.no_grad():
+            start = _level_db(module.response(freqs))
+        octaves = torch.log2(freqs)
+
+        def loss(_: nn.Module) -> Tensor:
+            level = _level_db(module.response(freqs))
+            value = (weight * (level - wanted) ** 2).sum()
+            if self.smoothness:
+                value = value + self.smoothness * _bends(level - start, octaves)
+            return value
+
+        return loss
+
+    def _checked(self, module: EarModule, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        freqs, wanted = (np.asarray(one, np.float64) for one in (self.freqs, self.gain_db))
+        given = np.ones(freqs.shape) if self.weight is None else np.asarray(self.weight, np.float64)
+        if freqs.ndim != 1 or not freqs.shape == wanted.shape == given.shape or len(freqs) < 2:
+            raise UsageError(
+                f"a curve of {freqs.shape} frequencies, {wanted.shape} gains and {given.shape} "
+                "weights; they are of one length, at least 2"
+            )
+        if not all(map(_is_finite, (freqs, wanted, given))) or (np.diff(freqs) <= 0.0).any():
+            raise UsageError("the frequencies of a curve ascend, and all of its numbers are finite")
+        low, high = range_of(module)
+        kept = (freqs >= low) & (freqs <= high)
+        if kept.sum() < 2:
+            raise UsageError(
+                f"a curve from {freqs[0]:g} to {freqs[-1]:g} Hz has fewer than 2 points where the "
+                f"ear has numbers, from {low:g} to {high:g} Hz"
+            )
+        if (given < 0.0).any() or not given[kept].any():
+            raise UsageError("weights are not negative, and not all of them zero")
+        if not 0.0 <= self.smoothness < math.inf:
+            raise UsageError(f"a smoothness of {self.smoothness:g}; it is 0 or more")
+        freqs, wanted, given = freqs[kept], wanted[kept], given[kept] / given[kept].sum()
+        a, b, c = (torch.from_numpy(one).to(device) for one in (freqs, wanted, given))
+        return a, b, c
+
+
+def range_of(module: EarModule) -> tuple[float, float]:
+    """Hz, between the lowest and the highest number of an ear."""
+    grids = [grid[grid > 0.0] for grid in module.freqs if len(grid)]
+    if not grids:
+        raise UsageError("the ear has no numbers that could be adapted: a FIR stays as it is")
+    low, high = min(float(grid.min()) for grid in grids), max(float(grid.max()) for grid in grids)
+    return low, min(high, 0.4999 * module.fs)
+
+
+def _is_finite(values: npt.NDArray[np.float64]) -> bool:
+    return bool(np.isfinite(values).all())
+
+
+def _level_db(response: Tensor) -> Tensor:
+    power = response.real**2 + response.imag**2
+    return 10.0 * torch.log10(power + 1e-30)
+
+
+def _bends(change: Tensor, octaves: Tensor) -> Tensor:
+    """Mean square of the second derivative over the logarithm of the frequency."""
+    if len(change) < 3:
+        return change.sum() * 0.0
+    slope = torch.diff(change) / torch.diff(octaves)
+    between = (octaves[2:] - octaves[:-2]) / 2.0
+    return ((torch.diff(slope) / between) ** 2).mean()
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a descent came to.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        The one that was given, adapted.
+    losses : list of float
+        Before each step.
+    loss : float
+        Behind the last step.
+    step_s : float
+        Mean time of a step in seconds.
+    converged : bool
+        Whether it ended before the last step, as nothing changed any more.
+    """
+
+    module: nn.Module
+    losses: list[float]
+    loss: float
+    step_s: float
+    converged: bool
+
+
+class _Relative:
+    """L-BFGS in float64, over the logarithms of numbers that are all positive.
+
+    Gains of an ear differ by a factor of 100, and the loss is of their logarithms: in these all are
+    alike, and the descent takes a tenth of the steps.
+    """
+
+    def __init__(self, learnt: list[nn.Parameter]) -> None:
+        self._learnt = learnt
+        self._positive = [bool((one > 0.0).all()) for one in learnt]
+        self._own = [
+            nn.Parameter(one.detach().double().log() if positive else one.detach().double().clone())
+            for one, positive in zip(learnt, self._positive, strict=True)
+        ]
+        self._lbfgs = _lbfgs(self._own)
+
+    def zero_grad(self) -> None:
+        """As torch's optimizers."""
+        for one in self._learnt:
+            one.grad = None
+
+    def step(self, closure: Callable[[], Tensor]) -> Any:
+        """As torch's optimizers."""
+
+        def inner() -> Tensor:
+            self._put()
+            value = closure()
+            for own, one, positive in zip(self._own, self._learnt, self._positive, strict=True):
+                slope = torch.zeros_like(own) if one.grad is None else one.grad.double()
+                own.grad = slope * own.detach().exp() if positive else slope
+            return value
+
+        take: Any = self._lbfgs.step
+        loss = take(inner)
+        self._put()
+        return loss
+
+    @torch.no_grad()
+    def _put(self) -> None:
+        for own, one, positive in zip(self._own, self._learnt, self._positive, strict=True):
+            one.copy_(own.exp() if positive else own)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's optimizers."""
+        return {"numbers": [one.detach() for one in self._own], "lbfgs": self._lbfgs.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """As torch's optimizers."""
+        with torch.no_grad():
+            for own, number in zip(self._own, state["numbers"], strict=True):
+                own.copy_(number)
+        self._lbfgs.load_state_dict(state["lbfgs"])
+
+
+def _lbfgs(learnt: list[nn.Parameter]) -> torch.optim.Optimizer:
+    return torch.optim.LBFGS(
+        learnt,
+        max_iter=_EVALUATIONS,
+        history_size=_HISTORY,
+        tolerance_grad=0.0,
+        tolerance_change=0.0,
+        line_search_fn="strong_wolfe",
+    )
+
+
+@dataclass(eq=False)
+class _State:
+    """Of a descent, between two steps."""
+
+    module: nn.Module
+    optimizer: torch.optim.Optimizer | _Relative
+    scheduler: Any
+    losses: list[float] = field(default_factory=list)
+
+    def step(self, wanted: Loss) -> float:
+        """One step; the loss before it."""
+
+        def closure() -> Tensor:
+            self.optimizer.zero_grad()
+            value = wanted(self.module)
+            if not math.isfinite(float(value.detach())):
+                raise UsageError(
+                    f"the loss is {float(value.detach())} at step {len(self.losses) + 1}; a "
+                    "smaller rate of learning helps"
+                )
+            value.backward()
+            return value
+
+        take: Any = self.optimizer.step  # whose closures are said to give plain numbers
+        loss = float(torch.as_tensor(take(closure)).detach())
+        if self.scheduler is not None:
+            self.scheduler.step()
+        self.losses.append(loss)
+        return loss
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all that the descent goes on with."""
+        buffer = io.BytesIO()
+        content = {
+            "earfilt": _CHECKPOINT,
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "losses": self.losses,
+            "random": torch.get_rng_state(),
+        }
+        torch.save(content, buffer)
+        write_bytes(path, buffer.getvalue(), force=True)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Go on where a checkpoint was written."""
+        try:
+            content = torch.load(io.BytesIO(read_bytes(path)), weights_only=True)
+            if content.get("earfilt") != _CHECKPOINT:
+                raise ValueError("of another program or version")
+            self.module.load_state_dict(content["module"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            if self.scheduler is not None:
+                self.scheduler.load_state_dict(content["scheduler"])
+            self.losses = list(content["losses"])
+            torch.set_rng_state(content["random"])
+        except UsageError:
+            raise
+        except Exception as error:
+            why = printable(str(error).splitlines()[0] if str(error) else type(error).__name__)
+            raise UsageError(f"{shown(path)} is no checkpoint of this descent: {why}") from error
+
+
+def fit(
+    module: nn.Module,
+    goal: Goal | None = None,
+    *,
+    loss: Loss | None = None,
+    steps: int = STEPS,
+    optimizer: torch.optim.Optimizer | None = None,
+    scheduler: Any = None,
+    seed: int | None = None,
+    device: str | torch.device | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Adapt a module's numbers by descent.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        With parameters: ``earfilt.ear(…, learnable=True)``, or any network around one.
+    goal : Goal, optional
+        A curve that the effective response of the module, which is an ear, is to meet.
+    loss : callable, optional
+        In place of a goal: takes the module, gives a scalar to be made small.
+    steps : int
+        At most.
+    optimizer : torch.optim.Optimizer, optional
+        Default L-BFGS over all parameters that learn.
+    scheduler : optional
+        Of `torch.optim.lr_scheduler`; steps once a step.
+    seed : int, optional
+        Of torch's random numbers: with the same one, a descent is the same on the same machine.
+    device : optional
+        Where to; default where the module is.
+    checkpoint : path, optional
+        A file that is written from time to time, and at the end.
+    resume : bool
+        Go on from the checkpoint, if there is one.
+    progress : callable, optional
+        Gets the number of each step and its loss.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    UsageError
+        Neither or both of goal and loss; nothing that learns; a goal for a module that is no ear; a
+        loss that is not finite; a checkpoint of another descent.
+
+    References
+    ----------
+    Nocedal, J. & Wright, S. (2006). Numerical optimization, 2nd ed., algorithm 7.4 (L-BFGS).
+
+    Examples
+    --------
+    >>> ear = earfilt.ear("headphone", fs=48000, learnable=True)
+    >>> flat = earfilt.Goal(ear.freqs[0], ear.freqs[0] * 0.0)
+    >>> earfilt.fit(ear, flat, steps=40).loss < 0.01
+    True
+    """
+    if device is not None:
+        if optimizer is not None:
+            raise UsageError("a module is moved to its device before it gets an optimizer")
+        module.to(device)
+    if seed is not None:
+        torch.manual_seed(seed)
+    learnt = [one for one in module.parameters() if one.requires_grad]
+    if not learnt:
+        raise UsageError("nothing of the module learns; earfilt.ear(…, learnable=True) does")
+    if steps < 1:
+        raise UsageError(f"{steps} steps; at least 1")
+    was_training = module.training
+    module.train()
+    wanted = _loss(module, goal, loss)
+    chosen = optimizer or (_lbfgs(learnt) if goal is None else _Relative(learnt))
+    state = _State(module, chosen, scheduler)
+    if resume and checkpoint is not None and os.path.exists(checkpoint):
+        state.load(checkpoint)
+    try:
+        return _descend(state, wanted, steps, checkpoint, progress)
+    finally:
+        module.train(was_training)
+
+
+def _loss(module: nn.Module, goal: Goal | None, loss: Loss | None) -> Loss:
+    if (goal is None) == (loss is None):
+        raise UsageError("a descent has a goal or a loss, one of them")
+    if loss is not None:
+        return loss
+    assert goal is not None
+    if not isinstance(module, EarModule):
+        raise UsageError(
+            f"a goal is for an ear of earfilt.ear, not for {type(module).__name__}; give a loss"
+        )
+    return goal.loss(module)
+
+
+def _descend(
+    state: _State,
+    wanted: Loss,
+    steps: int,
+    checkpoint: str | os.PathLike[str] | None,
+    progress: Progress | None,
+) -> Fitted:
+    begun = saved = time.monotonic()
+    before = len(state.losses)
+    while len(state.losses) < steps and not _is_still(state.losses):
+        loss = state.step(wanted)
+        if progress is not None:
+            progress(len(state.losses), loss)
+        if checkpoint is not None and time.monotonic() - saved > _SAVE_S:
+            state.save(checkpoint)
+            saved = time.monotonic()
+    took = (time.monotonic() - begun) / max(1, len(state.losses) - before)
+    if checkpoint is not None:
+        state.save(checkpoint)
+    with torch.no_grad():
+        reached = float(wanted(state.module))
+    return Fitted(state.module, state.losses, reached, took, _is_still(state.losses))
+
+
+def _is_still(losses: list[float]) -> bool:
+    """Whether the last steps have changed nothing."""
+    if len(losses) <= _STILL_STEPS:
+        return False
+    last, before = losses[-1], losses[-1 - _STILL_STEPS]
+    return before - last <= _STILL * max(abs(before), 1e-12) and before >= last
