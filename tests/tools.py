@@ -16,6 +16,8 @@ PACKAGES = {
     "octave": "octave",
     "tmux": "tmux",
     "strace": "strace",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
 }
 
 
