@@ -128,7 +128,7 @@ def test_slurm_scripts_do_the_corpus_and_end(folder: Path, tmp_path: Path) -> No
     """
     array, dask = (
         text
-        for block in blocks(DOCS / "corpus.md", "text")
+        for block in blocks(DOCS / "clusters.md", "text")
         for text in block.split("#!/bin/bash\n")
         if "#SBATCH" in text
     )
