@@ -163,7 +163,9 @@ def index() -> str:
         members = [entry for entry in every if entry.group == group]
         if not members:
             continue
-        text.append(f"\n## {group.capitalize()}\n\n| name | what it is | source |\n| --- | --- | --- |\n")
+        text.append(
+            f"\n## {group.capitalize()}\n\n| name | what it is | source |\n| --- | --- | --- |\n"
+        )
         text += [
             f"| [{one.full_name}]({slug(one.full_name)}.md) | {_cell(one.summary)} | "
             f"{_cell(short_sources(one))} |\n"
