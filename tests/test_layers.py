@@ -15,7 +15,7 @@ PACKAGE = Path(earfilt.__file__).parent
 LAYERS = [
     ["errors", "arrays", "units", "version"],
     ["ears", "storage"],
-    ["audio", "synthesis"],
+    ["audio", "directions", "synthesis"],
     ["files", "engine"],
     ["chains", "nn"],
     ["render"],

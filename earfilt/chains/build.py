@@ -7,6 +7,7 @@ sampling, and their taps are convolved. torch has no part in it.
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -204,14 +205,23 @@ def _provenance(
         deviation_hz=None if largest is None else largest.hz,
         deviation_between_db=max((found.between.db for found in designs), default=None),
         limited_hz=tuple(band for member in members for band in _limited_hz(member, parts[0].fir)),
-        cautions=() if "inverse" in chain.request.given() else tuple(joins.warnings(members)),
+        cautions=_cautions(chain),
     )
+
+
+def _cautions(chain: Chain) -> tuple[str, ...]:
+    """What to know of the members, and of how they join."""
+    own = [c for one in chain.members if one.made is not None for c in one.made.provenance.cautions]
+    met = [] if "inverse" in chain.request.given() else joins.warnings(chain.members)
+    return (*own, *met)
 
 
 def _uses(member: Member, fs: float | None) -> Iterator[FileUse]:
     """What the files of a member were understood as."""
     if member.file is not None:
         yield _use(member, fs)
+    if member.track is not None:
+        yield FileUse(name=member.track.name, sha256=member.track.sha256, kind="path")
     if member.target is not None:
         yield FileUse(name=member.target.name, sha256=member.target.sha256, kind="curve")
     for inner in member.inner:
@@ -240,6 +250,9 @@ def _use(member: Member, fs: float | None) -> FileUse:
     if member.ear is None:
         fir, sections = member.fir, member.sections
         assert fir is not None
+        if member.made is not None:
+            (use,) = fir.provenance.files
+            return replace(use, notes=(*use.notes, *_conversion(fir, fs)))
         if sections is not None:
             return FileUse(
                 name=name,

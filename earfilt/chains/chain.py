@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from earfilt.chains.request import Request
 from earfilt.ears.ear import Ear
 from earfilt.ears.table import Table
-from earfilt.storage.reading import SmallFile
+from earfilt.storage.reading import LargeFile, SmallFile
 from earfilt.version import DESIGN
 
 if TYPE_CHECKING:
@@ -44,20 +44,26 @@ class Member:
         The file of the curve that it is corrected to.
     inner : tuple of Member
         Of an inverse: what it undoes.
+    made : Fir, optional
+        What was made of a SOFA file for a direction.
+    track : SmallFile, optional
+        The file of the path of a moving source.
     """
 
     name: str
     kind: str
     ear: Ear | None
-    file: SmallFile | None
+    file: SmallFile | LargeFile | None
     options: Options
     target: SmallFile | None = None
     inner: "tuple[Member, ...]" = ()
+    made: "Fir | None" = None
+    track: SmallFile | None = None
 
     @property
-    def files(self) -> tuple[SmallFile, ...]:
+    def files(self) -> tuple[SmallFile | LargeFile, ...]:
         """The user's files that it was read from."""
-        own = tuple(file for file in (self.file, self.target) if file is not None)
+        own = tuple(file for file in (self.file, self.target, self.track) if file is not None)
         return own + tuple(file for member in self.inner for file in member.files)
 
     @property
@@ -75,7 +81,9 @@ class Member:
         UsageError
             The file is no FIR, or contradicts ``latency``.
         """
-        if self.ear is not None or self.file is None:
+        if self.made is not None:
+            return self.made
+        if self.ear is not None or not isinstance(self.file, SmallFile):
             return None
         if self.sections is not None:
             from earfilt.files.sos import fir_of
@@ -94,7 +102,7 @@ class Member:
         DataError
             It is damaged, or not stable.
         """
-        if self.kind != "sos" or self.file is None:
+        if self.kind != "sos" or not isinstance(self.file, SmallFile):
             return None
         from earfilt.files.sos import read_sections
 
@@ -113,6 +121,8 @@ class Member:
         settings = {name: value for name, value in self.options.items() if value is not None}
         if self.target is not None:
             settings["target"] = self.target.sha256
+        if self.track is not None:
+            settings["path"] = self.track.sha256
         return {**what, "kind": self.kind, **settings}
 
 

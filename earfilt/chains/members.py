@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from earfilt.chains.chain import Chain, Member, Options
+from earfilt.chains.directions import SOFA_OPTIONS, member_of_sofa
 from earfilt.chains.joins import check_joins
 from earfilt.chains.request import FilterOptions, Request, parse_command
 from earfilt.chains.ways import INVERSE_PREFIX
@@ -38,6 +39,7 @@ CURVE_SUFFIXES = (".frd", ".cal", ".yml", ".yaml", ".tsv")
 be one as well.
 """
 
+SOFA_SUFFIX = ".sofa"
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 
 _DESIGN = tuple(option.name for option in DESIGN_OPTIONS)
@@ -53,6 +55,8 @@ FIR_OPTIONS = (
     Option("resample_fir", None, "Convert a FIR file that was made for another rate.", bool),
 )
 """What FIR files take."""
+RESAMPLE = FIR_OPTIONS[1:]
+"""What SOFA files take of it."""
 
 
 class Filter(Chain):
@@ -167,6 +171,7 @@ def option_names(member: Member) -> tuple[str, ...]:
 def _owners(option: str) -> str:
     names = {
         "fir": "FIR files",
+        "sofa": "SOFA files",
         "curve": "a curve",
         "own": "a curve of yours",
         "equaliser": "an equaliser of yours",
@@ -174,6 +179,7 @@ def _owners(option: str) -> str:
     owners = [
         *(kind for kind in kinds.NAMES if option in _declared_by(kind)),
         *(["fir"] if any(option == one.name for one in FIR_OPTIONS) else []),
+        *(["sofa"] if any(option == one.name for one in (*SOFA_OPTIONS, *RESAMPLE)) else []),
         *(["--inverse and inverse:NAME"] if option == MAX_GAIN.name else []),
     ]
     return f"; it belongs to {', '.join(names.get(kind, kind) for kind in owners)}"
@@ -229,7 +235,7 @@ def is_path(piece: str) -> bool:
         return False
     from earfilt.files.fir_formats import READERS
 
-    return suffix in READERS or suffix in CURVE_SUFFIXES
+    return suffix in READERS or suffix in CURVE_SUFFIXES or suffix == SOFA_SUFFIX
 
 
 def _member(piece: str, given: Options) -> Member:
@@ -242,17 +248,26 @@ def _member(piece: str, given: Options) -> Member:
     if entry := re.fullmatch(r"(.+\.toml)(?::(.*))?", piece, re.DOTALL | re.IGNORECASE):
         return _of_ear(catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or "")), given)
     if is_path(piece):
-        return _of_file(SmallFile(piece), given)
+        return _of_path(piece, given)
     try:
         return _of_ear(catalogue.ear(piece), given)
     except UnknownNameError:
         if not os.path.exists(piece):
             raise
-    return _of_file(SmallFile(piece), given)
+    return _of_path(piece, given)
 
 
 def _of_ear(ear: Ear, given: Options) -> Member:
     return Member(ear.name, ear.kind, ear, None, ear.settings(given))
+
+
+def _of_path(path: str, given: Options) -> Member:
+    """A set of directions, or a smaller file."""
+    from earfilt.files.sofa.reader import holds_sofa
+
+    if holds_sofa(path):
+        return member_of_sofa(path, given, RESAMPLE)
+    return _of_file(SmallFile(path), given)
 
 
 def _of_file(file: SmallFile, given: Options) -> Member:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from earfilt.chains.directions import SOFA_OPTIONS
 from earfilt.chains.members import FIR_OPTIONS
 from earfilt.ears import kinds
 from earfilt.ears.options import CHAIN, DESIGN, FEWEST, Option
@@ -164,6 +165,7 @@ def filter_options() -> Iterator[Option]:
         choices = dict.fromkeys(choice for option in declared for choice in option.choices)
         yield declared[0].with_choices(*choices)
     yield from FIR_OPTIONS
+    yield from (option for option in SOFA_OPTIONS if option.name != "phase")
 
 
 def _parameter(option: Option) -> Any:
