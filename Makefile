@@ -9,7 +9,7 @@ MINIMA := .venv-minima/bin
 MINIMA_TESTS := tests/cli tests/nn/test_ears.py tests/engine/test_tensors.py tests/engine/test_fft.py tests/test_arrays.py \
 	tests/files/test_matlab.py tests/report/test_figures.py tests/test_layers.py tests/batch/test_run.py
 
-.PHONY: catalogue demo test test-minima test-slow lint types bench accuracy figures fuzz faults load fuzz-long clean
+.PHONY: catalogue demo test test-minima test-slow lint types bench accuracy figures man fuzz faults load fuzz-long clean
 
 .venv/.package: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -31,7 +31,7 @@ test: .venv/.dev lint types  ## all tests but the slow ones
 
 .venv-minima/.dev: pyproject.toml constraints-minima.txt
 	$(PYTHON) -m venv .venv-minima
-	$(MINIMA)/pip install --quiet --disable-pip-version-check -c constraints-minima.txt -e '.[plot,dask]' 'pytest>=9' pytest-xdist
+	$(MINIMA)/pip install --quiet --disable-pip-version-check -c constraints-minima.txt -e '.[plot,dask,sofa]' 'pytest>=9' pytest-xdist
 	@touch $@
 
 test-minima: .venv-minima/.dev  ## the commands and modules with the oldest versions of the libraries that are allowed
@@ -57,6 +57,9 @@ catalogue: .venv/.dev  ## every published number: source, hash, test vectors, de
 
 sections: .venv/.dev  ## what a few biquads and ten bands reach, with the time of each design
 	$(BIN)/python -m benchmarks.sections
+
+man: .venv/.dev  ## the man pages, from the text of --help and of the topics
+	$(BIN)/python -m docs.man
 
 figures: .venv/.dev  ## the pictures of docs/gallery.md
 	$(BIN)/python -m docs.gallery

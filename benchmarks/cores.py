@@ -1,84 +1,139 @@
-"""What the second core gains: the same calls under ``taskset -c 0``; threads of one process against
-processes.
+"""What further cores gain: the same calls pinned to 1, 2, 4, 8 and 16 of them with ``taskset``, as
+many as there are; threads of one process against processes.
 """
 
 import multiprocessing
+import os
 import shutil
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from benchmarks import recordings
+from benchmarks import programs, recordings
 from benchmarks.corpus import SPEC, apply
 from benchmarks.harness import Bench, Case, duration, has, heading, ratio, table, times
-from benchmarks.material import Sound
+from benchmarks.material import HEADPHONE, OUTER_MIDDLE, Filter, Sound
+from earfilt.cores import cores
 from earfilt.render.process import FileJob, filter_file
 
-GOAL = 1.7
-LONG_FILES = 8
+TWO, EIGHT = 1.7, 2.0  # two cores against one, for a corpus; eight against two, for one file
+LONG_FILES, LONG_MINUTES = 16, 5
 PORTION = 16  # files that a worker gets at once
+COUNTS = [count for count in (1, 2, 4, 8, 16) if count <= cores()]
 
 
 def run(bench: Bench) -> None:
-    """Short files and long ones; then kinds of workers on the short ones."""
+    """One file; many short ones and some long ones; then kinds of workers on the short ones."""
+    if has("taskset"):
+        one_file(bench)
     tree, what, _ = recordings.tree(bench.scratch, bench.quick)
-    one_and_two(bench, tree, what)
+    corpora(bench, tree, what)
     workers(bench, recordings.wavs(tree), what)
     shutil.rmtree(tree)
 
 
-def one_and_two(bench: Bench, tree: Path, what: str) -> None:
-    """Whole calls on one core and on two, and what they take beyond a call for one short file."""
-    minutes = 1 if bench.quick else 10
+def pinned(count: int) -> tuple[str, ...]:
+    """What to put before a command, so that it has so many cores."""
+    there = sorted(os.sched_getaffinity(0))[:count]
+    return "taskset", "-c", ",".join(map(str, there))
+
+
+def one_file(bench: Bench) -> None:
+    """What a length takes beyond start-up, by sound, filter and cores."""
+    minutes = (1, 2) if bench.quick else (2, 22)
+    heading(
+        "One file on more cores",
+        f"From {minutes[0]} to {minutes[1]} minutes of stereo at 48 kHz, the difference of the two "
+        f"in one turn, medians of {bench.repeats} turns. What bounds many cores is what one thread "
+        "does at a time: to read, and to write.",
+    )
+    rows: list[list[object]] = []
+    for sound, ear in ((s, e) for s in (Sound("PCM_16", 2), Sound("PCM_24", 2)) for e in EARS):
+        took = slopes(bench, sound, ear, minutes)
+        what = f"{sound.title}, {len(ear.taps()[0])} taps"
+        rows.append([what, *map(duration, took.values()), times(ratio(took, 1, COUNTS[-1]))])
+        bench.goal(f"One file, {what}: eight cores against two", ratio(took, 2, 8), at_least=EIGHT)
+    table(["sound and filter", *map(_title, COUNTS), "all against one"], rows)
+
+
+EARS = (HEADPHONE, OUTER_MIDDLE)
+
+
+def slopes(bench: Bench, sound: Sound, ear: Filter, minutes: tuple[int, int]) -> dict[int, float]:
+    """Median seconds from the shorter to the longer file, by cores."""
+    short, long = (sound.make(bench.scratch, 60 * m) for m in minutes)
+    result = bench.scratch / "result.wav"
+    cases = {
+        (count, source): partial(programs.earfilt, source, result, ear, *pinned(count))
+        for count in COUNTS
+        for source in (short, long)
+    }
+    took = bench.in_turns(cases, before=partial(result.unlink, missing_ok=True), untimed=False)
+    for path in (short, long, result):
+        path.unlink()
+    pairs = {count: zip(took[count, short], took[count, long], strict=True) for count in COUNTS}
+    return {count: statistics.median(b - a for a, b in pair) for count, pair in pairs.items()}
+
+
+def corpora(bench: Bench, tree: Path, what: str) -> None:
+    """Whole calls by cores, and what they take beyond a call for one short file."""
+    minutes = 1 if bench.quick else LONG_MINUTES
     short, long = (
         f"{len(recordings.wavs(tree))} short files",
         f"{LONG_FILES} stereo files of {minutes} min",
     )
-    parts = ("whole call", "beyond start-up")
     gains: dict[tuple[str, str], float | None] = {}
     heading(
-        "Two cores against one",
-        f"Short files: {what}. One core: taskset -c 0. Start-up: the same call for one short file.",
+        "A corpus on more cores",
+        f"Short files: {what}. Pinned with taskset. Start-up: the same call for one short file.",
     )
     if has("taskset"):
         few, lone = _long(bench.scratch, minutes), _lone(tree, bench.scratch)
         rows = []
-        for title, (one, two) in measure(bench, {short: tree, long: few}, lone).items():
-            rows.append([*title, duration(one), duration(two), f"{one / two:.2f}×"])
-            gains[title] = one / two
-        table(["files", "", "one core", "two cores", "throughput"], rows)
+        for title, took in measure(bench, {short: tree, long: few}, lone):
+            gains[title] = ratio(took, 1, 2)
+            every = [times(ratio(took, 1, count)) for count in COUNTS[1:]]
+            rows.append([*title, *map(duration, took.values()), ", ".join(every)])
+        table(["files", "", *map(_title, COUNTS), "throughput"], rows)
         for folder in (few, lone):
             shutil.rmtree(folder)
     else:
         print("Not measured: taskset is missing.\n")
-    for title in ((files, part) for files in (short, long) for part in parts):
-        bench.goal(f"Two cores against one, {', '.join(title)}", gains.get(title), at_least=GOAL)
+    for title in ((files, part) for files in (short, long) for part in PARTS):
+        bench.goal(f"Two cores against one, {', '.join(title)}", gains.get(title), at_least=TWO)
+
+
+PARTS = ("whole call", "beyond start-up")
+
+
+def _title(count: int) -> str:
+    return "one core" if count == 1 else f"{count} cores"
 
 
 def measure(
-    bench: Bench, folders: dict[str, Path], lone: Path
-) -> dict[tuple[str, str], tuple[float, float]]:
-    """Seconds on one core and on two, by files and part."""
+    bench: Bench, folders: Mapping[str, Path], lone: Path
+) -> Iterator[tuple[tuple[str, str], dict[int, float]]]:
+    """Seconds by cores, for each of the folders and parts."""
     out = bench.scratch / "out"
-    prefixes: dict[str, tuple[str, ...]] = {"one": ("taskset", "-c", "0"), "two": ()}
-    cases: dict[tuple[str, str], Case] = {
-        (title, cores): partial(apply, folder, out, *prefix)
+    cases: dict[tuple[str, int], Case] = {
+        (title, count): partial(apply, folder, out, *pinned(count))
         for title, folder in {**folders, "start": lone}.items()
-        for cores, prefix in prefixes.items()
+        for count in COUNTS
     }
     took = bench.medians(cases, before=partial(shutil.rmtree, out, ignore_errors=True))
     shutil.rmtree(out)
-    one, two = ({title: took[title, cores] for title in (*folders, "start")} for cores in prefixes)
-    found = {}
     for title in folders:
-        found[title, "whole call"] = (one[title], two[title])
-        found[title, "beyond start-up"] = (one[title] - one["start"], two[title] - two["start"])
-    return found
+        yield (title, PARTS[0]), {count: took[title, count] for count in COUNTS}
+        yield (
+            (title, PARTS[1]),
+            {count: took[title, count] - took["start", count] for count in COUNTS},
+        )
 
 
 def _long(scratch: Path, minutes: int) -> Path:
-    """A few long files."""
+    """Some long files."""
     folder = scratch / "few"
     folder.mkdir()
     source = Sound("PCM_16", 2).make(scratch, 60 * minutes)

@@ -21,9 +21,9 @@ ENCODERS = {
 }
 
 
-def earfilt(source: Path, result: Path, ear: Filter) -> None:
-    """The command line, as a whole process."""
-    execute(PROGRAM, "apply", source, result, *ear.options, "--force", "-q")
+def earfilt(source: Path, result: Path, ear: Filter, *prefix: str) -> None:
+    """The command line, as a whole process, behind what is put before it."""
+    execute(*prefix, PROGRAM, "apply", source, result, *ear.options, "--force", "-q")
 
 
 def sox(source: Path, result: Path, taps: Path) -> None:

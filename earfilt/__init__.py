@@ -1,6 +1,6 @@
 """earfilt: audio through the human outer and middle ear.
 
-What is public stands in ``__all__`` and loads on first use, so that ``import earfilt`` and the help
+What is public is listed in ``__all__`` and loads on first use, so that ``import earfilt`` and help
 of the command line stay light; everything else is private to the package.
 """
 
@@ -12,16 +12,17 @@ if sys.argv[:1] == ["-m"] and ("-m earfilt " in _COMMAND or "-mearfilt " in _COM
     # lie; with -P it has not.
     del sys.path[: not sys.flags.safe_path]
 
-from typing import TYPE_CHECKING, Any  # noqa: E402
+from typing import TYPE_CHECKING, Any
 
-from earfilt.errors import (  # noqa: E402
+from earfilt.errors import (
     AudioError,
+    DataError,
     DtypeError,
     EarfiltError,
     UnknownNameError,
     UsageError,
 )
-from earfilt.version import __version__  # noqa: E402
+from earfilt.version import __version__
 
 if TYPE_CHECKING:
     from earfilt.api import (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AudioError",
+    "DataError",
     "DtypeError",
     "EarModule",
     "EarfiltError",

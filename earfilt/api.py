@@ -21,14 +21,14 @@ from earfilt.chains.request import FilterOptions
 from earfilt.ears import catalogue
 from earfilt.engine import pipeline
 from earfilt.engine.samples import SampleFormat, clip_warning
-from earfilt.engine.segments import latency_frames
+from earfilt.engine.segments import check_ears, latency_frames
 from earfilt.engine.stream import Stream
 from earfilt.engine.windows import Precision
 from earfilt.errors import UsageError
 from earfilt.render.job import FileJob, Options
 from earfilt.render.record import Row
 from earfilt.synthesis import fir as firs
-from earfilt.synthesis.response import Response, frequency_grid, level_at, respond, to_csv
+from earfilt.synthesis.response import frequency_grid, level_at, respond, to_csv
 
 if TYPE_CHECKING:
     import torch
@@ -87,9 +87,11 @@ def apply(
     ----------
     x : (…, T) array or tensor
         Floating-point samples, or int16 or int32 with full scale at 2¹⁵ or 2³¹. Time lies on
-        ``axis``, T ≥ 1; all other dimensions are filtered alike.
+        ``axis``, T ≥ 1; all other dimensions are filtered alike. Through two ears the last of them
+        is that of channels: (T,) and (…, 1, T) are mono, (…, 2, T) is stereo.
     filter : str
         ``NAME[:VARIANT]``, joined by ``+`` into a chain; or the path of a curve or FIR.
+        ``L=CHAIN,R=CHAIN`` is a pair of ears.
     fs : float
         Sampling rate in Hz.
     axis : int
@@ -103,15 +105,17 @@ def apply(
     Returns
     -------
     array or tensor
-        Shape, dtype and device of ``x``; aligned with it to the sample. float16 is computed in
-        float32. Integers are rounded to nearest, and clipped with a warning.
+        Shape, dtype and device of ``x``; aligned with it to the sample. Two ears make (2, T) or (…,
+        2, T) of mono and of stereo: left, right. float16 is computed in float32. Integers are
+        rounded to nearest, and clipped with a warning.
 
     Raises
     ------
     UnknownNameError
         No such filter; the message suggests the nearest names.
     UsageError
-        An option that the filter does not have, T = 0, another dtype, NaN in an array.
+        An option that the filter does not have, T = 0, another dtype, NaN in an array, more than
+        two channels through two ears.
 
     Warns
     -----
@@ -144,16 +148,24 @@ def _apply_array(
             f"the signal's shape is {x.shape}; the dimension of time must hold at least one sample"
         )
     frames = np.moveaxis(x, axis, 0)
-    flat = frames.reshape(len(frames), -1)
-    if x.dtype == np.float16:
-        flat = flat.astype(np.float32)
-    filtered = _filtered(np.ascontiguousarray(flat), fir, precision) if flat.size else flat
-    return np.moveaxis(filtered.reshape(frames.shape), 0, axis).astype(x.dtype)
+    shape, work = frames.shape, np.float32 if x.dtype == np.float16 else x.dtype
+    if fir.rows > 1:
+        check_ears((*shape[1:], shape[0]))
+        shape = (*shape[:-1], 2) if x.ndim > 1 else (*shape, 2)
+    # signals of two ears are filtered one by one, all others together
+    channels = frames[0].size if fir.rows == 1 else frames.shape[-1] if x.ndim > 1 else 1
+    items = frames.reshape(len(frames), -1, channels) if frames.size else frames[:, :0]
+    filtered = [
+        _filtered(np.ascontiguousarray(items[:, i], work), fir, precision)
+        for i in range(items.shape[1])
+    ]
+    together = filtered[0] if len(filtered) == 1 else np.array(filtered).swapaxes(0, 1)
+    return np.moveaxis(together.reshape(shape).astype(x.dtype, copy=False), 0, axis)
 
 
 def _filtered(x: npt.NDArray[Any], fir: firs.Fir, precision: Precision) -> npt.NDArray[Any]:
-    """Samples (frames, channels) through the file engine: (frames, channels) of the same dtype."""
-    out = np.empty_like(x)
+    """Samples (frames, channels) through the file engine: (frames, outputs) of the same dtype."""
+    out = np.empty((len(x), fir.outputs(x.shape[1])), x.dtype)
     read = write = 0
 
     def take(frames: int) -> npt.NDArray[Any]:
@@ -227,6 +239,7 @@ def stream(
     filter, fs, **options
         As in `apply`.
     channels : int
+        Of the blocks: 1 or 2 through two ears, which give two.
     dtype : 'float32', 'float64', 'int16' or 'int32'
         Of the blocks and of the output; integers as in `apply`.
     precision : 'auto', 'float32' or 'float64'
@@ -276,8 +289,8 @@ def design(filter: str, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:
     Returns
     -------
     Fir
-        ``taps``, ``fs``, ``lookahead``, ``response(freqs)``, ``provenance``; ``save(path)`` writes
-        ``.wav .json .mat .csv .txt .npy``.
+        ``taps``, (2, numtaps) of a pair of ears, ``fs``, ``lookahead``, ``response(freqs)``,
+        ``provenance``; ``save(path)`` writes ``.wav .json .mat .csv .txt .npy``.
 
     Examples
     --------
@@ -407,7 +420,8 @@ class ResponseTable:
 
     Attributes
     ----------
-    frequency_hz, magnitude_db, phase_rad, group_delay_s : (M,) float64
+    frequency_hz : (M,) float64
+    magnitude_db, phase_rad, group_delay_s : (M,) float64; (2, M) of two ears, (4, M) of a matrix
         As ``earfilt response`` prints them: −inf dB where the response is zero, the phase's
         principal value with time zero where the output is aligned with the input, and the delay
         from the coefficients (NaN where the response is zero).
@@ -428,7 +442,12 @@ class ResponseTable:
 
     def to_csv(self) -> str:
         """The text that ``earfilt response`` prints, full precision."""
-        return to_csv([(self.filter.name, self._values())])
+        curves = [(filter.name, respond(fir, self.frequency_hz)) for filter, fir in self._ears()]
+        return to_csv(curves, self.fir.row_names if self.fir.rows > 1 else ())
+
+    def _ears(self) -> list[tuple[Filter, firs.Fir]]:
+        """A filter and its FIR for each row."""
+        return self.filter.by_ear(self.fir.fs or DEFAULT_FS)
 
     def plot(
         self,
@@ -477,7 +496,7 @@ class ResponseTable:
         if labels and len(labels) != len(tables):
             raise UsageError(f"{len(labels)} labels are given for {len(tables)} curves")
         each = zip(tables, labels or [""] * len(tables), strict=True)
-        lines = [table._line(label, relative_to) for table, label in each]
+        lines = [line for table, label in each for line in table._lines(label, relative_to)]
         suffix = suffix if path is None else os.path.splitext(path)[1].lower()
         check_suffix(suffix)
         data = figure(lines, suffix, Look(relative_to=relative_to, **look))
@@ -485,15 +504,17 @@ class ResponseTable:
             write_bytes(path, data)
         return data
 
-    def _line(self, label: str, relative_to: float | None) -> Line:
+    def _lines(self, label: str, relative_to: float | None) -> list[Line]:
+        """A line for each row."""
         from earfilt.report.lines import line_of
 
-        level = 0.0 if relative_to is None else level_at(self.fir, relative_to)
-        values = self._values().lowered(level)
-        return line_of(self.filter, self.fir, values, label=label, below_db=level)
-
-    def _values(self) -> Response:
-        return Response(self.frequency_hz, self.magnitude_db, self.phase_rad, self.group_delay_s)
+        lines = []
+        for (filter, fir), row in zip(self._ears(), self.fir.row_names, strict=True):
+            level = 0.0 if relative_to is None else level_at(fir, relative_to)
+            values = respond(fir, self.frequency_hz).lowered(level)
+            said = ", ".join(part for part in (label, row) if part) if label else ""
+            lines.append(line_of(filter, fir, values, label=said, below_db=level))
+        return lines
 
 
 def response(
@@ -710,7 +731,7 @@ def way(start: str, end: str) -> str:
     ----------
     start, end : str
         ``free field``, ``diffuse field``, ``headphone``, ``ear-canal entrance``, ``eardrum``,
-        ``stapes`` or ``cochlea``; hyphens may stand for the spaces.
+        ``stapes`` or ``cochlea``; hyphens may replace the spaces.
 
     Returns
     -------

@@ -10,11 +10,12 @@
     └── AudioError (OSError)          exit code 1: a file that is missing, damaged, or cannot be written
 
 Every error knows its ``subject``, the file or entry that it is about, and its ``reason``, so that
-nobody has to read sentences. Every leaf is also a builtin exception, so that library users may
+no code has to read sentences. Every leaf is also a builtin exception, so that library users may
 catch what they are used to. Messages are one line: what was given, the rule, and what helps. The
 library raises; only ``earfilt.cli`` catches.
 """
 
+from collections.abc import Mapping
 from typing import Self
 
 
@@ -57,13 +58,57 @@ class EarfiltError(Exception):
         ('a.wav claims 0 channels', 'a.wav', 'claims … channels')
         """
         error = cls(template.format(subject=subject, **values))
-        said = {
-            name: value if isinstance(value, str) and not isinstance(value, Detail) else _ANY
-            for name, value in values.items()
-        }
         error.subject = subject
-        error.__dict__["_reason"] = template.format(subject="", **said).strip(" :")
+        error.__dict__["_reason"] = _reason_of(template, values)
         return error
+
+
+def _reason_of(template: str, values: Mapping[str, object]) -> str:
+    """The reason of an error that was made with `EarfiltError.about`."""
+    return template.format(subject="", **_said(values)).strip(" :")
+
+
+def _said(values: Mapping[str, object]) -> dict[str, object]:
+    """Values without what differs from file to file."""
+    said: dict[str, object] = {}
+    for name, value in values.items():
+        if isinstance(value, Note):
+            said[name] = value.kind
+        else:
+            said[name] = value if type(value) is str else _ANY
+    return said
+
+
+class Note(str):
+    """What a user must know of one file, in words.
+
+    Attributes
+    ----------
+    kind : str
+        The words without what differs from file to file: notes of one kind say the same.
+    """
+
+    kind: str
+
+    def __new__(cls, text: str, kind: str = "") -> Self:
+        note = super().__new__(cls, text)
+        note.kind = kind or text
+        return note
+
+    @classmethod
+    def of(cls, template: str, **values: object) -> Self:
+        """A note; arguments as for `EarfiltError.about`.
+
+        >>> note = Note.of("{count} samples read as 0", count=3)
+        >>> note, note.kind
+        ('3 samples read as 0', '… samples read as 0')
+        """
+        return cls(template.format(**values), template.format(**_said(values)))
+
+    @classmethod
+    def kind_of(cls, text: str) -> str:
+        """The kind of a note; a plain text is a kind by itself."""
+        return text.kind if isinstance(text, Note) else text
 
 
 class Detail(str):
@@ -107,13 +152,25 @@ class DataError(EarfiltError, ValueError):
 
     exit_code = 2
 
-    def __init__(self, subject: str, reason: str) -> None:
-        super().__init__(subject, reason)
+    def __init__(self, subject: str, reason: str, message: str = "") -> None:
+        super().__init__(subject, reason, message)
         self.subject = printable(subject)
         self.__dict__["_reason"] = printable(reason)
+        self._message = printable(message) or f"{self.subject}: {self.reason}"
+
+    @classmethod
+    def about(cls, subject: str, template: str, **values: object) -> Self:
+        """As for every error.
+
+        >>> error = DataError.about("a.csv", "{subject} is empty")
+        >>> str(error), error.subject, error.reason
+        ('a.csv is empty', 'a.csv', 'is empty')
+        """
+        message = template.format(subject=subject, **values)
+        return cls(subject, _reason_of(template, values), message)
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.reason}"
+        return self._message
 
 
 class AudioError(EarfiltError, OSError):

@@ -21,6 +21,7 @@ NAMES = ("headphone", "middle-ear:jepsen2008", "outer-middle-ear", "headphone+mi
 
 PUBLIC = [
     "AudioError",
+    "DataError",
     "DtypeError",
     "EarModule",
     "EarfiltError",

@@ -3,6 +3,9 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ PACKAGE = Path(earfilt.__file__).parent
 # From the bottom up; a module may import from its own group or from lower ones. The longest name
 # that fits counts.
 LAYERS = [
-    ["errors", "arrays", "units", "version"],
+    ["cores", "errors", "arrays", "units", "version"],
     ["ears", "storage"],
     ["audio", "directions", "synthesis"],
     ["files", "engine"],
@@ -40,10 +43,17 @@ def level_of(name: str) -> int:
     return LEVEL[name]
 
 
-def imports_of(path: Path) -> set[str]:
-    """Modules of earfilt that a file imports, dotted, below earfilt."""
+# Files in the longest chain of imports: those that load one another as they are imported, and all,
+# with imports inside functions. What only annotations name loads nothing.
+LONGEST_LOADED, LONGEST = 10, 15
+
+
+def imports_of(path: Path, *without: type[ast.stmt]) -> set[str]:
+    """Modules of earfilt that a file imports, dotted, below earfilt; without those that such
+    statements hold.
+    """
     found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(ast.parse(path.read_text("utf-8")), without):
         if (
             isinstance(node, ast.ImportFrom)
             and node.module
@@ -56,6 +66,15 @@ def imports_of(path: Path) -> set[str]:
     return {name.removeprefix("earfilt.") for name in found} - {"earfilt"}
 
 
+def nodes(tree: ast.AST, without: tuple[type[ast.stmt], ...]) -> Iterator[ast.AST]:
+    """A syntax tree, branch by branch. An `ast.If` that is left out is one of TYPE_CHECKING."""
+    yield tree
+    for node in ast.iter_child_nodes(tree):
+        checked = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if not isinstance(node, without) or (isinstance(node, ast.If) and not checked):
+            yield from nodes(node, without)
+
+
 def is_module(name: str) -> bool:
     """Whether a dotted name is a file or folder of the package."""
     place = PACKAGE.joinpath(*name.split(".")[1:])
@@ -66,6 +85,27 @@ def is_module(name: str) -> bool:
 def test_imports_point_down(path: Path) -> None:
     own = level_of(name_of(path))
     assert not [other for other in imports_of(path) if level_of(other) > own]
+
+
+@pytest.mark.parametrize(
+    ("without", "most"),
+    [((ast.If, ast.FunctionDef), LONGEST_LOADED), ((ast.If,), LONGEST)],
+    ids=["loaded", "all"],
+)
+def test_no_chain_of_imports_is_long(without: tuple[type[ast.stmt], ...], most: int) -> None:
+    needs = {name_of(path): imports_of(path, *without) - {name_of(path)} for path in PATHS}
+
+    @cache
+    def longest(name: str) -> list[str]:
+        return [name, *max(map(longest, needs[name] & needs.keys()), key=len, default=[])]
+
+    chain = max(map(longest, needs), key=len)
+    assert len(chain) == most, " > ".join(chain)
+
+
+def test_no_folder_is_full() -> None:
+    held = Counter(path.parent for path in PATHS if path.name != "__init__.py")
+    assert max(held.values()) == 12, held.most_common(3)
 
 
 def test_no_circles() -> None:
@@ -90,7 +130,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
         "from earfilt.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'scipy', 'numpy', 'matplotlib', 'soundfile', 'distributed'} & "
+        "heavy = {'torch', 'scipy', 'numpy', 'matplotlib', 'soundfile', 'distributed', 'pydantic'} & "
         "set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )

@@ -54,6 +54,8 @@ def test_wheel_runs_from_another_directory(built: Path, tmp_path: Path) -> None:
         names = archive.namelist()
         archive.extractall(built / "unpacked")
     assert "earfilt/data/tables/pralong1996.csv" in names
+    assert any(name.endswith("data/share/man/man1/earfilt-apply.1") for name in names)
+    assert "earfilt/cli/topics/levels.txt" in names
     assert not [name for name in names if name.endswith(".wav")]
     environment = {**single_threaded(), "PYTHONPATH": str(built / "unpacked")}
     run = subprocess.run(

@@ -1,21 +1,25 @@
 """Samples by libsndfile, read forwards without a seek, from one recording or from several that
-stand one behind the other in a file.
+follow one another in a file.
 
 soundfile's own reading seeks after every block, which libFLAC refuses where a file does not state
 its length, and libsndfile stops at the end of the first recording (link) of a chained Ogg file and
 of joined MP3 files.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import soundfile
 
-from earfilt.audio.containers.pcm import Array
-from earfilt.audio.source import Source
 from earfilt.errors import AudioError
+
+if TYPE_CHECKING:
+    from earfilt.audio.containers.pcm import Array
+    from earfilt.audio.source import Source
 
 FAILURES = (soundfile.SoundFileError, RuntimeError, AssertionError, TypeError)
 _CTYPES = {"int16": "short", "int32": "int", "float32": "float", "float64": "double"}

@@ -359,7 +359,7 @@ def unclipped(target: Target, source: Subtype) -> Target:
     name = "DOUBLE" if source.bits > 24 or source.dtype == "float64" else "FLOAT"
     if name not in held_by(target.container).subtypes:
         raise UsageError(
-            f"{target.container} holds no floating point, which --clip float needs: name the "
+            f"{target.container} cannot hold floating point, which --clip float needs: name the "
             "output .wav"
         )
     return replace(target, subtype=name)

@@ -1,9 +1,13 @@
 """What is known of an audio file before its samples are read."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
 
-from earfilt.audio.containers.riff import Chunk
-from earfilt.audio.formats import Extensible
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from earfilt.audio.containers.chunks import Chunk
+    from earfilt.audio.formats import Extensible
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class AudioInfo:
     warnings : tuple of str
         What the user should know of the file.
     unread : int
-        Bytes behind the stated end of the samples that look like more of them and are not read.
+        Bytes beyond the stated end of the samples that look like more of them and are not read.
     """
 
     name: str

@@ -1,13 +1,18 @@
 """What an output will be, decided from what the source is and what the user asked, before any work."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from earfilt.audio import formats
 from earfilt.audio.containers import wav
 from earfilt.audio.formats import CONTAINERS, PCM_INSTEAD, RIFF_FAMILY, Subtype, Target
-from earfilt.audio.info import AudioInfo
 from earfilt.audio.speakers import plan_layout
 from earfilt.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from earfilt.audio.info import AudioInfo
 
 
 def plan_target(
@@ -91,7 +96,7 @@ def plan_target(
 
 
 def _raw(info: AudioInfo, suffix: str, subtype: str | None, unclipped: bool) -> str:
-    """The name of what has no header, refused where it would be taken for something else."""
+    """The name of a file without a header, refused where it would be taken for something else."""
     if suffix.lower() in formats.SUFFIXES:
         raise UsageError(
             f"--to-raw writes no header, which readers of {printable(suffix)} look for: name the "

@@ -18,7 +18,7 @@ from earfilt.audio.metadata.tags import foreign_tags, read_metadata, riff_tags
 from earfilt.audio.recordings import Recordings, find_recordings
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.speakers import with_speakers
-from earfilt.errors import AudioError
+from earfilt.errors import AudioError, Detail, Note
 
 _BLOCK_BYTES = 8 << 20
 _JUSTIFIED = 1 << 16  # bytes that tell how samples lie in their words
@@ -155,8 +155,11 @@ class WavReader(Reader):
             )
         elif head.fmt.stated_align not in (head.fmt.align, 0, head.fmt.align // head.fmt.channels):
             head.warnings.append(
-                f"its header states {head.fmt.stated_align} bytes a frame: read as "
-                f"{head.fmt.align}, as its bits take"
+                Note.of(
+                    "its header states {stated} bytes a frame: read as {taken}, as its bits take",
+                    stated=head.fmt.stated_align,
+                    taken=head.fmt.align,
+                )
             )
         # Where samples lie: first byte and number of bytes; None for all that come.
         self._parts: list[tuple[int, int | None]] = []
@@ -272,15 +275,22 @@ class RawReader(Reader):
         """Say, or refuse, that there are bytes which make no frame."""
         if not count:
             return
-        text = (
-            f"{self.info.name} ends with {count} of the {self._form.align} bytes of a frame of "
-            f"{self._form.encoding} in {self._form.channels} channels"
+        text = Note.of(
+            "{name} ends with {count} of the {align} bytes of a frame of {encoding} in {channels} "
+            "channels",
+            name=Detail(self.info.name),
+            count=count,
+            align=self._form.align,
+            encoding=self._form.encoding,
+            channels=self._form.channels,
         )
         if not self.repair:
             raise AudioError(
                 f"{text}: it is cut short or of another format; use --repair to drop them"
             )
-        self.info = replace(self.info, warnings=(*self.info.warnings, f"{text}: dropped"))
+        self.info = replace(
+            self.info, warnings=(*self.info.warnings, Note.of("{text}: dropped", text=text))
+        )
 
     def rewind(self) -> None:
         self.frames_read = 0
@@ -288,7 +298,7 @@ class RawReader(Reader):
 
 
 def rest_of(source: Source, head: riff.Head) -> riff.Rest:
-    """What lies behind the samples of a file; the source is left at the first sample."""
+    """What lies after the samples of a file; the source is left at the first sample."""
     rest = riff.Rest()
     if head.data_size is not None and head.data_offset + head.data_size < (source.size or 0):
         source.seek(head.data_offset + head.data_size)
@@ -443,9 +453,11 @@ class SoundfileReader(Reader):
             done = self.frames_read + error.frames
             if self.repair or done == self.info.frames:
                 if done != self.info.frames and not self.info.missing:
-                    words = (
-                        f"the source is damaged after frame {done} ({error}): what "
-                        "follows is left out"
+                    words = Note.of(
+                        "the source is damaged after frame {done} ({error}): what follows is left "
+                        "out",
+                        done=done,
+                        error=error,
                     )
                     self.info = replace(self.info, warnings=(*self.info.warnings, words))
                 return block[: error.frames]
@@ -473,8 +485,11 @@ class SoundfileReader(Reader):
                 if not link.prefix
             )
             if unread:
-                words = f"its header states {unread} MPEG frames less than there are"
-                warnings.append(f"{words}: they are not read; --ignore-length takes them")
+                words = (
+                    "its header states {unread} MPEG frames fewer than there are: they are not "
+                    "read; --ignore-length takes them"
+                )
+                warnings.append(Note.of(words, unread=unread))
             elif tallies[-1].torn and not warnings:
                 warnings.append("its last MPEG frame is incomplete: its end is missing")
         elif self.info.container == "FLAC" and len(self._file.links) == 1:
@@ -508,7 +523,7 @@ def riff_metadata(head: riff.Head, rest: riff.Rest) -> Metadata:
 
 
 class NotAudioError(AudioError):
-    """Content that is no audio, or none that can be read."""
+    """Content that is not audio, or none that can be read."""
 
 
 def _not_read(source: Source, reason: str) -> str:
@@ -544,7 +559,7 @@ def open_reader(
     repair : bool
         A source that is cut short ends where it ends, instead of raising.
     ignore_length : bool
-        Samples behind the stated end of a file are read too, and so is a recording of the same
+        Samples beyond the stated end of a file are read too, and so is a recording of the same
         format that was joined to it.
     spool : bool
         Make a pipe rewindable by storing it on disk (what has to seek is stored anyway).

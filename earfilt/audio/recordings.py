@@ -1,8 +1,8 @@
 """Where the recordings of a file lie that libsndfile decodes, and what it would leave out without a
 word.
 
-libsndfile reads as many samples as a header states, and of recordings that stand one behind the
-other (chained Ogg, joined MP3 files) the first. Here their places are found without believing the
+libsndfile reads as many samples as a header states, and of recordings that follow one another
+(chained Ogg, joined MP3 files) only the first. Here their places are found without believing the
 headers; the words that lie are replaced on the way to libsndfile.
 
 References
@@ -11,14 +11,21 @@ RFC 3533 (Ogg), sections 4 and 6; ISO 11172-3 (MPEG audio), section 2.4.1.3; the
 3.100 writes it; Apple, Core Audio Format 1.0; Apple, AIFF 1.3; RFC 9639 (FLAC), section 9.1.
 """
 
+from __future__ import annotations
+
 import os
 import struct
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from earfilt.audio.containers import flac_frames, mpeg, riff
+from earfilt.audio.containers import aiff, caf, flac_frames, mpeg, riff
+from earfilt.audio.containers.chunks import AIFF, CAF, RIFF, Chunk, Header, Layout, Window, walk
 from earfilt.audio.containers.riff import Rest
 from earfilt.audio.decoder import Link
-from earfilt.audio.source import Source
+from earfilt.errors import Note
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 _PIECE = 1 << 20
 _UNKNOWN_AU = 0xFFFFFFFF
@@ -36,7 +43,7 @@ class Recordings:
     unfinished : int
         Links of an Ogg file whose last page is missing.
     rest : Rest
-        Bytes behind the stated end of the samples that look like more of them.
+        Bytes beyond the stated end of the samples that look like more of them.
     warnings : list of str
     """
 
@@ -60,7 +67,7 @@ def find_recordings(
     head : Head or None
         Of a file of the RIFF family.
     ignore_length : bool
-        Samples behind the stated end belong to the recording.
+        Samples beyond the stated end belong to the recording.
     """
     if head is not None:
         return _Sized(source, ignore_length).riff(head)
@@ -85,12 +92,18 @@ def _mpeg(file: int, ignore_length: bool) -> Recordings:
         found.links.append(_mpeg_link(file, start, end, counted, ignore_length))
         if counted.damaged:
             found.warnings.append(
-                f"{counted.damaged} bytes among its MPEG frames are none: what was there is missing"
+                Note.of(
+                    "{damaged} bytes among its MPEG frames are not frames: what was there is lost",
+                    damaged=counted.damaged,
+                )
             )
     found.links = found.links or [Link()]
     if missing := mpeg.missing_bytes(file):
         found.warnings.append(
-            f"its header states {missing} bytes more than the file holds: its end is missing"
+            Note.of(
+                "its header states {missing} bytes more than the file holds: its end is missing",
+                missing=missing,
+            )
         )
     return found
 
@@ -147,9 +160,13 @@ def _flac(source: Source, ignore_length: bool) -> Recordings:
         return Recordings()
     if ignore_length:
         return Recordings([Link(patches=flac_frames.without_length(source))])
-    return Recordings(rest=Rest(offset=0, size=source.size or 0, kind="frames"), warnings=[
-        f"its header states {stated} frames, {there} are there: the others are not read; " "--ignore-length takes them"
-    ])  # fmt: skip
+    note = Note.of(
+        "its header states {stated} frames, {there} are there: the others are not read; "
+        "--ignore-length takes them",
+        stated=stated,
+        there=there,
+    )
+    return Recordings(rest=Rest(offset=0, size=source.size or 0, kind="frames"), warnings=[note])
 
 
 class _Sized:
@@ -164,42 +181,33 @@ class _Sized:
         """WAV with a codec that libsndfile decodes."""
         if head.container == "W64" or head.data_size is None:
             return self._found
-        word = head.order + "I"
-        self._look(head.data_offset, head.data_size, 8, word)
-        return self._patched({head.data_offset - 4: word}, head.data_offset)
+        self._look(head.data_offset, head.data_size, AIFF if head.order == ">" else RIFF)
+        return self._patched({head.data_offset - 4: head.order + "I"}, head.data_offset)
 
     def aiff(self) -> Recordings:
         """AIFF and AIFF-C."""
-        at = 12
-        while len(header := self._pread(8, at)) == 8:
-            size = struct.unpack_from(">I", header, 4)[0]
-            if header[:4] == b"SSND":
+        for header in walk(self._window(aiff.HEAD), AIFF):
+            if header.name == b"SSND":
                 # libsndfile itself reads on to the end where the size is 0.
-                if size >= 8:
-                    self._look(at + 8, size, 8, ">I")
-                return self._patched({at + 4: ">I"}, at + 8)
-            at += 8 + size + size % 2
+                if header.size >= 8:
+                    self._look(header.at, header.size, AIFF)
+                return self._patched({header.at - 4: ">I"}, header.at)
         return self._found
 
     def caf(self) -> Recordings:
         """Core Audio."""
-        at = 8
-        while len(header := self._pread(12, at)) == 12:
-            size = struct.unpack_from(">q", header, 4)[0]
-            if header[:4] == b"data":
-                start = at + 12
+        for header in walk(self._window(caf.START), CAF):
+            if header.name == b"data":
+                start, size = header.at, header.size
                 # libsndfile refuses a size that was never filled in, -1, and one beyond the end of
                 # the file.
                 if size <= 4 or start + size > self._size:
                     self._found.links = [
-                        Link(patches={at + 4: struct.pack(">q", self._size - start)})
+                        Link(patches={start - 8: struct.pack(">q", self._size - start)})
                     ]
                 else:
-                    self._look(start, size, 12, ">q")
-                return self._patched({at + 4: ">q"}, start)
-            if not 0 <= size <= self._size:
-                break
-            at += 12 + size
+                    self._look(start, size, CAF)
+                return self._patched({start - 8: ">q"}, start)
         return self._found
 
     def au(self, magic: bytes) -> Recordings:
@@ -213,38 +221,38 @@ class _Sized:
             self._unread(start + size)
         return self._patched({8: ">I"}, start)
 
-    def _pread(self, count: int, at: int) -> bytes:
-        return os.pread(self._source.raw.fileno(), count, at)
+    def _window(self, at: int) -> Window:
+        return Window.of(self._source, at)
 
-    def _look(self, start: int, size: int, width: int, word: str) -> None:
-        """Follow the chunks behind the samples."""
-        at = start + size + (size % 2 if width == 8 else 0)
-        first = True
-        for _ in range(riff.MAX_CHUNKS):
-            header = self._pread(width, at)
-            if len(header) < width:
+    def _look(self, start: int, size: int, layout: Layout) -> None:
+        """Follow the chunks after the samples."""
+        end = start + size
+        begin = end + layout.padding(size)
+        first = next(walk(self._window(begin), layout), None)
+        # Not every program writes the byte of padding.
+        unpadded = begin > end and riff.is_chunk_name(self._window(end).read(4))
+        if first is not None and not self._is_chunk(first) and unpadded:
+            begin = end
+        chunks = False
+        for header in walk(self._window(begin), layout):
+            if not self._is_chunk(header):
+                self._unread(header.begin if chunks else end, chunks=chunks)
                 return
-            length = struct.unpack_from(word, header, 4)[0]
-            fits = 0 <= length <= self._size - at - width
-            if not riff.is_chunk_name(header[:4]) or not (fits or riff.is_known(header[:4])):
-                # Not every program writes the byte of padding.
-                if first and width == 8 and size % 2 and riff.is_chunk_name(self._pread(4, at - 1)):
-                    at, first = at - 1, False
-                    continue
-                self._unread(start + size if first else at, chunks=not first)
-                return
-            at += width + length + (length % 2 if width == 8 else 0)
-            first = False
+            chunks = True
+
+    def _is_chunk(self, header: Header) -> bool:
+        fits = 0 <= header.size <= self._size - header.at
+        return riff.is_chunk_name(header.name) and (fits or riff.is_known(header.name))
 
     def _unread(self, at: int, *, chunks: bool = False) -> None:
         self._source.seek(at)
         rest = self._found.rest
-        rest.offset, rest.chunks = at, [riff.Chunk(b"", b"")] if chunks else []
+        rest.offset, rest.chunks = at, [Chunk(b"", b"")] if chunks else []
         riff.count_unread(self._source, self._source.read(8), rest, self._found.warnings)
         rest.chunks = []
 
     def _patched(self, words: dict[int, str], start: int) -> Recordings:
-        """With the samples behind the stated end, where they are asked for; ``words`` are the
+        """With the samples beyond the stated end, where they are asked for; ``words`` are the
         places of sizes.
         """
         found = self._found

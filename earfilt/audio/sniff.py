@@ -68,7 +68,7 @@ def is_sound(path: str) -> bool:
     Parameters
     ----------
     path : str
-        A file; one that cannot be read is none.
+        A file; one that cannot be read counts as unknown.
     """
     try:
         with open(path, "rb", buffering=0) as file:
@@ -83,7 +83,7 @@ def is_sound(path: str) -> bool:
 
 
 def foreign_format(file: int, suffix: str) -> str | None:
-    """What the sound in a file is called that cannot be decoded; None where it is no such sound.
+    """What the sound in a file is called that cannot be decoded; None where it is not such a sound.
 
     Content decides; a name alone does where the content is neither known nor a text.
 

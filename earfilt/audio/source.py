@@ -91,7 +91,7 @@ class Source:
         return done
 
     def _arrives(self, seconds: float) -> bool:
-        """Whether a read would not wait, now or within so many seconds."""
+        """Whether a read would not have to wait, now or within this many seconds."""
         if self._poll is None:
             self._poll = select.poll()
             self._poll.register(self.raw.fileno(), select.POLLIN)

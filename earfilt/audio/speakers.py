@@ -12,15 +12,20 @@ section 4.3.9; RFC 7845 (Opus), section 5.1.1. Apple Core Audio Format 1.0, "Cha
 (also the CHAN chunk of AIFF).
 """
 
+from __future__ import annotations
+
 import os
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from earfilt.audio.containers import aiff, caf
 from earfilt.audio.formats import RIFF_FAMILY, SUBTYPES, Extensible
-from earfilt.audio.info import AudioInfo
-from earfilt.audio.source import Source
+
+if TYPE_CHECKING:
+    from earfilt.audio.info import AudioInfo
+    from earfilt.audio.source import Source
 
 MASK_TAG = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
 """Vorbis comment that holds a FLAC file's channel mask, as the program ``flac`` writes it."""
@@ -97,6 +102,27 @@ def speakers_of(info: AudioInfo) -> Speakers:
         if info.extensible is not None
         else info.speakers
     )
+
+
+def two_eared(info: AudioInfo) -> AudioInfo:
+    """What is known of a mono source as it leaves a pair of ears: two channels, which no statement
+    about one channel describes any more.
+    """
+    stereo = None if info.extensible is None else replace(info.extensible, mask=_PLAIN_MASKS[2])
+    tags = tuple((key, value) for key, value in info.metadata.tags if key != MASK_TAG)
+    return replace(
+        info,
+        channels=2,
+        extensible=stereo,
+        speakers=(),
+        apple=b"",
+        metadata=replace(info.metadata, tags=tags),
+    )
+
+
+def is_right_first(info: AudioInfo) -> bool:
+    """Whether a stereo source says that its first channel is the right one."""
+    return speakers_of(info) == (_FR, _FL)
 
 
 def flac_layout(

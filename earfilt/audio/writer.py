@@ -14,8 +14,8 @@ import soundfile
 
 from earfilt import __version__
 from earfilt.audio.containers import aiff, caf, flac, ogg, pcm
+from earfilt.audio.containers.chunks import Chunk
 from earfilt.audio.containers.pcm import Array
-from earfilt.audio.containers.riff import Chunk
 from earfilt.audio.containers.wav import WavWriter, append_chunks, fits, set_mask
 from earfilt.audio.formats import RAW, RIFF_FAMILY, Target, check_limits
 from earfilt.audio.info import Metadata
@@ -33,8 +33,13 @@ _UPDATE_HEADER_NOW = 0x1060
 class Writer(Protocol):
     """Takes blocks in order, and `finish` once all are there."""
 
-    def write(self, block: Array) -> None:
-        """Append a block (frames, channels) of the target's dtype, C-contiguous."""
+    def encode(self, block: Array) -> Array:
+        """What `write` takes of a block (frames, channels) of the target's dtype, C-contiguous;
+        may be called by several threads, in any order.
+        """
+
+    def write(self, data: Array) -> None:
+        """Append the next block."""
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
         """Make the file whole; returns what the user should know.
@@ -136,6 +141,9 @@ class SoundfileWriter:
             raise AudioError(f"{self.target.container} cannot be written: {error}") from error
         if self._shifted.error is not None:
             raise self._shifted.error
+
+    def encode(self, block: Array) -> Array:
+        return block  # an encoder remembers what came before
 
     def write(self, block: Array) -> None:
         if self.target.container == "MP3" and np.abs(block).max(initial=0.0) > _LARGEST_IN_MP3:
@@ -243,8 +251,11 @@ class _Reordered:
     def __init__(self, writer: Writer, order: Sequence[int]) -> None:
         self._writer, self._order = writer, list(order)
 
-    def write(self, block: Array) -> None:
-        self._writer.write(np.ascontiguousarray(block[:, self._order]))
+    def encode(self, block: Array) -> Array:
+        return self._writer.encode(np.ascontiguousarray(block[:, self._order]))
+
+    def write(self, data: Array) -> None:
+        self._writer.write(data)
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
         return self._writer.finish(after)
@@ -256,8 +267,11 @@ class RawWriter:
     def __init__(self, file: io.RawIOBase, target: Target) -> None:
         self.target, self._file = target, file
 
-    def write(self, block: Array) -> None:
-        write_all(self._file.write, pcm.encode(block, self.target.subtype).data)
+    def encode(self, block: Array) -> Array:
+        return pcm.encode(block, self.target.subtype)
+
+    def write(self, data: Array) -> None:
+        write_all(self._file.write, data.data)
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
         return late_warning(after, self.target)
@@ -280,8 +294,11 @@ class _Aside:
     def __init__(self, thread: ThreadPoolExecutor, writer: Writer) -> None:
         self._thread, self._writer = thread, writer
 
-    def write(self, block: Array) -> None:
-        self._thread.submit(self._writer.write, block).result()
+    def encode(self, block: Array) -> Array:
+        return self._writer.encode(block)
+
+    def write(self, data: Array) -> None:
+        self._thread.submit(self._writer.write, data).result()
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
         return self._thread.submit(self._writer.finish, after).result()

@@ -15,6 +15,7 @@ from earfilt.batch.plan import Plan, Rules
 from earfilt.batch.run import Outcome, Runner, Task, Unit
 from earfilt.batch.search import Bad, Found
 from earfilt.chains.members import Filter
+from earfilt.cores import cores
 from earfilt.errors import AudioError, EarfiltError, UsageError, printable
 from earfilt.render import in_place, process
 from earfilt.render.job import new_run
@@ -204,7 +205,7 @@ def _states(known: in_place.Known, plan: Plan) -> list[tuple[Found, in_place.Sta
         except OSError:
             return in_place.State("new")
 
-    with ThreadPoolExecutor(executors.cores(), "earfilt-hash") as pool:
+    with ThreadPoolExecutor(cores(), "earfilt-hash") as pool:
         return list(zip(plan.files, pool.map(state, plan.files), strict=True))
 
 
@@ -276,7 +277,7 @@ def foresee(batch: Batch, plan: Plan) -> Iterator[tuple[Found, str | None]]:
 
 
 def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
-    jobs = batch.jobs or executors.cores()
+    jobs = batch.jobs or cores()
     # A GPU is fed by one process: several would share it by turns.
     workers = min(jobs, len(plan.files)) if batch.options.device == "cpu" else 1
     recipe = batch.recipe()

@@ -67,11 +67,6 @@ class Pool:
             self._executor.shutdown(wait=True, cancel_futures=True)
 
 
-def cores() -> int:
-    """Processors that this process may use (``taskset`` and containers' CPU sets are honoured)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def warm_up() -> None:
     """Start importing the engine in the background, for `processes`: planning can go on meanwhile."""
     if _method() == "forkserver":
@@ -165,7 +160,7 @@ def processes(workers: int) -> Iterator[Pool]:
 
 
 class Stopped(SystemExit):
-    """A worker was told to end: unwinds whatever file it is at."""
+    """A worker was told to end: unwinds whichever file it is working on."""
 
 
 def _start_worker(lifeline: Connection) -> None:

@@ -68,7 +68,7 @@ class Plan:
     bad : list of Bad
         Fail before any work.
     passed_over : int
-        Files of directories that are no audio.
+        Files of directories that are not audio.
     """
 
     root: str

@@ -82,7 +82,7 @@ def work(task: Task, threads: int, fail_fast: bool) -> list[Done]:
 
 
 def _results(task: Task, threads: int) -> Iterator[Done]:
-    """What comes of each file, in order.
+    """What became of each file, in order.
 
     A GPU gets several short files at once, each from a thread with a stream of its own: no single
     one fills it.
@@ -197,7 +197,7 @@ class Runner:
 
 def _died(error: BaseException) -> str:
     return (
-        "the worker process died at it, killed from outside (out of memory?) or by a "
+        "the worker process died while working on it, killed from outside (out of memory?) or by a "
         f"fault in a decoder ({type(error).__name__})"
     )
 

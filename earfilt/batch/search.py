@@ -116,7 +116,7 @@ class Search:
         Inputs that are missing, unreadable directories, directories and devices called like a sound
         file.
     passed_over : int
-        Files of directories that are no audio.
+        Files of directories that are not audio.
     """
 
     def __init__(self, selection: Selection) -> None:

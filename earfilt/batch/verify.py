@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from earfilt.audio.formats import SUFFIXES
-from earfilt.batch.executors import cores
+from earfilt.cores import cores
 from earfilt.ears.table import shipped
 from earfilt.errors import EarfiltError, UsageError, printable
 from earfilt.storage.manifest import (
@@ -219,7 +219,7 @@ def _in_place(path: str, history: list[Entry]) -> list[Difference]:
 
 
 def _of_recipe(made_by: Mapping[str, Any]) -> Iterator[Difference]:
-    """Tables and files of a filter; anything may stand in a manifest."""
+    """Tables and files of a filter; a manifest may contain anything."""
     if "members" in made_by and made_by.get("design") != DESIGN:
         request = made_by.get("filter")
         name = request.get("name") if isinstance(request, dict) else None

@@ -5,31 +5,34 @@ within a tolerance; or, where an order was asked for, each member by the documen
 sampling, and their taps are convolved. torch has no part in it.
 """
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from earfilt.arrays import Floats, power_of_two
 from earfilt.chains import joins
-from earfilt.chains.chain import Chain, Member
 from earfilt.ears import curve
-from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.kinds.equaliser import Equaliser
 from earfilt.ears.kinds.inverse import Inverse
 from earfilt.ears.kinds.own import Own
-from earfilt.ears.target import Target
+from earfilt.errors import UsageError, printable
 from earfilt.synthesis import passes
 from earfilt.synthesis.deviation import deviation
-from earfilt.synthesis.fir import Fir, rounded
+from earfilt.synthesis.fir import Fir, paired, rounded
 from earfilt.synthesis.native import native_taps
-from earfilt.synthesis.provenance import FileUse, Provenance
+from earfilt.synthesis.provenance import FileUse, Provenance, joined, of_pair
 from earfilt.synthesis.resample import KEPT, resampled
 
 if TYPE_CHECKING:
+    from earfilt.chains.chain import Chain, Member
+    from earfilt.ears.curve import PublishedCurve
+    from earfilt.ears.target import Target
     from earfilt.synthesis.within.taps import Design
 
 __all__ = ["design", "published"]
@@ -42,7 +45,7 @@ class Part(NamedTuple):
     """One of the FIRs that are convolved, and the design that found it by a tolerance, if any."""
 
     fir: Fir
-    design: "Design | None" = None
+    design: Design | None = None
 
 
 def design(chain: Chain, fs: float) -> Fir:
@@ -58,8 +61,10 @@ def design(chain: Chain, fs: float) -> Fir:
 
 
 def published(chain: Chain, fs: float) -> PublishedCurve | None:
-    """The published points and aimed curve of a filter; None where a member is a FIR."""
-    return _published(_targets(chain, fs))
+    """The published points and aimed curve of a filter; None where a member is a FIR, or each ear
+    has its own.
+    """
+    return None if chain.sides else _published(_targets(chain, fs))
 
 
 @lru_cache(maxsize=64)
@@ -78,11 +83,16 @@ def _published(targets: Sequence[Target | None]) -> PublishedCurve | None:
 
 @lru_cache(maxsize=64)
 def _design(chain: Chain, fs: float) -> Fir:
+    if chain.sides:
+        left, right = (_design(side, fs) for side in chain.sides)
+        told = of_pair(left.provenance, right.provenance)
+        told = replace(told, filter=chain.name, command=chain.request.command())
+        return paired(left, right, told)
     targets = _targets(chain, fs)
     parts = _parts(chain, fs, targets)
     taps = parts[0].fir.taps
     for part in parts[1:]:
-        taps = _convolved(taps, part.fir.taps)
+        taps = _in_series(taps, part.fir.taps)
     lookahead = sum(part.fir.lookahead for part in parts)
     odd_ends = any(part.fir.odd_ends for part in parts)
     wanted = _published(targets)
@@ -90,6 +100,39 @@ def _design(chain: Chain, fs: float) -> Fir:
         taps = rounded(taps, float(np.ptp(wanted.points_db)))
     told = _provenance(chain, parts, taps, wanted)
     return Fir(taps, fs, lookahead, odd_ends, told)
+
+
+def _in_series(first: Floats, second: Floats) -> Floats:
+    """Taps of two FIRs of any rows, one after the other: ears with their own side, and a matrix with
+    what comes before or behind it.
+    """
+    if first.ndim == second.ndim == 1:
+        return _convolved(first, second)
+    if 4 not in (len(_rows(first)), len(_rows(second))):
+        a, b = (np.broadcast_to(_rows(one), (2, one.shape[-1])) for one in (first, second))
+        return np.stack([_convolved(*pair) for pair in zip(a, b, strict=True)])
+    a, b = _as_matrix(first), _as_matrix(second)
+    return np.stack(
+        [
+            _convolved(a[source, 0], b[0, ear]) + _convolved(a[source, 1], b[1, ear])
+            for source in range(2)
+            for ear in range(2)
+        ]
+    )
+
+
+def _rows(taps: Floats) -> Floats:
+    return np.atleast_2d(taps)
+
+
+def _as_matrix(taps: Floats) -> Floats:
+    """Taps of any rows as (2, 2, numtaps): from a channel to an ear."""
+    rows = _rows(taps)
+    if len(rows) == 4:
+        return rows.reshape(2, 2, -1)
+    matrix = np.zeros((2, 2, rows.shape[1]))
+    matrix[0, 0], matrix[1, 1] = rows[0], rows[-1]
+    return matrix
 
 
 def _convolved(a: Floats, b: Floats) -> Floats:
@@ -125,7 +168,7 @@ def _parts(chain: Chain, fs: float, targets: Sequence[Target | None]) -> list[Pa
 def _as_given(member: Member, fs: float) -> Fir | None:
     """The FIR of a member that needs no design: of a file, or of a model with its own phase."""
     if member.ear is None:
-        return _read(member, fs)
+        return _of_side(_read(member, fs), member)
     if member.options["phase"] != "native":
         return None
     return Fir(native_taps(member.ear.native(fs, **member.options)), fs)
@@ -157,6 +200,24 @@ def _within(ears: list[tuple[str, Target]], tolerance: float, *, fewest: bool) -
         fir = Fir(found.taps, float(targets[0].fs), lookahead, phase == "zero")
         parts.append(Part(fir, found))
     return parts
+
+
+def _of_side(fir: Fir, member: Member) -> Fir:
+    """The FIR of a file as the chain of one ear has it: of a pair the row of that ear.
+
+    Raises
+    ------
+    UsageError
+        A matrix, which is for both ears.
+    """
+    if not member.ear_side or fir.rows == 1:
+        return fir
+    if fir.rows == 4:
+        raise UsageError(
+            f"{printable(member.name)} is a matrix of four rows, for both ears; it stands for no "
+            f"{member.ear_side} one"
+        )
+    return fir.row(fir.row_names.index(member.ear_side))
 
 
 def _read(member: Member, fs: float) -> Fir:
@@ -266,6 +327,7 @@ def _use(member: Member, fs: float | None) -> FileUse:
             sha256=sha256,
             kind="fir",
             notes=_conversion(fir, fs),
+            rows=fir.rows if fir.rows > 1 else None,
             numtaps=fir.numtaps,
             latency=fir.lookahead,
         )
@@ -291,17 +353,3 @@ def _use(member: Member, fs: float | None) -> FileUse:
         hz=(points.freqs[0], points.freqs[-1]),
         gain_db=(min(points.gain_db), max(points.gain_db)),
     )
-
-
-def joined(values: Any) -> Any:
-    """One value for the chain: the common one of those that have it, else the list.
-
-    >>> joined([512, None, 512]), joined([512, 4096]), joined([None])
-    (512, [512, 4096], None)
-    """
-    if not isinstance(values, list):
-        return values
-    have = [value for value in values if value is not None]
-    if not have:
-        return None
-    return have[0] if all(value == have[0] for value in have) else have

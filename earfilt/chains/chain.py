@@ -1,5 +1,7 @@
 """What a filter is made of: its members with their content, as one immutable value."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping
@@ -7,13 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from earfilt.chains.request import Request
-from earfilt.ears.ear import Ear
-from earfilt.ears.table import Table
-from earfilt.storage.reading import LargeFile, SmallFile
+from earfilt.storage.reading import SmallFile
 from earfilt.version import DESIGN
 
 if TYPE_CHECKING:
+    from earfilt.chains.request import Request
+    from earfilt.ears.ear import Ear
+    from earfilt.ears.table import Table
+    from earfilt.storage.reading import LargeFile
     from earfilt.synthesis.biquads.sections import Sections
     from earfilt.synthesis.fir import Fir
 
@@ -48,6 +51,8 @@ class Member:
         What was made of a SOFA file for a direction.
     track : SmallFile, optional
         The file of the path of a moving source.
+    ear_side : '', 'left' or 'right'
+        The ear that it is for, of a filter with a chain for each; empty: for all channels.
     """
 
     name: str
@@ -56,9 +61,10 @@ class Member:
     file: SmallFile | LargeFile | None
     options: Options
     target: SmallFile | None = None
-    inner: "tuple[Member, ...]" = ()
-    made: "Fir | None" = None
+    inner: tuple[Member, ...] = ()
+    made: Fir | None = None
     track: SmallFile | None = None
+    ear_side: str = ""
 
     @property
     def files(self) -> tuple[SmallFile | LargeFile, ...]:
@@ -72,14 +78,14 @@ class Member:
         return () if self.ear is None else self.ear.tables
 
     @cached_property
-    def fir(self) -> "Fir | None":
+    def fir(self) -> Fir | None:
         """What a FIR file or a saved ear holds, or the impulse response of a file of sections; None
         of an ear.
 
         Raises
         ------
         UsageError
-            The file is no FIR, or contradicts ``latency``.
+            The file is not a FIR, or contradicts ``latency``.
         """
         if self.made is not None:
             return self.made
@@ -94,7 +100,7 @@ class Member:
         return read_fir_or_ear(self.file, latency=self.options["latency"])
 
     @cached_property
-    def sections(self) -> "Sections | None":
+    def sections(self) -> Sections | None:
         """What a file of sections holds; None of all others.
 
         Raises
@@ -123,7 +129,8 @@ class Member:
             settings["target"] = self.target.sha256
         if self.track is not None:
             settings["path"] = self.track.sha256
-        return {**what, "kind": self.kind, **settings}
+        side = {"side": self.ear_side} if self.ear_side else {}
+        return {**what, "kind": self.kind, **settings, **side}
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +142,15 @@ class Chain:
     request : Request
         What was asked for.
     members : tuple of Member
+        Of both ears, those of the left one first, where each has its own chain.
+    sides : tuple of Chain
+        The chain of the left ear and that of the right one; empty where one chain serves all
+        channels.
     """
 
     request: Request
     members: tuple[Member, ...]
+    sides: tuple[Chain, ...] = ()
 
     @property
     def name(self) -> str:
@@ -183,6 +195,14 @@ class Chain:
     def files(self) -> list[str]:
         """Paths of the user's files, as given."""
         return [file.name for member in self.members for file in member.files]
+
+    @cached_property
+    def rows(self) -> int:
+        """Rows of taps that its FIR has: 1, 2 of a pair, 4 of a matrix."""
+        if self.sides:
+            return 2
+        firs = (member.fir for member in self.members)
+        return max((fir.rows for fir in firs if fir is not None), default=1)
 
     @property
     def stated_fs(self) -> float | None:

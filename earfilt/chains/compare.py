@@ -1,14 +1,18 @@
 """How far two filters are apart, by octave bands."""
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from earfilt.arrays import Floats
-from earfilt.chains.members import Filter
-from earfilt.ears.curve import PublishedCurve
 from earfilt.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from earfilt.arrays import Floats
+    from earfilt.chains.members import Filter
+    from earfilt.ears.curve import PublishedCurve
 
 OCTAVES = (31.5, 63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0)
 _PER_OCTAVE = 96
@@ -76,6 +80,8 @@ def compare(
 
 
 def _published(filter: Filter, fs: float) -> PublishedCurve:
+    if filter.sides:
+        raise UsageError(f"{printable(filter.name)} has a curve for each ear; compare one of them")
     curve = filter.curve_at(fs)
     if curve is None:
         raise UsageError(f"{printable(filter.name)} holds a FIR, which has no published curve")

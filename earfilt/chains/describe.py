@@ -75,6 +75,27 @@ def deviation_words(told: "Provenance") -> str:
     )
 
 
+def ears_words(told: "Provenance", lookahead: int) -> str:
+    """What is said of a filter with a chain for each ear: their deviations, and that nothing comes
+    between them; empty of all others.
+
+    >>> from earfilt.synthesis.provenance import Provenance
+    >>> ears = Provenance(deviation_db=0.0512), Provenance()
+    >>> ears_words(Provenance(ears=ears), 512)
+    'deviation left 0.0512 dB, right unknown; both look ahead by 512 samples, which adds an interaural delay of 0 samples'
+    """
+    if not told.ears:
+        return ""
+    off = [
+        "unknown" if ear.deviation_db is None else f"{ear.deviation_db:.3g} dB" for ear in told.ears
+    ]
+    aligned = f"both look ahead by {lookahead} samples" if lookahead else "both are causal"
+    return (
+        f"deviation left {off[0]}, right {off[1]}; {aligned}, which adds an interaural delay of 0 "
+        "samples"
+    )
+
+
 def range_words(told: "Provenance") -> str:
     """What the source covers, and the rule that holds beyond; empty where nothing was published.
 
@@ -141,7 +162,8 @@ def _use_words(file: "FileUse") -> str:
         aligned = f"centred (latency {latency} samples)"
     else:
         aligned = f"latency {latency} samples"
-    return f"a FIR of {numtaps} taps, {aligned}"
+    what = {2: "a pair of FIRs (left, right)", 4: "a matrix of FIRs"}.get(file.rows or 1, "a FIR")
+    return f"{what} of {numtaps} taps, {aligned}"
 
 
 def warnings(fir: "Fir") -> list[str]:

@@ -5,9 +5,9 @@ source the set of all directions.
 """
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from earfilt.chains.chain import Member, Options
 from earfilt.ears.options import PHASE, Option, settings
 from earfilt.errors import UsageError, printable
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from earfilt.arrays import Floats
     from earfilt.directions.hrirs import Hrirs, Pair, Treatment
     from earfilt.files.sofa.reader import SofaFile
+    from earfilt.storage.reading import LargeFile, SmallFile
     from earfilt.synthesis.fir import Fir
 
-__all__ = ["SOFA_OPTIONS", "member_of_sofa", "set_at"]
+__all__ = ["SOFA_OPTIONS", "Made", "make", "set_at"]
 
 _PHASE = PHASE.with_choices("native", "minimum").with_default("native")
 _DIRECTION = (
@@ -66,8 +67,22 @@ SOFA_OPTIONS = (*_DIRECTION, _PHASE)
 _NEAR_DISTANCE = 0.02
 
 
-def member_of_sofa(path: str, given: Options, more: tuple[Option, ...]) -> Member:
-    """A SOFA file as a member of a chain.
+Options = Mapping[str, Any]
+
+
+class Made(NamedTuple):
+    """What was made of a SOFA file: its name and hash, the options in full, the FIR, and the file of
+    a path.
+    """
+
+    file: "LargeFile"
+    options: Options
+    fir: "Fir"
+    track: "SmallFile | None" = None
+
+
+def make(path: str, given: Options, more: tuple[Option, ...]) -> Made:
+    """The FIR of a SOFA file.
 
     Parameters
     ----------
@@ -91,12 +106,13 @@ def member_of_sofa(path: str, given: Options, more: tuple[Option, ...]) -> Membe
     if options["path"] is not None:
         return _moving(read, hrirs, options)
     how = treatment(options)
+    where: dict[str, float] = {}
     if how.diffuse == "only":
-        pair, where = hrirs.diffuse_field(), {}
+        pair = hrirs.diffuse_field()
     else:
         pair, where = _pair(read, hrirs, options, how)
     fir = _fir(read, hrirs, pair, options, where)
-    return Member(path, "sofa", None, read.file, options, made=fir)
+    return Made(read.file, options, fir)
 
 
 def treatment(options: Options) -> "Treatment":
@@ -243,11 +259,13 @@ def told_of(
         filter=read.file.name,
         source=(about["References"],) if about.get("References") else (),
         files=(use,),
-        phase="minimum" if options["phase"] == "minimum" or kept["diffuse_field"] == "only" else "measured",
+        phase="minimum"
+        if options["phase"] == "minimum" or kept["diffuse_field"] == "only"
+        else "measured",
         options={**kept, **more},
         cautions=read.found.cautions,
     )
 
 
-def _moving(read: "SofaFile", hrirs: "Hrirs", options: Options) -> Member:
+def _moving(read: "SofaFile", hrirs: "Hrirs", options: Options) -> Made:
     raise NotImplementedError

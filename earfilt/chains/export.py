@@ -1,4 +1,4 @@
-"""A filter for other programs: which files are written, and what stands in them."""
+"""A filter for other programs: which files are written, and what is in them."""
 
 import os
 from dataclasses import dataclass, replace
@@ -153,12 +153,17 @@ def _with_impulse(filter: Filter, fs: float, path: str, how: Export) -> Written:
     """
     fir = filter.at(fs)
     beside = how.impulse_path(path)
+    if fir.rows == 4:
+        raise UsageError(
+            f"a preset names a FIR for each of two channels, and {printable(filter.name)} is a matrix "
+            "of four rows: write its .wav alone, for a convolver that takes true stereo"
+        )
     wave = write_wav(
         fir,
         channels=2 if how.channels is None else how.channels,
         subtype="FLOAT" if how.subtype is None else how.subtype,
     )
-    named = Impulse(path=os.path.basename(beside), latency=fir.lookahead)
+    named = Impulse(path=os.path.basename(beside), latency=fir.lookahead, ears=fir.rows)
     words: Program = program(how.program or "")
     if how.program == "pipewire":  # which has no folder of its own to look into
         named = replace(named, path=os.path.abspath(beside))
@@ -168,6 +173,7 @@ def _with_impulse(filter: Filter, fs: float, path: str, how: Export) -> Written:
 
 def _graphic(filter: Filter, fs: float) -> Graphic:
     """The response of the effective FIR."""
+    chain_sections.check_one_ear(filter, "graphic equalisers")
     freqs = graphic.frequencies(fs)
     magnitude = np.maximum(np.abs(filter.at(fs).response(freqs)), 1e-10)
     return Graphic(freqs=freqs, gain_db=20.0 * np.log10(magnitude))

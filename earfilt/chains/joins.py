@@ -4,14 +4,19 @@ What has no points (a user's curve, a FIR, a weighting) joins everything, and wh
 sides of it is looked at as if it were not there.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from earfilt.arrays import floats
-from earfilt.chains.chain import Member
 from earfilt.ears import catalogue
-from earfilt.ears.ear import Ear
 from earfilt.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from earfilt.chains.chain import Member
+    from earfilt.ears.ear import Ear
 
 FIELDS = ("free field", "diffuse field")
 A0 = "transmission a0"

@@ -9,13 +9,14 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from earfilt.chains.chain import Chain, Member, Options
-from earfilt.chains.directions import SOFA_OPTIONS, member_of_sofa
+from earfilt.chains.directions import SOFA_OPTIONS, make
 from earfilt.chains.joins import check_joins
-from earfilt.chains.request import FilterOptions, Request, parse_command
+from earfilt.chains.request import FilterOptions, Request, parse_command, sides_of
 from earfilt.chains.ways import INVERSE_PREFIX
 from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
@@ -24,7 +25,7 @@ from earfilt.ears.kinds.inverse import Inverse
 from earfilt.ears.kinds.own import TARGET, Own
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
 from earfilt.ears.options import FORCE_CHAIN, INVERSE, LARGEST_ORDER, MAX_GAIN, Option, settings
-from earfilt.errors import DataError, UnknownNameError, UsageError, printable
+from earfilt.errors import DataError, EarfiltError, UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ be one as well.
 """
 
 SOFA_SUFFIX = ".sofa"
+_EARS = ("left", "right")
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 
 _DESIGN = tuple(option.name for option in DESIGN_OPTIONS)
@@ -62,6 +64,8 @@ RESAMPLE = FIR_OPTIONS[1:]
 class Filter(Chain):
     """A filter by name, resolved: its FIR and its curve at any sampling rate."""
 
+    sides: "tuple[Filter, ...]"
+
     def at(self, fs: float) -> "Fir":
         """The effective FIR at one sampling rate, in float64; designed once.
 
@@ -77,11 +81,27 @@ class Filter(Chain):
 
     def curve_at(self, fs: float) -> "PublishedCurve | None":
         """The published points and the curve that the design aims at; None where a member is a FIR,
-        which has none.
+        which has none, or each ear has a curve of its own (those of the ``sides``).
         """
         from earfilt.chains.build import published
 
         return published(self, float(fs))
+
+    def by_ear(self, fs: float) -> "list[tuple[Filter, Fir]]":
+        """What each row of the FIR at one sampling rate is: a filter of one ear, which has the curve
+        of its chain, and its FIR, which says which row it is; itself where there is one row.
+        """
+        fir = self.at(fs)
+        if fir.rows == 1:
+            return [(self, fir)]
+        told = fir.provenance
+        found = []
+        for index, name in enumerate(fir.row_names):
+            side = self.sides[index] if self.sides else self
+            own = told.ears[index] if told.ears else told
+            row = replace(fir.row(index), provenance=replace(own, filter=f"{side.name}, {name}"))
+            found.append((side, row))
+        return found
 
     def check_rates(self, fs: float) -> None:
         """Refuse a rate (Hz) that a FIR file was not made for with a UsageError."""
@@ -102,6 +122,7 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
     ----------
     name : str
         ``NAME[:VARIANT]``, joined by ``+`` into a chain; a path stands for a curve or a FIR.
+        ``L=CHAIN,R=CHAIN``: one for each ear.
     **options
         As in `FilterOptions`.
 
@@ -116,8 +137,44 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
     request = Request(name, **options)
     given = request.given()
     _check_design(given)
-    members = tuple(_member(piece, given) for piece in _pieces(name))
-    inverse = bool(given.get(INVERSE.name)) or _is_correction(members, given)
+    names = _sides(name) or (name,)
+    parts = [tuple(_member(piece, given) for piece in _pieces(part)) for part in names]
+    _check_options(name, given, parts)
+    made = [_chained(*one, given) for one in zip(names, parts, strict=True)]
+    if len(made) == 1:
+        return Filter(request, made[0])
+    left, right = (
+        Filter(Request(part, **options), tuple(replace(one, ear_side=ear) for one in members))
+        for part, members, ear in zip(names, made, _EARS, strict=True)
+    )
+    return Filter(request, (*left.members, *right.members), (left, right))
+
+
+def _sides(name: str) -> tuple[str, ...]:
+    """The chains of the left and the right ear; empty where one chain serves all channels.
+
+    Raises
+    ------
+    UsageError
+        Only one ear is named.
+    """
+    ways = sides_of(name)
+    there = [way for way in ways if all(_is_there(one) for part in way for one in _pieces(part))]
+    if (not there and os.path.exists(name)) or not name.startswith(("L=", "R=")):
+        return ()
+    if not ways:
+        ear, other = ("left", "right") if name.startswith("L=") else ("right", "left")
+        raise UsageError(
+            f"'{printable(name)}' says what the {ear} ear gets, and not what the {other} one does: "
+            "a filter for each ear is written L=FILTER,R=FILTER"
+        )
+    return (there or ways)[0]
+
+
+def _check_options(name: str, given: Options, parts: Sequence[tuple[Member, ...]]) -> None:
+    """Refuse an option that no member has."""
+    members = [member for part in parts for member in part]
+    inverse = any(_is_undone(part, given) for part in parts)
     for option in given:
         if option == MAX_GAIN.name and inverse:
             continue
@@ -125,11 +182,18 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
             raise UsageError(
                 f"'{printable(name)}' has no option --{option.replace('_', '-')}{_owners(option)}"
             )
+
+
+def _chained(name: str, members: tuple[Member, ...], given: Options) -> tuple[Member, ...]:
+    """The members of one chain, which join; or the way back of all."""
     if not given.get("force_chain"):
         check_joins(members)
-    if inverse:
-        members = (_inverse(name, members, given),)
-    return Filter(request, members)
+    return (_inverse(name, members, given),) if _is_undone(members, given) else members
+
+
+def _is_undone(members: Sequence[Member], given: Options) -> bool:
+    """Whether the way back of a chain is asked for."""
+    return bool(given.get(INVERSE.name)) or _is_correction(members, given)
 
 
 def _inverse(name: str, members: tuple[Member, ...], given: Options) -> Member:
@@ -225,7 +289,7 @@ def is_path(piece: str) -> bool:
     """Whether a piece of a name can only be a path: it has a separator, or the extension of a file
     that filters are read from.
 
-    What else is no name of the catalogue may be a file all the same; names go first, so that a file
+    What else is not a name of the catalogue may still be a file; names go first, so that a file
     in the current directory takes none of them.
     """
     if os.sep in piece or "/" in piece:
@@ -266,7 +330,8 @@ def _of_path(path: str, given: Options) -> Member:
     from earfilt.files.sofa.reader import holds_sofa
 
     if holds_sofa(path):
-        return member_of_sofa(path, given, RESAMPLE)
+        made = make(path, given, RESAMPLE)
+        return Member(path, "sofa", None, made.file, made.options, made=made.fir, track=made.track)
     return _of_file(SmallFile(path), given)
 
 
@@ -339,9 +404,9 @@ def _made_of(fir: "Fir") -> Filter | None:
     try:
         filter = resolve(said.name, **said.given())
         made = design(filter, fir.fs)
-    except UsageError:
+    except EarfiltError:
         return None
-    same = made.numtaps == fir.numtaps and bool(
+    same = made.taps.shape == fir.taps.shape and bool(
         np.allclose(made.taps, fir.taps, rtol=0.0, atol=_SAME * np.abs(made.taps).max())
     )
     return filter if same else None

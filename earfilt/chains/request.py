@@ -4,12 +4,13 @@ Picklable, hashable, independent of the sampling rate; nothing is read and nothi
 """
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
 
-__all__ = ["FilterOptions", "Request"]
+__all__ = ["FilterOptions", "Request", "sides_of"]
 
 Phase = Literal["minimum", "zero", "native"]
 
@@ -50,7 +51,7 @@ class FilterOptions(TypedDict, total=False):
     align : str
         What becomes 0 dB of a measured level: a frequency in Hz, ``mean`` or ``peak``.
     absolute : bool
-        Take the levels of a curve's file as gains, as they stand.
+        Take the levels of a curve's file as gains, as they are.
     smooth : str
         Average a curve over a part of an octave: ``1/3``.
     target : str
@@ -144,6 +145,23 @@ class Request:
         return " ".join([shlex.quote(self.name), *option_words(self.given())])
 
 
+def sides_of(name: str) -> list[tuple[str, str]]:
+    """The ways to read a name as ``L=…,R=…``, in either order: what the left ear gets, and the right
+    one. There are several where a path holds a ``,R=``, and none where it is no such name.
+
+    >>> sides_of("L=iso532-free,R=iso532-diffuse")
+    [('iso532-free', 'iso532-diffuse')]
+    >>> sides_of("R=b.csv+middle-ear,L=a,1.csv")
+    [('a,1.csv', 'b.csv+middle-ear')]
+    """
+    first, rest = name[:2], name[2:]
+    if first not in ("L=", "R="):
+        return []
+    mark = ",R=" if first == "L=" else ",L="
+    found = [(rest[: at.start()], rest[at.end() :]) for at in re.finditer(mark, rest)]
+    return found if first == "L=" else [(left, right) for right, left in found]
+
+
 def option_words(options: Mapping[str, Any]) -> list[str]:
     """Options by name as the words that are typed on the command line.
 
@@ -161,7 +179,7 @@ def option_words(options: Mapping[str, Any]) -> list[str]:
 
 
 def parse_command(text: str) -> Request | None:
-    """The request of ``NAME --option value …`` as a FIR file states it; None where it is none.
+    """The request of ``NAME --option value …`` as a FIR file states it; None where it is not one.
 
     Such a text is not trusted: it may name no files, and nothing that takes long to design.
     """
@@ -171,13 +189,14 @@ def parse_command(text: str) -> Request | None:
     except (ValueError, TypeError):
         return None
     files = any(
-        set("./\\").intersection(piece) or os.path.lexists(piece) for piece in name.split("+")
+        set("./\\").intersection(piece) or os.path.lexists(piece)
+        for piece in re.split(r"\+|,?[LR]=", name)
     )
     return None if files or {"fewest", "target", "path"}.intersection(request.given()) else request
 
 
 def _parse_options(words: list[str]) -> Any:
-    """Options of a request by name; ValueError where one is none."""
+    """Options of a request by name; ValueError where one is unknown."""
     values: dict[str, Any] = {}
     while words:
         option = words.pop(0).removeprefix("--").replace("-", "_")

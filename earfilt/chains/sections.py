@@ -1,19 +1,23 @@
 """From a resolved filter to a few biquads at one sampling rate."""
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from earfilt.arrays import Floats
-from earfilt.chains.members import Filter
 from earfilt.ears.curve import to_db
-from earfilt.errors import UsageError
+from earfilt.errors import UsageError, printable
 from earfilt.synthesis.biquads.bands import design_bands
 from earfilt.synthesis.biquads.sections import Aim, Sections, default_band, design_sections
 from earfilt.synthesis.provenance import Provenance
 
-__all__ = ["FORMS", "Form", "design"]
+if TYPE_CHECKING:
+    from earfilt.arrays import Floats
+    from earfilt.chains.members import Filter
+
+__all__ = ["FORMS", "Form", "check_one_ear", "design"]
 
 Form = Literal["sections", "peaking"]
 FORMS: tuple[Form, ...] = ("sections", "peaking")
@@ -50,6 +54,7 @@ def design(
     UsageError
         Options that contradict each other, a phase other than minimum, or an impossible rate.
     """
+    check_one_ear(filter, "sections")
     given = filter.request.given()
     useless = [name for name in _WITHOUT_EFFECT if name in given]
     if useless:
@@ -69,6 +74,22 @@ def design(
         corners_hz=corners_hz,
     )
     return replace(found, provenance=_provenance(filter, found))
+
+
+def check_one_ear(filter: Filter, what: str) -> None:
+    """Refuse a filter of two ears where one is written.
+
+    Raises
+    ------
+    UsageError
+    """
+    if filter.rows == 1:
+        return
+    each = " and ".join(f"-f {printable(side.name)}" for side in filter.sides)
+    raise UsageError(
+        f"{printable(filter.name)} is for two ears, and {what} are written for one: "
+        + (f"write those of each ear, {each}" if each else "a FIR holds both")
+    )
 
 
 def _aim(filter: Filter, fs: float) -> tuple[Aim, Floats]:

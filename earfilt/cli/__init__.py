@@ -1,4 +1,4 @@
-"""The command line: ``earfilt apply | verify | response | design | filters``.
+"""The command line: ``earfilt apply | response | design | verify | filters | help``.
 
 The only place that catches: an error becomes one line on stderr and an exit code. 0 all well; 1
 some file failed; 2 wrong usage or a refusal before work; 128 + N ended by signal N (130 Ctrl-C, 143
@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from earfilt.cli.streams import open_closed, own_stderr
 from earfilt.errors import EarfiltError, UsageError, is_out_of_memory, printable
@@ -135,10 +135,18 @@ def _run(arguments: list[str]) -> int:
 
         print_all()
         return 0
+    from earfilt.cli import completion
+    from earfilt.cli.pages import COMMANDS
     from earfilt.cli.parser import parser
 
-    named = (word for word in arguments if not word.startswith("-"))
-    app = parser(next(named, ""))
+    if arguments[:1] == ["help"] and arguments[1:2] and arguments[1] in COMMANDS:
+        arguments = [arguments[1], "--help"]
+
+    if completion.ASKED in os.environ:
+        completion.prepare()
+        app = parser(*COMMANDS)
+    else:
+        app = parser(next((word for word in arguments if not word.startswith("-")), ""))
     return int(app(arguments, prog_name="earfilt", standalone_mode=False) or 0)
 
 
@@ -150,16 +158,24 @@ def _explained(error: Exception) -> int:
         print(error, file=sys.stderr)
         return 2
     if hasattr(error, "format_message"):  # the parser's own: wrong usage
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "earfilt"
-        return _said(
-            f"{error.format_message().replace('Value error, ', '')} (see '{command} --help')", 2
-        )
+        return _said(_of_parser(error), 2)
     if is_out_of_memory(error):
         return _said("out of memory", 1)
     if isinstance(error, OSError):
         return _said(str(error), 1)
     return _said(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1)
+
+
+def _of_parser(error: Any) -> str:
+    """An error of the parser, with options that are near."""
+    text = error.format_message().replace("Value error, ", "")
+    if hasattr(error, "possibilities"):
+        from earfilt.cli.plain import near
+
+        known = [flag for one in error.ctx.command.get_params(error.ctx) for flag in one.opts]
+        text = f"there is no option {error.option_name}{near(error.option_name, known)}"
+    context = getattr(error, "ctx", None)
+    return f"{text} (see '{context.command_path if context else 'earfilt'} --help')"
 
 
 def _said(message: str, code: int) -> int:

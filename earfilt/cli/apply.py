@@ -94,7 +94,8 @@ def apply(
         ),
     ] = False,
     metadata: Annotated[
-        bool, typer.Option("--metadata/--no-metadata", help="Carry chunks, tags and pictures over.")
+        bool,
+        typer.Option("--metadata/--no-metadata", help="Leave chunks, tags and pictures behind."),
     ] = True,
     tail: Annotated[
         Tail,
@@ -255,10 +256,11 @@ def apply(
         exists="force" if force else "skip" if skip_existing else "refuse",
         in_place=in_place,
     )
+    say: dict[str, bool] = {"quiet": quiet, "verbose": verbose}
     if destination is not None:
         job = FileJob(inputs[0], destination, Path(inputs[0]).name, filter, options)
         _check_one(job, report)
-        return many.print_job(job) if dry_run else _one_file(job, report=report, quiet=quiet)
+        return many.print_job(job) if dry_run else _one_file(job, report=report, **say)
 
     refuse_without_effect(
         {"--raw": raw, "--to-raw": to_raw},
@@ -278,7 +280,6 @@ def apply(
     )
     batch = Batch(filter, options, rules, jobs=jobs, fail_fast=fail_fast, dask=dask)
     listed = read_list(files_from, nul=nul) if files_from is not None else []
-    say: dict[str, bool] = {"quiet": quiet, "verbose": verbose}
     return many.apply_many(
         batch,
         inputs,
@@ -342,7 +343,7 @@ def _one_to_one(inputs: list[str], output: str | None) -> str | None:
     )
 
 
-def _one_file(job: "FileJob", *, report: str | None, quiet: bool) -> int:
+def _one_file(job: "FileJob", *, report: str | None, quiet: bool, verbose: bool) -> int:
     from earfilt.report.file import open_report
     from earfilt.report.rows import summary
 
@@ -353,7 +354,7 @@ def _one_file(job: "FileJob", *, report: str | None, quiet: bool) -> int:
     if failure is not None:
         raise failure
     if not quiet:
-        print(summary(row), file=sys.stderr)
+        print(summary(row, verbose=verbose), file=sys.stderr)
     return 0
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earfilt.cli.options import FilterCommand, FilterName, Quiet, finder
-from earfilt.cli.response import default_fs
+from earfilt.cli.options import FilterCommand, FilterName, Quiet, default_fs, finder
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -101,7 +100,10 @@ def design(
     channels: Annotated[
         int | None,
         typer.Option(
-            "--channels", metavar="N", help="Of a FIR's .wav, all alike (1).", show_default=False
+            "--channels",
+            metavar="N",
+            help="Of a FIR's .wav, all alike (1; of two ears 2).",
+            show_default=False,
         ),
     ] = None,
     subtype: Annotated[
@@ -122,13 +124,14 @@ def design(
     Which programs read which format, and how the output comes to be aligned with the input:
 
     \b
-    .wav   mono, 64-bit float. Convolvers take the first tap for time zero, so
+    .wav   64-bit float, mono, or left and right of two ears. Convolvers take the first tap for time zero, so
            the output comes LATENCY samples late: drop them. ffmpeg afir:
            gtype=none, else it scales; 5.1 then doubles (irgain=0.5 undoes it).
     .txt   SoX: sox IN OUT fir FILE. SoX advances by half the taps; the zeros
            added here make that the latency, so the output is aligned.
     .mat   MATLAB, Octave: y = filter(taps, 1, x), then drop LATENCY samples.
-    .npy   bare taps: numpy.convolve(x, taps), then drop LATENCY samples.
+    .npy   bare taps: numpy.convolve(x, taps), then drop LATENCY samples;
+           of two ears (2, taps), left first.
     .csv   sample,coefficient; sample 0 is time zero.
     .json  everything: fs, taps, latency, rule for the ends, parameters, source.
 
@@ -238,13 +241,15 @@ def _fir_summary(paths: str, fir: "Fir") -> str:
     from earfilt.chains import describe
 
     fs = fir.fs or 0.0
+    rows = f"{fir.rows} rows of " if fir.rows > 1 else ""
     latency = f"latency {fir.lookahead} samples ({1e3 * fir.lookahead / fs:.3g} ms)"
     words = [
-        f"{fir.numtaps} taps at {fs:.12g} Hz",
+        f"{rows}{fir.numtaps} taps at {fs:.12g} Hz",
         latency,
         describe.design_words(fir),
         describe.deviation_words(fir.provenance),
         describe.range_words(fir.provenance),
+        describe.ears_words(fir.provenance, fir.lookahead),
     ]
     lines = [
         f"{paths}: {', '.join(word for word in words if word)}",

@@ -132,7 +132,7 @@ def apply_many(
         plan.root
     ):
         os.makedirs(plan.root, exist_ok=True)  # where the outputs will be, a report may be too
-    totals = Totals(passed_over=plan.passed_over)
+    totals, ended = Totals(passed_over=plan.passed_over), False
     try:
         with (
             open_report(report, exists=report_exists(batch.rules.exists)) as rows_out,
@@ -146,9 +146,12 @@ def apply_many(
                 if verbose and row.status == "failed":
                     print(f"{printable(row.source)}: {printable(row.error or '')}", file=sys.stderr)
                 show(size)
+        ended = True
     finally:
         if totals.failed or not quiet:
             _print_totals(totals, time.perf_counter() - started)
+        if not ended and not quiet:
+            _print_how_to_go_on(totals, plan)
     return 1 if totals.failed else 0
 
 
@@ -208,6 +211,16 @@ def _print_plan(batch: "Batch", plan: "Plan") -> int:
     )
     print(counts, file=sys.stderr)
     return 1 if failing else 0
+
+
+def _print_how_to_go_on(totals: Totals, plan: "Plan") -> None:
+    """What is left of a batch that was interrupted, and how it is done."""
+    everything = len(plan.files) + len(plan.skipped) + len(plan.bad)
+    print(
+        f"{totals.done + totals.skipped:,} of {everything:,} files are done and whole; the same "
+        "command with --resume goes on",
+        file=sys.stderr,
+    )
 
 
 def _print_totals(totals: Totals, seconds: float) -> None:

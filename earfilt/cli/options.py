@@ -11,16 +11,19 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from earfilt.chains.directions import SOFA_OPTIONS
 from earfilt.chains.members import FIR_OPTIONS
+from earfilt.cli.completion import complete_filter
+from earfilt.cli.plain import PlainCommand
 from earfilt.ears import kinds
 from earfilt.ears.options import CHAIN, DESIGN, FEWEST, Option
 from earfilt.errors import UsageError
 
 if TYPE_CHECKING:
     from earfilt.chains.members import Filter
+
+_DEFAULT_FS = 48000.0
 
 
 class Precision(StrEnum):
@@ -34,14 +37,31 @@ FILTER_HELP = (
     "content says what it is. 'earfilt filters' lists the names."
 )
 
-FilterName = Annotated[str, typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP)]
+FilterName = Annotated[
+    str,
+    typer.Option(
+        "-f", "--filter", metavar="FILTER", help=FILTER_HELP, autocompletion=complete_filter
+    ),
+]
 FilterNames = Annotated[
-    list[str], typer.Option("-f", "--filter", metavar="FILTER", help=FILTER_HELP + " Repeatable.")
+    list[str],
+    typer.Option(
+        "-f",
+        "--filter",
+        metavar="FILTER",
+        help=FILTER_HELP + " Repeatable.",
+        autocompletion=complete_filter,
+    ),
 ]
 Quiet = Annotated[
     bool, typer.Option("-q", "--quiet", help="No summary and no progress; errors only.")
 ]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "-v", "--verbose", help="Say more: of one file everything, of a batch each failure."
+    ),
+]
 
 
 def refuse_without_effect(options: Mapping[str, object], reason: str) -> None:
@@ -87,7 +107,7 @@ _WAY = (
 )
 
 
-class FilterCommand(TyperCommand):
+class FilterCommand(PlainCommand):
     """A command that takes the options of filters beside its own, behind ``--filter``, and
     ``--from`` with ``--to`` in its place.
 
@@ -182,5 +202,11 @@ def _parameter(option: Option) -> Any:
     app = typer.Typer(add_completion=False)
     app.command()(command)
     parameter: Any = typer.main.get_command(app).params[0]
-    parameter.name = option.name
+    parameter.name, parameter.of_filters = option.name, True
     return parameter
+
+
+def default_fs(filters: "list[Filter]") -> float:
+    """The rate of the first FIR file that says one, else 48 kHz."""
+    rates = (filter.stated_fs for filter in filters)
+    return next((rate for rate in rates if rate is not None), _DEFAULT_FS)

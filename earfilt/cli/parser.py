@@ -8,16 +8,10 @@ from typing import Annotated
 
 import typer
 
+from earfilt.cli import completion
+from earfilt.cli.pages import COMMANDS
+from earfilt.cli.plain import PlainCommand, PlainGroup
 from earfilt.version import __version__
-
-_COMMANDS = {
-    "apply": "Recordings through an ear.",
-    "response": "The curve, as numbers or figure.",
-    "design": "The FIR, for other programs.",
-    "verify": "Outputs, sources and filter against the manifest.",
-    "filters": "The catalogue of ears.",
-}
-"""Each in a module of its name."""
 
 
 def parser(*wanted: str) -> typer.Typer:
@@ -30,6 +24,7 @@ def parser(*wanted: str) -> typer.Typer:
     """
     app = typer.Typer(
         name="earfilt",
+        cls=PlainGroup,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -37,17 +32,17 @@ def parser(*wanted: str) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
         help="Put audio through the human outer and middle ear: published transfer functions, "
         "exact, and time-aligned to the sample.",
-        epilog="Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before "
+        epilog="'earfilt help' lists topics. Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before "
         "work; 128 + N ended by signal N.",
     )
     app.callback()(_root)
-    for name, help in _COMMANDS.items():
+    for name, help in COMMANDS.items():
         if name not in wanted:
             app.command(name, short_help=help)(_nothing)
             continue
         module = importlib.import_module(f"earfilt.cli.{name}")
-        kind = getattr(module, "COMMAND", None)
-        asks = name != "filters"  # which alone has something to say without arguments
+        kind = getattr(module, "COMMAND", PlainCommand)
+        asks = name not in ("filters", "help")  # which have something to say without arguments
         app.command(name, cls=kind, no_args_is_help=asks, short_help=help)(getattr(module, name))
     return app
 
@@ -74,4 +69,22 @@ def _root(
             "--debug", help="Show the traceback of an error (anywhere on the command line)."
         ),
     ] = False,
+    install_completion: Annotated[
+        completion.Shell | None,
+        typer.Option(
+            "--install-completion",
+            callback=completion.install,
+            is_eager=True,
+            help="Let this shell complete names and options of earfilt, and stop.",
+        ),
+    ] = None,
+    show_completion: Annotated[
+        completion.Shell | None,
+        typer.Option(
+            "--show-completion",
+            callback=completion.show,
+            is_eager=True,
+            help="Print what that would install, and stop.",
+        ),
+    ] = None,
 ) -> None: ...

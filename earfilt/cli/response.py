@@ -14,6 +14,7 @@ from earfilt.cli.options import (
     FilterCommand,
     FilterNames,
     Quiet,
+    default_fs,
     finder,
     refuse_without_effect,
 )
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from earfilt.synthesis.fir import Fir
     from earfilt.synthesis.response import Response
 
-_DEFAULT_FS = 48000.0
 _POINTS = 512
 _WIDTH_MM = 85.0
 _TABLES = (".csv", ".json")
@@ -169,7 +169,7 @@ def response(
 
     Columns: frequency_hz, magnitude_db, phase_rad (principal value; time zero where the output is
     aligned with the input), group_delay_s (from the coefficients). With several filters or a
-    measurement a first column names each.
+    measurement a first column names each; a filter of two ears has the columns of both.
     """
     from earfilt.storage.writing import check_outputs, write_bytes
     from earfilt.synthesis.response import to_csv
@@ -236,7 +236,7 @@ def response(
         write_bytes(path, data, force=force)
     sys.stdout.write(drawing)
     if _STDOUT in (outputs or ()) or not (files or show):
-        sys.stdout.write(to_csv(curves.rows()))
+        sys.stdout.write(to_csv(curves.rows(), curves.ears))
     if not quiet:
         sys.stdout.flush()
         for line in curves.remarks():
@@ -260,8 +260,15 @@ class _Curves:
     ) -> None:
         from earfilt.synthesis.response import level_at, respond
 
-        self._filters = filters
-        self._firs: list[Fir] = [filter.at(fs) for filter in filters]
+        ears = [filter.by_ear(fs) for filter in filters]
+        self._wholes = [filter.at(fs) for filter in filters]
+        self._filters = [filter for rows in ears for filter, _ in rows]
+        self._firs: list[Fir] = [fir for rows in ears for _, fir in rows]
+        self._names = [
+            filter.name if len(rows) == 1 else fir.provenance.filter or ""
+            for filter, rows in zip(filters, ears, strict=True)
+            for _, fir in rows
+        ]
         self._relative_to = relative_to
         self._levels = [
             0.0 if relative_to is None else level_at(fir, relative_to) for fir in self._firs
@@ -273,16 +280,25 @@ class _Curves:
         found = [_measurement(path, column, self._firs[0]) for path in compared]
         self._measurements = [measurement for measurement, _ in found]
         self._understood = [words for _, words in found]
-        self._labels = labels
+        rows = [len(one) for one in ears] + [1] * len(self._measurements)
+        names = [fir.row_names for fir in self._wholes] + [("",)] * len(self._measurements)
+        self._labels = [
+            f"{label}, {name}" if count > 1 else label
+            for label, count, row_names in zip(labels, rows, names, strict=False)
+            for name in row_names
+        ]
+
+    @property
+    def ears(self) -> tuple[str, ...]:
+        """Names of the rows, where one filter of several is all that there is."""
+        alone = len(self._wholes) == 1 and not self._measurements
+        return self._wholes[0].row_names if alone and self._wholes[0].rows > 1 else ()
 
     def rows(self) -> "list[tuple[str, Response]]":
         """Name and values of each curve, measurements last."""
         from earfilt.synthesis.response import measured
 
-        realised = [
-            (filter.name, values)
-            for filter, values in zip(self._filters, self._responses, strict=True)
-        ]
+        realised = list(zip(self._names, self._responses, strict=True))
         return realised + [(m.label, measured(m.freqs, m.gain_db)) for m in self._shown()]
 
     def file(self, path: str, look: dict[str, Any]) -> bytes:
@@ -292,7 +308,7 @@ class _Curves:
 
         suffix = Path(path).suffix.lower()
         if suffix == ".csv":
-            return to_csv(self.rows()).encode()
+            return to_csv(self.rows(), self.ears).encode()
         if suffix == ".json":
             facts = [self._facts(fir) for fir in self._firs] + [
                 {"measurement": True} for _ in self._measurements
@@ -342,14 +358,14 @@ class _Curves:
             )
             for fir in self._firs
         ]
-        lines += [text for fir in self._firs for text in describe.file_words(fir.provenance)]
-        lines += [f"warning: {text}" for fir in self._firs for text in describe.warnings(fir)]
+        lines += [text for fir in self._wholes for text in describe.file_words(fir.provenance)]
+        lines += [f"warning: {text}" for fir in self._wholes for text in describe.warnings(fir)]
         lines += self._understood
-        pairs = list(zip(self._filters, self._firs, strict=True))
+        pairs = list(zip(self._names, self._firs, strict=True))
         return lines + [
-            _difference(measurement, filter.name, fir)
+            _difference(measurement, name, fir)
             for measurement in self._measurements
-            for filter, fir in pairs
+            for name, fir in pairs
         ]
 
     @staticmethod
@@ -363,9 +379,14 @@ class _Curves:
 
         labels = self._labels[: len(self._filters)] or [""] * len(self._filters)
         each = zip(self._filters, self._firs, self._responses, self._levels, labels, strict=True)
-        return [
+        lines = [
             line_of(filter, fir, response, below_db=level, label=label)
             for filter, fir, response, level, label in each
+        ]
+        # a line on the axes has the name of its ear
+        return [
+            line if label else replace(line, name=name)
+            for line, label, name in zip(lines, labels, self._names, strict=True)
         ]
 
     def _shown(self) -> "list[Measurement]":
@@ -438,12 +459,6 @@ def _check_labels(labels: list[str], filters: int, measurements: int) -> None:
         raise UsageError(
             f"--label is given {len(labels)} times; it takes {filters}, one for each filter{more}"
         )
-
-
-def default_fs(filters: "list[Filter]") -> float:
-    """The rate of the first FIR file that says one, else 48 kHz."""
-    rates = (filter.stated_fs for filter in filters)
-    return next((rate for rate in rates if rate is not None), _DEFAULT_FS)
 
 
 def _asked(

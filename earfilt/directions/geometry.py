@@ -62,7 +62,9 @@ def seen_by(vectors: Floats, view: Floats, up: Floats) -> Floats:
     lengths = norms(axes)
     if not (lengths > _SMALL).all():
         raise ValueError("the view of the listener and what is up for him give no axes")
-    return np.einsum("maj,mj->ma", np.broadcast_to(axes / lengths[..., None], (len(vectors), 3, 3)), vectors)
+    return np.einsum(
+        "maj,mj->ma", np.broadcast_to(axes / lengths[..., None], (len(vectors), 3, 3)), vectors
+    )
 
 
 def between(first: Floats, second: Floats, part: float) -> Floats:
@@ -75,7 +77,9 @@ def between(first: Floats, second: Floats, part: float) -> Floats:
     if angle < _SMALL:
         return second if part >= 1.0 else first
     if angle > np.pi - 1e-6:  # opposite: over the head, or, from there, ahead
-        third = np.array([0.0, 0.0, 1.0]) if abs(first[2]) < 1.0 - 1e-6 else np.array([1.0, 0.0, 0.0])
+        third = (
+            np.array([0.0, 0.0, 1.0]) if abs(first[2]) < 1.0 - 1e-6 else np.array([1.0, 0.0, 0.0])
+        )
         third = third - first * (first @ third)
         third = third / norms(third)
         return np.cos(part * np.pi) * first + np.sin(part * np.pi) * third

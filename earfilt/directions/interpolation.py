@@ -65,7 +65,9 @@ def taken_apart(taps: Floats, n_fft: int) -> Spectra:
 
 def averaged(spectra: Spectra, weights: Floats) -> Spectra:
     """The average over the first axis, with weights (K,) that add up to 1."""
-    log_magnitude, delay = (np.tensordot(weights, part, 1) for part in (spectra.log_magnitude, spectra.delay))
+    log_magnitude, delay = (
+        np.tensordot(weights, part, 1) for part in (spectra.log_magnitude, spectra.delay)
+    )
     summed = np.tensordot(weights, spectra.aligned, 1)
     size = np.abs(summed)
     aligned = np.where(size > 0.0, summed / np.where(size > 0.0, size, 1.0), 1.0)
@@ -114,7 +116,10 @@ def _late(spectra: Complexes, delay: Floats) -> Complexes:
 def _delays(spectra: Complexes, log_magnitude: Floats) -> Floats:
     """Arrival times (…,) of spectra (…, bins), samples."""
     n_fft = 2 * (spectra.shape[-1] - 1)
-    flat, logs = spectra.reshape(-1, spectra.shape[-1]), log_magnitude.reshape(-1, spectra.shape[-1])
+    flat, logs = (
+        spectra.reshape(-1, spectra.shape[-1]),
+        log_magnitude.reshape(-1, spectra.shape[-1]),
+    )
     found = [
         _peak(np.fft.irfft(one * np.conj(minimum_phase_spectrum(log, n_fft)), _FINER * n_fft))
         for one, log in zip(flat, logs, strict=True)

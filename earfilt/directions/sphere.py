@@ -155,7 +155,9 @@ class Net:
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         areas = np.sqrt((normals**2).sum(1))
         whole = areas > 1e-12
-        heights = np.abs(np.einsum("fj,fj->f", normals, corners[:, 0])) / np.where(whole, areas, 1.0)
+        heights = np.abs(np.einsum("fj,fj->f", normals, corners[:, 0])) / np.where(
+            whole, areas, 1.0
+        )
         radii = np.degrees(np.arccos(np.clip(heights, 0.0, 1.0)))
         # Of a part of a sphere some faces look back at the head.
         inner = self.vectors[self._distinct].mean(axis=0)
@@ -172,4 +174,3 @@ def _placed(corners: NDArray[np.intp], weights: Floats) -> Place:
     held = held / held.sum()
     kept = held > 0.0
     return Place(tuple(map(int, corners[kept])), tuple(map(float, held[kept])))
-

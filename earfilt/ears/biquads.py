@@ -48,6 +48,12 @@ class Band(NamedTuple):
     by: str = "q"
     coefficients: Coefficients | None = None
 
+    @property
+    def q(self) -> float:
+        """Its quality; only of a band whose width is given by it."""
+        assert self.by == "q"
+        return self.width
+
 
 def coefficients(band: Band, fs: float) -> Coefficients:
     """The section at a sampling rate.
@@ -172,19 +178,19 @@ def _all_pass_1(t: float, g: float) -> _Pair:
 
 _SECOND_ORDER = {
     "peaking": _peaking,
-    "low shelf": _low_shelf,
-    "high shelf": _high_shelf,
-    "low pass": _low_pass,
-    "high pass": _high_pass,
-    "band pass": _band_pass,
+    "low-shelf": _low_shelf,
+    "high-shelf": _high_shelf,
+    "low-pass": _low_pass,
+    "high-pass": _high_pass,
+    "band-pass": _band_pass,
     "notch": _notch,
-    "all pass": _all_pass,
+    "all-pass": _all_pass,
 }
 _FIRST_ORDER = {
-    "first-order low pass": _low_pass_1,
-    "first-order high pass": _high_pass_1,
-    "first-order low shelf": _low_shelf_1,
-    "first-order high shelf": _high_shelf_1,
-    "first-order all pass": _all_pass_1,
+    "first-order low-pass": _low_pass_1,
+    "first-order high-pass": _high_pass_1,
+    "first-order low-shelf": _low_shelf_1,
+    "first-order high-shelf": _high_shelf_1,
+    "first-order all-pass": _all_pass_1,
 }
 KINDS = (*_SECOND_ORDER, *_FIRST_ORDER, "coefficients")

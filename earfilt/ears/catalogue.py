@@ -89,7 +89,7 @@ def ear(name: str) -> Ear:
     UnknownNameError, DataError
         As ``find``.
     UsageError
-        The argument in the name is none.
+        The argument in the name is not valid.
     """
     return of_entry(find(name))
 
@@ -116,7 +116,7 @@ def read_path(path: str | os.PathLike[str], name: str = "") -> Entry:
     Raises
     ------
     DataError
-        The file is no such entry.
+        The file is not such an entry.
     UsageError
         It holds several ears, and the name is none of them.
     """
@@ -194,7 +194,7 @@ def _checked(path: Path) -> tuple[Entry, ...]:
 
 
 def shipped_index() -> str:
-    """The index of the entries that come with the package, as it should stand beside them."""
+    """The index of the entries that come with the package, as it should be beside them."""
     return make_index((path, _checked(path)) for path in sorted(directory().glob("*.toml")))
 
 

@@ -6,18 +6,20 @@ the options that it has, and which columns and keys it understands in the catalo
 loads no numpy.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from earfilt.ears.entry import Entry, Source
 from earfilt.ears.options import Option, settings
-from earfilt.ears.table import Table
 from earfilt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from earfilt.arrays import Complexes, Floats
+    from earfilt.ears.entry import Entry, Source
+    from earfilt.ears.table import Table
     from earfilt.ears.target import Target
 
 
@@ -71,7 +73,7 @@ class Ear(ABC):
         DataError
             The entry's table or parameters are not what the kind needs.
         UsageError
-            The argument in its name is none.
+            The argument in its name is not valid.
         """
         unknown = [key for key in entry.parameters if key not in cls.keys]
         if unknown:
@@ -135,7 +137,7 @@ class Ear(ABC):
         return settings(self.options, given)
 
     @abstractmethod
-    def magnitude(self, freqs: "Floats", fs: float | None = None) -> "Floats":
+    def magnitude(self, freqs: Floats, fs: float | None = None) -> Floats:
         """The magnitude in dB that the source states.
 
         Parameters
@@ -152,13 +154,13 @@ class Ear(ABC):
             dB in the source's own scale, −inf where it passes nothing.
         """
 
-    def response(self, freqs: "Floats", fs: float | None = None) -> "Complexes | None":
+    def response(self, freqs: Floats, fs: float | None = None) -> Complexes | None:
         """The complex response where the source states a phase, else None; arguments as for
         ``magnitude``.
         """
         return None
 
-    def native(self, fs: float, **options: Any) -> "Callable[[int], Floats]":
+    def native(self, fs: float, **options: Any) -> Callable[[int], Floats]:
         """The impulse response for ``--phase native``, normalisation included: from n to its first
         n samples.
 
@@ -170,7 +172,7 @@ class Ear(ABC):
         raise UsageError(f"{self.name} has no phase of its own; it can have minimum or zero phase")
 
     @abstractmethod
-    def at(self, fs: float, **options: Any) -> "Target":
+    def at(self, fs: float, **options: Any) -> Target:
         """What a design aims at.
 
         Parameters

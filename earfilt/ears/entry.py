@@ -218,7 +218,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
-        raise DataError(path.name, f"is no TOML: {error}") from error
+        raise DataError(path.name, f"is not valid TOML: {error}") from error
     except EarfiltError as error:
         raise DataError(path.name, str(error)) from error
 

@@ -28,7 +28,7 @@ def read_index(folder: Path) -> dict[str, Any]:
 
 
 def indexed(index: dict[str, Any], path: Path) -> tuple[Entry, ...] | None:
-    """The entries of a TOML, if the index knows it as it stands."""
+    """The entries of a TOML, if the index knows it as it is."""
     known = index.get(path.stem)
     if known is None or known["checksum"] != _checksum(path, known["tables"]):
         return None

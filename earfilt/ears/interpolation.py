@@ -24,7 +24,7 @@ def linear(x: Array, nodes: Array, values: Array) -> Array:
     x : (M,) float64
         Where to evaluate.
     nodes : (N,) float64, ascending, N ≥ 2
-        Where the values stand.
+        Where the values are given.
     values : (N,) float64
         Values at the nodes; gradients reach them.
 
@@ -47,7 +47,7 @@ def pchip(x: Array, nodes: Array, values: Array) -> Array:
     x : (M,) float64
         Where to evaluate.
     nodes : (N,) float64, ascending, N ≥ 2
-        Where the values stand.
+        Where the values are given.
     values : (N,) float64
         Values at the nodes; gradients reach them.
 
@@ -74,7 +74,7 @@ def spline(x: Array, nodes: Array, values: Array) -> Array:
     x : (M,) float64
         Where to evaluate.
     nodes : (N,) float64, ascending, N ≥ 4
-        Where the values stand.
+        Where the values are given.
     values : (N,) float64
         Values at the nodes; gradients reach them.
 

@@ -1,4 +1,4 @@
-"""Levels and gains: a measurement in dB SPL is no gain until something says what 0 dB is."""
+"""Levels and gains: a measurement in dB SPL is not a gain until something says what 0 dB is."""
 
 import math
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def gains(
     DataError
         They are levels, or may be factors, and neither option says how to take them.
     UsageError
-        ``align`` is none, lies outside the curve, or contradicts ``absolute``.
+        ``align`` is not valid, lies outside the curve, or contradicts ``absolute``.
     """
     if align is not None and absolute:
         raise UsageError("--align and --absolute exclude each other")

@@ -149,7 +149,7 @@ def settings(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, A
 
 
 def checked_fs(fs: float) -> float:
-    """A sampling rate in Hz, or UsageError where it is none."""
+    """A sampling rate in Hz, or UsageError where it is not one."""
     if isinstance(fs, bool) or not isinstance(fs, numbers.Real) or not math.isfinite(fs) or fs <= 0:
         raise UsageError(f"fs is {fs!r}; it must be a positive, finite sampling rate in Hz")
     return fs

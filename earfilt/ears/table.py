@@ -56,7 +56,7 @@ class Table:
             known = ", ".join(dict.fromkeys([*needed, *understood]))
             raise DataError(
                 f"{self.id}.csv",
-                f"has a column {', '.join(unknown)}, which nothing here understands; "
+                f"has a column {', '.join(unknown)}, which is not understood; "
                 f"understood are {known}",
             )
 

@@ -174,13 +174,12 @@ def _mirrored(spectra: Spectra) -> Spectra:
 
 
 def _multiply(spectra: Spectra, responses: Spectra, out: Spectra) -> Spectra:
-    """Products of spectra (segments, bins, channels) and responses, broadcast to `out`, with the
-    same bits on every x86 processor; gives `out`.
+    """Products of spectra (segments, bins, channels) and responses, one of which may have a size of
+    1 where `out` has more, with the same bits on every x86 processor; gives `out`.
 
     Numpy's own product of complex numbers rounds once or twice, as the processor has fused
     operations or not; the products of `einsum` are compiled once, for all of them.
     """
-    spectra, responses = (np.broadcast_to(one, out.shape) for one in (spectra, responses))
     for start in range(0, out.shape[1], _BINS_AT_ONCE):
         bins = np.s_[:, start : start + _BINS_AT_ONCE]
         np.einsum("sfc,sfc->sfc", spectra[bins], responses[bins], out=out[bins])

@@ -9,12 +9,12 @@ advanced by the order, over a signal extended oddly at both ends.
 """
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import as_strided
 
 from earfilt.arrays import power_of_two
 from earfilt.errors import UsageError
@@ -24,6 +24,7 @@ __all__ = [
     "GRAIN",
     "as_segments",
     "block_within",
+    "check_ears",
     "choose_n_fft",
     "extend_ends",
     "hop_of",
@@ -118,10 +119,27 @@ def block_within(latency: int | None, numtaps: int) -> int | None:
     return 1 << (latency.bit_length() - 1)
 
 
+def check_ears(shape: Sequence[int]) -> None:
+    """Refuse the shape of what is no signal for two ears: mono (T,) or (..., 1, T), stereo (..., 2,
+    T).
+
+    Raises
+    ------
+    UsageError
+    """
+    if len(shape) > 1 and shape[-2] not in (1, 2):
+        raise UsageError(
+            f"the signal's shape, time last, is {tuple(shape)}; through two ears go (..., 1, T), "
+            "mono, and (..., 2, T), stereo: write a batch of mono signals (B, T) as (B, 1, T)"
+        )
+
+
 def as_segments(x: npt.NDArray[Any], segments: int, n_fft: int, hop: int) -> npt.NDArray[Any]:
-    """Overlapping segments of a window (frames, columns), as a view: (segments, n_fft, columns)."""
+    """Overlapping segments of a window (frames, columns), C-contiguous, as a view: (segments, n_fft,
+    columns).
+    """
     row, column = x.strides
-    return as_strided(x, (segments, n_fft, x.shape[1]), (hop * row, row, column), writeable=False)
+    return np.ndarray((segments, n_fft, x.shape[1]), x.dtype, x.data, 0, (hop * row, row, column))
 
 
 def per_call(n_fft: int, channels: int, itemsize: int, call_bytes: int = CALL_BYTES) -> int:

@@ -208,9 +208,10 @@ class Stream:
     def _filtered(self, segments: int, total: int | None) -> Samples:
         """The output of the next segments."""
         parts = [np.empty((0, self.outputs), self._dtype)]
-        for first in range(0, segments, self._filter.segments):
-            count = min(self._filter.segments, segments - first)
-            filtered = self._filter(self._cutting.take(count, total))
+        while segments:
+            window = self._cutting.take(segments, total)
+            segments -= window.segments
+            filtered = self._filter(window)
             self.clipped = self.clipped + filtered.levels.clipped
             parts.append(filtered.samples)
         return np.concatenate(parts)

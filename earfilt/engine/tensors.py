@@ -11,6 +11,7 @@ from torch import Tensor
 from earfilt.arrays import power_of_two
 from earfilt.engine.segments import (
     GRAIN,
+    check_ears,
     choose_n_fft,
     extend_ends,
     hop_of,
@@ -18,7 +19,6 @@ from earfilt.engine.segments import (
     order_reached,
     per_call,
 )
-from earfilt.errors import UsageError
 
 __all__ = ["Stream", "convolve", "filter_segments", "multiplied", "reach"]
 
@@ -120,7 +120,7 @@ def convolve(
     taps = reach(taps.to(dtype), lookahead, odd_ends)
     frames, numtaps, shape = x.shape[-1], taps.shape[-1], x.shape
     if taps.ndim > 1:
-        check_ears(x)
+        check_ears(x.shape)
         shape = torch.Size((*x.shape[:-2], 2, frames))
     if x.numel() == 0:
         return x.new_zeros(shape)
@@ -157,20 +157,6 @@ def _n_fft_for(frames: int, numtaps: int) -> int:
     """The usual size, or a smaller one that holds a short signal in a single segment."""
     single = power_of_two(numtaps - 1 + -(-frames // GRAIN) * GRAIN)
     return min(choose_n_fft(numtaps), single)
-
-
-def check_ears(x: Tensor) -> None:
-    """Refuse what is no signal for two ears: mono (T,) or (..., 1, T), stereo (..., 2, T).
-
-    Raises
-    ------
-    UsageError
-    """
-    if x.ndim > 1 and x.shape[-2] not in (1, 2):
-        raise UsageError(
-            f"the signal's shape is {tuple(x.shape)}; through a filter of two ears go (..., 1, T), "
-            "mono, and (..., 2, T), stereo: write a batch of mono signals (B, T) as (B, 1, T)"
-        )
 
 
 def multiplied(spectra: Tensor, response: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ a pipe and a stream of blocks give the same bytes, however they were cut.
 import math
 from collections import deque
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from threading import local
 from typing import Literal, Protocol
 
@@ -33,6 +33,9 @@ from earfilt.synthesis.fir import Fir
 __all__ = ["Cutting", "Filtered", "Settings", "Window", "WindowFilter"]
 
 DEVICE_CALL_BYTES = 1 << 26  # of spectra in one call on a GPU: enough to fill it
+# Segments at a signal's beginning that are filtered in float64 at once where precision is auto: in
+# a short recording, finding out whether float32 is enough takes longer than float64 does.
+_SHORT = 16
 
 Precision = Literal["auto", "float32", "float64"]
 
@@ -45,7 +48,8 @@ class Settings:
     ----------
     precision : 'auto', 'float32' or 'float64'
         auto: float64 for samples of more than 16 bits; of others float32 where its error stays
-        within what `earfilt.engine.roundoff` allows, else float64: each segment by its own samples.
+        within what `earfilt.engine.roundoff` allows, else float64: each segment by its own samples,
+        after the first few, which are not worth the question.
     device : str
     gain : float
         Linear, folded into the taps.
@@ -121,7 +125,7 @@ class Cutting:
     """
 
     def __init__(self, filter: "WindowFilter") -> None:
-        self._hop, self._overlap = filter.hop, filter.overlap
+        self._hop, self._overlap, self._at_once = filter.hop, filter.overlap, filter.at_once
         self._at, self._segment = filter.lookahead - filter.overlap, 0
         self._held: deque[Samples] = deque()  # consecutive frames from max(at, 0) on
         self.end = 0
@@ -136,8 +140,10 @@ class Cutting:
         """Segments of which all frames are there."""
         return max(0, (self.end - self._at - self._overlap) // self._hop)
 
-    def missing(self, segments: int) -> int:
-        """Frames until so many are ready; at most 0 where they are."""
+    @property
+    def missing(self) -> int:
+        """Frames until a whole window is ready; at most 0 where it is."""
+        segments = self._at_once(self._segment)
         return self._at + self._overlap + segments * self._hop - self.end
 
     def left(self, frames: int) -> int:
@@ -145,7 +151,8 @@ class Cutting:
         return max(0, -(-frames // self._hop) - self._segment)
 
     def take(self, segments: int, total: int | None) -> Window:
-        """The window of the next segments, and forget what no later one needs."""
+        """The window of the next segments, so many at most, and forget what no later one needs."""
+        segments = min(segments, self._at_once(self._segment))
         window = Window(self._segment, segments, self._at, list(self._held), total)
         self._at, self._segment = self._at + segments * self._hop, self._segment + segments
         _drop(self._held, self.end - max(self._at, 0))
@@ -230,8 +237,6 @@ class WindowFilter:
         Output frames of a segment; further input frames that a window needs.
     lookahead, tail : int
         Of the filter; frames that the output is longer than the input.
-    segments : int
-        How many are filtered fastest in one window.
     precision : 'auto', 'float32' or 'float64'
         What 'auto' comes to for these formats.
     least_precision : 'float32' or 'float64'
@@ -265,16 +270,31 @@ class WindowFilter:
         if self._block is not None and settings.device != "cpu":
             raise UsageError("a bound on the latency is kept on the CPU only")
         self.precision = _precision(settings.precision, source, target, self._block)
-        with np.errstate(over="ignore"):  # an infinite one lets nothing pass for exact
-            self._white_gain = self._scale * _white_gain(fir)
         self._own = local()
         self.least_precision = "float64" if self.precision == "float64" else "float32"
         self._first = self._make_step(self.least_precision)
-        self._exact: _Step | None = None  # made where it is needed
+        on_cpu = settings.device == "cpu"
+        self._short = _SHORT if self.precision == "auto" and on_cpu else 0
         self.hop, self.overlap = self._first.hop, self._first.overlap
-        call_bytes = CALL_BYTES if settings.device == "cpu" else DEVICE_CALL_BYTES
+        call_bytes = CALL_BYTES if on_cpu else DEVICE_CALL_BYTES
         itemsize = np.dtype(self.least_precision).itemsize
-        self.segments = per_call(self._first.n_fft, self.outputs, itemsize, call_bytes)
+        self._segments = per_call(self._first.n_fft, self.outputs, itemsize, call_bytes)
+
+    def at_once(self, segment: int) -> int:
+        """How many segments from a number on are filtered fastest in one window, and at most."""
+        left = self._short - segment
+        return min(self._segments, left) if left > 0 else self._segments
+
+    @cached_property
+    def _exact(self) -> _Step:
+        """Made where it is needed; twice where two threads come at once, which does no harm."""
+        return self._make_step("float64")
+
+    @cached_property
+    def _white_gain(self) -> float:
+        """What the filter makes of white noise, in codes."""
+        with np.errstate(over="ignore"):  # an infinite one lets nothing pass for exact
+            return self._scale * _white_gain(self._fir)
 
     def _make_step(self, precision: str) -> _Step:
         device = self.settings.device
@@ -296,7 +316,9 @@ class WindowFilter:
     @np.errstate(over="ignore", invalid="ignore")
     def __call__(self, window: Window) -> Filtered:
         """Filter one window.  Runs on any thread."""
-        step, checked = self._first, self.precision == "auto"
+        short = window.segment < self._short
+        step = self._exact if short else self._first
+        checked = self.precision == "auto" and not short
         x = self._laid_out(window, step)
         fresh = Tally(self.channels)
         fresh.weigh(x[0 if window.segment == 0 else step.overlap :])
@@ -356,8 +378,6 @@ class WindowFilter:
 
     def _exactly(self, window: Window, codes: Samples, fine: npt.NDArray[np.bool_]) -> Samples:
         """The codes of a window with all segments in float64 that are not fine in float32."""
-        if self._exact is None:  # twice where two threads come at once, which does no harm
-            self._exact = self._make_step("float64")
         step, hop = self._exact, self.hop
         x = self._laid_out(window, step)
         extend_ends(x, window.at, window.total, self._mirrored)
@@ -408,8 +428,10 @@ class WindowFilter:
         """Segments of a window and channels of the output that get digital silence alone."""
         cut = as_segments(x, segments, self.hop + self.overlap, self.hop)
         # a few frames show most that are not
-        likely = np.argwhere(~cut[:, :: max(1, cut.shape[1] // 4)].any(axis=1))
-        silent = [(i, c) for i, c in likely.tolist() if not cut[i, :, c].any()]
+        sounding = cut[:, :: max(1, cut.shape[1] // 4)].any(axis=1)
+        if sounding.all():
+            return []
+        silent = [(i, c) for i, c in np.argwhere(~sounding).tolist() if not cut[i, :, c].any()]
         if self._fir.rows == 1 or (self._fir.rows == 2 and self.channels == 2):
             return silent
         return [  # what each output hears is all channels

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from earfilt.errors import UsageError, printable
+from earfilt.errors import DataError, printable
 from earfilt.storage.reading import shown
 
 MAX_LINE = 1 << 16
@@ -57,7 +57,7 @@ def csv_table(text: str, path: str | os.PathLike[str]) -> CsvTable:
 
     Raises
     ------
-    UsageError
+    DataError
         No header line, too many columns, or a line that is too long.
     """
     comments: list[str] = []
@@ -68,7 +68,9 @@ def csv_table(text: str, path: str | os.PathLike[str]) -> CsvTable:
         elif line.strip():
             header, separator = _header(line, f"{shown(path)}, line {number}")
             return CsvTable(comments, header, _rows(lines, separator, path))
-    raise UsageError(f"{shown(path)} has no line of data; {EXPECTED}")
+    raise DataError.about(
+        shown(path), "{subject} has no line of data; {expected}", expected=EXPECTED
+    )
 
 
 def number(field: str, where: str, what: str) -> float:
@@ -81,18 +83,18 @@ def number(field: str, where: str, what: str) -> float:
         hint = (
             "; write decimals with a point, and thousands without a comma" if "," in field else ""
         )
-        raise UsageError(f"{where}: {what} '{excerpt(field)}' is not a finite number{hint}")
+        raise DataError(where, f"{what} '{excerpt(field)}' is not a finite number{hint}")
     return value
 
 
 def _header(line: str, where: str) -> tuple[list[str], str]:
     """Column names in lower case, and the separator."""
     if len(line) > MAX_LINE:
-        raise UsageError(f"{where}: longer than {MAX_LINE} characters; {EXPECTED}")
+        raise DataError(where, f"longer than {MAX_LINE} characters; {EXPECTED}")
     separator = _separator(line)
     fields = [field.strip().lower() for field in split(line, separator, where)]
     if len(fields) > _MAX_COLUMNS:
-        raise UsageError(f"{where}: {len(fields)} columns; {EXPECTED}")
+        raise DataError(where, f"{len(fields)} columns; {EXPECTED}")
     return fields, separator
 
 
@@ -110,13 +112,13 @@ def _rows(
 
 def split(line: str, separator: str, where: str) -> list[str]:
     if len(line) > MAX_LINE:
-        raise UsageError(f"{where}: longer than {MAX_LINE} characters")
+        raise DataError(where, f"longer than {MAX_LINE} characters")
     if '"' not in line:
         return line.split(separator)
     try:
         return next(csv.reader([line], delimiter=separator))
     except csv.Error as error:
-        raise UsageError(f"{where}: {error}") from error
+        raise DataError(where, f"{error}") from error
 
 
 def excerpt(text: str) -> str:

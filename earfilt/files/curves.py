@@ -103,9 +103,10 @@ def understand(
     Raises
     ------
     UsageError
-        The file cannot be read, or is no text.
+        The file cannot be read.
     DataError
-        It is no curve, or what it says is wrong or open; names the line where there is one.
+        It is neither text nor a curve, or what it says is wrong or ambiguous; names the line
+        where there is one.
     """
     text, subject = read_foreign_text(path), shown(path)
     if camilladsp.is_config(text):
@@ -198,7 +199,7 @@ def checked_curve(found: FoundCurve, subject: str) -> CurveFile:
             )
     if _falls(rows):
         rows = rows[::-1]
-        notes.append("its frequencies fall and were turned round")
+        notes.append("its frequencies descend and were reversed")
     kept = _each_once(rows, subject)
     if len(kept) < len(rows):
         notes.append(f"{len(rows) - len(kept)} repeated rows left out")

@@ -17,10 +17,9 @@ import json
 import math
 import os
 import re
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +31,20 @@ from earfilt.files.curves import is_curve
 from earfilt.files.dialects.table import FORMS
 from earfilt.files.matlab import Value, read_mat, write_mat
 from earfilt.storage.reading import MAX_BYTES, read_bytes, read_foreign_text, read_text, shown
-from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.fir import ROW_NAMES, Fir
 from earfilt.version import FORMAT
+
+if TYPE_CHECKING:
+    from earfilt.audio.formats import Subtype
 
 MAX_TAPS = 1 << 22
 """Most taps that a file may hold."""
 
-CSV_HEADER = ["sample", "coefficient"]
-"""Column names that tell a FIR's ``.csv`` from a curve's."""
+CSV_HEADERS = {
+    rows: ["sample", *(name.replace(" ", "_") or "coefficient" for name in names)]
+    for rows, names in ROW_NAMES.items()
+}
+"""Column names that tell a FIR's ``.csv`` from a curve's, by the number of its rows of taps."""
 
 _MARK = "earfilt FIR "  # before the header in comments
 _WORD = re.compile(r"\S+")
@@ -48,7 +53,8 @@ PathLike = str | os.PathLike[str]
 
 
 class Content(NamedTuple):
-    """What a parser finds: taps, and the header, {} where the file has none; both unchecked.
+    """What a parser finds: taps, (numtaps,) or (rows, numtaps), and the header, {} where the file
+    has none; both unchecked.
 
     ``step`` is the distance of neighbouring values that the format can hold, at the largest tap:
     what rounding may have done to it.
@@ -64,6 +70,7 @@ class Content(NamedTuple):
 
 def _header(fir: Fir, **more: int) -> dict[str, Any]:
     return {
+        **({"rows": fir.rows} if fir.rows > 1 else {}),
         "fs": fir.fs,
         "latency": fir.lookahead,
         "odd_ends": fir.odd_ends,
@@ -87,13 +94,15 @@ def _parse_json(text: str, path: PathLike) -> dict[str, Any]:
     # Containers are counted before parsing: nesting exhausts the stack, and empty ones take 50
     # bytes of memory for two of text.
     if text.count("[") + text.count("{") > 10_000 or text.count(",") > MAX_TAPS + 100_000:
-        raise UsageError(f"{shown(path)} is not a FIR: its JSON holds too many parts")
+        raise DataError.about(shown(path), "{subject} is not a FIR: its JSON holds too many parts")
     try:
         found = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{shown(path)} is not valid JSON: {printable(str(error))}") from error
+        raise DataError.about(
+            shown(path), "{subject} is not valid JSON: {error}", error=printable(str(error))
+        ) from error
     if not isinstance(found, dict):
-        raise UsageError(f"{shown(path)} is not a FIR: its JSON is not an object")
+        raise DataError.about(shown(path), "{subject} is not a FIR: its JSON is not an object")
     return found
 
 
@@ -126,51 +135,84 @@ def _read_json(path: PathLike) -> Content:
     if found.get("earfilt", "fir") != "fir":  # something else that earfilt has written
         return Content(np.zeros(0), found)
     taps = found.get("taps")
-    if not isinstance(taps, list) or not all(type(tap) in (int, float) for tap in taps):
-        raise UsageError(f"{shown(path)} is not a FIR: it has no list of numbers called 'taps'")
-    return Content(_as_floats(taps, path), found)
+    nested = isinstance(taps, list) and bool(taps) and isinstance(taps[0], list)
+    rows: list[Any] = found["taps"] if nested else [taps]
+    if not all(
+        isinstance(row, list) and all(type(tap) in (int, float) for tap in row) for row in rows
+    ):
+        raise DataError.about(
+            shown(path),
+            "{subject} is not a FIR: it has no list of numbers called 'taps', nor one such list a row",
+        )
+    if not nested:
+        return Content(_as_floats(rows[0], path), found)
+    lengths = {len(row) for row in rows}
+    if len(lengths) > 1:
+        raise DataError.about(
+            shown(path),
+            "{subject}: its rows have {least} to {most} taps; all have as many, zeros included",
+            least=min(lengths),
+            most=max(lengths),
+        )
+    return Content(_as_floats(rows, path).reshape(len(rows), -1), found)
 
 
 def _as_floats(values: list[Any], path: PathLike) -> Floats:
     try:
         return np.array(values, dtype=np.float64)
     except OverflowError as error:
-        raise UsageError(f"{shown(path)}: a tap is not a finite number") from error
+        raise DataError(shown(path), "a tap is not a finite number") from error
 
 
 # .csv
 
 
 def _write_csv(fir: Fir) -> bytes:
-    rows = [f"{k - fir.lookahead},{tap!r}" for k, tap in enumerate(fir.taps.tolist())]
-    return "\n".join(["# " + _header_line(fir), ",".join(CSV_HEADER), *rows, ""]).encode()
+    rows = [
+        f"{k - fir.lookahead},{','.join(map(repr, taps))}"
+        for k, taps in enumerate(np.atleast_2d(fir.taps).T.tolist())
+    ]
+    header = ",".join(CSV_HEADERS[fir.rows])
+    return "\n".join(["# " + _header_line(fir), header, *rows, ""]).encode()
 
 
 def _read_csv(path: PathLike) -> Content:
     """The sample column counts from −latency."""
     table = csv_table(read_text(path), path)
-    if table.header != CSV_HEADER:
-        raise UsageError(
-            f"{shown(path)} is not a FIR; expected the header line '{','.join(CSV_HEADER)}'"
+    if table.header not in CSV_HEADERS.values():
+        raise DataError.about(
+            shown(path),
+            "{subject} is not a FIR; expected the header line {headers}",
+            headers=" or ".join(f"'{','.join(header)}'" for header in CSV_HEADERS.values()),
         )
-    taps: list[float] = []
+    names = table.header[1:]
+    taps: list[list[float]] = []
     first = 0.0
     for line, fields in table.rows:
         where = f"{shown(path)}, line {line}"
-        if len(fields) != 2:
-            raise UsageError(f"{where}: {len(fields)} fields where the header has 2")
+        if len(fields) != 1 + len(names):
+            raise DataError(where, f"{len(fields)} fields where the header has {1 + len(names)}")
         sample = number(fields[0], where, "sample")
         first = first if taps else sample
         if sample != first + len(taps) or not sample.is_integer():
-            raise UsageError(f"{where}: sample {sample:g}; samples are counted up by one")
-        taps.append(number(fields[1], where, "coefficient"))
-    return Content(np.array(taps), {**_header_of(table.comments, path), "latency": int(-first)})
+            raise DataError(where, f"sample {sample:g}; samples must count up by one")
+        taps.append(
+            [number(text, where, name) for text, name in zip(fields[1:], names, strict=True)]
+        )
+    rows = np.array(taps).reshape(-1, len(names)).T
+    header = {**_header_of(table.comments, path), "latency": int(-first)}
+    return Content(rows[0] if len(rows) == 1 else rows, header)
 
 
 # .txt, for SoX
 
 
 def _write_txt(fir: Fir) -> bytes:
+    if fir.rows > 1:
+        raise UsageError(
+            f"a .txt for SoX holds one FIR for all channels, and this one has {fir.rows} rows; write "
+            ".wav, .json, .mat, .csv or .npy"
+        )
     # SoX advances N taps by (N−1)//2; zeros before (a) and behind (b) make that the look-ahead L
     # plus a: N = 2(L+a)+1.
     before = max(0, fir.numtaps - 1 - 2 * fir.lookahead)
@@ -213,8 +255,8 @@ def _coefficients(lines: list[str], path: PathLike) -> Iterator[float]:
 def _coefficient(word: str, where: str) -> float:
     try:
         return number(word, where, "coefficient")
-    except UsageError as error:
-        raise UsageError(f"{error}; {FORMS}") from error
+    except DataError as error:
+        raise DataError(where, f"{error.reason}; {FORMS}") from error
 
 
 def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) -> Floats:
@@ -230,10 +272,12 @@ def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) 
         aligned = (len(padded) - 1) // 2 == first + latency
         if aligned and len(taps) == numtaps and np.count_nonzero(taps) == np.count_nonzero(padded):
             return taps
-    raise UsageError(
-        f"{shown(path)} is damaged: its comment '{_MARK}…' does not fit its {len(padded)} "
-        "coefficients; "
-        "take the comment out to have it read as SoX does"
+    raise DataError.about(
+        shown(path),
+        "{subject} is damaged: its comment '{mark}…' does not fit its {count} "
+        "coefficients; take the comment out to have it read the way SoX reads it",
+        mark=_MARK,
+        count=len(padded),
     )
 
 
@@ -242,7 +286,7 @@ def _without_padding(padded: Floats, header: Mapping[str, Any], path: PathLike) 
 
 def _write_npy(fir: Fir) -> bytes:
     buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, fir.taps.astype("<f8"), allow_pickle=False)
+    np.lib.format.write_array(buffer, _array(fir).astype("<f8"), allow_pickle=False)
     return buffer.getvalue()
 
 
@@ -260,10 +304,17 @@ def _read_npy(path: PathLike) -> Content:
         shape, _, dtype = read(stream)
         array = np.frombuffer(data, dtype, count=math.prod(shape), offset=stream.tell())
     except Exception as error:
-        raise UsageError(
-            f"{shown(path)} is not a NumPy array file of numbers: {printable(str(error))}"
+        raise DataError.about(
+            shown(path),
+            "{subject} is not a NumPy array file of numbers: {error}",
+            error=printable(str(error)),
         ) from error
-    return Content(_vector(array.reshape(shape), path, "the array"), {}, _array_step(array))
+    return Content(_taps(array.reshape(shape), path, "the array"), {}, _array_step(array))
+
+
+def _array(fir: Fir) -> Floats:
+    """Its taps; those of rows of one tap with a zero behind, or they would pass for one column."""
+    return np.pad(fir.taps, ((0, 0), (0, 1))) if fir.rows > 1 and fir.numtaps == 1 else fir.taps
 
 
 def _array_step(array: NDArray[Any]) -> float:
@@ -273,36 +324,40 @@ def _array_step(array: NDArray[Any]) -> float:
     return float(np.abs(array).max()) * float(np.finfo(array.dtype).eps)
 
 
-def _vector(array: NDArray[Any], path: PathLike, what: str) -> Floats:
-    """Real numbers in one row or column, as float64."""
-    if array.dtype.kind not in "fiu" or array.size != max(array.shape, default=0):
-        raise UsageError(
-            f"{shown(path)}: {what} is {array.dtype} of shape {array.shape}; a FIR is one row "
-            "or column of real numbers"
+def _taps(array: NDArray[Any], path: PathLike, what: str) -> Floats:
+    """Real numbers in one row or column, or in several rows, as float64."""
+    one = array.size == max(array.shape, default=0)
+    if array.dtype.kind not in "fiu" or not (one or (array.ndim == 2 and len(array) in ROW_NAMES)):
+        turned = array.ndim == 2 and array.shape[1] in ROW_NAMES and array.dtype.kind in "fiu"
+        raise DataError(
+            shown(path),
+            f"{what} is {array.dtype} of shape {array.shape}; a FIR is real numbers: one row or "
+            "column, or 2 or 4 rows (channels, taps)"
+            + ("; its transpose is such a one" if turned else ""),
         )
-    return array.reshape(-1).astype(np.float64)
+    return (array.reshape(-1) if one else array).astype(np.float64)
 
 
 # .wav
 
 
-SUBTYPES = {"DOUBLE": 8, "FLOAT": 4, "PCM_32": 4, "PCM_24": 3, "PCM_16": 2}
-"""Bytes of a sample of each."""
+WAV_SUBTYPES = ("DOUBLE", "FLOAT", "PCM_32", "PCM_24", "PCM_16")
+"""Sample formats of a FIR's ``.wav``."""
 
 _MOST_CHANNELS = 64
 
 
-def write_wav(fir: Fir, *, channels: int = 1, subtype: str = "DOUBLE") -> bytes:
-    """RIFF with the taps in every channel; the header is the INFO comment. Written here since
-    libsndfile stamps floats with the time.
+def write_wav(fir: Fir, *, channels: int | None = None, subtype: str = "DOUBLE") -> bytes:
+    """RIFF with the one row of taps in every channel, or a row in each; the header is the INFO
+    comment.
 
     Parameters
     ----------
     fir : Fir
-    channels : int
-        1 to 64.
+    channels : int, optional
+        1 to 64 of one row of taps, default 1; of several as many as there are.
     subtype : str
-        One of `SUBTYPES`; of PCM, full scale is 1.
+        One of `WAV_SUBTYPES`; of PCM, full scale is 1.
 
     Raises
     ------
@@ -315,41 +370,40 @@ def write_wav(fir: Fir, *, channels: int = 1, subtype: str = "DOUBLE") -> bytes:
         raise UsageError(
             f"a .wav cannot state a sampling rate of {fir.fs} Hz; write .json, .mat or .csv"
         )
-    if subtype not in SUBTYPES:
-        raise UsageError(f"--subtype {printable(subtype)}; a FIR is {', '.join(SUBTYPES)}")
+    if subtype not in WAV_SUBTYPES:
+        raise UsageError(f"--subtype {printable(subtype)}; a FIR is {', '.join(WAV_SUBTYPES)}")
+    channels = fir.rows if channels is None else channels
+    if fir.rows > 1 and channels != fir.rows:
+        raise UsageError(
+            f"--channels {channels}; this FIR has {fir.rows} rows of taps, one for each channel"
+        )
     if not 1 <= channels <= _MOST_CHANNELS:
         raise UsageError(f"--channels {channels}; 1 to {_MOST_CHANNELS} are possible")
-    comment = _header_line(fir).encode() + b"\0"
-    size, code = SUBTYPES[subtype], 1 if subtype.startswith("PCM") else 3
-    block = channels * size
-    layout = (code, channels, fs, block * fs & 0xFFFFFFFF, block, 8 * size)
-    chunks = [
-        (b"fmt ", struct.pack("<HHIIHHH", *layout, 0)),
-        (b"fact", struct.pack("<I", fir.numtaps)),
-        (b"LIST", b"INFO" + _chunk(b"ICMT", comment)),
-        (b"data", _samples(fir.taps, channels, subtype)),
-    ]
-    return _chunk(b"RIFF", b"WAVE" + b"".join(_chunk(name, body) for name, body in chunks))
+    from earfilt.audio.containers import pcm, wav
+    from earfilt.audio.containers.chunks import RIFF, Chunk
+    from earfilt.audio.formats import Target
+
+    comment = RIFF.pack(b"ICMT", _header_line(fir).encode() + b"\0")
+    target = Target("WAV", subtype, fs, channels)
+    data = pcm.encode(_samples(fir.taps, channels, target.sample), subtype).tobytes()
+    head = wav.header(target, len(data), [Chunk(b"LIST", b"INFO" + comment)], 0, room=False)
+    return head + data
 
 
-def _samples(taps: Floats, channels: int, subtype: str) -> bytes:
-    """Taps as interleaved samples."""
-    frames = np.repeat(taps[:, None], channels, axis=1)
-    size = SUBTYPES[subtype]
-    if not subtype.startswith("PCM"):
-        return frames.astype(f"<f{size}").tobytes()
-    codes = np.rint(np.ldexp(frames, 8 * size - 1))
-    if np.abs(frames).max() >= 1.0 or codes.max() >= 2 ** (8 * size - 1):
+def _samples(taps: Floats, channels: int, sample: "Subtype") -> NDArray[Any]:
+    """Taps as frames of a sample format; integers use its upper bits."""
+    rows = np.broadcast_to(np.atleast_2d(taps), (channels, taps.shape[-1]))
+    frames = np.ascontiguousarray(rows.T)
+    if not sample.bits:
+        return frames.astype(sample.dtype)
+    codes = np.rint(np.ldexp(frames, sample.bits - 1))
+    if np.abs(frames).max() >= 1.0 or codes.max() >= 2 ** (sample.bits - 1):
         raise UsageError(
-            f"the taps reach {np.abs(taps).max():.4g}, and {subtype} holds what is below 1; write "
-            "--subtype FLOAT"
+            f"the taps reach {np.abs(taps).max():.4g}, and {sample.name} holds what is below 1; "
+            "write --subtype FLOAT"
         )
-    octets = codes.astype("<i4").view(np.uint8).reshape(-1, 4)
-    return octets[:, :size].tobytes()
-
-
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+    dtype = np.dtype(sample.dtype)
+    return codes.astype(dtype) << (8 * dtype.itemsize - sample.bits)
 
 
 # Steps of integer samples and of the companded ones, whose largest are coarse; full scale is 1.
@@ -366,7 +420,9 @@ _PCM_STEPS = {
 
 
 def _read_wav(path: PathLike) -> Content:
-    """Any WAV of one channel, or of equal ones; integers become fractions of full scale."""
+    """Any WAV of one channel, or of equal ones, which are one row; of two or four that differ, a row
+    each. Integers become fractions of full scale.
+    """
     import soundfile
 
     data = read_bytes(path)
@@ -380,39 +436,36 @@ def _read_wav(path: PathLike) -> Content:
             )
             taps = file.read(min(frames, MAX_TAPS + 1), dtype="float64", always_2d=True)
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        raise UsageError(f"{shown(path)} is not an audio file: {printable(str(error))}") from error
-    if (taps != taps[:, :1]).any():
-        raise UsageError(
-            f"{shown(path)} has {channels} channels that differ; a FIR has one, save each channel "
-            "as a file of its own"
+        raise DataError.about(
+            shown(path), "{subject} is not an audio file: {error}", error=printable(str(error))
+        ) from error
+    header = {**_header_of(_info_comments(data), path), "fs": fs}
+    alike = header.get("rows", 1) == 1 and not (taps != taps[:, :1]).any()
+    if not alike and channels not in (2, 4):
+        raise DataError.about(
+            shown(path),
+            "{subject} has {channels} channels that differ; a FIR has one, two (left, right) or four "
+            "(left to left, left to right, right to left, right to right)",
+            channels=channels,
         )
     if len(taps) != min(frames, MAX_TAPS + 1):
-        raise UsageError(
-            f"{shown(path)} is cut short: it states {frames} frames and holds {len(taps)}"
+        raise DataError.about(
+            shown(path),
+            "{subject} is cut short: it states {frames} frames and holds {count}",
+            frames=frames,
+            count=len(taps),
         )
-    return Content(
-        taps[:, 0],
-        {**_header_of(_info_comments(data), path), "fs": fs},
-        _PCM_STEPS.get(subtype, 0.0),
-    )
+    return Content(taps[:, 0] if alike else taps.T, header, _PCM_STEPS.get(subtype, 0.0))
 
 
 def _info_comments(data: bytes) -> list[str]:
     """INFO comments (ICMT) of a RIFF file's bytes."""
-    lists = [
-        body[4:] for name, body in _chunks(data[12:]) if name == b"LIST" and body[:4] == b"INFO"
-    ]
-    texts = [body for info in lists for name, body in _chunks(info) if name == b"ICMT"]
+    from earfilt.audio.containers.chunks import pieces
+
+    lists = [part.data for part in pieces(data[12:]) if part.id == b"LIST"]
+    infos = [data[4:] for data in lists if data[:4] == b"INFO"]
+    texts = [part.data for info in infos for part in pieces(info) if part.id == b"ICMT"]
     return [text.rstrip(b"\0").decode("utf-8", "replace") for text in texts]
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """RIFF chunks, name and body, as far as they go."""
-    view, at = memoryview(data), 0
-    while at + 8 <= len(data):
-        size = int.from_bytes(view[at + 4 : at + 8], "little")
-        yield bytes(view[at : at + 4]), bytes(view[at + 8 : at + 8 + size])
-        at += 8 + size + size % 2
 
 
 # .mat
@@ -423,7 +476,7 @@ def _write_mat(fir: Fir) -> bytes:
     meta = json.dumps(fir.provenance.to_json())
     return write_mat(
         {
-            "taps": fir.taps,
+            "taps": _array(fir),
             **rate,
             "latency": float(fir.lookahead),
             "odd_ends": fir.odd_ends,
@@ -440,14 +493,16 @@ def _read_mat(path: PathLike) -> Content:
     try:
         found = read_mat(data, limit=MAX_BYTES)
     except ValueError as error:
-        raise UsageError(f"cannot read {shown(path)}: {error}") from error
+        raise DataError.about(shown(path), "cannot read {subject}: {error}", error=error) from error
     arrays = {name: value for name, value in found.items() if not isinstance(value, str)}
     vectors = [name for name, value in arrays.items() if value.size > 1]
     chosen = vectors[0] if len(vectors) == 1 else "taps"
     if chosen not in arrays:
-        raise UsageError(f"{shown(path)} is not a FIR: it has no vector of numbers called 'taps'")
+        raise DataError.about(
+            shown(path), "{subject} is not a FIR: it has no vector of numbers called 'taps'"
+        )
     return Content(
-        _vector(arrays[chosen], path, f"'{printable(chosen)}'"),
+        _taps(arrays[chosen], path, f"'{printable(chosen)}'"),
         _mat_header(found, path),
         _array_step(arrays[chosen]),
     )
@@ -480,7 +535,7 @@ _MAGIC = {b"\x93NUMPY": ".npy", b"{": ".json"} | dict.fromkeys(
 )
 _FIRST_NUMBER = re.compile(r"(?:\s*#[^\n]*\n)*\s*[-+.0-9]")
 KNOWN = "FIR files end in " + ", ".join(READERS)
-"""Said of a file that is none."""
+"""Said of a file that is not one."""
 
 
 def form_of(path: PathLike) -> str:
@@ -501,12 +556,12 @@ def form_of(path: PathLike) -> str:
     if found or data[124:128] in (b"\0\1IM", b"\1\0MI"):
         return found[0] if found else ".mat"
     text = _text(path)
-    if text is not None and column_names(text) == CSV_HEADER:
+    if text is not None and column_names(text) in CSV_HEADERS.values():
         return ".csv"
     if suffix in READERS:
         return suffix
     if text is None:
-        raise DataError(shown(path), f"holds nothing that filters are read from; {KNOWN}")
+        raise DataError(shown(path), f"holds nothing that a filter can be read from; {KNOWN}")
     return ".txt"
 
 
@@ -522,7 +577,7 @@ def holds_curve(path: PathLike) -> bool:
         It may be either, or is neither.
     """
     form, text = form_of(path), _text(path)
-    if text is None or form == ".json" or column_names(text) == CSV_HEADER:
+    if text is None or form == ".json" or column_names(text) in CSV_HEADERS.values():
         return False
     if _header_of(_comments(text.splitlines()), path):
         return False
@@ -537,8 +592,8 @@ def holds_curve(path: PathLike) -> bool:
 
 
 def _text(path: PathLike) -> str | None:
-    """What a file says as a text; None of one that is none."""
+    """The text of a file; None where it is not text."""
     try:
         return read_foreign_text(path)
-    except UsageError:
+    except DataError:
         return None

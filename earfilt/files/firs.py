@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from earfilt.errors import UsageError, printable
+from earfilt.errors import DataError, UsageError, printable
 from earfilt.files.curves import read_curve
 from earfilt.files.fir_formats import (
     KNOWN,
@@ -27,7 +27,7 @@ from earfilt.files.fir_formats import (
 )
 from earfilt.storage.reading import shown
 from earfilt.storage.writing import write_bytes
-from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.fir import ROW_NAMES, Fir
 from earfilt.synthesis.provenance import Provenance
 
 __all__ = ["SUFFIXES", "fir_bytes", "holds_fir", "read_curve", "read_fir", "write_fir"]
@@ -64,18 +64,21 @@ def read_fir(path: PathLike, *, latency: int | None = None) -> Fir:
     Raises
     ------
     UsageError
-        Not such a file, damaged, too large (64 MiB, 2²² taps), not finite, or ``latency``
-        contradicts it.
+        It cannot be read, or ``latency`` contradicts it.
+    DataError
+        Not such a file, damaged, too large (64 MiB, 2²² taps), or not finite.
     """
     return build_fir(read_content(path), path, latency=latency)
 
 
 def read_content(path: PathLike) -> Content:
-    """What stands in a FIR file, unchecked.
+    """What a FIR file contains, unchecked.
 
     Raises
     ------
     UsageError
+        It cannot be read.
+    DataError
         Not such a file, damaged, or too large.
     """
     return READERS[form_of(path)](path)
@@ -86,22 +89,36 @@ def build_fir(content: Content, path: PathLike, *, latency: int | None = None) -
 
     Raises
     ------
-    UsageError
+    UsageError, DataError
         As :func:`read_fir`.
     """
     kind = content.header.get("earfilt", "fir")
     if kind != "fir":
-        raise UsageError(
-            f"{shown(path)} is not a FIR: it says of itself that it is {_excerpt(kind)}"
+        raise DataError.about(
+            shown(path),
+            "{subject} is not a FIR: it says of itself that it is {kind}",
+            kind=_excerpt(kind),
         )
-    if not 0 < len(content.taps) <= MAX_TAPS:
-        raise UsageError(
-            f"{shown(path)} holds {len(content.taps)} taps; 1 to {MAX_TAPS} are possible"
+    rows = np.atleast_2d(content.taps)
+    if len(rows) not in ROW_NAMES:
+        raise DataError.about(
+            shown(path),
+            "{subject} has {count} rows of taps; a FIR has 1, 2 (left, right) or 4 (left to left, left "
+            "to right, right to left, right to right)",
+            count=len(rows),
         )
-    if not np.isfinite(content.taps).all():
-        raise UsageError(
-            f"{shown(path)}: tap {int(np.argmin(np.isfinite(content.taps)))} is not a finite number"
+    if not 0 < rows.shape[1] <= MAX_TAPS:
+        raise DataError.about(
+            shown(path),
+            "{subject} holds {count} taps; 1 to {max_taps} are possible",
+            count=rows.shape[1],
+            max_taps=MAX_TAPS,
         )
+    wrong = np.argwhere(~np.isfinite(rows))
+    if len(wrong):
+        row, tap = wrong[0].tolist()
+        where = f"tap {tap}" + (f" of row {row}" if len(rows) > 1 else "")
+        raise DataError(shown(path), f"{where} is not a finite number")
     return _build(content, path, latency)
 
 
@@ -141,11 +158,7 @@ def fir_bytes(
     if suffix not in WRITERS:
         raise UsageError(f"no FIR can be written as {shown(path)}; {KNOWN}")
     if suffix == ".wav":
-        return write_wav(
-            fir,
-            channels=1 if channels is None else channels,
-            subtype="DOUBLE" if subtype is None else subtype,
-        )
+        return write_wav(fir, channels=channels, subtype="DOUBLE" if subtype is None else subtype)
     if channels is not None or subtype is not None:
         raise UsageError(f"{shown(path)}: --channels and --subtype are of .wav files")
     return WRITERS[suffix](fir)
@@ -166,7 +179,8 @@ def holds_fir(path: PathLike) -> bool:
 
 def _build(content: Content, path: PathLike, latency: int | None) -> Fir:
     """The Fir of taps and an untrusted header."""
-    taps, header, _ = content
+    taps, header = np.atleast_2d(content.taps), content.header
+    taps, numtaps = (taps[0] if len(taps) == 1 else taps), taps.shape[1]
     stated = header.get("latency")
     if stated is not None and latency is not None and stated != latency:
         raise UsageError(
@@ -183,16 +197,17 @@ def _build(content: Content, path: PathLike, latency: int | None) -> Fir:
     if (
         not isinstance(lookahead, int)
         or isinstance(lookahead, bool)
-        or not 0 <= lookahead < len(taps)
+        or not 0 <= lookahead < numtaps
     ):
-        raise UsageError(
-            f"{shown(path)}: latency {_excerpt(lookahead)}; it must be 0 to {len(taps) - 1} "
-            f"samples for {len(taps)} taps"
-        )
+        most = numtaps - 1
+        words = f"latency {_excerpt(lookahead)}; it must be 0 to {most} samples for {most + 1} taps"
+        if stated is None and latency is not None:
+            raise UsageError(f"{shown(path)}: {words}")
+        raise DataError(shown(path), words)
     odd_ends, meta = header.get("odd_ends", False), header.get("meta", {})
     if not isinstance(odd_ends, bool) or not isinstance(meta, dict):
-        raise UsageError(
-            f"{shown(path)} is damaged: odd_ends must be true or false, and meta an object"
+        raise DataError.about(
+            shown(path), "{subject} is damaged: odd_ends must be true or false, and meta an object"
         )
     return Fir(
         taps, _checked_fs(header.get("fs"), path), lookahead, odd_ends, Provenance.from_json(meta)
@@ -203,23 +218,29 @@ def _checked_fs(fs: object, path: PathLike) -> float | None:
     if fs is None:
         return None
     if isinstance(fs, bool) or not isinstance(fs, int | float) or not 0 < fs <= _MAX_FS:
-        raise UsageError(
-            f"{shown(path)}: sampling rate {_excerpt(fs)}; it must be above 0 and at most "
-            f"{_MAX_FS:g} Hz"
+        raise DataError(
+            shown(path),
+            f"sampling rate {_excerpt(fs)}; it must be above 0 and at most {_MAX_FS:g} Hz",
         )
     return float(fs)
 
 
 def _assumed_lookahead(content: Content) -> int:
+    """The one of the rows where they agree, silent ones aside; else they are causal."""
+    found = {_centre(row, content.step) for row in np.atleast_2d(content.taps) if row.any()}
+    return found.pop() if len(found) == 1 else 0
+
+
+def _centre(taps: NDArray[np.float64], step: float) -> int:
     """Centred where the phase is linear, causal otherwise.
 
     The phase is linear where the taps are symmetric or antisymmetric (Hilbert transformers,
     differentiators), zeros at the end aside. An even number of taps may also be mirrored at tap
     n/2, as an inverse FFT rotated by half its length leaves them.
     """
-    largest = np.abs(content.taps).max() or 1.0
-    unit = content.taps / largest
-    step = max(content.step / largest, _decimal_step(content.taps))
+    largest = np.abs(taps).max() or 1.0
+    unit = taps / largest
+    step = max(step / largest, _decimal_step(taps))
     within = max(_ARITHMETIC, min(_STEPS * step, _COARSEST))
     if _is_mirrored(unit, within):
         return (len(unit) - 1) // 2

@@ -87,7 +87,7 @@ def read_mat(data: bytes, *, limit: int) -> dict[str, Value]:
 
 
 def write_mat(values: Mapping[str, NDArray[np.float64] | float | bool | str]) -> bytes:
-    """A level 5 file: arrays as columns, numbers, truth values, and ASCII text. Equal values make
+    """A level 5 file: vectors as columns, matrices, numbers, truth values, and ASCII text. Equal values make
     equal bytes.
     """
     header = b"MATLAB 5.0 MAT-file, written by earfilt".ljust(124) + b"\x00\x01IM"
@@ -101,7 +101,8 @@ def _matrix(name: str, value: NDArray[np.float64] | float | bool | str) -> bytes
         flags, shape, real = _UINT8_CLASS | _LOGICAL, (1, 1), _element(2, bytes([value]))
     else:
         column = np.atleast_1d(np.asarray(value, dtype="<f8"))
-        flags, shape, real = _DOUBLE_CLASS, (len(column), 1), _element(_DOUBLE, column.tobytes())
+        array = column[:, None] if column.ndim == 1 else column
+        flags, shape, real = _DOUBLE_CLASS, array.shape, _element(_DOUBLE, array.tobytes("F"))
     parts = [
         _element(_UINT32, struct.pack("<II", flags, 0)),
         _element(_INT32, struct.pack("<ii", *shape)),

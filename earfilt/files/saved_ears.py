@@ -27,7 +27,7 @@ from earfilt.files.dialects.found import FoundCurve, Row
 from earfilt.files.fir_formats import Content, PathLike
 from earfilt.files.firs import build_fir, read_content
 from earfilt.storage.reading import shown
-from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.fir import ROW_NAMES, Fir
 from earfilt.synthesis.within.adapted import DESIGN, Part, adapted
 from earfilt.version import FORMAT
 
@@ -38,6 +38,7 @@ _MAX_MEMBERS = 64
 _LARGEST_NUMBER = 1000.0  # gains and dB
 _HUGE = 1e300
 _INVERSE = "inverse:"
+_SIDES = ROW_NAMES[2]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,23 +54,27 @@ class SavedMember:
         The ear at the rate of the filter.
     numbers : (N,) float64
         In place of ``target.numbers``.
+    side : '', 'left' or 'right'
+        The ear that it is for, of a pair; empty: for all channels.
     """
 
     ear: Ear
     options: Mapping[str, Any]
     target: Target
     numbers: Floats
+    side: str = ""
 
     @classmethod
-    def of(cls, ear: Ear, options: Mapping[str, Any], fs: float) -> "SavedMember":
+    def of(cls, ear: Ear, options: Mapping[str, Any], fs: float, side: str = "") -> "SavedMember":
         """With the published numbers."""
         target = ear.at(fs, **options)
-        return cls(ear, options, target, target.numbers)
+        return cls(ear, options, target, target.numbers, side)
 
     @property
     def part(self) -> Part:
         """What the design knows of it."""
-        return Part(self.target, self.options["phase"])
+        row = _SIDES.index(self.side) if self.side else None
+        return Part(self.target, self.options["phase"], row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +124,7 @@ def saved_bytes(ear: SavedEar) -> bytes:
     Raises
     ------
     UsageError
-        A member is an entry of the user's own that is no curve, or the inverse of a curve.
+        A member is an entry of the user's own that is not a curve, or the inverse of a curve.
     """
     start = ear.start
     content = {
@@ -167,6 +172,7 @@ def _member_json(member: SavedMember) -> dict[str, Any]:
         what["gain_db"] = member.target.numbers.tolist()
     return {
         **what,
+        **({"side": member.side} if member.side else {}),
         "options": options,
         "frequency_hz": member.target.freqs.tolist(),
         "numbers": member.numbers.tolist(),
@@ -190,8 +196,8 @@ def read_fir_or_ear(path: PathLike, *, latency: int | None = None) -> Fir:
 
     Raises
     ------
-    UsageError
-        As `earfilt.files.firs.read_fir`, or a saved ear that is damaged.
+    UsageError, DataError
+        As `earfilt.files.firs.read_fir`; or a saved ear that is damaged.
     """
     content = read_content(path)
     if not _is_ear(content):
@@ -206,7 +212,7 @@ def read_ear(path: PathLike) -> SavedEar | None:
 
     Raises
     ------
-    UsageError
+    UsageError, DataError
         As `read_fir_or_ear`.
     """
     content = read_content(path)
@@ -219,10 +225,14 @@ def _is_ear(content: Content) -> bool:
 
 def _parse(found: Mapping[str, Any], path: PathLike) -> SavedEar:
     if found.get("format") != FORMAT or found.get("design") != DESIGN:
-        raise UsageError(
-            f"{shown(path)} is an ear of another version of earfilt (format "
-            f"{_excerpt(found.get('format'))}, design {_excerpt(found.get('design'))}); this one "
-            f"reads format {FORMAT}, design '{DESIGN}'"
+        raise DataError.about(
+            shown(path),
+            "{subject} is an ear of another version of earfilt (format {stated}, "
+            "design {its_design}); this one reads format {format}, design '{design}'",
+            stated=_excerpt(found.get("format")),
+            its_design=_excerpt(found.get("design")),
+            format=FORMAT,
+            design=DESIGN,
         )
     start = _start(found, path)
     listed = found.get("members")
@@ -239,6 +249,8 @@ def _parse(found: Mapping[str, Any], path: PathLike) -> SavedEar:
     assert start.fs is not None
     members = tuple(_member(one, start.fs, tables, path) for one in listed)
     ear = SavedEar(name, request, start, members, tuple(firs))
+    if start.rows != len(_SIDES) and any(member.side for member in members):
+        raise _damaged(path, "members of one side are of a pair")
     if not np.isfinite(ear.fir.taps).all():
         raise _damaged(path, "its numbers make no filter")
     return ear
@@ -246,8 +258,8 @@ def _parse(found: Mapping[str, Any], path: PathLike) -> SavedEar:
 
 def _start(found: Mapping[str, Any], path: PathLike) -> Fir:
     header = found.get("start")
-    if not isinstance(header, dict) or not _are_numbers(header.get("taps"), _MAX_TAPS):
-        raise _damaged(path, f"'start' has 'taps', at most {_MAX_TAPS} numbers")
+    if not isinstance(header, dict) or not _are_taps(header.get("taps")):
+        raise _damaged(path, f"'start' has 'taps', at most {_MAX_TAPS} numbers, or rows of such")
     header = {**header, "fs": found.get("fs"), "earfilt": "fir"}
     fir = build_fir(Content(floats(header["taps"]), header), path)
     if fir.fs is None or "latency" not in header:
@@ -266,8 +278,11 @@ def _member(found: object, fs: float, tables: Mapping[str, Any], path: PathLike)
     unknown = set(options) - {option.name for option in ear.options}
     if unknown or not isinstance(options.get("phase"), str):
         raise _damaged(path, f"{printable(name)} does not have these options")
+    side = found.get("side", "")
+    if side not in ("", *_SIDES):
+        raise _damaged(path, "the 'side' of a member is left or right")
     try:
-        member = SavedMember.of(ear, ear.settings(options), fs)
+        member = SavedMember.of(ear, ear.settings(options), fs, side)
     except (EarfiltError, TypeError, ValueError) as error:
         raise _damaged(path, printable(str(error))) from error
     if not _are_numbers(numbers, len(member.numbers)) or len(numbers) != len(member.numbers):
@@ -289,17 +304,19 @@ def _ear(name: str, found: Mapping[str, Any], tables: Mapping[str, Any], path: P
         except DataError as error:
             raise _damaged(path, error.reason) from error
         if curve.notes:
-            raise _damaged(path, "the frequencies of a curve ascend")
+            raise _damaged(path, "the frequencies of a curve must ascend")
         return Own.of(name, curve.values)
     try:
         ear = _of_catalogue(name)
     except EarfiltError as error:
-        raise UsageError(f"{shown(path)}: {error}") from error
+        raise DataError(shown(path), f"{error}") from error
     changed = [table.id for table in ear.tables if tables.get(table.id) != table.sha256]
     if changed:
-        raise UsageError(
-            f"{shown(path)} was made with other numbers of {', '.join(changed)} than this version "
-            "of earfilt has; design a FIR with the version that made it"
+        raise DataError.about(
+            shown(path),
+            "{subject} was made with other numbers of {tables} than this version of "
+            "earfilt has; design a FIR with the version that made it",
+            tables=", ".join(changed),
         )
     return ear
 
@@ -312,6 +329,14 @@ def _of_catalogue(name: str) -> Ear:
     return Inverse.of(ears, [{"ear": ear.name} for ear in ears])
 
 
+def _are_taps(values: object) -> bool:
+    """Whether they are those of one row, or of two or four of one length."""
+    if not isinstance(values, list) or not values or not isinstance(values[0], list):
+        return _are_numbers(values)
+    alike = all(_are_numbers(row) and len(row) == len(values[0]) for row in values)
+    return alike and len(values) in (2, 4)
+
+
 def _are_numbers(values: object, most: int = _MAX_TAPS) -> TypeGuard[list[float]]:
     return (
         isinstance(values, list)
@@ -320,8 +345,10 @@ def _are_numbers(values: object, most: int = _MAX_TAPS) -> TypeGuard[list[float]
     )
 
 
-def _damaged(path: PathLike, why: str) -> UsageError:
-    return UsageError(f"{shown(path)} is damaged, or no ear that earfilt saved: {why}")
+def _damaged(path: PathLike, why: str) -> DataError:
+    return DataError.about(
+        shown(path), "{subject} is damaged, or not an ear that earfilt saved: {why}", why=why
+    )
 
 
 def _excerpt(value: object) -> str:

@@ -118,7 +118,7 @@ def fir_of(sections: Sections, path: PathLike) -> Fir:
 
 
 def _parse(data: bytes) -> dict[str, Any] | None:
-    """A JSON object from untrusted bytes; None where they are none."""
+    """A JSON object from untrusted bytes; None where they are not one."""
     if data.count(b"[") + data.count(b"{") + data.count(b",") > _MOST_PARTS or len(data) > _LARGEST:
         return None
     try:

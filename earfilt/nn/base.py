@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from earfilt.arrays import Floats, constant, is_constant, is_mapped
+from earfilt.engine.segments import check_ears
 from earfilt.engine.tensors import convolve
 from earfilt.errors import DtypeError, UsageError
 from earfilt.synthesis.passes import Passes
@@ -202,7 +203,7 @@ class EarFilter(nn.Module):
         -------
         (numtaps,) float64
             Of one minimum-phase filter order + 1 causal taps; of zero phase 2·order + 1 taps,
-            centred on time zero.
+            centred on time zero. (2, numtaps) of two ears, left first; (4, numtaps) of a matrix.
         """
         return self._taps().effective
 
@@ -214,14 +215,15 @@ class EarFilter(nn.Module):
         Parameters
         ----------
         x : (..., T) floating-point tensor, T ≥ 1
-            Time last: ``(T,)``, ``(B, T)``, ``(B, F, T)`` or any other leading shape.
+            Time last: ``(T,)``, ``(B, T)``, ``(B, F, T)`` or any other leading shape. Through two
+            ears ``(T,)`` and ``(..., 1, T)``, mono, or ``(..., 2, T)``, stereo.
         lengths : (B,) integer tensor, optional
             Of a batch ``(B, ..., T)`` of signals that were padded at their ends: how many samples
             of each are its own, 1 to T. Each then gives what it gives alone, with zeros behind it.
 
         Returns
         -------
-        (..., T) tensor of x's dtype and device
+        (..., T) tensor of x's dtype and device; through two ears (..., 2, T)
             MiddleEarFilter with ``compensate_delay`` and minimum phase: (..., T − order//2) when T
             > order//2.
 
@@ -233,12 +235,20 @@ class EarFilter(nn.Module):
             T = 0, a tensor without dimensions, or lengths that do not fit it.
         """
         check_signal(x)
+        taps = self.taps()
+        if taps.ndim > 1:
+            check_ears(x.shape)
         if lengths is not None:
             self._check_lengths(lengths, x)
+            if taps.ndim > 1 and x.ndim < 3:
+                raise UsageError(
+                    f"the signal's shape is {tuple(x.shape)}; a batch through two ears is (B, 1, T) "
+                    "or (B, 2, T)"
+                )
         work = x if x.dtype in (torch.float32, torch.float64) else x.float()
         y = convolve(
             work,
-            self.taps().to(work),
+            taps.to(work),
             lookahead=self.lookahead,
             odd_ends=self.odd_ends,
             lengths=lengths,
@@ -266,10 +276,15 @@ class EarFilter(nn.Module):
         -------
         freqs : (nfft//2 + 1,) float64
             Hz.
-        H : (nfft//2 + 1,) complex128
+        H : (nfft//2 + 1,) complex128; (2, nfft//2 + 1) of two ears
             The advance of ``compensate_delay`` is left out.
         """
-        response = frequency_response(self.taps(), nfft, lookahead=self.lookahead)
+        taps = self.taps()
+        rows = [
+            frequency_response(row, nfft, lookahead=self.lookahead)
+            for row in taps.reshape(-1, taps.shape[-1])
+        ]
+        response = rows[0] if taps.ndim == 1 else torch.stack(rows)
         return self._frequencies(nfft, response), response
 
     def _frequencies(self, nfft: int, like: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from earfilt.arrays import is_constant
+from earfilt.arrays import Floats, is_constant
 from earfilt.chains.describe import together
 from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
@@ -26,7 +26,7 @@ from earfilt.nn.base import EarFilter, home_of
 from earfilt.synthesis.deviation import deviation, deviation_between
 from earfilt.synthesis.fir import Fir
 from earfilt.synthesis.passes import Passes
-from earfilt.synthesis.within.adapted import adapted, adapted_curve
+from earfilt.synthesis.within.adapted import Part, adapted, adapted_curve
 
 __all__ = ["EarModule"]
 
@@ -54,7 +54,8 @@ class EarModule(EarFilter):
     ----------
     numbers_0, numbers_1, … : (N,)
         The numbers of each member that is an ear, in the chain's order: gains (headphone,
-        middle-ear) or dB (all others), normalisation included. Parameters if ``learnable``.
+        middle-ear) or dB (all others), normalisation included. Parameters if ``learnable``. Of
+        ``L=…,R=…`` each ear has its own: ``left_numbers_0``, …, ``right_numbers_0``, ….
 
     Raises
     ------
@@ -95,9 +96,9 @@ class EarModule(EarFilter):
         self._request = found.request.given() if saved is None else dict(saved.request)
         self.name = found.name if saved is None else saved.name
         self.register_buffer("_anchor", torch.empty(0, dtype=dtype), persistent=False)
-        for number, member in enumerate(self._members):
+        for name, member in zip(_names(self._members), self._members, strict=True):
             self._store(
-                f"numbers_{number}",
+                name,
                 member.numbers,
                 dtype,
                 learnable=self.learnable,
@@ -151,13 +152,14 @@ class EarModule(EarFilter):
         """
         if self._firs:
             return None
-        parts = [member.part for member in self._members]
-        published = curve.product([part.target.curve() for part in parts])
         with torch.no_grad():
             numbers = [self._value(name).cpu().numpy() for name in self._exact]
-            taps = self.taps().cpu().numpy()
-        wanted = adapted_curve(published, parts, numbers)
-        return max(deviation(taps, wanted).db, deviation_between(taps, wanted).db)
+            taps = np.atleast_2d(self.taps().cpu().numpy())
+        members = list(zip((member.part for member in self._members), numbers, strict=True))
+        return max(
+            _deviation(row, [one for one in members if one[0].row in (None, index)])
+            for index, row in enumerate(taps)
+        )
 
     # -- what it is ------------------------------------------------------------------------------
 
@@ -181,20 +183,22 @@ class EarModule(EarFilter):
 
         Returns
         -------
-        (M,) complex128
+        (M,) complex128; (2, M) of two ears, (4, M) of a matrix
             With time zero where the output is aligned with the input; differentiable in the
             numbers while the module trains.
         """
         taps = self.taps()
         cycles = torch.as_tensor(freqs, dtype=torch.float64, device=taps.device) / self.fs
         # With k = row·width + column the phase is a product of one factor for each.
-        width = math.isqrt(len(taps) - 1) + 1
-        table = torch.nn.functional.pad(taps, (0, -len(taps) % width)).reshape(-1, width)
+        numtaps = taps.shape[-1]
+        width = math.isqrt(numtaps - 1) + 1
+        padded = torch.nn.functional.pad(taps, (0, -numtaps % width))
+        table = padded.reshape(*taps.shape[:-1], -1, width)
         turn = -2j * math.pi * cycles.reshape(-1, 1)
         columns = torch.exp(turn * torch.arange(width, device=taps.device))
-        first = width * torch.arange(len(table), device=taps.device) - self.lookahead
-        value = ((columns @ table.T.to(columns.dtype)) * torch.exp(turn * first)).sum(-1)
-        return value.reshape(cycles.shape)
+        first = width * torch.arange(table.shape[-2], device=taps.device) - self.lookahead
+        value = ((columns @ table.mT.to(columns.dtype)) * torch.exp(turn * first)).sum(-1)
+        return value.reshape(*taps.shape[:-1], *cycles.shape)
 
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
         """Write name, options, numbers and design as ``.json``, which `earfilt.ear` and every
@@ -238,6 +242,23 @@ class EarModule(EarFilter):
         )
 
 
+def _deviation(taps: Floats, members: list[tuple[Part, Floats]]) -> float:
+    """Largest deviation in dB of one row of taps from the curve of the numbers of its members."""
+    parts, numbers = [part for part, _ in members], [one for _, one in members]
+    published = curve.product([part.target.curve() for part in parts])
+    wanted = adapted_curve(published, parts, numbers)
+    return max(deviation(taps, wanted).db, deviation_between(taps, wanted).db)
+
+
+def _names(members: tuple[SavedMember, ...]) -> list[str]:
+    """What the numbers of each member are called: counted for each ear."""
+    names: list[str] = []
+    for member in members:
+        name = f"{member.side}_numbers" if member.side else "numbers"
+        names.append(f"{name}_{sum(one.rpartition('_')[0] == name for one in names)}")
+    return names
+
+
 def _saved(found: Filter) -> SavedEar | None:
     """The saved ear that a filter consists of; None in a chain, where it is a FIR."""
     first = found.members[0]
@@ -248,7 +269,7 @@ def _saved(found: Filter) -> SavedEar | None:
 
 def _members(found: Filter, fs: float) -> tuple[SavedMember, ...]:
     return tuple(
-        SavedMember.of(member.ear, member.options, fs)
+        SavedMember.of(member.ear, member.options, fs, member.ear_side)
         for member in found.members
         if member.ear is not None
     )

@@ -7,6 +7,8 @@ content shows any run which of the two a file is, whatever its name, time of cha
 the line cannot be written, or the manifest cannot be locked, the file stays as it is.
 """
 
+from __future__ import annotations
+
 import os
 import stat
 import threading
@@ -14,10 +16,9 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from earfilt.errors import AudioError, UsageError, printable
-from earfilt.render.recipe import Recipe
 from earfilt.storage.manifest import (
     Entry,
     Follower,
@@ -29,6 +30,9 @@ from earfilt.storage.manifest import (
     manifest_path,
     read_ledger,
 )
+
+if TYPE_CHECKING:
+    from earfilt.render.recipe import Recipe
 
 _FOLLOWED = 64  # manifests that a process keeps in mind
 _followers: OrderedDict[str, Follower] = OrderedDict()
@@ -179,7 +183,7 @@ def check_record(path: str) -> None:
     Raises
     ------
     AudioError
-        Its manifest is no regular file, or must not be written to.
+        Its manifest is not a regular file, or must not be written to.
     """
     manifest = manifest_path(os.path.dirname(os.path.realpath(path)))
     try:
@@ -192,12 +196,13 @@ def check_record(path: str) -> None:
         ) from error
     if not stat.S_ISREG(status.st_mode):
         raise AudioError(
-            f"cannot write {printable(manifest)}: it is not a regular file; it says what was "
+            f"cannot write {printable(manifest)}: it is not a regular file; it records what was "
             "filtered in place"
         )
     if not os.access(manifest, os.R_OK | os.W_OK):
         raise AudioError(
-            f"cannot write {printable(manifest)}: no permission; it says what was filtered in place"
+            f"cannot write {printable(manifest)}: no permission; it records what was filtered in "
+            "place"
         )
 
 
@@ -250,7 +255,7 @@ class Record:
             raise AlreadyFiltered(self._path, state)
 
     @contextmanager
-    def held(self) -> "Iterator[Record]":
+    def held(self) -> Iterator[Record]:
         """For the block in which the successor is made and takes the name: what `announce` locks is
         let go behind it.
         """

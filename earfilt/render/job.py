@@ -1,13 +1,18 @@
 """What is to be done with one file, as plain values that any process can be handed."""
 
+from __future__ import annotations
+
 import math
 import secrets
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from earfilt.audio import Exists, RawFormat
-from earfilt.chains.members import Filter
+from earfilt.audio.formats import RawFormat
 from earfilt.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from earfilt.chains.members import Filter
+    from earfilt.storage.output import Exists
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,8 @@ class Options:
         Triangular dither before rounding to integers, seeded from the file's relative path.
     precision : 'auto', 'float32' or 'float64'
         Of the computation; auto is float64 where source or output has more than 16 bits (24- and
-        32-bit integers, DOUBLE), and of other files where a part of them could be off by more than
-        0.01 code, or 2⁻²⁰ of the peak of a FLOAT output.
+        32-bit integers, DOUBLE), and of other files at their beginning (about a second) and where
+        a part of them could be off by more than 0.01 code, or 2⁻²⁰ of the peak of a FLOAT output.
     device : str
         cpu, cuda, cuda:N, mps, or auto.
     latency_ms : float, optional
@@ -44,7 +49,7 @@ class Options:
     repair : bool
         Read NaN and infinity as 0, and take of a source cut short what is there; both are counted.
     ignore_length : bool
-        Read the samples that lie behind the stated end of a file, too.
+        Read the samples that lie beyond the stated end of a file, too.
     raw : str, optional
         The source has no header: the encoding of its samples, s16le, s24le, s32le, f32le or f64le.
     rate, channels : int, optional
@@ -164,7 +169,7 @@ class FileJob:
     source, destination : str
         Paths; ``-`` for the standard input and output.
     name : str
-        Path relative to the tree: seeds the dither and stands in the report.
+        Path relative to the tree: seeds the dither and appears in the report.
     filter : Filter
     options : Options
     run : str

@@ -4,24 +4,26 @@ Everything that can be refused is refused before the first byte is written. The 
 `filter_file` only, after the source was looked at, and torch only for another device than the CPU.
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from earfilt import __version__, audio
-from earfilt.audio.formats import Target
 from earfilt.audio.metadata import stale, tags
 from earfilt.audio.output_format import plan_target
 from earfilt.audio.reader import cut_short
+from earfilt.audio.speakers import is_right_first, two_eared
 from earfilt.chains import describe
-from earfilt.chains.members import Filter
-from earfilt.errors import AudioError, Detail, UsageError, printable
+from earfilt.cores import cores
+from earfilt.errors import AudioError, Detail, Note, UsageError, printable
 from earfilt.render import in_place
 from earfilt.render.job import FileJob, Options
 from earfilt.render.recipe import recipe_of
@@ -30,12 +32,17 @@ from earfilt.storage.manifest import content_hash
 from earfilt.units import db_to_gain, gain_to_db
 
 if TYPE_CHECKING:
+    from earfilt.audio.containers.chunks import Chunk
+    from earfilt.audio.formats import Target
+    from earfilt.chains.members import Filter
     from earfilt.engine.pipeline import Levels, SampleFormat
     from earfilt.synthesis.fir import Fir
 
 __all__ = ["FileJob", "Options", "Row", "check", "filter_file"]
 
 Progress = Callable[[int], None]
+_MOST_THREADS = 16  # more would wait for the one that reads, and for the one that writes
+_LONG = 1 << 17  # frames that are worth another thread
 
 
 def check(job: FileJob) -> audio.AudioInfo | None:
@@ -106,13 +113,16 @@ def _check_in_place(job: FileJob) -> None:
         raise in_place.AlreadyFiltered(job.source, state)
 
 
-def filter_file(job: FileJob, *, threads: int = 2, progress: Progress | None = None) -> Row:
+def filter_file(
+    job: FileJob, *, threads: int | None = None, progress: Progress | None = None
+) -> Row:
     """Filter one file. May be called from several threads at once.
 
     Parameters
     ----------
-    threads : int
-        Workers that filter; reading and writing have their own.
+    threads : int, optional
+        That read, filter and write by turns; default as many as there are cores, 16 at most. The
+        bytes do not depend on it.
     progress : callable, optional
         Gets the number of source frames read so far, after each block.
 
@@ -194,7 +204,7 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
         raise cut_short(info)
     _refuse_loss(job, info)
     return plan_target(
-        info,
+        heard(job, info),
         _suffix(job.source),
         _suffix(job.destination),
         fmt=job.options.format,
@@ -205,6 +215,29 @@ def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, l
     )
 
 
+def heard(job: FileJob, info: audio.AudioInfo) -> audio.AudioInfo:
+    """A source as its output is described: itself, but two channels of mono by a pair of ears.
+
+    Raises
+    ------
+    UsageError
+        It has more channels than the filter takes; in place, their number would change.
+    """
+    from earfilt.synthesis.fir import outputs_of
+
+    try:
+        if outputs_of(job.filter.rows, info.channels) == info.channels:
+            return info
+    except UsageError as error:
+        raise UsageError.about(info.name, "{subject}: {why}", why=str(error)) from error
+    if job.options.in_place:
+        raise UsageError(
+            f"{info.name} is mono, and two ears make two channels of it: in place a recording keeps "
+            "its channels, so give an output"
+        )
+    return two_eared(info)
+
+
 def _refuse_loss(job: FileJob, info: audio.AudioInfo) -> None:
     """A file that is replaced must not lose what was not read of it."""
     if info.unread and job.options.in_place:
@@ -213,6 +246,10 @@ def _refuse_loss(job: FileJob, info: audio.AudioInfo) -> None:
             "{subject} is not replaced, since it would lose samples: {value}",
             value=info.warnings[-1],
         )
+
+
+def _leave(block: object) -> None:
+    """A pass that finds levels writes nothing."""
 
 
 def _suffix(path: str) -> str:
@@ -226,7 +263,7 @@ class _Run:
         self,
         job: FileJob,
         reader: audio.Reader,
-        threads: int,
+        threads: int | None,
         progress: Progress | None,
         record: in_place.Record | None,
     ) -> None:
@@ -239,6 +276,7 @@ class _Run:
 
         planned = _plan(job, self.info)
         self.fir = job.filter.at(self.info.fs)
+        self.routed = self.fir.swapped() if is_right_first(self.info) else self.fir
         self.tail = self.fir.numtaps - 1 if self.options.tail == "keep" else 0
         if self.tail and self.fir.lookahead:
             raise UsageError(
@@ -248,7 +286,8 @@ class _Run:
         self.latency = segments.latency_frames(self.options.latency_ms, self.info.fs)
         segments.block_within(self.latency, self.fir.numtaps)  # refuses one that is too short
         self.device = resolve_device(self.options.device)
-        self.threads, self.gain_db, self.rescaled_db = threads, self.options.gain_db, 0.0
+        self.threads = threads or self._usual_threads()
+        self.gain_db, self.rescaled_db = self.options.gain_db, 0.0
 
     def row(self) -> Row:
         """Do it, and say what was done."""
@@ -257,8 +296,15 @@ class _Run:
         levels = self._write()
         return self._record(levels)
 
+    def _usual_threads(self) -> int:
+        """Threads that have something to do, while the calling one waits for them."""
+        if self.device != "cpu":
+            return 2
+        frames = _LONG if self.info.frames is None else self.info.frames
+        return min(_MOST_THREADS, max(2, cores()), 2 + frames // _LONG)
+
     def _find_gain(self) -> None:
-        levels = self._filter(lambda block: None, dither=False)
+        levels = self._filter(_leave, _leave, dither=False)
         self.reader.rewind()
         if levels.clipped.any():
             self.rescaled_db = gain_to_db(
@@ -266,7 +312,7 @@ class _Run:
             )
             self.gain_db += self.rescaled_db
 
-    def _write(self) -> "Levels":
+    def _write(self) -> Levels:
         job, options = self.job, self.options
         metadata, left = self._metadata()
         self.warnings += left
@@ -281,26 +327,27 @@ class _Run:
             self._seal(output)
         return levels
 
-    def _write_samples(self, output: audio.Output, metadata: audio.Metadata) -> "Levels":
+    def _write_samples(self, output: audio.Output, metadata: audio.Metadata) -> Levels:
         options, info = self.options, self.info
         frames = self._frames(output.seekable)
         with audio.open_writer(
             output.file, self.target, metadata, frames=frames, seekable=output.seekable
         ) as writer:
-            levels = self._filter(writer.write, dither=options.dither)
+            levels = self._filter(writer.write, writer.encode, dither=options.dither)
             if options.clip == "error" and levels.clipped.any():
                 raise _would_clip(info.name, levels, self._fitting(levels))
             _refuse_loss(self.job, self.reader.info)
-            # A pipe tells the chunks behind its samples at its end.
-            late = (
-                self.reader.info.metadata.after
-                if options.metadata and not self.reader.rewindable
-                else ()
-            )
-            late, false = stale.true_chunks(late)
-            self.warnings += false
-            self.warnings += writer.finish(tags.with_history(late, self.target, self._history()))
+            self.warnings += writer.finish(self._late_chunks())
         return levels
+
+    def _late_chunks(self) -> Sequence[Chunk]:
+        """A pipe tells the chunks behind its samples at its end."""
+        late = self.reader.info.metadata.after
+        if not late or not self.options.metadata or self.reader.rewindable:
+            return ()
+        kept, false = stale.true_chunks(late)
+        self.warnings += false
+        return tags.with_history(kept, self.target, self._history())
 
     def _seal(self, output: audio.Output) -> None:
         """Take down what was made of what, before it appears."""
@@ -323,7 +370,9 @@ class _Run:
             return None
         return self.info.frames + self.tail
 
-    def _filter(self, write: Callable[..., None], *, dither: bool) -> "Levels":
+    def _filter(
+        self, write: Callable[[Any], None], encode: Callable[[Any], Any], *, dither: bool
+    ) -> Levels:
         from earfilt.engine import pipeline
 
         settings = pipeline.Settings(
@@ -345,11 +394,12 @@ class _Run:
             return pipeline.run(
                 self._read,
                 write,
-                self.fir,
+                self.routed,
                 source=source,
                 target=target,
                 channels=self.info.channels,
                 settings=settings,
+                encode=encode,
             )
         except pipeline.NonFiniteError as error:
             error.args = (f"{self.info.name}: {error.args[0]}",)
@@ -361,16 +411,16 @@ class _Run:
                 subtype=self.target.subtype,
             ) from error
 
-    def _read(self, frames: int) -> "audio.Array":
+    def _read(self, frames: int) -> audio.Array:
         block = self.reader.read(frames)
         if self.progress is not None:
             self.progress(self.reader.frames_read)
         return block
 
     def _metadata(self) -> tuple[audio.Metadata, list[str]]:
-        if not self.options.metadata:
+        if not self.options.metadata or self.info.metadata == audio.Metadata():
             return audio.Metadata(), []
-        metadata, false = stale.without_false(self.info.metadata)
+        metadata, false = stale.without_false(heard(self.job, self.info).metadata)
         text = self._history()
         carried = replace(
             metadata,
@@ -383,14 +433,14 @@ class _Run:
         name = printable(self.job.filter.name).replace(",", ";")
         return f"earfilt {__version__}; {name}"
 
-    def _fitting(self, levels: "Levels") -> float:
+    def _fitting(self, levels: Levels) -> float:
         """The ``--gain`` at which nothing clips, rounded down to 0.01 dB."""
         fit = gain_to_db(
             _full_scale(self.target, self.options.dither) / float(levels.peak_out.max())
         )
         return math.floor(100.0 * (self.gain_db + fit)) / 100.0
 
-    def _record(self, levels: "Levels") -> Row:
+    def _record(self, levels: Levels) -> Row:
         job, info, target, fir = self.job, self.reader.info, self.target, self.fir
         clipped = bool(levels.clipped.any())
         row = Row(
@@ -403,7 +453,8 @@ class _Run:
         )
         row.source_sha256, row.output_sha256 = self.hashes
         row.source_format, row.source_subtype = info.container, info.subtype
-        row.fs, row.channels, row.frames = info.fs, info.channels, levels.frames_out
+        row.fs, row.channels, row.frames = info.fs, target.channels, levels.frames_out
+        row.source_channels = info.channels
         _describe(row, job.filter, fir)
         row.peak_in_dbfs, row.rms_in_dbfs = decibels(levels.peak_in), decibels(levels.rms_in)
         row.peak_out_dbfs, row.rms_out_dbfs = decibels(levels.peak_out), decibels(levels.rms_out)
@@ -435,29 +486,32 @@ class _Run:
 
 def _repairs(row: Row, info: audio.AudioInfo) -> list[str]:
     """What ``--repair`` had to do, in words."""
-    words = [f"{row.repaired} NaN or infinite samples read as 0"] if row.repaired else []
+    notes: list[str] = []
+    if row.repaired:
+        notes.append(Note.of("{count} NaN or infinite samples read as 0", count=row.repaired))
     if info.missing:
-        words.append(
-            f"the source is cut short: {info.frames} frames were there, at least "
-            f"{info.missing} are missing"
+        words = (
+            "the source is cut short: {frames} frames were there, at least {missing} are missing"
         )
-    return words
+        notes.append(Note.of(words, frames=info.frames, missing=info.missing))
+    return notes
 
 
-def _describe(row: Row, filter: Filter, fir: "Fir") -> None:
+def _describe(row: Row, filter: Filter, fir: Fir) -> None:
     row.filter, row.provenance, row.coefficients_sha256 = filter.name, fir.provenance, fir.sha256
     row.latency = fir.lookahead
     row.gain_1khz_db = _gain_1khz_db(fir)
 
 
 @lru_cache(maxsize=64)
-def _gain_1khz_db(fir: "Fir") -> float | None:
+def _gain_1khz_db(fir: Fir) -> float | list[float | None] | None:
     if fir.fs is None or fir.fs < 2000.0:
         return None
-    return decibels([abs(complex(fir.response([1000.0])[0]))])[0]
+    gains = decibels(abs(fir.response([1000.0])).ravel())
+    return gains if fir.rows > 1 else gains[0]
 
 
-def _format(dtype: str, bits: int) -> "SampleFormat":
+def _format(dtype: str, bits: int) -> SampleFormat:
     from earfilt.engine.pipeline import SampleFormat
 
     return SampleFormat(dtype, bits)  # type: ignore[arg-type]
@@ -470,7 +524,7 @@ def _full_scale(target: Target, dither: bool) -> float:
     return 1.0 - (2 if dither else 1) * 2.0 ** (1 - target.sample.bits)
 
 
-def _would_clip(name: str, levels: "Levels", fitting: float) -> AudioError:
+def _would_clip(name: str, levels: Levels, fitting: float) -> AudioError:
     counts = ", ".join(f"{int(n)} in channel {i}" for i, n in enumerate(levels.clipped) if n)
     return AudioError.about(
         name,
@@ -487,7 +541,7 @@ def _seed(name: str) -> int:
     return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8], "big") >> 1
 
 
-def noise_floor_advice(levels: "Levels", target: Target) -> list[str]:
+def noise_floor_advice(levels: Levels, target: Target) -> list[str]:
     """A warning where the filter took the signal down into the rounding noise of an integer output.
 
     Rounding makes noise of 1/√12 of a code (RMS). A channel is in trouble when the output lies less
@@ -497,13 +551,18 @@ def noise_floor_advice(levels: "Levels", target: Target) -> list[str]:
     if not bits:
         return []
     noise = 2.0 ** (1 - bits) / math.sqrt(12.0)
-    for level_in, level_out in zip(levels.rms_in, levels.rms_out, strict=True):
+    # two ears hear the one channel of mono
+    levels_in = levels.rms_in if len(levels.rms_in) > 1 else [*levels.rms_in] * len(levels.rms_out)
+    for level_in, level_out in zip(levels_in, levels.rms_out, strict=True):
         if level_in > 0.0 and level_out < 100.0 * noise and level_out <= 0.1 * level_in:
             distance = gain_to_db(level_out / noise) if level_out else -math.inf
-            where = f"only {distance:.0f} dB above" if distance > 0.0 else "below"
+            above = Note.of("only {distance:.0f} dB above", distance=distance)
             return [
-                f"the output lies {where} the rounding noise of {target.subtype}: add "
-                "--subtype FLOAT"
+                Note.of(
+                    "the output lies {where} the rounding noise of {subtype}: add --subtype FLOAT",
+                    where=above if distance > 0.0 else "below",
+                    subtype=target.subtype,
+                )
             ]
     return []
 

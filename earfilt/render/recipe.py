@@ -6,19 +6,24 @@ the version of the design. The digits of the taps are no part of it: they may di
 place from one kind of processor to the next.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions, Request, option_words
 from earfilt.errors import EarfiltError, printable
 from earfilt.render.job import Options
+from earfilt.storage.manifest import MALFORMED
 from earfilt.version import __version__
+
+if TYPE_CHECKING:
+    from earfilt.chains.members import Filter
 
 # These change the report, or which files are done, not their bytes.
 _NO_BYTES = ("exists", "in_place", "full_scale", "full_scale_spl")
@@ -50,7 +55,7 @@ class Recipe:
         Parameters
         ----------
         made_by : mapping
-            Of a manifest: anything may stand in it.
+            Of a manifest: it may contain anything.
 
         Returns
         -------
@@ -111,33 +116,26 @@ def _name(made_by: Mapping[str, Any]) -> str:
 def _request(made_by: Mapping[str, Any]) -> tuple[Any, ...]:
     """What the user gave: names, options, contents of files."""
     files = [member.get("sha256") for member in made_by["members"]]
-    # those of a target and of what an inverse undoes are no member's own
+    # those of a target and of what an inverse undoes do not belong to one member
     every = sorted(made_by.get("files", {}).values())
     filter = {key: value for key, value in made_by["filter"].items() if key != "force_chain"}
     return filter, made_by["options"], files, every
 
 
 def _resolved(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """A recipe of a manifest in today's form; None where it is none, or cannot be known."""
+    """A recipe of a manifest in today's form; None where it is not one, or cannot be known."""
     try:
         if "members" in made_by:
             _name(made_by), _request(made_by)
             return {**made_by, "members": [dict(member) for member in made_by["members"]]}
         return _resolved_0_1(made_by)
-    except (
-        EarfiltError,
-        ValueError,
-        LookupError,
-        TypeError,
-        ArithmeticError,
-        AttributeError,
-        RecursionError,
-        MemoryError,
-    ):
+    except (EarfiltError, *MALFORMED):
         return None
 
 
 def _resolved_0_1(made_by: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    from earfilt.chains.members import resolve  # for manifests of version 0.1 alone
+
     given = {name: made_by["filter"].get(name) for name in FilterOptions.__annotations__}
     # Its tolerances found the smallest order, and any filters made a chain.
     given["fewest"] = True if given["tolerance"] is not None else None

@@ -27,7 +27,9 @@ class Row:
     source_format, source_subtype : str
         Of the input, as its content says.
     fs, channels, frames : int
-        Hz; frames of the output.
+        Hz; channels and frames of the output.
+    source_channels : int
+        Of the input: two ears make two channels of mono.
     filter : str
         As it was asked for.
     provenance : Provenance
@@ -39,8 +41,8 @@ class Row:
         Hash of taps, rate, look-ahead and extension rule.
     latency : int
         Samples of look-ahead: the delay of a real-time reader.
-    gain_1khz_db : float or None
-        Of the filter, at 1000 Hz; None where fs/2 lies below.
+    gain_1khz_db : float or list of float or None
+        Of the filter, at 1000 Hz, of each row of several; None where fs/2 lies below.
     peak_in_dbfs, rms_in_dbfs, peak_out_dbfs, rms_out_dbfs : list of float or None
         dB re full scale 1.0; the peak out is that before clipping.
     spl_in_db, spl_out_db : list of float or None
@@ -48,7 +50,7 @@ class Row:
     clipped : list of int
         Samples by channel.
     fitting_gain_db : float or None
-        Where samples were clipped: the ``--gain`` at which none is.
+        Where samples were clipped: the ``--gain`` at which none would be.
     gain_db : float
         Applied beside the filter, that of rescaling included.
     rescaled_db : float
@@ -78,6 +80,7 @@ class Row:
     source_subtype: str | None = None
     fs: int | None = None
     channels: int | None = None
+    source_channels: int | None = None
     frames: int | None = None
     filter: str | None = None
     provenance: Provenance = field(default_factory=Provenance)
@@ -85,7 +88,7 @@ class Row:
     output_sha256: str | None = None
     coefficients_sha256: str | None = None
     latency: int | None = None
-    gain_1khz_db: float | None = None
+    gain_1khz_db: float | list[float | None] | None = None
     peak_in_dbfs: list[float | None] = field(default_factory=list)
     rms_in_dbfs: list[float | None] = field(default_factory=list)
     peak_out_dbfs: list[float | None] = field(default_factory=list)

@@ -87,12 +87,12 @@ class Look:
     relative_to: float | None = None
 
     def check(self, curves: int) -> None:
-        """Refuse what no figure of so many curves can look like.
+        """Refuse a look that a figure of this many curves cannot have.
 
         Raises
         ------
         UsageError
-            A level that is none; differences of one curve.
+            A level that is not one; differences of a single curve.
         """
         unknown = [panel for panel in self.panels if panel not in PANELS]
         if unknown or not self.panels:

@@ -100,7 +100,7 @@ def open_report(target: str | None, *, exists: Exists = "refuse") -> Iterator[Js
     Raises
     ------
     UsageError
-        The file is there and may not be replaced, is no report that rows can be added to, or
+        The file is there and may not be replaced, is not a report that rows can be added to, or
         another run is writing it.
     AudioError
         The file cannot be written.

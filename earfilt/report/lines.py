@@ -91,7 +91,7 @@ def line_of(
         points,
         fir.provenance.range_hz,
         () if points is None else _bands(filter, points),
-        label or filter.name,
+        label or fir.provenance.filter or filter.name,
     )
 
 

@@ -4,20 +4,19 @@ A row is the record of one file (`earfilt.render.record.Row`); everything here o
 come from file systems, so that whatever reaches a terminal goes through `printable`.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from earfilt.chains.describe import deviation_words, file_words, range_words, together
-from earfilt.errors import printable
+from earfilt.chains.describe import deviation_words, ears_words, file_words, range_words, together
+from earfilt.errors import Note, printable
 
 if TYPE_CHECKING:
     from earfilt.render.record import Row
 
 
-def summary(row: "Row") -> str:
+def summary(row: "Row", *, verbose: bool = False) -> str:
     """What a user wants to know of one filtered file: lines of a label and its value, without a
     line's end at the last.
 
@@ -25,6 +24,8 @@ def summary(row: "Row") -> str:
     ----------
     row : Row
         Of any status; of a failed one, the reason.
+    verbose : bool
+        Everything: sources, coefficients, levels and time as well.
     """
     if row.status != "ok":
         return f"{row.status}: {printable(row.source)}: {printable(row.error or '')}"
@@ -33,7 +34,8 @@ def summary(row: "Row") -> str:
         **{f"file {i}": text for i, text in enumerate(file_words(row.provenance), 1)},
         "deviation": deviation_words(row.provenance),
         "range": range_words(row.provenance),
-        "audio": f"{row.fs:g} Hz, {_counted(row.channels or 0, 'channel')}, {row.frames} "
+        "ears": ears_words(row.provenance, row.latency or 0),
+        "audio": f"{row.fs:g} Hz, {_channels(row)}, {row.frames} "
         f"frames ({duration(audio_seconds(row))})",
         "written as": f"{row.format} {row.subtype}, computed in {row.precision} on {row.device}",
         "peak": f"in {_levels(row.peak_in_dbfs)}, out {_levels(row.peak_out_dbfs)} dBFS",
@@ -41,10 +43,30 @@ def summary(row: "Row") -> str:
         if row.spl_in_db
         else "",
         "clipped": _clipped(row),
+        **(_more(row) if verbose else {}),
         **{f"warning {i}": printable(text) for i, text in enumerate(row.warnings, 1)},
     }
     lines = [f"{printable(row.source)} -> {printable(row.destination)}"]
     return "\n".join(lines + [f"  {label:<11} {text}" for label, text in said.items() if text])
+
+
+def _more(row: "Row") -> dict[str, str]:
+    """What a summary leaves out unless it is asked for everything."""
+    told = row.provenance
+    sources = {f"source {i}": printable(text) for i, text in enumerate(told.source, 1)}
+    at_1khz = "" if row.gain_1khz_db is None else f", {row.gain_1khz_db:+.2f} dB at 1 kHz"
+    return {
+        **sources,
+        "look-ahead": f"{_counted(row.latency or 0, 'sample')}{at_1khz}",
+        "hash": f"{row.coefficients_sha256} (SHA-256 of the coefficients)",
+        "source was": f"{row.source_format} {row.source_subtype}",
+        "rms": f"in {_levels(row.rms_in_dbfs)}, out {_levels(row.rms_out_dbfs)} dBFS",
+        "time": f"{row.seconds:.3f} s, {_speed(audio_seconds(row), row.seconds)}",
+    }
+
+
+def _speed(audio: float, seconds: float) -> str:
+    return f"{audio / seconds if seconds else 0.0:,.0f} × real time"
 
 
 def _filter(row: "Row") -> str:
@@ -57,6 +79,12 @@ def _filter(row: "Row") -> str:
     words += [f"{together(told.phase)} phase"] if told.phase else []
     words += [f"gain {row.gain_db:+.2f} dB"] if row.gain_db else []
     return ", ".join(words)
+
+
+def _channels(row: "Row") -> str:
+    counted = _counted(row.channels or 0, "channel")
+    of_mono = row.source_channels == 1 and row.channels == 2
+    return f"mono to {counted}" if of_mono else counted
 
 
 def _clipped(row: "Row") -> str:
@@ -115,6 +143,7 @@ class Grouped:
         """
         for group, files in self._counts.most_common(count):
             source, text = self._first[group]
+            group = printable(group)
             named = text if source in text else f"{source}: {text}"
             yield files, named if files == 1 else f"{group} (e.g. {source})"
 
@@ -150,7 +179,7 @@ class Totals:
         self.done += 1
         self.audio_seconds += audio_seconds(row)
         for text in dict.fromkeys(row.warnings):
-            self.warnings.add(_anonymous(text, row), text, row)
+            self.warnings.add(Note.kind_of(text), text, row)
         deviation = row.provenance.deviation_db
         if deviation is not None:
             said = f"{deviation_words(row.provenance)} (at {row.fs:g} Hz sampling rate)"
@@ -168,17 +197,6 @@ class Totals:
         return self.done + self.skipped + self.failed
 
 
-def _anonymous(text: str, row: "Row") -> str:
-    """A warning without the names and numbers of its file."""
-    for name in sorted(
-        {row.source, row.destination, row.name, printable(row.source)}, key=len, reverse=True
-    ):
-        if name:
-            text = text.replace(name, "…")
-    text = re.sub(r"(?<![\w.])\d[\d,]*(\.\d+)?\b", "N", text)
-    return re.sub(r"^[…\s:]+", "", printable(text))
-
-
 def table(totals: Totals, seconds: float) -> str:
     """The end of a batch: done, skipped, failed with reasons grouped, clipping in one line, audio
     and speed.
@@ -194,16 +212,15 @@ def table(totals: Totals, seconds: float) -> str:
 
 
 def _lines(totals: Totals, seconds: float) -> Iterator[tuple[str, str]]:
-    speed = totals.audio_seconds / seconds if seconds else 0.0
     yield (
         f"{totals.done:,}",
         f"done: {duration(totals.audio_seconds)} of audio in {duration(seconds)}, "
-        f"{speed:,.0f} × real time",
+        f"{_speed(totals.audio_seconds, seconds)}",
     )
     if totals.skipped:
         yield f"{totals.skipped:,}", "skipped: already there"
     if totals.passed_over:
-        yield f"{totals.passed_over:,}", "passed over: no audio"
+        yield f"{totals.passed_over:,}", "passed over: not audio"
     if totals.failed:
         yield f"{totals.failed:,}", "failed:"
     for count, reason in totals.reasons.most_common(20):

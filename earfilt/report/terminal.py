@@ -168,7 +168,7 @@ def _level_ticks(low: float, high: float) -> list[float]:
 def _legend(
     lines: Sequence[Line], measurements: Sequence[Measurement], colour: bool
 ) -> list[tuple[str, str]]:
-    """A sample and a name for each curve, to stand below the axes, where no name is cut."""
+    """A sample and a name for each curve, below the axes, where no name is cut."""
     entries = []
     for index, line in enumerate(lines):
         symbol, code = _symbol(index, len(lines), colour)

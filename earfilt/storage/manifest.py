@@ -40,6 +40,17 @@ _TRIES = 200
 Stamp = tuple[int, int]
 """Bytes, and time of change in ns."""
 
+MALFORMED = (
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+)
+"""What reading JSON of any shape may raise: anybody can write anything into a manifest."""
+
 NO_OUTPUT: Stamp = (-1, -1)
 
 
@@ -89,7 +100,7 @@ def content_hash_at(path: str) -> str:
     Raises
     ------
     OSError
-        It cannot be read, or is no regular file.
+        It cannot be read, or is not a regular file.
     """
     with open(path, "rb", buffering=0, opener=_open_regular) as file:
         return content_hash(file.fileno())
@@ -204,16 +215,8 @@ class Ledger:
             if "name" in data:
                 return self._note(_text(data["name"]), _entry(data))
             name, made_by = _text(data["recipe"]), data["made_by"]
-        except (
-            ValueError,
-            LookupError,
-            TypeError,
-            ArithmeticError,
-            AttributeError,
-            RecursionError,
-            MemoryError,
-        ):
-            return None  # anybody can write anything into a file
+        except MALFORMED:
+            return None
         self.recipes[name] = made_by if isinstance(made_by, dict) else {}
         return "recipe", name
 
@@ -262,7 +265,7 @@ def read_manifest(path: str, ledger: Ledger) -> None:
     Raises
     ------
     AudioError
-        It cannot be read, or is no regular file.
+        It cannot be read, or is not a regular file.
     """
     try:
         with suppress(FileNotFoundError), open(path, "rb", opener=_open_regular) as file:

@@ -39,8 +39,7 @@ _AT_FDCWD, _RENAME_NOREPLACE = -100, 1  # of Linux's renameat2(2)
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 _PIECE = 1 << 20
 _TERMINAL = (
-    "{} is a terminal, which would show audio as signs without sense; name a file, "
-    "or send it on with | or >"
+    "{} is a terminal, which would show audio as gibberish; name a file, or redirect it with | or >"
 )
 _lock = threading.Lock()
 _live: set[str] = set()

@@ -6,7 +6,7 @@ import stat
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from earfilt.errors import UsageError, printable
+from earfilt.errors import DataError, UsageError, printable
 
 MAX_BYTES = 64 << 20
 """Largest file of coefficients or of a curve that is read, in bytes."""
@@ -81,7 +81,9 @@ def read_bytes(path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> bytes
     Raises
     ------
     UsageError
-        It is missing, unreadable, no regular file, empty, or larger than ``limit`` bytes.
+        It is missing, unreadable, or not a regular file.
+    DataError
+        It is empty, or larger than ``limit`` bytes.
     """
     if isinstance(path, SmallFile):
         return path.data
@@ -91,17 +93,19 @@ def read_bytes(path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> bytes
         except OSError as error:
             raise UsageError(f"cannot read {shown(path)}: {error.strerror or error}") from error
     if len(data) > limit:
-        raise UsageError(
-            f"{shown(path)} is larger than {limit >> 20} MiB, the largest file of "
-            "coefficients or of a curve that is read"
+        raise DataError.about(
+            shown(path),
+            "{subject} is larger than {largest} MiB, the largest file of coefficients "
+            "or of a curve that is read",
+            largest=limit >> 20,
         )
     if not data:
-        raise UsageError(f"{shown(path)} is empty")
+        raise DataError.about(shown(path), "{subject} is empty")
     return data
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
-    """A regular file, open for reading.
+    """A regular file, open for reading; the caller closes it.
 
     Raises
     ------
@@ -109,7 +113,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         It is missing, unreadable, or no regular file.
     """
     try:
-        file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115: the caller closes it
+        file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115
     except OSError as error:
         raise UsageError(f"cannot read {shown(path)}: {error.strerror or error}") from error
     except ValueError as error:  # a NUL in the name
@@ -125,16 +129,17 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
     Raises
     ------
-    UsageError
-        As :func:`read_bytes`, or it is not UTF-8 text, or has too many lines.
+    UsageError, DataError
+        As :func:`read_bytes`; or it is not UTF-8 text, or has too many lines.
     """
     data = read_bytes(path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{shown(path)} is not a text file in UTF-8 (byte {error.start}); save it as "
-            "plain CSV or text"
+        raise DataError.about(
+            shown(path),
+            "{subject} is not a text file in UTF-8 (byte {start}); save it as plain CSV or text",
+            start=error.start,
         ) from error
     return _checked(text, path)
 
@@ -145,8 +150,8 @@ def read_foreign_text(path: str | os.PathLike[str]) -> str:
 
     Raises
     ------
-    UsageError
-        As :func:`read_bytes`, or it is no text, or has too many lines.
+    UsageError, DataError
+        As :func:`read_bytes`; or it is not text, or has too many lines.
     """
     data = read_bytes(path)
     if (wide := _utf_16(data)) is not None:
@@ -180,11 +185,16 @@ def _utf_16(data: bytes) -> str | None:
 
 def _checked(text: str, path: str | os.PathLike[str]) -> str:
     if "\0" in text:
-        raise UsageError(
-            f"{shown(path)} is not a text file (it holds zero bytes); save it as plain CSV or text"
+        raise DataError.about(
+            shown(path),
+            "{subject} is not a text file (it holds zero bytes); save it as plain CSV or text",
         )
     if sum(map(text.count, _LINE_ENDS)) > MAX_LINES:
-        raise UsageError(f"{shown(path)} has more than {MAX_LINES} lines, the most that are read")
+        raise DataError.about(
+            shown(path),
+            "{subject} has more than {max_lines} lines, the most that are read",
+            max_lines=MAX_LINES,
+        )
     return text
 
 

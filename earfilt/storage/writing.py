@@ -60,7 +60,7 @@ def refuse_repetition(written: Iterable[str], others: Iterable[str] = ()) -> Non
     pairs.append(shared_file(paths, _named(others, "/dev/stdout")))
     if (pair := next(filter(None, pairs), None)) is not None:
         raise UsageError(
-            f"{shown(pair[0])} and {shown(pair[1])} are one file; two outputs need two names"
+            f"{shown(pair[0])} and {shown(pair[1])} are the same file; two outputs need two names"
         )
 
 
@@ -69,7 +69,7 @@ def shared_file(few: Iterable[str], many: Iterable[str]) -> tuple[str, str] | No
 
     What exists is told by the file system (links, hard links, other spellings); what does not exist
     yet, by its name in the directory that holds it, upper and lower case aside, since the disk may
-    not tell them apart. Devices are no files.
+    not tell them apart. Devices are not files.
     """
     by_name: dict[str, list[str]] = {}
     by_identity: dict[tuple[int, int], str] = {}
@@ -126,7 +126,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, force: bool = Fals
     Raises
     ------
     UsageError
-        The destination exists and ``force`` is False, or is no regular file.
+        The destination exists and ``force`` is False, or is not a regular file.
     AudioError
         It cannot be written.
     """

@@ -103,15 +103,7 @@ class Fir:
         UsageError
             More than two, by a FIR of several rows.
         """
-        if self.rows == 1:
-            return channels
-        if channels > 2:
-            what = "a pair of ears" if self.rows == 2 else "a matrix of four rows"
-            raise UsageError(
-                f"{what} takes a mono or a stereo signal, and this one has {channels} channels: mix "
-                "it down to two first, or filter each channel by a filter of one ear"
-            )
-        return 2
+        return outputs_of(self.rows, channels)
 
     def routed(self, channels: int) -> Self:
         """The FIR that so many channels go through, row by row: the same, but of a matrix for a
@@ -126,6 +118,10 @@ class Fir:
         if self.rows == 4 and channels == 1:
             return replace(self, taps=self.taps[:2] + self.taps[2:])
         return self
+
+    def swapped(self) -> Self:
+        """The FIR for a stereo signal whose right channel comes first."""
+        return self if self.rows == 1 else replace(self, taps=self.taps[::-1])
 
     @cached_property
     def sha256(self) -> str:
@@ -157,6 +153,28 @@ class Fir:
             for taps in self.taps.reshape(self.rows, -1)
         ]
         return rows[0] if self.rows == 1 else np.stack(rows)
+
+
+def outputs_of(rows: int, channels: int) -> int:
+    """Channels that so many become by a FIR of so many rows.
+
+    Raises
+    ------
+    UsageError
+        As `Fir.outputs`.
+
+    >>> outputs_of(1, 6), outputs_of(2, 1)
+    (6, 2)
+    """
+    if rows == 1:
+        return channels
+    if channels > 2:
+        what = "a pair of ears" if rows == 2 else "a matrix of four rows"
+        raise UsageError(
+            f"{what} takes a mono or a stereo signal, and this one has {channels} channels: mix "
+            "it down to two first, or filter all channels by a filter of one ear"
+        )
+    return 2
 
 
 def paired(left: Fir, right: Fir, provenance: Provenance) -> Fir:

@@ -4,12 +4,24 @@ are written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 Joined: TypeAlias = Any
 """One value that all members of a chain share, or a list with one for each that has any."""
+
+T = TypeVar("T")
+
+_OF_AN_EAR = (
+    "filter",
+    "order",
+    "phase",
+    "range_hz",
+    "deviation_db",
+    "deviation_hz",
+    "deviation_between_db",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +42,8 @@ class FileUse:
         Of an equaliser: how many.
     points, hz, gain_db : int, (float, float), (float, float), optional
         Of a curve: number of points, lowest and highest frequency, lowest and highest gain.
+    rows : int, optional
+        Of a FIR with several rows of taps: how many.
     numtaps, latency : int, optional
         Of a FIR; the number of taps of sections too.
     sections : int, optional
@@ -48,6 +62,7 @@ class FileUse:
     points: int | None = None
     hz: tuple[float, float] | None = None
     gain_db: tuple[float, float] | None = None
+    rows: int | None = None
     numtaps: int | None = None
     latency: int | None = None
     sections: int | None = None
@@ -99,6 +114,9 @@ class Provenance:
         Bands in which the limit of an inverse acts, lowest and highest frequency.
     cautions : tuple of str
         What to know of a chain whose members join with a reservation.
+    ears : (Provenance, Provenance) or ()
+        Of a pair that was made of a chain for each ear: the left one and the right one. The others
+        hold the larger deviation and the range that both cover.
     """
 
     filter: str | None = None
@@ -120,6 +138,7 @@ class Provenance:
     deviation_between_db: float | None = None
     limited_hz: tuple[tuple[float, float], ...] = ()
     cautions: tuple[str, ...] = ()
+    ears: tuple[Provenance, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A flat JSON-able object; what is not known is left out.
@@ -132,6 +151,8 @@ class Provenance:
             value = getattr(self, item.name)
             if item.name == "options":
                 found |= {name: one for name, one in value.items() if one is not None}
+            elif item.name == "ears":
+                found |= self._ears_json()
             elif item.name == "files":
                 found |= self._files_json()
             elif item.name == "led":
@@ -141,6 +162,16 @@ class Provenance:
             elif value is not None and value != () and value != {}:
                 found[item.name] = list(value) if isinstance(value, tuple) else value
         return found
+
+    def _ears_json(self) -> dict[str, Any]:
+        """What differs from ear to ear; a shared look-ahead keeps them aligned."""
+        if not self.ears:
+            return {}
+        told = [{key: ear.to_json().get(key) for key in _OF_AN_EAR} for ear in self.ears]
+        return {
+            "ears": dict(zip(("left", "right"), told, strict=True)),
+            "added_interaural_delay": 0,
+        }
 
     def _files_json(self) -> dict[str, Any]:
         if not self.files:
@@ -175,7 +206,64 @@ class Provenance:
 
 
 def _is_plain(value: object, kinds: Any) -> bool:
-    """Whether a value is of some kinds, or a list of such."""
+    """Whether a value is of some kinds, or a list of them."""
     if isinstance(value, list):
         return bool(value) and all(isinstance(part, kinds) for part in value)
     return isinstance(value, kinds)
+
+
+def of_pair(left: Provenance, right: Provenance) -> Provenance:
+    """What is known of two FIRs that became a pair: what they share once, what differs as a list,
+    the larger deviation; and each for itself.
+    """
+    ears = (left, right)
+    names = dict.fromkeys(name for ear in ears for name in ear.options)
+    worst = max(ears, key=lambda ear: -1.0 if ear.deviation_db is None else ear.deviation_db)
+    between = [ear.deviation_between_db for ear in ears if ear.deviation_between_db is not None]
+    ranges = [ear.range_hz for ear in ears if ear.range_hz is not None]
+    return Provenance(
+        variant=joined(_flat(ear.variant for ear in ears)),
+        source=_every(ear.source for ear in ears),
+        table_sha256={**left.table_sha256, **right.table_sha256},
+        files=_every(ear.files for ear in ears),
+        order=joined(_flat(ear.order for ear in ears)),
+        phase=joined(_flat(ear.phase for ear in ears)),
+        options={name: joined(_flat(ear.options.get(name) for ear in ears)) for name in names},
+        range_hz=(max(low for low, _ in ranges), min(high for _, high in ranges))
+        if len(ranges) == len(ears)
+        else None,
+        led=any(ear.led for ear in ears),
+        tolerance_db=left.tolerance_db if right.tolerance_db is None else right.tolerance_db,
+        tolerance_met=all(ear.tolerance_met for ear in ears),
+        missed_points_hz=tuple(sorted({hz for ear in ears for hz in ear.missed_points_hz})),
+        deviation_db=worst.deviation_db,
+        deviation_hz=worst.deviation_hz,
+        deviation_between_db=max(between, default=None),
+        limited_hz=_every(ear.limited_hz for ear in ears),
+        cautions=_every(ear.cautions for ear in ears),
+        ears=ears,
+    )
+
+
+def _flat(values: Iterable[Joined]) -> list[Any]:
+    """The values of all members of both ears."""
+    return [one for value in values for one in (value if isinstance(value, list) else [value])]
+
+
+def _every(of_ears: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    """What both ears have, once."""
+    return tuple(dict.fromkeys(one for ear in of_ears for one in ear))
+
+
+def joined(values: Any) -> Any:
+    """One value for the chain: the common one of those that have it, else the list.
+
+    >>> joined([512, None, 512]), joined([512, 4096]), joined([None])
+    (512, [512, 4096], None)
+    """
+    if not isinstance(values, list):
+        return values
+    have = [value for value in values if value is not None]
+    if not have:
+        return None
+    return have[0] if all(value == have[0] for value in have) else have

@@ -70,7 +70,9 @@ def resampled(fir: Fir, fs: float) -> Fir:
     behind = math.ceil(((fir.numtaps - 1 - fir.lookahead) / fir.fs + reach) * fs)
     count = before + behind + 1
     if count > _MOST_TAPS:
-        raise UsageError(f"at {fs:g} Hz the FIR would have {count} taps; {_MOST_TAPS} are possible")
+        raise UsageError(
+            f"at {fs:g} Hz the FIR would have {count} taps; at most {_MOST_TAPS} are possible"
+        )
     times = (np.arange(count) - before) / fs
     rows = [_sampled(fir.row(index), times, low) / fs for index in range(fir.rows)]
     taps = rows[0] if fir.rows == 1 else np.stack(rows)

@@ -25,7 +25,8 @@ MAX_POINTS = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """The effective response of one filter at (M,) frequencies, all float64.
+    """The effective response of one filter at (M,) frequencies, all float64; of several rows of taps
+    everything but the frequencies is (rows, M).
 
     Attributes
     ----------
@@ -96,7 +97,7 @@ def level_at(fir: Fir, freq: float) -> float:
     """
     level = float(respond(fir, np.array([freq])).magnitude_db[0])
     if not math.isfinite(level):
-        raise UsageError(f"nothing passes at {freq:g} Hz, so that no level is relative to it")
+        raise UsageError(f"nothing passes at {freq:g} Hz, so no level can be relative to it")
     return level
 
 
@@ -167,14 +168,36 @@ def frequency_grid(
     return freqs
 
 
-def to_csv(curves: Sequence[tuple[str, Response]]) -> str:
-    """Rows as CSV, full precision; with several curves a leading ``filter`` column names each."""
+def to_csv(curves: Sequence[tuple[str, Response]], ears: Sequence[str] = ()) -> str:
+    """Rows as CSV, full precision; with several curves a leading ``filter`` column names each, or
+    they stand side by side where they are the rows of one filter.
+
+    Parameters
+    ----------
+    curves : sequence of (str, Response)
+        Name and values of each, of one row.
+    ears : sequence of str, optional
+        What the rows of the one filter are called.
+    """
+    if ears:
+        return _side_by_side([values for _, values in curves], ears)
     several = len(curves) > 1
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*(["filter"] if several else []), *COLUMNS])
     for name, curve in curves:
         writer.writerows([*([name] if several else []), *row] for row in _rows(curve))
+    return buffer.getvalue()
+
+
+def _side_by_side(ears: Sequence[Response], names: Sequence[str]) -> str:
+    """Columns of each ear beside a common one of frequencies."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    words = [name.replace(" ", "_") for name in names]
+    writer.writerow([COLUMNS[0], *(f"{word}_{column}" for word in words for column in COLUMNS[1:])])
+    columns = [ears[0].freqs, *(column for ear in ears for column in ear.columns()[1:])]
+    writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
     return buffer.getvalue()
 
 

@@ -53,7 +53,7 @@ def write(path: Path, target: Target, x: np.ndarray) -> None:
         open_writer(file, target, Metadata(), frames=None, seekable=True) as writer,
     ):
         for at in range(0, len(x), 65_531):
-            writer.write(np.ascontiguousarray(x[at : at + 65_531]))
+            writer.write(writer.encode(np.ascontiguousarray(x[at : at + 65_531])))
         writer.finish()
 
 

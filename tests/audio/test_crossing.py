@@ -10,7 +10,7 @@ import soundfile
 
 from earfilt.audio import probe
 from earfilt.audio.containers import caf
-from earfilt.audio.containers.riff import Chunk
+from earfilt.audio.containers.chunks import Chunk
 from earfilt.audio.formats import CONTAINERS, Target
 from earfilt.audio.info import Metadata
 from earfilt.audio.metadata import tags
@@ -157,7 +157,7 @@ def test_what_a_pipe_delivers_too_late_is_named(tmp_path, apply, monkeypatch):
         finally:
             os.dup2(kept, 0)
             os.close(kept)
-    assert row.warnings == ["FLAC got no cue, which came behind the samples of a pipe"]
+    assert row.warnings == ["FLAC got no cue, which came after the samples of a pipe"]
 
 
 def test_the_room_for_tags_is_shared():
@@ -192,7 +192,7 @@ def test_what_is_too_big_to_carry_is_named(tmp_path, apply, monkeypatch):
     soundfile.write(tmp_path / "plain.caf", np.zeros(480), 48_000, subtype="PCM_16")
     data = (tmp_path / "plain.caf").read_bytes()
     (tmp_path / "a.caf").write_bytes(data[:52] + chunks + data[52:])
-    monkeypatch.setattr("earfilt.audio.containers.caf.MAX_METADATA", 4096)
+    monkeypatch.setattr("earfilt.audio.containers.chunks.MAX_METADATA", 4096)
     assert apply(tmp_path / "a.caf", tmp_path / "b.caf").warnings == [
         "not carried from the source: mark (too big)"
     ]

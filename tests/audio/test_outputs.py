@@ -87,9 +87,9 @@ def test_a_pipe_that_passes_4_gib_is_refused_where_nothing_more_can_be_stated(
         (tmp_path / "a").open("wb+", buffering=0) as file,
         open_writer(file, target, Metadata(), frames=None, seekable=True) as writer,
     ):
-        writer.write(np.zeros((900, 1), np.int16))
+        writer.write(writer.encode(np.zeros((900, 1), np.int16)))
         with pytest.raises(UsageError, match="4 GiB"):
-            writer.write(np.zeros((4100, 1), np.int16))
+            writer.write(writer.encode(np.zeros((4100, 1), np.int16)))
 
 
 def test_8_bit_aiff_of_odd_length_has_no_frame_too_many(tmp_path):
@@ -111,4 +111,4 @@ def test_mp3_is_given_no_samples_over_which_its_encoder_ends_the_process(tmp_pat
         pytest.raises(AudioError, match="which MP3 cannot hold"),
         open_writer(file, target, Metadata(), frames=5000, seekable=True) as writer,
     ):
-        writer.write(x)
+        writer.write(writer.encode(x))

@@ -94,7 +94,7 @@ def test_the_report_is_a_row_a_file_and_nothing_else(
     found = [json.loads(line) for line in said.out.splitlines()]
     assert {row["name"]: row["status"] for row in found} == {"a.wav": "ok", "b.wav": "failed"}
     assert all(set(row) == Row("", "", "", "ok").to_dict().keys() for row in found)
-    assert "passed over: no audio" in said.err
+    assert "passed over: not audio" in said.err
     [done] = [row for row in found if row["status"] == "ok"]
     x, y = sf.read(root / "a.wav")[0], sf.read(tmp_path / "out" / "a.wav")[0]
     assert done["frames"] == len(x) == len(y)
@@ -285,6 +285,7 @@ def test_signals_stop_cleanly(
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     returned, err = finish(process)
     assert returned == code, err
+    assert "the same command with --resume goes on" in err
     assert "Traceback" not in err
     assert not psutil.wait_procs(family, timeout=20)[1]
     assert not leftovers(out)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from earfilt.batch.executors import Pool, _connection, cores, dask, processes
+from earfilt.batch.executors import Pool, _connection, dask, processes
 from earfilt.chains.members import resolve
 from earfilt.errors import UsageError
 from earfilt.render.process import FileJob, filter_file
@@ -190,17 +190,6 @@ def test_a_broken_pool_is_made_anew() -> None:
         with pytest.raises(Exception, match="terminated abruptly"):
             pool.submit(time.sleep, 600).result()
         assert pool.submit(os.getpid).result() != first
-
-
-def test_cores_are_those_this_process_may_use() -> None:
-    if not hasattr(os, "sched_setaffinity"):
-        pytest.skip("no CPU sets on this system")
-    before = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(before)})
-        assert cores() == 1
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def test_no_scheduler_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def test_unknown_content_is_an_error_of_the_file() -> None:
     with pytest.raises(DataError, match="notes: is neither a curve nor a FIR"):
         resolve("notes")
     Path("picture").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
-    with pytest.raises(DataError, match="picture: holds nothing that filters are read from"):
+    with pytest.raises(DataError, match="picture: holds nothing that a filter can be read from"):
         resolve("picture")
     with pytest.raises(UnknownNameError):
         resolve("nowhere")

@@ -10,10 +10,11 @@ import typer
 
 from earfilt.cli import run
 from earfilt.cli.options import filter_options
+from earfilt.cli.pages import COMMANDS
 from earfilt.cli.parser import parser
 from tests.batch.trees import FILTER, write_tone
 
-PARSER = parser("apply", "response", "design", "verify", "filters")
+PARSER = parser(*COMMANDS)
 
 
 def declared(command: Callable[..., Any]) -> Iterator[tuple[str, ...]]:

@@ -171,7 +171,7 @@ def test_an_entry_of_the_users_own(folder: Path) -> None:
     ("toml", "csv", "reason"),
     [
         (GOOD, None, "has no table"),
-        ("title = ", CSV, "is no TOML"),
+        ("title = ", CSV, "is not valid TOML"),
         (GOOD.replace("citation", "cite"), CSV, "a number needs a source"),
         (GOOD.replace("[source]", "[sauce]"), CSV, "'sauce' is not understood"),
         (GOOD.replace('title = "', 'titel = "'), CSV, "'titel' is not understood"),
@@ -191,7 +191,7 @@ def test_an_entry_of_the_users_own(folder: Path) -> None:
             CSV.replace("gain_db", "gain_db,q").replace("0\n", "0,1\n"),
             "fields where the header has 3",
         ),
-        (GOOD, "frequency_hz,gain_db,note\n100,0,1\n200,0,1\n", "which nothing here understands"),
+        (GOOD, "frequency_hz,gain_db,note\n100,0,1\n200,0,1\n", "which is not understood"),
         (GOOD, CSV.replace("12", "nan"), "line 4 has a number that is not finite"),
         (GOOD, CSV.replace("12", "twelve"), "line 4: could not convert"),
         (GOOD, CSV.replace("3000", "300"), "does not ascend"),

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -317,3 +318,47 @@ def test_cuda_agrees_with_the_cpu(sample: SampleFormat, precision: str) -> None:
     assert np.abs(there / sample.full_scale - here / sample.full_scale).max() <= max(
         1e-5, 1 / sample.codes * sample.is_integer
     )
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_what_is_written_is_what_was_encoded_in_order(threads: int) -> None:
+    """Encoding takes unequal time, and runs on any thread."""
+    x, at, written = noise(1_500_000, 2, I16), 0, []
+    pause = itertools.cycle((0.01, 0.0, 0.003))
+
+    def read(frames: int) -> np.ndarray:
+        nonlocal at
+        block = x[at : at + frames]
+        at += len(block)
+        return block
+
+    def encode(samples: np.ndarray) -> bytes:
+        time.sleep(next(pause))
+        return samples.tobytes()
+
+    settings, form = Settings(threads=threads), {"source": I16, "target": I16, "channels": 2}
+    pipeline.run(read, written.append, LOWPASS, **form, settings=settings, encode=encode)  # type: ignore[arg-type]
+    assert b"".join(written) == apply(x, LOWPASS, I16, I16, threads=1)[0].tobytes()
+
+
+def test_a_failure_wakes_every_thread_that_waits_for_its_turn() -> None:
+    encoded: list[np.ndarray] = []
+
+    def write(samples: np.ndarray) -> None:
+        end = time.monotonic() + 30
+        while len(encoded) < 4 and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.1)  # now all others wait
+        raise OSError("full")
+
+    def encode(samples: np.ndarray) -> np.ndarray:
+        encoded.append(samples)
+        return samples
+
+    x = noise(4_000_000, 2, I16)
+    read = iter([*np.array_split(x, 100), x[:0]])
+    form = {"source": I16, "target": I16, "channels": 2, "settings": Settings(threads=4)}
+    with pytest.raises(OSError, match="full"):
+        pipeline.run(lambda frames: next(read), write, LOWPASS, encode=encode, **form)  # type: ignore[arg-type]
+    assert len(encoded) == 4
+    assert not [thread for thread in threading.enumerate() if thread.name == "earfilt"]

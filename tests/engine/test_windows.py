@@ -63,11 +63,23 @@ def test_digital_silence_of_a_segment_is_kept(seed: int | None) -> None:
 
 def test_only_the_segments_that_need_it_take_the_slow_road() -> None:
     filter = WindowFilter(HIGHPASS, I16, I16, 1, Settings(gain=30.0))
-    x = np.rint(RNG.standard_normal((filter.hop * 8, 1)) * 30).astype(np.int16)
-    x[filter.hop * 4 + 100 : filter.hop * 4 + 900] += 25_000
+    x = np.rint(RNG.standard_normal((filter.hop * 24, 1)) * 30).astype(np.int16)
+    x[filter.hop * 20 + 100 : filter.hop * 20 + 900] += 25_000
     cutting, found = Cutting(filter), []
     cutting.put(x)
-    for _ in range(8):
+    for _ in range(24):
         found.append(filter(cutting.take(1, None)).precisions)
-    assert [i for i, used in enumerate(found) if used == {"float64"}] == [4]
+    # the first ones take it unasked
+    assert [i for i, used in enumerate(found) if used == {"float64"}] == [*range(16), 20]
     assert all(len(used) == 1 for used in found)
+
+
+def test_no_window_reaches_from_the_first_segments_into_the_others() -> None:
+    filter = WindowFilter(HIGHPASS, I16, I16, 1, Settings())
+    cutting, found = Cutting(filter), []
+    cutting.put(np.zeros((filter.hop * 40, 1), np.int16))
+    while cutting.ready:
+        window = cutting.take(min(cutting.ready, 12), None)
+        found.append((window.segments, filter(window).precisions))
+    assert found[:2] == [(12, {"float64"}), (4, {"float64"})]
+    assert all(used == {"float32"} for _, used in found[2:])

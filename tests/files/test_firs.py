@@ -16,7 +16,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earfilt.errors import AudioError, UsageError
+from earfilt.errors import AudioError, DataError, UsageError
 from earfilt.files import fir_formats, firs
 from earfilt.files.firs import SUFFIXES, holds_fir, read_fir, write_fir
 from earfilt.storage import reading
@@ -390,7 +390,20 @@ HOSTILE = {
         "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"
     ),
     "code.npy": npy_header("__import__('os').system('true')"),
-    "stereo.wav": wav_bytes(channels=2),
+    "three.wav": wav_bytes(channels=3),
+    "three_rows.json": b'{"taps": [[1.0], [1.0], [1.0]]}',
+    "unequal.json": b'{"taps": [[1.0, 2.0], [1.0]]}',
+    "one_of_two.json": b'{"taps": [[1.0], 1.0]}',
+    "deep_rows.json": b'{"taps": [[[1.0]], [[1.0]]]}',
+    "empty_rows.json": b'{"taps": [[], []]}',
+    "nan_row.json": b'{"taps": [[1.0, 1.0], [1.0, 1e999]]}',
+    "nan_row.npy": npy_bytes(np.array([[1, 1], [1, np.nan]])),
+    "columns.npy": npy_bytes(np.ones((9, 2))),
+    "cube.npy": npy_bytes(np.ones((2, 2, 2))),
+    "columns.mat": mat_bytes(taps=np.ones((9, 4))),
+    "one_ear.csv": b"sample,left,right\n0,1\n",
+    "no_ear.csv": b"sample,left,middle\n0,1,2\n",
+    "nan_ear.csv": b"sample,left,right\n0,1,nan\n",
     "short.wav": wav_bytes()[:60],
     "none.wav": wav_bytes(frames=0),
     "comment.wav": wav_bytes(comment=b"earfilt FIR [1"),
@@ -416,7 +429,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_bad_files_are_refused_in_one_printable_line(tmp_path, name):
     (tmp_path / name).write_bytes(HOSTILE[name])
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(DataError) as caught:
         read_fir(tmp_path / name)
     message = str(caught.value)
     assert name in message
@@ -433,7 +446,7 @@ def test_what_is_small_as_bytes_and_large_as_objects_is_refused_before_it_takes_
     (tmp_path / "lines.txt").write_bytes(b"\n" * (reading.MAX_LINES + 1))
     tracemalloc.start()
     for name, match in [("words.txt", "1 to 1000 are possible"), ("lines.txt", "lines, the most")]:
-        with pytest.raises(UsageError, match=match):
+        with pytest.raises(DataError, match=match):
             read_fir(tmp_path / name)
     assert tracemalloc.get_traced_memory()[1] < 128 << 20
     tracemalloc.stop()
@@ -455,13 +468,13 @@ def test_files_that_are_no_files_are_refused(tmp_path):
 def test_a_file_beyond_the_limit_is_not_read(tmp_path, suffix):
     with open(tmp_path / f"big{suffix}", "wb") as file:
         file.truncate(70 << 20)
-    with pytest.raises(UsageError, match="larger than 64 MiB"):
+    with pytest.raises(DataError, match="larger than 64 MiB"):
         read_fir(tmp_path / f"big{suffix}")
 
 
 def test_too_many_taps_are_refused(tmp_path):
     np.save(tmp_path / "many.npy", np.zeros((1 << 22) + 1, dtype=np.int8))
-    with pytest.raises(UsageError, match="4194305 taps; 1 to 4194304"):
+    with pytest.raises(DataError, match="4194305 taps; 1 to 4194304"):
         read_fir(tmp_path / "many.npy")
 
 
@@ -480,7 +493,7 @@ def test_damaged_files_raise_nothing_else(tmp_path_factory, suffix, noise, cut):
     path.write_bytes(data[: max(1, len(data) - cut)])
     try:
         fir = read_fir(path)
-    except UsageError:
+    except DataError:
         return
     assert np.isfinite(fir.taps).all()
     assert 0 <= fir.lookahead < fir.numtaps

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import earfilt
-from earfilt.errors import UsageError
+from earfilt.errors import DataError, UsageError
 from earfilt.files.firs import read_fir
 from earfilt.files.saved_ears import read_ear, read_fir_or_ear
 
@@ -104,14 +104,14 @@ def test_what_is_no_saved_ear_is_refused_in_a_sentence(
     saved: Path, change: Callable[[Any], object], says: str
 ) -> None:
     rewrite(saved, change)
-    with pytest.raises(UsageError, match=says) as caught:
+    with pytest.raises(DataError, match=says) as caught:
         read_fir_or_ear(saved)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
 
 
 def test_it_is_no_fir_and_a_fir_is_no_ear(saved: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="says of itself that it is 'ear'"):
+    with pytest.raises(DataError, match="says of itself that it is 'ear'"):
         read_fir(saved)
     earfilt.design("headphone", fs=FS, order=32).save(tmp_path / "fir.json")
     assert read_ear(tmp_path / "fir.json") is None

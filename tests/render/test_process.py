@@ -253,13 +253,19 @@ def test_wav_and_flac_of_one_signal_hold_the_same_codes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("subtype", "spec"),
-    [("PCM_16", "float32"), ("PCM_24", "float64"), ("PCM_32", "float64"), ("DOUBLE", "float64")],
+    ("subtype", "frames", "spec"),
+    [
+        ("PCM_16", 20_000, "float64"),
+        ("PCM_16", 100_000, "float32+float64"),  # float32 behind the first segments
+        ("PCM_24", 20_000, "float64"),
+        ("PCM_32", 20_000, "float64"),
+        ("DOUBLE", 20_000, "float64"),
+    ],
 )
-def test_auto_precision_is_within_one_code_of_the_rounded_oracle(tmp_path, subtype, spec):
+def test_auto_precision_is_within_one_code_of_the_rounded_oracle(tmp_path, subtype, frames, spec):
     source = tmp_path / "a.wav"
     rng = np.random.default_rng(3)
-    soundfile.write(source, rng.uniform(-0.3, 0.3, (20_000, 2)), 48_000, subtype=subtype)
+    soundfile.write(source, rng.uniform(-0.3, 0.3, (frames, 2)), 48_000, subtype=subtype)
     row = apply(source, tmp_path / "b.wav")
     assert row.precision == spec
     exact = lfilter(
@@ -651,8 +657,8 @@ def test_the_writer_passes_four_gigabytes(tmp_path, known):
     with open(path, "w+b", buffering=0) as file:
         writer = Sparse(file, target, frames=frames if known else None, seekable=True)
         for _ in range(2**32 // 16 >> 16):
-            writer.write(silence)
-        writer.write(click)
+            writer.write(writer.encode(silence))
+        writer.write(writer.encode(click))
         notes = writer.finish()
     assert bool(notes) is not known
     assert (soundfile.info(path).format, soundfile.info(path).frames) == ("RF64", frames)
@@ -967,3 +973,26 @@ def test_a_flac_of_unknown_length_becomes_every_container(tmp_path, one):
         for options in ({}, {"clip": "rescale"}):
             apply(path, tmp_path / name, one, exists="force", **options)
             np.testing.assert_array_equal(soundfile.read(tmp_path / name, dtype="int16")[0], x)
+
+
+@pytest.mark.parametrize(
+    ("there", "seconds", "threads"), [(1, 60, 2), (2, 60, 2), (8, 60, 8), (64, 600, 16), (64, 1, 2)]
+)
+def test_as_many_threads_as_cores_where_the_file_is_long_enough(
+    tmp_path, monkeypatch, there, seconds, threads
+):
+    from earfilt.engine import pipeline
+
+    seen = []
+
+    def run(*_, settings, **__):
+        seen.append(settings.threads)
+        raise AudioError("enough")
+
+    with soundfile.SoundFile(tmp_path / "a.wav", "w", 48_000, 1, "PCM_16") as file:
+        file.write(np.zeros(48_000 * seconds, np.int16))
+    monkeypatch.setattr("earfilt.render.process.cores", lambda: there)
+    monkeypatch.setattr(pipeline, "run", run)
+    with pytest.raises(AudioError, match="enough"):
+        apply(tmp_path / "a.wav", tmp_path / "b.wav", threads=None)
+    assert seen == [threads]

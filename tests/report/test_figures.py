@@ -164,7 +164,7 @@ def test_bands_lie_about_the_published_points_and_within_the_axis():
     corners = band.get_paths()[0].vertices
     assert {tuple(corner) for corner in corners} >= {(1000.0, -30.0), (1000.0, 20.0)}
     assert ax.get_ylim()[0] < -30 < 20 < ax.get_ylim()[1]
-    assert "band: " in drawing.legends[0].get_title().get_text()
+    assert "band:" in drawing.legends[0].get_title().get_text()
 
 
 def test_a_source_that_states_tolerances_has_a_band_and_a_chain_has_none():

@@ -1,12 +1,13 @@
 """How rows look."""
 
 import dataclasses
+import pickle
 import re
 from typing import Any
 
 import pytest
 
-from earfilt.errors import AudioError
+from earfilt.errors import AudioError, Note
 from earfilt.render.record import Row
 from earfilt.report.rows import Totals, duration, summary, table
 from earfilt.synthesis.provenance import Provenance
@@ -104,12 +105,18 @@ def test_numbers_that_are_part_of_a_word_stay() -> None:
 def test_one_of_a_kind_is_told_as_it_is() -> None:
     totals = Totals()
     totals.add(failed("a.wav", "the decoder gave up after 17 frames"))
-    totals.add(done("b.wav", warnings=["17 samples were read as 0"]))
+    totals.add(done("b.wav", warnings=[Note.of("{count} samples were read as 0", count=17)]))
     said = table(totals, 1.0)
     assert "1    in/a.wav: the decoder gave up after 17 frames" in said
     assert "1  warned: in/b.wav: 17 samples were read as 0" in said
-    totals.add(done("c.wav", warnings=["3 samples were read as 0"], provenance=Provenance()))
-    assert "2  warned: N samples were read as N (e.g. in/b.wav)" in table(totals, 1.0)
+    totals.add(
+        done(
+            "c.wav",
+            warnings=[Note.of("{count} samples were read as 0", count=3)],
+            provenance=Provenance(),
+        )
+    )
+    assert "2  warned: … samples were read as 0 (e.g. in/b.wav)" in table(totals, 1.0)
 
 
 def test_a_batch_says_how_far_its_filter_is_from_the_points() -> None:
@@ -166,3 +173,11 @@ def test_every_field_of_a_row_is_documented() -> None:
         for name in re.findall(r"`(\w+)`", line.split("|")[1])
     ]
     assert sorted(documented) == sorted(done().to_dict())
+
+
+def test_notes_of_one_kind_are_counted_together_also_from_another_process() -> None:
+    totals = Totals()
+    for name, count in [("a.wav", 8), ("b.wav", 12), ("c.wav", 12)]:
+        note = Note.of("{count} of {name} are left, {why}", count=count, name="it", why="so")
+        totals.add(pickle.loads(pickle.dumps(done(name, warnings=[note]))))
+    assert "3  warned: … of it are left, so (e.g. in/a.wav)" in table(totals, 1.0)

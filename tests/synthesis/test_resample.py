@@ -47,5 +47,5 @@ def test_the_same_rate_changes_nothing() -> None:
 
 
 def test_too_long_a_result_is_refused() -> None:
-    with pytest.raises(UsageError, match="4194304 are possible"):
+    with pytest.raises(UsageError, match="at most 4194304 are possible"):
         resampled(Fir(np.ones(1 << 16), 8000.0), 768000.0 * 2)

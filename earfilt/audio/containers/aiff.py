@@ -4,15 +4,23 @@ byte.
 Reference: Apple, Audio Interchange File Format: AIFF, version 1.3 (1989), and AIFF-C (1991).
 """
 
+from __future__ import annotations
+
 import io
 import os
 import struct
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.riff import MAX_CHUNKS, MAX_METADATA, Chunk
-from earfilt.audio.source import Source
-from earfilt.errors import AudioError, printable
+from earfilt.audio.containers.chunks import AIFF, Chunk, carried
+from earfilt.errors import AudioError
 from earfilt.storage.output import write_all
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
+
+HEAD = 12
+"""Bytes before the first chunk."""
 
 LAYOUT = b"CHAN"
 STRUCTURE = (b"COMM", b"SSND", b"FVER", b"PEAK", b"FLLR")
@@ -22,31 +30,9 @@ TEXTS = {b"NAME": "TITLE", b"AUTH": "ARTIST", b"(c) ": "COPYRIGHT", b"ANNO": "CO
 """Chunks that reach other containers, under the names that Vorbis comments have for them."""
 
 
-def read_chunks(source: Source, beyond: list[str] | None = None) -> tuple[Chunk, ...]:
-    """The chunks to carry of an AIFF or AIFF-C file; ends quietly where no more make sense.
-
-    Parameters
-    ----------
-    source : Source
-        A file; its position is left alone.
-    beyond : list of str, optional
-        Gets the name of each chunk that is too big to carry.
-    """
-    kept: list[Chunk] = []
-    at, budget, file = 12, MAX_METADATA, source.raw.fileno()
-    for _ in range(MAX_CHUNKS):
-        header = os.pread(file, 8, at)
-        if len(header) < 8:
-            break
-        name, size = header[:4], struct.unpack_from(">I", header, 4)[0]
-        there = min(size, max(0, (source.size or 0) - at - 8))
-        if name not in STRUCTURE and there <= budget and all(0x20 <= byte < 0x7F for byte in name):
-            kept.append(Chunk(name, os.pread(file, there, at + 8)))
-            budget -= there
-        elif name not in STRUCTURE and there > budget and beyond is not None:
-            beyond.append(f"{printable(name.decode('latin-1').strip())} (too big)")
-        at += 8 + size + size % 2
-    return tuple(kept)
+def read_chunks(source: Source, beyond: list[str]) -> tuple[Chunk, ...]:
+    """The chunks to carry of an AIFF or AIFF-C file: see `chunks.carried`."""
+    return carried(source, AIFF, HEAD, STRUCTURE, beyond)
 
 
 def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:
@@ -87,14 +73,7 @@ def append_chunks(file: io.RawIOBase, chunks: Iterable[Chunk]) -> None:
         For reading and writing; left at its end.
     """
     end = file.seek(0, os.SEEK_END)
-    tail = b"\0" * (end % 2)
-    for chunk in chunks:
-        tail += (
-            chunk.id
-            + struct.pack(">I", len(chunk.data))
-            + chunk.data
-            + b"\0" * (len(chunk.data) % 2)
-        )
+    tail = bytes(AIFF.padding(end)) + b"".join(chunk.to_bytes(AIFF) for chunk in chunks)
     write_all(file.write, tail)
     file.seek(4)
     write_all(file.write, struct.pack(">I", end + len(tail) - 8))

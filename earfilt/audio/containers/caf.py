@@ -4,13 +4,16 @@ byte.
 Reference: Apple, Core Audio Format Specification 1.0.
 """
 
-import os
+from __future__ import annotations
+
 import struct
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.riff import MAX_CHUNKS, MAX_METADATA, Chunk
-from earfilt.audio.source import Source
-from earfilt.errors import printable
+from earfilt.audio.containers.chunks import CAF, Chunk, carried
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 LAYOUT = b"chan"
 STRUCTURE = (b"desc", b"data", b"pakt", b"kuki", b"free", b"peak", b"ovvw")
@@ -19,8 +22,11 @@ STRUCTURE = (b"desc", b"data", b"pakt", b"kuki", b"free", b"peak", b"ovvw")
 TEXTS = b"info"
 """Chunk whose texts reach other containers as tags."""
 
-HEAD = 8 + 12 + 32
-"""Bytes of the file header and the description, behind which other chunks may stand."""
+START = 8
+"""Bytes before the first chunk."""
+
+HEAD = START + CAF.width + 32
+"""Bytes of the file header and the description, after which other chunks may come."""
 
 _KEYS = {
     "track number": "TRACKNUMBER",
@@ -29,37 +35,11 @@ _KEYS = {
     "recorded date": "DATE",
 }
 _MAX_TEXTS = 1 << 20
-_HEADER = 12
 
 
-def read_chunks(source: Source, beyond: list[str] | None = None) -> tuple[Chunk, ...]:
-    """The chunks to carry; ends quietly where no more make sense.
-
-    Parameters
-    ----------
-    source : Source
-        A file; its position is left alone.
-    beyond : list of str, optional
-        Gets the name of each chunk that is too big to carry.
-    """
-    kept: list[Chunk] = []
-    at, budget, file = 8, MAX_METADATA, source.raw.fileno()
-    for _ in range(MAX_CHUNKS):
-        header = os.pread(file, _HEADER, at)
-        if len(header) < _HEADER:
-            break
-        name, size = header[:4], struct.unpack_from(">q", header, 4)[0]
-        if size < 0:
-            break
-        there = min(size, max(0, (source.size or 0) - at - _HEADER))
-        legible = all(0x20 <= byte < 0x7F for byte in name)
-        if name not in STRUCTURE and there == size <= budget and legible:
-            kept.append(Chunk(name, os.pread(file, size, at + _HEADER)))
-            budget -= size
-        elif name not in STRUCTURE and there == size > budget and beyond is not None:
-            beyond.append(f"{printable(name.decode('latin-1').strip())} (too big)")
-        at += _HEADER + size
-    return tuple(kept)
+def read_chunks(source: Source, beyond: list[str]) -> tuple[Chunk, ...]:
+    """The chunks to carry: see `chunks.carried`."""
+    return carried(source, CAF, START, STRUCTURE, beyond)
 
 
 def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:
@@ -85,4 +65,4 @@ def text_chunks(tags: Iterable[tuple[str, str]]) -> tuple[Chunk, ...]:
 
 def chunk_bytes(chunks: Iterable[Chunk]) -> bytes:
     """Chunks as they lie in a file, one behind the other."""
-    return b"".join(chunk.id + struct.pack(">q", len(chunk.data)) + chunk.data for chunk in chunks)
+    return b"".join(chunk.to_bytes(CAF) for chunk in chunks)

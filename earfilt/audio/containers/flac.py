@@ -3,10 +3,14 @@
 Reference: RFC 9639 (FLAC), section 8.
 """
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from earfilt.audio.source import Source
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 VORBIS_COMMENT = 4
 _STREAMINFO, _PADDING, _CUESHEET, _PICTURE = 0, 1, 5, 6

@@ -3,11 +3,16 @@
 Reference: RFC 9639 (FLAC), sections 8.2 and 9.1.
 """
 
+from __future__ import annotations
+
 import os
 import struct
+from typing import TYPE_CHECKING
 
 from earfilt.audio.containers.mpeg import id3_end
-from earfilt.audio.source import Source
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 _TAIL = 1 << 18
 _PIECE = 1 << 20

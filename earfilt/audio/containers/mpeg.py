@@ -86,7 +86,7 @@ def begins_with_frames(file: int) -> bool:
 
 
 def _goes_on(file: int, at: int, frames: int = _CHAIN) -> bool:
-    """Whether frames of one kind follow each other up to the end, or at least so many."""
+    """Whether frames of one kind follow each other up to the end, or at least this many."""
     kind = b""
     for index in range(frames):
         head = os.pread(file, 4, at)
@@ -101,7 +101,7 @@ def _goes_on(file: int, at: int, frames: int = _CHAIN) -> bool:
 
 
 def frame_length(head: bytes) -> int:
-    """Bytes of the frame with this header of four; 0 if it is none, or of free format."""
+    """Bytes of the frame with this header of four; 0 if it is not one, or of free format."""
     return _length(head[:3])
 
 
@@ -167,7 +167,7 @@ class Tally:
     torn : bool
         Whether the last frame is incomplete.
     damaged : int
-        Bytes among the frames that are none.
+        Bytes among the frames that belong to none.
     """
 
     start: int

@@ -8,13 +8,18 @@ page has to be read whole.
 Reference: RFC 3533, section 6.
 """
 
+from __future__ import annotations
+
 import io
 import os
 import struct
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from earfilt.audio.source import Source
 from earfilt.storage.output import write_all
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 SERIAL = 0x65617266
 _POLYNOMIAL = 0x04C11DB7

@@ -1,23 +1,38 @@
 """The chunks of WAV, RF64 and BW64 files, walked without believing them.
 
-Sizes are only ever limits: what is there decides. A chunk of 4 GiB in a file of 1 kB costs 1 kB.
-
 References
 ----------
 Microsoft, Multimedia Programming Interface and Data Specifications 1.0 (1991), RIFF and WAVE; EBU
 Tech 3285 (bext); EBU Tech 3306 and ITU-R BS.2088 (RF64, BW64, ds64).
 """
 
+from __future__ import annotations
+
 import struct
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from earfilt.audio.containers.chunks import (
+    AIFF,
+    MAX_CHUNKS,
+    MAX_METADATA,
+    RIFF,
+    STREAMING,
+    Bytes,
+    Chunk,
+    Header,
+    Layout,
+    is_legible,
+    walk,
+)
 from earfilt.audio.formats import GUID_TAIL, MAX_CHANNELS, MAX_FS, SUBTYPES, Extensible
 from earfilt.audio.sniff import WAY_OUT
-from earfilt.audio.source import Source
-from earfilt.errors import AudioError, printable
+from earfilt.errors import AudioError, Note
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 MAGICS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 _WIDE = (b"RF64", b"BW64")
@@ -72,41 +87,18 @@ _KNOWN = frozenset(
 )
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
 
-MAX_METADATA = 64 << 20
-"""Bytes of carried chunks; what lies beyond is left behind, with a warning."""
-
-MAX_CHUNKS = 4096
-
 _PADDING = 1 << 20
 """So many zero bytes at the end of a file, and no more, are taken for padding and not for silence.
 """
 
-STREAMING = 0xFFFFFFFF
-"""The size word of a data chunk whose end is not known."""
+MAX_DESCRIPTION = 4096
+"""Bytes that are read of a chunk that describes the samples."""
 
 Order = Literal["<", ">"]
 """Of the bytes in a word: low or high first, as `struct` calls them."""
 
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 _AMBISONIC_TAIL = bytes.fromhex("00002107d3118644c8c1ca000000")
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A chunk that is carried: its name of four bytes and its content."""
-
-    id: bytes
-    data: bytes
-
-    def __len__(self) -> int:
-        """Bytes that it takes in a file, header and padding included."""
-        return 8 + len(self.data) + len(self.data) % 2
-
-    def to_bytes(self) -> bytes:
-        """As it lies in a file."""
-        return (
-            self.id + struct.pack("<I", len(self.data)) + self.data + b"\0" * (len(self.data) % 2)
-        )
 
 
 @dataclass(frozen=True)
@@ -141,7 +133,7 @@ class Rest:
     offset, size : int
         First byte, and number, of the bytes that are neither carried nor understood.
     kind : '', 'bytes', 'recording', 'data', 'chunks' or 'frames'
-        What they are: nothing; no chunk at all, as samples look that lie behind the stated end;
+        What they are: nothing; no chunk at all, as samples look that lie beyond the stated end;
         another recording; another data chunk; something behind chunks that made sense; frames of a
         codec.
     """
@@ -183,7 +175,7 @@ def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
     if len(data) < 16:
         raise AudioError.about(
             name,
-            "{subject} is damaged: its fmt chunk has {size} bytes, 16 are the least",
+            "{subject} is damaged: its fmt chunk has {size} bytes and needs 16 at least",
             size=len(data),
         )
     tag, channels, fs, _, align, bits = struct.unpack_from(order + "HHIIHH", data)
@@ -196,14 +188,16 @@ def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
     if not 1 <= channels <= MAX_CHANNELS:
         raise AudioError.about(
             name,
-            "{subject} is damaged: it claims {channels} channels (1 to {max_channels} can be)",
+            "{subject} is damaged: it claims {channels} channels "
+            "(1 to {max_channels} are possible)",
             channels=channels,
             max_channels=MAX_CHANNELS,
         )
     if not 1 <= fs <= MAX_FS:
         raise AudioError.about(
             name,
-            "{subject} is damaged: it claims a sampling rate of {fs} Hz (1 to {max_fs} can be)",
+            "{subject} is damaged: it claims a sampling rate of {fs} Hz "
+            "(1 to {max_fs} are possible)",
             fs=fs,
             max_fs=MAX_FS,
         )
@@ -282,34 +276,32 @@ def read_head(source: Source, magic: bytes) -> Head:
     data64: int | None = None
     before: list[Chunk] = []
     warnings: list[str] = []
-    odd = 0
-    for _ in range(MAX_CHUNKS):
-        header = _header(source, odd, order)
-        if len(header) < 8:
-            break
-        name, size = header[:4], struct.unpack_from(order + "I", header, 4)[0]
-        odd = size % 2
-        if name == b"data" and data is None:
-            data = source.position, size
-            if fmt is None:
-                if not source.seekable:
-                    raise AudioError.about(
-                        source.name, "{subject} is damaged: its samples come before its fmt chunk"
-                    )
-                source.skip(size)
-        elif name == b"fmt ":
-            fmt = parse_format(_content(source, size), source.name, order)
-        elif name == b"ds64":
-            content = _content(source, size)
+    for header in walk(source, LAYOUTS[order]):
+        if header.name == b"data" and data is None:
+            data = header.at, header.size
+            if fmt is None and not source.seekable:
+                raise AudioError.about(
+                    source.name, "{subject} is damaged: its samples come before its fmt chunk"
+                )
+        elif header.name == b"fmt ":
+            content = source.read(min(header.size, MAX_DESCRIPTION))
+            fmt = parse_format(content, source.name, order)
+        elif header.name == b"ds64":
+            content = source.read(min(header.size, MAX_DESCRIPTION))
             data64 = struct.unpack_from("<Q", content, 8)[0] if len(content) >= 16 else None
         else:
-            _carry(source, name, size, before, warnings, order)
+            _carry(source, header, before, warnings, order)
         if fmt is not None and data is not None:
             if source.position != data[0]:
                 source.seek(data[0])
             promised = _promised(source, magic, data[1], data64, order)
             return Head(_container(magic, fmt), fmt, data[0], promised, before, warnings, order)
-    raise AudioError.about(
+    raise no_samples(source, fmt)
+
+
+def no_samples(source: Source, fmt: WaveFormat | None) -> AudioError:
+    """Of a file that ends before its samples."""
+    return AudioError.about(
         source.name,
         "{subject} is damaged: no {missing} chunk in it",
         missing="data" if fmt else "fmt",
@@ -317,7 +309,7 @@ def read_head(source: Source, magic: bytes) -> Head:
 
 
 def read_rest(source: Source, taken: int, warnings: list[str], order: Order = "<") -> Rest:
-    """The chunks behind the samples, up to where no more make sense.
+    """The chunks after the samples, up to where no more make sense.
 
     Parameters
     ----------
@@ -329,27 +321,25 @@ def read_rest(source: Source, taken: int, warnings: list[str], order: Order = "<
         Gets a line for each chunk that is cut short or too big to carry, and for what is no chunk.
     """
     rest, said, begin = Rest(), len(warnings), source.position
-    odd, named = taken % 2, False
-    for _ in range(MAX_CHUNKS):
-        header = _header(source, odd, order)
-        if len(header) < 8:
-            break
-        rest.offset = source.position - 8
-        name, size = header[:4], struct.unpack_from(order + "I", header, 4)[0]
+    named, count = False, 0
+    for header in walk(source, LAYOUTS[order], behind=taken):
+        count += 1
+        rest.offset = header.begin
+        name, raw = header.name, header.raw
         if name in (*RECORDINGS, b"data") or not (
-            _legible(name) and (name in _KNOWN or _fits(source, size))
+            header.is_legible and (name in _KNOWN or _fits(source, header.size))
         ):
             if rest.chunks and not named and source.seekable and name not in RECORDINGS:
                 # Names that nobody knows, and then none at all: samples that looked like chunks.
                 rest = Rest(offset=begin)
                 source.seek(begin)
-                header = source.read(8)
+                raw = source.read(len(raw))
                 del warnings[said:]
-            count_unread(source, header, rest, warnings)
-            break
-        _carry(source, name, size, rest.chunks, warnings, order)
-        odd, named = size % 2, named or name in _KNOWN
-    else:
+            count_unread(source, raw, rest, warnings)
+            return rest
+        _carry(source, header, rest.chunks, warnings, order)
+        named = named or name in _KNOWN
+    if count == MAX_CHUNKS:
         warnings.append(
             f"more than {MAX_CHUNKS} chunks follow the samples: the rest is left behind"
         )
@@ -363,9 +353,10 @@ def count_unread(source: Source, header: bytes, rest: Rest, warnings: list[str])
         source.size - source.position if source.size is not None else source.skip(2**62)
     )
     if start.startswith(_TAGS):
-        warnings.append(f"a tag of {size} bytes behind the chunks is left behind")
+        warnings.append(Note.of("a tag of {size} bytes after the chunks is left behind", size=size))
     elif size <= _PADDING and not any(start):
-        warnings.append(f"{size} zero bytes behind the stated end of the samples are left behind")
+        words = "{size} zero bytes beyond the stated end of the samples are left behind"
+        warnings.append(Note.of(words, size=size))
     else:
         rest.size = size
         rest.kind = (
@@ -380,7 +371,7 @@ def count_unread(source: Source, header: bytes, rest: Rest, warnings: list[str])
 
 
 def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
-    """What to tell of bytes behind the samples that are not read.
+    """What to tell of bytes after the samples that are not read.
 
     Parameters
     ----------
@@ -389,17 +380,22 @@ def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
     """
     if not rest.size or rest.kind == "frames":
         return []
-    split = f"'tail -c +{rest.offset + 1} INPUT' gives them"
+    split = Note.of("'tail -c +{first} INPUT' gives them", first=rest.offset + 1)
     reasons = {
         "bytes": "the header states fewer samples than the file holds; --ignore-length takes them",
-        "recording": "another recording was joined to the first; "
-        + ("--ignore-length takes both" if joinable else split),
+        "recording": "another recording was joined to the first; --ignore-length takes both"
+        if joinable
+        else Note.of("another recording was joined to the first; {split}", split=split),
         "data": "a further data chunk follows the first; --ignore-length takes both",
-        "chunks": f"they are no chunks; {split}",
+        "chunks": Note.of("they are not chunks; {split}", split=split),
     }
     return [
-        f"{rest.size} bytes behind the samples, from byte {rest.offset} on, are not read: "
-        f"{reasons[rest.kind]}"
+        Note.of(
+            "{size} bytes after the samples, from byte {offset} on, are not read: {why}",
+            size=rest.size,
+            offset=rest.offset,
+            why=reasons[rest.kind],
+        )
     ]
 
 
@@ -409,88 +405,73 @@ def is_known(name: bytes) -> bool:
 
 
 def is_chunk_name(name: bytes) -> bool:
-    """Whether a chunk behind the samples can be called so."""
-    return _legible(name) and name not in RECORDINGS
+    """Whether a chunk after the samples can be called so."""
+    return is_legible(name) and name not in RECORDINGS
 
 
-def _legible(name: bytes) -> bool:
-    return all(0x20 <= byte < 0x7F for byte in name)
-
-
-def _fits(source: Source, size: int) -> bool:
+def _fits(data: Bytes, size: int) -> bool:
     """Whether a chunk can have this size; any will do in a pipe, whose end is not known."""
-    return source.size is None or size <= source.size - source.position
+    return data.size is None or size <= data.size - data.position
 
 
-def _header(source: Source, odd: int, order: Order) -> bytes:
-    """Name and size of the next chunk.
+class _Riff(Layout):
+    """Of the RIFF family, whose programs do not agree on padding."""
 
-    A byte of padding stands behind an odd chunk. Some programs put something else than 0 there, and
-    some leave it out: of the two readings that is right whose name is legible and whose size can
-    be.
-    """
-    if not odd:
-        return source.read(8)
-    first = source.read(8)
-    return (
-        first[1:] + source.read(1)
-        if len(first) == 8 and _is_padded(source, first, order)
-        else first
-    )
+    def read_header(self, data: Bytes, size: int) -> bytes:
+        """Name and size of the next chunk.
 
+        A byte of padding follows an odd chunk. Some programs put something other than 0 there,
+        and some leave it out: of the two readings that is right whose name is legible and whose
+        size can be.
+        """
+        first = data.read(self.width)
+        if not size % 2 or len(first) < self.width:
+            return first
+        return first[1:] + data.read(1) if self._is_padding(data, first) else first
 
-def _is_padded(source: Source, first: bytes, order: Order) -> bool:
-    """Whether the first of these 8 bytes is padding."""
-    bare, behind = first[:4], first[1:5]
-    if not _legible(bare) or not _legible(behind):
-        return not _legible(bare)
-    if (bare in _KNOWN) != (behind in _KNOWN):
-        return behind in _KNOWN
-    size = struct.unpack_from(order + "I", first, 4)[0]
-    # The size behind a byte of padding, but for its last byte.
-    padded = (
-        int.from_bytes(first[5:8], "little")
-        if order == "<"
-        else int.from_bytes(first[5:8], "big") << 8
-    )
-    return not _fits(source, size) or 0 < padded <= 0xFFFF
+    def _is_padding(self, data: Bytes, first: bytes) -> bool:
+        """Whether the first of these 8 bytes is padding."""
+        bare, behind = first[:4], first[1:5]
+        if not is_legible(bare) or not is_legible(behind):
+            return not is_legible(bare)
+        if (bare in _KNOWN) != (behind in _KNOWN):
+            return behind in _KNOWN
+        # The size behind a byte of padding, but for its last byte.
+        little = self.words.startswith("<")
+        padded = int.from_bytes(first[5:8], "little" if little else "big") << (0 if little else 8)
+        return not _fits(data, self.parse(first, 0).size) or 0 < padded <= 0xFFFF
 
 
-def _content(source: Source, size: int, limit: int = 4096) -> bytes:
-    """Content of a chunk, no more than ``limit`` bytes of it; the rest is skipped."""
-    content = source.read(min(size, limit))
-    source.skip(size - len(content))
-    return content
+LAYOUTS: dict[Order, Layout] = {"<": _Riff(RIFF.words), ">": _Riff(AIFF.words)}
 
 
 def _carry(
-    source: Source, name: bytes, size: int, kept: list[Chunk], warnings: list[str], order: Order
+    source: Source, header: Header, kept: list[Chunk], warnings: list[str], order: Order
 ) -> None:
     """Keep a chunk, unless it describes the samples or is too big."""
-    label = name.decode("latin-1").strip()
+    if header.name in STRUCTURE:
+        return
+    size = header.size
     budget = MAX_METADATA - sum(len(chunk) for chunk in kept)
     there = size if source.size is None else min(size, max(0, source.size - source.position))
-    legible = _legible(name)
-    if name in STRUCTURE or there > budget or not legible or order == ">":
-        if name not in STRUCTURE:
-            # libsndfile takes a name of control characters for the end of the chunks, and would
-            # find no samples behind it.
-            fault = (
-                "has no legible name"
-                if not legible
-                else "is too big to carry"
-                if there > budget
-                else "is of RIFX"
-            )
-            warnings.append(
-                f"chunk '{printable(label)}' of {there} bytes {fault} and is left behind"
-            )
-        source.skip(size)
+    if there > budget or not header.is_legible or order == ">":
+        # libsndfile takes a name of control characters for the end of the chunks, and would find no
+        # samples behind it.
+        fault = (
+            "has no legible name"
+            if not header.is_legible
+            else "is too big to carry"
+            if there > budget
+            else "is of RIFX"
+        )
+        words = "chunk '{name}' of {size} bytes {fault} and is left behind"
+        warnings.append(Note.of(words, name=header.label, size=there, fault=fault))
         return
     content = source.read(size)
     if len(content) < size:
-        warnings.append(f"chunk '{printable(label)}' promises {size} bytes and has {len(content)}")
-    kept.append(Chunk(name, content))
+        words = "chunk '{name}' promises {size} bytes and has {there}"
+        warnings.append(Note.of(words, name=header.label, size=size, there=len(content)))
+    kept.append(Chunk(header.name, content))
 
 
 def _container(magic: bytes, fmt: WaveFormat) -> str:
@@ -525,11 +506,11 @@ def _promised(
 
 
 def _samples_follow(source: Source) -> bool:
-    """Whether something else than a chunk stands behind a data chunk of size 0: the size was never
+    """Whether something other than a chunk follows a data chunk of size 0: the size was never
     filled in.
     """
     if source.size is None:
         return False
     start, header = source.position, source.read(8)
     source.seek(start)
-    return len(header) == 8 and any(header) and not _legible(header[:4])
+    return len(header) == 8 and any(header) and not is_legible(header[:4])

@@ -3,13 +3,17 @@
 FLAC needs nothing here (its decoder raises), and the RIFF family and W64 have earfilt's own reader.
 """
 
-import os
+from __future__ import annotations
+
 import struct
+from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.riff import Head
-from earfilt.audio.source import Source
+from earfilt.audio.containers import aiff, caf
+from earfilt.audio.containers.chunks import AIFF, CAF, Window, walk
 
-_MAX_CHUNKS = 4096
+if TYPE_CHECKING:
+    from earfilt.audio.containers.riff import Head
+    from earfilt.audio.source import Source
 
 
 def promised_frames(
@@ -47,10 +51,6 @@ def promised_frames(
     return None
 
 
-def _pread(source: Source, count: int, offset: int) -> bytes:
-    return os.pread(source.raw.fileno(), count, offset)
-
-
 def _scaled(frames: int | None, source: Source, data: tuple[int, int] | None) -> int | None:
     """Frames of a data chunk (offset, size) whose part that is there holds ``frames``."""
     if frames is None or data is None:
@@ -63,29 +63,17 @@ def _scaled(frames: int | None, source: Source, data: tuple[int, int] | None) ->
 
 
 def _aiff(source: Source) -> int | None:
-    at = 12
-    for _ in range(_MAX_CHUNKS):
-        header = _pread(source, 14, at)
-        if len(header) < 14:
-            return None
-        if header[:4] == b"COMM":
-            return int(struct.unpack_from(">I", header, 10)[0])
-        size = struct.unpack_from(">I", header, 4)[0]
-        at += 8 + size + size % 2
+    window = Window.of(source, aiff.HEAD)
+    for header in walk(window, AIFF):
+        if header.name == b"COMM":
+            content = window.read(6)
+            return int(struct.unpack_from(">I", content, 2)[0]) if len(content) == 6 else None
     return None
 
 
 def _caf_data(source: Source) -> tuple[int, int] | None:
-    at = 8
-    for _ in range(_MAX_CHUNKS):
-        header = _pread(source, 12, at)
-        if len(header) < 12:
-            return None
-        size = struct.unpack_from(">q", header, 4)[0]
-        if header[:4] == b"data":
+    for header in walk(Window.of(source, caf.START), CAF):
+        if header.name == b"data":
             # The chunk begins with an edit count of 4 bytes; −1 says that it goes on to the end.
-            return None if size < 4 else (at + 16, size - 4)
-        if size < 0:
-            return None
-        at += 12 + size
+            return None if header.size < 4 else (header.at + 4, header.size - 4)
     return None

@@ -6,18 +6,26 @@ integers.
 Reference: Sonic Foundry / Sony, The Sony Wave64 file format (2006).
 """
 
-import struct
+from __future__ import annotations
 
-from earfilt.audio.containers.riff import MAX_CHUNKS, Head, Rest, count_unread, parse_format
-from earfilt.audio.source import Source
-from earfilt.errors import AudioError, printable
+from typing import TYPE_CHECKING
 
-MAGIC = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"
+from earfilt.audio.containers.chunks import W64, W64_FORM, W64_TAILS, walk
+from earfilt.audio.containers.riff import (
+    MAX_DESCRIPTION,
+    Head,
+    Rest,
+    count_unread,
+    no_samples,
+    parse_format,
+)
+from earfilt.errors import AudioError, Note
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
+
+MAGIC = W64_FORM[:12]
 """First 12 bytes of a file."""
-
-_HEADER = 24
-_TAILS = (bytes.fromhex("f3acd3118cd100c04f8edb8a"), bytes.fromhex("2f91cf11a5d628db04c10000"))
-"""What the names of all chunks end in, but for the first of a file (and of a list)."""
 
 
 def read_head(source: Source) -> Head:
@@ -35,29 +43,19 @@ def read_head(source: Source) -> Head:
     """
     source.skip(4 + 8 + 16)  # rest of the first name, size of the file, name of the form
     fmt = None
-    for _ in range(MAX_CHUNKS):
-        header = source.read(_HEADER)
-        if len(header) < _HEADER:
-            break
-        size = struct.unpack_from("<Q", header, 16)[0]
-        content = max(0, size - _HEADER)
-        if header[:4] == b"data":
+    for header in walk(source, W64):
+        if header.name[:4] == b"data":
             if fmt is None:
                 raise AudioError.about(
                     source.name, "{subject} is damaged: its samples come before its fmt chunk"
                 )
             # Streams leave the size at 0, at the header's own 24, or at the largest that there is.
-            promised = content if 0 < content < 2**62 else None
-            return Head("W64", fmt, source.position, promised)
-        taken = source.read(min(content, 4096)) if header[:4] == b"fmt " else b""
-        if header[:4] == b"fmt ":
-            fmt = parse_format(taken, source.name)
-        source.skip(-(-content // 8) * 8 - len(taken))
-    raise AudioError.about(
-        source.name,
-        "{subject} is damaged: no {missing} chunk in it",
-        missing="data" if fmt else "fmt",
-    )
+            promised = header.size if 0 < header.size < 2**62 else None
+            return Head("W64", fmt, header.at, promised)
+        if header.name[:4] == b"fmt ":
+            content = source.read(max(0, min(header.size, MAX_DESCRIPTION)))
+            fmt = parse_format(content, source.name)
+    raise no_samples(source, fmt)
 
 
 def read_rest(source: Source, taken: int, warnings: list[str]) -> Rest:
@@ -73,19 +71,12 @@ def read_rest(source: Source, taken: int, warnings: list[str]) -> Rest:
         Gets a line for what is left behind.
     """
     rest = Rest()
-    source.skip(-taken % 8)
-    for _ in range(MAX_CHUNKS):
-        rest.offset = source.position
-        header = source.read(_HEADER)
-        if len(header) < _HEADER and not any(header):
+    for header in walk(source, W64, behind=taken, cut=True):
+        rest.offset = header.begin
+        if header.name[4:] not in W64_TAILS or header.size < 0 or header.name[:4] == b"data":
+            if len(header.raw) == W64.width or any(header.raw):
+                count_unread(source, header.raw, rest, warnings)
             break
-        size = struct.unpack_from("<Q", header, 16)[0] if len(header) == _HEADER else 0
-        if header[4:16] not in _TAILS or not size >= _HEADER or header[:4] == b"data":
-            count_unread(source, header, rest, warnings)
-            break
-        warnings.append(
-            f"chunk '{printable(header[:4].decode('latin-1').strip())}' of {size - _HEADER} "
-            "bytes is left behind"
-        )
-        source.skip(-(-size // 8) * 8 - _HEADER)
+        words = "chunk '{name}' of {size} bytes is left behind"
+        warnings.append(Note.of(words, name=header.label, size=header.size))
     return rest

@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from earfilt.audio.containers import pcm
-from earfilt.audio.containers.riff import STREAMING, Chunk
+from earfilt.audio.containers.chunks import STREAMING, W64, W64_FORM, W64_TAILS, Chunk
 from earfilt.audio.formats import GUID_TAIL, SIZE_WORD, Extensible, Target
 from earfilt.errors import AudioError
 from earfilt.storage.output import write_all
 
 _DS64 = 28
 _TELLING_BYTES = 256  # SoX tells what a pipe brings by so many, and needs them in its first read
-_W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
-_W64_FORM = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 
 
 def format_chunk(target: Target) -> bytes:
@@ -100,17 +98,13 @@ def w64_header(target: Target, data_bytes: int) -> bytes:
     """
     # libsndfile knows no format of 18 bytes here, which WAV has for floating point.
     fmt = format_chunk(target)[8:] if target.extensible else format_chunk(target)[8:24]
-    body = _w64_chunk(b"fmt ", len(fmt)) + fmt
+    body = W64.pack(b"fmt " + W64_TAILS[0], fmt)
     if target.subtype in ("FLOAT", "DOUBLE"):
         frames = data_bytes // (target.sample.width * target.channels)
-        body += _w64_chunk(b"fact", 8) + struct.pack("<Q", frames)
-    body += _w64_chunk(b"data", data_bytes)
-    total = len(_W64_FORM) + 8 + 16 + len(body) + data_bytes
-    return _W64_FORM + struct.pack("<Q", total) + b"wave" + _W64_TAIL + body
-
-
-def _w64_chunk(name: bytes, size: int) -> bytes:
-    return name + _W64_TAIL + struct.pack("<Q", 24 + size)
+        body += W64.pack(b"fact" + W64_TAILS[0], struct.pack("<Q", frames))
+    body += struct.pack("<4s12sQ", b"data", W64_TAILS[0], W64.counts + data_bytes)
+    total = len(W64_FORM) + 8 + 16 + len(body) + data_bytes
+    return W64_FORM + struct.pack("<Q", total) + b"wave" + W64_TAILS[0] + body
 
 
 def _data(size: int) -> bytes:
@@ -162,7 +156,7 @@ class WavWriter:
     file : raw binary file
         Sought in at the end if ``seekable``.
     frames : int or None
-        Frames to come, if known. On what cannot be sought in, it has to come true.
+        Frames to come, if known. Where seeking is impossible, it has to come true.
     before, after : sequence of Chunk
         Chunks carried before and after the samples.
     """
@@ -209,9 +203,12 @@ class WavWriter:
             data, self._held = self._held, None
         write_all(self._file.write, data)
 
-    def write(self, block: pcm.Array) -> None:
-        """Append a block (frames, channels) of the subtype's dtype."""
-        data = pcm.encode(block, self.target.subtype)
+    def encode(self, block: pcm.Array) -> pcm.Array:
+        """Bytes of a block (frames, channels) of the subtype's dtype."""
+        return pcm.encode(block, self.target.subtype)
+
+    def write(self, data: pcm.Array) -> None:
+        """Append what `encode` made."""
         self._put(data.data)
         self._written += len(data)
 

@@ -1,1 +1,1 @@
-"""What stands beside the samples: tags, and those that a filter makes false."""
+"""What is stored beside the samples: tags, and those that a filter makes false."""

@@ -3,11 +3,16 @@
 Reference: ID3v2 informal standards 2.2.0, 2.3.0 and 2.4.0 (id3.org).
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.riff import MAX_METADATA
-from earfilt.audio.source import Source
+from earfilt.audio.containers.chunks import MAX_METADATA
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 _HEADER = 10
 _UNSYNCHRONISED, _EXTENDED = 0x80, 0x40

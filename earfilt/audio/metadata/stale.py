@@ -7,16 +7,21 @@ ReplayGain 2.0; RFC 7845, section 5.2.1 (R128_*_GAIN); EBU Tech 3285, version 2 
 iXML 2.0 (BEXT section); ITU-R BS.2076 (loudnessMetadata); Sound Check of iTunes (iTunNORM).
 """
 
+from __future__ import annotations
+
 import re
 import struct
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from earfilt.audio.containers import caf, flac
-from earfilt.audio.containers.riff import Chunk
-from earfilt.audio.info import Metadata
 from earfilt.audio.metadata import id3
 from earfilt.errors import printable
+
+if TYPE_CHECKING:
+    from earfilt.audio.containers.chunks import Chunk
+    from earfilt.audio.info import Metadata
 
 _PREFIXES = ("REPLAYGAIN_", "R128_", "MP3GAIN_", "LOUDNESS_", "BWF_LOUDNESS_", "BWF_MAX_")
 _KEYS = frozenset(

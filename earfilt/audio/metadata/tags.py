@@ -4,18 +4,22 @@ Within a container metadata travel byte for byte; this is for WAV to FLAC and th
 have other names.
 """
 
-import struct
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from earfilt.audio.containers import aiff, caf, flac, ogg
 from earfilt.audio.containers.aiff import TEXTS
-from earfilt.audio.containers.riff import Chunk
+from earfilt.audio.containers.chunks import RIFF, Chunk, pieces
 from earfilt.audio.formats import RIFF_FAMILY, Target
 from earfilt.audio.info import Metadata
 from earfilt.audio.metadata import id3
-from earfilt.audio.source import Source
 from earfilt.audio.speakers import MASK_TAG
 from earfilt.errors import printable
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
 
 _INFO = {
     "INAM": "TITLE", "IART": "ARTIST", "IPRD": "ALBUM", "ICRD": "DATE", "IGNR": "GENRE", "ICMT": "COMMENT", "ICOP": "COPYRIGHT",
@@ -51,13 +55,11 @@ def riff_tags(chunks: Iterable[Chunk]) -> Tags:
 
 
 def _info_entries(data: bytes) -> list[tuple[str, str]]:
-    pairs, at = [], 0
-    while at + 8 <= len(data):
-        name, size = data[at : at + 4].decode("latin-1"), struct.unpack_from("<I", data, at + 4)[0]
-        raw = data[at + 8 : at + 8 + size].split(b"\0")[0]
+    pairs = []
+    for piece in pieces(data):
+        name, raw = piece.id.decode("latin-1"), piece.data.split(b"\0")[0]
         if name.isalnum() and raw:
             pairs.append((_INFO.get(name.upper(), name.upper()), _text(raw)))
-        at += 8 + size + size % 2
     return pairs
 
 
@@ -74,10 +76,7 @@ def info_chunk(tags: Tags) -> Chunk | None:
     for key, value in tags:
         name = _info_name(key)
         if name:
-            data = value.encode("utf-8", "replace") + b"\0"
-            body += (
-                name.encode("ascii") + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
-            )
+            body += RIFF.pack(name.encode("ascii"), value.encode("utf-8", "replace") + b"\0")
     return Chunk(b"LIST", b"INFO" + body) if body else None
 
 
@@ -88,7 +87,7 @@ def _info_name(key: str) -> str | None:
 
 
 def read_metadata(source: Source, container: str) -> Metadata | None:
-    """What stands beside the samples of a FLAC, AIFF, CAF or Ogg file, or MP3 with an ID3v2 tag;
+    """What is stored beside the samples of a FLAC, AIFF, CAF or Ogg file, or MP3 with an ID3v2 tag;
     None for others.
 
     Parameters
@@ -225,7 +224,7 @@ def late_warning(chunks: Iterable[Chunk], target: Target) -> list[str]:
     """What to say of chunks that a pipe delivered behind its samples, too late for the target."""
     names = ", ".join(printable(name) for name in dict.fromkeys(map(_label, chunks)))
     return (
-        [f"{target.container} got no {names}, which came behind the samples of a pipe"]
+        [f"{target.container} got no {names}, which came after the samples of a pipe"]
         if names
         else []
     )

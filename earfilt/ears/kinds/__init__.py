@@ -1,6 +1,6 @@
 """The kinds of ears: how numbers, formulas and circuits become a curve.
 
-A kind is a subclass of ``earfilt.ears.ear.Ear`` in a file of its own here; its name stands in the
+A kind is a subclass of ``earfilt.ears.ear.Ear`` in a file of its own here; its name is in the
 list below. Each kind declares its options once, and nothing else knows a kind by name.
 """
 

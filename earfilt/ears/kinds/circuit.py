@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 
 from earfilt.arrays import Complexes, Floats, floats, namespace
 from earfilt.ears.entry import Entry
-from earfilt.ears.kinds.modelled import Modelled
+from earfilt.ears.kinds.modelled import Phased
 from earfilt.ears.options import BEYOND, NORMALIZE_GAIN, PHASE, Option
 from earfilt.errors import DataError, UsageError
 
@@ -187,7 +187,7 @@ _STAGES: Mapping[str, tuple[Callable[[Axis, Stage], Any], frozenset[str]]] = {
 # -- the kind ------------------------------------------------------------------------------------
 
 
-class Circuit(Modelled):
+class Circuit(Phased):
     """A model of filters in series, with a phase of its own."""
 
     kind = "circuit"
@@ -222,11 +222,6 @@ class Circuit(Modelled):
             for stage in self.entry.parameters["stages"]:
                 response = response * _function(stage)(axis, stage)
         return response
-
-    def magnitude(self, freqs: Floats, fs: float | None = None) -> Floats:
-        xp = namespace(freqs)
-        with xp.errstate(divide="ignore"):
-            return 20.0 * xp.log10(abs(self.response(freqs, fs)))
 
     def _level(self, freqs: Floats, fs: float | None, options: dict[str, Any]) -> Floats:
         return self.magnitude(freqs, None if options["prototype"] else fs)

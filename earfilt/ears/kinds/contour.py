@@ -1,17 +1,21 @@
 """Equal-loudness contours of ISO 226 as filters: a level, or a change of level, in their name."""
 
+from __future__ import annotations
+
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from earfilt.ears.ear import Points
-from earfilt.ears.entry import Entry
 from earfilt.ears.kinds.measured import Measured
 from earfilt.ears.options import BEYOND, CURVE_PHASE
 from earfilt.ears.table import FREQUENCY, Table
 from earfilt.errors import DataError, UsageError, printable
+
+if TYPE_CHECKING:
+    from earfilt.ears.entry import Entry
 
 EDITIONS = ("2023", "2003")
 COLUMNS = ("alpha_f", "l_u_db", "t_f_db")

@@ -8,18 +8,18 @@ from typing import Any, Self
 from earfilt.arrays import Complexes, Floats, floats, namespace
 from earfilt.ears.biquads import Band, Coefficients, coefficients
 from earfilt.ears.entry import Entry
-from earfilt.ears.kinds.modelled import THIRD_OCTAVES, Modelled
+from earfilt.ears.kinds.modelled import THIRD_OCTAVES, Phased
 from earfilt.ears.kinds.own import COLUMN, DECIMAL
 from earfilt.ears.options import BEYOND, PHASE
 from earfilt.errors import DataError, UsageError
 
 _RANGE_HZ = (20.0, 20_000.0)
 _USUAL_FS = 48_000.0  # where no rate is asked for
-_WITH_PEAK = ("peaking", "low shelf", "high shelf")
+_WITH_PEAK = ("peaking", "low-shelf", "high-shelf")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Equaliser(Modelled):
+class Equaliser(Phased):
     """An equaliser of the user's own.
 
     Attributes
@@ -86,11 +86,6 @@ class Equaliser(Modelled):
             response = response * (b[0] + delay * (b[1] + delay * b[2]))
             response = response / (a[0] + delay * (a[1] + delay * a[2]))
         return response
-
-    def magnitude(self, freqs: Floats, fs: float | None = None) -> Floats:
-        xp = namespace(freqs)
-        with xp.errstate(divide="ignore"):
-            return 20.0 * xp.log10(abs(self.response(freqs, fs)))
 
     def native(self, fs: float, **options: Any) -> Callable[[int], Floats]:
         sections = self.sections(fs)

@@ -1,4 +1,4 @@
-"""Ears that are a closed formula: its shape stands here, its constants in the catalogue."""
+"""Ears that are a closed formula: its shape is here, its constants in the catalogue."""
 
 import math
 from collections.abc import Callable, Mapping

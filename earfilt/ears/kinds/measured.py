@@ -1,15 +1,16 @@
 """An ear from any curve: gains in dB at frequencies, the user's own or a table of the catalogue."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from earfilt.arrays import Array, Floats, floats, namespace
 from earfilt.ears.ear import Ear, Points
 from earfilt.ears.ends import dense_grid, fall_db
-from earfilt.ears.entry import Entry
 from earfilt.ears.interpolation import pchip, spline
 from earfilt.ears.options import (
     BEYOND,
@@ -23,6 +24,9 @@ from earfilt.ears.options import (
 from earfilt.ears.table import FREQUENCY, Table
 from earfilt.ears.target import Target
 from earfilt.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from earfilt.ears.entry import Entry
 
 INTERPOLATIONS = ("log", "linear", "spline")
 # a millionth of what the longest filter resolves at usual rates: closer points are one, or an error

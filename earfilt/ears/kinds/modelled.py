@@ -1,11 +1,14 @@
-"""What ears have in common that are no table: a formula or model gives their magnitude at any
+"""What ears have in common that are not tables: a formula or model gives their magnitude at any
 frequency, and what can be learnt is a correction of it, in dB at nominal third-octave frequencies.
 """
 
+from __future__ import annotations
+
+from abc import abstractmethod
 from functools import cached_property, partial
 from typing import Any
 
-from earfilt.arrays import Array, Floats, floats, namespace
+from earfilt.arrays import Array, Complexes, Floats, floats, namespace
 from earfilt.ears.ear import Ear, Points
 from earfilt.ears.ends import dense_grid, fall_db
 from earfilt.ears.interpolation import pchip
@@ -105,3 +108,15 @@ def _nodes(
     inside = xp.clip(at, freqs[0], freqs[-1])
     correction = pchip(xp.log(inside), xp.log(freqs), numbers - own)
     return at, 10.0 ** ((known + correction) / 20.0)
+
+
+class Phased(Modelled):
+    """A model that says the phase as well."""
+
+    @abstractmethod
+    def response(self, freqs: Floats, fs: float | None = None) -> Complexes: ...
+
+    def magnitude(self, freqs: Floats, fs: float | None = None) -> Floats:
+        xp = namespace(freqs)
+        with xp.errstate(divide="ignore"):
+            return 20.0 * xp.log10(abs(self.response(freqs, fs)))

@@ -137,7 +137,7 @@ class Own(Measured):
 
     @classmethod
     def of(cls, name: str, values: Values, **said: Any) -> Self:
-        """The ear of gains as they stand; ``said`` as for ``understood``."""
+        """The ear of gains as they are; ``said`` as for ``understood``."""
         entry = Entry(name=name, kind=cls.kind, summary="a curve of your own")
         points = Points(freqs=values.freqs, gain_db=values.db)
         return cls(entry=entry, published=points, **said)
@@ -187,7 +187,7 @@ def _above(
     if len(kept) < 2:
         raise UsageError(
             f"the measurement goes from {freqs[0]:g} to {freqs[-1]:g} Hz, and the target from "
-            f"{target_hz[0]:g} to {target_hz[-1]:g} Hz: they have no range in common"
+            f"{target_hz[0]:g} to {target_hz[-1]:g} Hz: their ranges do not overlap"
         )
     at = floats(f for f, _ in kept)
     wanted = xp.interp(xp.log(at), xp.log(floats(target_hz)), floats(target_db))

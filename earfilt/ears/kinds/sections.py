@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from earfilt.arrays import Complexes, Floats, floats, namespace
 from earfilt.ears.entry import Entry
-from earfilt.ears.kinds.modelled import Modelled
+from earfilt.ears.kinds.modelled import Phased
 from earfilt.ears.options import BEYOND, PHASE
 from earfilt.errors import DataError, UsageError
 
@@ -17,7 +17,7 @@ _KEYS = frozenset({"fs", "from_fs", "sections"})
 _FOLLOWED = 0.49
 
 
-class Sections(Modelled):
+class Sections(Phased):
     """Sections in series, each a numerator and a denominator in powers of 1/z."""
 
     kind = "sections"
@@ -53,11 +53,6 @@ class Sections(Modelled):
         for numerator, denominator in design["sections"]:
             response = response * _powers(numerator, delay) / _powers(denominator, delay)
         return response
-
-    def magnitude(self, freqs: Floats, fs: float | None = None) -> Floats:
-        xp = namespace(freqs)
-        with xp.errstate(divide="ignore"):
-            return 20.0 * xp.log10(abs(self.response(freqs, fs)))
 
     def native(self, fs: float, **options: Any) -> Callable[[int], Floats]:
         design = self._design(fs)

@@ -22,14 +22,14 @@ _MOST_BYTES = 1 << 18
 _MOST_EVENTS = 50_000
 _DEEPEST = 24
 _SECOND_ORDER = {
-    "Peaking": "peaking", "Lowshelf": "low shelf", "Highshelf": "high shelf",
-    "Lowpass": "low pass", "Highpass": "high pass", "Bandpass": "band pass", "Notch": "notch",
-    "Allpass": "all pass",
+    "Peaking": "peaking", "Lowshelf": "low-shelf", "Highshelf": "high-shelf",
+    "Lowpass": "low-pass", "Highpass": "high-pass", "Bandpass": "band-pass", "Notch": "notch",
+    "Allpass": "all-pass",
 }  # fmt: skip
 _FIRST_ORDER = {
-    "LowshelfFO": "first-order low shelf", "HighshelfFO": "first-order high shelf",
-    "LowpassFO": "first-order low pass", "HighpassFO": "first-order high pass",
-    "AllpassFO": "first-order all pass",
+    "LowshelfFO": "first-order low-shelf", "HighshelfFO": "first-order high-shelf",
+    "LowpassFO": "first-order low-pass", "HighpassFO": "first-order high-pass",
+    "AllpassFO": "first-order all-pass",
 }  # fmt: skip
 _SHELVES = ("Lowshelf", "Highshelf", "LowshelfFO", "HighshelfFO")
 _WITH_GAIN = (*_SHELVES, "Peaking")
@@ -71,7 +71,7 @@ def read_config(text: str, subject: str, *, column: str | None, option: str) -> 
     for name in names:
         if name not in filters:
             raise DataError(
-                subject, f"its pipeline names a filter '{excerpt(name)}', which is not there"
+                subject, f"its pipeline names a filter '{excerpt(name)}', which does not exist"
             )
         where = f"filter '{excerpt(name)}'"
         found = _mapping(filters[name], where, subject)
@@ -112,7 +112,7 @@ def _load(text: str, subject: str) -> Mapping[str, Any]:
         if isinstance(error, DataError):
             raise
         reason = " ".join(str(error).split())
-        raise DataError(subject, f"is no valid YAML: {printable(reason[:200])}") from error
+        raise DataError(subject, f"is not valid YAML: {printable(reason[:200])}") from error
     return _mapping(found, "the file", subject)
 
 
@@ -173,7 +173,7 @@ def _names(
     if any(names != first for names in of_channel.values()):
         raise DataError(
             subject,
-            f"filters the channels {', '.join(map(excerpt, numbers))} each in its own way; "
+            f"filters the channels {', '.join(map(excerpt, numbers))} each differently; "
             f"{option} {excerpt(numbers[0])} takes one of them",
         )
     return first
@@ -237,7 +237,7 @@ def _width(
 
 
 def _free(parameters: Mapping[Any, Any], where: str, subject: str) -> Band:
-    """Coefficients as they stand, the first of the denominator 1."""
+    """Coefficients as given, the first of the denominator 1."""
     _check_keys(parameters, {"type", "a1", "a2", "b0", "b1", "b2"}, where, subject)
     b0, b1, b2, a1, a2 = (
         _number(parameters, key, where, subject) for key in ("b0", "b1", "b2", "a1", "a2")

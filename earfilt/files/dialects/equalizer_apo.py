@@ -40,15 +40,15 @@ _AUDIBLE = (
 )  # fmt: skip
 _KINDS = {
     "PK": "peaking", "PEQ": "peaking", "MODAL": "peaking",
-    "LS": "low shelf", "LSC": "low shelf", "LSQ": "low shelf",
-    "HS": "high shelf", "HSC": "high shelf", "HSQ": "high shelf",
-    "LP": "low pass", "LPQ": "low pass", "HP": "high pass", "HPQ": "high pass",
-    "BP": "band pass", "NO": "notch", "NOTCH": "notch", "AP": "all pass",
+    "LS": "low-shelf", "LSC": "low-shelf", "LSQ": "low-shelf",
+    "HS": "high-shelf", "HSC": "high-shelf", "HSQ": "high-shelf",
+    "LP": "low-pass", "LPQ": "low-pass", "HP": "high-pass", "HPQ": "high-pass",
+    "BP": "band-pass", "NO": "notch", "NOTCH": "notch", "AP": "all-pass",
 }  # fmt: skip
-_WITH_GAIN = ("peaking", "low shelf", "high shelf")
+_WITH_GAIN = ("peaking", "low-shelf", "high-shelf")
 _DEFAULT_WIDTH = {
-    "low shelf": (0.9, "slope"), "high shelf": (0.9, "slope"), "notch": (30.0, "q"),
-    "low pass": (FLAT_Q, "q"), "high pass": (FLAT_Q, "q"), "band pass": (FLAT_Q, "q"),
+    "low-shelf": (0.9, "slope"), "high-shelf": (0.9, "slope"), "notch": (30.0, "q"),
+    "low-pass": (FLAT_Q, "q"), "high-pass": (FLAT_Q, "q"), "band-pass": (FLAT_Q, "q"),
 }  # fmt: skip
 _STEEPEST = 12.0  # dB per octave, slope 1
 _MOST_BANDS = 1000
@@ -144,7 +144,7 @@ def _commands(text: str, subject: str) -> Iterator[_Command]:
         else:
             words += 1
             if words > _MOST_WORDS:
-                raise DataError(subject, f"has more than {_MOST_WORDS} lines that are no filters")
+                raise DataError(subject, f"has more than {_MOST_WORDS} lines that are not filters")
 
 
 def _of_channel(
@@ -158,7 +158,7 @@ def _of_channel(
     if asked is None:
         raise DataError(
             subject,
-            f"filters the channels {', '.join(map(excerpt, names)).upper()} each in its own way; "
+            f"filters the channels {', '.join(map(excerpt, names)).upper()} each differently; "
             f"{option} {excerpt(names[0]).upper()} takes one of them",
         )
     if asked.lower() not in names:
@@ -183,7 +183,7 @@ def _points(command: _Command, subject: str, value: Callable[[str, int], float])
         if len(piece) != 2:
             raise DataError(
                 subject,
-                f"line {command.line}: '{excerpt(' '.join(piece))}' is no pair of frequency and "
+                f"line {command.line}: '{excerpt(' '.join(piece))}' is not a pair of frequency and "
                 "gain",
             )
         yield Row(command.line, value(piece[0], command.line), value(piece[1], command.line))
@@ -205,7 +205,7 @@ def _band(command: _Command, subject: str, value: Callable[[str, int], float]) -
         None if fields[key] is None else value(fields[key] or "", command.line)
         for key in ("fc", "gain", "q", "octaves", "slope")
     )
-    shelf = kind in ("low shelf", "high shelf")
+    shelf = kind in ("low-shelf", "high-shelf")
     widths = [(w, by) for w, by in ((q, "q"), (octaves, "octaves")) if w is not None]
     if slope is not None and shelf:
         widths.append((slope / _STEEPEST, "slope"))
@@ -234,7 +234,7 @@ def _middle(kind: str, hz: float, gain: float, width: float, by: str) -> float:
         g = 10.0 ** (gain / 40.0)
         slope = 1.0 / ((1.0 / width**2 - 2.0) / (g + 1.0 / g) + 1.0)
     ratio = 10.0 ** (abs(gain) / 80.0 / slope)
-    return hz * ratio if kind == "low shelf" else hz / ratio
+    return hz * ratio if kind == "low-shelf" else hz / ratio
 
 
 _FIELDS = {

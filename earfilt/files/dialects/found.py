@@ -1,9 +1,13 @@
 """What a dialect finds in a text: the rows of a curve, or the bands of an equaliser."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
-from earfilt.ears.biquads import Band
+from typing import TYPE_CHECKING, NamedTuple
+
 from earfilt.errors import printable
+
+if TYPE_CHECKING:
+    from earfilt.ears.biquads import Band
 
 MAX_ROWS = 1 << 17
 MAX_LINE = 1 << 16

@@ -33,7 +33,7 @@ _PATTERNS: dict[Decimal, re.Pattern[str]] = {name: _pattern(*two) for name, two 
 
 
 def number(field: str, decimal: Decimal = "point") -> float | None:
-    """The finite number of a field; None where it is none.
+    """The finite number of a field; None where it is not one.
 
     >>> number("1,234.5"), number("1.234,5", "comma"), number("−3 dB"), number("1_0")
     (1234.5, 1234.5, -3.0, None)
@@ -63,7 +63,7 @@ def is_number(field: str) -> bool:
 def notation(fields: Iterable[str], subject: str) -> Decimal:
     """How the numbers of a file are written, from all its fields.
 
-    Fields that are no number in either notation are passed over.
+    Fields that are not numbers in either notation are passed over.
 
     Parameters
     ----------

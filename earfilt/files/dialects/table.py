@@ -1,6 +1,6 @@
 """Tables: a row for each frequency, as measuring programs, spreadsheets and databases export them.
 
-Separators, comments, headers and the notation of numbers differ; what stands there decides. Names
+Separators, comments, headers and the notation of numbers differ; the content decides. Names
 of columns say which is which; where there are none, a first column that runs through frequencies
 makes a curve, and what could be a FIR as well is refused.
 
@@ -72,7 +72,7 @@ class Table(NamedTuple):
 
 
 def find_table(text: str, subject: str) -> Table | None:
-    """The table of frequencies and values that a text is; None where it is none.
+    """The table of frequencies and values that a text is; None where it is not one.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def _table(lines: list[str], start: int, words: _Words, fixed: str | None) -> Ta
     table = _read_rows(lines, start, Table(words.all, names, frequency, separator, [], None), count)
     for n, text in words.loose:
         if _is_broken_row(text, n > head > 0, _split(text, separator), count):
-            return table._replace(spoilt=(n, f"'{excerpt(text)}' is no row of numbers"))
+            return table._replace(spoilt=(n, f"'{excerpt(text)}' is not a row of numbers"))
     return table
 
 
@@ -217,7 +217,7 @@ def _is_broken_row(text: str, below_names: bool, fields: list[str], count: int) 
 
 
 def _read_rows(lines: list[str], start: int, table: Table, count: int) -> Table:
-    """A table with its rows, up to the first line that is none."""
+    """A table with its rows, up to the first line that is not one."""
     words, frequency, separator = table.words, table.frequency, table.separator
     # a quote begins a field from here on, and a semicolon may
     marks = tuple(mark for mark in _COMMENTS if mark not in ('"', separator))
@@ -293,7 +293,7 @@ def _starts_rows(text: str, fixed: str | None) -> bool:
 
 
 def _is_head(text: str) -> bool:
-    """Whether a line that is no comment names columns."""
+    """Whether a line that is not a comment names columns."""
     marks = _COMMENTS[:-1]  # names may stand in quotes
     return not text.startswith(marks) and any(
         _is_frequency(name)
@@ -379,8 +379,8 @@ def _check_commas(table: Table, subject: str) -> None:
         line = table.rows[0][0]
         raise DataError(
             subject,
-            f"line {line}: commas may separate columns or decimals; separate the columns by "
-            "semicolons, or write the header line 'frequency_hz,gain_db'",
+            f"line {line}: the commas may separate columns or mark decimals; separate the columns "
+            "with semicolons, or write the header line 'frequency_hz,gain_db'",
         )
 
 

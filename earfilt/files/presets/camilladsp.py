@@ -10,9 +10,10 @@ q, those of the cookbook), ``BiquadCombo`` (``FivePointPeq``), ``Conv`` (``Wav``
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from earfilt.ears.biquads import Band
 from earfilt.errors import UsageError
 from earfilt.files.presets.preset import Graphic, Impulse, Preset, plain
-from earfilt.synthesis.biquads.sections import Band, Sections
+from earfilt.synthesis.biquads.sections import Sections
 
 _WORDS = {"peaking": "Peaking", "low-shelf": "Lowshelf", "high-shelf": "Highshelf"}
 _FIVE = ["low-shelf", "peaking", "peaking", "peaking", "high-shelf"]
@@ -29,8 +30,12 @@ def write(preset: Preset) -> str:
     for name, kind, parameters in filters:
         lines += [f"  {name}:", f"    type: {kind}", "    parameters:"]
         lines += [f"      {key}: {_value(value)}" for key, value in parameters.items()]
-    names = ", ".join(name for name, _, _ in filters)
-    lines += ["pipeline:", "  - type: Filter", "    channels: [0, 1]", f"    names: [{names}]"]
+    names = [name for name, _, _ in filters]
+    both = isinstance(preset.content, Impulse) and preset.content.ears == 2
+    steps = zip(("0", "1"), names, strict=True) if both else [("0, 1", ", ".join(names))]
+    lines += ["pipeline:"]
+    for channels, listed in steps:
+        lines += ["  - type: Filter", f"    channels: [{channels}]", f"    names: [{listed}]"]
     return "\n".join([*lines, ""])
 
 
@@ -39,7 +44,9 @@ def _filters(preset: Preset) -> Filters:
     if isinstance(content, Graphic):
         raise UsageError("CamillaDSP takes sections, peaking bands or a FIR")
     if isinstance(content, Impulse):
-        yield name, "Conv", {"type": "Wav", "filename": content.path, "channel": 0}
+        for channel, ear in enumerate(("",) if content.ears == 1 else ("_left", "_right")):
+            wave = {"type": "Wav", "filename": content.path, "channel": channel}
+            yield f"{name}{ear}", "Conv", wave
     elif content.bands:
         yield f"{name}_gain", "Gain", {"gain": content.preamp_db, "inverted": False}
         yield from _bands(name, content.bands)

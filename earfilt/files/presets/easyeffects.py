@@ -12,9 +12,10 @@ import json
 from pathlib import PurePath
 from typing import Any
 
+from earfilt.ears.biquads import Band
 from earfilt.errors import UsageError
 from earfilt.files.presets.preset import Impulse, Preset
-from earfilt.synthesis.biquads.sections import Band, Sections
+from earfilt.synthesis.biquads.sections import Sections
 
 _WORDS = {"peaking": "Bell", "low-shelf": "Lo-shelf", "high-shelf": "Hi-shelf"}
 

@@ -26,7 +26,9 @@ def _lines(preset: Preset) -> list[str]:
     if isinstance(content, Graphic):
         return [f"GraphicEQ: {points(content)}"]
     if isinstance(content, Impulse):
-        return [f"Convolution: {content.path}"]
+        convolution = f"Convolution: {content.path}"
+        # the channels of the file in turn, to those that are chosen
+        return [convolution] if content.ears == 1 else ["Channel: L R", convolution, "Channel: all"]
     return _bands(content) if content.bands else _sections(content)
 
 

@@ -26,15 +26,11 @@ _NAMES = ("b0", "b1", "b2", "a0", "a1", "a2")
 def write(preset: Preset) -> str:
     """The text of a ``.conf``."""
     nodes = _nodes(preset)
-    links = [
-        {"output": f"{one['name']}:Out", "input": f"{other['name']}:In"}
-        for one, other in pairwise(nodes)
-    ]
     name = preset.identifier
     arguments = {
         "node.description": preset.name,
         "media.name": preset.name,
-        "filter.graph": {"nodes": nodes} | ({"links": links} if links else {}),
+        "filter.graph": {"nodes": nodes} | _joints(preset, nodes),
         "audio.channels": 2,
         "audio.position": ["FL", "FR"],
         "capture.props": {"node.name": f"effect_input.{name}", "media.class": "Audio/Sink"},
@@ -45,12 +41,28 @@ def write(preset: Preset) -> str:
     return f"# {preset.comment}\n{text}\n"
 
 
+def _joints(preset: Preset, nodes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Nodes in series, which PipeWire copies to every channel; of two ears one for each."""
+    if isinstance(preset.content, Impulse) and preset.content.ears == 2:
+        ends = {"inputs": "In", "outputs": "Out"}
+        return {key: [f"{node['name']}:{end}" for node in nodes] for key, end in ends.items()}
+    links = [
+        {"output": f"{one['name']}:Out", "input": f"{other['name']}:In"}
+        for one, other in pairwise(nodes)
+    ]
+    return {"links": links} if links else {}
+
+
 def _nodes(preset: Preset) -> list[dict[str, Any]]:
     content = preset.content
     if isinstance(content, Graphic):
         raise UsageError("PipeWire takes sections, peaking bands or a FIR")
     if isinstance(content, Impulse):
-        return [_node("convolver", "convolver", config={"filename": content.path, "channel": 0})]
+        names = ("convolver",) if content.ears == 1 else ("left", "right")
+        return [
+            _node(name, "convolver", config={"filename": content.path, "channel": channel})
+            for channel, name in enumerate(names)
+        ]
     if content.bands:
         return _bands(content)
     return [

@@ -37,10 +37,13 @@ class Impulse:
         Of the wave file, as the preset names it.
     latency : int
         Samples by which the output comes late.
+    ears : 1 or 2
+        1: all channels of the file are alike; 2: they are those of the left and the right ear.
     """
 
     path: str
     latency: int
+    ears: int = 1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -21,7 +21,13 @@ from earfilt.errors import DataError, UsageError
 from earfilt.files.sofa.variables import Variables
 from earfilt.synthesis.biquads.impulse import impulse_response, largest_radius
 
-CONVENTIONS = ("SimpleFreeFieldHRIR", "SimpleFreeFieldHRTF", "SimpleFreeFieldSOS", "GeneralFIR")
+CONVENTIONS = (
+    "SimpleFreeFieldHRIR",
+    "SimpleFreeFieldHRTF",
+    "SimpleFreeFieldSOS",
+    "SimpleFreeFieldHRSOS",
+    "GeneralFIR",
+)
 """What is read."""
 
 _LARGEST_FS = 1e7
@@ -30,7 +36,17 @@ _MOST_DIRECTIONS = 1 << 17
 _MOST_SECTIONS = 1000
 _UNEVEN = 1e-3  # of the step of a grid of frequencies
 _LATERAL, _LOOKED_AT = 0.7, 24  # sine of the angle from the median plane; directions
-_KEPT = ("Title", "Organization", "AuthorContact", "License", "References", "DatabaseName", "ListenerShortName", "Comment", "Origin")
+_KEPT = (
+    "Title",
+    "Organization",
+    "AuthorContact",
+    "License",
+    "References",
+    "DatabaseName",
+    "ListenerShortName",
+    "Comment",
+    "Origin",
+)
 
 
 class Understood(NamedTuple):
@@ -92,7 +108,10 @@ def _transfer_functions(found: Variables, name: str) -> _Responses:
         raise DataError(name, f"its frequencies are in '{unit}'; hertz is read")
     step = float(freqs[-1] - freqs[0]) / max(1, len(freqs) - 1)
     first = round(float(freqs[0]) / step) if step > 0.0 else -1
-    even = first in (0, 1) and np.abs(freqs - step * (first + np.arange(len(freqs)))).max() <= _UNEVEN * step
+    even = (
+        first in (0, 1)
+        and np.abs(freqs - step * (first + np.arange(len(freqs)))).max() <= _UNEVEN * step
+    )
     if not even:
         raise DataError(
             name,
@@ -132,6 +151,7 @@ _READERS: dict[str, Callable[[Variables, str], _Responses]] = {
     "SimpleFreeFieldHRIR": _impulse_responses,
     "SimpleFreeFieldHRTF": _transfer_functions,
     "SimpleFreeFieldSOS": _sections,
+    "SimpleFreeFieldHRSOS": _sections,
     "GeneralFIR": _impulse_responses,
 }
 
@@ -176,7 +196,9 @@ def _delays(found: Variables, name: str, count: int) -> Floats:
             f"{count} directions",
         )
     if not (delays >= 0.0).all() or delays.max() > _MOST_DELAY:
-        raise DataError(name, f"Data.Delay reaches from {delays.min():g} to {delays.max():g} samples")
+        raise DataError(
+            name, f"Data.Delay reaches from {delays.min():g} to {delays.max():g} samples"
+        )
     return np.broadcast_to(delays, (count, 2))
 
 
@@ -217,7 +239,10 @@ def _cartesian(found: Variables, name: str, variable: str, values: Floats) -> Fl
     kind = found.text("Type", variable).lower()
     units = found.text("Units", variable)
     if variable == "ListenerUp" and not kind:  # it has the type of the view
-        kind, units = found.text("Type", "ListenerView").lower(), found.text("Units", "ListenerView")
+        kind, units = (
+            found.text("Type", "ListenerView").lower(),
+            found.text("Units", "ListenerView"),
+        )
     if kind not in ("cartesian", "spherical"):
         raise DataError(name, f"{variable} is '{kind}'; cartesian and spherical ones are read")
     # 'degree, degree, metre', or one word for all

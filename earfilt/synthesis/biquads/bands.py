@@ -23,26 +23,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earfilt.arrays import Floats
+from earfilt.ears.biquads import Band, coefficients
 from earfilt.synthesis.biquads import quadratics
 from earfilt.synthesis.biquads.minimax import Family, Goal, descend
 from earfilt.synthesis.biquads.sections import (
-    MOST_SECTIONS,
     Aim,
-    Band,
-    Kind,
     Lobe,
     Sections,
     Task,
     check_amount,
     check_band,
     default_band,
+    fewest,
     lobes,
     selected,
 )
 
 __all__ = ["design_bands"]
 
-KINDS: tuple[Kind, ...] = ("peaking", "low-shelf", "high-shelf")
+KINDS = ("peaking", "low-shelf", "high-shelf")
 _PEAK, _LOW, _HIGH = range(3)
 
 STEP_HZ, STEP_DB, STEP_Q = 1.0, 0.1, 0.01
@@ -96,22 +95,7 @@ def design_bands(
     check_band(band, fs)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         task = Task(aim, fs, band, np.zeros(0) if corners_hz is None else corners_hz)
-        return _fewest(task, sections, tolerance_db)
-
-
-def _fewest(task: Task, sections: int | None, tolerance_db: float | None) -> Sections:
-    best: Sections | None = None
-    for count, candidates in enumerate(_grown(task), start=1):
-        if tolerance_db is None and count < (sections or 0):
-            continue
-        found = _finished(task, *candidates)
-        if best is None or (found.deviation_db or 0.0) < (best.deviation_db or 0.0):
-            best = found
-        met = tolerance_db is not None and (best.deviation_db or 0.0) <= tolerance_db
-        if tolerance_db is None or met or count == MOST_SECTIONS:
-            break
-    assert best is not None
-    return best
+        return fewest(_grown(task), lambda found: _finished(task, *found), sections, tolerance_db)
 
 
 @dataclass(frozen=True, eq=False)
@@ -360,19 +344,6 @@ def _as_sections(task: Task, family: _Bands, steps: NDArray[np.int64]) -> Sectio
 
 def sos_of(bands: tuple[Band, ...], preamp_db: float, fs: float) -> Floats:
     """The biquads of bands, one a row, with the preamp inside the first row's b: (N, 6)."""
-    kinds = np.array([KINDS.index(band.kind) for band in bands])
-    each = np.array(
-        [
-            (
-                math.log(math.tan(math.pi * band.hz / fs)),
-                band.gain_db * _NEPERS,
-                math.log(band.q),
-            )
-            for band in bands
-        ]
-    )
-    quads = np.einsum("nj,njk->nk", each, _MAPS[kinds])
-    found = quadratics.rows(quads[:, :2], quads[:, 2:], preamp_db)
-    gains = np.where(kinds == _HIGH, [band.gain_db for band in bands], 0.0)
-    found[:, :3] *= 10.0 ** (gains[:, None] / 20.0)
+    found = np.array([sum(coefficients(band, fs), ()) for band in bands])
+    found[0, :3] *= 10.0 ** (preamp_db / 20.0)
     return found

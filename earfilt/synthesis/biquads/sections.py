@@ -11,12 +11,13 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earfilt.arrays import Complexes, Floats
+from earfilt.ears.biquads import Band
 from earfilt.errors import UsageError
 from earfilt.synthesis.biquads import quadratics
 from earfilt.synthesis.biquads.minimax import Family, Goal, descend
@@ -25,12 +26,13 @@ from earfilt.synthesis.provenance import Provenance
 __all__ = [
     "MOST_SECTIONS",
     "Aim",
-    "Band",
     "Sections",
     "check_band",
     "default_band",
     "design_sections",
 ]
+
+Found = TypeVar("Found")
 
 Aim = Callable[[Floats], Floats]
 """From frequencies in Hz to dB."""
@@ -51,28 +53,6 @@ _ABOVE, _BELOW = 0.03, 0.008
 _HIGHEST_SHARE = 0.4995
 
 
-Kind = Literal["peaking", "low-shelf", "high-shelf"]
-
-
-@dataclass(frozen=True)
-class Band:
-    """One band of a parametric equaliser.
-
-    Attributes
-    ----------
-    kind : 'peaking', 'low-shelf' or 'high-shelf'
-    hz : float
-        Centre; of a shelf, where half its gain in dB is reached.
-    gain_db : float
-    q : float
-    """
-
-    kind: Kind
-    hz: float
-    gain_db: float
-    q: float
-
-
 @dataclass(frozen=True, eq=False)
 class Sections:
     """Biquads in series at one sampling rate, and what they reach.
@@ -88,8 +68,9 @@ class Sections:
         Where the curve was fitted, Hz.
     deviation_db, deviation_hz : float, optional
         Largest deviation from the curve within the band, and where.
-    bands : tuple of Band
-        The same as peaking and shelving bands, in the order of the rows; empty for free sections.
+    bands : tuple of earfilt.ears.biquads.Band
+        The same as peaking and shelving bands with their Q, in the order of the rows; empty for
+        free sections.
     preamp_db : float
         Gain beside the bands, dB.
     provenance : Provenance
@@ -234,27 +215,48 @@ def design_sections(
     check_band(band, fs)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         task = Task(aim, fs, band, np.zeros(0) if corners_hz is None else corners_hz)
-        return _fewest(task, sections, tolerance_db)
+        return fewest(
+            _grown(task),
+            lambda found: task.best(_QUADRATICS, _exchanged(task, found)),
+            sections,
+            tolerance_db,
+        )
 
 
 def check_amount(sections: int | None, tolerance_db: float | None) -> None:
     """Refuse both or neither of a number of sections and a tolerance, and impossible values."""
     if (sections is None) == (tolerance_db is None):
-        raise UsageError("give --sections, how many, or --tolerance, how near: one of them")
+        raise UsageError("give one of --sections (how many) and --tolerance (how close)")
     if sections is not None and not 1 <= sections <= MOST_SECTIONS:
         raise UsageError(f"--sections {sections}; 1 to {MOST_SECTIONS} are possible")
     if tolerance_db is not None and not 0.0 < tolerance_db <= 20.0:
         raise UsageError(f"--tolerance {tolerance_db:g}; it must be above 0 and at most 20 dB")
 
 
-def _fewest(task: Task, sections: int | None, tolerance_db: float | None) -> Sections:
+def fewest(
+    grown: Iterator[Found],
+    finished: Callable[[Found], Sections],
+    sections: int | None,
+    tolerance_db: float | None,
+) -> Sections:
+    """As many sections as are asked for, or the fewest within a tolerance.
+
+    Parameters
+    ----------
+    grown : iterator
+        What was found with one section, with two, and so on.
+    finished : callable
+        From that to a design.
+    sections, tolerance_db
+        As `design_sections`.
+    """
     best: Sections | None = None
-    for count, candidates in enumerate(_grown(task), start=1):
+    for count, found in enumerate(grown, start=1):
         if tolerance_db is None and count < (sections or 0):
             continue
-        found = task.best(_QUADRATICS, _exchanged(task, candidates))
-        if best is None or _deviation(found) < _deviation(best):
-            best = found
+        design = finished(found)
+        if best is None or _deviation(design) < _deviation(best):
+            best = design
         if tolerance_db is None or _deviation(best) <= tolerance_db or count == MOST_SECTIONS:
             break
     assert best is not None
@@ -354,7 +356,7 @@ class Task:
         return corners[(corners > self.band[0]) & (corners < self.band[1])]
 
     def _with_corners(self, freqs: Floats, most: int) -> Floats:
-        """Frequencies, and corners of the aim among them, evenly thinned out to about so many."""
+        """Frequencies, and corners of the aim among them, evenly thinned out to about this many."""
         inner = self._inner()
         return np.sort(np.concatenate([freqs, inner[:: 1 + len(inner) // most]]))
 

@@ -136,7 +136,7 @@ def exchange(problem: Problem, degree: int, reference: Floats, *, iterations: in
     reference
         (n + 2,) ascending distinct angles in 0..π to start from.
     iterations
-        At most so many exchanges.
+        Largest number of exchanges.
 
     Returns
     -------

@@ -11,6 +11,8 @@ for designing FIR filters.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -125,8 +127,12 @@ def coefficients(interpolant: Interpolant, degree: int) -> Floats:
 
 def _fast_length(count: int) -> int:
     """The smallest 2^a 3^b 5^c ≥ count: the FFT is fast there."""
-    powers = [2**a * 3**b * 5**c for a in range(19) for b in range(12) for c in range(8)]
-    return min(p for p in powers if p >= count)
+    return _fast_lengths()[bisect_left(_fast_lengths(), count)]
+
+
+@cache
+def _fast_lengths() -> list[int]:
+    return sorted(2**a * 3**b * 5**c for a in range(19) for b in range(12) for c in range(8))
 
 
 def sample(cosines: Floats, intervals: int) -> Floats:

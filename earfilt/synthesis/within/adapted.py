@@ -31,10 +31,13 @@ _FLOOR = 1e-20
 
 
 class Part(NamedTuple):
-    """A member of a filter whose numbers may change."""
+    """A member of a filter whose numbers may change; `row`: of the FIR that it is in, None for all
+    rows.
+    """
 
     target: Target
     phase: str
+    row: int | None = None
 
 
 def adapted(
@@ -44,7 +47,7 @@ def adapted(
 
     Parameters
     ----------
-    start : (numtaps,) float64
+    start : (numtaps,) or (rows, numtaps) float64
         Effective taps for the published numbers of all parts.
     lookahead : int
         Index of the tap at time zero.
@@ -56,10 +59,16 @@ def adapted(
 
     Returns
     -------
-    (numtaps,) float64
+    array of the shape of ``start``
         Gradients reach the numbers.
     """
     xp = namespace(start)
+    if start.ndim > 1:
+        rows = [
+            _adapted_row(index, row, lookahead, parts, numbers, fs)
+            for index, row in enumerate(start)
+        ]
+        return xp.stack(rows)
     n_fft = max(_SHORTEST_FFT, power_of_two(_POINTS_PER_TAP * len(start)))
     grid = xp.arange(n_fft // 2 + 1, dtype=xp.float64, device=start.device) * (fs / n_fft)
     # At 0 Hz and fs/2 a curve may be zero; the ratio there is its limit.
@@ -74,6 +83,21 @@ def adapted(
     if causal := [ratio for phase, ratio in ratios if phase != "zero"]:
         spectrum = spectrum * minimum_phase_spectrum(sum(causal), n_fft)
     return xp.roll(xp.fft.irfft(spectrum, n_fft), lookahead)[: len(start)]
+
+
+def _adapted_row(
+    index: int,
+    start: Array,
+    lookahead: int,
+    parts: Sequence[Part],
+    numbers: Sequence[Array],
+    fs: float,
+) -> Array:
+    """One row, by the parts that are in it."""
+    own = [pair for pair in zip(parts, numbers, strict=True) if pair[0].row in (None, index)]
+    if not own:
+        return start
+    return adapted(start, lookahead, [part for part, _ in own], [one for _, one in own], fs)
 
 
 def adapted_curve(

@@ -134,7 +134,7 @@ class _Sampled:
         return cls(at_even, at_marks, index, weights, nearest[begins], begins)
 
     def error(self, values: Floats) -> float:
-        """Largest distance from the centre, re the half-width; infinite where it is no number."""
+        """Largest distance from the centre, re the half-width; infinite where that is NaN."""
         error = max(self.even.error(values), self.at_marks.error(self._at_marks(values)))
         return error if np.isfinite(error) else np.inf
 

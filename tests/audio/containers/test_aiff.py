@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from earfilt.audio import probe
 from earfilt.audio.containers import aiff
-from earfilt.audio.containers.riff import Chunk
+from earfilt.audio.containers.chunks import Chunk
 from earfilt.audio.source import open_source
 from earfilt.chains.members import resolve
 from earfilt.render.process import FileJob, Options, filter_file
@@ -85,6 +85,6 @@ def test_any_bytes_end(tmp_path_factory, body, size):
     path.write_bytes(b"FORM\0\0\0\0AIFF" + body + b"MARK" + struct.pack(">I", size) + body)
     source = open_source(str(path))
     try:
-        assert sum(len(chunk.data) for chunk in aiff.read_chunks(source)) <= path.stat().st_size
+        assert sum(len(chunk.data) for chunk in aiff.read_chunks(source, [])) <= path.stat().st_size
     finally:
         source.close()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earfilt.audio import open_reader, probe
-from earfilt.audio.containers import riff
+from earfilt.audio.containers import chunks, riff
 from earfilt.audio.source import Source, open_source
 from earfilt.errors import AudioError
 from tests.audio.foreign import chunk, wav_bytes
@@ -83,7 +83,7 @@ def test_a_chunk_whose_name_would_hide_the_samples_from_other_readers_is_left_be
 
 def test_countless_chunks_end(wav):
     path = wav(wav_bytes(SAMPLES, after=chunk(b"abcd", b"") * 100_000))
-    assert len(probe(path).metadata.after) == riff.MAX_CHUNKS
+    assert len(probe(path).metadata.after) == chunks.MAX_CHUNKS
 
 
 @pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFF000, 0xFFFFFFFF])
@@ -264,7 +264,7 @@ def test_reading_needs_no_seeking():
     os.close(writing)
     source = Source(io.FileIO(reading, "rb"), "pipe")
     head = riff.read_head(source, source.read(12))
-    assert (head.data_size, head.before) == (SAMPLES.nbytes, [riff.Chunk(b"abcd", b"123")])
+    assert (head.data_size, head.before) == (SAMPLES.nbytes, [chunks.Chunk(b"abcd", b"123")])
     assert source.read(SAMPLES.nbytes) == SAMPLES.tobytes()
-    assert riff.read_rest(source, SAMPLES.nbytes, []).chunks == [riff.Chunk(b"id3 ", b"tag")]
+    assert riff.read_rest(source, SAMPLES.nbytes, []).chunks == [chunks.Chunk(b"id3 ", b"tag")]
     source.close()

@@ -13,7 +13,7 @@ import soundfile
 
 from earfilt.audio import open_reader
 from earfilt.audio.containers import wav
-from earfilt.audio.containers.riff import Chunk
+from earfilt.audio.containers.chunks import Chunk
 from earfilt.audio.formats import Extensible, Target
 from earfilt.errors import AudioError
 from tests.audio.foreign import run, sox_samples
@@ -44,7 +44,7 @@ def write(path, target: Target, data: np.ndarray, **options) -> list[str]:
     with open(path, "w+b", buffering=0) as file:
         writer = wav.WavWriter(file, target, seekable=True, **{"frames": len(data), **options})
         for start in range(0, len(data), 100):
-            writer.write(data[start : start + 100])
+            writer.write(writer.encode(data[start : start + 100]))
         return writer.finish()
 
 
@@ -103,7 +103,7 @@ def test_a_pipe_gets_the_header_with_the_first_samples(frames, known):
         pipe, target, frames=frames if known else None, seekable=False, after=CHUNKS[1:]
     )
     for start in range(0, frames, 100):
-        writer.write(data[start : start + 100])
+        writer.write(writer.encode(data[start : start + 100]))
     writer.finish()
     whole = b"".join(pipe.writes)
     assert len(pipe.writes[0]) == (444 if frames >= 100 else len(whole))
@@ -119,7 +119,7 @@ from earfilt.audio.containers import wav
 from earfilt.audio.formats import Target
 writer = wav.WavWriter(io.FileIO(1, "wb"), Target("WAV", "PCM_16", 48000, 1), frames=None, seekable=False)
 for _ in range(5):
-    writer.write(np.full((64, 1), 7, np.int16))
+    writer.write(writer.encode(np.full((64, 1), 7, np.int16)))
     time.sleep(0.05)
 writer.finish()
 """
@@ -226,7 +226,7 @@ def test_a_pipe_gets_its_final_header_first(container):
     writer = wav.WavWriter(
         pipe, Target(container, "PCM_16", 8000, 3), frames=333, seekable=False, after=CHUNKS
     )
-    writer.write(data)
+    writer.write(writer.encode(data))
     writer.finish()
     np.testing.assert_array_equal(soundfile.read(io.BytesIO(pipe.data), dtype="int16")[0], data)
     assert pipe.data.endswith(CHUNKS[-1].to_bytes())
@@ -238,7 +238,7 @@ def test_a_pipe_of_unknown_length_is_marked_as_a_stream(tmp_path, container):
     writer = wav.WavWriter(
         pipe, Target(container, "PCM_16", 8000, 3), frames=None, seekable=False, after=CHUNKS
     )
-    writer.write(data)
+    writer.write(writer.encode(data))
     writer.finish()
     assert pipe.data.endswith(data.tobytes())
     path = tmp_path / "a.wav"
@@ -251,6 +251,6 @@ def test_a_pipe_of_unknown_length_is_marked_as_a_stream(tmp_path, container):
 
 def test_a_pipe_that_gets_other_than_was_promised_is_an_error():
     writer = wav.WavWriter(Pipe(), Target("WAV", "PCM_16", 8000, 3), frames=300, seekable=False)
-    writer.write(block("PCM_16"))
+    writer.write(writer.encode(block("PCM_16")))
     with pytest.raises(AudioError, match="333 frames came instead of the 300"):
         writer.finish()

@@ -8,7 +8,7 @@ import soundfile
 
 from earfilt.audio import probe
 from earfilt.audio.containers import flac
-from earfilt.audio.containers.riff import Chunk
+from earfilt.audio.containers.chunks import Chunk
 from earfilt.audio.info import Metadata
 from earfilt.audio.metadata import id3, stale
 from earfilt.chains.members import resolve

@@ -5,7 +5,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earfilt.audio.containers.riff import Chunk
+from earfilt.audio.containers.chunks import Chunk
 from earfilt.audio.formats import Target
 from earfilt.audio.info import Metadata
 from earfilt.audio.metadata import tags

@@ -16,10 +16,11 @@ from scipy.signal import sosfilt, sosfreqz
 
 from earfilt.chains.export import Export, export
 from earfilt.chains.members import resolve
+from earfilt.ears.biquads import Band
 from earfilt.errors import UsageError
 from earfilt.files.fir_formats import write_wav
 from earfilt.files.presets.programs import PROGRAMS
-from earfilt.synthesis.biquads.sections import Band, Sections
+from earfilt.synthesis.biquads.sections import Sections
 from earfilt.synthesis.fir import Fir
 from tests.synthesis.biquads.test_bands import cookbook
 
@@ -65,7 +66,7 @@ def test_equalizerapo_bands() -> None:
         r"^Filter \d+: ON (\w+) Fc (\S+) Hz Gain (\S+) dB Q (\S+)$", text, re.MULTILINE
     )
     rows = [
-        cookbook(Band(kinds[kind], float(hz), float(gain), float(q)), FS)  # type: ignore[arg-type]
+        cookbook(Band(kinds[kind], float(hz), float(gain), float(q)), FS)
         for kind, hz, gain, q in found
     ]
     preamp = re.search(r"^Preamp: (\S+) dB$", text, re.MULTILINE)
@@ -109,7 +110,7 @@ def test_camilladsp_bands() -> None:
     rows = []
     for name in names:
         values = found["filters"][name]["parameters"]
-        band = Band(kinds[values["type"]], values["freq"], values["gain"], values["q"])  # type: ignore[arg-type]
+        band = Band(kinds[values["type"]], values["freq"], values["gain"], values["q"])
         rows.append(cookbook(band, FS))
     preamp = found["filters"][gain]["parameters"]["gain"]
     np.testing.assert_allclose(level(rows) + preamp, wanted(made), atol=1e-9)
@@ -121,13 +122,13 @@ def test_camilladsp_five_bands_in_one() -> None:
     from earfilt.synthesis.biquads.bands import sos_of
 
     kinds = ("low-shelf", "peaking", "peaking", "peaking", "high-shelf")
-    bands = tuple(Band(kind, 100.0 * (n + 1), n - 2.5, 0.7) for n, kind in enumerate(kinds))  # type: ignore[arg-type]
+    bands = tuple(Band(kind, 100.0 * (n + 1), n - 2.5, 0.7) for n, kind in enumerate(kinds))
     made = Sections(sos_of(bands, -1.0, FS), FS, bands=bands, preamp_db=-1.0)
     found = yaml.safe_load(write(Preset(name="x", about="x", fs=FS, content=made)))
     values = found["filters"]["x_bands"]["parameters"]
     assert values["type"] == "FivePointPeq"
     rows = [
-        cookbook(Band(kind, values[f"f{word}"], values[f"g{word}"], values[f"q{word}"]), FS)  # type: ignore[arg-type]
+        cookbook(Band(kind, values[f"f{word}"], values[f"g{word}"], values[f"q{word}"]), FS)
         for kind, word in zip(kinds, ("ls", "p1", "p2", "p3", "hs"), strict=True)
     ]
     np.testing.assert_allclose(level(rows) - 1.0, wanted(made), atol=1e-9)
@@ -170,7 +171,7 @@ def test_easyeffects_bands() -> None:
     assert plugin["num-bands"] == len(plugin["left"]) == 4
     kinds = {"Bell": "peaking", "Lo-shelf": "low-shelf", "Hi-shelf": "high-shelf"}
     rows = [
-        cookbook(Band(kinds[band["type"]], band["frequency"], band["gain"], band["q"]), FS)  # type: ignore[arg-type]
+        cookbook(Band(kinds[band["type"]], band["frequency"], band["gain"], band["q"]), FS)
         for band in plugin["left"].values()
     ]
     np.testing.assert_allclose(level(rows) + plugin["input-gain"], wanted(made), atol=1e-9)
