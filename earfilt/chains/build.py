@@ -99,7 +99,28 @@ def _design(chain: Chain, fs: float) -> Fir:
     if wanted is not None:  # no member was read from a file of taps
         taps = rounded(taps, float(np.ptp(wanted.points_db)))
     told = _provenance(chain, parts, taps, wanted)
+    if (moving := _moving(parts)) is not None:
+        return replace(moving, provenance=told)
     return Fir(taps, fs, lookahead, odd_ends, told)
+
+
+def _moving(parts: Sequence[Part]) -> Fir | None:
+    """The FIR of a source that moves, if that is one.
+
+    Raises
+    ------
+    UsageError
+        It is chained.
+    """
+    from earfilt.directions.moving import MovingFir
+
+    moving = [part.fir for part in parts if isinstance(part.fir, MovingFir)]
+    if moving and len(parts) > 1:
+        raise UsageError(
+            "a source that moves (--path) is no member of a chain: apply the other filters before "
+            "or behind it"
+        )
+    return moving[0] if moving else None
 
 
 def _in_series(first: Floats, second: Floats) -> Floats:

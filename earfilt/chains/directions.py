@@ -268,4 +268,23 @@ def told_of(
 
 
 def _moving(read: "SofaFile", hrirs: "Hrirs", options: Options) -> Made:
-    raise NotImplementedError
+    """A source that moves along the path of a file."""
+    from dataclasses import replace
+
+    from earfilt.directions.geometry import unit_vectors
+    from earfilt.directions.moving import HOP, Motion, moving_fir
+    from earfilt.files.tracks import read_track
+    from earfilt.storage.reading import SmallFile
+
+    track = SmallFile(options["path"])
+    times, angles = read_track(track)
+    motion = Motion(hrirs, treatment(options), times, unit_vectors(angles[:, 0], angles[:, 1]))
+    missed = motion.outside()
+    if missed is not None:
+        raise UsageError(f"{printable(track.name)}: {outside(read, hrirs, missed)}")
+    words = (
+        f"a source that moves through {len(times)} points from {times[0]:g} to {times[-1]:g} s, "
+        f"faded linearly from one pair of ears to the next every {HOP} frames"
+    )
+    told = told_of(read, options, (words,), {})
+    return Made(read.file, options, replace(moving_fir(motion), provenance=told), track)

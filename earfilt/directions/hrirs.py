@@ -1,5 +1,6 @@
 """A set of measured head-related impulse responses, and the pair of ears for any direction."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -11,6 +12,7 @@ from earfilt.arrays import Complexes, Floats
 from earfilt.directions import interpolation
 from earfilt.directions.diffuse import diffuse_magnitude
 from earfilt.directions.geometry import angles_of
+from earfilt.directions.interpolation import Spectra
 from earfilt.directions.sphere import Net, Place
 from earfilt.synthesis.phase import minimum_phase_spectrum
 
@@ -119,23 +121,23 @@ class Hrirs:
             return Place((self.net.nearest(direction)[0],), (1.0,))
         return self.net.place(direction)
 
-    def pair(self, place: Place, how: Treatment) -> Pair:
-        """The ears for a direction.
+    def pair(
+        self, place: Place, how: Treatment, *, apart: Callable[[int], Spectra] | None = None
+    ) -> Pair:
+        """The ears for a direction; ``apart`` gives the spectra of a measured one, if they are kept.
 
         A measured direction whose response is not changed has its taps bit for bit.
         """
         plain = not how.minimum and how.diffuse == "keep"
         if plain and len(place.indices) == 1:
             return Pair(self.measured(place.indices[0]), 0, ("taps as measured there",))
-        taps = np.stack([self.measured(index) for index in place.indices])
         n_fft = self._n_fft
-        spectra = interpolation.averaged(
-            interpolation.taken_apart(taps, n_fft), np.array(place.weights)
-        )
+        each = [(apart or self._apart)(index) for index in place.indices]
+        spectra = interpolation.averaged(Spectra.stacked(each), np.array(place.weights))
         if how.minimum:
             whole = interpolation.minimum_phase(spectra, delayed=how.delayed)
         elif len(place.indices) == 1:
-            whole = np.fft.rfft(taps[0], n_fft)
+            whole = np.fft.rfft(self.measured(place.indices[0]), n_fft)
         else:
             whole = interpolation.measured_phase(spectra)
         if how.diffuse == "remove":
@@ -143,6 +145,9 @@ class Hrirs:
         numtaps = self.numtaps if how.diffuse == "keep" else n_fft // 2
         made, lookahead = interpolation.taps_of(whole, numtaps)
         return Pair(made, lookahead, self._words(place, how))
+
+    def _apart(self, index: int) -> Spectra:
+        return interpolation.taken_apart(self.measured(index), self._n_fft)
 
     def diffuse_field(self) -> Pair:
         """What all directions have in common, as minimum phase."""

@@ -17,6 +17,7 @@ Hartung, K., Braasch, J. & Sterbing, S. J. (1999). Comparison of different metho
 interpolation of head-related transfer functions. 16th AES Conference, 319-329.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,9 @@ from earfilt.synthesis.phase import minimum_phase_spectrum
 
 _FLOOR = 1e-4  # of magnitudes, re the largest: −80 dB
 _FINER = 8  # points of the correlation per sample, before its peak is read between them
-_BEFORE = 32  # samples ahead of time zero that a response between samples may need
+BEFORE = 32
+"""Samples ahead of time zero that a response between samples may need."""
+
 _NOTHING = 1e-8  # of the energy, which may be cut off there
 
 
@@ -38,6 +41,11 @@ class Spectra(NamedTuple):
     log_magnitude: Floats
     aligned: Complexes
     delay: Floats
+
+    @classmethod
+    def stacked(cls, several: "Sequence[Spectra]") -> "Spectra":
+        """Several with a new first axis."""
+        return cls(*(np.stack(parts) for parts in zip(*several, strict=True)))
 
     @property
     def n_fft(self) -> int:
@@ -92,10 +100,10 @@ def taps_of(spectra: Complexes, numtaps: int) -> tuple[Floats, int]:
     where a response that starts at once has something before its start.
     """
     samples = np.fft.irfft(spectra)
-    ahead = samples[..., -_BEFORE:]
+    ahead = samples[..., -BEFORE:]
     if (ahead**2).sum() <= _NOTHING * (samples**2).sum():
         return samples[..., :numtaps], 0
-    return np.concatenate([ahead, samples[..., :numtaps]], axis=-1), _BEFORE
+    return np.concatenate([ahead, samples[..., :numtaps]], axis=-1), BEFORE
 
 
 def interaural(taps: Floats) -> float:
