@@ -79,6 +79,20 @@ class Filter(Chain):
         self.check_rates(fs)
         return design(self, float(fs))
 
+    def still_at(self, fs: float) -> "Fir":
+        """As `at`, of a filter that stays what it is.
+
+        Raises
+        ------
+        UsageError
+            As `at`; or the source moves, so that one FIR does not say it.
+        """
+        from earfilt.directions.moving import refuse_motion
+
+        fir = self.at(fs)
+        refuse_motion(fir)
+        return fir
+
     def curve_at(self, fs: float) -> "PublishedCurve | None":
         """The published points and the curve that the design aims at; None where a member is a FIR,
         which has none, or each ear has a curve of its own (those of the ``sides``).
