@@ -9,7 +9,7 @@ MINIMA := .venv-minima/bin
 MINIMA_TESTS := tests/cli tests/nn/test_ears.py tests/engine/test_tensors.py tests/engine/test_fft.py tests/test_arrays.py \
 	tests/files/test_matlab.py tests/report/test_figures.py tests/test_layers.py tests/batch/test_run.py
 
-.PHONY: catalogue demo test test-minima test-slow lint types bench accuracy figures man fuzz faults load fuzz-long clean
+.PHONY: catalogue demo test test-minima test-slow lint types bench bench-gpu accuracy sections figures man dist fuzz faults load fuzz-long clean
 
 .venv/.package: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -49,6 +49,9 @@ types: .venv/.dev
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
 
+bench-gpu: .venv/.dev  ## each figure of a GPU beside its bound, in less than ten minutes; without a GPU on the CPU
+	$(BIN)/python -m benchmarks.gpu
+
 accuracy: .venv/.dev  ## deviation of every ear's default at ten rates, measured on the taps
 	$(BIN)/python -m benchmarks.accuracy
 
@@ -63,6 +66,9 @@ man: .venv/.dev  ## the man pages, from the text of --help and of the topics
 
 figures: .venv/.dev  ## the pictures of docs/gallery.md
 	$(BIN)/python -m docs.gallery
+
+dist: .venv/.dev  ## wheel and sdist of the last commit, built twice, checked, installed elsewhere, tested
+	$(BIN)/python -m tests.dist
 
 fuzz: .venv/.dev  ## 10 000 hostile files
 	$(BIN)/python -m tests.robustness.fuzz --mutants 10000

@@ -11,6 +11,7 @@ References
 Python array API standard, 2023.12, https://data-apis.org/array-api/2023.12/
 """
 
+import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -91,6 +92,47 @@ def is_mapped(x: Any) -> bool:
             return True
         x = _functorch.get_unwrapped(x)
     return False
+
+
+def can_be_looked_at(x: Any) -> bool:
+    """Whether values of ``x`` are at hand: not where ``torch.vmap`` maps over them, nor on a
+    device, which would first have to do all that it was given.
+
+    >>> import numpy as np
+    >>> can_be_looked_at(np.zeros(3))
+    True
+    """
+    return is_array(x) or (x.device.type == "cpu" and not is_mapped(x))
+
+
+_copies: dict[tuple[int, Any], Any] = {}
+
+
+def beside(x: Any, values: Floats) -> Any:
+    """Fixed numbers of numpy as an array of the library and on the device of ``x``, not to be
+    written to. On a device they are kept while their original is: to copy them waits.
+
+    >>> import numpy as np
+    >>> beside(np.zeros(3), np.ones(2))
+    array([1., 1.])
+    """
+    if is_array(x):
+        return values
+    import torch
+    from torch._C._functorch import maybe_current_level
+
+    if x.device.type == "cpu":
+        return torch.tensor(values, device=x.device)
+    key = (id(values), x.device)
+    found = _copies.get(key)
+    if found is None:
+        # for calls of any mode
+        with torch.inference_mode(False):
+            found = torch.tensor(values, device=x.device)
+        if maybe_current_level() is None:  # torch.func wraps what is made within it
+            _copies[key] = found
+            weakref.finalize(values, _copies.pop, key, None)
+    return found
 
 
 def constant(x: Array) -> Array:

@@ -20,17 +20,20 @@ CODE = (
 )
 
 
+def tracked() -> list[str]:
+    """What git tracks; in an sdist all that is there."""
+    if not (ROOT / ".git").exists():
+        return [str(path.relative_to(ROOT)) for path in ROOT.rglob("*") if path.is_file()]
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    return [name for name in listed.stdout.decode().split("\0") if name]
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Wheel and sdist, built from what git tracks."""
     folder = tmp_path_factory.mktemp("built")
     source = folder / "source"
-    files = (
-        subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
-        .stdout.decode()
-        .split("\0")
-    )
-    for name in filter(None, files):
+    for name in tracked():
         if (ROOT / name).is_file() and not name.startswith("tests/"):
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
@@ -80,6 +83,7 @@ def test_sdist_holds_the_tables(built: Path) -> None:
         if path.suffix in (".csv", ".toml")
     }
     assert tables <= names
+    assert {"Makefile", "constraints.txt", "data/audio/arctic_a0007.wav"} <= names
     assert {"LICENSE", "README.md", "pyproject.toml", "earfilt/py.typed"} <= names
 
 

@@ -48,6 +48,9 @@ def shell(command: list[str], folder: Path, **variables: str) -> str:
     return run.stderr
 
 
+# torch's own, where it exports
+@pytest.mark.filterwarnings("ignore::FutureWarning:copyreg")
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_all_of_a_page_runs(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In order, in one directory: what comes later uses what earlier lines made."""

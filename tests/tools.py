@@ -17,6 +17,8 @@ PACKAGES = {
     "libmysofa": "libmysofa1",
     "tmux": "tmux",
     "strace": "strace",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
 }
 
 

@@ -1,7 +1,7 @@
 """A batch from its wishes to its rows: plan, leave what is done, run, keep the manifest."""
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from earfilt import audio
 from earfilt.batch import executors
 from earfilt.batch import plan as planning
 from earfilt.batch.plan import Plan, Rules
-from earfilt.batch.run import Outcome, Runner, Task, Unit
+from earfilt.batch.run import CPU, Outcome, Runner, Task, Unit
 from earfilt.batch.search import Bad, Found
 from earfilt.chains.members import Filter
 from earfilt.cores import cores
@@ -279,13 +279,14 @@ def foresee(batch: Batch, plan: Plan) -> Iterator[tuple[Found, str | None]]:
 def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
     jobs = batch.jobs or cores()
     # A GPU is fed by one process: several would share it by turns.
-    workers = min(jobs, len(plan.files)) if batch.options.device == "cpu" else 1
+    workers = min(jobs, len(plan.files)) if batch.options.device in CPU else 1
     recipe = batch.recipe()
     # In place, workers keep the record, beside each file and before it is replaced.
     kept = nullcontext() if batch.rules.in_place else open_manifest(plan.root, batch.rules.shard)
     with kept as manifest, _pool(batch, workers) as pool:
         if manifest is not None:
             manifest.append([], (recipe.name, recipe.made_by))
+        lead = cache(lambda directory: _lead(directory, plan.root))
         threads = 1 if batch.dask else max(1, jobs // workers)
         for outcomes in Runner(pool, threads=threads, fail_fast=batch.fail_fast).outcomes(
             _tasks(batch, plan, pool)
@@ -293,7 +294,8 @@ def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
             if manifest is not None:
                 made = (outcome for outcome in outcomes if outcome.row.status != "skipped")
                 manifest.append(
-                    (outcome.unit.job.name, _entry(outcome, plan, recipe.name)) for outcome in made
+                    (outcome.unit.job.name, _entry(outcome, plan, recipe.name, lead))
+                    for outcome in made
                 )
             for outcome in outcomes:
                 yield outcome.row, outcome.unit.source[0]
@@ -363,8 +365,10 @@ def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:
     return size / seconds if seconds else _CD_BYTES
 
 
-def _entry(outcome: Outcome, plan: Plan, recipe: str) -> Entry:
+def _entry(outcome: Outcome, plan: Plan, recipe: str, lead: Callable[[str], str]) -> Entry:
+    """The manifest's entry; `lead` gives the way from the manifest to a directory of sources."""
     row, source = outcome.row, outcome.unit.source
+    directory, name = os.path.split(outcome.unit.job.source)
     if row.status == "failed":
         return Entry(source, recipe=recipe, error=row.error or "failed")
     return Entry(
@@ -372,15 +376,18 @@ def _entry(outcome: Outcome, plan: Plan, recipe: str) -> Entry:
         outcome.output,
         recipe,
         plan.output_name(outcome.unit.job.name),
-        _relative(outcome.unit.job.source, plan.root),
+        os.path.join(lead(directory), name),
         row.source_sha256 or "",
         row.output_sha256 or "",
     )
 
 
-def _relative(path: str, root: str) -> str:
-    """A path that leads from a directory to a file, wherever both are moved to."""
+def _lead(directory: str, root: str) -> str:
+    """A path that leads from one directory to another, wherever both are moved to; empty where they
+    are the same.
+    """
     try:
-        return os.path.relpath(path, root)
+        way = os.path.relpath(directory or os.curdir, root)
     except ValueError:  # on Windows: another drive
-        return os.path.abspath(path)
+        return os.path.abspath(directory)
+    return "" if way == os.curdir else way

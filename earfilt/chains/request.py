@@ -144,6 +144,11 @@ class Request:
         """
         return " ".join([shlex.quote(self.name), *option_words(self.given())])
 
+    @property
+    def typed_options(self) -> str:
+        """The options alone, as typed on the command line."""
+        return " ".join(option_words(self.given()))
+
 
 def sides_of(name: str) -> list[tuple[str, str]]:
     """The ways to read a name as ``L=…,R=…``, in either order: what the left ear gets, and the right

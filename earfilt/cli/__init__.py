@@ -135,6 +135,10 @@ def _run(arguments: list[str]) -> int:
 
         print_all()
         return 0
+    if _begins_a_batch(arguments):
+        from earfilt.batch.executors import warm_up
+
+        warm_up()  # its workers load the engine beside the parser and all that follows
     from earfilt.cli import completion
     from earfilt.cli.pages import COMMANDS
     from earfilt.cli.parser import parser
@@ -148,6 +152,15 @@ def _run(arguments: list[str]) -> int:
     else:
         app = parser(next((word for word in arguments if not word.startswith("-")), ""))
     return int(app(arguments, prog_name="earfilt", standalone_mode=False) or 0)
+
+
+def _begins_a_batch(arguments: list[str]) -> bool:
+    """Whether the command line looks like many recordings, before it is parsed: nothing but time
+    depends on it.
+    """
+    if arguments[:1] != ["apply"] or {"--dry-run", "--dask", "--help", "-h"} & set(arguments):
+        return False
+    return "--files-from" in arguments or os.path.isdir(arguments[1] if arguments[1:] else "")
 
 
 def _explained(error: Exception) -> int:

@@ -34,7 +34,7 @@ class Precision(StrEnum):
 
 FILTER_HELP = (
     "NAME[:VARIANT], joined by + into a chain, or the path of a curve, equaliser or FIR, whose "
-    "content says what it is. 'earfilt filters' lists the names."
+    "content says what it is; L=CHAIN,R=CHAIN for two ears. 'earfilt filters' lists the names."
 )
 
 FilterName = Annotated[

@@ -40,7 +40,7 @@ def parser(*wanted: str) -> typer.Typer:
         if name not in wanted:
             app.command(name, short_help=help)(_nothing)
             continue
-        module = importlib.import_module(f"earfilt.cli.{name}")
+        module = importlib.import_module(f"earfilt.cli.commands.{name}")
         kind = getattr(module, "COMMAND", PlainCommand)
         asks = name not in ("filters", "help")  # which have something to say without arguments
         app.command(name, cls=kind, no_args_is_help=asks, short_help=help)(getattr(module, name))

@@ -48,7 +48,7 @@ def with_ends(target: Target, range_hz: tuple[float, float], beyond: str) -> Tar
     nodes = partial(
         _nodes, inner=target.nodes, range_hz=range_hz, fs=target.fs, falls=beyond == "fall"
     )
-    return replace(target, nodes=nodes, ruled=True)
+    return replace(target, nodes=nodes, ruled=True, floor=None)
 
 
 def _nodes(

@@ -52,6 +52,9 @@ class Target:
         The effective response of the published numbers peaks at 0 dB.
     ruled : bool
         Beyond what was published the curve is held or falls by a rule that a design follows.
+    floor : float, optional
+        Numbers count as no smaller than this, and each amplitude of the nodes is a constant times
+        one of them; None where nodes are made otherwise.
     """
 
     fs: float
@@ -63,6 +66,7 @@ class Target:
     peak: float | None = None
     normalize_gain: bool = False
     ruled: bool = False
+    floor: float | None = None
 
     def curve(self, numbers: Floats | None = None) -> PublishedCurve:
         """The points and the curve that a design aims at, for a tolerance or a figure.

@@ -60,9 +60,10 @@ class OverlapSave:
     dtype : float32 or float64
         Of the frames and of the arithmetic.
     packed : bool
-        True (even channel counts; of several rows two channels): two channels are filtered as one
-        complex signal, without being separated.  A quarter faster; a channel then carries rounding
-        noise of its neighbour, about -140 dB of its level in float32.
+        True (one row of taps, even channel counts): two channels are filtered as one complex signal,
+        without being separated.  A quarter faster; a channel then carries rounding noise of its
+        neighbour, about -140 dB of its level in float32.  Ears that differ would have to be
+        separated, which takes longer than it saves.
 
     Attributes
     ----------
@@ -88,8 +89,10 @@ class OverlapSave:
         np.divide(rows.T, self.n_fft, out=padded[0, : taps.shape[-1]])
         # a gain beyond the dtype shows in the samples, and is told of there
         with np.errstate(over="ignore", invalid="ignore"):
-            found = _packed(fft.forward(padded)) if packed else _unpacked(fft.forward(padded))
-            self._responses = [one.astype(complex_dtype) for one in found]
+            half = fft.forward(padded)
+            if packed:
+                half = np.concatenate([half, half[:, -2:0:-1].conj()], axis=1)
+            self._responses = [one.astype(complex_dtype) for one in _by_channel(half)]
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window."""
@@ -125,52 +128,23 @@ class OverlapSave:
     def _products(self, spectra: Spectra) -> Spectra:
         """Spectra of the output; those of the input are overwritten."""
         own, *across = self._responses
-        channels = max(own.shape[2], spectra.shape[2])
-        into = (
-            spectra
-            if channels == spectra.shape[2]
-            else np.empty((*spectra.shape[:2], channels), spectra.dtype)
-        )
-        crossing = [
-            _multiply(turned, response, out=turned)
+        shape = (*spectra.shape[:2], max(own.shape[2], spectra.shape[2]))
+        crossed = [
+            _multiply(spectra[..., ::-1], response, out=np.empty(shape, spectra.dtype))
             for response in across
-            for turned in [_mirrored(spectra) if self.packed else spectra[..., ::-1].copy()]
         ]
+        into = spectra if spectra.shape == shape else np.empty(shape, spectra.dtype)
         _multiply(spectra, own, out=into)
-        for part in crossing:
+        for part in crossed:
             into += part
         return into
 
 
-def _unpacked(rows: Spectra) -> list[Spectra]:
+def _by_channel(rows: Spectra) -> list[Spectra]:
     """Responses (1, bins, rows) as what each channel gets of itself and, in a matrix, of the other
     one.
     """
     return [rows] if rows.shape[2] < 4 else [rows[..., [0, 3]], rows[..., [2, 1]]]
-
-
-def _packed(rows: Spectra) -> list[Spectra]:
-    """Responses (1, bins, rows) as what a complex signal, left + i·right, gets of its spectrum Z(k)
-    and, where the ears differ, of the mirrored one, Z*(−k).
-
-    The left channel has the spectrum (Z(k) + Z*(−k))/2, the right one (Z(k) − Z*(−k))/2i.
-    """
-    whole = np.concatenate([rows, rows[:, -2:0:-1].conj()], axis=1)
-    if rows.shape[2] == 1:
-        return [whole]
-    nothing = np.zeros_like(whole[..., :1])
-    left, right = whole[..., :1], whole[..., -1:]
-    to_right, to_left = (whole[..., 1:2], whole[..., 2:3]) if rows.shape[2] == 4 else [nothing] * 2
-    of_left, of_right = left + 1j * to_right, to_left + 1j * right
-    return [(of_left - 1j * of_right) / 2, (of_left + 1j * of_right) / 2]
-
-
-def _mirrored(spectra: Spectra) -> Spectra:
-    """Z*(−k) of spectra Z(k), (segments, n_fft, columns)."""
-    mirrored = np.empty_like(spectra)
-    np.conjugate(spectra[:, :1], out=mirrored[:, :1])
-    np.conjugate(spectra[:, :0:-1], out=mirrored[:, 1:])
-    return mirrored
 
 
 def _multiply(spectra: Spectra, responses: Spectra, out: Spectra) -> Spectra:
@@ -237,7 +211,7 @@ class PartitionedConvolution:
         with np.errstate(over="ignore"):
             responses = fft.forward(padded).astype(np.result_type(self._real, np.complex64))
         # the oldest spectrum comes first
-        self._responses = [np.ascontiguousarray(one[::-1]) for one in _unpacked(responses)]
+        self._responses = [np.ascontiguousarray(one[::-1]) for one in _by_channel(responses)]
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window."""

@@ -5,10 +5,13 @@ Segments lie on absolute frames, and the FFT of a stream always has the same sha
 does not depend on how the signal was cut into blocks.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from earfilt.arrays import power_of_two
+from earfilt.arrays import is_constant, power_of_two
 from earfilt.engine.segments import (
     GRAIN,
     check_ears,
@@ -19,62 +22,99 @@ from earfilt.engine.segments import (
     order_reached,
     per_call,
 )
+from earfilt.errors import UsageError
 
-__all__ = ["Stream", "convolve", "filter_segments", "multiplied", "reach"]
+__all__ = ["Spectra", "Stream", "convolve", "filter_segments", "is_traced", "multiplied"]
 
 CALL_BYTES = 1 << 22  # of spectra in one call: torch's cost more than numpy's
+# The same on a device: all that a batch of training has, and what stays in the caches of a large
+# card. An FFT library copies what it reads, so that six times as much is held for a moment.
+DEVICE_CALL_BYTES = 1 << 24
+DIRECT = 2048  # taps up to which a recorded program has no FFT
 
 
-def reach(taps: Tensor, lookahead: int, odd_ends: bool) -> Tensor:
-    """`taps` (..., numtaps) with zeros appended until a window holds all that its ends are mirrored
-    from.
+class Spectra:
+    """Taps, and their spectra at the FFT sizes that are met, which are kept: for taps that stay.
+
+    Parameters
+    ----------
+    taps : Tensor (numtaps,) or (rows, numtaps)
     """
-    return torch.nn.functional.pad(
-        taps, (0, max(0, order_reached(lookahead, odd_ends) + 1 - taps.shape[-1]))
-    )
+
+    def __init__(self, taps: Tensor) -> None:
+        self.taps, self.numtaps = taps, taps.shape[-1]
+        self._kept: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
+
+    def at(self, n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Response (..., n_fft // 2 + 1) for signals of a dtype on a device, divided by n_fft, which
+        the inverse transform then need not do.
+        """
+        if not is_constant(self.taps):
+            return self._response(n_fft, dtype, device)
+        key = (n_fft, dtype, device)
+        if key not in self._kept:
+            # for calls of any mode
+            with torch.inference_mode(False), torch.no_grad():
+                made = self._response(n_fft, dtype, device)
+            if is_traced() or not is_constant(made):
+                return made
+            self._kept[key] = made
+        return self._kept[key]
+
+    def _response(self, n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+        taps = self.taps.to(working_dtype(self.taps.dtype))
+        return torch.fft.rfft(taps, n=n_fft, norm="forward").to(device, dtype.to_complex())
 
 
-def _extended(x: Tensor, before: int, after: int, lookahead: int) -> Tensor:
-    """`x` (..., T) with `before` and `after` samples added: oddly up to `lookahead` of them, zeros
-    beyond.
+def working_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Of the arithmetic for signals of a dtype: that, or float32 for half precision."""
+    return dtype if dtype.itemsize >= 4 else torch.float32
+
+
+def is_traced() -> bool:
+    """Whether operations are recorded for another program (`torch.export`, ONNX,
+    `torch.jit.trace`), which will meet other numbers of frames.
     """
-    mirrored = min(lookahead, x.shape[-1] - 1)
+    return torch.compiler.is_exporting() or torch.jit.is_tracing()
+
+
+def _extended(x: Tensor, before: int, after: int, mirrored: int) -> Tensor:
+    """`x` (..., T) with `before` and `after` samples added: `mirrored` < T oddly, zeros beyond."""
     if mirrored > 0:
         head = 2 * x[..., :1] - x[..., 1 : mirrored + 1].flip(-1)
         tail = 2 * x[..., -1:] - x[..., -mirrored - 1 : -1].flip(-1)
-        x = torch.cat([head, x, tail], dim=-1)
-    return torch.nn.functional.pad(x, (before - mirrored, after - mirrored))
+        # one copy, where padding what was joined would be two
+        zeros = (x.new_zeros(*x.shape[:-1], width - mirrored) for width in (before, after))
+        return torch.cat([next(zeros), head, x, tail, next(zeros)], dim=-1)
+    return torch.nn.functional.pad(x, (before, after))
 
 
-def _extended_by_length(
-    x: Tensor, before: int, after: int, lookahead: int, lengths: Tensor
-) -> Tensor:
-    """The same for rows (B, rows, T) that end after `lengths` (B,) samples: each goes on at its own
-    end. What lies behind is never used.
+def _extended_by_length(x: Tensor, before: int, after: int, lookahead: int, ends: Tensor) -> Tensor:
+    """The same for rows (rows, channels, T) that end after `ends` (rows,) samples: each goes on at
+    its own end. What lies behind is never used.
     """
     frames = x.shape[-1]
     at = torch.arange(-before, frames + after, device=x.device)
-    last = lengths[:, None] - 1
+    last = ends[:, None, None] - 1
     # A point p behind the end takes 2*x[last] - x[2*last - p], one before the start 2*x[0] - x[-p].
     beyond = at > last
     source = torch.where(beyond, 2 * last - at, at.abs())
     distance = torch.where(beyond, at - last, (-at).clamp(min=0))
     held = (distance <= lookahead) & (source >= 0) & (source <= last)
-    pivot = torch.where(beyond, last, 0)
 
     def taken(index: Tensor) -> Tensor:
-        index = index.clamp(0, frames - 1)[:, None].expand(-1, x.shape[1], -1)
-        return x.gather(-1, index)
+        return x.gather(-1, index.expand(-1, x.shape[1], -1))
 
+    own = taken(source.clamp(0, frames - 1))
+    pivot = torch.where(beyond, taken(last), x[..., :1])
     # A sample that is left out may be NaN, which times zero is NaN.
-    inside, own = (distance == 0)[:, None], taken(source)
-    mirrored = torch.where(inside, own, 2 * taken(pivot) - own)
-    return torch.where(held[:, None], mirrored, torch.zeros_like(own))
+    mirrored = torch.where(distance == 0, own, 2 * pivot - own)
+    return torch.where(held, mirrored, torch.zeros_like(own))
 
 
 def convolve(
     x: Tensor,
-    taps: Tensor,
+    taps: Tensor | Spectra,
     *,
     lookahead: int = 0,
     odd_ends: bool = False,
@@ -87,7 +127,7 @@ def convolve(
     ----------
     x : Tensor (..., T), real floating
         Through several rows: mono (T,) or (..., 1, T), or stereo (..., 2, T).
-    taps : Tensor (numtaps,) or (rows, numtaps), same device as `x`
+    taps : Tensor (numtaps,) or (rows, numtaps), same device as `x`; or Spectra
         Two rows are a pair of ears, four a matrix (`earfilt.synthesis.fir.Fir`).
     lookahead : int >= 0
         Samples by which the output is advanced; 0 is causal.
@@ -111,46 +151,90 @@ def convolve(
         Through several rows: `x` is neither mono nor stereo.
     """
     # inductor has no complex numbers, and working out sizes symbolically takes it minutes
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() and not is_traced():
         filtered: Tensor = torch.compiler.disable(convolve)(
             x, taps, lookahead=lookahead, odd_ends=odd_ends, lengths=lengths
         )
         return filtered
-    dtype = torch.promote_types(x.dtype, torch.float32) if x.dtype.itemsize < 4 else x.dtype
-    taps = reach(taps.to(dtype), lookahead, odd_ends)
-    frames, numtaps, shape = x.shape[-1], taps.shape[-1], x.shape
-    if taps.ndim > 1:
+    spectra = taps if isinstance(taps, Spectra) else Spectra(taps)
+    reached = order_reached(lookahead, odd_ends) + 1
+    if is_traced():
+        if lengths is not None:
+            raise UsageError("a signal with lengths is not exported; leave them out")
+        return _recorded(x, spectra, lookahead, odd_ends)
+    numtaps, frames = max(spectra.numtaps, reached), x.shape[-1]
+    shape, channels = x.shape, 1
+    if spectra.taps.ndim > 1:
         check_ears(x.shape)
         shape = torch.Size((*x.shape[:-2], 2, frames))
+        channels = x.shape[-2] if x.ndim > 1 else 1
     if x.numel() == 0:
         return x.new_zeros(shape)
     keep_memory()
     n_fft = _n_fft_for(frames, numtaps)
-    hop = hop_of(numtaps, n_fft)
-    segments = -(-frames // hop)
-    rows = x.to(dtype).reshape(-1, frames)
-    before, after = n_fft - hop - lookahead, lookahead + segments * hop - frames
-    mirrored = lookahead if odd_ends else 0
-    if lengths is None:
-        extended = _extended(rows, before, after, mirrored)
-    else:
+    dtype = working_dtype(x.dtype)
+    segments = _Segments(
+        spectra.at(n_fft, dtype, x.device),
+        n_fft,
+        hop_of(numtaps, n_fft),
+        lookahead,
+        odd_ends,
+        dtype,
+    )
+    rows, ends = x.reshape(-1, channels, frames), None
+    if lengths is not None:
         lengths = lengths.to(x.device)
-        items = rows.reshape(x.shape[0], -1, frames)
-        extended = _extended_by_length(items, before, after, mirrored, lengths).flatten(0, 1)
-    cut = extended.unfold(-1, n_fft, hop)
-    if taps.ndim > 1:
-        cut = cut.unflatten(0, (-1, x.shape[-2] if x.ndim > 1 else 1))
-    response = torch.fft.rfft(taps, n=n_fft)
-    step = per_call(n_fft, rows.shape[0], dtype.itemsize, CALL_BYTES)
-    parts = [
-        filter_segments(cut[..., at : at + step, :], response, n_fft, hop)
-        for at in range(0, segments, step)
-    ]
-    y = torch.cat(parts, dim=-1)[..., :frames].reshape(shape).to(x.dtype)
+        ends = lengths.reshape(-1, 1).expand(-1, x[0].numel() // (channels * frames)).flatten()
+    y = segments.in_parts(rows, ends).reshape(shape)
     if lengths is None:
         return y
     own = torch.arange(frames, device=x.device) < lengths[:, None]
     return y * own.reshape(len(lengths), *[1] * (y.ndim - 2), frames)
+
+
+def _recorded(x: Tensor, spectra: Spectra, lookahead: int, odd_ends: bool) -> Tensor:
+    """`convolve` as a program that is recorded, through any rows of taps."""
+    taps, numtaps = spectra.taps, spectra.numtaps
+    if taps.ndim == 1:
+        return _for_any_length(x, taps, numtaps, lookahead, odd_ends)
+    check_ears(x.shape)
+    left, right = (x, x) if x.ndim == 1 else (x[..., 0, :], x[..., -1, :])
+
+    def through(signal: Tensor, row: int) -> Tensor:
+        return _for_any_length(signal, taps[row], numtaps, lookahead, odd_ends)
+
+    if len(taps) == 2:
+        return torch.stack([through(left, 0), through(right, 1)], -2)
+    crossed = (through(right, 2), through(left, 1))
+    return torch.stack([through(left, 0) + crossed[0], through(right, 3) + crossed[1]], -2)
+
+
+def _for_any_length(
+    x: Tensor, taps: Tensor, numtaps: int, lookahead: int, odd_ends: bool
+) -> Tensor:
+    """`convolve` as a program that is recorded once and runs on signals of any length: nothing
+    follows from the number of frames but by sums. Short filters without FFT, which not every
+    runtime has; long ones by one FFT of the whole signal, whose length may have large factors: in
+    float64, as float32 would lose digits.
+    """
+    frames = x.shape[-1]
+    direct = numtaps <= DIRECT
+    dtype = working_dtype(x.dtype) if direct else torch.float64
+    taps = taps.to(x.device, dtype)
+    mirrored = lookahead if odd_ends else 0  # of signals that are longer
+    rows = x.reshape(-1, frames).to(dtype)
+    if direct:
+        extended = _extended(rows, numtaps - 1 - lookahead, lookahead, mirrored)
+        y = torch.nn.functional.conv1d(extended[:, None], taps.flip(-1)[None, None])[:, 0]
+    else:
+        before = max(numtaps - 1 - lookahead, mirrored)
+        extended = _extended(rows, before, lookahead, mirrored)
+        padded = torch.cat([taps, torch.zeros_like(extended[0, numtaps:])])
+        # Complex, since a runtime of ONNX fails at real ones of odd length; the first numtaps - 1
+        # samples wrap around and are dropped.
+        y = torch.fft.ifft(torch.fft.fft(extended) * torch.fft.fft(padded)).real
+        y = y[:, before + lookahead :]
+    return y.reshape(x.shape).to(x.dtype)
 
 
 def _n_fft_for(frames: int, numtaps: int) -> int:
@@ -159,24 +243,103 @@ def _n_fft_for(frames: int, numtaps: int) -> int:
     return min(choose_n_fft(numtaps), single)
 
 
+@dataclass(frozen=True)
+class _Segments:
+    """Overlap-save of whole signals (rows, channels, T), each extended at its ends.
+
+    Parameters
+    ----------
+    response : Tensor, as of `multiplied`
+        Divided by n_fft.
+    n_fft, hop, lookahead : int
+    odd_ends : bool
+    dtype : torch.dtype
+        Of the arithmetic.
+    """
+
+    response: Tensor
+    n_fft: int
+    hop: int
+    lookahead: int
+    odd_ends: bool
+    dtype: torch.dtype
+
+    def whole(self, rows: Tensor, ends: Tensor | None) -> Tensor:
+        """All rows, filtered in one call: one FFT, one product, one inverse FFT."""
+        return self._filtered(self._cut(rows, ends))[..., : rows.shape[-1]].to(rows.dtype)
+
+    def in_parts(self, rows: Tensor, ends: Tensor | None) -> Tensor:
+        """The same in as few calls as memory allows: of several rows, or of parts of one row."""
+        count, channels, frames = rows.shape
+        segments = -(-frames // self.hop)
+        call_bytes = CALL_BYTES if rows.device.type == "cpu" else DEVICE_CALL_BYTES
+        step = per_call(self.n_fft, channels, self.dtype.itemsize, call_bytes)
+        at_once = max(1, step // segments)
+        if count <= at_once and segments <= step:
+            return self.whole(rows, ends)
+        parts = (
+            self._row_parts(
+                rows[at : at + at_once], None if ends is None else ends[at : at + at_once], step
+            )
+            for at in range(0, count, at_once)
+        )
+        if not (is_constant(rows) and is_constant(self.response)):
+            whole = torch.cat([torch.cat(list(part), -1)[..., :frames] for part in parts])
+            return whole.to(rows.dtype)
+        # written where it belongs: nothing is held twice
+        out = rows.new_empty(count, channels if self.response.ndim == 1 else 2, frames)
+        for at, part in zip(range(0, count, at_once), parts, strict=True):
+            start = 0
+            for piece in part:
+                into = out[at : at + at_once, :, start : start + piece.shape[-1]]
+                into.copy_(piece[..., : into.shape[-1]])
+                start += piece.shape[-1]
+        return out
+
+    def _row_parts(self, rows: Tensor, ends: Tensor | None, step: int) -> Iterator[Tensor]:
+        cut = self._cut(rows, ends)
+        for at in range(0, cut.shape[-2], step):
+            yield self._filtered(cut[..., at : at + step, :])
+
+    def _cut(self, rows: Tensor, ends: Tensor | None) -> Tensor:
+        """All segments, as a view of the extended rows: (rows, channels, segments, n_fft)."""
+        # Behind the end stands as much as the last segment may need, whatever the number of frames:
+        # sizes that follow from it by whole segments cannot be traced.
+        before, after = self.n_fft - self.hop - self.lookahead, self.hop - 1 + self.lookahead
+        mirrored = self.lookahead if self.odd_ends else 0
+        wide = rows.to(self.dtype)
+        if ends is None:
+            extended = _extended(wide, before, after, min(mirrored, rows.shape[-1] - 1))
+        else:
+            extended = _extended_by_length(wide, before, after, mirrored, ends)
+        return extended.unfold(-1, self.n_fft, self.hop)
+
+    def _filtered(self, cut: Tensor) -> Tensor:
+        return filter_segments(cut, self.response, self.n_fft, self.hop)
+
+
 def multiplied(spectra: Tensor, response: Tensor) -> Tensor:
     """Spectra (..., channels, segments, bins) through a response (bins,), or (rows, bins) of a pair
     or a matrix.
     """
     if response.ndim == 1:
+        if is_constant(spectra) and is_constant(response):
+            return spectra.mul_(response)
         return spectra * response
     rows = response[:, None]
     if len(rows) == 2:
         return spectra * rows
     stereo = spectra.expand(*spectra.shape[:-3], 2, *spectra.shape[-2:])
-    return stereo * rows[[0, 3]] + stereo.flip(-3) * rows[[2, 1]]
+    direct, crossed = (torch.stack([rows[a], rows[b]]) for a, b in ((0, 3), (2, 1)))
+    return stereo * direct + stereo.flip(-3) * crossed
 
 
 def filter_segments(cut: Tensor, response: Tensor, n_fft: int, hop: int) -> Tensor:
-    """Overlapping segments (..., channels, segments, n_fft), by a response as of `multiplied` ->
-    their part of the output (..., channels, segments * hop).
+    """Overlapping segments (..., channels, segments, n_fft), by a response as of `multiplied`,
+    divided by n_fft -> their part of the output (..., channels, segments * hop).
     """
-    y: Tensor = torch.fft.irfft(multiplied(torch.fft.rfft(cut), response), n=n_fft)
+    spectra = multiplied(torch.fft.rfft(cut), response)
+    y: Tensor = torch.fft.irfft(spectra, n=n_fft, norm="forward")
     return y[..., n_fft - hop :].flatten(-2)
 
 
@@ -220,12 +383,12 @@ class Stream:
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
     ) -> None:
-        padded = reach(taps.detach(), lookahead, odd_ends)
-        self._n_fft = n_fft or choose_n_fft(padded.shape[-1])
-        self._hop = hop_of(padded.shape[-1], self._n_fft)
+        numtaps = max(taps.shape[-1], order_reached(lookahead, odd_ends) + 1)
         self._outputs = channels if taps.ndim == 1 else 2
-        self._response = (
-            torch.fft.rfft(padded.double(), n=self._n_fft).to(dtype.to_complex()).to(device)
+        self._n_fft = n_fft or choose_n_fft(numtaps)
+        self._hop = hop_of(numtaps, self._n_fft)
+        self._response = Spectra(taps.detach().double()).at(
+            self._n_fft, dtype, torch.device(device)
         )
         self._mirrored = lookahead if odd_ends else 0
         self._start = lookahead - (self._n_fft - self._hop)

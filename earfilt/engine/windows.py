@@ -317,6 +317,7 @@ class WindowFilter:
         fine = precision == "float64" or self.target.bits <= 16
         return (
             self.settings.device == "cpu"
+            and self._fir.rows == 1
             and self.channels % 2 == 0
             and self.target.is_integer
             and fine

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import maybe_current_level
 
 from earfilt.arrays import Floats, constant, is_constant, is_mapped
 from earfilt.engine.segments import check_ears
-from earfilt.engine.tensors import convolve
+from earfilt.engine.tensors import Spectra, convolve, is_traced
 from earfilt.errors import DtypeError, UsageError
 from earfilt.synthesis.passes import Passes
 from earfilt.synthesis.spectrum import frequency_response
@@ -35,9 +37,11 @@ class EarFilter(nn.Module):
         # float64, wherever the module is; on the CPU where a module has no values (meta), or its
         # device no float64 (MPS).
         self._exact: dict[str, Tensor] = {}
+        # what rounding to the module's dtype took away: the rounded numbers, and what they lack
+        self._lacking: dict[str, tuple[Tensor, Tensor]] = {}
         self._grids: dict[str, Tensor] = {}
         self._tables: set[str] = set()
-        self._cache: tuple[list[Tensor], Passes[Tensor]] | None = None
+        self._cache: _Cached | None = None
 
     # -- the numbers -----------------------------------------------------------------------------
 
@@ -58,10 +62,12 @@ class EarFilter(nn.Module):
         """
         if not dtype.is_floating_point:
             raise DtypeError(f"dtype is {dtype}; allowed: floating-point dtypes")
-        exact = torch.tensor(values, dtype=torch.float64, device="cpu")
+        home = home_of(torch.empty(0).device)
+        exact = torch.tensor(values, dtype=torch.float64, device=home)
         self._exact[name] = exact
+        self._lacking[name] = _lacking(exact, dtype)
         if grid is not None:
-            self._grids[name] = torch.tensor(grid, dtype=torch.float64, device="cpu")
+            self._grids[name] = torch.tensor(grid, dtype=torch.float64, device=home)
         self._tables |= {name} if table else set()
         shown = (
             (torch.stack([self._grids[name], exact], 1) if table else exact)
@@ -80,16 +86,25 @@ class EarFilter(nn.Module):
         shown, exact = self._numbers_shown(name), self._exact[name]
         if shown.is_meta:
             return exact
-        home = home_of(shown.device)
-        shown, exact = shown.to(home), exact.to(home)
-        wide = shown.double()
-        kept = constant(shown) == exact.to(shown.dtype)
-        return wide + torch.where(kept, exact - constant(wide), 0.0)
+        shown = shown.to(home_of(shown.device))
+        rounded, lacking = self._lacking[name]
+        if (rounded.dtype, rounded.device) != (shown.dtype, shown.device):  # of another's call
+            rounded, lacking = _lacking(exact.to(shown.device), shown.dtype)
+        return shown.double() + (constant(shown) == rounded) * lacking
 
     def _numbers_shown(self, name: str) -> Tensor:
         """What is shown of the numbers, in the module's dtype: a table without its frequencies."""
-        shown: Tensor = getattr(self, name)
+        shown = self._stored(name)
         return shown[:, 1] if name in self._tables else shown
+
+    def _stored(self, name: str) -> Tensor:
+        """A parameter or buffer as it is, which `getattr` brings into order first."""
+        for kept in (self._parameters, self._buffers):
+            if (own := kept.get(name)) is not None:
+                return own
+        # an attribute in replicas of `torch.nn.DataParallel`, a property where it is parametrized
+        found: Tensor = getattr(self, name)
+        return found
 
     def __getattr__(self, name: str) -> Any:
         shown = super().__getattr__(name)
@@ -97,16 +112,15 @@ class EarFilter(nn.Module):
             self._restore_grid(name, shown)
         return shown
 
-    @torch.no_grad()
     def _restore_grid(self, name: str, shown: Tensor) -> None:
         """Bring back the frequencies of a parameter, which an optimizer with weight decay has moved
         along with the gains.
         """
-        if type(shown) is nn.Parameter and not shown.is_meta:
-            grid = self._grids[name].to(shown.dtype).to(shown.device)
-            # else it is left alone: a new version of it would end a backward pass
-            if not torch.equal(shown[:, 0], grid):
-                shown[:, 0] = grid
+        # a transform of torch.func forbids to write
+        if type(shown) is nn.Parameter and not shown.is_meta and maybe_current_level() is None:
+            # Not compared first, which would wait for a device; through `.data`, since a new
+            # version of the parameter would end a backward pass.
+            shown.data[:, 0].copy_(self._grids[name])
 
     def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
         """As `torch.nn.Module.named_parameters`."""
@@ -124,24 +138,39 @@ class EarFilter(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # Casts and moves change what is shown; grid and numbers stay float64 and follow to the
         # device.
+        cached = self._still_cached()
         with torch.no_grad():
             exact = {name: self._value(name) for name in self._exact}
         super()._apply(fn, recurse)
         home = home_of(self._where.device)
         self._exact = {name: value.to(home) for name, value in exact.items()}
+        self._lacking = {name: _lacking(value, self.dtype) for name, value in self._exact.items()}
         self._grids = {name: grid.to(home) for name, grid in self._grids.items()}
-        self._cache = None
         with torch.no_grad():
             # a wider dtype than before shows the digits that a narrower one had lost
             for name, value in self._exact.items():
                 self._numbers_shown(name).copy_(value)
+        self._cache = None if cached is None else cached.of(self._all_stored(), home)
         return self
+
+    def _all_stored(self) -> list[Tensor]:
+        return [self._stored(name) for name in self._exact]
+
+    def _still_cached(self) -> _Cached | None:
+        """What is cached, where it is sure to be of today's numbers."""
+        shown = self._all_stored()
+        if self._cache is None or any(one.is_meta for one in shown):
+            return None
+        if waits_for(home_of(self._where.device)):
+            return self._cache if self._cache.is_of(shown) else None
+        with torch.no_grad():
+            values = [self._value(name) for name in self._exact]
+        return self._cache if self._cache.holds(values) else None
 
     @property
     def _where(self) -> Tensor:
         """Of the module's device and dtype."""
-        shown: Tensor = getattr(self, next(iter(self._exact)))
-        return shown
+        return self._stored(next(iter(self._exact)))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -166,35 +195,55 @@ class EarFilter(nn.Module):
     def odd_ends(self) -> bool:
         """Whether the signal's ends are extended oddly, as zero phase needs it, or by zeros."""
 
-    def _taps(self) -> Passes[Tensor]:
+    def _made(self) -> _Made:
         """The current design; outside of what torch.compile sees, since a search and a cache have
         nothing to fuse.
         """
+        if is_traced():
+            return self._for_another_program()
         if torch.compiler.is_compiling():
             return torch.compiler.disable(self._current)()
         return self._current()
 
-    def _current(self) -> Passes[Tensor]:
+    def _current(self) -> _Made:
         """The design: made anew where anything is differentiated through it or maps over it, else
-        cached until a number changes.
+        kept until a number changes.
         """
-        if self.training:
-            values = {name: self._value(name) for name in self._exact}
-            if not all(map(is_constant, values.values())):
-                return self._design(values)
+        shown = self._all_stored()
+        waits = waits_for(home_of(self._where.device))
+        if waits and self._cache is not None and self._cache.is_of(shown):
+            return self._cache.made
+        values = {name: self._value(name) for name in self._exact}
+        # Numbers that learn are not looked at on a device, which would wait for it.
+        looked_at = not (waits and self.learnable)
+        if (self.training or not looked_at) and not all(map(is_constant, values.values())):
+            return _Made(self._design(values))
         with torch.inference_mode(False), torch.no_grad():
             values = {name: constant(self._value(name)) for name in self._exact}
-            if not all(map(is_constant, values.values())):  # torch.vmap
-                return self._design(values)
-            # Compared by value, and bit by bit as NaN equals nothing: an edit through `.data` does
-            # not raise a tensor's version.
-            bits = [value.contiguous().view(torch.int64) for value in values.values()]
-            if self._cache is None or not all(map(_equal, self._cache[0], bits)):
-                made = self._design(values)
-                if not is_constant(made.effective):  # torch.func wraps what is made within it
-                    return made
-                self._cache = ([part.clone() for part in bits], made)
-            return self._cache[1]
+            if not looked_at or not all(map(is_constant, values.values())):  # or torch.vmap
+                return _Made(self._design(values))
+            # Designed on the CPU, as the files are, to the same bits.
+            values = {name: value.cpu() for name, value in values.items()}
+            cached = self._cache
+            if cached is None or not cached.holds(list(values.values())):
+                passes = self._design(values)
+                if not is_constant(passes.effective):  # torch.func wraps what is made within it
+                    return _Made(passes)
+                cached = _Cached([_bits(one).clone() for one in values.values()], _Made(passes), [])
+            self._cache = cached.of(shown, home_of(self._where.device))
+            return self._cache.made
+
+    def _for_another_program(self) -> _Made:
+        """The design as a constant, where a program is recorded."""
+        if self.learnable and self.training:
+            raise UsageError("an ear is exported in eval(); in train() its numbers learn")
+        # The tensors of the module stand for others here, so that those of the last call are asked.
+        if self._cache is None or not self._cache.is_of([one.tensor for one in self._cache.marks]):
+            raise UsageError(
+                "an ear is exported as it was at its last call, and its numbers are others or it "
+                "had none; call it once, in eval() and on the CPU"
+            )
+        return self._cache.made
 
     def taps(self) -> Tensor:
         """Taps of the one convolution that the audio gets: all passes, scaling and gain.
@@ -205,7 +254,7 @@ class EarFilter(nn.Module):
             Of one minimum-phase filter order + 1 causal taps; of zero phase 2·order + 1 taps,
             centred on time zero. (2, numtaps) of two ears, left first; (4, numtaps) of a matrix.
         """
-        return self._taps().effective
+        return self._made().passes.effective
 
     # -- the application -------------------------------------------------------------------------
 
@@ -235,12 +284,13 @@ class EarFilter(nn.Module):
             T = 0, a tensor without dimensions, or lengths that do not fit it.
         """
         check_signal(x)
-        taps = self.taps()
-        if taps.ndim > 1:
+        spectra = self._made().spectra
+        ears = spectra.taps.ndim > 1
+        if ears:
             check_ears(x.shape)
         if lengths is not None:
             self._check_lengths(lengths, x)
-            if taps.ndim > 1 and x.ndim < 3:
+            if ears and x.ndim < 3:
                 raise UsageError(
                     f"the signal's shape is {tuple(x.shape)}; a batch through two ears is (B, 1, T) "
                     "or (B, 2, T)"
@@ -248,16 +298,21 @@ class EarFilter(nn.Module):
         work = x if x.dtype in (torch.float32, torch.float64) else x.float()
         y = convolve(
             work,
-            taps.to(work),
+            spectra,
             lookahead=self.lookahead,
             odd_ends=self.odd_ends,
             lengths=lengths,
         ).to(x.dtype)
-        return y[..., self._dropped :] if self._dropped < x.shape[-1] else y
+        drops = self._dropped > 0 and (is_traced() or self._dropped < x.shape[-1])
+        return y[..., self._dropped :] if drops else y
 
     def _check_lengths(self, lengths: Tensor, x: Tensor) -> None:
         check_lengths(lengths, x)
-        if 0 < self._dropped < x.shape[-1] and bool((lengths <= self._dropped).any()):
+        if not 0 < self._dropped < x.shape[-1] or is_traced():
+            return
+        if lengths.device.type == "cuda":
+            torch._assert_async((lengths > self._dropped).all(), "a signal is dropped whole")
+        elif bool((lengths <= self._dropped).any()):
             raise UsageError(
                 f"a signal of the batch has {int(lengths.min())} samples, and the first "
                 f"{self._dropped} are dropped of those that have more; with "
@@ -298,9 +353,92 @@ def home_of(device: torch.device) -> torch.device:
     return torch.device("cpu") if device.type in ("mps", "meta") else device
 
 
-def _equal(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors are equal; of two devices (replicas of `torch.nn.DataParallel`), no."""
-    return a.device == b.device and torch.equal(a, b)
+def waits_for(device: torch.device) -> bool:
+    """Whether who reads a value there waits until the device has done all that it was given."""
+    return device.type != "cpu"
+
+
+def _lacking(exact: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Numbers rounded to a dtype, and what has to be added to them again."""
+    with torch.no_grad():
+        rounded = exact.to(dtype)
+        return rounded, exact - rounded.double()
+
+
+def _bits(value: Tensor) -> Tensor:
+    """Of float64 numbers, to be compared: NaN equals nothing."""
+    return value.contiguous().view(torch.int64)
+
+
+class _Made:
+    """A design, and the spectra of its taps as far as they were needed."""
+
+    def __init__(self, passes: Passes[Tensor]) -> None:
+        self.passes, self.spectra = passes, Spectra(passes.effective)
+
+    def to(self, device: torch.device) -> _Made:
+        """The same on a device."""
+        if self.passes.effective.device == device:
+            return self
+        return _Made(Passes(*(taps.to(device) for taps in self.passes)))
+
+
+class _Mark(NamedTuple):
+    """What tells that a tensor is the same one, and was not written to since: its version counts
+    all that writes to it, but for an edit through `.data`.
+    """
+
+    tensor: Tensor
+    version: int
+    storage: int
+    offset: Any  # an int, or one that is traced
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> Self:
+        version = -1 if tensor.is_inference() else tensor._version
+        # `tensor.data = other` puts other memory below the same tensor
+        return cls(tensor, version, tensor.untyped_storage()._cdata, tensor.storage_offset())
+
+    def is_of(self, tensor: Tensor) -> bool:
+        """Whether it is that tensor; never of one that was made in inference mode, which counts
+        nothing.
+        """
+        found = _Mark.of(tensor)
+        return tensor is self.tensor and found.version >= 0 and found[1:] == self[1:]
+
+
+@dataclass(frozen=True)
+class _Cached:
+    """A design of fixed numbers: their bits, on the CPU, and marks of the tensors that held them."""
+
+    bits: list[Tensor]
+    made: _Made
+    marks: list[_Mark]
+
+    def holds(self, values: list[Tensor]) -> bool:
+        """Whether it is of these values. An edit through `.data` shows in them alone."""
+        return len(self.bits) == len(values) and all(
+            map(torch.equal, self.bits, map(_bits, values))
+        )
+
+    def is_of(self, shown: list[Tensor]) -> bool:
+        """Whether those tensors still hold the numbers, without looking at them."""
+        return len(self.marks) == len(shown) and all(
+            mark.is_of(one) for mark, one in zip(self.marks, shown, strict=True)
+        )
+
+    def of(self, shown: list[Tensor], home: torch.device) -> Self:
+        """The same for tensors that hold the same numbers, and a design on a device."""
+        made = self.made.to(home)
+        if made is self.made and self.is_of(shown):
+            return self
+        return replace(self, made=made, marks=[_Mark.of(one) for one in shown])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> None:
+        """A copy designs for itself: its tensors are others."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()
 
 
 def check_signal(x: Tensor) -> None:
@@ -315,7 +453,7 @@ def check_signal(x: Tensor) -> None:
             f"the signal's dtype is {x.dtype}; filters take floating-point samples: convert "
             "with x.float() and scale first"
         )
-    if x.ndim == 0 or x.shape[-1] == 0:
+    if x.ndim == 0 or (not is_traced() and x.shape[-1] == 0):
         raise UsageError(
             f"the signal's shape is {tuple(x.shape)}; the last dimension is time and must "
             "hold at least one sample"
@@ -332,7 +470,11 @@ def check_lengths(lengths: Tensor, x: Tensor) -> None:
             f"the shape of lengths is {tuple(lengths.shape)} and that of the signal "
             f"{tuple(x.shape)}; a batch of (B, ..., T) has lengths of (B,)"
         )
-    if is_mapped(lengths) or lengths.is_meta or not len(lengths):
+    if is_mapped(lengths) or lengths.is_meta or not len(lengths) or is_traced():
+        return
+    if lengths.device.type == "cuda":  # not waited for
+        inside = ((lengths >= 1) & (lengths <= x.shape[-1])).all()
+        torch._assert_async(inside, "each length is 1 to the samples of the batch")
         return
     least, most = (int(end) for end in torch.aminmax(lengths.detach()))
     if least < 1 or most > x.shape[-1]:

@@ -5,14 +5,23 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from earfilt.arrays import can_be_looked_at, is_constant
 from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.kinds import documented
 from earfilt.ears.target import Target
 from earfilt.nn.base import EarFilter
 from earfilt.synthesis.passes import Passes, check_design, lookahead, normalization_db, passes
+from earfilt.synthesis.proportional import Proportional, proportional
 from earfilt.synthesis.spectrum import frequency_response
 
 __all__ = ["HeadphoneFilter", "MiddleEarFilter", "OuterMiddleEarFilter"]
+
+
+class _Remade(dict[Any, Any]):
+    """What is made again where it is needed: copies and files go without it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), ()
 
 
 class _Documented(EarFilter):
@@ -27,6 +36,8 @@ class _Documented(EarFilter):
         self.phase_type = phase_type
         self.group_delay = self.order // 2
         self._target = target
+        # of each device, or None where the design has none
+        self._short: dict[torch.device, Proportional | None] = _Remade()
 
     def _store_numbers(self, dtype: torch.dtype, *, table: bool = True) -> None:
         self._store(
@@ -42,25 +53,34 @@ class _Documented(EarFilter):
     def _freqs(self) -> Tensor:
         return self._grids[self._shown]
 
-    def _gain(self, values: dict[str, Tensor]) -> Tensor | float:
-        """Linear gain beside the passes."""
-        if "gain_normalization" not in values:
-            return 1.0
-        return torch.pow(10.0, values["gain_normalization"] / 20.0)
-
     def _design(self, values: dict[str, Tensor]) -> Passes[Tensor]:
         numbers = values[self._shown]
-        one_pass, effective = passes(
+        # fixed ones as the files have them, to the last bit
+        fixed = is_constant(numbers) and can_be_looked_at(numbers)
+        found = None if fixed else self._proportional(numbers)
+        one_pass, effective = found or passes(
             self._target, self.order, self.phase_type, self._freqs.to(numbers.device), numbers
         )
-        return Passes(one_pass, effective * self._gain(values))
+        if "gain_normalization" in values:
+            effective = effective * torch.pow(10.0, values["gain_normalization"] / 20.0)
+        return Passes(one_pass, effective)
+
+    def _proportional(self, numbers: Tensor) -> Passes[Tensor] | None:
+        """The design of numbers that learn, where it has a short form."""
+        device = numbers.device
+        if device not in self._short:
+            self._short[device] = proportional(
+                self._target, self.order, zero_phase=self.phase_type == "zero", like=numbers
+            )
+        short = self._short[device]
+        return None if short is None else short.passes(numbers)
 
     @property
     def fir_coeffs(self) -> Tensor:
         """(order + 1,) FIR of one pass, scaled, without ``gain_normalization``; the module's dtype
         and device.
         """
-        return self._taps().one_pass.to(self._where)
+        return self._made().passes.one_pass.to(self._where)
 
     @property
     def lookahead(self) -> int:
@@ -382,7 +402,7 @@ class OuterMiddleEarFilter(_Documented):
         """Frequencies (nfft//2 + 1,) in Hz and response in dB of the FIR of one pass; exact for any
         ``nfft``.
         """
-        response = frequency_response(self._taps().one_pass, nfft)
+        response = frequency_response(self._made().passes.one_pass, nfft)
         tiny = torch.finfo(torch.float64).tiny
         return self._frequencies(nfft, response), 20.0 * torch.log10(response.abs().clamp(min=tiny))
 

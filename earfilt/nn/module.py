@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from earfilt.arrays import Floats, is_constant
+from earfilt.arrays import Floats, beside, can_be_looked_at, is_constant
 from earfilt.chains.describe import together
 from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
@@ -121,17 +121,19 @@ class EarModule(EarFilter):
 
     def _design(self, values: dict[str, Tensor]) -> Passes[Tensor]:
         device = next((value.device for value in values.values()), home_of(self._where.device))
-        taps = torch.from_numpy(self.fir.taps.copy()).to(device)
+        taps = beside(torch.empty(0, device=device), self.fir.taps)
         if not self._are_published(values):
             parts = [member.part for member in self._members]
             taps = adapted(taps, self.lookahead, parts, list(values.values()), self.fs)
         return Passes(taps, taps)
 
     def _are_published(self, values: dict[str, Tensor]) -> bool:
-        """Whether no number was changed; never where anything is differentiated or mapped."""
+        """Whether no number was changed; never where anything is differentiated or mapped, nor on
+        a device, which would be waited for.
+        """
         published = (torch.from_numpy(member.target.numbers) for member in self._members)
         return all(
-            is_constant(value) and torch.equal(value.cpu(), own)
+            is_constant(value) and can_be_looked_at(value) and torch.equal(value, own)
             for value, own in zip(values.values(), published, strict=True)
         )
 

@@ -285,9 +285,27 @@ class _Run:
         self.target, self.warnings = _plan(job, self.info, self.tail) if self.tail else planned
         self.latency = segments.latency_frames(self.options.latency_ms, self.info.fs)
         segments.block_within(self.latency, self.fir.numtaps)  # refuses one that is too short
-        self.device = resolve_device(self.options.device)
         self.threads = threads or self._usual_threads()
+        self.device = resolve_device(self.options.device, self._pays)
+        if not threads and self.device != "cpu":
+            self.threads = 2  # one feeds the device while the other waits for it
         self.gain_db, self.rescaled_db = self.options.gain_db, 0.0
+
+    def _pays(self) -> bool:
+        """Whether a device would be quicker; never where it is not known how long a recording is."""
+        from earfilt.engine import devices
+
+        if self.info.frames is None or self.latency is not None:
+            return False
+        wide = any(one.is_wide for one in self._formats())
+        itemsize = 8 if wide or self.options.precision == "float64" else 4
+        samples, threads = self.info.frames * self.info.channels, self.threads
+        return devices.pays(samples, self.fir.numtaps, itemsize=itemsize, threads=threads)
+
+    def _formats(self) -> tuple[SampleFormat, SampleFormat]:
+        """Of the source and of the target."""
+        sample = self.target.sample
+        return _format(self.info.dtype, self.info.bits), _format(sample.dtype, sample.bits)
 
     def row(self) -> Row:
         """Do it, and say what was done."""
@@ -297,9 +315,7 @@ class _Run:
         return self._record(levels)
 
     def _usual_threads(self) -> int:
-        """Threads that have something to do, while the calling one waits for them."""
-        if self.device != "cpu":
-            return 2
+        """Threads that have something to do on the CPU, while the calling one waits for them."""
         frames = _LONG if self.info.frames is None else self.info.frames
         return min(_MOST_THREADS, max(2, cores()), 2 + frames // _LONG)
 
@@ -386,10 +402,7 @@ class _Run:
             latency=self.latency,
             live=not self.reader.rewindable,
         )
-        source, target = (
-            _format(self.info.dtype, self.info.bits),
-            _format(self.target.sample.dtype, self.target.sample.bits),
-        )
+        source, target = self._formats()
         try:
             return pipeline.run(
                 self._read,
@@ -567,16 +580,17 @@ def noise_floor_advice(levels: Levels, target: Target) -> list[str]:
     return []
 
 
-def resolve_device(name: str) -> str:
-    """The torch device that ``--device`` means.
+def resolve_device(name: str, pays: Callable[[], bool]) -> str:
+    """The torch device that ``--device`` means; `pays` says whether ``auto`` is to look for one,
+    which loads torch.
 
     Raises
     ------
     UsageError
         It does not exist here.
     """
-    if name == "cpu":
-        return name
+    if name == "cpu" or (name == "auto" and not pays()):
+        return "cpu"
     import torch
 
     if name == "auto":

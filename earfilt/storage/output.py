@@ -91,7 +91,8 @@ def check_destination(
             f"{printable(source if chr(0) in source else path)} is not a file name: it holds a "
             "zero byte"
         )
-    there = _status(path)
+    named = path != "-" and os.path.lexists(path)
+    there = _status(path) if named or path == "-" else None
     if (
         there is not None
         and stat.S_ISREG(there.st_mode)
@@ -107,7 +108,6 @@ def check_destination(
         return True
     if there is not None and stat.S_ISDIR(there.st_mode):
         raise AudioError.about(printable(path), "output {subject} is a directory")
-    named = there is not None or os.path.lexists(path)
     if named and not in_place and exists == "refuse":
         raise taken(path)
     directory = os.path.dirname(os.path.realpath(path) if named else path) or os.curdir

@@ -58,13 +58,13 @@ def passes(target: Target, order: int, phase: str, freqs: Array, numbers: Array)
     nodes, amplitude = target.nodes(freqs, numbers)
     if phase == "zero":
         amplitude = square_root(amplitude)
-        one_pass = _scaled(target, firwin2(order, nodes, amplitude, target.fs), 0.5)
+        one_pass = scaled(target, firwin2(order, nodes, amplitude, target.fs), 0.5)
         return Passes(one_pass, forward_backward(one_pass))
-    one_pass = _scaled(target, minimum_phase(firwin2(order, nodes, amplitude, target.fs)), 1.0)
+    one_pass = scaled(target, minimum_phase(firwin2(order, nodes, amplitude, target.fs)), 1.0)
     return Passes(one_pass, one_pass)
 
 
-def _scaled(target: Target, one_pass: Array, share: float) -> Array:
+def scaled(target: Target, one_pass: Array, share: float) -> Array:
     """A pass that brings its share of the fixed peak."""
     return one_pass if target.peak is None else one_pass * (target.peak**share / peak(one_pass))
 

@@ -3,7 +3,7 @@
 Everything here is float64, of numpy or of torch, and then differentiable in the amplitudes.
 """
 
-from earfilt.arrays import Array, constant, is_mapped, namespace, padded, power_of_two
+from earfilt.arrays import Array, can_be_looked_at, constant, namespace, padded, power_of_two
 from earfilt.synthesis.spectrum import power_spectrum
 
 # Power below which the logarithm of a spectrum is cut off, re its peak: −140 dB keeps gradients
@@ -46,46 +46,74 @@ def minimum_phase(taps: Array) -> Array:
         sign = 1.0 - 2.0 * (xp.arange(len(taps), device=taps.device) % 2)
         quotient = minimum_phase((sign * xp.cumsum(sign * taps, 0))[:-1])
         return padded(quotient, 0, 1) + padded(quotient, 1, 0)
-    n_fft = power_of_two(8 * len(taps))
     wanted = constant(taps)
-    # no value can be looked at, so that the grid is finer than any table needs
-    if is_mapped(wanted):
-        return _fold_cepstrum(taps, 8 * n_fft)
-    while True:
-        candidate = _fold_cepstrum(wanted, n_fft)
-        if (
-            n_fft >= _LARGEST_CEPSTRUM
-            or _magnitude_error_db(candidate, wanted, n_fft) < _MINIMUM_PHASE_ERROR_DB
-        ):
-            break
+    looks = can_be_looked_at(wanted)
+    n_fft = grid_of(len(taps), looks=looks)
+    if not looks:
+        return _fold_cepstrum(taps, n_fft)
+    while not is_fine(
+        candidate := _fold_cepstrum(wanted, n_fft), power_spectrum(wanted, n_fft), n_fft
+    ):
         n_fft *= 2
     return candidate if wanted is taps else _fold_cepstrum(taps, n_fft)
 
 
+def grid_of(numtaps: int, *, looks: bool) -> int:
+    """Points of the grid that a minimum phase is first made on; where no value can be looked at, so
+    many that no table needs more.
+    """
+    n_fft = power_of_two(8 * numtaps)
+    return n_fft if looks else 8 * n_fft
+
+
+def is_fine(taps: Array, power: Array, n_fft: int) -> bool:
+    """Whether time aliasing on a grid has left the magnitude of minimum-phase taps what it was to
+    be: |H|² on n_fft//2 + 1 points.
+    """
+    return (
+        n_fft >= _LARGEST_CEPSTRUM
+        or _magnitude_error_db(taps, power, n_fft) < _MINIMUM_PHASE_ERROR_DB
+    )
+
+
 def _fold_cepstrum(taps: Array, n_fft: int) -> Array:
     """Minimum-phase taps from the real cepstrum on n_fft points."""
-    xp = namespace(taps)
-    power = power_spectrum(taps, n_fft)
+    return from_power(power_spectrum(taps, n_fft), n_fft)[: len(taps)]
+
+
+def from_power(power: Array, n_fft: int, fold: Array | None = None) -> Array:
+    """Impulse response of minimum phase, (n_fft,), from |H|² on n_fft//2 + 1 points; `fold` as
+    `folding` gives it.
+    """
+    xp = namespace(power)
     log_magnitude = 0.5 * xp.log(power + _POWER_FLOOR * constant(power).max())
-    return xp.fft.irfft(minimum_phase_spectrum(log_magnitude, n_fft), n_fft)[: len(taps)]
+    return xp.fft.irfft(minimum_phase_spectrum(log_magnitude, n_fft, fold), n_fft)
 
 
-def minimum_phase_spectrum(log_magnitude: Array, n_fft: int) -> Array:
+def minimum_phase_spectrum(log_magnitude: Array, n_fft: int, fold: Array | None = None) -> Array:
     """Spectrum of a minimum-phase filter from the logarithm of its magnitude, by folding the real
-    cepstrum: (n_fft//2 + 1,) float64 -> complex128.
+    cepstrum: (n_fft//2 + 1,) float64 -> complex128; `fold` as `folding` gives it.
     """
     xp = namespace(log_magnitude)
     cepstrum = xp.fft.irfft(log_magnitude, n_fft)
-    fold = xp.zeros_like(cepstrum)
+    return xp.exp(xp.fft.rfft(cepstrum * (folding(cepstrum) if fold is None else fold)))
+
+
+def folding(cepstrum: Array) -> Array:
+    """What a cepstrum (n_fft,) is multiplied by: what comes before time zero is laid upon what
+    comes behind it.
+    """
+    n_fft = len(cepstrum)
+    fold = namespace(cepstrum).zeros_like(cepstrum)
     fold[0] = fold[n_fft // 2] = 1.0
     fold[1 : n_fft // 2] = 2.0
-    return xp.exp(xp.fft.rfft(cepstrum * fold))
+    return fold
 
 
-def _magnitude_error_db(candidate: Array, wanted: Array, n_fft: int) -> float:
-    """Largest difference in dB where ``wanted`` is within 60 dB of its peak."""
-    xp = namespace(wanted)
-    reference, power = power_spectrum(wanted, n_fft), power_spectrum(candidate, n_fft)
+def _magnitude_error_db(candidate: Array, reference: Array, n_fft: int) -> float:
+    """Largest difference in dB from |H|² where that is within 60 dB of its peak."""
+    xp = namespace(reference)
+    power = power_spectrum(candidate, n_fft)
     counts = reference > reference.max() * 10.0 ** (-_MINIMUM_PHASE_RANGE_DB / 10.0)
     if not bool(counts.any()):  # NaN, which no grid mends
         return 0.0

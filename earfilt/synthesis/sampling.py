@@ -5,7 +5,7 @@ Everything here is float64, of numpy or of torch, and then differentiable in the
 
 import math
 
-from earfilt.arrays import Array, is_mapped, namespace, power_of_two
+from earfilt.arrays import Array, can_be_looked_at, namespace, power_of_two
 from earfilt.ears.interpolation import linear
 from earfilt.errors import UsageError
 
@@ -35,7 +35,7 @@ def firwin2(order: int, freqs: Array, gains: Array, fs: float) -> Array:
     UsageError
         An odd order with a gain other than zero at fs/2: such a filter is zero there by symmetry.
     """
-    if order % 2 and not is_mapped(gains) and bool(gains[-1] != 0.0):
+    if order % 2 and can_be_looked_at(gains) and bool(gains[-1] != 0.0):
         raise UsageError(
             f"order {order} is odd, which forces zero gain at fs/2, but this filter has a "
             "gain there; use an even order"

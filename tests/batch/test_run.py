@@ -10,8 +10,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
+import earfilt
 from earfilt.batch import run as running
 from earfilt.batch.executors import Pool
 from earfilt.batch.run import Outcome, Runner, Unit, work
@@ -63,7 +66,7 @@ def test_a_gpu_gets_several_files_at_once(
     """The same rows in order and the same bytes as one by one; the processor stands in for the GPU."""
     root = tree(*(f"{i:02d}.wav" for i in range(12)))
     (root / "05.wav").write_text("no audio")
-    monkeypatch.setattr("earfilt.render.process.resolve_device", lambda name: "cpu")
+    monkeypatch.setattr("earfilt.render.process.resolve_device", lambda name, pays: "cpu")
     working: set[int] = set()
     convolve = running.filter_file
 
@@ -200,3 +203,19 @@ def test_memory_does_not_grow_with_the_number_of_tasks(tree: Tree, tmp_path: Pat
     pool.close()
     assert given == 40
     assert most <= 6
+
+
+def test_auto_leaves_several_files_to_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> bool:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr("earfilt.engine.devices.pays", refuse)
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / "in" / f"{name}.wav", np.zeros((500, 1)), 16000)
+    rows = list(
+        earfilt.apply_files(tmp_path / "in", tmp_path / "out", "headphone", jobs=1, device="auto")
+    )
+    assert [(row.status, row.device) for row in rows] == [("ok", "cpu")] * 2

@@ -257,3 +257,34 @@ def test_not_even_a_home(recording: Path, tmp_path: Path) -> None:
     ).returncode
     assert code == 0
     assert out.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "begins"),
+    [
+        (["apply", "{folder}", "out", "-f", "headphone"], True),
+        (["apply", "--files-from", "-", "out", "-f", "headphone"], True),
+        (["apply", "a.wav", "{folder}", "-f", "headphone"], False),
+        (["apply", "{folder}", "out", "-f", "headphone", "--dry-run"], False),
+        (["apply", "{folder}", "out", "-f", "headphone", "--dask", "local"], False),
+        (["apply", "{folder}", "--help"], False),
+        (["apply", "nul\0", "out"], False),
+        (["apply"], False),
+        (["verify", "{folder}"], False),
+    ],
+)
+def test_workers_of_a_batch_start_before_the_command_line_is_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], begins: bool
+) -> None:
+    class Parsing(Exception):
+        pass
+
+    def parse(*_: str) -> None:
+        raise Parsing
+
+    started: list[bool] = []
+    monkeypatch.setattr("earfilt.batch.executors.warm_up", lambda: started.append(True))
+    monkeypatch.setattr("earfilt.cli.parser.parser", parse)
+    with pytest.raises(Parsing):
+        run([word.format(folder=tmp_path) for word in words], debug=True)
+    assert started == [True] * begins

@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 import soundfile
 
-from earfilt.errors import UsageError
+from earfilt.errors import DataError, UsageError
 from earfilt.files.firs import SUFFIXES, fir_bytes, holds_fir, read_fir, write_fir
 from earfilt.synthesis.fir import Fir
 from tests.files.test_firs import TOLD, odd_taps
@@ -105,13 +105,13 @@ def test_a_wav_has_a_channel_for_each_row():
 
 def test_what_is_wrong_with_a_row_is_said(tmp_path):
     np.save(tmp_path / "a.npy", np.ones((9, 2)))
-    with pytest.raises(UsageError, match=r"shape \(9, 2\); .* 2 or 4 rows .* its transpose is"):
+    with pytest.raises(DataError, match=r"shape \(9, 2\); .* 2 or 4 rows .* its transpose is"):
         read_fir(tmp_path / "a.npy")
     (tmp_path / "a.json").write_text('{"taps": [[1.0, 2.0], [1.0]]}')
-    with pytest.raises(UsageError, match="its rows have 1 to 2 taps; all have as many"):
+    with pytest.raises(DataError, match="its rows have 1 to 2 taps; all have as many"):
         read_fir(tmp_path / "a.json")
     np.save(tmp_path / "b.npy", np.array([[1, 1, 1], [1, np.nan, 1]]))
-    with pytest.raises(UsageError, match="tap 1 of row 1 is not a finite number"):
+    with pytest.raises(DataError, match="tap 1 of row 1 is not a finite number"):
         read_fir(tmp_path / "b.npy")
 
 

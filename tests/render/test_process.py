@@ -866,8 +866,40 @@ def test_impossible_options_are_refused(options):
 @pytest.mark.parametrize("device", ["tpu", "cuda:99", "cuda:x", "cpu0"])
 def test_devices_that_do_not_exist_are_refused(device):
     with pytest.raises(UsageError, match="device"):
-        process.resolve_device(device)
-    assert process.resolve_device("cpu") == "cpu"
+        process.resolve_device(device, lambda: True)
+    assert process.resolve_device("cpu", lambda: True) == "cpu"
+
+
+def test_auto_takes_the_cpu_where_a_device_does_not_pay(monkeypatch):
+    assert process.resolve_device("auto", lambda: False) == "cpu"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert process.resolve_device("auto", lambda: True) == "cuda"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert process.resolve_device("auto", lambda: True) == "cpu"
+
+
+@pytest.mark.parametrize("pays", [False, True])
+def test_auto_asks_how_long_the_cpu_would_take(pays, tmp_path, monkeypatch):
+    asked = []
+
+    def answer(samples, numtaps, *, itemsize, threads):
+        asked.append((samples, numtaps, itemsize, threads))
+        return pays
+
+    monkeypatch.setattr("earfilt.engine.devices.pays", answer)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    soundfile.write(tmp_path / "a.wav", np.zeros((5000, 2), np.int16), 48000, "PCM_16")
+    options = Options(device="auto")
+    job = FileJob(
+        str(tmp_path / "a.wav"),
+        str(tmp_path / "b.wav"),
+        "a",
+        resolve("headphone", order=512),
+        options,
+    )
+    row = filter_file(job)
+    assert row.device == "cpu"
+    assert asked[0][:3] == (10000, 513, 4)
 
 
 def test_many_files_at_once_in_one_process_equal_those_done_one_by_one(tmp_path):

@@ -181,9 +181,14 @@ def _sections(kind: str) -> bytes:
 
 
 def _own_firs(suffix: str) -> list[bytes]:
-    taps = np.random.default_rng(3).normal(size=9)
-    fir = Fir(taps, float(FS), 4, suffix not in (".npy",), Provenance(filter="x", order=8))
-    return [fir_bytes(fir, f"a{suffix}")]
+    """Of one row, of a pair and of a matrix."""
+    found = []
+    for rows in (1,) if suffix == ".txt" else (1, 2, 4):
+        taps = np.random.default_rng(3).normal(size=(rows, 9))
+        told = Provenance(filter="x", order=8)
+        fir = Fir(taps[0] if rows == 1 else taps, float(FS), 4, suffix not in (".npy",), told)
+        found.append(fir_bytes(fir, f"a{suffix}"))
+    return found
 
 
 def _foreign_firs(suffix: str) -> list[bytes]:

@@ -70,6 +70,7 @@ def headphone(fs: float) -> Target:
         numbers=floats(table.columns["gain"]),
         nodes=partial(_headphone_nodes, fs=fs, kept=kept),
         published_hz=table.frequencies[:kept],
+        floor=GAIN_FLOOR,
     )
 
 
@@ -127,6 +128,7 @@ def middle_ear(fs: float, filter_type: str, *, normalize_gain: bool) -> Target:
         reference_gain=reference_gain,
         peak=peak,
         normalize_gain=normalize_gain,
+        floor=GAIN_FLOOR,
     )
 
 

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from functools import cached_property, partial
 from typing import Any
 
-from earfilt.arrays import Array, Complexes, Floats, floats, namespace
+from earfilt.arrays import Array, Complexes, Floats, beside, floats, namespace
 from earfilt.ears.ear import Ear, Points
 from earfilt.ears.ends import dense_grid, fall_db
 from earfilt.ears.interpolation import pchip
@@ -74,7 +74,7 @@ class Modelled(Ear):
             raise UsageError(f"fs is {fs:g} Hz, too low for {self.name}")
         offset = self.reference_db(fs, options) if options.get("normalize_gain") else 0.0
         grid = dense_grid(freqs, fs / 2.0)
-        level = self._beyond(grid, fs, options) - offset
+        level = (self._beyond(grid, fs, options) - offset).clip(min=_FLOOR_DB)
         numbers = (self._level(freqs, fs, options) - offset).clip(min=_FLOOR_DB)
         return Target(
             ruled=True,
@@ -101,10 +101,7 @@ def _nodes(
 ) -> tuple[Array, Array]:
     """The model, and what the numbers differ by from its own, interpolated over log frequency."""
     xp = namespace(numbers)
-    at, known, own = (
-        xp.asarray(values, device=numbers.device)
-        for values in (grid, level.clip(min=_FLOOR_DB), published)
-    )
+    at, known, own = (beside(numbers, values) for values in (grid, level, published))
     inside = xp.clip(at, freqs[0], freqs[-1])
     correction = pchip(xp.log(inside), xp.log(freqs), numbers - own)
     return at, 10.0 ** ((known + correction) / 20.0)

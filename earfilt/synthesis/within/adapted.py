@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from earfilt.arrays import Array, Floats, namespace, padded, power_of_two
+from earfilt.arrays import Array, Floats, beside, namespace, padded, power_of_two
 from earfilt.ears.curve import PublishedCurve, to_db
 from earfilt.ears.interpolation import linear
 from earfilt.ears.target import Target
@@ -127,8 +127,6 @@ def log_ratio(at: Array, target: Target, numbers: Array) -> Array:
     (M,) frequencies in Hz: (M,).
     """
     xp = namespace(at)
-    freqs, published = (
-        xp.asarray(values, device=at.device) for values in (target.freqs, target.numbers)
-    )
+    freqs, published = (beside(at, values) for values in (target.freqs, target.numbers))
     was, now = (linear(at, *target.nodes(freqs, values)) for values in (published, numbers))
     return xp.log(xp.clip(now, _FLOOR, None)) - xp.log(xp.clip(was, _FLOOR, None))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earfilt.cli import many
+from earfilt.cli.commands import many
 from earfilt.cli.options import (
     FilterCommand,
     FilterName,

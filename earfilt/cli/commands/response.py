@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _POINTS = 512
 _WIDTH_MM = 85.0
 _TABLES = (".csv", ".json")
+_PAGE = ".html"
 _STDOUT = "-"
 _MIN_WIDTH_MM, _MAX_WIDTH_MM = 50, 1000
 
@@ -269,7 +270,7 @@ class _Curves:
             for filter, rows in zip(filters, ears, strict=True)
             for _, fir in rows
         ]
-        self._relative_to = relative_to
+        self._relative_to, self._fs = relative_to, fs
         self._levels = [
             0.0 if relative_to is None else level_at(fir, relative_to) for fir in self._firs
         ]
@@ -319,6 +320,14 @@ class _Curves:
             return to_json(
                 ({"filter": name, **fact}, values) for fact, (name, values) in named
             ).encode()
+        if suffix == _PAGE:
+            from earfilt.report.page import compare_page, page_curves
+
+            curves = page_curves(self._filters, self._lines(), self._labelled())
+            page: str = compare_page(
+                curves, fs=self._fs, options=self._filters[0].request.typed_options
+            )
+            return page.encode()
         return figure(self._lines(), suffix, Look(**look), measurements=self._labelled())
 
     def terminal(self, scale: str, *, quiet: bool) -> str:
@@ -446,10 +455,9 @@ def _check_figures(files: list[str], width: float) -> None:
         )
 
     for path in files:
-        if Path(path).suffix.lower() not in (*_TABLES, *SUFFIXES):
-            raise UsageError(
-                f"{printable(path)}: a response is written as {', '.join((*_TABLES, *SUFFIXES))}"
-            )
+        known = (*_TABLES, *SUFFIXES, _PAGE)
+        if Path(path).suffix.lower() not in known:
+            raise UsageError(f"{printable(path)}: a response is written as {', '.join(known)}")
 
 
 def _check_labels(labels: list[str], filters: int, measurements: int) -> None:

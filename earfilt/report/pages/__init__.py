@@ -1,0 +1,1 @@
+"""Pages that stand by themselves: a template each, filled by `earfilt.report.page`."""

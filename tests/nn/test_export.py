@@ -1,0 +1,179 @@
+"""Ears as programs for others: `torch.export`, ONNX in its runtime, `torch.jit.trace`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+from torch.export import Dim
+
+import earfilt
+from earfilt import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
+from earfilt.engine.tensors import Spectra, convolve
+
+FS = 16000
+EARS: dict[str, Callable[[], nn.Module]] = {
+    "minimum": lambda: HeadphoneFilter(FS),
+    "zero": lambda: HeadphoneFilter(FS, phase_type="zero"),
+    "dropped": lambda: MiddleEarFilter(FS),
+    "long": lambda: OuterMiddleEarFilter(FS, convention="published"),
+    "learnt": lambda: HeadphoneFilter(FS, learnable=True),
+    "chain": lambda: earfilt.ear("headphone+middle-ear", FS),
+    "within": lambda: nn.Sequential(nn.Identity(), HeadphoneFilter(FS)),
+}
+every_ear = pytest.mark.parametrize("make", EARS.values(), ids=EARS.keys())
+# the runtime takes a second for each program
+some_ears = pytest.mark.parametrize("make", [EARS[n] for n in ("zero", "long")])
+ANY: dict[str, Any] = {
+    "dynamic_shapes": ({0: Dim("rows", max=64), 1: Dim("frames", min=8200, max=1 << 24)},)
+}
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+
+def signal(*shape: int, seed: int = 1) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+EXAMPLE, OTHER = signal(2, 9001), signal(3, 20017, seed=2)
+
+
+def called_once(make: Callable[[], nn.Module]) -> nn.Module:
+    ear = make().eval()
+    ear(EXAMPLE)
+    return ear
+
+
+def agree(found: Any, wanted: torch.Tensor) -> None:
+    found = torch.as_tensor(found)
+    assert found.shape == wanted.shape
+    assert found.dtype == wanted.dtype
+    assert float((found - wanted).abs().max()) <= 1e-5 * float(wanted.abs().max())
+
+
+@every_ear
+def test_exported_programs_take_any_length(make: Callable[[], nn.Module]) -> None:
+    ear = called_once(make)
+    fixed = torch.export.export(ear, (EXAMPLE,)).module()
+    agree(fixed(EXAMPLE), ear(EXAMPLE))
+    dynamic = torch.export.export(ear, (EXAMPLE,), **ANY).module()
+    for x in (EXAMPLE, OTHER):
+        agree(dynamic(x), ear(x))
+
+
+@every_ear
+def test_traced_programs_take_any_length(make: Callable[[], nn.Module]) -> None:
+    ear = called_once(make)
+    traced = torch.jit.trace(ear, (EXAMPLE,))
+    for x in (EXAMPLE, OTHER):
+        agree(traced(x), ear(x))
+
+
+@some_ears
+@pytest.mark.parametrize("shapes", [{}, ANY], ids=["fixed", "any"])
+def test_onnx_in_its_runtime(
+    make: Callable[[], nn.Module], shapes: dict[str, Any], tmp_path: Path
+) -> None:
+    ear, path = called_once(make), tmp_path / "ear.onnx"
+    torch.onnx.export(ear, (EXAMPLE,), path, input_names=["x"], verbose=False, **shapes)
+    session = onnxruntime.InferenceSession(path)
+    for x in (EXAMPLE, OTHER) if shapes else (EXAMPLE,):
+        agree(session.run(None, {"x": x.numpy()})[0], ear(x))
+
+
+def test_half_precision_stays_what_it_is() -> None:
+    ear = called_once(EARS["minimum"])
+    x = EXAMPLE.half()
+    program = torch.export.export(ear, (x,)).module()
+    assert program(x).dtype == torch.float16
+    assert float((program(x) - ear(x)).abs().max()) < 2e-2
+
+
+def test_what_was_learnt_is_exported() -> None:
+    ear = HeadphoneFilter(FS, learnable=True).eval()
+    published = ear(EXAMPLE)
+    with torch.no_grad():
+        ear.frequency_data[5, 1] *= 3.0
+    wanted = ear(EXAMPLE)
+    assert not torch.allclose(wanted, published)
+    agree(torch.export.export(ear, (EXAMPLE,)).module()(EXAMPLE), wanted)
+
+
+def test_an_edit_after_the_last_call_is_refused() -> None:
+    ear = called_once(EARS["learnt"])
+    with torch.no_grad():
+        ear.frequency_data[5, 1] *= 3.0
+    with pytest.raises(Exception, match="call it once"):
+        torch.export.export(ear, (EXAMPLE,))
+    wanted = ear(EXAMPLE)
+    agree(torch.export.export(ear, (EXAMPLE,)).module()(EXAMPLE), wanted)
+
+
+def test_numbers_that_learn_are_refused() -> None:
+    ear = HeadphoneFilter(FS, learnable=True).train()
+    with pytest.raises(Exception, match="exported in eval"):
+        torch.export.export(ear, (EXAMPLE,))
+
+
+def test_an_ear_that_was_never_called_is_refused() -> None:
+    with pytest.raises(Exception, match="call it once"):
+        torch.export.export(earfilt.ear("headphone", FS).eval(), (EXAMPLE,))
+
+
+def test_lengths_are_refused() -> None:
+    ear = called_once(EARS["minimum"])
+    lengths = torch.tensor([9001, 400])
+    with pytest.raises(Exception, match="lengths is not exported"):
+        torch.export.export(ear, (EXAMPLE,), {"lengths": lengths})
+
+
+def test_exporting_changes_nothing_for_later_calls() -> None:
+    ear = called_once(EARS["long"])
+    before = ear(OTHER)
+    torch.export.export(ear, (EXAMPLE,))
+    assert torch.equal(ear(OTHER), before)
+    np.testing.assert_array_equal(ear.taps().numpy(), EARS["long"]().taps().numpy())
+
+
+@pytest.mark.slow
+@some_ears
+def test_compiled_ahead_of_time(make: Callable[[], nn.Module], tmp_path: Path) -> None:
+    """By a C++ compiler, which takes a minute."""
+    ear = called_once(make)
+    program = torch.export.export(ear, (EXAMPLE,), **ANY)
+    path = torch._inductor.aoti_compile_and_package(program, package_path=str(tmp_path / "e.pt2"))
+    compiled = torch._inductor.aoti_load_package(path)
+    for x in (EXAMPLE, OTHER):
+        agree(compiled(x), ear(x))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_two_ears_are_exported(channels: int) -> None:
+    ear = earfilt.ear("L=headphone,R=middle-ear", FS).eval()
+    x, other = signal(2, channels, 9001), signal(3, channels, 20017)
+    wanted = ear(x)
+    assert wanted.shape == (2, 2, 9001)
+    sizes = {0: Dim("rows", max=64), 2: Dim("frames", min=8200, max=1 << 24)}
+    program = torch.export.export(ear, (x,), dynamic_shapes=(sizes,)).module()
+    agree(program(x), wanted)
+    agree(program(other), ear(other))
+
+
+def test_a_matrix_is_recorded_as_it_filters() -> None:
+    class Matrix(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.spectra = Spectra(signal(4, 33).double())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return convolve(x, self.spectra, lookahead=3)
+
+    matrix, x = Matrix(), signal(2, 2, 900)
+    wanted = matrix(x)
+    agree(torch.export.export(matrix, (x,)).module()(x), wanted)
