@@ -141,7 +141,8 @@ def design(
     Which programs read which format, and how the output comes to be aligned with the input:
 
     \b
-    .wav   64-bit float, mono, or left and right of two ears. Convolvers take the first tap for time zero, so
+    .wav   64-bit float, mono, or left and right of two ears.
+           Convolvers take the first tap for time zero, so
            the output comes LATENCY samples late: drop them. ffmpeg afir:
            gtype=none, else it scales; 5.1 then doubles (irgain=0.5 undoes it).
     .txt   SoX: sox IN OUT fir FILE. SoX advances by half the taps; the zeros
