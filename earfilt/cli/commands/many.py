@@ -51,7 +51,12 @@ Jobs = Annotated[
 DryRun = Annotated[bool, _many("--dry-run", help="Print the plan, with what will fail, and stop.")]
 FailFast = Annotated[bool, _many("--fail-fast", help="Stop at the first file that fails.")]
 Report = Annotated[
-    str | None, _many("--report", metavar="FILE|-", help="A row for each file, as JSON lines.")
+    str | None,
+    _many(
+        "--report",
+        metavar="FILE|-",
+        help="A row for each file, as JSON lines; of FILE.html or FILE.csv, also a page or a table.",
+    ),
 ]
 Shard = Annotated[
     str | None,
@@ -135,7 +140,9 @@ def apply_many(
     totals, ended = Totals(passed_over=plan.passed_over), False
     try:
         with (
-            open_report(report, exists=report_exists(batch.rules.exists)) as rows_out,
+            open_report(
+                report, exists=report_exists(batch.rules.exists), filter=batch.filter
+            ) as rows_out,
             closing(run(batch, plan)) as rows,
             _progress(plan, totals, quiet=quiet) as show,
         ):
