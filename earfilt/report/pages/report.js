@@ -2,10 +2,9 @@
 // seen are in the document.
 const columns = data.columns, total = columns.name.texts.length;
 const state = { chosen: [], sort: null, up: true, first: -1 };
-const HEAD = [["name", "File"], ["status", "Status"], ["audio_s", "Audio, s"], ["fs", "Hz"], ["channels", "Channels"],
+const HEAD = [["name", "File"], ["status", "Status"], ["said", "Failure"], ["warnings", "Warnings"], ["audio_s", "Audio, s"], ["fs", "Hz"], ["channels", "Channels"],
   ["peak_in_dbfs", "Peak in, dBFS"], ["rms_in_dbfs", "RMS in, dBFS"], ["peak_out_dbfs", "Peak out, dBFS"],
-  ["rms_out_dbfs", "RMS out, dBFS"], ["gain_db", "Gain, dB"], ["clipped", "Clipped"], ["seconds", "Time, s"],
-  ["said", "Failure"], ["warnings", "Warnings"]];
+  ["rms_out_dbfs", "RMS out, dBFS"], ["gain_db", "Gain, dB"], ["clipped", "Clipped"], ["seconds", "Time, s"]];
 const ROW = 28, SPARE = 12; // pixels; rows beyond those seen
 
 const isNumber = (key) => columns[key].decimals !== undefined || key === "fs";
@@ -20,7 +19,7 @@ function value(key, i) {
 function shownValue(key, i) {
   const found = value(key, i);
   if (found === null) return "";
-  if (found === -Infinity) return "−∞";
+  if (found === -Infinity) return "-∞";
   return columns[key].decimals === undefined ? String(found) : found.toFixed(columns[key].decimals);
 }
 const thousands = (n) => n.toLocaleString("en");
@@ -72,7 +71,7 @@ function groups(section, table, key) {
   }
 }
 
-function histogram(title, unit, bins) { // bins: [label, count]
+function histogram(title, unit, bins) { // bins: label, count, and what stands below their left edge, or below all where nothing does
   const W = 420, H = 180, most = bins.reduce((top, bin) => Math.max(top, bin[1]), 0);
   const svg = element("svg", { class: "panel", viewBox: `0 0 ${W} ${H}`, role: "img",
     "aria-label": `${title}: ${bins.filter((bin) => bin[1]).map(([label, count]) => `${label} ${unit}: ${count} files`).join(", ") || "none"}` });
@@ -81,13 +80,15 @@ function histogram(title, unit, bins) { // bins: [label, count]
     svg.append(element("line", { class: "grid", x1: LEFT, x2: W - RIGHT, y1: up(t), y2: up(t) }),
       element("text", { x: LEFT - 6, y: up(t) + 4, "text-anchor": "end" }, thousands(t)));
   }
-  const every = Math.ceil(bins.length * 52 / (W - LEFT - RIGHT));
-  bins.forEach(([label, count], k) => {
+  const every = Math.ceil(bins.length * 36 / (W - LEFT - RIGHT));
+  bins.forEach(([label, count, edge], k) => {
     const x = LEFT + k * wide;
     const bar = element("rect", { class: "bar", x: x + 1, width: Math.max(1, wide - 2), y: up(count), height: up(0) - up(count), "data-count": count, "data-bin": label });
     bar.append(element("title", {}, `${label} ${unit}: ${thousands(count)} files`));
     svg.append(bar);
-    if (k % every === 0) svg.append(element("text", { x: x + wide / 2, y: H - BOTTOM + 16, "text-anchor": "middle" }, label));
+    const below = { y: H - BOTTOM + 16, "text-anchor": "middle" };
+    if (edge === undefined) svg.append(element("text", { ...below, x: x + wide / 2 }, label));
+    else if (k % every === 0) svg.append(element("text", { ...below, x }, edge));
   });
   svg.append(element("text", { x: LEFT, y: 14 }, `${title}, files by ${unit}`));
   return svg;
@@ -102,8 +103,11 @@ function levels(key, title) {
   const low = found.reduce((a, b) => Math.min(a, b), Infinity), high = found.reduce((a, b) => Math.max(a, b), -Infinity);
   const start = Math.max(low, high - 39), counts = new Map(); // what is softer than 120 dB below the loudest is one bin
   for (const bin of found) counts.set(Math.max(bin, start), (counts.get(Math.max(bin, start)) || 0) + 1);
-  const bins = silent ? [["−∞", silent]] : [];
-  if (found.length) for (let bin = start; bin <= high; bin++) bins.push([`${bin === start && low < start ? "<" : ""}${bin * STEP}…${bin * STEP + STEP}`.replaceAll("-", "−"), counts.get(bin) || 0]);
+  const bins = silent ? [["−∞", silent, "−∞"]] : [];
+  if (found.length) for (let bin = start; bin <= high; bin++) {
+    const softer = bin === start && low < start, [from, to] = [bin * STEP, bin * STEP + STEP].map((level) => String(level).replace("-", "−"));
+    bins.push([softer ? `below ${to}` : `${from} to ${to}`, counts.get(bin) || 0, softer ? "<" : from]);
+  }
   return histogram(title, "dBFS", bins);
 }
 function clipping() {
