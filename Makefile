@@ -31,7 +31,7 @@ test: .venv/.dev lint types  ## all tests but the slow ones
 
 .venv-minima/.dev: pyproject.toml constraints-minima.txt
 	$(PYTHON) -m venv .venv-minima
-	$(MINIMA)/pip install --quiet --disable-pip-version-check -c constraints-minima.txt -e '.[plot,dask]' 'pytest>=9' pytest-xdist
+	$(MINIMA)/pip install --quiet --disable-pip-version-check -c constraints-minima.txt -e '.[plot,dask,sofa]' 'pytest>=9' pytest-xdist
 	@touch $@
 
 test-minima: .venv-minima/.dev  ## the commands and modules with the oldest versions of the libraries that are allowed

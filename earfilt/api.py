@@ -18,6 +18,7 @@ import numpy.typing as npt
 from earfilt.chains import ways
 from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
+from earfilt.directions.moving import refuse_motion
 from earfilt.ears import catalogue
 from earfilt.engine import pipeline
 from earfilt.engine.samples import SampleFormat, clip_warning
@@ -212,6 +213,7 @@ def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int, precision: Precision) -> 
         raise UsageError(
             f"the signal is a {type(x).__name__}; filters take numpy arrays and torch tensors"
         )
+    refuse_motion(fir)
     check_signal(x)
     wide = precision == "float64" or (precision == "auto" and x.dtype == torch.float64)
     dtype = torch.float64 if wide else torch.float32
@@ -299,7 +301,7 @@ def design(filter: str, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:
     >>> fir.numtaps, fir.lookahead, fir.provenance.phase
     (513, 0, 'minimum')
     """
-    return _savable(resolve(filter, **options).at(fs))
+    return _savable(resolve(filter, **options).still_at(fs))
 
 
 def ear(
@@ -627,7 +629,7 @@ def response(
     """
     found = resolve(filter, **options)
     rate = fs if fs is not None else found.stated_fs or DEFAULT_FS
-    fir = found.at(rate)
+    fir = found.still_at(rate)
     asked = frequency_grid(rate) if freqs is None else np.atleast_1d(np.asarray(freqs, np.float64))
     return ResponseTable(*respond(fir, asked).columns(), _savable(fir), found)
 

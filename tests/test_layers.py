@@ -18,7 +18,7 @@ PACKAGE = Path(earfilt.__file__).parent
 LAYERS = [
     ["cores", "errors", "arrays", "units", "version"],
     ["ears", "storage"],
-    ["audio", "synthesis"],
+    ["audio", "directions", "synthesis"],
     ["files", "engine", "measure"],
     ["chains", "nn"],
     ["render"],

@@ -94,7 +94,8 @@ def test_the_oldest_versions_allowed_are_those_that_are_tested() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     ranges = [
-        Requirement(text) for text in (*project["dependencies"], *extras["plot"], *extras["dask"])
+        Requirement(text)
+        for text in (*project["dependencies"], *extras["plot"], *extras["dask"], *extras["sofa"])
     ]
     bounds = {
         r.name: Version(next(s.version for s in r.specifier if s.operator == ">=")) for r in ranges

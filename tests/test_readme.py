@@ -13,6 +13,7 @@ import pytest
 
 from docs.gallery import blocks
 from tests.conftest import ROOT
+from tests.sofas import write_sphere
 from tests.tools import single_threaded
 
 DOCS = ROOT / "docs"
@@ -23,11 +24,12 @@ RUNNING = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a reader stands: a recording, and a corpus of three."""
+    """Where a reader stands: a recording, a corpus of three, a SOFA file."""
     speech = ROOT / "data" / "audio" / "arctic_a0007.wav"
     for name in ("speech.wav", "corpus/a.wav", "corpus/deep/b.wav", "corpus/deep/c.wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(speech, tmp_path / name)
+    write_sphere(tmp_path / "ears.sofa", 30.0)
     return tmp_path
 
 
@@ -128,7 +130,7 @@ def test_slurm_scripts_do_the_corpus_and_end(folder: Path, tmp_path: Path) -> No
     """
     array, dask = (
         text
-        for block in blocks(DOCS / "corpus.md", "text")
+        for block in blocks(DOCS / "clusters.md", "text")
         for text in block.split("#!/bin/bash\n")
         if "#SBATCH" in text
     )

@@ -14,6 +14,7 @@ PACKAGES = {
     "flac": "flac",
     "metaflac": "flac",
     "octave": "octave",
+    "libmysofa": "libmysofa1",
     "tmux": "tmux",
     "strace": "strace",
     "chromium": "chromium",

@@ -99,7 +99,28 @@ def _design(chain: Chain, fs: float) -> Fir:
     if wanted is not None:  # no member was read from a file of taps
         taps = rounded(taps, float(np.ptp(wanted.points_db)))
     told = _provenance(chain, parts, taps, wanted)
+    if (moving := _moving(parts)) is not None:
+        return replace(moving, provenance=told)
     return Fir(taps, fs, lookahead, odd_ends, told)
+
+
+def _moving(parts: Sequence[Part]) -> Fir | None:
+    """The FIR of a source that moves, if that is one.
+
+    Raises
+    ------
+    UsageError
+        It is chained.
+    """
+    from earfilt.directions.moving import MovingFir
+
+    moving = [part.fir for part in parts if isinstance(part.fir, MovingFir)]
+    if moving and len(parts) > 1:
+        raise UsageError(
+            "a source that moves (--path) is no member of a chain: apply the other filters before "
+            "or behind it"
+        )
+    return moving[0] if moving else None
 
 
 def _in_series(first: Floats, second: Floats) -> Floats:
@@ -266,14 +287,23 @@ def _provenance(
         deviation_hz=None if largest is None else largest.hz,
         deviation_between_db=max((found.between.db for found in designs), default=None),
         limited_hz=tuple(band for member in members for band in _limited_hz(member, parts[0].fir)),
-        cautions=() if "inverse" in chain.request.given() else tuple(joins.warnings(members)),
+        cautions=_cautions(chain),
     )
+
+
+def _cautions(chain: Chain) -> tuple[str, ...]:
+    """What to know of the members, and of how they join."""
+    own = [c for one in chain.members if one.made is not None for c in one.made.provenance.cautions]
+    met = [] if "inverse" in chain.request.given() else joins.warnings(chain.members)
+    return (*own, *met)
 
 
 def _uses(member: Member, fs: float | None) -> Iterator[FileUse]:
     """What the files of a member were understood as."""
     if member.file is not None:
         yield _use(member, fs)
+    if member.track is not None:
+        yield FileUse(name=member.track.name, sha256=member.track.sha256, kind="path")
     if member.target is not None:
         yield FileUse(name=member.target.name, sha256=member.target.sha256, kind="curve")
     for inner in member.inner:
@@ -302,6 +332,9 @@ def _use(member: Member, fs: float | None) -> FileUse:
     if member.ear is None:
         fir, sections = member.fir, member.sections
         assert fir is not None
+        if member.made is not None:
+            (use,) = fir.provenance.files
+            return replace(use, notes=(*use.notes, *_conversion(fir, fs)))
         if sections is not None:
             return FileUse(
                 name=name,

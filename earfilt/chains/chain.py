@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from earfilt.storage.reading import SmallFile
 from earfilt.version import DESIGN
 
 if TYPE_CHECKING:
     from earfilt.chains.request import Request
     from earfilt.ears.ear import Ear
     from earfilt.ears.table import Table
-    from earfilt.storage.reading import SmallFile
+    from earfilt.storage.reading import LargeFile
     from earfilt.synthesis.biquads.sections import Sections
     from earfilt.synthesis.fir import Fir
 
@@ -46,6 +47,10 @@ class Member:
         The file of the curve that it is corrected to.
     inner : tuple of Member
         Of an inverse: what it undoes.
+    made : Fir, optional
+        What was made of a SOFA file for a direction.
+    track : SmallFile, optional
+        The file of the path of a moving source.
     ear_side : '', 'left' or 'right'
         The ear that it is for, of a filter with a chain for each; empty: for all channels.
     """
@@ -53,16 +58,18 @@ class Member:
     name: str
     kind: str
     ear: Ear | None
-    file: SmallFile | None
+    file: SmallFile | LargeFile | None
     options: Options
     target: SmallFile | None = None
     inner: tuple[Member, ...] = ()
+    made: Fir | None = None
+    track: SmallFile | None = None
     ear_side: str = ""
 
     @property
-    def files(self) -> tuple[SmallFile, ...]:
+    def files(self) -> tuple[SmallFile | LargeFile, ...]:
         """The user's files that it was read from."""
-        own = tuple(file for file in (self.file, self.target) if file is not None)
+        own = tuple(file for file in (self.file, self.target, self.track) if file is not None)
         return own + tuple(file for member in self.inner for file in member.files)
 
     @property
@@ -80,7 +87,9 @@ class Member:
         UsageError
             The file is not a FIR, or contradicts ``latency``.
         """
-        if self.ear is not None or self.file is None:
+        if self.made is not None:
+            return self.made
+        if self.ear is not None or not isinstance(self.file, SmallFile):
             return None
         if self.sections is not None:
             from earfilt.files.sos import fir_of
@@ -99,7 +108,7 @@ class Member:
         DataError
             It is damaged, or not stable.
         """
-        if self.kind != "sos" or self.file is None:
+        if self.kind != "sos" or not isinstance(self.file, SmallFile):
             return None
         from earfilt.files.sos import read_sections
 
@@ -118,6 +127,8 @@ class Member:
         settings = {name: value for name, value in self.options.items() if value is not None}
         if self.target is not None:
             settings["target"] = self.target.sha256
+        if self.track is not None:
+            settings["path"] = self.track.sha256
         side = {"side": self.ear_side} if self.ear_side else {}
         return {**what, "kind": self.kind, **settings, **side}
 

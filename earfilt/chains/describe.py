@@ -151,6 +151,10 @@ def _use_words(file: "FileUse") -> str:
         return f"an equaliser of {file.bands} bands ({file.dialect})"
     if file.kind == "curve":
         return "the target"
+    if file.kind == "path":
+        return "the path of the source"
+    if file.kind == "sofa":
+        return f"{file.directions} directions ({file.dialect})"
     numtaps, latency = file.numtaps or 0, file.latency or 0
     if file.sections is not None:
         return f"a filter of {file.sections} sections, applied as a FIR of {numtaps} taps"

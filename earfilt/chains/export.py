@@ -124,7 +124,7 @@ def export(filter: Filter, fs: float, path: str, how: Export) -> Written:
     """
     form = how.form_for(path)
     if how.program is None and form == "fir":
-        fir = filter.at(fs)
+        fir = filter.still_at(fs)
         data = fir_bytes(fir, path, channels=how.channels, subtype=how.subtype)
         return Written([(path, data)], fir)
     if form == "fir":
@@ -151,7 +151,7 @@ def _with_impulse(filter: Filter, fs: float, path: str, how: Export) -> Written:
     """A preset and the wave file that it names, stereo in 32-bit float where nothing else is asked
     for: what every convolver reads.
     """
-    fir = filter.at(fs)
+    fir = filter.still_at(fs)
     beside = how.impulse_path(path)
     if fir.rows == 4:
         raise UsageError(
@@ -175,7 +175,7 @@ def _graphic(filter: Filter, fs: float) -> Graphic:
     """The response of the effective FIR."""
     chain_sections.check_one_ear(filter, "graphic equalisers")
     freqs = graphic.frequencies(fs)
-    magnitude = np.maximum(np.abs(filter.at(fs).response(freqs)), 1e-10)
+    magnitude = np.maximum(np.abs(filter.still_at(fs).response(freqs)), 1e-10)
     return Graphic(freqs=freqs, gain_db=20.0 * np.log10(magnitude))
 
 

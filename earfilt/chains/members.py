@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from earfilt.chains.chain import Chain, Member, Options
+from earfilt.chains.directions import SOFA_OPTIONS, make
 from earfilt.chains.joins import check_joins
 from earfilt.chains.request import FilterOptions, Request, parse_command, sides_of
 from earfilt.chains.ways import INVERSE_PREFIX
@@ -39,6 +40,7 @@ CURVE_SUFFIXES = (".frd", ".cal", ".yml", ".yaml", ".tsv")
 be one as well.
 """
 
+SOFA_SUFFIX = ".sofa"
 _EARS = ("left", "right")
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 
@@ -55,6 +57,8 @@ FIR_OPTIONS = (
     Option("resample_fir", None, "Convert a FIR file that was made for another rate.", bool),
 )
 """What FIR files take."""
+RESAMPLE = FIR_OPTIONS[1:]
+"""What SOFA files take of it."""
 
 
 class Filter(Chain):
@@ -74,6 +78,20 @@ class Filter(Chain):
 
         self.check_rates(fs)
         return design(self, float(fs))
+
+    def still_at(self, fs: float) -> "Fir":
+        """As `at`, of a filter that stays what it is.
+
+        Raises
+        ------
+        UsageError
+            As `at`; or the source moves, so that one FIR does not say it.
+        """
+        from earfilt.directions.moving import refuse_motion
+
+        fir = self.at(fs)
+        refuse_motion(fir)
+        return fir
 
     def curve_at(self, fs: float) -> "PublishedCurve | None":
         """The published points and the curve that the design aims at; None where a member is a FIR,
@@ -231,6 +249,7 @@ def option_names(member: Member) -> tuple[str, ...]:
 def _owners(option: str) -> str:
     names = {
         "fir": "FIR files",
+        "sofa": "SOFA files",
         "curve": "a curve",
         "own": "a curve of yours",
         "equaliser": "an equaliser of yours",
@@ -238,6 +257,7 @@ def _owners(option: str) -> str:
     owners = [
         *(kind for kind in kinds.NAMES if option in _declared_by(kind)),
         *(["fir"] if any(option == one.name for one in FIR_OPTIONS) else []),
+        *(["sofa"] if any(option == one.name for one in (*SOFA_OPTIONS, *RESAMPLE)) else []),
         *(["--inverse and inverse:NAME"] if option == MAX_GAIN.name else []),
     ]
     return f"; it belongs to {', '.join(names.get(kind, kind) for kind in owners)}"
@@ -293,7 +313,7 @@ def is_path(piece: str) -> bool:
         return False
     from earfilt.files.fir_formats import READERS
 
-    return suffix in READERS or suffix in CURVE_SUFFIXES
+    return suffix in READERS or suffix in CURVE_SUFFIXES or suffix == SOFA_SUFFIX
 
 
 def _member(piece: str, given: Options) -> Member:
@@ -306,17 +326,27 @@ def _member(piece: str, given: Options) -> Member:
     if entry := re.fullmatch(r"(.+\.toml)(?::(.*))?", piece, re.DOTALL | re.IGNORECASE):
         return _of_ear(catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or "")), given)
     if is_path(piece):
-        return _of_file(SmallFile(piece), given)
+        return _of_path(piece, given)
     try:
         return _of_ear(catalogue.ear(piece), given)
     except UnknownNameError:
         if not os.path.exists(piece):
             raise
-    return _of_file(SmallFile(piece), given)
+    return _of_path(piece, given)
 
 
 def _of_ear(ear: Ear, given: Options) -> Member:
     return Member(ear.name, ear.kind, ear, None, ear.settings(given))
+
+
+def _of_path(path: str, given: Options) -> Member:
+    """A set of directions, or a smaller file."""
+    from earfilt.files.sofa.reader import holds_sofa
+
+    if holds_sofa(path):
+        made = make(path, given, RESAMPLE)
+        return Member(path, "sofa", None, made.file, made.options, made=made.fir, track=made.track)
+    return _of_file(SmallFile(path), given)
 
 
 def _of_file(file: SmallFile, given: Options) -> Member:

@@ -62,6 +62,18 @@ class FilterOptions(TypedDict, total=False):
         dB: largest gain of an inverse, into which it bends. Default 20.
     force_chain : bool
         Chain filters whose reference points do not meet.
+    azimuth, elevation : float
+        Degrees, of a SOFA file: counterclockwise from ahead, and up from the horizontal plane (0).
+    distance : float
+        Metres, of a SOFA file that was measured at several distances.
+    nearest : bool
+        The nearest measured direction, in place of interpolation.
+    interaural_delay : {'keep', 'remove'}
+        Of ``phase="minimum"``: whether the ears keep their arrival times.
+    diffuse_field : {'keep', 'remove', 'only'}
+        What all directions of a SOFA file have in common.
+    path : str
+        File with the path of a moving source: time, azimuth, elevation.
     """
 
     order: int | None
@@ -86,6 +98,13 @@ class FilterOptions(TypedDict, total=False):
     inverse: bool | None
     max_gain: float | None
     force_chain: bool | None
+    azimuth: float | None
+    elevation: float | None
+    distance: float | None
+    nearest: bool | None
+    interaural_delay: Literal["keep", "remove"] | None
+    diffuse_field: Literal["keep", "remove", "only"] | None
+    path: str | None
 
 
 @dataclass(frozen=True, init=False)
@@ -178,7 +197,7 @@ def parse_command(text: str) -> Request | None:
         set("./\\").intersection(piece) or os.path.lexists(piece)
         for piece in re.split(r"\+|,?[LR]=", name)
     )
-    return None if files or {"fewest", "target"}.intersection(request.given()) else request
+    return None if files or {"fewest", "target", "path"}.intersection(request.given()) else request
 
 
 def _parse_options(words: list[str]) -> Any:
@@ -209,6 +228,7 @@ _FLAGS = (
     "force_chain",
     "absolute",
     "resample_fir",
+    "nearest",
 )
 _WHOLE = ("order", "latency")
-_REAL = ("tolerance", "flow", "fhigh", "max_gain")
+_REAL = ("tolerance", "flow", "fhigh", "max_gain", "azimuth", "elevation", "distance")

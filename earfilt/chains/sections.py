@@ -96,7 +96,7 @@ def _aim(filter: Filter, fs: float) -> tuple[Aim, Floats]:
     """The curve in dB, and where it has corners."""
     curve = filter.curve_at(fs)
     if curve is None:
-        fir = filter.at(fs)
+        fir = filter.still_at(fs)
         return lambda freqs: _db(np.abs(fir.response(freqs))), np.zeros(0)
     return lambda freqs: _db(curve.aim(freqs)), np.asarray(curve.points_hz)
 

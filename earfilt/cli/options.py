@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from earfilt.chains.directions import SOFA_OPTIONS
 from earfilt.chains.members import FIR_OPTIONS
 from earfilt.cli.completion import complete_filter
 from earfilt.cli.plain import PlainCommand
@@ -201,6 +202,7 @@ def filter_options() -> Iterator[Option]:
         choices = dict.fromkeys(choice for option in declared for choice in option.choices)
         yield declared[0].with_choices(*choices)
     yield from FIR_OPTIONS
+    yield from (option for option in SOFA_OPTIONS if option.name != "phase")
 
 
 def _parameter(option: Option) -> Any:

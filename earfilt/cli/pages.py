@@ -87,7 +87,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("a sweep to play", "earfilt fit --make-sweep -o sweep.wav"),
             ("what was recorded of it", "earfilt fit --sweep sweep.wav --recorded rec.wav -o mine.csv"),
             ("of any sound, before and after", "earfilt fit --input dry.wav --target wet.wav -o rig.csv"),
-            ("an ear adapted to a curve", "earfilt fit --curve target.csv --start middle-ear -o mine.json"),
+            ("an ear adapted to a curve", "earfilt fit --curve mine.csv --start middle-ear -o mine.json"),
         ),
         "verify": (
             ("outputs as they were written?", "earfilt verify filtered"),

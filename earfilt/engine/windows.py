@@ -16,8 +16,10 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from earfilt.directions.moving import MovingFir
 from earfilt.engine import roundoff
 from earfilt.engine.cpu import Output, OverlapSave, PartitionedConvolution
+from earfilt.engine.moving import MovingStep
 from earfilt.engine.samples import SampleFormat, Samples, Tally, quantise, tpdf
 from earfilt.engine.segments import (
     CALL_BYTES,
@@ -192,6 +194,8 @@ def _step(
     fir: Fir, scale: float, precision: str, packed: bool, device: str, block: int | None
 ) -> _Step:
     """The step for a FIR, kept from file to file."""
+    if isinstance(fir, MovingFir):
+        return MovingStep(fir, scale, precision)
     taps = np.zeros((*fir.taps.shape[:-1], _reach(fir)))
     np.multiply(fir.taps, scale, out=taps[..., : fir.numtaps])
     if block is not None:
@@ -266,10 +270,15 @@ class WindowFilter:
         self.lookahead, self._mirrored = fir.lookahead, fir.lookahead if fir.odd_ends else 0
         self.tail = fir.numtaps - 1 if settings.keep_tail else 0
         self._fir, self._scale = fir, settings.gain * target.codes / source.full_scale
-        self._block = block_within(settings.latency, _reach(fir))
+        moves = isinstance(fir, MovingFir)
+        if moves and settings.device != "cpu":
+            raise UsageError("a source moves (--path) on the CPU only: use --device cpu")
+        self._block = None if moves else block_within(settings.latency, _reach(fir))
         if self._block is not None and settings.device != "cpu":
             raise UsageError("a bound on the latency is kept on the CPU only")
         self.precision = _precision(settings.precision, source, target, self._block)
+        if moves and self.precision == "auto":  # the error of ears that change is not bounded
+            self.precision = "float64"
         self._own = local()
         self.least_precision = "float64" if self.precision == "float64" else "float32"
         self._first = self._make_step(self.least_precision)
@@ -398,7 +407,12 @@ class WindowFilter:
         has the number `segment`.
         """
         seed = self.settings.dither_seed if self.target.is_integer else None
-        out = step(x, codes, whole=self.target.is_integer and seed is None, levels=levels)
+        whole = self.target.is_integer and seed is None
+        if isinstance(step, MovingStep):
+            step.filter(x, codes, segment, whole=whole)
+            out = None
+        else:
+            out = step(x, codes, whole=whole, levels=levels)
         if seed is not None:
             for index, part in enumerate(codes.reshape(-1, self.hop, self.outputs), segment):
                 part += tpdf(seed, index, part.shape)

@@ -116,7 +116,7 @@ class EarModule(EarFilter):
     def fir(self) -> Fir:
         """The filter of the published numbers: that of `earfilt.design`, made at the first use."""
         if self._start is None:
-            self._start = self._filter.at(self.fs)
+            self._start = self._filter.still_at(self.fs)
         return self._start
 
     def _design(self, values: dict[str, Tensor]) -> Passes[Tensor]:

@@ -3,8 +3,10 @@
 import hashlib
 import os
 import stat
+from dataclasses import dataclass
+from typing import BinaryIO
 
-from earfilt.errors import DataError, EarfiltError, UsageError, printable
+from earfilt.errors import DataError, UsageError, printable
 
 MAX_BYTES = 64 << 20
 """Largest file of coefficients or of a curve that is read, in bytes."""
@@ -49,6 +51,25 @@ class SmallFile(os.PathLike[str]):
         return f"SmallFile({self.name!r}, sha256 {self.sha256[:16]})"
 
 
+@dataclass(frozen=True)
+class LargeFile(os.PathLike[str]):
+    """A file by its name and the hash of its content, of which only a part was kept.
+
+    Attributes
+    ----------
+    name : str
+        Path as it was given.
+    sha256 : str
+        Of the content.
+    """
+
+    name: str
+    sha256: str
+
+    def __fspath__(self) -> str:
+        return self.name
+
+
 def shown(path: str | os.PathLike[str]) -> str:
     """A path as messages show it: control characters escaped."""
     return printable(os.fspath(path))
@@ -66,17 +87,11 @@ def read_bytes(path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> bytes
     """
     if isinstance(path, SmallFile):
         return path.data
-    try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UsageError(f"{shown(path)} is not a regular file; save it as one first")
+    with open_regular(path) as file:
+        try:
             data = file.read(limit + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {shown(path)}: {error.strerror or error}") from error
-    except EarfiltError:
-        raise
-    except ValueError as error:  # a NUL in the name
-        raise UsageError(f"cannot read {shown(path)}: {error}") from error
+        except OSError as error:
+            raise UsageError(f"cannot read {shown(path)}: {error.strerror or error}") from error
     if len(data) > limit:
         raise DataError.about(
             shown(path),
@@ -87,6 +102,26 @@ def read_bytes(path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> bytes
     if not data:
         raise DataError.about(shown(path), "{subject} is empty")
     return data
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """A regular file, open for reading; the caller closes it.
+
+    Raises
+    ------
+    UsageError
+        It is missing, unreadable, or no regular file.
+    """
+    try:
+        file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115
+    except OSError as error:
+        raise UsageError(f"cannot read {shown(path)}: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL in the name
+        raise UsageError(f"cannot read {shown(path)}: {error}") from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise UsageError(f"{shown(path)} is not a regular file; save it as one first")
+    return file
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

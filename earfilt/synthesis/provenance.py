@@ -34,7 +34,7 @@ class FileUse:
         Its path as given.
     sha256 : str
         Of its content.
-    kind : 'curve', 'equaliser', 'fir' or 'sections'
+    kind : 'curve', 'equaliser', 'fir', 'sections', 'sofa' or 'path'
     dialect, columns, notes : str, tuple of str, tuple of str
         In whose words a curve is written, the names of the columns that were taken, and what was
         done to its values.
@@ -48,11 +48,13 @@ class FileUse:
         Of a FIR; the number of taps of sections too.
     sections : int, optional
         Number of biquads.
+    directions : int, optional
+        Of a SOFA file: how many it holds.
     """
 
     name: str
     sha256: str
-    kind: Literal["curve", "equaliser", "fir", "sections"]
+    kind: Literal["curve", "equaliser", "fir", "sections", "sofa", "path"]
     dialect: str = ""
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -64,6 +66,7 @@ class FileUse:
     numtaps: int | None = None
     latency: int | None = None
     sections: int | None = None
+    directions: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able object; what does not apply is left out."""

@@ -77,7 +77,7 @@ def test_examples_run(command: str, desk: Path) -> None:
         runs("earfilt apply corpus filtered -f headphone", desk)
     for _, line in EXAMPLES[command]:
         if "--recorded" in line:
-            runs("earfilt apply sweep.wav rec.wav -f headphone --gain -12", desk)
+            runs("rm mine.csv; earfilt apply sweep.wav rec.wav -f headphone --gain -12", desk)
         if "--input" in line:
             runs("cp in.wav dry.wav; earfilt apply dry.wav wet.wav -f headphone", desk)
         runs(line.replace("sox in.wav -t wav -", "cat in.wav").replace("aplay", "cat > o"), desk)

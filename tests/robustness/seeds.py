@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import h5py
 import numpy as np
 import scipy.io
 import soundfile
@@ -43,7 +44,8 @@ DIALECTS = Path(__file__).parents[1] / "files" / "dialects"
 FIRS = ("fir.json", "fir.mat", "fir.wav", "fir.csv", "fir.txt", "fir.npy")
 EARS = ("ear.json",)
 SECTIONS = ("sos.json", "sos.csv")
-KINDS = (*AUDIO, *CURVES, *FIRS, *EARS, *SECTIONS)
+SOFA = ("ears.sofa",)
+KINDS = (*AUDIO, *CURVES, *FIRS, *EARS, *SECTIONS, *SOFA)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,24 @@ class Seed:
         return self.suffix in (".csv", ".json", ".txt", ".yml")
 
 
+def _sofa() -> bytes:
+    """Both ears from six directions, compressed, as small as HDF5 is."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", track_order=False) as file:
+        file.attrs["Conventions"], file.attrs["SOFAConventions"] = "SOFA", "SimpleFreeFieldHRIR"
+        taps = np.random.default_rng(7).standard_normal((6, 2, 16))
+        file.create_dataset("Data.IR", data=taps, compression="gzip")
+        file["Data.SamplingRate"], file["Data.Delay"] = [float(FS)], np.ones((1, 2))
+        for name, places in (
+            ("SourcePosition", np.vstack([np.eye(3), -np.eye(3)])),
+            ("ReceiverPosition", np.array([[0, 0.09, 0], [0, -0.09, 0]])),
+            ("ListenerView", np.array([[1.0, 0, 0]])),
+        ):
+            file[name] = places
+            file[name].attrs["Type"], file[name].attrs["Units"] = "cartesian", "metre"
+    return buffer.getvalue()
+
+
 @cache
 def seeds(kind: str) -> tuple[Seed, ...]:
     """The genuine files of a kind."""
@@ -69,6 +89,8 @@ def seeds(kind: str) -> tuple[Seed, ...]:
         return tuple(Seed(kind, suffix, data) for data in [*own, *_dialects(kind)])
     if kind in EARS:
         return (Seed(kind, ".json", _saved_ear()),)
+    if kind in SOFA:
+        return (Seed(kind, ".sofa", _sofa()),)
     if kind in SECTIONS:
         return (Seed(kind, f".{kind.partition('.')[2]}", _sections(kind)),)
     if kind in FIRS:
@@ -159,9 +181,14 @@ def _sections(kind: str) -> bytes:
 
 
 def _own_firs(suffix: str) -> list[bytes]:
-    taps = np.random.default_rng(3).normal(size=9)
-    fir = Fir(taps, float(FS), 4, suffix not in (".npy",), Provenance(filter="x", order=8))
-    return [fir_bytes(fir, f"a{suffix}")]
+    """Of one row, of a pair and of a matrix."""
+    found = []
+    for rows in (1,) if suffix == ".txt" else (1, 2, 4):
+        taps = np.random.default_rng(3).normal(size=(rows, 9))
+        told = Provenance(filter="x", order=8)
+        fir = Fir(taps[0] if rows == 1 else taps, float(FS), 4, suffix not in (".npy",), told)
+        found.append(fir_bytes(fir, f"a{suffix}"))
+    return found
 
 
 def _foreign_firs(suffix: str) -> list[bytes]:

@@ -19,7 +19,7 @@ from tests.robustness.judge import (
     verdict,
 )
 from tests.robustness.mutants import Mutant, mutant
-from tests.robustness.seeds import AUDIO, FRAMES, FS, noise
+from tests.robustness.seeds import AUDIO, FRAMES, FS, SOFA, noise
 
 IDENTITY = b'{"taps": [1.0]}'
 LOSSY = ("OGG", "MP3")
@@ -108,6 +108,7 @@ def lay(folder: Path, hostile: Mutant) -> tuple[list[str], Path]:
         str(folder / "out.wav"),
         "-f",
         str(table),
+        *(["--azimuth", "0"] if hostile.kind in SOFA else []),
         *quiet,
     ], folder / "out.wav"
 

@@ -89,7 +89,7 @@ class Adaptation:
         more = {} if asked["order"] is None else {"order": asked["order"]}
         ear = EarModule(asked["start"], rate, learnable=True, dtype=torch.float64, **more)
         goal = Goal(wanted.freqs, wanted.gain_db, wanted.weight, asked["smoothness"])
-        device = resolve_device(asked["device"])
+        device = resolve_device(asked["device"], lambda: True)
         before = ear.response(wanted.freqs).abs().detach().numpy()
         fitted = fit(
             ear,

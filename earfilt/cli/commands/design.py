@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earfilt.cli.options import FilterCommand, FilterName, Quiet, band_of, default_fs, finder
+from earfilt.cli.options import (
+    FilterCommand,
+    FilterName,
+    Quiet,
+    band_of,
+    default_fs,
+    finder,
+    refuse_without_effect,
+)
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -115,6 +123,16 @@ def design(
             show_default=False,
         ),
     ] = None,
+    directions: Annotated[
+        str | None,
+        typer.Option(
+            "--directions",
+            metavar="FILE|hesuvi",
+            help="Of a SOFA file: a .wav with two channels for each direction of a CSV (azimuth,"
+            "elevation), or the 14 channels of HeSuVi.",
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     quiet: Quiet = False,
 ) -> int:
@@ -157,6 +175,20 @@ def design(
     from earfilt.chains.export import Export, export
     from earfilt.storage.writing import check_outputs, write_bytes
 
+    if directions is not None:
+        refuse_without_effect(
+            {
+                "--fs": fs,
+                "--sections": sections,
+                "--form": form,
+                "--band": band,
+                "--for": program,
+                "--channels": channels,
+                "--subtype": subtype,
+            },
+            "--directions writes one .wav at the rate of the SOFA file",
+        )
+        return _write_directions(ctx, filter_name, directions, outputs, force=force, quiet=quiet)
     # A tolerance that was written asks for the fewest taps; plain design gives those of apply.
     a_fir = sections is None and program is None and form in (None, Form.fir)
     fewest = True if a_fir and ctx.obj["tolerance"] is not None else None
@@ -180,6 +212,25 @@ def design(
             write_bytes(path, data, force=force)
         if not quiet:
             print(_summary(written, filter), file=sys.stderr)
+    return 0
+
+
+def _write_directions(
+    ctx: typer.Context, name: str, which: str, outputs: list[str], *, force: bool, quiet: bool
+) -> int:
+    """A set of directions as one wave file."""
+    from earfilt.chains.direction_sets import direction_set
+    from earfilt.storage.writing import check_outputs, write_bytes
+
+    for path in outputs:
+        if Path(path).suffix.lower() != ".wav":
+            raise UsageError(f"{printable(path)}: a set of directions is written as .wav")
+    data, words, read = direction_set(name, which, **ctx.obj)
+    check_outputs(outputs, read, force=force)
+    for path in outputs:
+        write_bytes(path, data, force=force)
+        if not quiet:
+            print(f"{printable(path)}: {', '.join(words)}", file=sys.stderr)
     return 0
 
 

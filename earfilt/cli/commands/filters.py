@@ -13,7 +13,7 @@ def filters(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="Show one filter: its facts, source and points.",
+            help="Show one filter: its facts, source and points; or a SOFA file, what it holds.",
             show_default=False,
         ),
     ] = None,
@@ -58,6 +58,12 @@ def filters(
         if not (start and end) or name or bibtex or as_json:
             raise UsageError("--from and --to go together, and with nothing else")
         report.print_ways(start, end)
+    elif name is not None and name.lower().endswith(".sofa"):
+        if bibtex:
+            raise UsageError("a SOFA file has no BibTeX")
+        from earfilt.report.sofa import print_sofa
+
+        print_sofa(name, as_json=as_json)
     elif name is not None:
         report.print_one(name, form)
     else:

@@ -264,7 +264,7 @@ class _Curves:
         from earfilt.synthesis.response import level_at, respond
 
         ears = [filter.by_ear(fs) for filter in filters]
-        self._wholes = [filter.at(fs) for filter in filters]
+        self._wholes = [filter.still_at(fs) for filter in filters]
         self._filters = [filter for rows in ears for filter, _ in rows]
         self._firs: list[Fir] = [fir for rows in ears for _, fir in rows]
         self._names = [

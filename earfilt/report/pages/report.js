@@ -4,7 +4,7 @@ const columns = data.columns, total = columns.name.texts.length;
 const state = { chosen: [], sort: null, up: true, first: -1 };
 const HEAD = [["name", "File"], ["status", "Status"], ["said", "Failure"], ["warnings", "Warnings"], ["audio_s", "Audio, s"], ["fs", "Hz"], ["channels", "Channels"],
   ["peak_in_dbfs", "Peak in, dBFS"], ["rms_in_dbfs", "RMS in, dBFS"], ["peak_out_dbfs", "Peak out, dBFS"],
-  ["rms_out_dbfs", "RMS out, dBFS"], ["gain_db", "Gain, dB"], ["clipped", "Clipped"], ["seconds", "Time, s"]];
+  ["rms_out_dbfs", "RMS out, dBFS"], ["gain_db", "Gain, dB"], ["clipped", "Clipped"], ["seconds", "Time, s"]].filter(([key]) => !columns[key].words || columns[key].words.some(Boolean)); // or nothing is said there
 const ROW = 28, SPARE = 12; // pixels; rows beyond those seen
 
 const isNumber = (key) => columns[key].decimals !== undefined || key === "fs";
@@ -103,7 +103,7 @@ function levels(key, title) {
   const low = found.reduce((a, b) => Math.min(a, b), Infinity), high = found.reduce((a, b) => Math.max(a, b), -Infinity);
   const start = Math.max(low, high - 39), counts = new Map(); // what is softer than 120 dB below the loudest is one bin
   for (const bin of found) counts.set(Math.max(bin, start), (counts.get(Math.max(bin, start)) || 0) + 1);
-  const bins = silent ? [["−∞", silent, "−∞"]] : [];
+  const bins = silent ? [["−∞", silent]] : [];
   if (found.length) for (let bin = start; bin <= high; bin++) {
     const softer = bin === start && low < start, [from, to] = [bin * STEP, bin * STEP + STEP].map((level) => String(level).replace("-", "−"));
     bins.push([softer ? `below ${to}` : `${from} to ${to}`, counts.get(bin) || 0, softer ? "<" : from]);
@@ -111,12 +111,13 @@ function levels(key, title) {
   return histogram(title, "dBFS", bins);
 }
 function clipping() {
-  const labels = ["0", "1–9", "10–99", "100–999", "1k–10k", "10k–100k", "≥100k"], counts = labels.map(() => 0);
+  const labels = ["0", "1 to 9", "10 to 99", "100 to 999", "1000 to 9999", "10,000 to 99,999", "100,000 or more"];
+  const edges = [undefined, "1", "10", "100", "1k", "10k", "100k"], counts = labels.map(() => 0);
   for (const i of state.chosen) {
     const clipped = value("clipped", i);
     if (clipped !== null) counts[clipped === 0 ? 0 : Math.min(6, 1 + Math.floor(Math.log10(clipped) + 1e-12))] += 1;
   }
-  return histogram("Clipping", "clipped samples", labels.map((label, k) => [label, counts[k]]));
+  return histogram("Clipping", "clipped samples", labels.map((label, k) => [label, counts[k], edges[k]]));
 }
 function drawings() {
   $("drawings").replaceChildren(levels("rms_in_dbfs", "RMS in"), levels("rms_out_dbfs", "RMS out"),

@@ -1,0 +1,96 @@
+"""``make docs``: the site, from the pages of this folder and from what the program says of itself.
+
+The pages lie here as readers of the repository find them. They are laid out in a folder of their
+own, beside those that are generated: one for each ear (``docs.ears``), and the reference of the
+commands and of the calls (``docs.reference``). Sphinx makes HTML of it, offline, every warning an
+error; then every link within the site is followed.
+
+Run as ``python -m docs.site [FOLDER]`` from the top of the project.
+"""
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from docs import ears, reference
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+TOPICS = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+_LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+_FOLDERS = {"data/tables": "ears/index.md"}
+"""Folders of the repository that pages point to, and what says the same on the site."""
+
+
+def lay_out(source: Path) -> None:
+    """Write what Sphinx reads into an empty folder."""
+    shutil.copytree(HERE, source, ignore=shutil.ignore_patterns("*.py", "__pycache__", "*.md"))
+    for page in (*HERE.glob("*.md"), *(ROOT / name for name in TOPICS)):
+        (source / page.name).write_text(on_site(page.read_text("utf-8")), "utf-8")
+    reference.write(source)
+    ears.write(source / "ears")
+
+
+def on_site(text: str) -> str:
+    """A page whose links lead from the root of the site, not from its place in the repository."""
+
+    def moved(link: re.Match[str]) -> str:
+        target = link[2].removeprefix("../").removeprefix("docs/")
+        return link[1] + _FOLDERS.get(target, target) + link[3]
+
+    return _LINK.sub(moved, text)
+
+
+class _Page(HTMLParser):
+    """What a page points to, and where it can be pointed at."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if value and name in ("href", "src"):
+                self.links.append(value)
+            elif value and name == "id":
+                self.anchors.add(value)
+
+
+def broken_links(site: Path) -> Iterator[str]:
+    """Links within a built site that lead nowhere: page, target."""
+    pages = {path: _Page(path.read_text("utf-8")) for path in sorted(site.rglob("*.html"))}
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            known = pages.get(target)
+            lost = known is not None and parts.fragment and parts.fragment not in known.anchors
+            if not target.exists() or lost:
+                yield f"{path.relative_to(site)}: {link}"
+
+
+def build(folder: Path) -> int:
+    """Lay out and build; the exit code."""
+    from sphinx.cmd.build import build_main
+
+    source, site = folder / "source", folder / "html"
+    shutil.rmtree(folder, ignore_errors=True)
+    lay_out(source)
+    options = ["-W", "--keep-going", "-n", "-q", "-j", "2", "-c", str(HERE), "-b", "html"]
+    code = int(build_main([*options, str(source), str(site)]))
+    broken = list(broken_links(site))
+    for link in broken:
+        print(f"docs: leads nowhere: {link}", file=sys.stderr)
+    return code or int(bool(broken))
+
+
+if __name__ == "__main__":
+    sys.exit(build(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "docs"))

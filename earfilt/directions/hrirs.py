@@ -1,0 +1,206 @@
+"""A set of measured head-related impulse responses, and the pair of ears for any direction."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earfilt.arrays import Complexes, Floats
+from earfilt.directions import interpolation
+from earfilt.directions.diffuse import diffuse_magnitude
+from earfilt.directions.geometry import angles_of
+from earfilt.directions.interpolation import Spectra
+from earfilt.directions.sphere import Net, Place
+from earfilt.synthesis.phase import minimum_phase_spectrum
+
+_SAME_DISTANCE = 0.02  # measured distances scatter by this much around what was meant
+_SHARE = 0.005  # weights below this are not named
+
+
+@dataclass(frozen=True, kw_only=True)
+class Treatment:
+    """What is made of measured responses.
+
+    Parameters
+    ----------
+    nearest : bool
+        Take the nearest measured direction, whatever lies between.
+    minimum : bool
+        Minimum phase in place of the measured one.
+    delayed : bool
+        Of minimum phase: with the arrival times of both ears; else both start at once.
+    diffuse : 'keep', 'remove' or 'only'
+        What all directions have in common: it stays; the response is divided by it; nothing else
+        is given.
+    """
+
+    nearest: bool = False
+    minimum: bool = False
+    delayed: bool = True
+    diffuse: Literal["keep", "remove", "only"] = "keep"
+
+
+class Pair(NamedTuple):
+    """Taps (2, numtaps) of the left and the right ear, their common look-ahead in samples, and what
+    they were made of, in words.
+    """
+
+    taps: Floats
+    lookahead: int
+    made_of: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Hrirs:
+    """Responses of both ears to sound from measured directions.
+
+    Parameters
+    ----------
+    taps : (M, 2, N) float64
+        Left and right.
+    fs : float
+        Hz.
+    vectors : (M, 3) float64
+        Unit vectors: x ahead, y to the left, z up.
+    distances : (M,) float64
+        Metres; NaN where the set does not say.
+    delays : (M, 2) float64
+        Samples, also parts of them, that belong before the taps.
+    """
+
+    taps: Floats
+    fs: float
+    vectors: Floats
+    distances: Floats
+    delays: Floats
+
+    @property
+    def numtaps(self) -> int:
+        """Taps of each ear with the largest delay before them; all directions have as many."""
+        return self.taps.shape[2] + int(np.ceil(self.delays.max()))
+
+    @cached_property
+    def net(self) -> Net:
+        """The measured directions on the sphere."""
+        return Net(self.vectors)
+
+    @cached_property
+    def shells(self) -> tuple[float, ...]:
+        """The distances that were measured at, metres: the mean of those that are nearly equal."""
+        return tuple(float(self.distances[shell].mean()) for shell in self._shells)
+
+    @cached_property
+    def _shells(self) -> list[NDArray[np.intp]]:
+        order = np.argsort(self.distances, kind="stable")
+        found = self.distances[order]
+        with np.errstate(invalid="ignore"):
+            steps = np.flatnonzero(np.diff(found) > _SAME_DISTANCE * found[:-1])
+        return [np.sort(part) for part in np.split(order, steps + 1)]
+
+    def at_distance(self, index: int) -> "Hrirs":
+        """The directions of one of the ``shells``."""
+        shell = self._shells[index]
+        return replace(
+            self,
+            taps=self.taps[shell],
+            vectors=self.vectors[shell],
+            distances=self.distances[shell],
+            delays=self.delays[shell],
+        )
+
+    def measured(self, index: int) -> Floats:
+        """Taps (2, numtaps) of one measured direction: those of the file, behind its delays."""
+        return delayed(self.taps[index], self.delays[index], self.numtaps)
+
+    def place(self, direction: Floats, *, nearest: bool = False) -> Place | None:
+        """Where a unit vector (3,) lies; None outside of what was measured."""
+        if nearest:
+            return Place((self.net.nearest(direction)[0],), (1.0,))
+        return self.net.place(direction)
+
+    def pair(
+        self, place: Place, how: Treatment, *, apart: Callable[[int], Spectra] | None = None
+    ) -> Pair:
+        """The ears for a direction; ``apart`` gives the spectra of a measured one, if they are kept.
+
+        A measured direction whose response is not changed has its taps bit for bit.
+        """
+        plain = not how.minimum and how.diffuse == "keep"
+        if plain and len(place.indices) == 1:
+            return Pair(self.measured(place.indices[0]), 0, ("taps as measured there",))
+        n_fft = self._n_fft
+        each = [(apart or self._apart)(index) for index in place.indices]
+        spectra = interpolation.averaged(Spectra.stacked(each), np.array(place.weights))
+        if how.minimum:
+            whole = interpolation.minimum_phase(spectra, delayed=how.delayed)
+        elif len(place.indices) == 1:
+            whole = np.fft.rfft(self.measured(place.indices[0]), n_fft)
+        else:
+            whole = interpolation.measured_phase(spectra)
+        if how.diffuse == "remove":
+            whole = whole / self.diffuse_spectrum
+        numtaps = self.numtaps if how.diffuse == "keep" else n_fft // 2
+        made, lookahead = interpolation.taps_of(whole, numtaps)
+        return Pair(made, lookahead, self._words(place, how))
+
+    def _apart(self, index: int) -> Spectra:
+        return interpolation.taken_apart(self.measured(index), self._n_fft)
+
+    def diffuse_field(self) -> Pair:
+        """What all directions have in common, as minimum phase."""
+        taps, lookahead = interpolation.taps_of(self.diffuse_spectrum, self._n_fft // 2)
+        return Pair(taps, lookahead, (self._mean_words(),))
+
+    @cached_property
+    def diffuse_spectrum(self) -> Complexes:
+        """The diffuse field of both ears as spectra (2, bins) of minimum phase."""
+        n_fft = self._n_fft
+        magnitude = diffuse_magnitude(self.taps, self.net.solid_angles, n_fft)
+        return np.stack([minimum_phase_spectrum(np.log(ear), n_fft) for ear in magnitude])
+
+    @property
+    def _n_fft(self) -> int:
+        return interpolation.fft_size(self.numtaps)
+
+    def _words(self, place: Place, how: Treatment) -> tuple[str, ...]:
+        said = []
+        if len(place.indices) > 1:
+            parts = [
+                f"{self.words_for(index)} ({100.0 * weight:.0f} %)"
+                for index, weight in zip(place.indices, place.weights, strict=True)
+                if weight >= _SHARE
+            ]
+            said.append(f"log magnitude and arrival time between {', '.join(parts)}")
+        if how.minimum:
+            kept = "arrival times kept" if how.delayed else "interaural delay removed"
+            said.append(f"minimum phase, {kept}")
+        if how.diffuse == "remove":
+            said.append(f"divided by {self._mean_words()}")
+        return tuple(said)
+
+    def _mean_words(self) -> str:
+        return f"the energy mean over {len(self.vectors)} directions"
+
+    def words_for(self, index: int) -> str:
+        """A measured direction as azimuth/elevation in degrees."""
+        azimuth, elevation = angles_of(self.vectors[index])
+        return f"{float(azimuth):.5g}/{float(elevation):.5g}"
+
+
+def delayed(taps: Floats, delays: Floats, numtaps: int) -> Floats:
+    """Rows of taps (R, N) behind their delays (R,) in samples, (R, numtaps); where a delay is a
+    whole number they stay bit for bit what they were.
+    """
+    found = np.zeros((len(taps), numtaps))
+    for row, one, delay in zip(found, taps, delays, strict=True):
+        whole = int(np.floor(delay))
+        if delay == whole:
+            row[whole : whole + len(one)] = one
+        else:
+            n_fft = interpolation.fft_size(numtaps)
+            turn = np.exp(-2j * np.pi * np.arange(n_fft // 2 + 1) / n_fft * delay)
+            row[:] = np.fft.irfft(np.fft.rfft(one, n_fft) * turn, n_fft)[:numtaps]
+    return found

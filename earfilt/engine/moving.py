@@ -1,0 +1,80 @@
+"""The step of the file engine for a source that moves: each segment fades from one pair of ears to
+the next.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from earfilt.arrays import power_of_two
+from earfilt.directions.moving import HOP, Ears, MovingFir
+from earfilt.engine import fft
+from earfilt.engine.cpu import Output
+from earfilt.engine.samples import Samples
+from earfilt.engine.segments import as_segments
+
+_KEPT = 64
+
+
+class MovingStep:
+    """Filter windows of one or two channels by ears that change; holds no state of a signal.
+
+    Parameters
+    ----------
+    fir : MovingFir
+    scale : float
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    n_fft, hop, overlap, packed
+        As in `earfilt.engine.cpu.OverlapSave`; nothing is packed.
+    """
+
+    packed = False
+
+    def __init__(self, fir: MovingFir, scale: float, dtype: npt.DTypeLike) -> None:
+        assert fir.motion is not None
+        self.hop, self.n_fft = HOP, power_of_two(HOP + fir.numtaps)
+        self.overlap = self.n_fft - self.hop
+        self._real, self._scale = np.dtype(dtype), scale
+        self._ears, self._fs = Ears(fir.motion), fir.motion.hrirs.fs
+        self._response = lru_cache(maxsize=_KEPT)(self._made)
+
+    def empty(self, frames: int, channels: int) -> Samples:
+        """Memory for a window."""
+        return np.empty((frames, channels), self._real)
+
+    def filter(self, window: Samples, out: Samples, segment: int, *, whole: bool) -> None:
+        """Filter a window whose first segment has the number ``segment``; the rest as in
+        `OverlapSave.__call__`.
+        """
+        count = (len(window) - self.overlap) // self.hop
+        spectra = fft.forward(as_segments(window, count, self.n_fft, self.hop))
+        part = (np.arange(self.hop, dtype=self._real) / self.hop)[:, None]
+        for index in range(count):
+            first, second = (
+                fft.backward(spectra[index : index + 1] * self._response(at), self.n_fft)[
+                    0, self.overlap :
+                ]
+                for at in (segment + index, segment + index + 1)
+            )
+            made = first + part * (second - first)
+            out[index * self.hop : (index + 1) * self.hop] = np.rint(made) if whole else made
+
+    def __call__(
+        self, window: Samples, out: Samples, *, whole: bool = False, levels: bool = True
+    ) -> Output | None:
+        """A window from the start of the signal on."""
+        self.filter(window, out, 0, whole=whole)
+        return None
+
+    def _made(self, segment: int) -> npt.NDArray[np.complexfloating]:
+        """The response (1, bins, 2) at the start of a segment."""
+        taps = self._ears.taps(segment * self.hop / self._fs)
+        padded = np.zeros((1, self.n_fft, 2))
+        padded[0, : taps.shape[1]] = taps.T * (self._scale / self.n_fft)
+        complex_dtype = np.result_type(self._real, np.complex64)
+        response: npt.NDArray[np.complexfloating] = fft.forward(padded).astype(complex_dtype)
+        return response

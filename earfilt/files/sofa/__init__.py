@@ -1,0 +1,1 @@
+"""SOFA files (AES69): head-related impulse responses of many directions."""

@@ -1,0 +1,224 @@
+"""SOFA files as filters: one direction, a path, a set, and what is refused."""
+
+import io
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.signal import fftconvolve
+
+import earfilt
+from earfilt.chains.direction_sets import HESUVI, direction_set
+from earfilt.chains.members import resolve
+from earfilt.cli import run
+from earfilt.errors import DataError, UsageError
+from tests.sofas import FS, grid, kemar, write_sofa, write_sphere
+from tests.tools import need
+
+
+@pytest.fixture(scope="module")
+def sofa(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_sphere(tmp_path_factory.mktemp("sofa") / "sphere.sofa"))
+
+
+@pytest.fixture(scope="module")
+def noise() -> np.ndarray:
+    return 0.1 * np.random.default_rng(4).standard_normal(20000)
+
+
+def track(path: Path, text: str) -> str:
+    path.write_text("time,azimuth,elevation\n" + text)
+    return str(path)
+
+
+def wave(path: Path, x: np.ndarray) -> Path:
+    soundfile.write(path, x, int(FS), subtype="DOUBLE")
+    return path
+
+
+def test_apply_is_the_convolution_with_the_taps_of_the_file(
+    sofa: str, noise: np.ndarray, tmp_path: Path
+) -> None:
+    import h5py
+
+    with h5py.File(sofa) as file:
+        at = np.abs(file["SourcePosition"][:, :2] - [90.0, 0.0]).sum(1).argmin()
+        taps = file["Data.IR"][at]
+    source, made = wave(tmp_path / "in.wav", noise), tmp_path / "out.wav"
+    assert run(["apply", str(source), str(made), "-f", sofa, "--azimuth", "90", "-q"]) == 0
+    out, _ = soundfile.read(made)
+    expected = np.stack([fftconvolve(noise, row)[: len(noise)] for row in taps], 1)
+    np.testing.assert_allclose(out, expected, atol=1e-6)
+    assert np.abs(out[:, 0]).max() > 2 * np.abs(out[:, 1]).max()
+
+
+def test_the_same_in_python(sofa: str, noise: np.ndarray) -> None:
+    fir = earfilt.design(sofa, fs=FS, azimuth=30.0, elevation=10.0)
+    assert fir.taps.shape[0] == 2
+    out = earfilt.apply(noise[None], sofa, fs=FS, azimuth=30.0, elevation=10.0)
+    expected = [fftconvolve(noise, row)[fir.lookahead :][: len(noise)] for row in fir.taps]
+    np.testing.assert_allclose(out, expected, atol=1e-9)
+    assert fir.provenance.files[0].kind == "sofa"
+    assert "between" in fir.provenance.files[0].notes[0]
+
+
+def test_a_filter_is_picklable_and_hashed_by_content(sofa: str) -> None:
+    import pickle
+
+    one = resolve(sofa, azimuth=10.0)
+    again = pickle.loads(pickle.dumps(one))
+    assert again == one
+    np.testing.assert_array_equal(again.at(FS).taps, one.at(FS).taps)
+    assert resolve(sofa, azimuth=11.0) != one
+
+
+def test_in_a_chain_with_one_ear(sofa: str) -> None:
+    pair = earfilt.design(sofa, fs=FS, azimuth=30.0)
+    both = earfilt.design(f"{sofa}+middle-ear", fs=FS, azimuth=30.0)
+    ear = earfilt.design("middle-ear", fs=FS)
+    expected = [np.convolve(row, ear.taps) for row in pair.taps]
+    np.testing.assert_allclose(both.taps, expected, atol=1e-9)
+
+
+def test_another_rate_is_refused_or_converted(sofa: str) -> None:
+    with pytest.raises(UsageError, match="resample-fir"):
+        earfilt.design(sofa, fs=48000.0, azimuth=30.0)
+    made = earfilt.design(sofa, fs=48000.0, azimuth=30.0, resample_fir=True)
+    plain = earfilt.design(sofa, fs=FS, azimuth=30.0)
+    freqs = np.array([500.0, 4000.0, 12000.0])
+    np.testing.assert_allclose(made.response(freqs), plain.response(freqs), atol=1e-4)
+
+
+REFUSED = {
+    "no direction": ({}, "--azimuth DEG"),
+    "below the cap": ({"azimuth": 0.0, "elevation": -80.0}, "--nearest takes"),
+    "elevation": ({"azimuth": 0.0, "elevation": 100.0}, "finite angle from -90 to 90"),
+    "distance": ({"azimuth": 0.0, "distance": 3.0}, "measured at 1.5 m"),
+    "delay of measured phase": ({"azimuth": 0.0, "interaural_delay": "remove"}, "--phase"),
+    "mean of a direction": ({"azimuth": 0.0, "diffuse_field": "only"}, "--azimuth has no effect"),
+    "order": ({"azimuth": 0.0, "order": 64}, "no option --order"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_refusals(sofa: str, kind: str) -> None:
+    options, words = REFUSED[kind]
+    with pytest.raises(UsageError, match=words):
+        resolve(sofa, **options)
+
+
+def test_directions_belong_to_sofa_files() -> None:
+    with pytest.raises(UsageError, match="belongs to SOFA files"):
+        resolve("middle-ear", azimuth=30.0)
+
+
+def test_several_distances(tmp_path: Path) -> None:
+    angles = np.tile(grid(45.0), (2, 1))
+    metres = np.repeat([0.5, 1.0], len(angles) // 2)
+    taps = np.random.default_rng(0).standard_normal((len(angles), 2, 16))
+    path = write_sofa(tmp_path / "two.sofa", taps, np.column_stack([angles, metres]))
+    with pytest.raises(UsageError, match=r"0\.5, 1 m: --distance"):
+        resolve(str(path), azimuth=0.0)
+    at = int(np.flatnonzero((angles == 0.0).all(1) & (metres == 1.0))[0])
+    found = resolve(str(path), azimuth=0.0, distance=1.0).at(FS)
+    np.testing.assert_array_equal(found.taps, taps[at])
+
+
+def test_a_path_that_rests_is_a_direction(sofa: str, noise: np.ndarray, tmp_path: Path) -> None:
+    path = track(tmp_path / "rest.csv", "0,30,0\n")
+    moved = earfilt.apply(noise[None], sofa, fs=FS, path=path)
+    still = earfilt.apply(noise[None], sofa, fs=FS, azimuth=30.0, elevation=0.0)
+    np.testing.assert_allclose(moved, still, atol=1e-9)
+
+
+def test_a_path_ends_as_its_last_direction_without_clicks(sofa: str, tmp_path: Path) -> None:
+    path = track(tmp_path / "path.csv", "0,-60,0\n0.2,60,15\n")
+    tone = np.sin(2 * np.pi * 500 * np.arange(20000) / FS)
+    moved = earfilt.apply(tone[None], sofa, fs=FS, path=path)
+    last = earfilt.apply(tone[None], sofa, fs=FS, azimuth=60.0, elevation=15.0)
+    np.testing.assert_allclose(moved[:, 10000:], last[:, 10000:], atol=1e-6)
+    # What a click adds to a tone shows in its fourth differences.
+    bend = np.abs(np.diff(moved[:, 1000:-200], 4, axis=1)).max()
+    assert bend < 1e-3 * np.abs(moved).max()
+
+
+def test_blocks_have_no_part_in_a_path(sofa: str, noise: np.ndarray, tmp_path: Path) -> None:
+    path = track(tmp_path / "path.csv", "0,-60,0\n0.2,60,15\n")
+    whole = earfilt.apply(noise[None], sofa, fs=FS, path=path, precision="float64").T
+    stream = earfilt.stream(sofa, fs=FS, dtype="float64", precision="float64", path=path)
+    blocks = [stream.push(block[:, None]) for block in np.split(noise, [17, 1000, 1001, 9000])]
+    np.testing.assert_array_equal(np.concatenate([*blocks, stream.flush()]), whole)
+
+
+BAD_PATHS = {
+    "0,0,0\n0,10,0\n": (DataError, "does not rise"),
+    "0,0\n": (DataError, "2 fields"),
+    "0,0,95\n": (DataError, "elevation"),
+    "": (DataError, "holds 0 rows"),
+    "0,0,-80\n": (UsageError, "outside of what"),
+}
+
+
+@pytest.mark.parametrize("text", BAD_PATHS)
+def test_paths_that_make_no_sense(sofa: str, tmp_path: Path, text: str) -> None:
+    error, words = BAD_PATHS[text]
+    with pytest.raises(error, match=words):
+        resolve(sofa, path=track(tmp_path / "bad.csv", text))
+
+
+def test_a_path_is_for_sound_alone(sofa: str, tmp_path: Path) -> None:
+    path = track(tmp_path / "path.csv", "0,0,0\n1,30,0\n")
+    with pytest.raises(UsageError, match="moves the source"):
+        earfilt.design(sofa, fs=FS, path=path)
+    with pytest.raises(UsageError, match="no member of a chain"):
+        earfilt.apply(np.zeros((1, 10)), f"{sofa}+middle-ear", fs=FS, path=path)
+
+
+def test_hesuvi(sofa: str) -> None:
+    data, _, _ = direction_set(sofa, "hesuvi")
+    channels, fs = soundfile.read(io.BytesIO(data))
+    assert fs == FS
+    assert channels.shape[1] == len(HESUVI) == 14
+    front = earfilt.design(sofa, fs=FS, azimuth=-30.0)
+    late = len(channels) - front.numtaps
+    for name, row in (("FR-R", 1), ("FR-L", 0)):
+        np.testing.assert_allclose(channels[late:, HESUVI.index(name)], front.taps[row], atol=1e-7)
+
+
+def test_a_set_of_directions(sofa: str, tmp_path: Path) -> None:
+    listed, out = tmp_path / "list.csv", tmp_path / "set.wav"
+    listed.write_text("azimuth_deg,elevation_deg\n90,0\n0,15\n")
+    assert run(["design", "-f", sofa, "--directions", str(listed), "-o", str(out), "-q"]) == 0
+    channels, _ = soundfile.read(out)
+    taps = earfilt.design(sofa, fs=FS, azimuth=90.0).taps
+    np.testing.assert_allclose(channels[:, :2], taps.T, atol=1e-7)
+
+
+def test_what_a_file_holds(sofa: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["filters", sofa]) == 0
+    out = capsys.readouterr().out
+    assert "convention\tSimpleFreeFieldHRIR" in out
+    assert "distances_m\t1.5" in out
+
+
+def test_the_diffuse_field_as_a_curve(sofa: str, tmp_path: Path) -> None:
+    out = tmp_path / "df.csv"
+    words = ["response", "-f", sofa, "--diffuse-field", "only", "--points", "8", "-o", str(out)]
+    assert run([*words, "-q"]) == 0
+    assert out.read_text().startswith("frequency_hz,left_magnitude_db")
+
+
+def test_sofalizer_of_ffmpeg_hears_the_same(noise: np.ndarray, tmp_path: Path) -> None:
+    ffmpeg, path = need("ffmpeg"), str(kemar())
+    source, other = wave(tmp_path / "in.wav", noise), tmp_path / "other.wav"
+    chain = f"aformat=channel_layouts=mono,sofalizer=sofa={path}:type=time:rotation=30"
+    words = [ffmpeg, "-loglevel", "error", "-i", source, "-af", chain, "-c:a", "pcm_f32le", other]
+    if subprocess.run(words, capture_output=True).returncode:
+        pytest.skip("needs program: ffmpeg with sofalizer")
+    theirs, _ = soundfile.read(other)
+    ours = earfilt.apply(noise[None], path, fs=44100.0, azimuth=30.0).T
+    theirs = theirs[: len(ours)]
+    gain = float((theirs * ours).sum() / (ours * ours).sum())
+    np.testing.assert_allclose(theirs / gain, ours[: len(theirs)], atol=1e-5)
