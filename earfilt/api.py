@@ -552,8 +552,8 @@ class ResponseTable:
         suffix : str
             The kind of figure where no path is given.
         **look
-            ``panels`` (of ``magnitude``, ``difference``, ``phase``, ``delay``), ``scale`` (``log``
-            or ``linear``), ``width_mm``, ``ymin`` and ``ymax`` (dB), ``legend`` (``outside``,
+            ``panels`` (of ``magnitude``, ``difference``, ``phase``, ``delay``, and of two ears
+            ``itd``, ``ild``), ``scale`` (``log`` or ``linear``), ``width_mm``, ``ymin`` and ``ymax`` (dB), ``legend`` (``outside``,
             ``inside`` or ``off``), ``degrees``, ``wrapped``.
 
         Returns
@@ -583,7 +583,7 @@ class ResponseTable:
 
     def _lines(self, label: str, relative_to: float | None) -> list[Line]:
         """A line for each row."""
-        from earfilt.report.lines import line_of
+        from earfilt.report.lines import line_of, with_between
 
         lines = []
         for (filter, fir), row in zip(self._ears(), self.fir.row_names, strict=True):
@@ -591,7 +591,7 @@ class ResponseTable:
             values = respond(fir, self.frequency_hz).lowered(level)
             said = ", ".join(part for part in (label, row) if part) if label else ""
             lines.append(line_of(filter, fir, values, label=said, below_db=level))
-        return lines
+        return with_between(lines, self.fir)
 
 
 def response(

@@ -231,12 +231,23 @@ def _fir(
     read: "SofaFile", hrirs: "Hrirs", pair: "Pair", options: Options, where: dict[str, float]
 ) -> "Fir":
     """The pair with what is known of it."""
-    from earfilt.directions.interpolation import interaural
     from earfilt.synthesis.fir import Fir
 
-    late = interaural(pair.taps) / hrirs.fs
-    told = told_of(read, options, pair.made_of, {**where, "interaural_delay_s": round(late, 9)})
+    between, words = _between(pair, hrirs.fs) if where else ({}, ())
+    told = told_of(read, options, (*pair.made_of, *words), {**where, **between})
     return Fir(pair.taps, hrirs.fs, pair.lookahead, provenance=told)
+
+
+def _between(pair: "Pair", fs: float) -> tuple[dict[str, float], tuple[str, ...]]:
+    """The broad-band interaural differences, left minus right, as facts and in words."""
+    from earfilt.directions.interaural import level_between
+    from earfilt.directions.interpolation import interaural
+
+    later, louder = interaural(pair.taps) / fs, level_between(pair.taps)
+    if not math.isfinite(louder):  # an ear is silent
+        return {}, ()
+    facts = {"interaural_delay_s": round(later, 9), "interaural_level_db": round(louder, 6)}
+    return facts, (f"ITD {1e6 * later:+.0f} µs, ILD {louder:+.1f} dB (left minus right)",)
 
 
 def told_of(

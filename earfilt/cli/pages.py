@@ -42,6 +42,12 @@ GROUPS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "--target", "--latency", "--resample-fir",
             )
         ),
+        "A SOFA file": frozenset(
+            (
+                "--azimuth", "--elevation", "--distance", "--nearest", "--interaural-delay",
+                "--diffuse-field", "--path", "--directions",
+            )
+        ),
         "Figures": frozenset(
             (
                 "--show", "--label", "--panel", "--width", "--ymin", "--ymax", "--legend",

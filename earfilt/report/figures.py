@@ -36,10 +36,18 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 SUFFIXES = (".png", ".svg", ".pdf", ".eps")
-PANELS = ("magnitude", "difference", "phase", "delay")
+PANELS = ("magnitude", "difference", "phase", "delay", "itd", "ild")
+_BETWEEN = ("itd", "ild")  # two ears
 LEGENDS = ("outside", "inside", "off")
 COLUMN_MM = 85.0
-_HEIGHTS_MM = {"magnitude": 48.0, "difference": 26.0, "phase": 26.0, "delay": 26.0}
+_HEIGHTS_MM = {
+    "magnitude": 48.0,
+    "difference": 26.0,
+    "phase": 26.0,
+    "delay": 26.0,
+    "itd": 26.0,
+    "ild": 26.0,
+}
 _LEGEND_LINE_MM, _MARGINS_MM = 3.3, 12.0
 _LEGEND_SAMPLE_MM, _LEGEND_EDGES_MM = 13.0, 3.0
 _MORE_COLUMNS = 8  # than lines of average letters have, where a line is broken
@@ -57,8 +65,9 @@ class Look:
 
     Attributes
     ----------
-    panels : of 'magnitude', 'difference', 'phase', 'delay'
-        From top to bottom; differences are to the first curve.
+    panels : of 'magnitude', 'difference', 'phase', 'delay', 'itd', 'ild'
+        From top to bottom; differences are to the first curve, and those of time and level are
+        between the ears of each pair, left minus right.
     scale : 'log' or 'linear'
         Frequency axis.
     width_mm : float
@@ -85,13 +94,13 @@ class Look:
     wrapped: bool = False
     relative_to: float | None = None
 
-    def check(self, curves: int) -> None:
-        """Refuse a look that a figure of this many curves cannot have.
+    def check(self, curves: int, pairs: int) -> None:
+        """Refuse a look that a figure of this many curves, and pairs of ears, cannot have.
 
         Raises
         ------
         UsageError
-            An unknown panel or legend; differences of a single curve.
+            An unknown panel or legend; differences of a single curve, or between the ears of none.
         """
         unknown = [panel for panel in self.panels if panel not in PANELS]
         if unknown or not self.panels:
@@ -100,6 +109,11 @@ class Look:
             raise UsageError(f"a legend is one of {', '.join(LEGENDS)}")
         if "difference" in self.panels and curves < 2:
             raise UsageError("a panel of differences is to the first curve, and there is only one")
+        between = next((panel for panel in self.panels if panel in _BETWEEN), None)
+        if between is not None and not pairs:
+            raise UsageError(
+                f"a panel of {between} shows what lies between two ears, and no filter here is a pair"
+            )
 
     def label(self, panel: str) -> str:
         """The words at the vertical axis of a panel."""
@@ -111,6 +125,8 @@ class Look:
             "magnitude": "Magnitude (dB)",
             "difference": "Difference (dB)",
             "delay": "Group delay (ms)",
+            "itd": "ITD (µs)",
+            "ild": "ILD (dB)",
         }[panel]
 
 
@@ -178,7 +194,7 @@ def compose(
     look : Look, optional
     """
     look = look or Look()
-    look.check(len(lines) + len(measurements))
+    look.check(len(lines) + len(measurements), sum(line.between is not None for line in lines))
     matplotlib = load_extra("matplotlib", "figures")
     from matplotlib.figure import Figure
 
@@ -208,6 +224,10 @@ def compose(
 def _draw_panel(
     ax: Axes, panel: str, look: Look, lines: Sequence[Line], measurements: Sequence[Measurement]
 ) -> None:
+    if panel in _BETWEEN:
+        _draw_between(ax, panel, lines)
+        _set_level_axis(ax, panel, look)
+        return
     for measurement in measurements if panel in ("magnitude", "difference") else ():
         ax.plot(*_measured(measurement, panel, lines), **style.measured_style())
     for index, line in enumerate(lines):
@@ -224,6 +244,18 @@ def _draw_panel(
         ax.set_ylim(*level_range(lines, measurements, ymin=look.ymin, ymax=look.ymax))
         _draw_published(ax, lines)
     _set_level_axis(ax, panel, look)
+
+
+def _draw_between(ax: Axes, panel: str, lines: Sequence[Line]) -> None:
+    """What lies between the ears of each pair, whose right one follows its left one."""
+    ax.axhline(0.0, **style.zero_style())
+    for index, line in enumerate(lines):
+        if line.between is None:
+            continue
+        values = line.between.time_s * 1e6 if panel == "itd" else line.between.level_db
+        for freqs, part, look_of in _parts(line, values, lines[index : index + 2]):
+            faint = look_of is style.faint_style
+            ax.plot(freqs, part, **style.between_style(index, faint=faint))
 
 
 def _draw_published(ax: Axes, lines: Sequence[Line]) -> None:
@@ -392,6 +424,7 @@ def _legend_title(look: Look, lines: Sequence[Line]) -> str:
         ),
         "band: standard deviation or tolerance of the source": any(line.bands for line in lines),
         "difference: minus the first": "difference" in look.panels,
+        "ITD, ILD: left minus right": any(panel in _BETWEEN for panel in look.panels),
     }
     words = "; ".join(words for words, shown in said.items() if shown)
     return _wrapped(words, look.width_mm - _LEGEND_EDGES_MM)

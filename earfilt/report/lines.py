@@ -16,6 +16,7 @@ from earfilt.synthesis.response import Response
 
 if TYPE_CHECKING:
     from earfilt.chains.members import Filter
+    from earfilt.directions.interaural import Interaural
     from earfilt.synthesis.fir import Fir
 
 _RANGE_DB = 80.0  # below its peak a curve without published points is not drawn
@@ -47,6 +48,8 @@ class Line:
         How far the source says that ears scatter, or are allowed to.
     name : str
         For a legend with little room; default the label.
+    between : Interaural, optional
+        Of the left ear of a pair: what lies between it and the right one, which is the next line.
     """
 
     label: str
@@ -55,6 +58,7 @@ class Line:
     range_hz: tuple[float, float] | None = None
     bands: tuple[Band, ...] = ()
     name: str = ""
+    between: Interaural | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +97,16 @@ def line_of(
         () if points is None else _bands(filter, points),
         label or fir.provenance.filter or filter.name,
     )
+
+
+def with_between(lines: Sequence[Line], fir: Fir) -> list[Line]:
+    """The lines of the rows of a FIR; of a pair, with what lies between its ears."""
+    if fir.rows != 2:
+        return list(lines)
+    from earfilt.directions.interaural import Interaural
+
+    left, right = lines
+    return [replace(left, between=Interaural.of(fir, left.response.freqs)), right]
 
 
 def _bands(filter: Filter, points: tuple[Floats, Floats]) -> tuple[Band, ...]:

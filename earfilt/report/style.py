@@ -66,6 +66,18 @@ def faint_style(index: int) -> dict[str, Any]:
     return {"color": _on_white(index, _BEYOND), "linewidth": 0.6, "zorder": 2} | dashes(index)
 
 
+def between_style(index: int, *, faint: bool = False) -> dict[str, Any]:
+    """What lies between the ears of a pair, in the dashes of its left one."""
+    return (faint_style if faint else line_style)(index) | {
+        "color": "#aaaaaa" if faint else "black"
+    }
+
+
+def zero_style() -> dict[str, Any]:
+    """The line of no difference."""
+    return {"color": "#888888", "linewidth": 0.5, "zorder": 1}
+
+
 def band_style(index: int) -> dict[str, Any]:
     """The range of a standard deviation or a tolerance."""
     return {"color": _on_white(index, _BAND), "linewidth": 0.0, "zorder": 0.6}

@@ -1,6 +1,7 @@
 """SOFA files as filters: one direction, a path, a set, and what is refused."""
 
 import io
+import re
 import subprocess
 from pathlib import Path
 
@@ -222,3 +223,34 @@ def test_sofalizer_of_ffmpeg_hears_the_same(noise: np.ndarray, tmp_path: Path) -
     theirs = theirs[: len(ours)]
     gain = float((theirs * ours).sum() / (ours * ours).sum())
     np.testing.assert_allclose(theirs / gain, ours[: len(theirs)], atol=1e-5)
+
+
+def test_a_figure_of_a_direction_shows_what_lies_between_the_ears(
+    sofa: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = {}
+    for name, panels in {"default": (), "three": ("magnitude", "itd", "ild")}.items():
+        path = tmp_path / f"{name}.svg"
+        more = [word for panel in panels for word in ("--panel", panel)]
+        assert run(["response", "-f", sofa, "--azimuth", "90", "-o", str(path), *more]) == 0
+        made[name] = path.read_bytes()
+    assert made["default"] == made["three"]
+    said = capsys.readouterr().err
+    (delay, level), *_ = re.findall(r"ITD (-\d+) µs, ILD (\+[\d.]+) dB \(left minus right\)", said)
+    options = earfilt.design(sofa, fs=FS, azimuth=90.0).provenance.options
+    assert options["interaural_delay_s"] * 1e6 == pytest.approx(float(delay), abs=0.51)
+    assert options["interaural_level_db"] == pytest.approx(float(level), abs=0.051)
+    mean = ["response", "-f", sofa, "--diffuse-field", "only", "-o"]
+    one, two = tmp_path / "a.svg", tmp_path / "b.svg"
+    assert run([*mean, str(one)]) == run([*mean, str(two), "--panel", "magnitude"]) == 0
+    assert one.read_bytes() == two.read_bytes()
+    assert "ITD" not in capsys.readouterr().err
+
+
+def test_panels_between_the_ears_of_any_pair(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--panel", "itd", "--panel", "ild", "-o", str(tmp_path / "a.png")]
+    assert run(["response", "-f", "middle-ear", *asked]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert run(["response", "-f", "L=middle-ear,R=headphone", *asked]) == 0

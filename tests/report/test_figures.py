@@ -14,7 +14,15 @@ import pytest
 from earfilt.chains.members import resolve
 from earfilt.errors import UsageError
 from earfilt.report.figures import PANELS, SUFFIXES, Look, compose, figure
-from earfilt.report.lines import Band, Line, Measurement, line_of, relative, ticks_between
+from earfilt.report.lines import (
+    Band,
+    Line,
+    Measurement,
+    line_of,
+    relative,
+    ticks_between,
+    with_between,
+)
 from earfilt.report.terminal import terminal
 from earfilt.synthesis.fir import Fir
 from earfilt.synthesis.response import frequency_grid, respond
@@ -30,6 +38,8 @@ def line(level=0.0, label="an ear, order 2, minimum phase\nSomebody 2001", point
     )
 
 
+PAIR = Fir(np.eye(12)[[6, 3]] * [[1.0], [0.5]], 48000.0)
+"""The left ear 3 samples behind the right one, and 6.02 dB above it."""
 MINE = Measurement("mine $1.csv", np.array([100.0, 5000.0]), np.array([-12.0, 9.0]))
 
 
@@ -66,7 +76,7 @@ def test_the_legend_names_source_and_order_inside_the_figure(width_mm):
         "convention\nMoore et al. 1997; ANSI S3.4-2007"
     )
     drawing = compose(
-        [line(label=label), line(), line()],
+        [*with_between([line(label=label), line()], PAIR), line()],
         Look(panels=PANELS, width_mm=width_mm),
         measurements=[MINE],
     )
@@ -92,6 +102,20 @@ def panel(name, *lines, **look):
     measurements = look.pop("measurements", ())
     (ax,) = compose(lines, Look(panels=[name], **look), measurements=measurements).axes
     return ax
+
+
+def test_between_two_ears_lie_time_and_level():
+    ears = with_between([line(), line(-6.0)], PAIR)
+    for name, value, words in (("itd", 62.5, "ITD (µs)"), ("ild", 6.0206, "ILD (dB)")):
+        ax = panel(name, line(), *ears)
+        _, drawn = ax.get_lines()
+        np.testing.assert_allclose(drawn.get_ydata(), value, rtol=1e-5)
+        np.testing.assert_array_equal(drawn.get_xdata(), FREQS)
+        assert ax.get_ylabel() == words
+        with pytest.raises(UsageError, match=f"a panel of {name} .* no filter here is a pair"):
+            panel(name, line(), line())
+    (legend,) = compose(ears, Look(panels=["ild"])).legends
+    assert "left minus right" in legend.get_title().get_text()
 
 
 def test_differences_are_to_the_first_curve():
@@ -214,14 +238,16 @@ def test_looks_that_there_are_none_of(look):
 
 
 def test_all_panels_share_the_frequency_axis():
-    drawing = compose([line(), line()], Look(panels=PANELS))
+    drawing = compose(with_between([line(), line()], PAIR), Look(panels=PANELS))
     assert [ax.get_ylabel() for ax in drawing.axes] == [
         "Magnitude (dB)",
         "Difference (dB)",
         "Phase (rad)",
         "Group delay (ms)",
+        "ITD (µs)",
+        "ILD (dB)",
     ]
-    assert [bool(ax.get_xlabel()) for ax in drawing.axes] == [False, False, False, True]
+    assert [bool(ax.get_xlabel()) for ax in drawing.axes] == [*[False] * 5, True]
 
 
 def test_a_column_is_85_mm_at_300_dpi_in_type_of_7_points():

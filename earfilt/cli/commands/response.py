@@ -5,6 +5,7 @@ import shutil
 import sys
 from dataclasses import replace
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +48,8 @@ class Panel(StrEnum):
     difference = "difference"
     phase = "phase"
     delay = "delay"
+    itd = "itd"
+    ild = "ild"
 
 
 class Legend(StrEnum):
@@ -137,8 +140,8 @@ def response(
         list[Panel] | None,
         typer.Option(
             "--panel",
-            help="What a figure shows (magnitude); differences are to the first filter. "
-            "Repeatable.",
+            help="What a figure shows (magnitude; of a direction also itd, ild: the interaural "
+            "differences); differences are to the first filter. Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -224,7 +227,7 @@ def response(
     )
     look: dict[str, Any] = {
         "scale": axis.value,
-        "panels": [panel.value for panel in panels or [Panel.magnitude]],
+        "panels": [panel.value for panel in panels or curves.panels],
         "width_mm": width_mm,
         "ymin": ymin,
         "ymax": ymax,
@@ -296,6 +299,12 @@ class _Curves:
         """Names of the rows, where one filter of several is all that there is."""
         alone = len(self._wholes) == 1 and not self._measurements
         return self._wholes[0].row_names if alone and self._wholes[0].rows > 1 else ()
+
+    @property
+    def panels(self) -> list[Panel]:
+        """What a figure shows by default: of a direction also what lies between the ears."""
+        directed = any("azimuth" in fir.provenance.options for fir in self._wholes)
+        return [Panel.magnitude, Panel.itd, Panel.ild] if directed else [Panel.magnitude]
 
     def rows(self) -> "list[tuple[str, Response]]":
         """Name and values of each curve, measurements last."""
@@ -388,7 +397,7 @@ class _Curves:
         return {"fs": fir.fs, "numtaps": fir.numtaps, "latency": fir.lookahead, **shown}
 
     def _lines(self) -> "list[Line]":
-        from earfilt.report.lines import line_of
+        from earfilt.report.lines import line_of, with_between
 
         labels = self._labels[: len(self._filters)] or [""] * len(self._filters)
         each = zip(self._filters, self._firs, self._responses, self._levels, labels, strict=True)
@@ -397,9 +406,15 @@ class _Curves:
             for filter, fir, response, level, label in each
         ]
         # a line on the axes has the name of its ear
-        return [
+        named = iter(
             line if label else replace(line, name=name)
             for line, label, name in zip(lines, labels, self._names, strict=True)
+        )
+        each_filter = [list(islice(named, whole.rows)) for whole in self._wholes]
+        return [
+            line
+            for rows, whole in zip(each_filter, self._wholes, strict=True)
+            for line in with_between(rows, whole)
         ]
 
     def _shown(self) -> "list[Measurement]":
