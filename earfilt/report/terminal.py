@@ -152,7 +152,8 @@ def _draw(
         kept = (trace.freqs >= left) & (trace.freqs <= right)
         kept &= (trace.levels >= low) & (trace.levels <= high)
     inside = np.flatnonzero(kept)
-    cuts = np.flatnonzero(np.diff(inside) > 1) + 1 if trace.joined else []
+    gaps = np.flatnonzero(np.diff(inside) > 1) + 1
+    cuts = gaps if trace.joined else gaps[:0]
     marker = trace.symbol if trace.colour is None else plotext.marker(trace.symbol, trace.colour)
     for part in np.split(inside, cuts) if inside.size else []:
         x, y = _place(trace.freqs[part], scale), trace.levels[part]
