@@ -102,7 +102,7 @@ class _Words:
         self.values.append(self._numbers.setdefault(text, len(self._numbers)))
 
     def to_json(self) -> Told:
-        return {"words": [printable(word) for word in self._numbers], "values": self.values}
+        return {"words": list(self._numbers), "values": self.values}
 
 
 class _Numbers:
@@ -135,7 +135,9 @@ class _Columns:
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.words = {name: _Words() for name in ("status", "reason", "said", "warnings", "fs")}
+        self.words = {
+            name: _Words() for name in ("status", "reason", "said", "warnings", "kinds", "fs")
+        }
         self.numbers = {name: _Numbers(2) for name in _LEVELS}
         self.numbers |= {
             "audio_s": _Numbers(2),
@@ -148,13 +150,16 @@ class _Columns:
 
     def add(self, row: Told) -> None:
         done = row["status"] == "ok"
-        warnings = "\n".join(row["warnings"])
         self.names.append(printable(row["name"]))
-        failure = row["error"] or "unknown" if row["status"] == "failed" else ""
-        self.words["status"].add(row["status"])
-        self.words["reason"].add((row["reason"] or failure) if failure else "")
+        failure = printable(row["error"] or "unknown") if row["status"] == "failed" else ""
+        self.words["status"].add(printable(row["status"]))
+        self.words["reason"].add(printable(row["reason"] or failure) if failure else "")
         self.words["said"].add(failure)
-        self.words["warnings"].add(warnings)
+        for name, notes in (
+            ("warnings", row["warnings"]),
+            ("kinds", row.get("warning_kinds", row["warnings"])),
+        ):
+            self.words[name].add("\n".join(dict.fromkeys(map(printable, notes))))
         self.words["fs"].add(f"{row['fs']:g}" if row["fs"] else "")
         for name in _LEVELS:
             self.numbers[name].add_level(row[name])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from earfilt.cli import run
-from earfilt.errors import UsageError
+from earfilt.errors import Note, UsageError
 from earfilt.render.record import Row
 from earfilt.report.file import check_report, open_report
 from earfilt.report.views import csv_lines, rows_that_count
@@ -132,6 +132,12 @@ def test_a_run_that_goes_on_replaces_reports_alone(suffix: str, tmp_path: Path) 
         write(report, row("a"), exists="extend")
     assert report.read_text() == "name,grade\nAda,1\n"
     assert [path.name for path in tmp_path.iterdir()] == [report.name]
+
+
+def test_a_row_tells_what_its_warnings_have_in_common() -> None:
+    told = json.loads(row("a", warnings=[Note.of("{n} samples", n=3), "plain"]).to_json())
+    assert told["warnings"] == ["3 samples", "plain"]
+    assert told["warning_kinds"] == ["… samples", "plain"]
 
 
 def test_the_rows_of_a_view_are_no_input_and_no_output(tmp_path: Path) -> None:
