@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Told = dict[str, Any]  # a row as JSON has it
 
+_NAMES = ("source", "name", "status")
 _MOST_RATES = 4  # of curves in a page's figure
 _SILENCE = -1_000_000  # stands for −inf dB in a page
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets compute
@@ -48,9 +49,22 @@ def rows_that_count(file: BinaryIO) -> Iterator[Told]:
 
 
 def _numbered(file: BinaryIO) -> Iterator[tuple[int, Told]]:
+    """Rows by the number of their line, with the fields that earlier versions did not write; lines
+    of somebody else are passed over.
+    """
+    blank = _blank()
     file.seek(0)
     for number, line in enumerate(file):
-        yield number, json.loads(line)
+        with suppress(ValueError, RecursionError):
+            row = json.loads(line)
+            if isinstance(row, dict) and all(isinstance(row.get(key), str) for key in _NAMES):
+                yield number, blank | row
+
+
+def _blank() -> Told:
+    from earfilt.render.record import Row
+
+    return Row("", "", "", "ok").to_dict()
 
 
 def csv_lines(rows: Iterable[Told]) -> Iterator[bytes]:
@@ -59,9 +73,7 @@ def csv_lines(rows: Iterable[Told]) -> Iterator[bytes]:
 
     No text is a formula in a spreadsheet: what would be one begins with an apostrophe.
     """
-    from earfilt.render.record import Row
-
-    fields = list(Row("", "", "", "ok").to_dict())
+    fields = list(_blank())
     fields[fields.index("parameters")] = "deviation_db"
     yield _csv_line(fields)
     for row in rows:
@@ -155,10 +167,8 @@ class _Columns:
         self.words["status"].add(printable(row["status"]))
         self.words["reason"].add(printable(row["reason"] or failure) if failure else "")
         self.words["said"].add(failure)
-        for name, notes in (
-            ("warnings", row["warnings"]),
-            ("kinds", row.get("warning_kinds", row["warnings"])),
-        ):
+        kinds = row["warning_kinds"] or row["warnings"]  # which 0.1 alone wrote
+        for name, notes in (("warnings", row["warnings"]), ("kinds", kinds)):
             self.words[name].add("\n".join(dict.fromkeys(map(printable, notes))))
         self.words["fs"].add(f"{row['fs']:g}" if row["fs"] else "")
         for name in _LEVELS:
