@@ -152,10 +152,11 @@ def _draw(
         kept = (trace.freqs >= left) & (trace.freqs <= right)
         kept &= (trace.levels >= low) & (trace.levels <= high)
     inside = np.flatnonzero(kept)
-    gaps = np.flatnonzero(np.diff(inside) > 1) + 1
-    cuts = gaps if trace.joined else gaps[:0]
+    cuts = np.flatnonzero(np.diff(inside) > 1) + 1
     marker = trace.symbol if trace.colour is None else plotext.marker(trace.symbol, trace.colour)
-    for part in np.split(inside, cuts) if inside.size else []:
+    for part in np.split(inside, cuts) if trace.joined else [inside]:
+        if not part.size:
+            continue
         x, y = _place(trace.freqs[part], scale), trace.levels[part]
         signal = plotext.figure.signal(x.tolist(), y.tolist(), marker=marker)
         plotext.figure.draw(signal.lines() if trace.joined else signal)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Told = dict[str, Any]  # a row as JSON has it
 
+_NAMES = ("source", "name", "status")
 _MOST_RATES = 4  # of curves in a page's figure
 _SILENCE = -1_000_000  # stands for −inf dB in a page
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets compute
@@ -48,9 +49,22 @@ def rows_that_count(file: BinaryIO) -> Iterator[Told]:
 
 
 def _numbered(file: BinaryIO) -> Iterator[tuple[int, Told]]:
+    """Rows by the number of their line, with the fields that earlier versions did not write; lines
+    of somebody else are passed over.
+    """
+    blank = _blank()
     file.seek(0)
     for number, line in enumerate(file):
-        yield number, json.loads(line)
+        with suppress(ValueError, RecursionError):
+            row = json.loads(line)
+            if isinstance(row, dict) and all(isinstance(row.get(key), str) for key in _NAMES):
+                yield number, blank | row
+
+
+def _blank() -> Told:
+    from earfilt.render.record import Row
+
+    return Row("", "", "", "ok").to_dict()
 
 
 def csv_lines(rows: Iterable[Told]) -> Iterator[bytes]:
@@ -59,9 +73,7 @@ def csv_lines(rows: Iterable[Told]) -> Iterator[bytes]:
 
     No text is a formula in a spreadsheet: what would be one begins with an apostrophe.
     """
-    from earfilt.render.record import Row
-
-    fields = list(Row("", "", "", "ok").to_dict())
+    fields = list(_blank())
     fields[fields.index("parameters")] = "deviation_db"
     yield _csv_line(fields)
     for row in rows:
@@ -102,7 +114,7 @@ class _Words:
         self.values.append(self._numbers.setdefault(text, len(self._numbers)))
 
     def to_json(self) -> Told:
-        return {"words": [printable(word) for word in self._numbers], "values": self.values}
+        return {"words": list(self._numbers), "values": self.values}
 
 
 class _Numbers:
@@ -135,7 +147,9 @@ class _Columns:
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.words = {name: _Words() for name in ("status", "reason", "said", "warnings", "fs")}
+        self.words = {
+            name: _Words() for name in ("status", "reason", "said", "warnings", "kinds", "fs")
+        }
         self.numbers = {name: _Numbers(2) for name in _LEVELS}
         self.numbers |= {
             "audio_s": _Numbers(2),
@@ -148,13 +162,14 @@ class _Columns:
 
     def add(self, row: Told) -> None:
         done = row["status"] == "ok"
-        warnings = "\n".join(row["warnings"])
         self.names.append(printable(row["name"]))
-        failure = row["error"] or "unknown" if row["status"] == "failed" else ""
-        self.words["status"].add(row["status"])
-        self.words["reason"].add((row["reason"] or failure) if failure else "")
+        failure = printable(row["error"] or "unknown") if row["status"] == "failed" else ""
+        self.words["status"].add(printable(row["status"]))
+        self.words["reason"].add(printable(row["reason"] or failure) if failure else "")
         self.words["said"].add(failure)
-        self.words["warnings"].add(warnings)
+        kinds = row["warning_kinds"] or row["warnings"]  # which 0.1 alone wrote
+        for name, notes in (("warnings", row["warnings"]), ("kinds", kinds)):
+            self.words[name].add("\n".join(dict.fromkeys(map(printable, notes))))
         self.words["fs"].add(f"{row['fs']:g}" if row["fs"] else "")
         for name in _LEVELS:
             self.numbers[name].add_level(row[name])

@@ -196,6 +196,30 @@ def test_of_many_rows_those_seen_are_in_the_document(made: Path, tmp_path: Path)
         assert rows[-1].get_attribute("aria-rowindex") == "20001"
 
 
+def test_warnings_are_grouped_by_kind(made: Path, tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+
+    row = next(row for row in rows_of(made) if row["status"] == "ok")
+    warned = [
+        row | {"name": f"{i}.wav", "warnings": [f"{i} samples", *more], "warning_kinds": kinds}
+        for i, (more, kinds) in enumerate(
+            [([], ["… samples"]), (["<b>old"], ["… samples", "<b>old"]), ([], ["… samples"])]
+        )
+    ]
+    (tmp_path / "warned.html").write_text(report_page([row, *warned]))
+    with browser(tmp_path) as driver:
+        driver.get((tmp_path / "warned.html").as_uri())
+
+        def texts(selector: str) -> list[str]:
+            return [one.text for one in driver.find_elements(By.CSS_SELECTOR, selector)]
+
+        assert texts("#warnings td.number") == ["3", "1"]
+        assert texts("#warnings button") == ["… samples", "<b>old"]
+        driver.find_elements(By.CSS_SELECTOR, "#warnings button")[1].click()
+        assert texts("#rows tr[data-row] td:first-child") == ["1.wav"]
+        assert texts("#count") == ["1 of 4 files, warned: <b>old"]
+
+
 def test_a_batch_of_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty.html").write_text(report_page([]))
     with browser(tmp_path) as driver:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from earfilt.cli import run
-from earfilt.errors import UsageError
+from earfilt.errors import Note, UsageError
 from earfilt.render.record import Row
 from earfilt.report.file import check_report, open_report
-from earfilt.report.views import csv_lines, rows_that_count
+from earfilt.report.views import csv_lines, report_page, rows_that_count
 
 
 def stored(*rows: Row) -> io.BytesIO:
@@ -55,6 +55,17 @@ def test_the_last_row_of_a_name_counts_unless_it_says_that_all_was_done() -> Non
         "c": ("failed", None),
         "d": ("skipped", None),
     }
+
+
+def test_lines_of_somebody_else_are_passed_over_and_old_rows_understood() -> None:
+    file = stored(row("a"))
+    file.seek(0, io.SEEK_END)
+    file.write(b'{"note": 1}\n[1]\n\xff\n\n{"name": [], "source": "s", "status": "ok"}\n')
+    file.write(b'{"source": "in/b", "name": "b", "status": "failed", "error": "old"}\n')
+    rows = [*rows_that_count(file)]
+    assert [one["name"] for one in rows] == ["a", "b"]
+    assert len([*csv_lines(rows)]) == 3
+    assert "old" in report_page(rows)
 
 
 def test_a_table_has_every_field_and_lists_by_channel() -> None:
@@ -132,6 +143,12 @@ def test_a_run_that_goes_on_replaces_reports_alone(suffix: str, tmp_path: Path) 
         write(report, row("a"), exists="extend")
     assert report.read_text() == "name,grade\nAda,1\n"
     assert [path.name for path in tmp_path.iterdir()] == [report.name]
+
+
+def test_a_row_tells_what_its_warnings_have_in_common() -> None:
+    told = json.loads(row("a", warnings=[Note.of("{n} samples", n=3), "plain"]).to_json())
+    assert told["warnings"] == ["3 samples", "plain"]
+    assert told["warning_kinds"] == ["… samples", "plain"]
 
 
 def test_the_rows_of_a_view_are_no_input_and_no_output(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 // Columns come as numbers: of few texts each once, levels in hundredths. Only the rows that can be
 // seen are in the document.
 const columns = data.columns, total = columns.name.texts.length;
-const state = { chosen: [], sort: null, up: true, first: -1 };
+const state = { chosen: [], kind: null, sort: null, up: true, first: -1 };
 const HEAD = [["name", "File"], ["status", "Status"], ["said", "Failure"], ["warnings", "Warnings"], ["audio_s", "Audio, s"], ["fs", "Hz"], ["channels", "Channels"],
   ["peak_in_dbfs", "Peak in, dBFS"], ["rms_in_dbfs", "RMS in, dBFS"], ["peak_out_dbfs", "Peak out, dBFS"],
   ["rms_out_dbfs", "RMS out, dBFS"], ["gain_db", "Gain, dB"], ["clipped", "Clipped"], ["seconds", "Time, s"]].filter(([key]) => !columns[key].words || columns[key].words.some(Boolean)); // or nothing is said there
@@ -29,10 +29,16 @@ function duration(seconds) {
   return minutes < 60 ? `${minutes} min` : `${thousands(Math.floor(minutes / 60))} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
+// Each text of a column with its count, its number and the first row that has it; a row may have several, one a line
 function counted(key) {
-  const found = columns[key].words.map(() => 0);
-  for (const k of columns[key].values) found[k] += 1;
-  return found.map((count, k) => [columns[key].words[k], count, k]).filter(([word]) => word !== "").sort((a, b) => b[1] - a[1]);
+  const found = new Map(), { words, values } = columns[key], parts = words.map((word) => (key === "kinds" ? word.split("\n") : [word]));
+  values.forEach((k, i) => {
+    for (const word of parts[k]) {
+      const entry = found.get(word);
+      if (entry) entry[1] += 1; else found.set(word, [word, 1, k, i]);
+    }
+  });
+  return [...found.values()].filter(([word]) => word !== "").sort((a, b) => b[1] - a[1]);
 }
 
 function totals() {
@@ -56,10 +62,14 @@ function totals() {
 function groups(section, table, key) {
   const found = counted(key);
   $(section).hidden = !found.length;
-  $(table).replaceChildren(...found.slice(0, 50).map(([word, count, k]) => {
+  $(table).replaceChildren(...found.slice(0, 50).map(([word, count, k, example]) => {
     const row = element("tr"), said = element("td"), button = element("button", { type: "button" }, word);
-    const example = columns[key].values.indexOf(k);
-    button.addEventListener("click", () => { all(); if (key === "reason") $("reason").value = k; else $("search").value = word; choose(); $("frame").scrollIntoView(); });
+    button.addEventListener("click", () => {
+      all();
+      if (key === "reason") $("reason").value = k; else state.kind = word;
+      choose();
+      $("frame").scrollIntoView();
+    });
     said.append(button, element("span", { class: "soft" }, ` e.g. ${columns.name.texts[example]}`));
     row.append(element("td", { class: "number" }, thousands(count)), said);
     return row;
@@ -167,15 +177,17 @@ function choose() {
   const words = $("search").value.toLowerCase(), status = $("status").value, reason = $("reason").value, clipped = $("clipped").checked;
   const says = (key) => columns[key].words.map((word) => word.toLowerCase().includes(words));
   const failure = says("said"), warning = says("warnings"), found = [];
+  const ofKind = columns.kinds.words.map((word) => word.split("\n").includes(state.kind));
   for (let i = 0; i < total; i++) {
     if (status !== "" && columns.status.values[i] !== +status) continue;
     if (reason !== "" && columns.reason.values[i] !== +reason) continue;
     if (clipped && !columns.clipped.values[i]) continue;
+    if (state.kind !== null && !ofKind[columns.kinds.values[i]]) continue;
     if (words && !columns.name.texts[i].toLowerCase().includes(words) && !failure[columns.said.values[i]] && !warning[columns.warnings.values[i]]) continue;
     found.push(i);
   }
   state.chosen = found;
-  $("count").textContent = `${thousands(found.length)} of ${thousands(total)} files`;
+  $("count").textContent = `${thousands(found.length)} of ${thousands(total)} files${state.kind === null ? "" : `, warned: ${state.kind}`}`;
   order();
   drawings();
 }
@@ -239,12 +251,13 @@ function show(anew) {
 function all() {
   for (const id of ["search", "status", "reason"]) $(id).value = "";
   $("clipped").checked = false;
+  state.kind = null;
 }
 
 document.querySelector("h1").textContent = data.title;
 totals();
 groups("failures", "reasons", "reason");
-groups("warned", "warnings", "warnings");
+groups("warned", "warnings", "kinds");
 for (const key of ["status", "reason"]) fill($(key), [["", "any"], ...counted(key).map(([word, count, k]) => [k, `${word} (${thousands(count)})`])]);
 let waiting = 0;
 $("search").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(choose, 150); });
