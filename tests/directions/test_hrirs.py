@@ -10,7 +10,7 @@ from earfilt.directions.hrirs import Hrirs, Treatment, delayed
 from earfilt.directions.interpolation import interaural
 from earfilt.directions.sphere import Net
 from earfilt.files.sofa.reader import read_sofa
-from tests.sofas import FS, grid, kemar, sphere_ears
+from tests.sofas import FS, grid, kemar, sphere_ears, write_sphere
 
 
 def sphere(step: float, lowest: float = -45.0) -> Hrirs:
@@ -73,8 +73,40 @@ def test_solid_angles_of_a_whole_sphere() -> None:
     np.testing.assert_allclose(equator, expected, rtol=0.01)
 
 
-def test_the_rigid_sphere_between_its_directions() -> None:
-    found = sphere(5.0)
+def test_slopes_make_up_for_curvature() -> None:
+    """Harmonics of degree 2 and 3 on a grid of 10°: a small part of what linear weights miss."""
+    found = sphere(10.0)
+    rng = np.random.default_rng(5)
+
+    def values(at: np.ndarray) -> np.ndarray:
+        x, y, z = at.T
+        return np.stack([x * y, y**2 - z**2, x * y * z, x**3 - 3 * x * y**2])
+
+    known, off, straight = values(found.vectors), [], []
+    for azimuth, elevation in zip(rng.uniform(0, 360, 60), rng.uniform(-30, 80, 60), strict=True):
+        direction = unit_vectors(azimuth, elevation)
+        place = found.place(direction)
+        assert place is not None
+        assert sum(place.slopes.values()) == pytest.approx(0.0, abs=1e-9)
+        exact = values(direction[None])[:, 0]
+        off.append(known[:, list(place.summed)] @ list(place.summed.values()) - exact)
+        straight.append(known[:, list(place.indices)] @ place.weights - exact)
+    assert np.sqrt(np.mean(np.square(off))) < 0.2 * np.sqrt(np.mean(np.square(straight)))
+
+
+def test_few_directions_or_two_rings_have_no_slopes() -> None:
+    rings = unit_vectors(np.tile(np.arange(0.0, 360.0, 5.0), 2), np.repeat([0.0, 10.0], 72))
+    place = Net(rings).place(unit_vectors(42.0, 4.0))
+    assert place is not None
+    assert not any(place.slopes.values())
+    axes = Net(np.concatenate([np.eye(3), -np.eye(3)]))
+    place = axes.place(unit_vectors(30.0, 30.0))
+    assert place is not None
+    assert not any(place.slopes.values())
+
+
+def test_the_rigid_sphere_between_its_directions(tmp_path: Path) -> None:
+    found = read_sofa(write_sphere(tmp_path / "sphere.sofa", 5.0)).found.hrirs
     rng = np.random.default_rng(3)
     off_db, off_us = [], []
     freqs = np.fft.rfftfreq(1024, 1 / FS)
@@ -90,9 +122,9 @@ def test_the_rigid_sphere_between_its_directions() -> None:
         off_db += list(np.abs(levels[0] - levels[1])[lit])
         off_us.append(abs(interaural(made) - interaural(exact)) / FS * 1e6)
     assert max(off_us) < 2.0
-    # The bright spot behind the head is narrower than the grid at high frequencies.
-    assert np.percentile(off_db, 95) < 0.2
-    assert np.sqrt(np.mean(np.square(off_db))) < 0.2
+    # Only the bright spot behind the head, narrower than the grid at high frequencies, misses more.
+    assert max(off_db) < 0.2
+    assert np.percentile(off_db, 95) < 0.06
 
 
 def test_delays_before_the_taps() -> None:
