@@ -9,7 +9,7 @@ MINIMA := .venv-minima/bin
 MINIMA_TESTS := tests/cli tests/nn/test_ears.py tests/engine/test_tensors.py tests/engine/test_fft.py tests/test_arrays.py \
 	tests/files/test_matlab.py tests/report/test_figures.py tests/test_layers.py tests/batch/test_run.py
 
-.PHONY: catalogue demo test test-minima test-slow lint types bench bench-gpu accuracy identify sections figures man dist fuzz faults load fuzz-long clean
+.PHONY: catalogue demo test test-minima test-slow lint types bench bench-gpu accuracy identify sections figures man docs dist fuzz faults load fuzz-long clean
 
 .venv/.package: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -18,6 +18,10 @@ MINIMA_TESTS := tests/cli tests/nn/test_ears.py tests/engine/test_tensors.py tes
 
 .venv/.dev: .venv/.package
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv/.docs: .venv/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
 demo: .venv/.package  ## filter the recording with all three ears into out/
@@ -69,6 +73,9 @@ identify: .venv/.dev  ## error of curves from recordings: noise, speech, drift, 
 
 figures: .venv/.dev  ## the pictures of docs/gallery.md
 	$(BIN)/python -m docs.gallery
+
+docs: .venv/.docs  ## the site, into build/docs/html: offline, a warning or a link that leads nowhere is an error
+	$(BIN)/python -m docs.site
 
 dist: .venv/.dev  ## wheel and sdist of the last commit, built twice, checked, installed elsewhere, tested
 	$(BIN)/python -m tests.dist

@@ -17,6 +17,7 @@ extensions = [
 root_doc = "index"
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 nitpicky = True
+nitpick_ignore_regex = [("py:obj", r"torch\..*")]  # described elsewhere
 default_role = "autolink"  # a link where the name is public, and else emphasis
 
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -31,6 +32,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"earfilt {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_context = {"default_mode": "light"}  # figures are black on white
 html_show_sphinx = False
 html_show_sourcelink = False
 html_copy_source = False

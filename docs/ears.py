@@ -128,9 +128,9 @@ def _conformance(ear: Ear, sections_db: float) -> str:
 def _deviation(ear: Ear, fs: int, phase: str) -> str:
     if off_points(ear.name, fs)[0] == "none":
         return "no filter"
-    told = resolve(ear.name, phase=phase).at(fs).provenance
-    found = (told.deviation_db, told.deviation_between_db)
-    return f"{max(db for db in found if db is not None):.3f} dB"
+    fir = resolve(ear.name, phase=phase).at(fs)
+    found = (fir.provenance.deviation_db, fir.provenance.deviation_between_db)
+    return f"{max(db for db in found if db is not None):.3f} dB, {len(fir.taps)} taps"
 
 
 def _source(source: Source) -> str:

@@ -16,16 +16,24 @@ FOLDER = Path(__file__).parent / "man"
 
 def man_pages() -> dict[str, str]:
     """Every man page by its file's name."""
+    found = command_pages()
+    pages = {"earfilt.1": "".join(_overview(found.pop("")))}
+    for name, page in found.items():
+        pages[f"earfilt-{name}.1"] = "".join(_page(page, COMMANDS[name]))
+    return pages
+
+
+def command_pages() -> dict[str, Page]:
+    """What each command says of itself, by its name; the program itself by none."""
     from typer.main import get_command
 
     group = get_command(parser(*COMMANDS))
     context = group.make_context("earfilt", [], resilient_parsing=True)
-    pages = {"earfilt.1": "".join(_overview(page_of(group, context)))}
+    pages = {"": page_of(group, context)}
     for name in COMMANDS:
         command = group.commands[name]
         inner = command.make_context(name, [], parent=context, resilient_parsing=True)
-        page = page_of(command, inner)
-        pages[f"earfilt-{name}.1"] = "".join(_page(page, COMMANDS[name]))
+        pages[name] = page_of(command, inner)
     return pages
 
 

@@ -1,19 +1,13 @@
-"""The reference, made from the program: its commands from the parser, its calls from docstrings,
-the fields of the report from the row that it prints.
-"""
+"""The reference of Python: a page for each public name, from its docstring."""
 
 import inspect
-import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import click
 from numpydoc.docscrape import NumpyDocString
-from typer.main import get_command
 
 import earfilt
-from earfilt.cli.parser import _COMMANDS, parser
+from docs.markdown import contents, plain, table
 
 CALLS = (
     ("Signals and files", ("apply", "apply_file", "apply_files", "stream")),
@@ -25,13 +19,11 @@ CALLS = (
 _MORE = "Further names"
 
 
-def write(source: Path) -> None:
-    """Write the pages of the reference beside the others."""
-    (source / "api").mkdir(parents=True)
+def files() -> Iterator[tuple[str, str]]:
+    """The pages by their files' names."""
+    yield "index.md", calls()
     for name in public():
-        (source / "api" / f"{name}.rst").write_text(page_of(name), "utf-8")
-    (source / "api" / "index.md").write_text(calls(), "utf-8")
-    (source / "options.md").write_text("".join(options()), "utf-8")
+        yield f"{name}.rst", page_of(name)
 
 
 def public() -> list[str]:
@@ -65,7 +57,7 @@ def own_members(name: str) -> list[str]:
         if not base.__module__.startswith("earfilt"):
             continue
         for member, value in vars(base).items():
-            code = value.fget if isinstance(value, property) else value
+            code = getattr(value, "fget", getattr(value, "__func__", value))
             is_own = inspect.isfunction(code) and not member.startswith("_")
             if is_own and code.__doc__ and member not in found:
                 found.append(member)
@@ -84,40 +76,6 @@ def calls() -> str:
         "[Python and torch](../python.md) shows how they go together.\n"
     ]
     for title, names in groups():
-        text.append(f"\n## {title}\n\n| name | what it is |\n| --- | --- |\n")
-        text += [
-            f"| [{name}]({name}.rst) | {summary(getattr(earfilt, name)).replace('|', chr(92) + '|')} |\n"
-            for name in names
-        ]
-    listed = "\n".join(name for _, names in groups() for name in names)
-    text.append(f"\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n")
-    return "".join(text)
-
-
-def commands() -> dict[str, click.Command]:
-    """The commands of the program by name."""
-    names = list(_COMMANDS)
-    return dict(get_command(parser(*names)).commands)  # type: ignore[attr-defined]
-
-
-def options() -> Iterator[str]:
-    """The page of all commands and their options."""
-    yield (
-        "# All options\n\nWhat `earfilt COMMAND --help` says, from the program itself. "
-        "[Commands](commands.md) explains how they are used.\n"
-    )
-    for name, command in commands().items():
-        context = click.Context(command, info_name=f"earfilt {name}")
-        usage = " ".join([f"earfilt {name}", *command.collect_usage_pieces(context)])
-        yield f"\n## earfilt {name}\n\n```text\n{usage}\n```\n\n"
-        yield f"{_escaped(textwrap.dedent(inspect.cleandoc(command.help or '')))}\n"
-        for parameter in command.get_params(context):
-            record = parameter.get_help_record(context)
-            if record is None:
-                continue
-            flags, text = record
-            yield f"\n`{flags}`\n: {_escaped(' '.join(text.split())) or '(no text)'}\n"
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{sign}" if sign in "*_<>[]`$" else sign for sign in text)
+        rows = [(f"[{name}]({name}.rst)", plain(summary(getattr(earfilt, name)))) for name in names]
+        text += [f"\n## {title}\n", table(("name", "what it is"), rows)]
+    return "\n".join([*text, contents(public(), "hidden")])

@@ -16,14 +16,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from docs import ears, reference
+from docs import compare, ears, options, reference
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 TOPICS = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
-_FOLDERS = {"data/tables": "ears/index.md"}
-"""Folders of the repository that pages point to, and what says the same on the site."""
 
 
 def lay_out(source: Path) -> None:
@@ -31,7 +29,10 @@ def lay_out(source: Path) -> None:
     shutil.copytree(HERE, source, ignore=shutil.ignore_patterns("*.py", "__pycache__", "*.md"))
     for page in (*HERE.glob("*.md"), *(ROOT / name for name in TOPICS)):
         (source / page.name).write_text(on_site(page.read_text("utf-8")), "utf-8")
-    reference.write(source)
+    for folder, files in {"commands": options.files(), "api": reference.files()}.items():
+        (source / folder).mkdir()
+        for name, text in files:
+            (source / folder / name).write_text(text, "utf-8")
     ears.write(source / "ears")
 
 
@@ -39,8 +40,7 @@ def on_site(text: str) -> str:
     """A page whose links lead from the root of the site, not from its place in the repository."""
 
     def moved(link: re.Match[str]) -> str:
-        target = link[2].removeprefix("../").removeprefix("docs/")
-        return link[1] + _FOLDERS.get(target, target) + link[3]
+        return link[1] + link[2].removeprefix("../").removeprefix("docs/") + link[3]
 
     return _LINK.sub(moved, text)
 
@@ -64,7 +64,8 @@ class _Page(HTMLParser):
 
 def broken_links(site: Path) -> Iterator[str]:
     """Links within a built site that lead nowhere: page, target."""
-    pages = {path: _Page(path.read_text("utf-8")) for path in sorted(site.rglob("*.html"))}
+    found = [path for path in sorted(site.rglob("*.html")) if "_static" not in path.parts]
+    pages = {path: _Page(path.read_text("utf-8")) for path in found}
     for path, page in pages.items():
         for link in page.links:
             parts = urlsplit(link)
@@ -84,8 +85,9 @@ def build(folder: Path) -> int:
     source, site = folder / "source", folder / "html"
     shutil.rmtree(folder, ignore_errors=True)
     lay_out(source)
-    options = ["-W", "--keep-going", "-n", "-q", "-j", "2", "-c", str(HERE), "-b", "html"]
+    options = ["-W", "--keep-going", "-n", "-q", "-c", str(HERE), "-b", "html"]
     code = int(build_main([*options, str(source), str(site)]))
+    (site / "compare.html").write_text(compare.page(), "utf-8")
     broken = list(broken_links(site))
     for link in broken:
         print(f"docs: leads nowhere: {link}", file=sys.stderr)

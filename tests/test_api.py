@@ -287,11 +287,13 @@ def test_a_wrong_word_fails_in_mypy(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mypy", "--config-file=", "--follow-imports=silent"]
     environment = {**os.environ, "MYPYPATH": str(ROOT)}
 
-    def check(name: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*command, name], cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
-
-    right = check("right.py")
-    assert right.returncode == 0, right.stdout
-    assert "lineal" in check("wrong.py").stdout
+    checked = subprocess.run(
+        [*command, "right.py", "wrong.py"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert "right.py" not in checked.stdout
+    assert "wrong.py:2: error" in checked.stdout
+    assert "lineal" in checked.stdout

@@ -14,8 +14,6 @@ def test_a_quick_run_prints_its_tables() -> None:
         "--repeats",
         "1",
         "--only",
-        "startup",
-        "--only",
         "flac",
     ]
     ran = subprocess.run(

@@ -124,6 +124,7 @@ wait
 """
 
 
+@pytest.mark.slow
 def test_slurm_scripts_do_the_corpus_and_end(folder: Path, tmp_path: Path) -> None:
     """As jobs whose `srun` starts two tasks on this machine; what is submitted again finds nothing
     left to do.

@@ -387,7 +387,8 @@ def _open_decoder(source: Source, recordings: Recordings) -> Decoder:
     try:
         return Decoder(source, recordings.links)
     except FAILURES as error:
-        raise NotAudioError(f"{source.name} {_not_read(source, _reason(error))}") from error
+        why = _not_read(source, _reason(error))
+        raise NotAudioError.about(source.name, "{subject} {why}", why=why) from error
 
 
 class SoundfileReader(Reader):

@@ -70,8 +70,8 @@ def seen_by(vectors: Floats, view: Floats, up: Floats) -> Floats:
 def between(first: Floats, second: Floats, part: float) -> Floats:
     """The unit vector a part of the way (0 … 1) along the great circle from one to another.
 
-    >>> between(unit_vectors(350.0, 0.0), unit_vectors(10.0, 0.0), 0.5).round(6).tolist()
-    [1.0, 0.0, 0.0]
+    >>> between(unit_vectors(350.0, 0.0), unit_vectors(10.0, 0.0), 0.5).round(6) + 0.0
+    array([1., 0., 0.])
     """
     angle = float(np.radians(angles_between(first, second)))
     if angle < _SMALL:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from earfilt.errors import Note
 from earfilt.synthesis.provenance import Provenance
 
 Status = Literal["ok", "skipped", "failed"]
@@ -66,6 +67,8 @@ class Row:
     seconds : float
         Wall-clock time.
     warnings : list of str
+        The report has ``warning_kinds`` beside them: the same without what differs from file to
+        file.
     """
 
     source: str
@@ -123,6 +126,7 @@ class Row:
             if name == "coefficients_sha256":
                 told["convention"] = self.provenance.options.get("convention")
                 told |= {"order": self.provenance.order, "phase": self.provenance.phase}
+        told["warning_kinds"] = [Note.kind_of(text) for text in self.warnings]
         return told
 
 

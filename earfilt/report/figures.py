@@ -7,7 +7,6 @@ bytes.
 from __future__ import annotations
 
 import io
-import math
 import re
 import textwrap
 import warnings
@@ -101,16 +100,13 @@ class Look:
         Raises
         ------
         UsageError
-            A level that is not one; differences of a single curve, or between the ears of none.
+            An unknown panel or legend; differences of a single curve, or between the ears of none.
         """
         unknown = [panel for panel in self.panels if panel not in PANELS]
         if unknown or not self.panels:
             raise UsageError(f"a figure has panels of {', '.join(PANELS)}")
         if self.legend not in LEGENDS:
             raise UsageError(f"a legend is one of {', '.join(LEGENDS)}")
-        for name, end in (("--ymin", self.ymin), ("--ymax", self.ymax)):
-            if end is not None and not math.isfinite(end):
-                raise UsageError(f"{name} {end:g} is not a level")
         if "difference" in self.panels and curves < 2:
             raise UsageError("a panel of differences is to the first curve, and there is only one")
         between = next((panel for panel in self.panels if panel in _BETWEEN), None)
@@ -245,7 +241,7 @@ def _draw_panel(
     if panel == "delay":
         ax.set_ylim(*_delays(look, lines))
     if panel == "magnitude":
-        ax.set_ylim(*_levels(look, lines, measurements))
+        ax.set_ylim(*level_range(lines, measurements, ymin=look.ymin, ymax=look.ymax))
         _draw_published(ax, lines)
     _set_level_axis(ax, panel, look)
 
@@ -269,19 +265,6 @@ def _draw_published(ax: Axes, lines: Sequence[Line]) -> None:
             ax.fill_between(*band, **style.band_style(index))
         if line.points is not None:
             ax.plot(*_inside(line.points, *ends), **style.point_style(index), clip_on=False)
-
-
-def _levels(
-    look: Look, lines: Sequence[Line], measurements: Sequence[Measurement]
-) -> tuple[float, float]:
-    low, high = level_range(lines, measurements)
-    low = low if look.ymin is None else look.ymin
-    high = high if look.ymax is None else look.ymax
-    if low >= high:
-        raise UsageError(
-            f"levels from {low:g} to {high:g} dB are not a range; --ymin and --ymax say both ends"
-        )
-    return low, high
 
 
 def _delays(look: Look, lines: Sequence[Line]) -> tuple[float, float]:

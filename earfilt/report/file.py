@@ -1,6 +1,9 @@
 """The file that ``--report`` names: rows as they come, and never a part of them that passes for the
 whole.
 
+A report that is called .html or .csv is made at the end, from rows that stay beside it as JSON
+lines: those of ``report.html`` are ``report.jsonl``, a report as if that had been named.
+
 Rows go to ``FILE.partial``, each handed on at once; the file gets its name when the last row is in
 it. What ends early (a kill, a full disk) leaves ``FILE.partial`` behind, with every row that was
 written. A run that goes on with an earlier one (``--resume``, ``--skip-existing``) adds its rows to
@@ -14,14 +17,23 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from earfilt.audio.formats import SUFFIXES
 from earfilt.errors import AudioError, UsageError, printable
 from earfilt.storage import writing
-from earfilt.storage.output import is_stream, is_temporary, publish, take_after, write_all
+from earfilt.storage.output import Exists as OutputExists
+from earfilt.storage.output import (
+    is_stream,
+    is_temporary,
+    open_output,
+    publish,
+    take_after,
+    write_all,
+)
 
 if TYPE_CHECKING:
+    from earfilt.chains.members import Filter
     from earfilt.render.record import Row
 
 Exists = Literal["refuse", "force", "extend"]
@@ -30,6 +42,11 @@ PARTIAL = ".partial"
 _STANDARD = {"-": "stdout", "/dev/stdout": "stdout", "/dev/stderr": "stderr"}
 _ROW = b'{"source":'
 _LONGEST_ROW = 1 << 20
+_HEAD = 1 << 12
+_MARKS = {
+    ".html": b'<meta name="generator" content="earfilt report">',
+    ".csv": b"source,destination,name,status,",
+}
 
 
 class JsonLines:
@@ -80,13 +97,32 @@ def check_report(target: str | None, *, read: Iterable[str], written: Iterable[s
             f"the report {printable(target)} has a name that earfilt keeps for itself; name "
             "another one"
         )
-    own = [target] if target in _STANDARD else [target, os.path.realpath(target) + PARTIAL]
+    own = [target]
+    if target not in _STANDARD:
+        lines = _lines_of(target)
+        own = list(dict.fromkeys([target, lines, os.path.realpath(lines) + PARTIAL]))
     writing.refuse_inputs(own, read)
     writing.refuse_repetition(own, written)
 
 
+def _is_view(target: str) -> bool:
+    """Whether a report is made from its rows at the end."""
+    return _suffix(target) in _MARKS and not is_stream(target)
+
+
+def _suffix(target: str) -> str:
+    return os.path.splitext(target)[1].lower()
+
+
+def _lines_of(target: str) -> str:
+    """Where the rows of a report are."""
+    return os.path.splitext(target)[0] + ".jsonl" if _is_view(target) else target
+
+
 @contextmanager
-def open_report(target: str | None, *, exists: Exists = "refuse") -> Iterator[JsonLines | None]:
+def open_report(
+    target: str | None, *, exists: Exists = "refuse", filter: "Filter | None" = None
+) -> Iterator[JsonLines | None]:
     """The report that ``--report`` names, which gets its name when the block ends without an
     exception.
 
@@ -96,6 +132,8 @@ def open_report(target: str | None, *, exists: Exists = "refuse") -> Iterator[Js
         A file, ``-`` for the standard output, a pipe or device, or None for no report.
     exists : 'refuse', 'force' or 'extend'
         What to do about a report that is there: refuse, replace it, or add to its rows.
+    filter : Filter, optional
+        What a page draws.
 
     Raises
     ------
@@ -115,8 +153,43 @@ def open_report(target: str | None, *, exists: Exists = "refuse") -> Iterator[Js
         with stream:
             yield JsonLines(stream, target)
     else:
-        with _growing(target, exists) as file:
-            yield JsonLines(file, target)
+        lines = _lines_of(target)
+        if lines != target:
+            _refuse_target(target, os.path.realpath(target), exists)
+            _refuse_foreign_view(target, exists)
+        with _growing(lines, exists) as file:
+            yield JsonLines(file, lines)
+        if lines != target:
+            _write_view(target, lines, exists, filter)
+
+
+def _refuse_foreign_view(target: str, exists: Exists) -> None:
+    """Raise UsageError where a run that goes on would replace what no report is."""
+    if exists != "extend" or not os.path.lexists(target):
+        return
+    with _explained(target), io.FileIO(target) as file:
+        head = file.read(_HEAD) or b""
+    if _MARKS[_suffix(target)] not in head:
+        raise UsageError(
+            f"{printable(target)} exists and is not a report of earfilt, which could be made "
+            "anew: name another report"
+        )
+
+
+def _write_view(target: str, lines: str, exists: Exists, filter: "Filter | None") -> None:
+    """Make a page or a table from whole rows."""
+    from earfilt.report import views
+
+    how: OutputExists = "refuse" if exists == "refuse" else "force"
+    with _explained(target), io.FileIO(lines) as raw, io.BufferedReader(raw) as file:
+        rows = views.rows_that_count(cast(BinaryIO, file))
+        with open_output(target, exists=how) as output:
+            if _suffix(target) == ".csv":
+                parts: Iterable[bytes] = views.csv_lines(rows)
+            else:
+                parts = [views.report_page(rows, filter).encode()]
+            for part in parts:
+                write_all(output.file.write, part)
 
 
 @contextmanager

@@ -147,10 +147,34 @@ def relative(measurement: Measurement, freq: float) -> Measurement:
     return replace(measurement, gain_db=gain_db - level)
 
 
-def level_range(lines: Sequence[Line], measurements: Sequence[Measurement]) -> tuple[float, float]:
-    """Ends of the level axis in dB: all that was published or measured, and curves down to 80 dB
-    below their peak.
+def level_range(
+    lines: Sequence[Line],
+    measurements: Sequence[Measurement],
+    *,
+    ymin: float | None = None,
+    ymax: float | None = None,
+) -> tuple[float, float]:
+    """Ends of the level axis in dB: those asked for, or all that was published or measured, and
+    curves down to 80 dB below their peak.
+
+    Raises
+    ------
+    UsageError
+        The ends are no levels, or no range.
     """
+    for name, end in (("--ymin", ymin), ("--ymax", ymax)):
+        if end is not None and not math.isfinite(end):
+            raise UsageError(f"{name} {end:g} is not a level")
+    found = _all_levels(lines, measurements)
+    low, high = found[0] if ymin is None else ymin, found[1] if ymax is None else ymax
+    if low >= high:
+        raise UsageError(
+            f"levels from {low:g} to {high:g} dB are not a range; --ymin and --ymax say both ends"
+        )
+    return low, high
+
+
+def _all_levels(lines: Sequence[Line], measurements: Sequence[Measurement]) -> tuple[float, float]:
     sure = [line.points[1] for line in lines if line.points is not None] + [
         m.gain_db for m in measurements
     ]

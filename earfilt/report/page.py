@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from earfilt.chains.members import Filter
     from earfilt.synthesis.fir import Fir
 
-__all__ = ["PageCurve", "Recording", "compare_page", "fill", "page_curves"]
+__all__ = ["PageCurve", "Recording", "compare_page", "fill", "page_curves", "told"]
 
 _DIGITS = 6  # of values in a page: more than anybody reads, and few enough to send
 
@@ -101,7 +101,7 @@ def compare_page(
         "fs": int(fs) if float(fs).is_integer() else fs,
         "freqs": [float(freq) for freq in curves[0].line.response.freqs],
         "chosen": [*(range(len(curves)) if chosen is None else chosen)],
-        "curves": [_told(curve) for curve in curves],
+        "curves": [told(curve) for curve in curves],
     }
     if recording is not None:
         pcm = np.asarray(recording.samples).astype("<i2").tobytes()
@@ -144,12 +144,12 @@ def fill(name: str, title: str, data: Any) -> str:
     Parameters
     ----------
     name : str
-        Of the template and its script.
+        Of the template and its script, which follows on the one of all pages.
     title : str
     data : JSON-able object
     """
     folder = files("earfilt.report.pages")
-    script = (folder / f"{name}.js").read_text("utf-8")
+    script = "".join((folder / part).read_text("utf-8") for part in ("common.js", f"{name}.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
@@ -167,7 +167,8 @@ def fill(name: str, title: str, data: Any) -> str:
     return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
 
 
-def _told(curve: PageCurve) -> dict[str, Any]:
+def told(curve: PageCurve) -> dict[str, Any]:
+    """A curve as the scripts of pages draw it."""
     line, response = curve.line, curve.line.response
     points = [] if line.points is None else zip(*line.points, strict=True)
     return {

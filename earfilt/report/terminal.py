@@ -23,7 +23,10 @@ from earfilt.report.lines import (
 MIN_COLUMNS, MIN_ROWS = 40, 12
 # of the terminal's own palette, so that they suit its background
 _COLOURS = (12, 9, 10, 13, 14, 11)
-_CURVE, _POINT, _MEASURED = "braille", "o", "x"
+_CURVE = "braille"
+# without colours each curve has a sign of its own, and so have its published points
+_SIGNS, _POINTS = "123456789ABCDEFGHIJKLMNOPQRSTUVW", "o+*#@%&$"
+_MEASURED = "xzyvw~"
 _CURVE_SAMPLE = "⠒⠒"
 _INDENT = 4
 
@@ -47,6 +50,8 @@ def terminal(
     scale: str = "log",
     columns: int = 80,
     rows: int = 24,
+    ymin: float | None = None,
+    ymax: float | None = None,
     colour: bool = True,
     wrap: bool = True,
 ) -> str:
@@ -58,8 +63,11 @@ def terminal(
         As for :func:`earfilt.report.figures.figure`.
     columns, rows : int
         Room for drawing and legend, used where it is at least 40 by 12.
+    ymin, ymax : float, optional
+        Ends of the levels, dB.
     colour : bool
-        False: plain text, and several curves are drawn with the digits that the legend gives them.
+        False: plain text, and several curves and their points are drawn with the signs that the
+        legend gives them.
     wrap : bool
         Whether the legend is wrapped to the columns.
 
@@ -71,15 +79,22 @@ def terminal(
     Raises
     ------
     UsageError
-        plotext is not installed.
+        plotext is not installed; or as `level_range`.
     """
     plotext = load_extra("plotext", "drawings in the terminal")
     traces = [
         trace
         for index, line in enumerate(lines)
-        for trace in _traces(line, _symbol(index, len(lines), colour), colour)
+        for trace in _traces(line, _looks(index, len(lines), colour))
     ]
-    traces += [_Trace(m.freqs, m.gain_db, _MEASURED, None, False) for m in measurements]
+    traces += [
+        _Trace(m.freqs, m.gain_db, _measured(index), None, False)
+        for index, m in enumerate(measurements)
+    ]
+    window = (
+        *frequency_range(lines),
+        *level_range(lines, measurements, ymin=ymin, ymax=ymax),
+    )
     width = max(MIN_COLUMNS, columns - 1)
     legend = [
         row
@@ -91,46 +106,60 @@ def terminal(
     canvas.clear()
     canvas.theme("colorless")
     canvas.plot_size(width, max(MIN_ROWS, min(rows - len(legend), width // 3)))
-    _set_rulers(canvas, lines, measurements, scale, width)
+    _set_rulers(canvas, window, scale, width)
     for trace in traces:
-        _draw(plotext, trace, _window(lines, measurements), scale)
+        _draw(plotext, trace, window, scale)
     drawn = canvas.build().string(colorless=not colour).rstrip("\n").split("\n")
     return "\n".join([*(line.rstrip() for line in drawn), *legend]) + "\n"
 
 
-def _symbol(index: int, count: int, colour: bool) -> tuple[str, int | None]:
-    """What a curve is drawn with: dots in its colour, or without colours its digit where there are
-    several.
+class _Looks(NamedTuple):
+    """What a curve and its points are drawn with, and their colour (None: the terminal's)."""
+
+    curve: str
+    point: str
+    colour: int | None
+
+
+def _looks(index: int, count: int, colour: bool) -> _Looks:
+    """Dots and circles in a colour, or without colours signs of their own where there are several
+    curves.
     """
     if colour:
-        return _CURVE, _COLOURS[index % len(_COLOURS)]
-    return (_CURVE if count == 1 else str((index + 1) % 10)), None
+        return _Looks(_CURVE, _POINTS[0], _COLOURS[index % len(_COLOURS)])
+    curve = _CURVE if count == 1 else _SIGNS[index % len(_SIGNS)]
+    return _Looks(curve, _POINTS[index % len(_POINTS)], None)
 
 
-def _traces(line: Line, symbol: tuple[str, int | None], colour: bool) -> list[_Trace]:
-    curve = _Trace(line.response.freqs, line.response.magnitude_db, *symbol, True)
-    return (
-        [curve] if line.points is None else [curve, _Trace(*line.points, _POINT, symbol[1], False)]
-    )
+def _measured(index: int) -> str:
+    return _MEASURED[index % len(_MEASURED)]
 
 
-def _window(
-    lines: Sequence[Line], measurements: Sequence[Measurement]
-) -> tuple[float, float, float, float]:
-    return *frequency_range(lines), *level_range(lines, measurements)
+def _traces(line: Line, looks: _Looks) -> list[_Trace]:
+    response = line.response
+    curve = _Trace(response.freqs, response.magnitude_db, looks.curve, looks.colour, True)
+    if line.points is None:
+        return [curve]
+    return [curve, _Trace(*line.points, looks.point, looks.colour, False)]
 
 
 def _draw(
     plotext: Any, trace: _Trace, window: tuple[float, float, float, float], scale: str
 ) -> None:
+    """What lies within the axes; a line is cut where it leaves them."""
     left, right, low, high = window
-    kept = (trace.freqs >= left) & (trace.freqs <= right) & ~np.isnan(trace.levels)
-    if not kept.any():
-        return
-    x, y = _place(trace.freqs[kept], scale), trace.levels[kept].clip(low, high)
+    with np.errstate(invalid="ignore"):
+        kept = (trace.freqs >= left) & (trace.freqs <= right)
+        kept &= (trace.levels >= low) & (trace.levels <= high)
+    inside = np.flatnonzero(kept)
+    cuts = np.flatnonzero(np.diff(inside) > 1) + 1
     marker = trace.symbol if trace.colour is None else plotext.marker(trace.symbol, trace.colour)
-    signal = plotext.figure.signal(x.tolist(), y.tolist(), marker=marker)
-    plotext.figure.draw(signal.lines() if trace.joined else signal)
+    for part in np.split(inside, cuts) if trace.joined else [inside]:
+        if not part.size:
+            continue
+        x, y = _place(trace.freqs[part], scale), trace.levels[part]
+        signal = plotext.figure.signal(x.tolist(), y.tolist(), marker=marker)
+        plotext.figure.draw(signal.lines() if trace.joined else signal)
 
 
 def _place(freqs: Floats, scale: str) -> Floats:
@@ -139,9 +168,9 @@ def _place(freqs: Floats, scale: str) -> Floats:
 
 
 def _set_rulers(
-    canvas: Any, lines: Sequence[Line], measurements: Sequence[Measurement], scale: str, width: int
+    canvas: Any, window: tuple[float, float, float, float], scale: str, width: int
 ) -> None:
-    left, right, low, high = _window(lines, measurements)
+    left, right, low, high = window
     ticks = (
         ticks_between(left, right, most=width // 5)
         if scale == "log"
@@ -159,9 +188,8 @@ def _set_rulers(
 
 def _level_ticks(low: float, high: float) -> list[float]:
     """Round levels, four to ten of them."""
-    step = next(
-        step for step in (1, 2, 5, 10, 20, 50, 100) if (high - low) / step <= 9 or step == 100
-    )
+    steps = (digit * 10.0**power for power in range(-3, 9) for digit in (1, 2, 5))
+    step = next((step for step in steps if (high - low) / step <= 9), high - low)
     return [float(level) for level in np.arange(np.ceil(low / step) * step, high + 1e-9, step)]
 
 
@@ -169,18 +197,20 @@ def _legend(
     lines: Sequence[Line], measurements: Sequence[Measurement], colour: bool
 ) -> list[tuple[str, str]]:
     """A sample and a name for each curve, below the axes, where no name is cut."""
-    entries = []
+    entries, marks = [], ""
     for index, line in enumerate(lines):
-        symbol, code = _symbol(index, len(lines), colour)
-        sample = (_CURVE_SAMPLE if symbol == _CURVE else symbol) + (
-            _POINT if line.points is not None else ""
-        )
-        sample = sample if code is None else f"\x1b[38;5;{code}m{sample}\x1b[0m"
+        looks = _looks(index, len(lines), colour)
+        point = "" if line.points is None else looks.point
+        marks += point
+        sample = (_CURVE_SAMPLE if looks.curve == _CURVE else looks.curve) + point
+        if looks.colour is not None:
+            sample = f"\x1b[38;5;{looks.colour}m{sample}\x1b[0m"
         entries.append((f"{sample} ", ", ".join(map(printable, line.label.splitlines()))))
-    if any(line.points is not None for line in lines):
-        entries.append((f"{_POINT} ", "published points"))
+    if marks:
+        entries.append((f"{' '.join(dict.fromkeys(marks))} ", "published points"))
     return entries + [
-        (f"{_MEASURED} ", printable(measurement.label)) for measurement in measurements
+        (f"{_measured(index)} ", printable(measurement.label))
+        for index, measurement in enumerate(measurements)
     ]
 
 

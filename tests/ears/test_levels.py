@@ -120,5 +120,5 @@ def test_a_target_is_taken_off_where_both_are_known():
 
 def test_a_target_elsewhere_is_refused():
     target = Values((30.0, 90.0), (0.0, 0.0))
-    with pytest.raises(UsageError, match="no range in common"):
+    with pytest.raises(UsageError, match="do not overlap"):
         Own.understood("m.csv", GAINS, {"target": "t.csv"}, target=target)

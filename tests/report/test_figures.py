@@ -321,7 +321,7 @@ def test_the_drawing_fits_and_the_legend_is_whole(columns, colour):
     assert len(plain.splitlines()) <= 30
     assert max(map(len, legend.splitlines())) <= max(40, columns - 1)
     assert "an ear, order 2, minimum phase, Somebody 2001" in " ".join(legend.split())
-    assert "o published points" in legend
+    assert ("o published points" if colour else "o + published points") in legend
     assert "x mine $1.csv" in legend
 
 
@@ -344,6 +344,38 @@ def test_without_colours_several_curves_are_digits():
     assert text.count("2") > 20
     assert "1 an ear" in text
     assert "2 an ear" in text
+
+
+def test_without_colours_every_curve_and_measurement_has_marks_of_its_own():
+    lines = [line(), line(-9.0), line(-15.0)]
+    others = [MINE, Measurement("other", np.array([300.0, 3000.0]), np.array([3.0, 5.0]))]
+    text = terminal(lines, measurements=others, colour=False, columns=120, rows=40)
+    drawing, legend = text.split("dB over Hz\n")
+    samples = re.findall(r"^(\S+(?: [+*o])*) ", legend, re.MULTILINE)
+    assert samples == ["1o", "2+", "3*", "o + *", "x", "z"]
+    assert all(mark in drawing for mark in "1o2+3*xz")
+
+
+def test_the_levels_of_a_terminal_can_be_chosen():
+    """Nothing beyond the ends is drawn, not along them either."""
+    ear = line()
+    found = ear.response.magnitude_db
+    low, high = np.quantile(found, [0.3, 0.7])
+    whole = terminal([ear], colour=False, columns=100, rows=40)
+    part = terminal([ear], colour=False, columns=100, rows=40, ymin=low, ymax=high)
+
+    def columns_drawn(text):
+        rows = [row for row in text.split("dB over Hz")[0].splitlines() if "⠀" not in row]
+        width = max(map(len, rows))
+        signs = ["".join(row.ljust(width)[k] for row in rows) for k in range(6, width - 1)]
+        return sum(bool(re.search("[\u2801-\u28ff]", sign)) for sign in signs)
+
+    assert columns_drawn(part) < 0.6 * columns_drawn(whole)
+    labels = [float(word) for word in re.findall(r"^ *(-?\d+(?:\.\d+)?)┤", part, re.MULTILINE)]
+    assert labels
+    assert low <= min(labels) <= max(labels) <= high
+    with pytest.raises(UsageError, match="are not a range"):
+        terminal([ear], ymin=500.0)
 
 
 def test_plotting_libraries_load_on_use_only():

@@ -347,7 +347,9 @@ def _one_file(job: "FileJob", *, report: str | None, quiet: bool, verbose: bool)
     from earfilt.report.file import open_report
     from earfilt.report.rows import summary
 
-    with open_report(report, exists=many.report_exists(job.options.exists)) as rows:
+    with open_report(
+        report, exists=many.report_exists(job.options.exists), filter=job.filter
+    ) as rows:
         row, failure = _filter_one(job, quiet=quiet)
         if rows is not None:
             rows.write(row)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from earfilt.render.process import FileJob
     from earfilt.report.file import Exists
 
+_TIME_AND_BAR = 12  # the fewest columns of a terminal that both take
+
 
 def _many(*names: str, help: str, metavar: str | None = None) -> Any:
     return typer.Option(*names, help=help, metavar=metavar)
@@ -51,7 +53,12 @@ Jobs = Annotated[
 DryRun = Annotated[bool, _many("--dry-run", help="Print the plan, with what will fail, and stop.")]
 FailFast = Annotated[bool, _many("--fail-fast", help="Stop at the first file that fails.")]
 Report = Annotated[
-    str | None, _many("--report", metavar="FILE|-", help="A row for each file, as JSON lines.")
+    str | None,
+    _many(
+        "--report",
+        metavar="FILE|-",
+        help="A row for each file, as JSON lines; of FILE.html or FILE.csv, also a page or a table.",
+    ),
 ]
 Shard = Annotated[
     str | None,
@@ -135,7 +142,9 @@ def apply_many(
     totals, ended = Totals(passed_over=plan.passed_over), False
     try:
         with (
-            open_report(report, exists=report_exists(batch.rules.exists)) as rows_out,
+            open_report(
+                report, exists=report_exists(batch.rules.exists), filter=batch.filter
+            ) as rows_out,
             closing(run(batch, plan)) as rows,
             _progress(plan, totals, quiet=quiet) as show,
         ):
@@ -236,19 +245,45 @@ def _progress(plan: "Plan", totals: Totals, *, quiet: bool) -> Iterator[Callable
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
     files = len(plan.files) + len(plan.skipped) + len(plan.bad)
     started = time.perf_counter()
-    columns = (BarColumn(), TextColumn("{task.fields[said]}"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=sum(file.size for file in plan.files), said="")
+    console = Console(stderr=True)
+    said = TextColumn("{task.fields[said]}", table_column=Column(no_wrap=True))
+    left = TimeRemainingColumn(table_column=Column(no_wrap=True))
+    bar = BarColumn(None, table_column=Column(ratio=1))  # what room there is
+    with Progress(bar, said, left, console=console, transient=True, expand=True) as progress:
+        task = progress.add_task("", total=sum(file.size for file in plan.files), said="")
 
         def show(size: int) -> None:
-            speed = totals.audio_seconds / (time.perf_counter() - started)
-            said = (
-                f"{totals.files:,}/{files:,} files, {duration(totals.audio_seconds)} of "
-                f"audio, {speed:,.0f} × real time"
+            words = progress_words(
+                totals, files, time.perf_counter() - started, columns=console.width
             )
-            bar.update(task, advance=size, said=said)
+            progress.update(task, advance=size, said=words)
 
         yield show
+
+
+def progress_words(totals: Totals, files: int, seconds: float, *, columns: int) -> str:
+    """How far a batch is, in words that leave a terminal some room for a bar.
+
+    Parameters
+    ----------
+    totals : Totals
+        So far.
+    files : int
+        In all.
+    seconds : float
+        Since the start.
+    columns : int
+        Of the terminal.
+    """
+    speed = totals.audio_seconds / seconds if seconds else 0.0
+    done, audio = f"{totals.files:,}/{files:,}", duration(totals.audio_seconds)
+    forms = (
+        f"{done} files, {audio} of audio, {speed:,.0f} × real time, left",
+        f"{done} files, {audio}, {speed:,.0f} ×, left",
+        f"{done}, {audio}, {speed:,.0f} ×, left",
+    )
+    return next((form for form in forms if len(form) + _TIME_AND_BAR <= columns), forms[-1])

@@ -99,7 +99,7 @@ def response(
             "-o",
             "--output",
             metavar="FILE",
-            help="Write .csv, .json, .png, .svg, .pdf or .eps instead of CSV to stdout (-). "
+            help="Write .csv, .json, .png, .svg, .pdf, .eps or .html instead of CSV to stdout (-). "
             "Repeatable.",
             show_default=False,
         ),
@@ -150,10 +150,10 @@ def response(
         typer.Option("--width", metavar="MM", help=f"Width of figures ({_WIDTH_MM:g})."),
     ] = None,
     ymin: Annotated[
-        float | None, typer.Option("--ymin", metavar="DB", help="Lowest magnitude of figures.")
+        float | None, typer.Option("--ymin", metavar="DB", help="Lowest magnitude of drawings.")
     ] = None,
     ymax: Annotated[
-        float | None, typer.Option("--ymax", metavar="DB", help="Highest magnitude of figures.")
+        float | None, typer.Option("--ymax", metavar="DB", help="Highest magnitude of drawings.")
     ] = None,
     legend: Annotated[
         Legend | None,
@@ -179,18 +179,20 @@ def response(
     from earfilt.synthesis.response import to_csv
 
     files = [path for path in outputs or () if path != _STDOUT]
-    figures = [path for path in files if Path(path).suffix.lower() not in _TABLES]
+    figures = [path for path in files if _suffix(path) not in (*_TABLES, _PAGE)]
+    named = show or len(figures) < len([path for path in files if _suffix(path) not in _TABLES])
     if not figures:
         reason = "only a figure has them, and none is written (-o FILE.png, .svg, .pdf or .eps)"
         looks: dict[str, object] = {
             "--panel": panels,
             "--width": width,
-            "--ymin": ymin,
-            "--ymax": ymax,
             "--legend": legend,
-            **({} if show else {"--label": labels}),
+            **({} if named else {"--label": labels}),
         }
         refuse_without_effect(looks, reason)
+    if not (show or (figures and Panel.magnitude in (panels or [Panel.magnitude]))):
+        reason = "they are the ends of the magnitudes in a figure (-o FILE.png) or with --show"
+        refuse_without_effect({"--ymin": ymin, "--ymax": ymax}, reason)
     if Panel.phase not in (panels or ()):
         reason = "they say how --panel phase is drawn"
         refuse_without_effect({"--degrees": degrees, "--wrapped": wrapped}, reason)
@@ -235,7 +237,7 @@ def response(
         "relative_to": relative_to,
     }
     made = [(path, curves.file(path, look)) for path in files]
-    drawing = curves.terminal(axis.value, quiet=quiet) if show else ""
+    drawing = curves.terminal(axis.value, ymin, ymax, quiet=quiet) if show else ""
     for path, data in made:
         write_bytes(path, data, force=force)
     sys.stdout.write(drawing)
@@ -316,7 +318,7 @@ class _Curves:
         from earfilt.report.figures import Look, figure
         from earfilt.synthesis.response import to_csv, to_json
 
-        suffix = Path(path).suffix.lower()
+        suffix = _suffix(path)
         if suffix == ".csv":
             return to_csv(self.rows(), self.ears).encode()
         if suffix == ".json":
@@ -339,7 +341,7 @@ class _Curves:
             return page.encode()
         return figure(self._lines(), suffix, Look(**look), measurements=self._labelled())
 
-    def terminal(self, scale: str, *, quiet: bool) -> str:
+    def terminal(self, scale: str, ymin: float | None, ymax: float | None, *, quiet: bool) -> str:
         """The drawing for this terminal."""
         from earfilt.report.terminal import terminal
 
@@ -354,6 +356,8 @@ class _Curves:
             self._lines(),
             measurements=self._labelled(),
             scale=scale,
+            ymin=ymin,
+            ymax=ymax,
             **room,
             colour=not plain,
             wrap=attended,
@@ -428,6 +432,10 @@ class _Curves:
         return [replace(one, label=label) for one, label in zip(shown, labels, strict=True)]
 
 
+def _suffix(path: str) -> str:
+    return Path(path).suffix.lower()
+
+
 def _measurement(path: Path, column: str | None, fir: "Fir") -> "tuple[Measurement, str]":
     """A measurement, and what its file was understood as; levels are moved to lie on a FIR."""
     import numpy as np
@@ -471,7 +479,7 @@ def _check_figures(files: list[str], width: float) -> None:
 
     for path in files:
         known = (*_TABLES, *SUFFIXES, _PAGE)
-        if Path(path).suffix.lower() not in known:
+        if _suffix(path) not in known:
             raise UsageError(f"{printable(path)}: a response is written as {', '.join(known)}")
 
 

@@ -1,31 +1,13 @@
-"use strict";
-// Everything comes from the block of data: names are set as text, never as markup.
-const data = JSON.parse(document.getElementById("data").textContent);
-const $ = (id) => document.getElementById(id);
-const SVG = "http://www.w3.org/2000/svg";
-// Okabe and Ito's colours, dark enough for white ground and light enough for black, with a dash each
-const dark = window.matchMedia("(prefers-color-scheme: dark)");
-const COLOURS = { light: ["#0b62a4", "#b34700", "#00795a", "#9c3d7c", "#5b5b00", "#1b1f24"],
-                  dark: ["#6db6f2", "#ff9a4d", "#3ccfa4", "#f09ad0", "#d8d84a", "#e9edf1"] };
-const DASHES = ["", "7 3", "2 3", "10 3 2 3", "5 2 1 2 1 2"];
 const UNITS = { magnitude: "dB", difference: "dB", phase: "rad", delay: "ms" };
 const curves = data.curves;
 const state = { chosen: new Set(data.chosen), at: null };
 
-const SVG_NAMES = new Set(["svg", "path", "line", "text", "circle", "rect", "g", "title", "clipPath", "defs"]);
-const element = (name, attributes = {}, text = "") => {
-  const made = SVG_NAMES.has(name) ? document.createElementNS(SVG, name) : document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (text) made.textContent = text;
-  return made;
-};
 const style = (k) => {
   const n = [...state.chosen].indexOf(k); // -1: not drawn
   return n < 0 ? { stroke: "none", dash: "" }
     : { stroke: COLOURS[dark.matches ? "dark" : "light"][n % 6], dash: DASHES[Math.floor(n / 6 + n) % 5] };
 };
 const shown = () => [...state.chosen].map((k) => [k, curves[k]]);
-const spoken = (hz) => (hz >= 1000 ? `${+(hz / 1000).toPrecision(4)} kHz` : `${+hz.toPrecision(4)} Hz`);
 
 function values(curve, panel) {
   if (panel === "magnitude") return curve.magnitude_db;
@@ -34,12 +16,6 @@ function values(curve, panel) {
   const other = curves[+$("reference").value];
   return curve.magnitude_db.map((value, i) =>
     value === null || other.magnitude_db[i] === null ? null : value - other.magnitude_db[i]);
-}
-
-function fill(select, options, keep) {
-  const before = keep ? select.value : "";
-  select.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
-  if (options.some(([value]) => String(value) === before)) select.value = before;
 }
 
 function swatch(k) {
@@ -67,14 +43,6 @@ function list() {
   $("ears").replaceChildren(...rows.filter(Boolean));
 }
 
-function steps(low, high, most) {
-  const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough);
-  const ticks = [];
-  for (let t = Math.ceil(low / step) * step; t <= high + 1e-9; t += step) ticks.push(+t.toPrecision(12));
-  return ticks;
-}
-
 function levels(panel, drawn) {
   const seen = [];
   for (const [, curve] of drawn) {
@@ -90,7 +58,6 @@ function levels(panel, drawn) {
 }
 
 let W = 760; // the width that there is
-const LEFT = 52, RIGHT = 12, TOP = 22, BOTTOM = 30;
 const f0 = data.freqs[0], f1 = data.freqs[data.freqs.length - 1];
 const across = (hz) => LEFT + (W - LEFT - RIGHT) * Math.log(hz / f0) / Math.log(f1 / f0);
 const nearest = (x) => {
@@ -106,35 +73,16 @@ function panelOf(panel, drawn) {
     "aria-label": `${panel} in ${UNITS[panel]} against frequency in hertz of ${drawn.map(([, c]) => c.name).join(", ") || "no curve"}` });
   const [low, high] = levels(panel, drawn);
   const up = (v) => TOP + (H - TOP - BOTTOM) * (high - v) / (high - low);
-  for (const t of steps(low, high, 8)) {
-    svg.append(element("line", { class: "grid", x1: LEFT, x2: W - RIGHT, y1: up(t), y2: up(t) }),
-      element("text", { x: LEFT - 6, y: up(t) + 4, "text-anchor": "end" }, String(t)));
-  }
-  for (let decade = 1; decade < 1e6; decade *= 10) for (const digit of W < 480 ? [1] : [1, 2, 5]) {
-    const hz = digit * decade;
-    if (hz < f0 * 0.999 || hz > f1 * 1.001) continue;
-    svg.append(element("line", { class: "grid", x1: across(hz), x2: across(hz), y1: TOP, y2: H - BOTTOM }),
-      element("text", { x: across(hz), y: H - BOTTOM + 16, "text-anchor": "middle" }, hz >= 1000 ? `${hz / 1000}k` : String(hz)));
-  }
-  svg.append(element("rect", { class: "axis", x: LEFT, y: TOP, width: W - LEFT - RIGHT, height: H - TOP - BOTTOM }),
-    element("text", { x: LEFT, y: 14 }, `${panel}, ${UNITS[panel]}`),
-    element("text", { x: W - RIGHT, y: H - 2, "text-anchor": "end" }, "Hz"));
-  const clip = element("clipPath", { id: `clip-${panel}` });
-  clip.append(element("rect", { x: LEFT, y: TOP, width: W - LEFT - RIGHT, height: H - TOP - BOTTOM }));
-  const inside = element("g", { "clip-path": `url(#clip-${panel})` });
-  svg.append(clip, inside);
+  const inside = axes(svg, { W, H, low, high, across, up, f0, f1, title: `${panel}, ${UNITS[panel]}` });
   for (const [k, curve] of drawn) {
     const { stroke, dash } = style(k), found = values(curve, panel), [from, to] = curve.range_hz || [0, Infinity];
     for (const published of [true, false]) {
-      let path = "", pen = false;
-      found.forEach((v, i) => {
+      const path = pathThrough(found.map((v, i) => {
         const inRange = data.freqs[i] >= from && data.freqs[i] <= to;
         // the last point of a part is the first one of the next
         const joins = inRange !== published && i > 0 && (data.freqs[i - 1] >= from && data.freqs[i - 1] <= to) === published;
-        if (v === null || (inRange !== published && !joins)) { pen = false; return; }
-        path += `${pen ? "L" : "M"}${across(data.freqs[i]).toFixed(2)} ${up(v).toFixed(2)}`;
-        pen = true;
-      });
+        return v === null || (inRange !== published && !joins) ? null : [across(data.freqs[i]), up(v)];
+      }));
       if (path) inside.append(element("path", { class: "curve", d: path, stroke, "stroke-dasharray": dash,
         "data-curve": k, opacity: published ? 1 : 0.45 }));
     }

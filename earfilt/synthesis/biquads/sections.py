@@ -123,7 +123,7 @@ class Sections:
 
     @property
     def post_shift(self) -> int:
-        """The bits before the point that 32-bit coefficients need: 1 as a rule, for |c| < 2."""
+        """The bits before the point that 32-bit coefficients need: 1 as a rule, for ``|c| < 2``."""
         coefficients = self.sos[:, [0, 1, 2, 4, 5]]
         largest = float(np.abs(coefficients).max())
         shift = max(1, math.frexp(largest)[1])
