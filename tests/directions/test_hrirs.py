@@ -229,7 +229,7 @@ def test_kemar_leaving_150_directions_out() -> None:
     lsd, delay, near_lsd, near_delay = leave_one_out(150)
     print(f"{lsd:.3f} dB, {delay:.2f} µs; nearest {near_lsd:.3f} dB, {near_delay:.2f} µs")
     assert lsd <= 0.9
-    assert delay <= 3.0
+    assert delay <= 1.2
 
 
 def test_kemar_at_a_measured_direction_bit_for_bit() -> None:
