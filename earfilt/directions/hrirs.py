@@ -132,8 +132,9 @@ class Hrirs:
         if plain and len(place.indices) == 1:
             return Pair(self.measured(place.indices[0]), 0, ("taps as measured there",))
         n_fft = self._n_fft
-        each = [(apart or self._apart)(index) for index in place.indices]
-        spectra = interpolation.averaged(Spectra.stacked(each), np.array(place.weights))
+        weights = place.summed
+        each = [(apart or self._apart)(index) for index in weights]
+        spectra = interpolation.averaged(Spectra.stacked(each), np.array([*weights.values()]))
         if how.minimum:
             whole = interpolation.minimum_phase(spectra, delayed=how.delayed)
         elif len(place.indices) == 1:

@@ -5,6 +5,12 @@ The net is the convex hull of the unit vectors, which is their Delaunay triangul
 Where nothing was measured (below most heads) it has faces too, and these are told by their size:
 the circle through the corners of such a face is much wider than those of the others.
 
+A value between three directions is their mean by the barycentric weights b, f = Σ b_j f_j, which
+cuts across what is curved. With the slopes g_j there (of a parabola through the neighbours) the mean
+of what each would foretell errs by as much to the other side, so half of it makes
+f = Σ b_j (f_j + g_j·(x − x_j) / 2) exact for every parabola. The slopes are weighted sums of values
+too, so all that is kept of them is weights.
+
 References
 ----------
 Renka, R. J. (1997). Algorithm 772: STRIPACK: Delaunay triangulation and Voronoi diagram on the
@@ -13,7 +19,8 @@ Caroli, M. et al. (2010). Robust and efficient Delaunay triangulations of points
 sphere. Experimental Algorithms, LNCS 6049, 462-473 (the Voronoi cells, as scipy has them).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,15 +36,30 @@ _WIDE_DEG, _WIDER = 20.0, 2.5  # a face around nothing: wider than both
 _PLANE_DEG = 1.0
 _EDGE = 1e-9
 
+_NEIGHBOURS = 16  # of a direction, whose values tell the slope there
+_FADE, _OWN = 1.05, 1e3  # weights of the fit: less with the angle, and of the direction itself
+_WORST = 50.0  # condition of a fit that is believed
+_FAR_DEG = 70.0  # neighbours that are farther say nothing of a slope
+
 
 @dataclass(frozen=True)
 class Place:
     """Where a direction lies: measured ones (1 to 3) and the weight of each; the weights are
-    positive and add up to 1.
+    positive and add up to 1. The slopes there add further weights, of their neighbours too, which
+    add up to 0.
     """
 
     indices: tuple[int, ...]
     weights: tuple[float, ...]
+    slopes: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def summed(self) -> dict[int, float]:
+        """The weight of each direction in a value between them."""
+        found = dict(zip(self.indices, self.weights, strict=True))
+        for index, weight in self.slopes.items():
+            found[index] = found.get(index, 0.0) + weight
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +97,42 @@ class Net:
         if not len(around):
             return None
         face = around[int(np.argmax(weights[around].min(axis=1)))]
-        return _placed(corners[face], weights[face])
+        return self._curved(_placed(corners[face], weights[face]), direction)
+
+    def _curved(self, place: Place, direction: Floats) -> Place:
+        """The place with what the slopes at its directions add."""
+        added: dict[int, float] = {}
+        for corner, weight in zip(place.indices, place.weights, strict=True):
+            neighbours, slope = self._slope(corner)
+            step = _on_plane(direction[None], self.vectors[corner])[0]
+            for index, part in zip(neighbours, step @ slope, strict=True):
+                added[int(index)] = added.get(int(index), 0.0) + 0.5 * weight * float(part)
+        return replace(place, slopes=added)
+
+    def _slope(self, corner: int) -> tuple[NDArray[np.intp], Floats]:
+        """Directions (K,) and the weights (2, K) by which their values add up to the slope at one of
+        them, per radian along the two axes of the plane there; none where they lie so that they say
+        little of it (on one ring).
+        """
+        if corner in self._slopes:
+            return self._slopes[corner]
+        angles = angles_between(self.vectors[self._distinct], self.vectors[corner])
+        near = np.argsort(angles, kind="stable")[: _NEIGHBOURS + 1]
+        found = self._distinct[near], np.zeros((2, len(near)))
+        reach = np.radians(angles[near[-1]])
+        if len(near) > _NEIGHBOURS and angles[near[-1]] <= _FAR_DEG:
+            x, y = _on_plane(self.vectors[found[0]], self.vectors[corner]).T / reach
+            weights = _FADE - np.hypot(x, y)
+            weights[0] = _OWN  # the parabola goes through the value itself
+            parabola = np.stack([np.ones(len(x)), x, y, x**2, x * y, y**2], 1) * weights[:, None]
+            if np.linalg.cond(parabola[1:, 1:]) < _WORST:
+                found = found[0], np.linalg.pinv(parabola)[1:3] * weights / reach
+        self._slopes[corner] = found
+        return found
+
+    @cached_property
+    def _slopes(self) -> dict[int, tuple[NDArray[np.intp], Floats]]:
+        return {}
 
     @cached_property
     def solid_angles(self) -> Floats:
@@ -174,3 +231,15 @@ def _placed(corners: NDArray[np.intp], weights: Floats) -> Place:
     held = held / held.sum()
     kept = held > 0.0
     return Place(tuple(map(int, corners[kept])), tuple(map(float, held[kept])))
+
+
+def _on_plane(vectors: Floats, centre: Floats) -> Floats:
+    """Unit vectors (K, 3) on the plane that touches the sphere at one, (K, 2) in radians: their angles
+    from it and their bearings are kept.
+    """
+    first = np.cross(centre, np.eye(3)[np.argmin(np.abs(centre))])
+    first = first / np.linalg.norm(first)
+    flat = np.stack([vectors @ first, vectors @ np.cross(centre, first)], -1)
+    sines = np.linalg.norm(flat, axis=-1, keepdims=True)
+    angles = np.arctan2(sines, (vectors @ centre)[..., None])
+    return flat * np.divide(angles, sines, out=np.ones_like(sines), where=sines > 0.0)

@@ -10,7 +10,7 @@ from earfilt.directions.hrirs import Hrirs, Treatment, delayed
 from earfilt.directions.interpolation import interaural
 from earfilt.directions.sphere import Net
 from earfilt.files.sofa.reader import read_sofa
-from tests.sofas import FS, grid, kemar, sphere_ears
+from tests.sofas import FS, grid, kemar, sphere_ears, write_sphere
 
 
 def sphere(step: float, lowest: float = -45.0) -> Hrirs:
@@ -73,26 +73,65 @@ def test_solid_angles_of_a_whole_sphere() -> None:
     np.testing.assert_allclose(equator, expected, rtol=0.01)
 
 
-def test_the_rigid_sphere_between_its_directions() -> None:
-    found = sphere(5.0)
-    rng = np.random.default_rng(3)
-    off_db, off_us = [], []
-    freqs = np.fft.rfftfreq(1024, 1 / FS)
-    heard = (freqs >= 200.0) & (freqs <= 16000.0)
-    for _ in range(30):
-        azimuth, elevation = rng.uniform(0, 360), rng.uniform(-40, 90)
+def test_slopes_make_up_for_curvature() -> None:
+    """Harmonics of degree 2 and 3 on a grid of 10°: a small part of what linear weights miss."""
+    found = sphere(10.0)
+    rng = np.random.default_rng(5)
+
+    def values(at: np.ndarray) -> np.ndarray:
+        x, y, z = at.T
+        return np.stack([x * y, y**2 - z**2, x * y * z, x**3 - 3 * x * y**2])
+
+    known, off, straight = values(found.vectors), [], []
+    for azimuth, elevation in zip(rng.uniform(0, 360, 60), rng.uniform(-30, 80, 60), strict=True):
         direction = unit_vectors(azimuth, elevation)
         place = found.place(direction)
         assert place is not None
-        made, exact = found.pair(place, Treatment()).taps, sphere_ears(direction[None])[0]
-        levels = [20 * np.log10(np.abs(np.fft.rfft(one, 1024))[:, heard]) for one in (made, exact)]
-        lit = levels[1] > -6.0  # of the free field: not in the deep interference of the far side
-        off_db += list(np.abs(levels[0] - levels[1])[lit])
+        assert sum(place.slopes.values()) == pytest.approx(0.0, abs=1e-9)
+        exact = values(direction[None])[:, 0]
+        off.append(known[:, list(place.summed)] @ list(place.summed.values()) - exact)
+        straight.append(known[:, list(place.indices)] @ place.weights - exact)
+    assert np.sqrt(np.mean(np.square(off))) < 0.2 * np.sqrt(np.mean(np.square(straight)))
+
+
+def test_few_directions_or_two_rings_have_no_slopes() -> None:
+    rings = unit_vectors(np.tile(np.arange(0.0, 360.0, 5.0), 2), np.repeat([0.0, 10.0], 72))
+    place = Net(rings).place(unit_vectors(42.0, 4.0))
+    assert place is not None
+    assert not any(place.slopes.values())
+    axes = Net(np.concatenate([np.eye(3), -np.eye(3)]))
+    place = axes.place(unit_vectors(30.0, 30.0))
+    assert place is not None
+    assert not any(place.slopes.values())
+
+
+def test_the_rigid_sphere_between_its_directions(tmp_path: Path) -> None:
+    """Written by sofar and read again."""
+    found = read_sofa(write_sphere(tmp_path / "sphere.sofa", 2.5)).found.hrirs
+    rng = np.random.default_rng(3)
+    freqs = np.fft.rfftfreq(1024, 1 / FS)
+    heard = (freqs >= 200.0) & (freqs <= 16000.0)
+    azimuths = [
+        *rng.uniform(0, 360, 20),
+        *(90 + rng.choice([0, 180], 20) + rng.uniform(-40, 40, 20)),
+    ]
+    elevations = [*rng.uniform(-40, 90, 20), *rng.uniform(-40, 40, 20)]
+    off_us, off_db, opposite_db = [], [], []
+    directions = unit_vectors(np.array(azimuths), np.array(elevations))
+    for direction, exact in zip(directions, sphere_ears(directions), strict=True):
+        place = found.place(direction)
+        assert place is not None
+        made = found.pair(place, Treatment()).taps
         off_us.append(abs(interaural(made) - interaural(exact)) / FS * 1e6)
+        levels = [20 * np.log10(np.abs(np.fft.rfft(one, 1024))[:, heard]) for one in (made, exact)]
+        for ear, towards in enumerate((direction[1], -direction[1])):
+            lit = levels[1][ear] > -6.0  # of the free field: not in deep interference
+            opposite = towards < -np.cos(np.radians(20.0))
+            (opposite_db if opposite else off_db).extend(np.abs(np.subtract(*levels)[ear])[lit])
     assert max(off_us) < 2.0
-    # The bright spot behind the head is narrower than the grid at high frequencies.
-    assert np.percentile(off_db, 95) < 0.2
-    assert np.sqrt(np.mean(np.square(off_db))) < 0.2
+    assert max(off_db) < 0.05
+    # The bright spot and its rings are narrower than the grid at high frequencies.
+    assert np.percentile(opposite_db, 95) < 0.2
 
 
 def test_delays_before_the_taps() -> None:
@@ -190,7 +229,7 @@ def test_kemar_leaving_150_directions_out() -> None:
     lsd, delay, near_lsd, near_delay = leave_one_out(150)
     print(f"{lsd:.3f} dB, {delay:.2f} µs; nearest {near_lsd:.3f} dB, {near_delay:.2f} µs")
     assert lsd <= 0.9
-    assert delay <= 3.0
+    assert delay <= 1.2
 
 
 def test_kemar_at_a_measured_direction_bit_for_bit() -> None:
