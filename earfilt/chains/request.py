@@ -128,7 +128,7 @@ class Request:
     options: tuple[tuple[str, Any], ...]
 
     def __init__(self, name: str, **options: Unpack[FilterOptions]) -> None:
-        given = ((key, value) for key, value in options.items() if value is not None)
+        given = ((key, _plain(value)) for key, value in options.items() if value is not None)
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "options", tuple(sorted(given)))
 
@@ -148,6 +148,11 @@ class Request:
     def typed_options(self) -> str:
         """The options alone, as typed on the command line."""
         return " ".join(option_words(self.given()))
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy or torch as one of Python, which reports and saved ears can hold."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def sides_of(name: str) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from earfilt.storage.reading import SmallFile, read_text, shown
 __all__ = ["read_directions", "read_track"]
 
 _MOST = 1 << 18
+_LATEST_S = 1e9  # longer than any recording, and differences of times stay finite
 
 
 def read_track(file: SmallFile) -> tuple[Floats, Floats]:
@@ -18,9 +19,11 @@ def read_track(file: SmallFile) -> tuple[Floats, Floats]:
     Raises
     ------
     DataError
-        Other columns, a value that is no finite number, or times that do not rise.
+        Other columns, a value that is no finite number, or times that do not rise or lie out of reach.
     """
     rows = _rows(file, ("time", "azimuth", "elevation"))
+    if (np.abs(rows[:, 0]) > _LATEST_S).any():
+        raise DataError(shown(file), f"a time lies beyond {_LATEST_S:g} s")
     steps = np.diff(rows[:, 0])
     if (steps <= 0.0).any():
         raise DataError(

@@ -110,6 +110,15 @@ def test_refusals(sofa: str, kind: str) -> None:
         resolve(sofa, **options)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.int64])
+def test_numbers_of_numpy_are_saved(sofa: str, tmp_path: Path, kind: type) -> None:
+    ear = earfilt.ear(sofa, FS, azimuth=kind(30))
+    assert "learnable=False" in str(ear)
+    ear.save(tmp_path / "ear.json")
+    assert resolve(sofa, azimuth=kind(30)).request == resolve(sofa, azimuth=30).request
+    assert repr(earfilt.ear("headphone", 16000, order=np.int64(64)))
+
+
 def test_directions_belong_to_sofa_files() -> None:
     with pytest.raises(UsageError, match="belongs to SOFA files"):
         resolve("middle-ear", azimuth=30.0)
@@ -155,6 +164,7 @@ def test_blocks_have_no_part_in_a_path(sofa: str, noise: np.ndarray, tmp_path: P
 
 BAD_PATHS = {
     "0,0,0\n0,10,0\n": (DataError, "does not rise"),
+    "-1e308,0,0\n1e308,10,0\n": (DataError, r"beyond 1e\+09 s"),
     "0,0\n": (DataError, "2 fields"),
     "0,0,95\n": (DataError, "elevation"),
     "": (DataError, "holds 0 rows"),

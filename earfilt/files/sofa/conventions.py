@@ -79,6 +79,12 @@ def understand(found: Variables, name: str) -> Understood:
     count, receivers, _ = responses.taps.shape
     if receivers != 2:
         raise DataError(name, f"holds {receivers} receivers; two ears are read")
+    silent = np.any(np.all(responses.taps == 0.0, axis=2), axis=1)
+    if silent.any():  # nothing was measured there, and between directions it has no level
+        first = int(silent.argmax()) + 1
+        raise DataError(
+            name, f"{int(silent.sum())} of its {count} directions hold zeros alone, first {first}"
+        )
     vectors, distances = _sources(found, name, count)
     ears, cautions = _ears(found, name)
     set_ = Hrirs(

@@ -130,11 +130,13 @@ def test_sections(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.taps, np.broadcast_to(expected, found.taps.shape), atol=1e-7)
 
 
+SILENT = np.array([[1, 1], [1, 1], [1, 0], [1, 1]])[..., None]
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no responses": ({"Data_IR": None}, "Data.IR is missing"),
     "a wrong shape": ({"Data_IR": np.zeros((4, 64))}, "the shape"),
     "one ear": ({"Data_IR": np.zeros((4, 1, 8))}, "1 receivers"),
     "no numbers": ({"Data_IR": np.full((4, 2, 8), np.nan)}, "not finite"),
+    "a silent ear": ({"Data_IR": np.eye(8).reshape(4, 2, 8) * SILENT}, "1 of its 4 .* first 3"),
     "words": ({"Data_IR": np.full((4, 2, 8), b"word")}, "does not hold numbers"),
     "rates that differ": ({"Data_SamplingRate": np.array([1e4, 2e4, 1e4, 1e4])}, "different"),
     "a rate of 0": ({"Data_SamplingRate": np.array([0.0])}, "0 Hz"),
