@@ -45,7 +45,18 @@ Signal = TypeVar("Signal", npt.NDArray[Any], "Tensor")
 
 
 class Fir(firs.Fir):
-    """A FIR that can be saved: what `design` gives."""
+    """A FIR that can be saved: what `design` gives.
+
+    Examples
+    --------
+    >>> import earfilt
+    >>> fir = earfilt.design("middle-ear", fs=48000, order=512)
+    >>> fir.numtaps, fir.lookahead, fir.rows
+    (513, 0, 1)
+    >>> gain = abs(fir.response([100.0, 800.0]))
+    >>> bool(gain[0] < gain[1])
+    True
+    """
 
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
         """Write it for other programs; ``filter=path`` reads it back to the same bits.
@@ -505,6 +516,15 @@ class ResponseTable:
     fir : Fir
         What was evaluated.
     filter : Filter
+
+    Examples
+    --------
+    >>> import earfilt
+    >>> table = earfilt.response("headphone", freqs=[125, 1000, 2700])
+    >>> len(table), table.frequency_hz.tolist()
+    (3, [125.0, 1000.0, 2700.0])
+    >>> print(table.to_csv().splitlines()[0])
+    frequency_hz,magnitude_db,phase_rad,group_delay_s
     """
 
     frequency_hz: npt.NDArray[np.float64]
@@ -761,6 +781,17 @@ def apply_files(
     ------
     UsageError, AudioError
         As the command refuses.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, numpy as np, soundfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> (folder / "in").mkdir()
+    >>> for name in ("a.wav", "b.wav"):
+    ...     soundfile.write(folder / "in" / name, np.zeros(800), 16000)
+    >>> rows = apply_files(folder / "in", folder / "out", "headphone", jobs=1)
+    >>> sorted((row.name, row.status) for row in rows)
+    [('a.wav', 'ok'), ('b.wav', 'ok')]
     """
     from earfilt.batch.corpus import Batch, prepare, run
     from earfilt.batch.plan import Rules

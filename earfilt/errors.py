@@ -29,6 +29,15 @@ class EarfiltError(Exception):
     reason : str
         What is wrong with it, without what differs from file to file: failures of one reason are
         of one kind.
+
+    Examples
+    --------
+    >>> import earfilt
+    >>> try:
+    ...     earfilt.design("middle-ear", fs=48000, order=1)
+    ... except earfilt.EarfiltError as error:
+    ...     print(error)
+    order is 1; it must be 2 to 131072
     """
 
     exit_code = 1
@@ -126,17 +135,47 @@ _ANY = _Any()
 
 
 class UsageError(EarfiltError, ValueError):
-    """Wrong usage, or a refusal before any work: nothing was written."""
+    """Wrong usage, or a refusal before any work: nothing was written.
+
+    Examples
+    --------
+    >>> import earfilt
+    >>> try:
+    ...     earfilt.design("headphone", fs=48000, order=64, tolerance=0.1)
+    ... except UsageError as error:
+    ...     print(error)
+    --order and --tolerance exclude each other: a tolerance finds the order
+    """
 
     exit_code = 2
 
 
 class UnknownNameError(UsageError):
-    """A filter or variant that does not exist."""
+    """A filter or variant that does not exist.
+
+    Examples
+    --------
+    >>> import earfilt
+    >>> try:
+    ...     earfilt.design("headphon", fs=48000)
+    ... except UnknownNameError as error:
+    ...     print(error)
+    no filter is called 'headphon'; did you mean headphone?
+    """
 
 
 class DtypeError(UsageError, TypeError):
-    """A tensor whose dtype no filter can take (integers, complex numbers)."""
+    """A tensor whose dtype no filter can take (integers, complex numbers).
+
+    Examples
+    --------
+    >>> import earfilt, torch
+    >>> try:
+    ...     earfilt.ear("headphone", fs=16000)(torch.zeros(9, dtype=torch.int16))
+    ... except DtypeError as error:
+    ...     print(isinstance(error, TypeError))
+    True
+    """
 
 
 class DataError(EarfiltError, ValueError):
@@ -148,6 +187,12 @@ class DataError(EarfiltError, ValueError):
         The file or entry, printable.
     reason : str
         What is wrong with it, and what helps.
+
+    Examples
+    --------
+    >>> error = DataError("mine.csv", "holds no numbers")
+    >>> str(error), error.subject
+    ('mine.csv: holds no numbers', 'mine.csv')
     """
 
     exit_code = 2
@@ -174,7 +219,17 @@ class DataError(EarfiltError, ValueError):
 
 
 class AudioError(EarfiltError, OSError):
-    """A file that is missing, not audio, damaged, or cannot be written."""
+    """A file that is missing, not audio, damaged, or cannot be written.
+
+    Examples
+    --------
+    >>> import earfilt
+    >>> try:
+    ...     earfilt.apply_file("missing.wav", "out.wav", "headphone")
+    ... except AudioError as error:
+    ...     print(isinstance(error, OSError))
+    True
+    """
 
     def __str__(self) -> str:
         # OSError would print a tuple for two arguments; messages here are one sentence.

@@ -297,3 +297,9 @@ def test_a_wrong_word_fails_in_mypy(tmp_path: Path) -> None:
     assert "right.py" not in checked.stdout
     assert "wrong.py:2: error" in checked.stdout
     assert "lineal" in checked.stdout
+
+
+def test_every_public_name_has_an_example() -> None:
+    """Which runs with the doctests."""
+    described = [name for name in earfilt.__all__ if name != "__version__"]
+    assert [name for name in described if ">>>" not in (getattr(earfilt, name).__doc__ or "")] == []

@@ -64,6 +64,14 @@ class Stream:
     UsageError
         ``channels`` is below 1, or more than the filter takes; another dtype; ``latency`` is below
         64.
+
+    Examples
+    --------
+    >>> import earfilt
+    >>> stream = earfilt.stream("middle-ear", fs=48000, channels=2)
+    >>> first = stream.push(np.zeros((10_000, 2), np.float32))
+    >>> len(first) % stream.hop, len(first) + len(stream.flush())
+    (0, 10000)
     """
 
     def __init__(

@@ -83,6 +83,14 @@ class Identified:
     mean : 'db' or 'power'
         How seatings were averaged.
     seatings : tuple of Seating
+
+    Examples
+    --------
+    >>> import earfilt
+    >>> dry = np.random.default_rng(0).standard_normal(160_000)
+    >>> found = earfilt.identify(dry, 0.5 * dry, fs=16000)
+    >>> bool(np.abs(found.gain_db + 6.02).max() < 0.01)
+    True
     """
 
     frequency_hz: Floats

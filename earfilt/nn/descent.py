@@ -50,6 +50,14 @@ class Goal:
     smoothness : float
         Weight of the squared bends of what was changed, dB per octave², beside the mean squared
         deviation.
+
+    Examples
+    --------
+    >>> import earfilt
+    >>> ear = earfilt.ear("middle-ear", fs=16000, learnable=True)
+    >>> loss = Goal([200.0, 1000.0, 4000.0], [-6.0, 0.0, -6.0], weight=[1.0, 4.0, 1.0]).loss(ear)
+    >>> bool(loss(ear) > 0.0)
+    True
     """
 
     freqs: npt.ArrayLike
@@ -152,6 +160,14 @@ class Fitted:
         Mean time of a step in seconds.
     converged : bool
         Whether it ended before the last step, as nothing changed any more.
+
+    Examples
+    --------
+    >>> import earfilt
+    >>> ear = earfilt.ear("middle-ear", fs=16000, learnable=True)
+    >>> found = earfilt.fit(ear, earfilt.Goal([200, 1000, 4000], [-6, 0, -6]), steps=3)
+    >>> found.module is ear, found.loss <= found.losses[0]
+    (True, True)
     """
 
     module: nn.Module

@@ -253,6 +253,15 @@ class MiddleEarFilter(_Documented):
     Lopez-Poveda & Meddis (2001), J. Acoust. Soc. Am. 110, 3107-3118, Fig. 2(b); Jepsen, Ewert & Dau
     (2008), J. Acoust. Soc. Am. 124, 422-438; Goode, Killion, Nakamura & Nishihara (1994), Am. J.
     Otol. 15, 145-154, Fig. 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> ear = MiddleEarFilter(48000, "jepsen2008", phase_type="zero")
+    >>> ear(torch.zeros(1, 4800)).shape
+    torch.Size([1, 4800])
+    >>> ear.group_delay, ear.fir_coeffs.shape
+    (256, torch.Size([513]))
     """
 
     frequency_data: Tensor
@@ -354,6 +363,15 @@ class OuterMiddleEarFilter(_Documented):
     ----------
     ANSI S3.4-2007; Moore, Glasberg & Baer (1997), J. Audio Eng. Soc. 45, 224-240; Glasberg & Moore
     (2002), J. Audio Eng. Soc. 50, 331-342.
+
+    Examples
+    --------
+    >>> import torch
+    >>> ear = OuterMiddleEarFilter(32000, field_type="diffuse", convention="published")
+    >>> ear(torch.zeros(3200)).shape
+    torch.Size([3200])
+    >>> ear.tf_gains.shape == ear.fvec.shape
+    True
     """
 
     tf_gains: Tensor

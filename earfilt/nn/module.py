@@ -71,6 +71,15 @@ class EarModule(EarFilter):
     follows its curve. In ``train()`` every call designs, and gradients reach the numbers; in
     ``eval()`` the design is kept until a number changes. A level that was normalised stays as it
     was at the published numbers.
+
+    Examples
+    --------
+    >>> import torch
+    >>> ear = EarModule("middle-ear", 16000, learnable=True)
+    >>> ear(torch.zeros(2, 1600)).shape
+    torch.Size([2, 1600])
+    >>> [name for name, _ in ear.named_parameters()]
+    ['numbers_0']
     """
 
     def __init__(

@@ -69,6 +69,12 @@ class Row:
     warnings : list of str
         The report has ``warning_kinds`` beside them: the same without what differs from file to
         file.
+
+    Examples
+    --------
+    >>> row = Row("in.wav", "out.wav", "in.wav", "ok", fs=48000, frames=96000)
+    >>> row.to_dict()["fs"], row.clipped
+    (48000, [])
     """
 
     source: str

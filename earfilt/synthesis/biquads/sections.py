@@ -75,6 +75,15 @@ class Sections:
         Gain beside the bands, dB.
     provenance : Provenance
         Of the curve.
+
+    Examples
+    --------
+    >>> import earfilt
+    >>> sections = earfilt.design_sections("headphone", fs=48000, sections=4)
+    >>> len(sections), sections.sos.shape
+    (4, (4, 6))
+    >>> sections.deviation_db < 0.5
+    True
     """
 
     sos: Floats
