@@ -16,6 +16,7 @@ extensions = [
 ]
 root_doc = "index"
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+smartquotes = False  # would make dashes of the hyphens of --option
 nitpicky = True
 nitpick_ignore_regex = [("py:obj", r"torch\..*")]  # described elsewhere
 default_role = "autolink"  # a link where the name is public, and else emphasis

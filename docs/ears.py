@@ -71,7 +71,6 @@ def _page(ear: Ear, sections_db: float) -> Iterator[str]:
         "beyond the range of the source the line is faint.\n```\n\n"
     )
     facts = {
-        "use it": f"`-f {ear.name}`",
         "leads from": entry.start,
         "to": entry.end,
         "quantity": f"{entry.quantity}, in {entry.unit}",
@@ -80,7 +79,7 @@ def _page(ear: Ear, sections_db: float) -> Iterator[str]:
         "species": "" if entry.species == "human" else entry.species,
         "variants": ", ".join(_siblings(entry)),
     }
-    yield "| | |\n| --- | --- |\n"
+    yield f"| use it | `-f {ear.name}` |\n| --- | --- |\n"
     yield "".join(f"| {label} | {_cell(text)} |\n" for label, text in facts.items() if text)
     yield "\n```bash\n"
     yield f"earfilt apply speech.wav heard.wav -f {ear.name}\n```\n\n"

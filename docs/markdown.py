@@ -17,11 +17,9 @@ def code(text: str) -> str:
     """Text as it is typed, also within a table.
 
     >>> code("--form fir|sections")
-    '<code>--form fir&#124;sections</code>'
+    '`--form fir\\\\|sections`'
     """
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "&#124;")
-    kept = re.sub(r"([\\`*_{}\[\]$~^])", r"\\\1", escaped)
-    return f"<code>{kept}</code>"
+    return f"`{text.replace('|', chr(92) + '|')}`"
 
 
 def block(text: str, language: str = "text") -> str:
