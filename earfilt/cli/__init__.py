@@ -76,6 +76,10 @@ def main() -> None:
         _ignore_signals()
     except _Signalled as interruption:  # at the last moment
         code = interruption.code
+    except (MemoryError, SystemError) as error:  # there was no memory even to say so
+        if debug or not is_out_of_memory(error):
+            raise
+        code = _said("out of memory", 1)
     if any(thread.name == "earfilt" for thread in threading.enumerate()):
         # Interrupted in a long call of the engine: an interpreter that ends under it would abort.
         from earfilt.audio import discard_all

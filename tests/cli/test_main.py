@@ -288,3 +288,17 @@ def test_workers_of_a_batch_start_before_the_command_line_is_parsed(
     with pytest.raises(Parsing):
         run([word.format(folder=tmp_path) for word in words], debug=True)
     assert started == [True] * begins
+
+
+def test_memory_that_runs_out_at_the_very_end_is_one_line() -> None:
+    """Where not even an error could be made of it, the interpreter has words of its own."""
+    code = (
+        "import earfilt.cli as cli\n"
+        "def run(*arguments, **options): raise SystemError('error return without exception set')\n"
+        "cli.run = run\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=single_threaded(), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (1, "earfilt: out of memory\n")
