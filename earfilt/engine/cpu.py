@@ -99,7 +99,13 @@ class OverlapSave:
         return np.empty((frames, channels), self._real)
 
     def __call__(
-        self, window: Samples, out: Samples, *, whole: bool = False, levels: bool = True
+        self,
+        window: Samples,
+        out: Samples,
+        *,
+        segment: int = 0,
+        whole: bool = False,
+        levels: bool = True,
     ) -> Output | None:
         """Filter frames.
 
@@ -108,6 +114,8 @@ class OverlapSave:
         window : (overlap + segments * hop, channels), C-contiguous
         out : (segments * hop, outputs), C-contiguous
             The result; may be a part of `window` where it has as many channels.
+        segment : int
+            Number of the first one in the signal; these taps are the same in all.
         whole : bool
             Rounded to whole numbers, half to even.
         levels : bool
@@ -218,7 +226,13 @@ class PartitionedConvolution:
         return np.empty((frames, channels), self._real)
 
     def __call__(
-        self, window: Samples, out: Samples, *, whole: bool = False, levels: bool = True
+        self,
+        window: Samples,
+        out: Samples,
+        *,
+        segment: int = 0,
+        whole: bool = False,
+        levels: bool = True,
     ) -> Output | None:
         """As `OverlapSave.__call__`."""
         blocks = len(window) // self.hop - 1
@@ -227,9 +241,8 @@ class PartitionedConvolution:
         sums = np.zeros((blocks + 1 - self._parts, *shape), spectra.dtype)
         products = np.empty((self._parts, *shape), spectra.dtype)
         for turned, response in zip((spectra, spectra[..., ::-1]), self._responses, strict=False):
-            for i, total in enumerate(
-                sums
-            ):  # alone: the order of additions must not depend on others
+            # each block alone: the order of additions must not depend on others
+            for i, total in enumerate(sums):
                 _multiply(turned[i : i + self._parts], response, out=products)
                 total += np.add.reduce(products, axis=0)
         filtered = fft.backward(sums, self.n_fft)

@@ -59,7 +59,13 @@ class DeviceStep:
         return room
 
     def __call__(
-        self, window: Samples, out: Samples, *, whole: bool = False, levels: bool = True
+        self,
+        window: Samples,
+        out: Samples,
+        *,
+        segment: int = 0,
+        whole: bool = False,
+        levels: bool = True,
     ) -> Output | None:
         """As `OverlapSave.__call__`."""
         with self._stream():

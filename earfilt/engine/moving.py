@@ -46,10 +46,16 @@ class MovingStep:
         """Memory for a window."""
         return np.empty((frames, channels), self._real)
 
-    def filter(self, window: Samples, out: Samples, segment: int, *, whole: bool) -> None:
-        """Filter a window whose first segment has the number ``segment``; the rest as in
-        `OverlapSave.__call__`.
-        """
+    def __call__(
+        self,
+        window: Samples,
+        out: Samples,
+        *,
+        segment: int = 0,
+        whole: bool = False,
+        levels: bool = True,
+    ) -> Output | None:
+        """As `OverlapSave.__call__`; segments are counted from the beginning of the signal."""
         count = (len(window) - self.overlap) // self.hop
         spectra = fft.forward(as_segments(window, count, self.n_fft, self.hop))
         part = (np.arange(self.hop, dtype=self._real) / self.hop)[:, None]
@@ -62,12 +68,6 @@ class MovingStep:
             )
             made = first + part * (second - first)
             out[index * self.hop : (index + 1) * self.hop] = np.rint(made) if whole else made
-
-    def __call__(
-        self, window: Samples, out: Samples, *, whole: bool = False, levels: bool = True
-    ) -> Output | None:
-        """A window from the start of the signal on."""
-        self.filter(window, out, 0, whole=whole)
         return None
 
     def _made(self, segment: int) -> npt.NDArray[np.complexfloating]:

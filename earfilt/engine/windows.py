@@ -182,10 +182,16 @@ class _Step(Protocol):
         """Memory for a window."""
 
     def __call__(
-        self, window: Samples, out: Samples, *, whole: bool = False, levels: bool = True
+        self,
+        window: Samples,
+        out: Samples,
+        *,
+        segment: int = 0,
+        whole: bool = False,
+        levels: bool = True,
     ) -> Output | None:
         """Filter `window` (overlap + segments * hop, channels) into `out` (segments * hop,
-        outputs).
+        outputs); its first segment has the number `segment`, by which a filter may change.
         """
 
 
@@ -408,11 +414,7 @@ class WindowFilter:
         """
         seed = self.settings.dither_seed if self.target.is_integer else None
         whole = self.target.is_integer and seed is None
-        if isinstance(step, MovingStep):
-            step.filter(x, codes, segment, whole=whole)
-            out = None
-        else:
-            out = step(x, codes, whole=whole, levels=levels)
+        out = step(x, codes, segment=segment, whole=whole, levels=levels)
         if seed is not None:
             for index, part in enumerate(codes.reshape(-1, self.hop, self.outputs), segment):
                 part += tpdf(seed, index, part.shape)
