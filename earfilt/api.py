@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from earfilt.chains import ways
+from earfilt.chains.directions import refuse_motion
 from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
-from earfilt.directions.moving import refuse_motion
 from earfilt.ears import catalogue
 from earfilt.engine import pipeline
 from earfilt.engine.samples import SampleFormat, clip_warning

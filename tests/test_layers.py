@@ -188,6 +188,17 @@ def test_commands_without_audio_do_without_torch(arguments: list[str], tmp_path:
     assert not {"torch", "scipy"} & loaded(code)
 
 
+def test_what_knows_of_directions_loads_for_sofa_files_alone(tmp_path: Path) -> None:
+    speech = PACKAGE.parent / "data" / "audio" / "arctic_a0007.wav"
+    words = ["apply", str(speech), str(tmp_path / "out.wav"), "-f", "headphone", "-q"]
+    code = (
+        f"from earfilt.cli import run; assert run({words!r}) == 0\n"
+        "import sys; sys.exit(str([m for m in sys.modules if 'earfilt.directions' in m] or ''))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stderr.strip() == ""
+
+
 def test_modules_by_attribute_and_by_name() -> None:
     from earfilt import HeadphoneFilter
 

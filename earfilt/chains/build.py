@@ -112,9 +112,7 @@ def _moving(parts: Sequence[Part]) -> Fir | None:
     UsageError
         It is chained.
     """
-    from earfilt.directions.moving import MovingFir
-
-    moving = [part.fir for part in parts if isinstance(part.fir, MovingFir)]
+    moving = [part.fir for part in parts if part.fir.moves]
     if moving and len(parts) > 1:
         raise UsageError(
             "a source that moves (--path) is no member of a chain: apply the other filters before "

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from earfilt.storage.reading import LargeFile, SmallFile
     from earfilt.synthesis.fir import Fir
 
-__all__ = ["SOFA_OPTIONS", "Made", "make", "set_at"]
+__all__ = ["SOFA_OPTIONS", "Made", "make", "refuse_motion", "set_at"]
 
 _PHASE = PHASE.with_choices("native", "minimum").with_default("native")
 _DIRECTION = (
@@ -299,3 +299,12 @@ def _moving(read: "SofaFile", hrirs: "Hrirs", options: Options) -> Made:
     )
     told = told_of(read, options, (words,), {})
     return Made(read.file, options, replace(moving_fir(motion), provenance=told), track)
+
+
+def refuse_motion(fir: "Fir") -> None:
+    """Raise UsageError where a source moves: what is asked for holds one moment alone."""
+    if fir.moves:
+        raise UsageError(
+            "--path moves the source, which only sound shows: apply takes it (on the CPU), and "
+            "--azimuth with --elevation gives one direction"
+        )

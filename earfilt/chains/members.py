@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from earfilt.chains.chain import Chain, Member, Options
-from earfilt.chains.directions import SOFA_OPTIONS, make
+from earfilt.chains.directions import SOFA_OPTIONS, make, refuse_motion
 from earfilt.chains.joins import check_joins
 from earfilt.chains.request import FilterOptions, Request, parse_command, sides_of
 from earfilt.chains.ways import INVERSE_PREFIX
@@ -87,8 +87,6 @@ class Filter(Chain):
         UsageError
             As `at`; or the source moves, so that one FIR does not say it.
         """
-        from earfilt.directions.moving import refuse_motion
-
         fir = self.at(fs)
         refuse_motion(fir)
         return fir

@@ -15,7 +15,6 @@ from earfilt.arrays import Floats
 from earfilt.directions.geometry import angles_between, between
 from earfilt.directions.hrirs import Hrirs, Treatment
 from earfilt.directions.interpolation import BEFORE, Spectra, fft_size, taken_apart
-from earfilt.errors import UsageError
 from earfilt.synthesis.fir import Fir
 
 HOP = 256
@@ -100,16 +99,12 @@ class MovingFir(Fir):
 
     motion: Motion | None = None
 
+    @property
+    def moves(self) -> bool:
+        """It does."""
+        return True
+
 
 def moving_fir(motion: Motion) -> MovingFir:
     """The FIR of a motion."""
     return MovingFir(Ears(motion).taps(0.0), motion.hrirs.fs, BEFORE, motion=motion)
-
-
-def refuse_motion(fir: Fir) -> None:
-    """Raise UsageError where a source moves: what is asked for holds one moment alone."""
-    if isinstance(fir, MovingFir):
-        raise UsageError(
-            "--path moves the source, which only sound shows: apply takes it (on the CPU), and "
-            "--azimuth with --elevation gives one direction"
-        )

@@ -11,15 +11,13 @@ from collections import deque
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from threading import local
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.directions.moving import MovingFir
 from earfilt.engine import roundoff
 from earfilt.engine.cpu import Output, OverlapSave, PartitionedConvolution
-from earfilt.engine.moving import MovingStep
 from earfilt.engine.samples import SampleFormat, Samples, Tally, quantise, tpdf
 from earfilt.engine.segments import (
     CALL_BYTES,
@@ -31,6 +29,9 @@ from earfilt.engine.segments import (
 )
 from earfilt.errors import UsageError
 from earfilt.synthesis.fir import Fir
+
+if TYPE_CHECKING:
+    from earfilt.directions.moving import MovingFir
 
 __all__ = ["Cutting", "Filtered", "Settings", "Window", "WindowFilter"]
 
@@ -200,8 +201,10 @@ def _step(
     fir: Fir, scale: float, precision: str, packed: bool, device: str, block: int | None
 ) -> _Step:
     """The step for a FIR, kept from file to file."""
-    if isinstance(fir, MovingFir):
-        return MovingStep(fir, scale, precision)
+    if fir.moves:
+        from earfilt.engine.moving import MovingStep  # and all that is known of directions
+
+        return MovingStep(cast("MovingFir", fir), scale, precision)
     taps = np.zeros((*fir.taps.shape[:-1], _reach(fir)))
     np.multiply(fir.taps, scale, out=taps[..., : fir.numtaps])
     if block is not None:
@@ -276,14 +279,13 @@ class WindowFilter:
         self.lookahead, self._mirrored = fir.lookahead, fir.lookahead if fir.odd_ends else 0
         self.tail = fir.numtaps - 1 if settings.keep_tail else 0
         self._fir, self._scale = fir, settings.gain * target.codes / source.full_scale
-        moves = isinstance(fir, MovingFir)
-        if moves and settings.device != "cpu":
+        if fir.moves and settings.device != "cpu":
             raise UsageError("a source moves (--path) on the CPU only: use --device cpu")
-        self._block = None if moves else block_within(settings.latency, _reach(fir))
+        self._block = None if fir.moves else block_within(settings.latency, _reach(fir))
         if self._block is not None and settings.device != "cpu":
             raise UsageError("a bound on the latency is kept on the CPU only")
         self.precision = _precision(settings.precision, source, target, self._block)
-        if moves and self.precision == "auto":  # the error of ears that change is not bounded
+        if fir.moves and self.precision == "auto":  # the error of ears that change is not bounded
             self.precision = "float64"
         self._own = local()
         self.least_precision = "float64" if self.precision == "float64" else "float32"

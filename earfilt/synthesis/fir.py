@@ -90,6 +90,11 @@ class Fir:
         """What the rows are called: ``left`` and ``right`` of a pair; of one row the empty word."""
         return ROW_NAMES[self.rows]
 
+    @property
+    def moves(self) -> bool:
+        """Whether the source moves, so that the taps are those of its first moment alone."""
+        return False
+
     def row(self, index: int) -> Self:
         """One row as a FIR of its own, with the common look-ahead."""
         taps = self.taps.reshape(self.rows, -1)[index]
