@@ -6,8 +6,9 @@ the signal, and from each to the next the output fades linearly, so that nothing
 of blocks has no part in it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 
@@ -98,6 +99,11 @@ class MovingFir(Fir):
     """The FIR of the first moment, and the motion from there on."""
 
     motion: Motion | None = None
+    right_first: bool = False
+
+    def swapped(self) -> Self:
+        """As of every FIR: the taps, and the ears of all moments."""
+        return replace(super().swapped(), right_first=not self.right_first)
 
     @property
     def moves(self) -> bool:

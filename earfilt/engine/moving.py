@@ -40,6 +40,7 @@ class MovingStep:
         self.overlap = self.n_fft - self.hop
         self._real, self._scale = np.dtype(dtype), scale
         self._ears, self._fs = Ears(fir.motion), fir.motion.hrirs.fs
+        self._order = slice(None, None, -1 if fir.right_first else 1)
         self._response = lru_cache(maxsize=_KEPT)(self._made)
 
     def empty(self, frames: int, channels: int) -> Samples:
@@ -72,7 +73,7 @@ class MovingStep:
 
     def _made(self, segment: int) -> npt.NDArray[np.complexfloating]:
         """The response (1, bins, 2) at the start of a segment."""
-        taps = self._ears.taps(segment * self.hop / self._fs)
+        taps = self._ears.taps(segment * self.hop / self._fs)[self._order]
         padded = np.zeros((1, self.n_fft, 2))
         padded[0, : taps.shape[1]] = taps.T * (self._scale / self.n_fft)
         complex_dtype = np.result_type(self._real, np.complex64)

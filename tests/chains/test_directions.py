@@ -14,7 +14,9 @@ import earfilt
 from earfilt.chains.direction_sets import HESUVI, direction_set
 from earfilt.chains.members import resolve
 from earfilt.cli import run
+from earfilt.engine.stream import Stream
 from earfilt.errors import DataError, UsageError
+from earfilt.synthesis.fir import Fir
 from tests.sofas import FS, grid, kemar, write_sofa, write_sphere
 from tests.tools import need
 
@@ -160,6 +162,21 @@ def test_blocks_have_no_part_in_a_path(sofa: str, noise: np.ndarray, tmp_path: P
     stream = earfilt.stream(sofa, fs=FS, dtype="float64", precision="float64", path=path)
     blocks = [stream.push(block[:, None]) for block in np.split(noise, [17, 1000, 1001, 9000])]
     np.testing.assert_array_equal(np.concatenate([*blocks, stream.flush()]), whole)
+
+
+def test_a_path_of_stereo_whose_right_channel_comes_first(
+    sofa: str, noise: np.ndarray, tmp_path: Path
+) -> None:
+    path = track(tmp_path / "path.csv", "0,-60,0\n0.2,60,15\n")
+    fir = resolve(sofa, path=path).at(FS)
+    stereo = np.stack([noise, noise[::-1]], 1)
+
+    def through(ears: Fir, x: np.ndarray) -> np.ndarray:
+        stream = Stream(ears, channels=2, dtype=np.float64)
+        return np.concatenate([stream.push(x), stream.flush()])
+
+    swapped = through(fir.swapped(), np.ascontiguousarray(stereo[:, ::-1]))
+    np.testing.assert_array_equal(swapped[:, ::-1], through(fir, stereo))
 
 
 BAD_PATHS = {
