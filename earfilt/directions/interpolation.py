@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from earfilt.arrays import Complexes, Floats, power_of_two
+from earfilt.synthesis.fir import rounded
 from earfilt.synthesis.phase import minimum_phase_spectrum
 
 _FLOOR = 1e-4  # of magnitudes, re the largest: −80 dB
@@ -97,9 +98,10 @@ def minimum_phase(spectra: Spectra, *, delayed: bool) -> Complexes:
 
 def taps_of(spectra: Complexes, numtaps: int) -> tuple[Floats, int]:
     """Taps (…, numtaps + lookahead) of spectra (…, bins), and the look-ahead: 0, or some samples
-    where a response that starts at once has something before its start.
+    where a response that starts at once has something before its start. As designed taps they are
+    rounded, so that they are the same on every processor.
     """
-    samples = np.fft.irfft(spectra)
+    samples = rounded(np.fft.irfft(spectra))
     ahead = samples[..., -BEFORE:]
     if (ahead**2).sum() <= _NOTHING * (samples**2).sum():
         return samples[..., :numtaps], 0

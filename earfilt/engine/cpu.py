@@ -15,7 +15,7 @@ from earfilt.engine.roundoff import peaks, rms
 from earfilt.engine.samples import Samples
 from earfilt.engine.segments import as_segments, choose_n_fft, hop_of
 
-__all__ = ["Output", "OverlapSave", "PartitionedConvolution", "levels_of"]
+__all__ = ["Output", "OverlapSave", "PartitionedConvolution", "levels_of", "multiply"]
 
 Spectra = npt.NDArray[Any]
 
@@ -138,11 +138,11 @@ class OverlapSave:
         own, *across = self._responses
         shape = (*spectra.shape[:2], max(own.shape[2], spectra.shape[2]))
         crossed = [
-            _multiply(spectra[..., ::-1], response, out=np.empty(shape, spectra.dtype))
+            multiply(spectra[..., ::-1], response, out=np.empty(shape, spectra.dtype))
             for response in across
         ]
         into = spectra if spectra.shape == shape else np.empty(shape, spectra.dtype)
-        _multiply(spectra, own, out=into)
+        multiply(spectra, own, out=into)
         for part in crossed:
             into += part
         return into
@@ -155,7 +155,7 @@ def _by_channel(rows: Spectra) -> list[Spectra]:
     return [rows] if rows.shape[2] < 4 else [rows[..., [0, 3]], rows[..., [2, 1]]]
 
 
-def _multiply(spectra: Spectra, responses: Spectra, out: Spectra) -> Spectra:
+def multiply(spectra: Spectra, responses: Spectra, out: Spectra) -> Spectra:
     """Products of spectra (segments, bins, channels) and responses, one of which may have a size of
     1 where `out` has more, with the same bits on every x86 processor; gives `out`.
 
@@ -243,7 +243,7 @@ class PartitionedConvolution:
         for turned, response in zip((spectra, spectra[..., ::-1]), self._responses, strict=False):
             # each block alone: the order of additions must not depend on others
             for i, total in enumerate(sums):
-                _multiply(turned[i : i + self._parts], response, out=products)
+                multiply(turned[i : i + self._parts], response, out=products)
                 total += np.add.reduce(products, axis=0)
         filtered = fft.backward(sums, self.n_fft)
         _copy(filtered[:, self.hop :], out, whole)

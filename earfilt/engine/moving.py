@@ -10,7 +10,7 @@ import numpy.typing as npt
 from earfilt.arrays import power_of_two
 from earfilt.directions.moving import HOP, Ears, MovingFir
 from earfilt.engine import fft
-from earfilt.engine.cpu import Output
+from earfilt.engine.cpu import Output, multiply
 from earfilt.engine.samples import Samples
 from earfilt.engine.segments import as_segments
 
@@ -62,14 +62,19 @@ class MovingStep:
         part = (np.arange(self.hop, dtype=self._real) / self.hop)[:, None]
         for index in range(count):
             first, second = (
-                fft.backward(spectra[index : index + 1] * self._response(at), self.n_fft)[
-                    0, self.overlap :
-                ]
+                self._heard(spectra[index : index + 1], at)
                 for at in (segment + index, segment + index + 1)
             )
             made = first + part * (second - first)
             out[index * self.hop : (index + 1) * self.hop] = np.rint(made) if whole else made
         return None
+
+    def _heard(self, spectrum: npt.NDArray[np.complexfloating], at: int) -> Samples:
+        """A segment (1, bins, channels) by the ears at the start of one: (hop, 2)."""
+        response = self._response(at)
+        products = multiply(spectrum, response, out=np.empty_like(response))
+        heard: Samples = fft.backward(products, self.n_fft)[0, self.overlap :]
+        return heard
 
     def _made(self, segment: int) -> npt.NDArray[np.complexfloating]:
         """The response (1, bins, 2) at the start of a segment."""

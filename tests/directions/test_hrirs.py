@@ -1,5 +1,8 @@
 """Directions: exact where they were measured, interpolated between, refused where nothing was."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -243,3 +246,35 @@ def test_kemar_at_a_measured_direction_bit_for_bit() -> None:
         place = found.place(unit_vectors(positions[index, 0], positions[index, 1]))
         assert place is not None
         np.testing.assert_array_equal(found.pair(place, Treatment()).taps, taps[index])
+
+
+BETWEEN = """
+import hashlib
+from earfilt.chains.members import resolve
+
+for more in ({}, {"phase": "minimum"}, {"diffuse_field": "remove"}):
+    taps = resolve("sphere.sofa", azimuth=33.3, elevation=4.4, **more).at(FS).taps
+    print(hashlib.sha256(taps.tobytes()).hexdigest())
+"""
+
+
+def test_taps_between_directions_have_the_same_bits_on_older_processors(tmp_path: Path) -> None:
+    from numpy._core._multiarray_umath import __cpu_dispatch__
+
+    write_sphere(tmp_path / "sphere.sofa")
+    code = BETWEEN.replace("FS", str(FS))
+
+    def made(disabled: list[str]) -> list[str]:
+        environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(disabled)}
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.split()
+
+    assert made(__cpu_dispatch__) == made([])
+    assert len(set(made([]))) == 3
