@@ -1,6 +1,5 @@
 """Recordings as signals to measure with: read whole, up to a length that tells all there is."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,8 @@ import numpy.typing as npt
 from earfilt.arrays import Floats
 from earfilt.audio.reader import Reader, open_reader
 from earfilt.engine.samples import SampleFormat
-from earfilt.errors import AudioError, UsageError
+from earfilt.errors import UsageError
+from earfilt.storage.manifest import content_hash
 from earfilt.storage.reading import shown
 
 LONGEST_S = 600.0
@@ -19,7 +19,7 @@ LONGEST_S = 600.0
 MOST_CHANNELS = 2
 
 _BLOCK = 1 << 18
-_HASHED = 1 << 20
+_PIPE = "a recording to measure with is a file, not a pipe"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,10 @@ def read_recording(path: str) -> Recording:
         It has more than two channels, or comes through a pipe; its samples are not finite.
     """
     if path == "-":
-        raise UsageError("a recording to measure with is a file, not a pipe")
+        raise UsageError(_PIPE)
     with open_reader(path) as reader:
+        if not reader.source.seekable:
+            raise UsageError(_PIPE)
         if reader.info.channels > MOST_CHANNELS:
             raise UsageError(
                 f"{shown(path)} has {reader.info.channels} channels; a measurement has one, or two "
@@ -71,11 +73,12 @@ def read_recording(path: str) -> Recording:
             )
         fs = reader.info.fs
         samples, cut = _samples(reader, int(LONGEST_S * fs))
+        sha256 = content_hash(reader.source.raw.fileno())
     wrong = ~np.isfinite(samples)
     if wrong.any():
         frame, channel = (int(one[0]) for one in np.nonzero(wrong))
         raise UsageError(f"{shown(path)} is not finite: channel {channel}, sample {frame} (from 0)")
-    return Recording(shown(path), _sha256(path), fs, samples, cut)
+    return Recording(shown(path), sha256, fs, samples, cut)
 
 
 def _samples(reader: Reader, most: int) -> tuple[Floats, bool]:
@@ -87,17 +90,6 @@ def _samples(reader: Reader, most: int) -> tuple[Floats, bool]:
         blocks.append(block * scale)
         left -= len(block)
     return np.concatenate(blocks), not left and bool(len(reader.read(1)))
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            while block := file.read(_HASHED):
-                digest.update(block)
-    except OSError as error:
-        raise AudioError(f"cannot read {shown(path)}: {error.strerror or error}") from error
-    return digest.hexdigest()
 
 
 def check_pairs(dry: Sequence[Recording], wet: Sequence[Recording]) -> None:

@@ -1,6 +1,5 @@
 """A SOFA file, read once: its hash is that of the bytes that were understood."""
 
-import hashlib
 import os
 import stat
 from typing import BinaryIO, NamedTuple
@@ -8,13 +7,13 @@ from typing import BinaryIO, NamedTuple
 from earfilt.errors import DataError, UsageError
 from earfilt.files.sofa.conventions import Understood, understand
 from earfilt.files.sofa.variables import opened
+from earfilt.storage.manifest import content_hash
 from earfilt.storage.reading import LargeFile, open_regular, shown
 
 __all__ = ["SofaFile", "holds_sofa", "read_sofa"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _NETCDF_3 = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
-_BLOCK = 1 << 20
 
 
 class SofaFile(NamedTuple):
@@ -50,7 +49,7 @@ def read_sofa(path: str | os.PathLike[str]) -> SofaFile:
     with open_regular(path) as file:
         before = _state(file)
         _check_form(file.read(8), name)
-        sha256 = _sha256(file)
+        sha256 = content_hash(file.fileno())
         file.seek(0)
         with opened(file, name) as variables:
             found = understand(variables, name)
@@ -67,14 +66,6 @@ def _check_form(start: bytes, name: str) -> None:
         )
     if start != _HDF5:
         raise DataError(name, "is no SOFA file: those are netCDF-4 (HDF5), and begin with \\x89HDF")
-
-
-def _sha256(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    file.seek(0)
-    while block := file.read(_BLOCK):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _state(file: BinaryIO) -> tuple[int, int]:
