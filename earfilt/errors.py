@@ -15,7 +15,7 @@ catch what they are used to. Messages are one line: what was given, the rule, an
 library raises; only ``earfilt.cli`` catches.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 
@@ -256,6 +256,34 @@ def is_out_of_memory(error: BaseException) -> bool:
     True
     """
     return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+
+
+def did_you_mean(word: str, known: Iterable[str], *, alike: float = 0.75, most: int = 3) -> str:
+    """A suggestion for a word that is not known, or nothing.
+
+    Parameters
+    ----------
+    word : str
+    known : iterable of str
+    alike : float
+        How much of the letters have to agree, 0 to 1.
+    most : int
+        How many are named, the nearest ones.
+
+    Examples
+    --------
+    >>> did_you_mean("aply", ["apply", "filters"])
+    'did you mean apply?'
+    >>> did_you_mean("version", ["verify", "design"])
+    ''
+    """
+    import difflib  # for a mistake alone
+
+    found = difflib.get_close_matches(word, list(known), n=most, cutoff=alike)
+    if not found:
+        return ""
+    *others, last = found
+    return f"did you mean {', '.join(others)} or {last}?" if others else f"did you mean {last}?"
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,13 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from earfilt.cli.streams import open_closed, own_stderr
-from earfilt.errors import EarfiltError, UsageError, is_out_of_memory, printable
+from earfilt.errors import (
+    EarfiltError,
+    UsageError,
+    did_you_mean,
+    is_out_of_memory,
+    printable,
+)
 from earfilt.storage.stop_signals import is_default, name_of, stop_signals
 from earfilt.version import __version__
 
@@ -187,10 +193,9 @@ def _of_parser(error: Any) -> str:
     """An error of the parser, with options that are near."""
     text = error.format_message().replace("Value error, ", "")
     if hasattr(error, "possibilities"):
-        from earfilt.cli.plain import near
-
         known = [flag for one in error.ctx.command.get_params(error.ctx) for flag in one.opts]
-        text = f"there is no option {error.option_name}{near(error.option_name, known)}"
+        near = did_you_mean(error.option_name, known)
+        text = f"there is no option {error.option_name}{'; ' if near else ''}{near}"
     context = getattr(error, "ctx", None)
     return f"{text} (see '{context.command_path if context else 'earfilt'} --help')"
 

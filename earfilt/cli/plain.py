@@ -4,15 +4,13 @@ Where typer converts values by pydantic, loading that takes longer than filterin
 it asks it about every text, and about every option that was not given.
 """
 
-import difflib
-from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
 from earfilt.cli import pages
-from earfilt.errors import UsageError, printable
+from earfilt.errors import UsageError, did_you_mean, printable
 
 _MEANT = {
     "version": "--version",
@@ -53,9 +51,10 @@ class PlainGroup(TyperGroup):
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             meant = _MEANT.get(name)
-            hint = f"; 'earfilt {meant}' does that" if meant else near(name, self.commands)
+            hint = f"'earfilt {meant}' does that" if meant else did_you_mean(name, self.commands)
             raise UsageError(
-                f"there is no command '{printable(name)}'{hint} (see 'earfilt --help')"
+                f"there is no command '{printable(name)}'{'; ' if hint else ''}{hint} "
+                "(see 'earfilt --help')"
             )
         return super().resolve_command(ctx, args)
 
@@ -84,15 +83,3 @@ def _process(parameter: Any, convert: Any, context: Any, value: Any) -> Any:
     elif value is not parameter.default and not (kind is str and isinstance(value, str)):
         return convert(context, value)
     return value if parameter.callback is None else parameter.callback(context, parameter, value)
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """A suggestion for a word that is not known: ``; did you mean …?``, or nothing.
-
-    >>> near("aply", ["apply", "filters"])
-    '; did you mean apply?'
-    >>> near("version", ["verify", "design"])
-    ''
-    """
-    found = difflib.get_close_matches(word, list(known), n=2, cutoff=0.75)
-    return f"; did you mean {' or '.join(found)}?" if found else ""

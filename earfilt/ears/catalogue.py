@@ -6,7 +6,6 @@ every other ear is found as before.
 """
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,14 @@ from earfilt.ears.ear import Ear
 from earfilt.ears.entry import Entry, read_entries
 from earfilt.ears.index import indexed, make_index, read_index
 from earfilt.ears.table import directory
-from earfilt.errors import DataError, EarfiltError, UnknownNameError, UsageError, printable
+from earfilt.errors import (
+    DataError,
+    EarfiltError,
+    UnknownNameError,
+    UsageError,
+    did_you_mean,
+    printable,
+)
 
 __all__ = ["Entry", "ear", "entries", "find", "problems", "read_path", "user_directory"]
 
@@ -200,16 +206,10 @@ def shipped_index() -> str:
 
 def _suggestion(name: str) -> str:
     """What to say after an unknown name: the nearest names, or where the list is."""
-    import difflib
-
     stem = name.partition(":")[0]
     every = entries()
     siblings = [entry.full_name for entry in every if entry.variant and entry.name == stem]
+    if siblings:
+        return did_you_mean(name, siblings, alike=0.0, most=len(siblings))
     known = sorted({name for entry in every for name in (entry.name, entry.full_name)})
-    near = siblings or difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    return f"did you mean {_listed(near)}?" if near else "'earfilt filters' lists them"
-
-
-def _listed(names: Iterable[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} or {last}" if most else last
+    return did_you_mean(name, known, alike=0.4) or "'earfilt filters' lists them"

@@ -7,9 +7,8 @@ import typer
 
 from earfilt.cli.completion import complete_topic
 from earfilt.cli.pages import COMMANDS
-from earfilt.cli.plain import near
 from earfilt.cli.topics import title, topics
-from earfilt.errors import UsageError, printable
+from earfilt.errors import UsageError, did_you_mean, printable
 
 
 def help(
@@ -34,10 +33,8 @@ def help(
     elif topic in texts:
         print(texts[topic], end="")
     else:
-        raise UsageError(
-            f"there is no topic '{printable(topic)}'{near(topic, [*texts, *COMMANDS])} "
-            "('earfilt help' lists them)"
-        )
+        near = did_you_mean(topic, [*texts, *COMMANDS]) or "'earfilt help' lists them"
+        raise UsageError(f"there is no topic '{printable(topic)}'; {near}")
     return 0
 
 
