@@ -23,7 +23,8 @@ from earfilt.errors import UsageError, printable
 if TYPE_CHECKING:
     from earfilt.chains.members import Filter
 
-_DEFAULT_FS = 48000.0
+DEFAULT_FS = 48000.0
+"""Sampling rate in Hz where neither the user nor a file says one."""
 
 
 class Precision(StrEnum):
@@ -53,6 +54,7 @@ FilterNames = Annotated[
         autocompletion=complete_filter,
     ),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 Quiet = Annotated[
     bool, typer.Option("-q", "--quiet", help="No summary and no progress; errors only.")
 ]
@@ -226,4 +228,4 @@ def _parameter(option: Option) -> Any:
 def default_fs(filters: "list[Filter]") -> float:
     """The rate of the first FIR file that says one, else 48 kHz."""
     rates = (filter.stated_fs for filter in filters)
-    return next((rate for rate in rates if rate is not None), _DEFAULT_FS)
+    return next((rate for rate in rates if rate is not None), DEFAULT_FS)

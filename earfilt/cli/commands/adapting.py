@@ -13,11 +13,10 @@ from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from earfilt.arrays import Floats
+    from earfilt.chains.members import Filter
     from earfilt.files.goals import WeightedCurve
     from earfilt.nn.descent import Fitted
     from earfilt.nn.module import EarModule
-
-_DEFAULT_FS = 48000.0
 
 
 class Adaptation:
@@ -37,14 +36,15 @@ class Adaptation:
         from earfilt.storage.writing import write_bytes
 
         asked = self.options
-        read = [asked["curve"], *resolve(asked["start"]).files]
+        start = resolve(asked["start"])
+        read = [asked["curve"], *start.files]
         check_files(outputs, report, read, ".json", "an ear", force=force)
         self._check_checkpoint([*read, *outputs, *([report] if report else [])])
         file = SmallFile(asked["curve"])
         weights = asked["weights"]
         wanted = read_weighted_curve(file, weights=None if weights is None else weights.value)
         with _progress(quiet=quiet) as progress:
-            done = self._adapted(wanted, progress)
+            done = self._adapted(start, wanted, progress)
         for path in outputs:
             suffix = Path(path).suffix.lower()
             if suffix == ".json":
@@ -72,20 +72,22 @@ class Adaptation:
             )
 
     def _adapted(
-        self, wanted: "WeightedCurve", progress: Callable[[int, float], None] | None
+        self,
+        start: "Filter",
+        wanted: "WeightedCurve",
+        progress: Callable[[int, float], None] | None,
     ) -> "_Adapted":
         import numpy as np
         import torch
 
-        from earfilt.chains.members import resolve
+        from earfilt.cli.options import default_fs
         from earfilt.nn.descent import STEPS, Goal, fit
         from earfilt.nn.module import EarModule
         from earfilt.render.process import resolve_device
 
         asked = self.options
         fs = asked["fs"]
-        start = resolve(asked["start"])
-        rate = fs if fs is not None else start.stated_fs or _DEFAULT_FS
+        rate = fs if fs is not None else default_fs([start])
         more = {} if asked["order"] is None else {"order": asked["order"]}
         ear = EarModule(asked["start"], rate, learnable=True, dtype=torch.float64, **more)
         goal = Goal(wanted.freqs, wanted.gain_db, wanted.weight, asked["smoothness"])

@@ -10,6 +10,7 @@ import typer
 from earfilt.cli.options import (
     FilterCommand,
     FilterName,
+    Force,
     Quiet,
     band_of,
     default_fs,
@@ -133,7 +134,7 @@ def design(
             show_default=False,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> int:
     """The effective FIR of a filter or chain, all passes and gains included, as a file.

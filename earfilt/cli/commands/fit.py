@@ -7,10 +7,9 @@ import typer
 
 from earfilt.cli.commands.adapting import Adaptation
 from earfilt.cli.commands.identifying import Identification, write_sweep
-from earfilt.cli.options import Quiet, band_of, refuse_without_effect
+from earfilt.cli.options import DEFAULT_FS, Force, Quiet, band_of, refuse_without_effect
 from earfilt.errors import UsageError
 
-_DEFAULT_FS = 48000.0
 _SWEEP_S = 20.0
 
 
@@ -148,7 +147,7 @@ def fit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint, if it is there.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> int:
     """Measure an ear, a headphone or a rig, or adapt an ear to a curve.
@@ -207,7 +206,7 @@ def fit(
     refuse_without_effect(of_descent, "they belong to --curve and --start")
     if make_sweep:
         refuse_without_effect({**of_recordings, "--report": report}, "a sweep is only written")
-        return write_sweep(outputs, fs or _DEFAULT_FS, seconds, force=force, quiet=quiet)
+        return write_sweep(outputs, fs or DEFAULT_FS, seconds, force=force, quiet=quiet)
     refuse_without_effect({"--fs": fs}, "recordings say their own")
     if sweep is None and recorded:
         raise UsageError("--recorded goes with --sweep")

@@ -14,6 +14,7 @@ import typer
 from earfilt.cli.options import (
     FilterCommand,
     FilterNames,
+    Force,
     Quiet,
     default_fs,
     finder,
@@ -165,7 +166,7 @@ def response(
     wrapped: Annotated[
         bool, typer.Option("--wrapped", help="Principal value of the phase (unwrapped).")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> int:
     """Effective response of filters: magnitude, phase and group delay, evaluated exactly at each
