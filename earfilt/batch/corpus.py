@@ -12,7 +12,7 @@ from earfilt import audio
 from earfilt.batch import executors
 from earfilt.batch import plan as planning
 from earfilt.batch.plan import Plan, Rules
-from earfilt.batch.run import CPU, Outcome, Runner, Task, Unit
+from earfilt.batch.run import Outcome, Runner, Task, Unit
 from earfilt.batch.search import Bad, Found
 from earfilt.chains.members import Filter
 from earfilt.cores import cores
@@ -38,7 +38,7 @@ class Batch:
     filter : Filter
         What its files held when it was resolved is what is applied to every recording.
     options : Options
-        Of each file; ``exists`` and ``in_place`` follow from the rules.
+        Of each file; ``exists`` and ``in_place`` follow from the rules, and ``auto`` is the CPU.
     rules : Rules
     jobs : int, optional
         Files in work at once; default the cores.
@@ -54,6 +54,12 @@ class Batch:
     jobs: int | None = None
     fail_fast: bool = False
     dask: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.options.device == "auto":
+            # Several files at once keep all cores busy, which a device that one process has to
+            # feed does not help.
+            object.__setattr__(self, "options", replace(self.options, device="cpu"))
 
     def recipe(self) -> Recipe:
         """Everything beside the source that decides the bytes of an output."""
@@ -279,7 +285,7 @@ def foresee(batch: Batch, plan: Plan) -> Iterator[tuple[Found, str | None]]:
 def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
     jobs = batch.jobs or cores()
     # A GPU is fed by one process: several would share it by turns.
-    workers = min(jobs, len(plan.files)) if batch.options.device in CPU else 1
+    workers = min(jobs, len(plan.files)) if batch.options.device == "cpu" else 1
     recipe = batch.recipe()
     # In place, workers keep the record, beside each file and before it is replaced.
     kept = nullcontext() if batch.rules.in_place else open_manifest(plan.root, batch.rules.shard)

@@ -21,8 +21,6 @@ from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row
 from earfilt.storage.manifest import NO_OUTPUT, Stamp, stamp
 
-CPU = ("cpu", "auto")  # what ``--device`` may be where many files go to the CPU
-
 
 @dataclass(frozen=True)
 class Unit:
@@ -89,7 +87,7 @@ def _results(task: Task, threads: int) -> Iterator[Done]:
     A GPU gets several short files at once, each from a thread with a stream of its own: no single
     one fills it.
     """
-    if len(task) == 1 or threads == 1 or task[0].job.options.device in CPU:
+    if len(task) == 1 or threads == 1 or task[0].job.options.device == "cpu":
         yield from (_one(unit, threads) for unit in task)
         return
     pool = ThreadPoolExecutor(threads, "earfilt-file")
@@ -108,10 +106,6 @@ def _one(unit: Unit, threads: int) -> Done:
                 "this worker has another version of earfilt or its tables; install the same "
                 "one everywhere",
             ), NO_OUTPUT
-        if job.options.device == "auto":
-            # several files at once keep all cores busy, which a device that one process has to feed
-            # does not help
-            job = replace(job, options=replace(job.options, device="cpu"))
         directory = os.path.dirname(job.destination) or os.curdir
         if not os.path.isdir(directory):
             os.makedirs(directory, exist_ok=True)
