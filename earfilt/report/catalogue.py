@@ -61,6 +61,8 @@ def print_one(name: str, form: str = "table") -> None:
 def print_ways(start: str, end: str) -> None:
     """What leads from one reference point to another: a chain and its sources a line.
 
+    On a terminal those with the fewest members, and how many more there are.
+
     Parameters
     ----------
     start, end : str
@@ -68,8 +70,17 @@ def print_ways(start: str, end: str) -> None:
     """
     from earfilt.chains import ways
 
-    for way in ways.ways(ways.point(start), ways.point(end)):
-        _print(f"{ways.name_of(way)}\t{ways.sources_of(way)}\n")
+    found = ways.ways(ways.point(start), ways.point(end))
+    if not sys.stdout.isatty():
+        for way in found:
+            _print(f"{ways.name_of(way)}\t{ways.sources_of(way)}\n")
+        return
+    short = [way for way in found if len(way) == min(map(len, found))]
+    width = max((len(ways.name_of(way)) for way in short), default=0)
+    for way in short:
+        _print(f"{ways.name_of(way):<{width}}  {ways.sources_of(way)}\n")
+    if more := len(found) - len(short):
+        _print(f"{more} longer ways, some by an inverse; '| less' shows all\n")
 
 
 def print_comparison(first: str, second: str, *, relative_to: float | None = None) -> None:

@@ -188,6 +188,19 @@ def test_a_new_table_is_two_files_and_no_line_of_code(tmp_path, monkeypatch, cap
     assert 20 * np.log10(gain) == pytest.approx(12, abs=0.1)
 
 
+def test_a_terminal_shows_the_shortest_ways(capsys, monkeypatch):
+    words = ("filters", "--from", "free-field", "--to", "eardrum")
+    assert run(*words) == 0
+    every = capsys.readouterr().out.splitlines()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert run(*words) == 0
+    *shown, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in shown] == [
+        line.split()[0] for line in every if "+" not in line
+    ]
+    assert last.startswith(f"{len(every) - len(shown)} longer ways")
+
+
 def test_what_leads_from_one_point_to_another(capsys):
     assert run("filters", "--from", "free-field", "--to", "diffuse-field") == 0
     first, *rest = capsys.readouterr().out.splitlines()
