@@ -13,10 +13,12 @@ MINIMA_TESTS := tests/cli tests/nn/test_ears.py tests/engine/test_tensors.py tes
 
 .venv/.package: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@echo "Installing into .venv; the largest part is PyTorch. This takes a minute or more."
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot]'
 	@touch $@
 
 .venv/.dev: .venv/.package
+	@echo "Installing what the tests need into .venv."
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
@@ -27,8 +29,8 @@ MINIMA_TESTS := tests/cli tests/nn/test_ears.py tests/engine/test_tensors.py tes
 demo: .venv/.package  ## filter the recording with all three ears into out/
 	@mkdir -p out
 	@for ear in $(EARS); do $(BIN)/earfilt apply $(SPEECH) out/$$ear.wav -f $$ear --force || exit 1; done
-	@$(BIN)/earfilt response -f headphone -f middle-ear -f outer-middle-ear --fs 16000 -o out/curves.csv --force
-	@echo "Listen to $(SPEECH) and to out/*.wav; the curves they got are in out/curves.csv."
+	@$(BIN)/earfilt response -f headphone -f middle-ear -f outer-middle-ear --fs 16000 -o out/curves.csv -o out/curves.png --force
+	@echo "Listen to $(SPEECH) and to out/*.wav; the curves they got are in out/curves.png and out/curves.csv."
 
 test: .venv/.dev lint types  ## all tests but the slow ones
 	$(BIN)/pytest -q -n auto
