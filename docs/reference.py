@@ -14,7 +14,18 @@ CALLS = (
     ("Filters", ("design", "design_sections", "response", "filters", "way")),
     ("Modules", ("ear", "EarModule", "HeadphoneFilter", "MiddleEarFilter", "OuterMiddleEarFilter")),
     ("What comes back", ("Fir", "ResponseTable", "Row", "Sections", "Stream")),
-    ("Errors", ("EarfiltError", "UsageError", "UnknownNameError", "AudioError", "DtypeError")),
+    ("Measuring and adapting", ("identify", "Identified", "fit", "Goal", "Fitted")),
+    (
+        "Errors",
+        (
+            "EarfiltError",
+            "UsageError",
+            "UnknownNameError",
+            "DtypeError",
+            "DataError",
+            "AudioError",
+        ),
+    ),
 )
 _MORE = "Further names"
 
