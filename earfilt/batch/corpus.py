@@ -285,7 +285,7 @@ def foresee(batch: Batch, plan: Plan) -> Iterator[tuple[Found, str | None]]:
 def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
     jobs = batch.jobs or cores()
     # A GPU is fed by one process: several would share it by turns.
-    workers = min(jobs, len(plan.files)) if batch.options.device == "cpu" else 1
+    workers = 1 if _needs_device(batch, plan) else min(jobs, len(plan.files))
     recipe = batch.recipe()
     # In place, workers keep the record, beside each file and before it is replaced.
     kept = nullcontext() if batch.rules.in_place else open_manifest(plan.root, batch.rules.shard)
@@ -305,6 +305,14 @@ def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
                 )
             for outcome in outcomes:
                 yield outcome.row, outcome.unit.source[0]
+
+
+def _needs_device(batch: Batch, plan: Plan) -> bool:
+    if batch.options.device == "cpu":
+        return False
+    from earfilt.engine.devices import is_short
+
+    return not all(is_short(file.size) for file in plan.files)
 
 
 def _pool(batch: Batch, workers: int) -> AbstractContextManager[executors.Pool]:

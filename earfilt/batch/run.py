@@ -84,8 +84,8 @@ def work(task: Task, threads: int, fail_fast: bool) -> list[Done]:
 def _results(task: Task, threads: int) -> Iterator[Done]:
     """What became of each file, in order.
 
-    A GPU gets several short files at once, each from a thread with a stream of its own: no single
-    one fills it.
+    A GPU gets several files at once, each from a thread with a stream of its own: while one is read
+    or written, another is filtered.
     """
     if len(task) == 1 or threads == 1 or task[0].job.options.device == "cpu":
         yield from (_one(unit, threads) for unit in task)
@@ -109,13 +109,23 @@ def _one(unit: Unit, threads: int) -> Done:
         directory = os.path.dirname(job.destination) or os.curdir
         if not os.path.isdir(directory):
             os.makedirs(directory, exist_ok=True)
-        row = filter_file(job, threads=threads)
+        row = filter_file(job, threads=threads, device=_device(unit))
         return row, stamp(job.destination)
     except EarfiltError as error:
         return failed(job, str(error), error.reason), NO_OUTPUT
     except Exception as error:
         reason = "out of memory" if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
         return failed(job, reason), NO_OUTPUT
+
+
+def _device(unit: Unit) -> str:
+    """Where a file is filtered: a short one by the CPU, before a device had begun."""
+    asked = unit.job.options.device
+    if asked == "cpu":
+        return asked
+    from earfilt.engine.devices import is_short
+
+    return "cpu" if is_short(unit.source[0]) else asked
 
 
 def failed(job: FileJob, error: str, reason: str | None = None) -> Row:

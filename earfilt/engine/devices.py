@@ -8,10 +8,12 @@ import math
 
 from earfilt.engine.segments import choose_n_fft, hop_of
 
-__all__ = ["DEVICE_START", "filtering_seconds", "pays"]
+__all__ = ["DEVICE_START", "filtering_seconds", "is_short", "pays"]
 
 DEVICE_START = 3.0
 """Seconds until a device filters its first sample: loading torch, and the device's own start."""
+
+_SHORT = 1 << 20  # bytes: what the CPU filters in some milliseconds, which is what a device needs
 
 # From the table of `choose_n_fft`: 3.1 ns a sample at 257 taps to 6.9 ns at 32 769 are 0.24 to
 # 0.30 ns for each of the n_fft · log2(n_fft) steps of a segment, in float32; twice that in float64.
@@ -29,6 +31,13 @@ def filtering_seconds(samples: int, numtaps: int, *, itemsize: int, threads: int
     n_fft = choose_n_fft(numtaps)
     each = _STEP * (itemsize / 4) * n_fft * math.log2(n_fft) / hop_of(numtaps, n_fft)
     return samples * each / threads
+
+
+def is_short(size: int) -> bool:
+    """Whether a file of a batch, of so many bytes, is left to the CPU, which filters it while a
+    device is being told what to do.
+    """
+    return size <= _SHORT
 
 
 def pays(samples: int, numtaps: int, *, itemsize: int, threads: int) -> bool:

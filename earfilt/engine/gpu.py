@@ -1,103 +1,246 @@
-"""The step of the file engine on a GPU.  torch is loaded here, only where a device is asked for."""
+"""Windows filtered on a GPU: samples go there as they are in the file and come back as they are to
+be written, so that the bus carries integers; all between is done there. torch is loaded here, only
+where a device is asked for.
 
+Arithmetic is float64 unless float32 is asked for: reading and writing take longer than it does.
+"""
+
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import local
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from earfilt.engine.cpu import Output
-from earfilt.engine.samples import Samples
-from earfilt.engine.segments import choose_n_fft, hop_of
-from earfilt.engine.tensors import multiplied
+from earfilt.engine.samples import (
+    SampleFormat,
+    Samples,
+    Tally,
+    check_range,
+    highest_code,
+    tpdf,
+)
+from earfilt.engine.segments import choose_n_fft, extend_ends, hop_of, per_call
+from earfilt.engine.tensors import filter_segments
+from earfilt.engine.windows import Filtered, Settings, Window, Windows, scaled_taps
+from earfilt.errors import UsageError
+from earfilt.synthesis.fir import Fir
 
-__all__ = ["DeviceStep"]
+__all__ = ["DeviceFilter", "DeviceStep"]
+
+CALL_BYTES = 1 << 25  # of spectra in one call: enough to fill a device, and little to wait for
 
 
 class DeviceStep:
-    """Filter windows of interleaved frames on a device: what `earfilt.engine.cpu.OverlapSave` is on
-    the CPU.
-
-    Each thread has a CUDA stream and a pinned buffer of its own, so that the copies of one window
-    run beside the FFT of another.
+    """Overlap-save of windows of frames on a device.
 
     Parameters
     ----------
     taps : (numtaps,) or (rows, numtaps) float64
-        As in `OverlapSave`.
+        As in `earfilt.engine.cpu.OverlapSave`.
     dtype : float32 or float64
     device : str
         cuda, cuda:N or mps.
 
     Attributes
     ----------
-    n_fft, hop, overlap, packed
-        As in `OverlapSave`; nothing is packed.
+    n_fft, hop, overlap : int
+        As in `OverlapSave`.
+    widest : torch.dtype
+        The most precise one of the device: float32 on mps.
     """
-
-    packed = False
 
     def __init__(self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, device: str) -> None:
         self.n_fft = choose_n_fft(taps.shape[-1])
         self.hop = hop_of(taps.shape[-1], self.n_fft)
         self.overlap = self.n_fft - self.hop
-        self._device, self._own = torch.device(device), local()
-        self._dtype: torch.dtype = getattr(torch, np.dtype(dtype).name)
-        self._response = (
-            torch.fft.rfft(torch.tensor(taps), n=self.n_fft)
-            .to(self._dtype.to_complex())
-            .to(self._device)
-        )
+        self.device, self.dtype = torch.device(device), _torch_dtype(np.dtype(dtype).name)
+        self.widest = torch.float32 if self.device.type == "mps" else torch.float64
+        response = torch.fft.rfft(torch.tensor(taps), n=self.n_fft, norm="forward")
+        self._response = response.to(self.dtype.to_complex()).to(self.device)
 
-    def empty(self, frames: int, channels: int) -> Samples:
-        """Memory for a window, from which the device can copy at full speed."""
-        room: Samples = torch.empty(
-            frames, channels, dtype=self._dtype, pin_memory=self._device.type == "cuda"
-        ).numpy()
-        return room
+    def cut(self, window: Tensor) -> Tensor:
+        """The segments of a window (channels, overlap + segments * hop), as a view (channels,
+        segments, n_fft).
+        """
+        return window.unfold(-1, self.n_fft, self.hop)
 
-    def __call__(
+    def __call__(self, window: Tensor) -> Tensor:
+        """Filter a window: (outputs, segments * hop)."""
+        return filter_segments(self.cut(window), self._response, self.n_fft, self.hop)
+
+
+class DeviceFilter(Windows):
+    """Filters windows of one signal on a device. Each thread has a stream and memory of its own
+    there, so that the copies of one window run beside the FFT of another.
+
+    Parameters
+    ----------
+    fir, source, target, channels, settings
+        As of `earfilt.engine.windows.Windows`.
+
+    Raises
+    ------
+    UsageError
+        As `Windows`; a source that moves, or a bound on the latency; float64 on mps.
+    """
+
+    def __init__(
         self,
-        window: Samples,
-        out: Samples,
-        *,
-        segment: int = 0,
-        whole: bool = False,
-        levels: bool = True,
-    ) -> Output | None:
-        """As `OverlapSave.__call__`."""
-        with self._stream():
-            there = torch.from_numpy(window).to(self._device, non_blocking=True)
-            cut = there.T.unfold(-1, self.n_fft, self.hop)
-            spectra = multiplied(torch.fft.rfft(cut), self._response)
-            filtered = torch.fft.irfft(spectra, n=self.n_fft)
-            frames = filtered[..., self.overlap :].flatten(-2).T
-            torch.from_numpy(out).copy_(
-                frames.round() if whole else frames.contiguous(), non_blocking=True
+        fir: Fir,
+        source: SampleFormat,
+        target: SampleFormat,
+        channels: int,
+        settings: Settings,
+    ) -> None:
+        super().__init__(fir, source, target, channels, settings)
+        if fir.moves:
+            raise UsageError("a source moves (--path) on the CPU only: use --device cpu")
+        if settings.latency is not None:
+            raise UsageError("a bound on the latency is kept on the CPU only")
+        self.least_precision = "float32" if settings.precision == "float32" else "float64"
+        if self.least_precision == "float64" and settings.device.startswith("mps"):
+            raise UsageError(
+                "mps computes in float32 only: add --precision float32, or use --device cpu"
             )
-            return self._levels(filtered) if levels else None
+        self._step = DeviceStep(
+            scaled_taps(self._fir, self._scale), dtype=self.least_precision, device=settings.device
+        )
+        self.hop, self.overlap = self._step.hop, self._step.overlap
+        itemsize = np.dtype(self.least_precision).itemsize
+        self._segments = per_call(self._step.n_fft, self.outputs, itemsize, CALL_BYTES)
+        self._source, self._own = _torch_dtype(source.dtype), local()
 
-    def _levels(self, filtered: torch.Tensor) -> Output:
-        """Of segments (channels, segments, n_fft)."""
-        rms = filtered.square().sum((0, 2), dtype=torch.float64).div(self.n_fft).sqrt()
-        dropped, kept = filtered[..., : self.overlap], filtered[..., self.overlap :]
-        peaks = [
-            part.abs().amax((0, 2)).double() if part.numel() else torch.zeros_like(rms)
-            for part in (dropped, kept)
-        ]
-        levels = torch.stack([rms, *peaks]).cpu().numpy()
-        return Output(levels[0], levels[1], lambda part: levels[2])
+    def at_once(self, segment: int) -> int:
+        """As `Windows.at_once`."""
+        return self._segments
+
+    def __call__(self, window: Window) -> Filtered:
+        """As `Windows.__call__`."""
+        with self._thread() as own:
+            x = self._copied_there(window, own)
+            new = x[:, 0 if window.segment == 0 else self.overlap :]
+            fresh = new.to(self._step.widest).square().sum(-1)
+            extend_ends(x.T, window.at, window.total, self._mirrored)
+            y = self._filtered(x, window, own)
+            samples = own.back("samples", self._codes(y.T))
+            told = own.back("told", torch.cat([fresh, *self._levels(y)]))
+        energy, levels = Tally(self.channels), Tally(self.outputs)
+        energy.energy = told[: self.channels].astype(np.float64)
+        levels.low, levels.high, levels.energy, clipped = (
+            told[self.channels :].astype(np.float64).reshape(4, -1)
+        )
+        check_range(levels, self.target, np.dtype(self.least_precision))
+        levels.clipped = clipped.astype(np.int64)
+        return Filtered(samples, energy, levels, frozenset([self.least_precision]))
+
+    def _levels(self, y: Tensor) -> list[Tensor]:
+        """Of codes (outputs, frames): smallest, largest, energy, and how many will be clipped."""
+        wide = self._step.widest
+        low, high = y.amin(-1).clamp(max=0.0), y.amax(-1).clamp(min=0.0)
+        clipped = torch.zeros_like(low)
+        if self.target.is_integer:
+            lowest, highest = self._range
+            clipped = ((y < lowest) | (y > highest)).sum(-1)
+        return [part.to(wide) for part in (low, high, y.to(wide).square().sum(-1), clipped)]
+
+    @property
+    def _range(self) -> tuple[float, float]:
+        """The lowest and the highest code of the target."""
+        highest = highest_code(self.target, np.dtype(self.least_precision))
+        return -self.target.codes, highest
+
+    def _filtered(self, x: Tensor, window: Window, own: "_Own") -> Tensor:
+        """Codes of the target (outputs, frames that are due), before clipping."""
+        y = self._step(x).unflatten(-1, (window.segments, self.hop))
+        if self.target.is_integer:
+            if (seed := self.settings.dither_seed) is not None:
+                held = own.room("dither", (window.segments, self.hop, self.outputs), torch.float32)
+                for number, noise in enumerate(held.numpy(), window.segment):
+                    noise[...] = tpdf(seed, number, noise.shape)
+                y += own.there(held).permute(2, 0, 1)
+            y = y.round()
+        # digital silence stays silence, whatever the neighbours' rounding or the dither
+        silent = self._step.cut(x).eq(0).all(-1)
+        if not self._apart:
+            silent = silent.all(0, keepdim=True)
+        return y.masked_fill(silent[..., None], 0.0).flatten(-2)[:, : self._due(window)]
+
+    def _codes(self, y: Tensor) -> Tensor:
+        """Samples of the target, clipped, from codes (frames, outputs)."""
+        target = self.target
+        samples = (y.clamp(*self._range) if target.is_integer else y).to(
+            _torch_dtype(target.dtype), memory_format=torch.contiguous_format
+        )
+        return samples << target.width - target.bits if target.is_integer else samples
+
+    def _copied_there(self, window: Window, own: "_Own") -> Tensor:
+        """The frames of a window (channels, frames) in the step's dtype, zeros outside of the
+        signal.
+        """
+        start = max(0, -window.at)
+        frames = self.overlap + window.segments * self.hop
+        held = own.room("frames", (frames, self.channels), self._source)[: frames - start]
+        count = _laid_out(held.numpy(), window.pieces)
+        x = torch.zeros(self.channels, frames, dtype=self._step.dtype, device=self._step.device)
+        x[:, start : start + count] = own.there(held[:count]).T
+        return x
 
     @contextmanager
-    def _stream(self) -> Iterator[None]:
-        """This thread's CUDA stream, which is done when the block ends."""
-        if self._device.type != "cuda":
-            yield
+    def _thread(self) -> Iterator["_Own"]:
+        """What this thread has there; all is done and has come back when the block ends."""
+        own: _Own | None = getattr(self._own, "kept", None)
+        if own is None:
+            own = self._own.kept = _Own(self._step.device)
+        if own.stream is None:
+            yield own
             return
-        if not hasattr(self._own, "stream"):
-            self._own.stream = torch.cuda.Stream(self._device)
-        with torch.cuda.stream(self._own.stream):
-            yield
-            self._own.stream.synchronize()
+        with torch.cuda.stream(own.stream):
+            yield own
+            own.stream.synchronize()
+
+
+class _Own:
+    """What a thread has for a device: a CUDA stream, and memory here that is copied at full speed."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._held = device, dict[str, Tensor]()
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def room(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Memory here, the same one at every call of a name."""
+        kept = self._held.get(name)
+        if kept is None or kept.dtype is not dtype or kept.numel() < math.prod(shape):
+            pinned = self._device.type == "cuda"
+            kept = torch.empty(math.prod(shape), dtype=dtype, pin_memory=pinned)
+            self._held[name] = kept
+        return kept[: math.prod(shape)].view(shape)
+
+    def there(self, held: Tensor) -> Tensor:
+        """What stands in memory here, on the device."""
+        return held.to(self._device, non_blocking=True)
+
+    def back(self, name: str, made: Tensor) -> npt.NDArray[Any]:
+        """What was made on the device, here: once the stream is done."""
+        held = self.room(name, tuple(made.shape), made.dtype)
+        array: npt.NDArray[Any] = held.copy_(made, non_blocking=True).numpy()
+        return array
+
+
+def _laid_out(room: Samples, pieces: list[Samples]) -> int:
+    """Lay consecutive pieces side by side, as far as there is room; gives how many frames."""
+    count = 0
+    for piece in pieces:
+        part = room[count : count + len(piece)]
+        np.copyto(part, piece[: len(part)])
+        count += len(part)
+    return count
+
+
+def _torch_dtype(name: str) -> torch.dtype:
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype

@@ -18,7 +18,14 @@ import numpy.typing as npt
 
 from earfilt.engine.samples import BeyondRangeError, Levels, SampleFormat, Samples, Tally
 from earfilt.engine.segments import keep_memory
-from earfilt.engine.windows import Cutting, Filtered, Settings, Window, WindowFilter
+from earfilt.engine.windows import (
+    Cutting,
+    Filtered,
+    Settings,
+    Window,
+    WindowFilter,
+    Windows,
+)
 from earfilt.errors import AudioError
 from earfilt.synthesis.fir import Fir
 
@@ -45,7 +52,7 @@ class NonFiniteError(AudioError):
         self.channel, self.frame = channel, frame
 
 
-def _windows(filter: WindowFilter, read: Read) -> Iterator[Window]:
+def _windows(filter: Windows, read: Read) -> Iterator[Window]:
     """Cut what is read into windows, until every output frame has its own."""
     cutting, total = Cutting(filter), None
     while True:
@@ -103,7 +110,7 @@ class _Sink:
     thread.
     """
 
-    def __init__(self, write: Write, encode: Encode, filter: WindowFilter) -> None:
+    def __init__(self, write: Write, encode: Encode, filter: Windows) -> None:
         self.write, self.encode, self.frames = write, encode, 0
         self.fresh, self.levels = Tally(filter.channels), Tally(filter.outputs)
         self.precisions: set[str] = set()
@@ -158,7 +165,7 @@ class _Sink:
 class _Crew:
     """Threads that each read the next window, filter it, and write it when its turn comes."""
 
-    def __init__(self, filter: WindowFilter, source: _Source, sink: _Sink) -> None:
+    def __init__(self, filter: Windows, source: _Source, sink: _Sink) -> None:
         self.filter, self.sink = filter, sink
         self.windows, self.reading = enumerate(_windows(filter, source)), Lock()
 
@@ -230,7 +237,8 @@ def run(
         ``read(n)`` -> array (<= n, channels) of `source.dtype`; an empty one ends the signal.
     write : callable
         Gets arrays (frames, outputs) of `target.dtype`, C-contiguous, in order; or what `encode`
-        made of each.  There are as many channels as came, or two through several rows of taps.
+        made of each; on a device their memory is used again once it returns.  There are as many
+        channels as came, or two through several rows of taps.
         Either is called by one thread at a time, but not always the same one, and both may run at
         the same time.
     fir : Fir
@@ -248,7 +256,7 @@ def run(
     Raises
     ------
     UsageError
-        As `earfilt.engine.windows.WindowFilter`.
+        As `earfilt.engine.windows.WindowFilter` or `earfilt.engine.gpu.DeviceFilter`.
     NonFiniteError
         If a sample is NaN or infinite, unless `settings.repair`.
     BeyondRangeError
@@ -257,7 +265,7 @@ def run(
         Whatever `read` or `write` raises; all threads have ended by then.
     """
     keep_memory()
-    filter = WindowFilter(fir, source, target, channels, settings)
+    filter = _filter_for(settings.device)(fir, source, target, channels, settings)
     reader, sink = _Source(read, channels, settings.repair), _Sink(write, encode, filter)
     if settings.threads == 1:
         for window in _windows(filter, reader):
@@ -267,7 +275,16 @@ def run(
     return _levels(filter, source, reader, sink)
 
 
-def _levels(filter: WindowFilter, source: SampleFormat, reader: _Source, sink: _Sink) -> Levels:
+def _filter_for(device: str) -> type[Windows]:
+    """What filters windows there."""
+    if device == "cpu":
+        return WindowFilter
+    from earfilt.engine.gpu import DeviceFilter  # and torch
+
+    return DeviceFilter
+
+
+def _levels(filter: Windows, source: SampleFormat, reader: _Source, sink: _Sink) -> Levels:
     full_in, full_out = source.full_scale, filter.target.codes
     return Levels(
         frames_in=reader.frames,

@@ -13,7 +13,16 @@ import numpy.typing as npt
 
 from earfilt.errors import AudioError, UsageError
 
-__all__ = ["Levels", "SampleFormat", "Tally", "clip_warning", "quantise", "tpdf"]
+__all__ = [
+    "Levels",
+    "SampleFormat",
+    "Tally",
+    "check_range",
+    "clip_warning",
+    "highest_code",
+    "quantise",
+    "tpdf",
+]
 
 Samples = npt.NDArray[Any]
 Dtype = Literal["int16", "int32", "float32", "float64"]
@@ -202,13 +211,8 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     levels = Tally(y.shape[1])
     levels.weigh(y)
     levels.see(y)
-    holder = y.dtype if target.is_integer else np.dtype(target.dtype)
-    if not (levels.peak <= np.finfo(holder).max).all():
-        raise BeyondRangeError(
-            f"the filtered samples are beyond what {holder} can hold; lower the gain, or "
-            "compute in float64"
-        )
-    lowest, highest = -target.codes, _highest(target, y.dtype)
+    check_range(levels, target, y.dtype)
+    lowest, highest = -target.codes, highest_code(target, y.dtype)
     if target.is_integer and (levels.low.min() < lowest or levels.high.max() > highest):
         levels.clipped = np.count_nonzero((y < lowest) | (y > highest), axis=0)
         y = np.clip(y, lowest, highest)
@@ -218,7 +222,23 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     return samples, levels
 
 
-def _highest(target: SampleFormat, dtype: np.dtype[Any]) -> float:
+def check_range(levels: Tally, target: SampleFormat, dtype: np.dtype[Any]) -> None:
+    """Refuse samples that were computed in a dtype and have such levels, in codes.
+
+    Raises
+    ------
+    BeyondRangeError
+        A value is infinite or NaN, or beyond what the target can hold.
+    """
+    holder = dtype if target.is_integer else np.dtype(target.dtype)
+    if not (levels.peak <= np.finfo(holder).max).all():
+        raise BeyondRangeError(
+            f"the filtered samples are beyond what {holder} can hold; lower the gain, or "
+            "compute in float64"
+        )
+
+
+def highest_code(target: SampleFormat, dtype: np.dtype[Any]) -> float:
     """The highest code, or the next lower value that `dtype` can hold: float32 has 24 bits."""
     top = dtype.type(target.codes - 1)
     return float(top if top < target.codes else np.nextafter(top, dtype.type(0)))

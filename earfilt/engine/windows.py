@@ -33,9 +33,16 @@ from earfilt.synthesis.fir import Fir
 if TYPE_CHECKING:
     from earfilt.directions.moving import MovingFir
 
-__all__ = ["Cutting", "Filtered", "Settings", "Window", "WindowFilter"]
+__all__ = [
+    "Cutting",
+    "Filtered",
+    "Settings",
+    "Window",
+    "WindowFilter",
+    "Windows",
+    "scaled_taps",
+]
 
-DEVICE_CALL_BYTES = 1 << 26  # of spectra in one call on a GPU: enough to fill it
 # Segments at a signal's beginning that are filtered in float64 at once where precision is auto: in
 # a short recording, finding out whether float32 is enough takes longer than float64 does.
 _SHORT = 16
@@ -110,6 +117,8 @@ class Window:
 class Filtered:
     """What became of a window: samples of the target, energy of the new input, levels of the
     output, and the precisions of its segments.
+
+    On a device the memory of the samples is used again for the thread's next window.
     """
 
     samples: Samples
@@ -127,7 +136,7 @@ class Cutting:
         Frames that came so far.
     """
 
-    def __init__(self, filter: "WindowFilter") -> None:
+    def __init__(self, filter: "Windows") -> None:
         self._hop, self._overlap, self._at_once = filter.hop, filter.overlap, filter.at_once
         self._at, self._segment = filter.lookahead - filter.overlap, 0
         self._held: deque[Samples] = deque()  # consecutive frames from max(at, 0) on
@@ -172,7 +181,7 @@ def _drop(held: deque[Samples], keep: int) -> None:
 
 
 class _Step(Protocol):
-    """Convolution of windows on some device; holds no state of a signal."""
+    """Convolution of windows; holds no state of a signal."""
 
     n_fft: int
     hop: int
@@ -197,23 +206,23 @@ class _Step(Protocol):
 
 
 @lru_cache(maxsize=8)
-def _step(
-    fir: Fir, scale: float, precision: str, packed: bool, device: str, block: int | None
-) -> _Step:
+def _step(fir: Fir, scale: float, precision: str, packed: bool, block: int | None) -> _Step:
     """The step for a FIR, kept from file to file."""
     if fir.moves:
         from earfilt.engine.moving import MovingStep  # and all that is known of directions
 
         return MovingStep(cast("MovingFir", fir), scale, precision)
-    taps = np.zeros((*fir.taps.shape[:-1], _reach(fir)))
-    np.multiply(fir.taps, scale, out=taps[..., : fir.numtaps])
+    taps = scaled_taps(fir, scale)
     if block is not None:
         return PartitionedConvolution(taps, dtype=precision, block=block)
-    if device == "cpu":
-        return OverlapSave(taps, dtype=precision, packed=packed)
-    from earfilt.engine.gpu import DeviceStep
+    return OverlapSave(taps, dtype=precision, packed=packed)
 
-    return DeviceStep(taps, dtype=precision, device=device)
+
+def scaled_taps(fir: Fir, scale: float) -> npt.NDArray[np.float64]:
+    """Taps (numtaps,) or (rows, numtaps) times a factor, with the zeros of `_reach` behind them."""
+    taps = np.zeros((*fir.taps.shape[:-1], _reach(fir)))
+    np.multiply(fir.taps, scale, out=taps[..., : fir.numtaps])
+    return taps
 
 
 def _white_gain(fir: Fir) -> float:
@@ -231,8 +240,9 @@ def _reach(fir: Fir) -> int:
     return max(fir.numtaps, order_reached(fir.lookahead, fir.odd_ends) + 1)
 
 
-class WindowFilter:
-    """Filters windows of one signal; threads may share it.
+class Windows:
+    """What filters of windows have in common, on the CPU or on a device
+    (`earfilt.engine.gpu.DeviceFilter`); threads may share one.
 
     Parameters
     ----------
@@ -250,16 +260,17 @@ class WindowFilter:
         Output frames of a segment; further input frames that a window needs.
     lookahead, tail : int
         Of the filter; frames that the output is longer than the input.
-    precision : 'auto', 'float32' or 'float64'
-        What 'auto' comes to for these formats.
     least_precision : 'float32' or 'float64'
 
     Raises
     ------
     UsageError
-        ``tail='keep'`` of a filter with look-ahead; a latency below the shortest block, or on a
-        device; more channels than the filter takes.
+        ``tail='keep'`` of a filter with look-ahead; more channels than the filter takes.
     """
+
+    hop: int
+    overlap: int
+    least_precision: Literal["float32", "float64"]
 
     def __init__(
         self,
@@ -279,23 +290,65 @@ class WindowFilter:
         self.lookahead, self._mirrored = fir.lookahead, fir.lookahead if fir.odd_ends else 0
         self.tail = fir.numtaps - 1 if settings.keep_tail else 0
         self._fir, self._scale = fir, settings.gain * target.codes / source.full_scale
-        if fir.moves and settings.device != "cpu":
-            raise UsageError("a source moves (--path) on the CPU only: use --device cpu")
+        # What an output hears is its own channel, or all of them.
+        self._apart = fir.rows == 1 or (fir.rows == 2 and channels == 2)
+
+    def at_once(self, segment: int) -> int:
+        """How many segments from a number on are filtered fastest in one window, and at most."""
+        raise NotImplementedError
+
+    def __call__(self, window: Window) -> Filtered:
+        """Filter one window.  Runs on any thread."""
+        raise NotImplementedError
+
+    def _due(self, window: Window) -> int:
+        """Output frames that belong to a window."""
+        frames = window.segments * self.hop
+        if window.total is None:
+            return frames
+        return min(frames, window.total + self.tail - window.segment * self.hop)
+
+
+class WindowFilter(Windows):
+    """Filters windows of one signal on the CPU.
+
+    Parameters
+    ----------
+    fir, source, target, channels, settings
+        As of `Windows`.
+
+    Attributes
+    ----------
+    precision : 'auto', 'float32' or 'float64'
+        What 'auto' comes to for these formats.
+
+    Raises
+    ------
+    UsageError
+        As `Windows`; a latency below the shortest block.
+    """
+
+    def __init__(
+        self,
+        fir: Fir,
+        source: SampleFormat,
+        target: SampleFormat,
+        channels: int,
+        settings: Settings,
+    ) -> None:
+        super().__init__(fir, source, target, channels, settings)
+        fir = self._fir
         self._block = None if fir.moves else block_within(settings.latency, _reach(fir))
-        if self._block is not None and settings.device != "cpu":
-            raise UsageError("a bound on the latency is kept on the CPU only")
         self.precision = _precision(settings.precision, source, target, self._block)
         if fir.moves and self.precision == "auto":  # the error of ears that change is not bounded
             self.precision = "float64"
         self._own = local()
         self.least_precision = "float64" if self.precision == "float64" else "float32"
         self._first = self._make_step(self.least_precision)
-        on_cpu = settings.device == "cpu"
-        self._short = _SHORT if self.precision == "auto" and on_cpu else 0
+        self._short = _SHORT if self.precision == "auto" else 0
         self.hop, self.overlap = self._first.hop, self._first.overlap
-        call_bytes = CALL_BYTES if on_cpu else DEVICE_CALL_BYTES
         itemsize = np.dtype(self.least_precision).itemsize
-        self._segments = per_call(self._first.n_fft, self.outputs, itemsize, call_bytes)
+        self._segments = per_call(self._first.n_fft, self.outputs, itemsize, CALL_BYTES)
 
     def at_once(self, segment: int) -> int:
         """How many segments from a number on are filtered fastest in one window, and at most."""
@@ -314,22 +367,13 @@ class WindowFilter:
             return self._scale * _white_gain(self._fir)
 
     def _make_step(self, precision: str) -> _Step:
-        device = self.settings.device
-        if precision == "float64" and device.startswith("mps"):  # which has no such numbers
-            device = "cpu"
         packed = self._packs(precision)
-        return _step(self._fir, self._scale, precision, packed, device, self._block)
+        return _step(self._fir, self._scale, precision, packed, self._block)
 
     def _packs(self, precision: str) -> bool:
         """Whether a neighbour's rounding noise stays far below the target's least significant bit."""
         fine = precision == "float64" or self.target.bits <= 16
-        return (
-            self.settings.device == "cpu"
-            and self._fir.rows == 1
-            and self.channels % 2 == 0
-            and self.target.is_integer
-            and fine
-        )
+        return self._fir.rows == 1 and self.channels % 2 == 0 and self.target.is_integer and fine
 
     @np.errstate(over="ignore", invalid="ignore")
     def __call__(self, window: Window) -> Filtered:
@@ -451,9 +495,9 @@ class WindowFilter:
         if sounding.all():
             return []
         silent = [(i, c) for i, c in np.argwhere(~sounding).tolist() if not cut[i, :, c].any()]
-        if self._fir.rows == 1 or (self._fir.rows == 2 and self.channels == 2):
+        if self._apart:
             return silent
-        return [  # what each output hears is all channels
+        return [
             (i, c)
             for i in range(segments)
             for c in range(self.outputs)
@@ -480,13 +524,6 @@ class WindowFilter:
         if kept is None or len(kept) < frames:
             kept = buffers[id(step), channels] = step.empty(frames, channels)
         return kept[:frames]
-
-    def _due(self, window: Window) -> int:
-        """Output frames that belong to a window."""
-        frames = window.segments * self.hop
-        if window.total is None:
-            return frames
-        return min(frames, window.total + self.tail - window.segment * self.hop)
 
 
 def _precision(

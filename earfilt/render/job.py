@@ -96,6 +96,7 @@ class Options:
                 raise UsageError(
                     f"{name} is '{getattr(self, name)}'; it can be {', '.join(allowed)}"
                 )
+        _check_device(self.device)
         if not abs(self.gain_db) <= 400.0:
             raise UsageError(f"gain is {self.gain_db} dB; it must be −400 to 400 dB")
         if self.full_scale_spl is not None and not abs(self.full_scale_spl) <= 400.0:
@@ -112,6 +113,17 @@ class Options:
         if self.raw is None or self.rate is None or self.channels is None:
             return None
         return RawFormat(self.raw, self.rate, self.channels)
+
+
+def _check_device(name: str) -> None:
+    """Refuse a name that means nothing; whether it exists shows where it is needed."""
+    kind, colon, index = name.partition(":")
+    if name not in ("cpu", "auto", "cuda", "mps") and not (
+        kind == "cuda" and colon and index.isdecimal()
+    ):
+        raise UsageError(
+            f"unknown device '{printable(name)}'; it can be cpu, cuda, cuda:N, mps or auto"
+        )
 
 
 def _check_latency(latency_ms: float, device: str) -> None:

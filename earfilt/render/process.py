@@ -43,6 +43,7 @@ __all__ = ["FileJob", "Options", "Row", "check", "filter_file"]
 Progress = Callable[[int], None]
 _MOST_THREADS = 16  # more would wait for the one that reads, and for the one that writes
 _LONG = 1 << 17  # frames that are worth another thread
+_DEVICE_THREADS = 4  # one reads, one writes, the others wait for the device
 
 
 def check(job: FileJob) -> audio.AudioInfo | None:
@@ -114,7 +115,11 @@ def _check_in_place(job: FileJob) -> None:
 
 
 def filter_file(
-    job: FileJob, *, threads: int | None = None, progress: Progress | None = None
+    job: FileJob,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    device: str | None = None,
 ) -> Row:
     """Filter one file. May be called from several threads at once.
 
@@ -125,6 +130,8 @@ def filter_file(
         bytes do not depend on it.
     progress : callable, optional
         Gets the number of source frames read so far, after each block.
+    device : str, optional
+        In place of the job's.
 
     Returns
     -------
@@ -172,7 +179,7 @@ def filter_file(
         spool_dir=directory,
     ) as reader:
         try:
-            row = _Run(job, reader, threads, progress, record).row()
+            row = _Run(job, reader, threads, progress, record, device).row()
         except in_place.AlreadyFiltered as found:
             row = _left(job, found)
     row.seconds = round(time.perf_counter() - started, 6)
@@ -266,6 +273,7 @@ class _Run:
         threads: int | None,
         progress: Progress | None,
         record: in_place.Record | None,
+        device: str | None,
     ) -> None:
         self.job, self.options, self.reader, self.progress = job, job.options, reader, progress
         self.info, self.record = reader.info, record
@@ -286,9 +294,9 @@ class _Run:
         self.latency = segments.latency_frames(self.options.latency_ms, self.info.fs)
         segments.block_within(self.latency, self.fir.numtaps)  # refuses one that is too short
         self.threads = threads or self._usual_threads()
-        self.device = resolve_device(self.options.device, self._pays)
+        self.device = resolve_device(device or self.options.device, self._pays)
         if not threads and self.device != "cpu":
-            self.threads = 2  # one feeds the device while the other waits for it
+            self.threads = _DEVICE_THREADS
         self.gain_db, self.rescaled_db = self.options.gain_db, 0.0
 
     def _pays(self) -> bool:
@@ -600,10 +608,6 @@ def resolve_device(name: str, pays: Callable[[], bool]) -> str:
         "cuda": torch.cuda.is_available,
         "mps": torch.backends.mps.is_available,
     }
-    if kind not in there or (index and not index.isdecimal()):
-        raise UsageError(
-            f"unknown device '{printable(name)}'; it can be cpu, cuda, cuda:N, mps or auto"
-        )
     if not there[kind]() or (kind == "cuda" and index and int(index) >= torch.cuda.device_count()):
         raise UsageError(
             f"device '{printable(name)}' does not exist on this machine; use --device cpu"

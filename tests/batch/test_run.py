@@ -166,7 +166,7 @@ ERRORS = [
 def test_any_exception_is_a_row(
     error: Exception, said: str, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(job: FileJob, *, threads: int) -> Row:
+    def fails(job: FileJob, **how: Any) -> Row:
         raise error
 
     monkeypatch.setattr(running, "filter_file", fails)
@@ -219,3 +219,17 @@ def test_auto_leaves_several_files_to_the_cores(
         earfilt.apply_files(tmp_path / "in", tmp_path / "out", "headphone", jobs=1, device="auto")
     )
     assert [(row.status, row.device) for row in rows] == [("ok", "cpu")] * 2
+
+
+def test_short_files_are_left_to_the_cpu(tree: Tree, tmp_path: Path) -> None:
+    root = tree("a.wav", "b.wav")
+    jobs = [
+        unit(root / name, tmp_path / "out" / name, device="cuda:7") for name in ("a.wav", "b.wav")
+    ]
+    assert [(row.status, row.device) for row, _ in work(jobs, 2, False)] == [("ok", "cpu")] * 2
+    soundfile.write(root / "long.wav", np.zeros((600_000, 1)), 16000)
+    ((row, _),) = work(
+        [unit(root / "long.wav", tmp_path / "out" / "long.wav", device="cuda:7")], 1, False
+    )
+    assert row.status == "failed"
+    assert "cuda:7" in row.error

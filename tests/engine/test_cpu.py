@@ -1,4 +1,4 @@
-"""Overlap-save, on the CPU and as a device does it, against scipy.signal."""
+"""Overlap-save against scipy.signal."""
 
 import os
 import subprocess
@@ -7,27 +7,8 @@ import sys
 import numpy as np
 import pytest
 import scipy.signal
-import torch
 
 from earfilt.engine.cpu import OverlapSave
-from earfilt.engine.gpu import DeviceStep
-
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda",
-        marks=[
-            pytest.mark.cuda,
-            pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA"),
-        ],
-    ),
-]
-
-
-def steps(taps: np.ndarray, dtype: str, packed: bool) -> list[OverlapSave | DeviceStep]:
-    """The step of the CPU; torch's as well, which does not pack."""
-    step = OverlapSave(taps, dtype=dtype, packed=packed)
-    return [step] if packed else [step, DeviceStep(taps, dtype=dtype, device="cpu")]
 
 
 @pytest.mark.parametrize("numtaps", [1, 100, 1500])
@@ -40,39 +21,24 @@ def test_segments_are_lfilter(
 ) -> None:
     rng = np.random.default_rng(numtaps)
     taps = rng.standard_normal(numtaps) / np.sqrt(numtaps)
-    for step in steps(taps, dtype, packed):
-        assert step.overlap >= numtaps - 1
-        window = step.empty(step.overlap + 3 * step.hop, channels)
-        window[...] = rng.standard_normal(window.shape)
-        expected = scipy.signal.lfilter(taps, 1.0, window.astype(float), axis=0)[step.overlap :]
-        step(window, window[: 3 * step.hop])  # onto its own input, as the engine does
-        np.testing.assert_allclose(window[: 3 * step.hop], expected, rtol=0, atol=within)
+    step = OverlapSave(taps, dtype=dtype, packed=packed)
+    assert step.overlap >= numtaps - 1
+    window = step.empty(step.overlap + 3 * step.hop, channels)
+    window[...] = rng.standard_normal(window.shape)
+    expected = scipy.signal.lfilter(taps, 1.0, window.astype(float), axis=0)[step.overlap :]
+    step(window, window[: 3 * step.hop])  # onto its own input, as the engine does
+    np.testing.assert_allclose(window[: 3 * step.hop], expected, rtol=0, atol=within)
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_whole_numbers_are_the_nearest_ones(packed: bool) -> None:
-    for step in steps(np.array([1 / np.pi]), "float64", packed):
-        window = step.empty(step.overlap + step.hop, 2)
-        window[...] = np.arange(window.size).reshape(window.shape)
-        expected = np.rint(window[step.overlap :] / np.pi)
-        out = step.empty(step.hop, 2)
-        step(window, out, whole=True)
-        np.testing.assert_array_equal(out, expected)
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_device_agrees_with_the_cpu(device: str) -> None:
-    taps = np.random.default_rng(2).standard_normal(8193) / 90
-    here, there = (
-        OverlapSave(taps, dtype="float32"),
-        DeviceStep(taps, dtype="float32", device=device),
-    )
-    window = there.empty(here.overlap + 4 * here.hop, 2)
-    window[...] = np.random.default_rng(3).standard_normal(window.shape)
-    a, b = here.empty(4 * here.hop, 2), there.empty(4 * here.hop, 2)
-    here(window, a)
-    there(window, b)
-    np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+    step = OverlapSave(np.array([1 / np.pi]), dtype="float64", packed=packed)
+    window = step.empty(step.overlap + step.hop, 2)
+    window[...] = np.arange(window.size).reshape(window.shape)
+    expected = np.rint(window[step.overlap :] / np.pi)
+    out = step.empty(step.hop, 2)
+    step(window, out, whole=True)
+    np.testing.assert_array_equal(out, expected)
 
 
 FILTERED = """

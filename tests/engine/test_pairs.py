@@ -6,7 +6,6 @@ import scipy.signal
 import torch
 
 from earfilt.engine.cpu import OverlapSave, PartitionedConvolution
-from earfilt.engine.gpu import DeviceStep
 from earfilt.engine.roundoff import largest_errors, segment_rms
 from earfilt.engine.samples import SampleFormat
 from earfilt.engine.stream import Stream
@@ -57,7 +56,6 @@ def test_steps_are_oaconvolve_row_by_row(
     taps = made.routed(channels).taps
     steps = [
         OverlapSave(taps, dtype=dtype),
-        DeviceStep(taps, dtype=dtype, device="cpu"),
         PartitionedConvolution(taps, dtype=dtype, block=256),
     ]
     for step in steps:

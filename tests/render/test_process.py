@@ -863,10 +863,15 @@ def test_impossible_options_are_refused(options):
         Options(**options)
 
 
-@pytest.mark.parametrize("device", ["tpu", "cuda:99", "cuda:x", "cpu0"])
-def test_devices_that_do_not_exist_are_refused(device):
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", "cuda:", "cuda:-1", "mps:1", "cpu0", ""])
+def test_devices_that_mean_nothing_are_refused(device):
+    with pytest.raises(UsageError, match="unknown device"):
+        Options(device=device)
+
+
+def test_devices_that_do_not_exist_are_refused():
     with pytest.raises(UsageError, match="device"):
-        process.resolve_device(device, lambda: True)
+        process.resolve_device("cuda:99", lambda: True)
     assert process.resolve_device("cpu", lambda: True) == "cpu"
 
 
