@@ -13,6 +13,7 @@ Python array API standard, 2023.12, https://data-apis.org/array-api/2023.12/
 
 import weakref
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -68,12 +69,22 @@ def is_constant(x: Any) -> bool:
     """
     if is_array(x):
         return True
-    from torch._C._functorch import is_functorch_wrapped_tensor
-    from torch.autograd.forward_ad import unpack_dual
-
+    is_wrapped, forward_ad = _modes()
     return not (
-        x.requires_grad or is_functorch_wrapped_tensor(x) or unpack_dual(x).tangent is not None
+        x.requires_grad
+        or is_wrapped(x)
+        # torch looks for a tangent in vain, and slowly, outside of any level
+        or (forward_ad._current_level >= 0 and forward_ad.unpack_dual(x).tangent is not None)
     )
+
+
+@cache
+def _modes() -> tuple[Any, Any]:
+    """What knows of transforms by torch.func, and of forward mode."""
+    from torch._C._functorch import is_functorch_wrapped_tensor
+    from torch.autograd import forward_ad
+
+    return is_functorch_wrapped_tensor, forward_ad
 
 
 def is_mapped(x: Any) -> bool:

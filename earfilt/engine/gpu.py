@@ -70,7 +70,7 @@ class DeviceStep:
         return window.unfold(-1, self.n_fft, self.hop)
 
     def __call__(self, window: Tensor) -> Tensor:
-        """Filter a window: (outputs, segments * hop)."""
+        """Filter a window: (outputs, segments, hop)."""
         return filter_segments(self.cut(window), self._response, self.n_fft, self.hop)
 
 
@@ -156,7 +156,7 @@ class DeviceFilter(Windows):
 
     def _filtered(self, x: Tensor, window: Window, own: "_Own") -> Tensor:
         """Codes of the target (outputs, frames that are due), before clipping."""
-        y = self._step(x).unflatten(-1, (window.segments, self.hop))
+        y = self._step(x)
         if self.target.is_integer:
             if (seed := self.settings.dither_seed) is not None:
                 held = own.room("dither", (window.segments, self.hop, self.outputs), torch.float32)

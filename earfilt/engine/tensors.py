@@ -27,9 +27,9 @@ from earfilt.errors import UsageError
 __all__ = ["Spectra", "Stream", "convolve", "filter_segments", "is_traced", "multiplied"]
 
 CALL_BYTES = 1 << 22  # of spectra in one call: torch's cost more than numpy's
-# The same on a device: all that a batch of training has, and what stays in the caches of a large
-# card. An FFT library copies what it reads, so that six times as much is held for a moment.
-DEVICE_CALL_BYTES = 1 << 24
+# The same on a device: calls that take longer there than to be launched, of which one holds three
+# times as much for a moment, as an FFT library copies what it reads.
+DEVICE_CALL_BYTES = 1 << 25
 DIRECT = 2048  # taps up to which a recorded program has no FFT
 
 
@@ -42,24 +42,25 @@ class Spectra:
     """
 
     def __init__(self, taps: Tensor) -> None:
-        self.taps, self.numtaps = taps, taps.shape[-1]
+        self.taps, self.numtaps, self._stays = taps, taps.shape[-1], is_constant(taps)
         self._kept: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
 
     def at(self, n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Response (..., n_fft // 2 + 1) for signals of a dtype on a device, divided by n_fft, which
         the inverse transform then need not do.
         """
-        if not is_constant(self.taps):
+        if not self._stays:
             return self._response(n_fft, dtype, device)
         key = (n_fft, dtype, device)
-        if key not in self._kept:
+        kept = self._kept.get(key)
+        if kept is None:
             # for calls of any mode
             with torch.inference_mode(False), torch.no_grad():
                 made = self._response(n_fft, dtype, device)
             if is_traced() or not is_constant(made):
                 return made
-            self._kept[key] = made
-        return self._kept[key]
+            kept = self._kept[key] = made
+        return kept
 
     def _response(self, n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         taps = self.taps.to(working_dtype(self.taps.dtype))
@@ -81,11 +82,13 @@ def is_traced() -> bool:
 def _extended(x: Tensor, before: int, after: int, mirrored: int) -> Tensor:
     """`x` (..., T) with `before` and `after` samples added: `mirrored` < T oddly, zeros beyond."""
     if mirrored > 0:
-        head = 2 * x[..., :1] - x[..., 1 : mirrored + 1].flip(-1)
-        tail = 2 * x[..., -1:] - x[..., -mirrored - 1 : -1].flip(-1)
+        # r + 2 (p - r) = 2 p - r
+        head = torch.lerp(x[..., 1 : mirrored + 1].flip(-1), x[..., :1], 2.0)
+        tail = torch.lerp(x[..., -mirrored - 1 : -1].flip(-1), x[..., -1:], 2.0)
         # one copy, where padding what was joined would be two
-        zeros = (x.new_zeros(*x.shape[:-1], width - mirrored) for width in (before, after))
-        return torch.cat([next(zeros), head, x, tail, next(zeros)], dim=-1)
+        zeros = x.new_zeros(*x.shape[:-1], max(before, after) - mirrored)
+        first, last = (zeros[..., : width - mirrored] for width in (before, after))
+        return torch.cat([first, head, x, tail, last], dim=-1)
     return torch.nn.functional.pad(x, (before, after))
 
 
@@ -266,7 +269,8 @@ class _Segments:
 
     def whole(self, rows: Tensor, ends: Tensor | None) -> Tensor:
         """All rows, filtered in one call: one FFT, one product, one inverse FFT."""
-        return self._filtered(self._cut(rows, ends))[..., : rows.shape[-1]].to(rows.dtype)
+        y = self._filtered(self._cut(rows, ends)).flatten(-2)
+        return y[..., : rows.shape[-1]].to(rows.dtype)
 
     def in_parts(self, rows: Tensor, ends: Tensor | None) -> Tensor:
         """The same in as few calls as memory allows: of several rows, or of parts of one row."""
@@ -277,26 +281,28 @@ class _Segments:
         at_once = max(1, step // segments)
         if count <= at_once and segments <= step:
             return self.whole(rows, ends)
+        portions = [slice(at, at + at_once) for at in range(0, count, at_once)]
         parts = (
-            self._row_parts(
-                rows[at : at + at_once], None if ends is None else ends[at : at + at_once], step
-            )
-            for at in range(0, count, at_once)
+            self._row_parts(rows[some], None if ends is None else ends[some], step)
+            for some in portions
         )
         if not (is_constant(rows) and is_constant(self.response)):
-            whole = torch.cat([torch.cat(list(part), -1)[..., :frames] for part in parts])
-            return whole.to(rows.dtype)
+            whole = [torch.cat(list(part), -2).flatten(-2)[..., :frames] for part in parts]
+            return torch.cat(whole).to(rows.dtype)
         # written where it belongs: nothing is held twice
         out = rows.new_empty(count, channels if self.response.ndim == 1 else 2, frames)
-        for at, part in zip(range(0, count, at_once), parts, strict=True):
+        for some, part in zip(portions, parts, strict=True):
             start = 0
-            for piece in part:
-                into = out[at : at + at_once, :, start : start + piece.shape[-1]]
-                into.copy_(piece[..., : into.shape[-1]])
-                start += piece.shape[-1]
+            for y in part:
+                _write(y, out[some, :, start:])
+                start += y.shape[-2] * self.hop
         return out
 
     def _row_parts(self, rows: Tensor, ends: Tensor | None, step: int) -> Iterator[Tensor]:
+        """Segments of the output of some rows, (rows, outputs, segments, hop), so many at once."""
+        if -(-rows.shape[-1] // self.hop) <= step:
+            yield self._filtered(self._cut(rows, ends))  # which is given back once it was read
+            return
         cut = self._cut(rows, ends)
         for at in range(0, cut.shape[-2], step):
             yield self._filtered(cut[..., at : at + step, :])
@@ -336,11 +342,22 @@ def multiplied(spectra: Tensor, response: Tensor) -> Tensor:
 
 def filter_segments(cut: Tensor, response: Tensor, n_fft: int, hop: int) -> Tensor:
     """Overlapping segments (..., channels, segments, n_fft), by a response as of `multiplied`,
-    divided by n_fft -> their part of the output (..., channels, segments * hop).
+    divided by n_fft -> their part of the output (..., outputs, segments, hop), as a view.
     """
     spectra = multiplied(torch.fft.rfft(cut), response)
+    del cut  # the memory of a caller who keeps no hold on it
     y: Tensor = torch.fft.irfft(spectra, n=n_fft, norm="forward")
-    return y[..., n_fft - hop :].flatten(-2)
+    return y[..., n_fft - hop :]
+
+
+def _write(segments: Tensor, out: Tensor) -> None:
+    """Lay segments (..., segments, hop) side by side into `out` (..., frames), as far as it goes."""
+    *_, count, hop = segments.shape
+    whole = min(count, out.shape[-1] // hop)
+    out[..., : whole * hop].unflatten(-1, (whole, hop)).copy_(segments[..., :whole, :])
+    if whole < count:
+        rest = out[..., whole * hop :]
+        rest.copy_(segments[..., whole, : rest.shape[-1]])
 
 
 class Stream:
@@ -423,7 +440,8 @@ class Stream:
             head = self._pending[: self._n_fft]
             window[: len(head)] = head
             extend_ends(window, self._at, total, self._mirrored)
-            part.copy_(filter_segments(window.T[:, None], self._response, self._n_fft, self._hop).T)
+            y = filter_segments(window.T[:, None], self._response, self._n_fft, self._hop)
+            part.copy_(y[:, 0].T)
             self._pending = self._pending[self._hop :]
             self._at += self._hop
         return out.flatten(0, 1)

@@ -403,8 +403,13 @@ class _Mark(NamedTuple):
         """Whether it is that tensor; never of one that was made in inference mode, which counts
         nothing.
         """
-        found = _Mark.of(tensor)
-        return tensor is self.tensor and found.version >= 0 and found[1:] == self[1:]
+        return (
+            tensor is self.tensor
+            and not tensor.is_inference()
+            and tensor._version == self.version
+            and tensor.untyped_storage()._cdata == self.storage
+            and tensor.storage_offset() == self.offset
+        )
 
 
 @dataclass(frozen=True)
