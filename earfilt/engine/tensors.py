@@ -6,7 +6,7 @@ does not depend on how the signal was cut into blocks.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -82,14 +82,28 @@ def is_traced() -> bool:
 def _extended(x: Tensor, before: int, after: int, mirrored: int) -> Tensor:
     """`x` (..., T) with `before` and `after` samples added: `mirrored` < T oddly, zeros beyond."""
     if mirrored > 0:
-        # r + 2 (p - r) = 2 p - r
-        head = torch.lerp(x[..., 1 : mirrored + 1].flip(-1), x[..., :1], 2.0)
-        tail = torch.lerp(x[..., -mirrored - 1 : -1].flip(-1), x[..., -1:], 2.0)
+        head, tail = _mirrored_ends(x, mirrored)
         # one copy, where padding what was joined would be two
         zeros = x.new_zeros(*x.shape[:-1], max(before, after) - mirrored)
         first, last = (zeros[..., : width - mirrored] for width in (before, after))
         return torch.cat([first, head, x, tail, last], dim=-1)
     return torch.nn.functional.pad(x, (before, after))
+
+
+def _mirrored_ends(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """`count` < T samples that go before `x` (..., T), and those that go behind it, mirrored oddly.
+
+    What a mirrored sample r becomes at a pivot p is r + 2 (p - r) = 2 p - r.
+    """
+    apart = x.shape[-1] - 2 - count
+    if not is_traced() and apart > 0:  # both at once: a device is told of less
+        both = x[..., 1:-1].unfold(-1, count, apart).flip(-1)
+        head, tail = torch.lerp(both, x[..., :: x.shape[-1] - 1, None], 2.0).unbind(-2)
+        return head, tail
+    return (
+        torch.lerp(x[..., 1 : count + 1].flip(-1), x[..., :1], 2.0),
+        torch.lerp(x[..., -count - 1 : -1].flip(-1), x[..., -1:], 2.0),
+    )
 
 
 def _extended_by_length(x: Tensor, before: int, after: int, lookahead: int, ends: Tensor) -> Tensor:
@@ -246,8 +260,7 @@ def _n_fft_for(frames: int, numtaps: int) -> int:
     return min(choose_n_fft(numtaps), single)
 
 
-@dataclass(frozen=True)
-class _Segments:
+class _Segments(NamedTuple):
     """Overlap-save of whole signals (rows, channels, T), each extended at its ends.
 
     Parameters
@@ -269,8 +282,8 @@ class _Segments:
 
     def whole(self, rows: Tensor, ends: Tensor | None) -> Tensor:
         """All rows, filtered in one call: one FFT, one product, one inverse FFT."""
-        y = self._filtered(self._cut(rows, ends)).flatten(-2)
-        return y[..., : rows.shape[-1]].to(rows.dtype)
+        y = filter_segments(self._cut(rows, ends), self.response, self.n_fft, self.hop)
+        return y.flatten(-2)[..., : rows.shape[-1]].to(rows.dtype)
 
     def in_parts(self, rows: Tensor, ends: Tensor | None) -> Tensor:
         """The same in as few calls as memory allows: of several rows, or of parts of one row."""
@@ -296,16 +309,18 @@ class _Segments:
             for y in part:
                 _write(y, out[some, :, start:])
                 start += y.shape[-2] * self.hop
+                del y  # before the next one is made
         return out
 
     def _row_parts(self, rows: Tensor, ends: Tensor | None, step: int) -> Iterator[Tensor]:
         """Segments of the output of some rows, (rows, outputs, segments, hop), so many at once."""
         if -(-rows.shape[-1] // self.hop) <= step:
-            yield self._filtered(self._cut(rows, ends))  # which is given back once it was read
+            yield filter_segments(self._cut(rows, ends), self.response, self.n_fft, self.hop)
             return
         cut = self._cut(rows, ends)
         for at in range(0, cut.shape[-2], step):
-            yield self._filtered(cut[..., at : at + step, :])
+            some = cut[..., at : at + step, :]
+            yield filter_segments(some, self.response, self.n_fft, self.hop)
 
     def _cut(self, rows: Tensor, ends: Tensor | None) -> Tensor:
         """All segments, as a view of the extended rows: (rows, channels, segments, n_fft)."""
@@ -319,9 +334,6 @@ class _Segments:
         else:
             extended = _extended_by_length(wide, before, after, mirrored, ends)
         return extended.unfold(-1, self.n_fft, self.hop)
-
-    def _filtered(self, cut: Tensor) -> Tensor:
-        return filter_segments(cut, self.response, self.n_fft, self.hop)
 
 
 def multiplied(spectra: Tensor, response: Tensor) -> Tensor:
@@ -345,7 +357,7 @@ def filter_segments(cut: Tensor, response: Tensor, n_fft: int, hop: int) -> Tens
     divided by n_fft -> their part of the output (..., outputs, segments, hop), as a view.
     """
     spectra = multiplied(torch.fft.rfft(cut), response)
-    del cut  # the memory of a caller who keeps no hold on it
+    del cut  # memory that is given back now where the caller does not hold it
     y: Tensor = torch.fft.irfft(spectra, n=n_fft, norm="forward")
     return y[..., n_fft - hop :]
 
