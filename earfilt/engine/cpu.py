@@ -19,15 +19,14 @@ __all__ = ["Output", "OverlapSave", "PartitionedConvolution", "levels_of", "mult
 
 Spectra = npt.NDArray[Any]
 
-_BINS_AT_ONCE = 1 << 17  # einsum needs as much memory again where it overwrites what it reads
-
 
 class Output(NamedTuple):
-    """Levels of what the inverse transforms gave, segment by segment: (segments,), all channels
-    together, in units of the output, before rounding.
+    """Levels of what the inverse transforms gave, segment by segment, in units of the output, before
+    rounding.
 
-    ``rms`` is of all of it, the wrapped part included that is dropped; ``dropped`` the peak of that
-    part; ``peak(n)`` works out that of the first 1/n of what is kept.
+    ``rms`` (segments, outputs) is of all of it, the wrapped part included that is dropped;
+    ``dropped`` (segments,) the peak of that part, all channels together; ``peak(n)`` works out that
+    of the first 1/n of what is kept.
     """
 
     rms: npt.NDArray[np.float64]
@@ -39,11 +38,10 @@ def levels_of(filtered: Samples, overlap: int) -> Output:
     """The levels of segments (segments, n_fft, channels), real and C-contiguous, of which the first
     `overlap` frames are dropped.
     """
-    segments, n_fft, channels = filtered.shape
-    rows, kept_at = filtered.reshape(segments, -1), overlap * channels
+    rows, kept_at = filtered.reshape(len(filtered), -1), overlap * filtered.shape[2]
     kept = rows[:, kept_at:]
     return Output(
-        rms(rows, n_fft),
+        rms(filtered),
         peaks(rows[:, :kept_at]),
         lambda part: peaks(kept[:, : -(-kept.shape[1] // part)]),
     )
@@ -127,25 +125,21 @@ class OverlapSave:
         """
         seen = window.view(self._seen)
         segments = (len(window) - self.overlap) // self.hop
-        spectra = fft.forward(as_segments(seen, segments, self.n_fft, self.hop))
-        products = self._products(spectra)
+        cut = as_segments(seen, segments, self.n_fft, self.hop)
+        # the spectra are given back before the inverse transform: those of long filters are large
+        products = self._products(fft.forward(cut))
         filtered = fft.backward(products, self.n_fft).view(self._real)
         _copy(filtered[:, self.overlap :], out, whole)
         return levels_of(filtered, self.overlap) if levels else None
 
     def _products(self, spectra: Spectra) -> Spectra:
-        """Spectra of the output; those of the input are overwritten."""
+        """Spectra of the output."""
         own, *across = self._responses
         shape = (*spectra.shape[:2], max(own.shape[2], spectra.shape[2]))
-        crossed = [
-            multiply(spectra[..., ::-1], response, out=np.empty(shape, spectra.dtype))
-            for response in across
-        ]
-        into = spectra if spectra.shape == shape else np.empty(shape, spectra.dtype)
-        multiply(spectra, own, out=into)
-        for part in crossed:
-            into += part
-        return into
+        products = multiply(spectra, own, out=np.empty(shape, spectra.dtype))
+        for response in across:
+            products += multiply(spectra[..., ::-1], response, out=np.empty(shape, spectra.dtype))
+        return products
 
 
 def _by_channel(rows: Spectra) -> list[Spectra]:
@@ -157,14 +151,13 @@ def _by_channel(rows: Spectra) -> list[Spectra]:
 
 def multiply(spectra: Spectra, responses: Spectra, out: Spectra) -> Spectra:
     """Products of spectra (segments, bins, channels) and responses, one of which may have a size of
-    1 where `out` has more, with the same bits on every x86 processor; gives `out`.
+    1 where `out` has more, with the same bits on every x86 processor; gives `out`, which is slower
+    and takes more memory where it is one of them.
 
     Numpy's own product of complex numbers rounds once or twice, as the processor has fused
     operations or not; the products of `einsum` are compiled once, for all of them.
     """
-    for start in range(0, out.shape[1], _BINS_AT_ONCE):
-        bins = np.s_[:, start : start + _BINS_AT_ONCE]
-        np.einsum("sfc,sfc->sfc", spectra[bins], responses[bins], out=out[bins])
+    np.einsum("sfc,sfc->sfc", spectra, responses, out=out)
     return out
 
 

@@ -42,39 +42,42 @@ _DEVIATIONS = 6.5  # standard deviations: of 10¹⁰ samples one is beyond
 _NOISE_PACKED, _NOISE_REAL = 1.7, 3.0
 _NEAR_PEAKS = 4.0  # largest met: 3.9
 _STAGES = 12  # of the transform that was measured
-_SHORT = 1024  # values that einsum adds up in one go
+_SIDE = 64  # frames added up side by side: short rows are slow
 
 
 def segment_rms(x: Samples, n_fft: int, hop: int) -> npt.NDArray[np.float64]:
-    """RMS of the segments of a window (frames, channels), C-contiguous, all channels together:
-    (segments,).
-    """
+    """RMS of the segments of a window (frames, channels), C-contiguous: (segments, channels)."""
     frames, channels = x.shape
-    row = channels * x.itemsize
-    segments = as_strided(
-        x, ((frames - n_fft) // hop + 1, n_fft * channels), (hop * row, x.itemsize), writeable=False
-    )
-    return rms(segments, n_fft)
+    row, item = x.strides
+    count = (frames - n_fft) // hop + 1
+    segments = as_strided(x, (count, n_fft, channels), (hop * row, row, item), writeable=False)
+    return rms(segments)
 
 
-def rms(rows: Samples, frames: int) -> npt.NDArray[np.float64]:
-    """Root of the energy of each row (rows, values) over a number of frames: (rows,).
+def rms(segments: Samples) -> npt.NDArray[np.float64]:
+    """Of segments (segments, frames, channels), each C-contiguous: (segments, channels).
 
-    A row's result does not depend on the rows beside it.
+    A segment's result does not depend on the segments beside it.
     """
-    # einsum adds up long rows in parts that its buffer cuts, which depend on the number of rows;
-    # it takes short ones whole.
-    short = math.gcd(rows.shape[1], _SHORT)
-    parts = as_strided(
-        rows,
-        (len(rows), rows.shape[1] // short, short),
-        (rows.strides[0], short * rows.itemsize, rows.itemsize),
+    count, frames, channels = segments.shape
+    side = math.gcd(frames, _SIDE)
+    item = segments.itemsize
+    lanes = as_strided(
+        segments,
+        (count, frames // side, side * channels),
+        (segments.strides[0], side * channels * item, item),
         writeable=False,
     )
-    energy = np.einsum("ijk,ijk->ij", parts, parts).sum(axis=1, dtype=np.float64)
-    for beyond in np.flatnonzero(~np.isfinite(energy)):  # squares beyond float32
-        wide = parts[beyond].astype(np.float64)
-        energy[beyond] = np.einsum("jk,jk->j", wide, wide).sum()
+
+    def energies(lanes: Samples) -> npt.NDArray[np.float64]:
+        # frame by frame, whatever the number of segments
+        each = np.einsum("spl,spl->sl", lanes, lanes).reshape(-1, side, channels)
+        energy: npt.NDArray[np.float64] = each.sum(axis=1, dtype=np.float64)
+        return energy
+
+    energy = energies(lanes)
+    for beyond in np.flatnonzero(~np.isfinite(energy).all(axis=1)):  # squares beyond float32
+        energy[beyond] = energies(lanes[beyond : beyond + 1].astype(np.float64))[0]
     return np.sqrt(energy / frames)
 
 
@@ -85,31 +88,34 @@ def peaks(rows: Samples) -> npt.NDArray[np.float64]:
 
 
 def largest_errors(
-    x_rms: npt.NDArray[np.float64],
+    noise: npt.NDArray[np.float64],
     y_rms: npt.NDArray[np.float64] | float,
     y_peak: npt.NDArray[np.float64] | float,
     *,
-    gain: float,
     n_fft: int,
     packed: bool,
 ) -> npt.NDArray[np.float64]:
     """Bounds on the errors of the output samples of segments that are filtered in float32, in
-    units of the output: (segments,).
+    units of the output: (segments, outputs).
 
     Parameters
     ----------
-    x_rms, y_rms : (segments,)
-        Of the input and of the circular output, all channels together: those of a pair share their
-        noise.
-    y_peak : (segments,)
+    noise : (segments, outputs)
+        RMS of what the filter makes of white noise at the level of the input.
+    y_rms : (segments, outputs)
+        Of the circular output. Two channels that are packed have one noise: of both, this and
+        `noise` are taken together.
+    y_peak : (segments, 1)
         Largest output sample, those included that wrap around and are dropped.
-    gain : float
-        √Σh² of the taps: what the filter makes of white noise.
     packed : bool
         Two channels as one complex signal.
     """
     unit = float(np.finfo(np.float32).eps) / 2.0
-    noise = (_NOISE_PACKED if packed else _NOISE_REAL) * math.sqrt(math.log2(n_fft) / _STAGES)
-    spread = _DEVIATIONS * noise * np.hypot(gain * x_rms, y_rms)
+    each = _NOISE_PACKED if packed else _NOISE_REAL
+    together = np.hypot(noise, y_rms)
+    if packed:
+        pairs = np.linalg.norm(together.reshape(len(together), -1, 2), axis=2)
+        together = np.repeat(pairs, 2, axis=1)
+    spread = _DEVIATIONS * each * math.sqrt(math.log2(n_fft) / _STAGES) * together
     bounds: npt.NDArray[np.float64] = unit * np.hypot(spread, _NEAR_PEAKS * np.asarray(y_peak))
     return bounds

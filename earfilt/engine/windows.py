@@ -225,14 +225,6 @@ def scaled_taps(fir: Fir, scale: float) -> npt.NDArray[np.float64]:
     return taps
 
 
-def _white_gain(fir: Fir) -> float:
-    """√Σh²: what the filter makes of white noise; the largest of its outputs."""
-    if fir.rows == 1:
-        return float(np.linalg.norm(fir.taps))
-    energy = np.square(fir.taps).sum(axis=1)
-    return float(np.sqrt((energy if fir.rows == 2 else energy[:2] + energy[2:]).max()))
-
-
 def _reach(fir: Fir) -> int:
     """Taps with the zeros that a window needs, so that it holds all that its ends are mirrored
     from.
@@ -361,10 +353,22 @@ class WindowFilter(Windows):
         return self._make_step("float64")
 
     @cached_property
-    def _white_gain(self) -> float:
-        """What the filter makes of white noise, in codes."""
+    def _white_gain(self) -> npt.NDArray[np.float64]:
+        """√Σh², in codes: what white noise becomes through each row of taps."""
         with np.errstate(over="ignore"):  # an infinite one lets nothing pass for exact
-            return self._scale * _white_gain(self._fir)
+            gains: npt.NDArray[np.float64] = self._scale * np.linalg.norm(
+                np.atleast_2d(self._fir.taps), axis=1
+            )
+            return gains
+
+    def _noise(self, x_rms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """RMS that white noise at the level of the input (segments, channels) has at the outputs."""
+        through = self._white_gain
+        if len(through) < 4:
+            return x_rms * through
+        own, across = through[[0, 3]], through[[2, 1]]
+        noise: npt.NDArray[np.float64] = np.hypot(x_rms * own, x_rms[:, ::-1] * across)
+        return noise
 
     def _make_step(self, precision: str) -> _Step:
         packed = self._packs(precision)
@@ -387,25 +391,26 @@ class WindowFilter(Windows):
         extend_ends(x, window.at, window.total, self._mirrored)
         silent = self._silent(x, window.segments)
         finish = partial(self._finish, window, fresh, silent)
-        x_rms = roundoff.segment_rms(x, step.n_fft, step.hop) if checked else None
-        codes, fine = self._room(step, x, window), np.zeros(window.segments, np.bool_)
-        if x_rms is None or self._within(self._errors(x_rms, 0.0, 0.0), math.inf).any():
+        noise = self._noise(roundoff.segment_rms(x, step.n_fft, step.hop)) if checked else None
+        codes = self._room(step, x, window)
+        fine: npt.NDArray[np.bool_] = np.zeros(window.segments, np.bool_)
+        if noise is None or self._within(self._errors(noise), math.inf).any():
             out = self._run(step, x, codes, window.segment, levels=checked)
-            if x_rms is None or out is None:
+            if noise is None or out is None:
                 return finish(codes)
-            fine = np.isfinite(out.rms)
+            fine[:] = np.isfinite(out.rms).all(axis=1)
             if fine.all():
                 filtered = finish(codes)
-                if self._surely_fine(window, x_rms, out, filtered.levels):
+                if self._surely_fine(window, noise, out, filtered.levels):
                     return filtered
             peak = out.peak(1)
-            fine &= self._within(self._errors(x_rms, out.rms, np.maximum(peak, out.dropped)), peak)
+            fine &= self._within(self._errors(noise, out, peak), peak)
             if fine.all():
                 return filtered
         return finish(self._exactly(window, codes, fine), fine)
 
     def _surely_fine(
-        self, window: Window, x_rms: npt.NDArray[np.float64], out: Output, written: Tally
+        self, window: Window, noise: npt.NDArray[np.float64], out: Output, written: Tally
     ) -> bool:
         """Whether all segments are fine by a bound on their peaks, which take longer to find."""
         if not self.target.is_integer:
@@ -416,8 +421,7 @@ class WindowFilter(Windows):
             peak = np.full(window.segments, written.peak.max() + 2.0)
         else:
             return False  # the last segment goes on behind what was written
-        errors = self._errors(x_rms, out.rms, np.maximum(peak, out.dropped))
-        return bool(self._within(errors, peak).all())
+        return bool(self._within(self._errors(noise, out, peak), peak).all())
 
     def _finish(
         self,
@@ -469,15 +473,19 @@ class WindowFilter(Windows):
 
     def _errors(
         self,
-        x_rms: npt.NDArray[np.float64],
-        y_rms: npt.NDArray[np.float64] | float,
-        y_peak: npt.NDArray[np.float64] | float,
+        noise: npt.NDArray[np.float64],
+        out: Output | None = None,
+        peak: npt.NDArray[np.float64] | float = 0.0,
     ) -> npt.NDArray[np.float64]:
-        """Largest errors that float32 arithmetic may make, in units of the target's codes."""
+        """Largest errors that float32 arithmetic may make in segments, in units of the target's
+        codes; without an output what the input makes sure of.
+        """
         step = self._first
-        return roundoff.largest_errors(
-            x_rms, y_rms, y_peak, gain=self._white_gain, n_fft=step.n_fft, packed=step.packed
-        )
+        y_rms, y_peak = (0.0, 0.0) if out is None else (out.rms, np.maximum(peak, out.dropped))
+        errors: npt.NDArray[np.float64] = roundoff.largest_errors(
+            noise, y_rms, np.reshape(y_peak, (-1, 1)), n_fft=step.n_fft, packed=step.packed
+        ).max(axis=1)
+        return errors
 
     def _within(
         self, errors: npt.NDArray[np.float64], peak: npt.NDArray[np.float64] | float
