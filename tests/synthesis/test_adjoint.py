@@ -55,6 +55,7 @@ def test_the_published_numbers(target: Target) -> None:
     torch.testing.assert_close(gradient, wanted, rtol=1e-9, atol=1e-12 * float(wanted.abs().max()))
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
 def test_transforms_of_functions_and_forward_mode_go_through() -> None:
     numbers, matrix, fold = small()
     fixed, turn = numbers.detach(), torch.ones(4, dtype=torch.float64)
