@@ -47,6 +47,8 @@ __all__ = [
 # a short recording, finding out whether float32 is enough takes longer than float64 does.
 _SHORT = 16
 
+_MANY_THREADS = 4  # from so many on, Python's own lock counts more than a core's cache
+
 Precision = Literal["auto", "float32", "float64"]
 
 
@@ -340,7 +342,9 @@ class WindowFilter(Windows):
         self._short = _SHORT if self.precision == "auto" else 0
         self.hop, self.overlap = self._first.hop, self._first.overlap
         itemsize = np.dtype(self.least_precision).itemsize
-        self._segments = per_call(self._first.n_fft, self.outputs, itemsize, CALL_BYTES)
+        # More threads wait for one another less where each has more to do at a time.
+        call_bytes = CALL_BYTES if settings.threads < _MANY_THREADS else 2 * CALL_BYTES
+        self._segments = per_call(self._first.n_fft, self.outputs, itemsize, call_bytes)
 
     def at_once(self, segment: int) -> int:
         """How many segments from a number on are filtered fastest in one window, and at most."""
