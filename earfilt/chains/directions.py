@@ -25,31 +25,38 @@ _DIRECTION = (
     Option(
         "azimuth",
         None,
-        "Of a SOFA file: where the sound comes from, counterclockwise from ahead (90: left).",
+        "Where the sound comes from, counterclockwise from straight ahead (90: left).",
         float,
         (),
         "DEG",
     ),
-    Option("elevation", None, "And how far above the horizontal plane (0).", float, (), "DEG"),
-    Option("distance", None, "Of a SOFA file with several.", float, (), "M"),
+    Option(
+        "elevation",
+        None,
+        "How far above the horizontal plane the sound comes from (0).",
+        float,
+        (),
+        "DEG",
+    ),
+    Option("distance", None, "Which distance, of a file with several.", float, (), "M"),
     Option(
         "nearest",
         None,
-        "Take the nearest measured direction, and nothing between them.",
+        "Take the nearest measured direction instead of interpolating.",
         bool,
     ),
     Option(
         "interaural_delay",
         None,
-        "With --phase minimum: the arrival times of both ears stay, to a fraction of a sample "
-        "(keep, the default), or both start at once.",
+        "With --phase minimum: keep the arrival times of both ears, to a fraction of a sample "
+        "(default), or let both start at once.",
         choices=("keep", "remove"),
     ),
     Option(
         "diffuse_field",
         None,
-        "What all directions of a SOFA file have in common stays (keep, the default), is divided "
-        "out, or is all there is.",
+        "What all directions of the file have in common: keep it (default), divide it out, or "
+        "take it alone.",
         choices=("keep", "remove", "only"),
     ),
     Option(

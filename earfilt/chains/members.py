@@ -49,7 +49,8 @@ FIR_OPTIONS = (
     Option(
         "latency",
         None,
-        "Tap at time zero of a FIR file that does not say (.npy, foreign files).",
+        "Index of the tap at time zero, for a FIR file that does not state it (.npy, files of "
+        "other programs).",
         int,
         (),
         "N",

@@ -61,7 +61,7 @@ Quiet = Annotated[
 Verbose = Annotated[
     bool,
     typer.Option(
-        "-v", "--verbose", help="Say more: of one file everything, of a batch each failure."
+        "-v", "--verbose", help="Say more: everything about one file, or each failure of a batch."
     ),
 ]
 
@@ -113,8 +113,8 @@ _WAY = (
     Option(
         "from",
         None,
-        "In place of --filter, with --to: the preferred way from this reference point, ISO 532 "
-        "where it leads ('earfilt filters --from POINT --to POINT' lists all ways).",
+        "Instead of --filter, with --to: take the preferred way from this reference point, by ISO "
+        "532 where possible ('earfilt filters --from POINT --to POINT' lists all ways).",
         metavar="POINT",
     ),
     Option(

@@ -58,7 +58,7 @@ def design(
             "-o",
             "--output",
             metavar="FILE",
-            help="Where to; {fs} stands for the rate. Repeatable.",
+            help="File to write; {fs} stands for the rate. Repeatable.",
             show_default=False,
         ),
     ],
@@ -76,7 +76,7 @@ def design(
         typer.Option(
             "--sections",
             metavar="N",
-            help="A few biquads in place of a FIR, minimum phase; --tolerance: the fewest.",
+            help="Design N biquads instead of a FIR, minimum phase (--tolerance: the fewest).",
             show_default=False,
         ),
     ] = None,
@@ -93,7 +93,7 @@ def design(
         typer.Option(
             "--band",
             metavar="LO:HI",
-            help="Where sections are fitted, Hz (20 to 16000, as far as the source goes).",
+            help="Range in which sections are fitted, Hz (20 to 16000, within the source's range).",
             show_default=False,
         ),
     ] = None,
@@ -102,7 +102,7 @@ def design(
         typer.Option(
             "--for",
             metavar="PROGRAM",
-            help="Write it in the words of a program; they are named above.",
+            help="Write a preset for a program; the programs are named above.",
             show_default=False,
         ),
     ] = None,
@@ -111,7 +111,7 @@ def design(
         typer.Option(
             "--channels",
             metavar="N",
-            help="Of a FIR's .wav, all alike (1; of two ears 2).",
+            help="Channels of a FIR's .wav, all alike (1; for two ears 2).",
             show_default=False,
         ),
     ] = None,
@@ -120,7 +120,7 @@ def design(
         typer.Option(
             "--subtype",
             metavar="TYPE",
-            help="Of a FIR's .wav: DOUBLE, FLOAT, PCM_32, PCM_24, PCM_16 (DOUBLE).",
+            help="Sample format of a FIR's .wav: DOUBLE, FLOAT, PCM_32, PCM_24, PCM_16 (DOUBLE).",
             show_default=False,
         ),
     ] = None,

@@ -27,28 +27,35 @@ def _many(*names: str, help: str, metavar: str | None = None) -> Any:
 
 FilesFrom = Annotated[
     str | None,
-    _many("--files-from", metavar="FILE|-", help="Also the inputs that FILE lists, one a line."),
+    _many(
+        "--files-from",
+        metavar="FILE|-",
+        help="Also filter the inputs that FILE lists, one per line.",
+    ),
 ]
 Nul = Annotated[
     bool,
     _many("-0", "--null", help="The list's entries end with NUL, as find -print0 writes them."),
 ]
 Include = Annotated[
-    list[str] | None, _many("--include", metavar="GLOB", help="Only files like this; repeatable.")
+    list[str] | None, _many("--include", metavar="GLOB", help="Only files that match. Repeatable.")
 ]
 Exclude = Annotated[
     list[str] | None,
-    _many("--exclude", metavar="GLOB", help="No files or directories like this; repeatable."),
+    _many(
+        "--exclude", metavar="GLOB", help="Leave out files and directories that match. Repeatable."
+    ),
 ]
 Resume = Annotated[
     bool,
     _many(
-        "--resume", help="Do what is missing, what changed, and what was made with another filter."
+        "--resume",
+        help="Filter only what is missing, has changed, or was made with another filter.",
     ),
 ]
 Jobs = Annotated[
     int | None,
-    _many("-j", "--jobs", metavar="N", help="Files in work at once (default: the cores)."),
+    _many("-j", "--jobs", metavar="N", help="Files filtered at once (default: one per core)."),
 ]
 DryRun = Annotated[bool, _many("--dry-run", help="Print the plan, with what will fail, and stop.")]
 FailFast = Annotated[bool, _many("--fail-fast", help="Stop at the first file that fails.")]
@@ -57,7 +64,8 @@ Report = Annotated[
     _many(
         "--report",
         metavar="FILE|-",
-        help="A row for each file, as JSON lines; of FILE.html or FILE.csv, also a page or a table.",
+        help="Write a row for each file, as JSON lines; for FILE.html or FILE.csv, also a page or "
+        "a table.",
     ),
 ]
 Shard = Annotated[
@@ -73,7 +81,7 @@ Dask = Annotated[
     _many(
         "--dask",
         metavar="WHERE",
-        help="Work on a Dask cluster: local, a scheduler's address, or its scheduler file.",
+        help="Run on a Dask cluster: local, a scheduler's address, or its scheduler file.",
     ),
 ]
 

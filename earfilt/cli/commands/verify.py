@@ -20,7 +20,7 @@ def verify(
     ] = None,
     *,
     manifest: Annotated[
-        str | None, typer.Option("--manifest", metavar="FILE", help="One manifest instead.")
+        str | None, typer.Option("--manifest", metavar="FILE", help="Read this manifest instead.")
     ] = None,
     quiet: Quiet = False,
 ) -> int:
