@@ -471,9 +471,11 @@ def identify(
 
     played, heard = _signals(dry, "dry"), _signals(wet, "wet")
     if len(played) != len(heard):
-        raise UsageError(f"{len(played)} dry and {len(heard)} wet signals; they are pairs")
+        raise UsageError(
+            f"{len(played)} dry and {len(heard)} wet signals; each dry signal needs a wet one"
+        )
     if not 0.0 < fs < float("inf"):
-        raise UsageError(f"a sampling rate of {fs:g} Hz; it is above 0")
+        raise UsageError(f"fs is {fs:g} Hz; it must be above 0")
     if estimator == "sweep":
         return sweep.identify_sweeps(played, heard, fs, band=band, mean=mean)
     return identification.identify(played, heard, fs, estimator=estimator, band=band, mean=mean)
@@ -485,7 +487,9 @@ def _signals(given: Any, name: str) -> list[npt.NDArray[np.float64]]:
     signals = [np.asarray(one, np.float64) for one in some]
     wrong = [one.shape for one in signals if one.ndim != 1]
     if wrong:
-        raise UsageError(f"{name} has the shape {wrong[0]}; a signal to measure with is (T,)")
+        raise UsageError(
+            f"{name} has the shape {wrong[0]}; a signal to measure with has the shape (T,)"
+        )
     return signals
 
 

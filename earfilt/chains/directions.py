@@ -139,8 +139,8 @@ def _check(path: str, options: Options) -> None:
     name = printable(path)
     if options["interaural_delay"] and options["phase"] != "minimum":
         raise UsageError(
-            "--interaural-delay has no effect on the measured phase, which holds it; with --phase "
-            "minimum it is kept or removed"
+            "--interaural-delay has no effect on the measured phase, which includes it; it needs "
+            "--phase minimum"
         )
     directed = [key for key in ("azimuth", "elevation", "nearest") if options[key] is not None]
     if options["diffuse_field"] == "only":
@@ -312,6 +312,6 @@ def refuse_motion(fir: "Fir") -> None:
     """Raise UsageError where a source moves: what is asked for holds one moment alone."""
     if fir.moves:
         raise UsageError(
-            "--path moves the source, which only sound shows: apply takes it (on the CPU), and "
-            "--azimuth with --elevation gives one direction"
+            "--path moves the source, so there is no one response: use it with apply (on the "
+            "CPU), or give one direction with --azimuth and --elevation"
         )

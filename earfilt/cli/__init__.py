@@ -137,8 +137,8 @@ def _run(arguments: list[str]) -> int:
         return 0
     if _ON_WINDOWS:
         raise UsageError(
-            "Windows itself is not supported, for its locks, signals and renaming of files "
-            "keep none of the promises; run it under WSL 2"
+            "Windows itself is not supported: its file locks, signals and renames differ from "
+            "those that earfilt needs; run it under WSL 2"
         )
     if arguments == ["filters"]:
         from earfilt.report.catalogue import print_all

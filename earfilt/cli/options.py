@@ -16,6 +16,7 @@ from earfilt.chains.directions import SOFA_OPTIONS
 from earfilt.chains.members import FIR_OPTIONS
 from earfilt.cli.completion import complete_filter
 from earfilt.cli.plain import PlainCommand
+from earfilt.cli.streams import say
 from earfilt.ears import kinds
 from earfilt.ears.options import CHAIN, DESIGN, FEWEST, Option
 from earfilt.errors import UsageError, printable
@@ -148,7 +149,7 @@ class FilterCommand(PlainCommand):
         result = super().invoke(ctx)
         if said and not ctx.params["quiet"]:
             sys.stdout.flush()
-            print(said, file=sys.stderr)
+            say(said)
         return result
 
     def _choose(self, params: dict[str, Any], start: str | None, end: str | None) -> str:

@@ -236,12 +236,12 @@ class EarFilter(nn.Module):
     def _for_another_program(self) -> _Made:
         """The design as a constant, where a program is recorded."""
         if self.learnable and self.training:
-            raise UsageError("an ear is exported in eval(); in train() its numbers learn")
+            raise UsageError("an ear is exported in eval() only; in train() its numbers may change")
         # The tensors of the module stand for others here, so that those of the last call are asked.
         if self._cache is None or not self._cache.is_of([one.tensor for one in self._cache.marks]):
             raise UsageError(
-                "an ear is exported as it was at its last call, and its numbers are others or it "
-                "had none; call it once, in eval() and on the CPU"
+                "an ear is exported as of its last call, and it has not been called since its "
+                "numbers were set; call it once, in eval() and on the CPU"
             )
         return self._cache.made
 
@@ -469,20 +469,23 @@ def check_lengths(lengths: Tensor, x: Tensor) -> None:
     """Refuse lengths that are no lengths of a batch (B, ..., T) with a UsageError."""
     if not isinstance(lengths, Tensor) or lengths.is_floating_point() or lengths.is_complex():
         what = lengths.dtype if isinstance(lengths, Tensor) else type(lengths).__name__
-        raise DtypeError(f"lengths are of {what}; they are an integer tensor, in samples")
+        raise DtypeError(f"lengths are of {what}; they must be an integer tensor, in samples")
     if x.ndim < 2 or lengths.shape != x.shape[:1]:
         raise UsageError(
             f"the shape of lengths is {tuple(lengths.shape)} and that of the signal "
-            f"{tuple(x.shape)}; a batch of (B, ..., T) has lengths of (B,)"
+            f"{tuple(x.shape)}; a batch (B, ..., T) needs lengths of shape (B,)"
         )
     if is_mapped(lengths) or lengths.is_meta or not len(lengths) or is_traced():
         return
     if lengths.device.type == "cuda":  # not waited for
         inside = ((lengths >= 1) & (lengths <= x.shape[-1])).all()
-        torch._assert_async(inside, "each length is 1 to the samples of the batch")
+        torch._assert_async(
+            inside, "each length must be from 1 to the number of samples of the batch"
+        )
         return
     least, most = (int(end) for end in torch.aminmax(lengths.detach()))
     if least < 1 or most > x.shape[-1]:
         raise UsageError(
-            f"lengths are {least} to {most}; each is 1 to the {x.shape[-1]} samples of the batch"
+            f"lengths are {least} to {most}; each must be from 1 to the {x.shape[-1]} samples of "
+            "the batch"
         )

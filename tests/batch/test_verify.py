@@ -66,7 +66,7 @@ def test_each_difference_is_a_line(corpus: Path, capfd: pytest.CaptureFixture[st
     ]
     assert run(["verify", str(out)]) == 1
     assert (
-        "outputs: 3; different: 4; sound files that no manifest tells of: 1"
+        "outputs: 3; different: 4; sound files in no manifest: 1"
         in capfd.readouterr().err
     )
 

@@ -137,7 +137,7 @@ def test_what_cannot_be_fitted_is_refused(ear, goal) -> None:
     linear = torch.nn.Linear(2, 1)
     wanted = earfilt.Goal(*goal)
     for module, more, words in (
-        (fixed, {"goal": wanted}, "nothing of the module learns"),
+        (fixed, {"goal": wanted}, "the module has nothing to learn"),
         (linear, {"goal": wanted}, "not for Linear"),
         (ear, {}, "a goal or a loss"),
         (ear, {"goal": wanted, "loss": lambda _: None}, "a goal or a loss"),

@@ -21,6 +21,7 @@ from earfilt.cli.options import (
     finder,
     refuse_without_effect,
 )
+from earfilt.cli.streams import say
 from earfilt.errors import EarfiltError, UsageError
 
 if TYPE_CHECKING:
@@ -324,7 +325,7 @@ def _inputs_and_output(
     if not paths:
         raise UsageError("give an OUTPUT, the directory for the listed files")
     if "-" in paths[:-1] and (len(paths) > 2 or files_from is not None):
-        raise UsageError("- (the standard input) goes alone: one INPUT to one OUTPUT")
+        raise UsageError("- (standard input) must be the only INPUT, with one OUTPUT")
     return paths[:-1], paths[-1]
 
 
@@ -362,7 +363,7 @@ def _one_file(job: "FileJob", *, report: str | None, quiet: bool, verbose: bool)
     if failure is not None:
         raise failure
     if not quiet:
-        print(summary(row, verbose=verbose), file=sys.stderr)
+        say(summary(row, verbose=verbose))
     return 0
 
 

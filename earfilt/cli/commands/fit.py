@@ -162,12 +162,13 @@ def fit(
 ) -> int:
     """Measure an ear, a headphone or a rig, or adapt an ear to a curve.
 
-    From recordings in closed form, or to a curve by gradient descent.
+    A curve is measured from recordings, in closed form. An ear is adapted to a curve by gradient
+    descent. -f reads either.
 
-    Delay, polarity and the drift between the clocks of player and recorder are found first, and
-    said on standard error. The curve holds the gain, not the delay; -f reads it, as it reads the
-    adapted ear. Several pairs are several seatings, whose mean is taken. A target of two channels
-    gives two curves, FILE-L.csv and FILE-R.csv.
+    Delay, polarity and the drift between the clocks of player and recorder are found first and
+    reported on standard error. The curve holds the gain, not the delay. Several pairs are several
+    seatings, whose mean is taken. A target with two channels gives two curves, FILE-L.csv and
+    FILE-R.csv.
     """
     ways = {
         "--make-sweep": make_sweep,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from earfilt.cli.streams import say
 from earfilt.errors import UsageError, printable
 from earfilt.report.rows import Totals, duration, table
 
@@ -161,7 +162,7 @@ def apply_many(
                 if rows_out is not None:
                     rows_out.write(row)
                 if verbose and row.status == "failed":
-                    print(f"{printable(row.source)}: {printable(row.error or '')}", file=sys.stderr)
+                    say(f"{printable(row.source)}: {printable(row.error or '')}")
                 show(size)
         ended = True
     finally:
@@ -224,25 +225,24 @@ def _print_plan(batch: "Batch", plan: "Plan") -> int:
     to_filter = len(plan.files) + len(plan.bad) - len(failing)
     counts = (
         f"{to_filter:,} to filter, {len(plan.skipped):,} to skip, {len(failing):,} that "
-        f"fail, {plan.passed_over:,} passed over"
+        f"fail, {plan.passed_over:,} not audio"
     )
-    print(counts, file=sys.stderr)
+    say(counts)
     return 1 if failing else 0
 
 
 def _print_how_to_go_on(totals: Totals, plan: "Plan") -> None:
     """What is left of a batch that was interrupted, and how it is done."""
     everything = len(plan.files) + len(plan.skipped) + len(plan.bad)
-    print(
-        f"{totals.done + totals.skipped:,} of {everything:,} files are done and whole; the same "
-        "command with --resume goes on",
-        file=sys.stderr,
+    say(
+        f"{totals.done + totals.skipped:,} of {everything:,} files are done and whole; run the "
+        "same command with --resume to continue"
     )
 
 
 def _print_totals(totals: Totals, seconds: float) -> None:
-    nothing = f"no audio files found ({totals.passed_over:,} others passed over)"
-    print(table(totals, seconds) if totals.files else nothing, file=sys.stderr)
+    nothing = f"no audio files found ({totals.passed_over:,} other files ignored)"
+    say(table(totals, seconds) if totals.files else nothing)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from earfilt.cli.options import (
     finder,
     refuse_without_effect,
 )
+from earfilt.cli.streams import say
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def response(
     if not quiet:
         sys.stdout.flush()
         for line in curves.remarks():
-            print(line, file=sys.stderr)
+            say(line)
     return 0
 
 
