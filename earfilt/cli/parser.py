@@ -32,7 +32,7 @@ def parser(*wanted: str) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
         help="Put audio through the human outer and middle ear: published transfer functions, "
         "exact, and time-aligned to the sample.",
-        epilog="'earfilt help' lists topics. Exit codes: 0 all well; 1 some file failed; 2 wrong "
+        epilog="'earfilt help' lists topics. Exit codes: 0 success; 1 some file failed; 2 wrong "
         "usage or a refusal before "
         "work; 128 + N ended by signal N.",
     )
