@@ -97,7 +97,7 @@ class Goal:
         if freqs.ndim != 1 or not freqs.shape == wanted.shape == given.shape or len(freqs) < 2:
             raise UsageError(
                 f"a curve of {freqs.shape} frequencies, {wanted.shape} gains and {given.shape} "
-                "weights; it needs as many of each, at least 2"
+                "weights; it needs equally many, at least 2"
             )
         if not all(map(_is_finite, (freqs, wanted, given))) or (np.diff(freqs) <= 0.0).any():
             raise UsageError(

@@ -144,7 +144,7 @@ def test_what_cannot_be_fitted_is_refused(ear, goal) -> None:
         (ear, {"goal": wanted, "steps": 0}, "at least 1"),
         (ear, {"goal": earfilt.Goal([1.0, 2.0], [0.0, 0.0])}, "fewer than 2 points"),
         (ear, {"goal": earfilt.Goal([200.0, 100.0], [0.0, 0.0])}, "ascend"),
-        (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0])}, "of one length"),
+        (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0])}, "equally many"),
         (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0, math.nan])}, "finite"),
         (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0, 0.0], [1.0, -1.0])}, "not negative"),
         (ear, {"goal": earfilt.Goal(*goal, smoothness=-1.0)}, "smoothness"),

@@ -129,8 +129,8 @@ def test_a_batch_says_how_far_its_filter_is_from_the_points() -> None:
         told = Provenance(deviation_db=deviation, deviation_hz=500.0)
         totals.add(done(fs=fs, provenance=told))
     assert (
-        "  deviation: 9.2 dB at most from the published points, at 500 Hz (at 192000 Hz "
-        "sampling rate)" in table(totals, 1.0)
+        "  deviation: 9.2 dB at most from the published points, at 500 Hz "
+        "(sampling rate 192000 Hz)" in table(totals, 1.0)
     )
 
 
