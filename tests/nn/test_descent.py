@@ -146,7 +146,7 @@ def test_what_cannot_be_fitted_is_refused(ear, goal) -> None:
         (ear, {"goal": earfilt.Goal([200.0, 100.0], [0.0, 0.0])}, "ascend"),
         (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0])}, "equally many"),
         (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0, math.nan])}, "finite"),
-        (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0, 0.0], [1.0, -1.0])}, "not negative"),
+        (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0, 0.0], [1.0, -1.0])}, "not be negative"),
         (ear, {"goal": earfilt.Goal(*goal, smoothness=-1.0)}, "smoothness"),
         (ear, {"loss": lambda one: one.numbers_0.sum() * math.inf}, "the loss is"),
     ):
