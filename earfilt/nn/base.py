@@ -251,8 +251,8 @@ class EarFilter(nn.Module):
         Returns
         -------
         (numtaps,) float64
-            Of one minimum-phase filter order + 1 causal taps; of zero phase 2·order + 1 taps,
-            centred on time zero. (2, numtaps) of two ears, left first; (4, numtaps) of a matrix.
+            With minimum phase order + 1 causal taps; with zero phase 2·order + 1 taps, centred on
+            time zero. (2, numtaps) for two ears, left first; (4, numtaps) for a matrix.
         """
         return self._made().passes.effective
 
@@ -267,8 +267,8 @@ class EarFilter(nn.Module):
             Time last: ``(T,)``, ``(B, T)``, ``(B, F, T)`` or any other leading shape. Through two
             ears ``(T,)`` and ``(..., 1, T)``, mono, or ``(..., 2, T)``, stereo.
         lengths : (B,) integer tensor, optional
-            Of a batch ``(B, ..., T)`` of signals that were padded at their ends: how many samples
-            of each are its own, 1 to T. Each then gives what it gives alone, with zeros behind it.
+            For a batch ``(B, ..., T)`` of signals that were padded at their ends: the length of
+            each in samples, 1 to T. Each then gives the same output as alone, followed by zeros.
 
         Returns
         -------
@@ -279,7 +279,8 @@ class EarFilter(nn.Module):
         Raises
         ------
         DtypeError
-            Integer or complex input, or anything that is no tensor; lengths that are no integers.
+            Integer or complex input, or anything that is not a tensor; lengths that are not
+            integers.
         UsageError
             T = 0, a tensor without dimensions, or lengths that do not fit it.
         """
@@ -320,7 +321,7 @@ class EarFilter(nn.Module):
             )
 
     def get_effective_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
-        """Response of what the audio gets: all passes and gains; exact for any ``nfft``.
+        """Response of the applied filter, all passes and gains included; exact for any ``nfft``.
 
         Parameters
         ----------
@@ -332,7 +333,7 @@ class EarFilter(nn.Module):
         freqs : (nfft//2 + 1,) float64
             Hz.
         H : (nfft//2 + 1,) complex128; (2, nfft//2 + 1) of two ears
-            The advance of ``compensate_delay`` is left out.
+            Without the advance of ``compensate_delay``.
         """
         taps = self.taps()
         rows = [

@@ -43,13 +43,13 @@ class Goal:
     Parameters
     ----------
     freqs : (N,) Hz
-        Ascending. Where the ear has no numbers, points say nothing and are left out.
+        Ascending. Points where the ear has no numbers are left out.
     gain_db : (N,) dB
     weight : (N,), optional
-        Of each squared deviation; default all alike.
+        Weight of each squared deviation; default all equal.
     smoothness : float
-        Weight of the squared bends of what was changed, dB per octave², beside the mean squared
-        deviation.
+        Weight of the squared curvature of the change, (dB per octave²)², relative to the mean
+        squared deviation.
 
     Examples
     --------
@@ -148,20 +148,20 @@ def _bends(change: Tensor, octaves: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What a descent came to.
+    """The result of a descent.
 
     Attributes
     ----------
     module : torch.nn.Module
-        The one that was given, adapted.
+        The module that was given, adapted.
     losses : list of float
         Before each step.
     loss : float
-        Behind the last step.
+        After the last step.
     step_s : float
         Mean time of a step in seconds.
     converged : bool
-        Whether it ended before the last step, as nothing changed any more.
+        Whether it ended before the last step because nothing changed any more.
 
     Examples
     --------
