@@ -48,6 +48,11 @@ def on_site(text: str) -> str:
     return _LINK.sub(moved, _SITE.sub(r"\1", text))
 
 
+def in_repository(text: str) -> str:
+    """What readers of the repository see of a page."""
+    return _SITE.sub("", text)
+
+
 class _Page(HTMLParser):
     """What a page points to, and where it can be pointed at."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from docs.gallery import blocks
+from docs.site import in_repository
 from tests.conftest import ROOT
 from tests.sofas import write_sphere
 from tests.tools import single_threaded
@@ -65,7 +66,7 @@ def test_all_of_a_page_runs(page: Path, folder: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("page", [*PAGES, *TOPICS], ids=lambda page: page.name)
 def test_what_it_points_to_exists(page: Path) -> None:
-    text = page.read_text("utf-8")
+    text = in_repository(page.read_text("utf-8"))
     for target, _, anchor in re.findall(r"\]\(([^)#]*)(#([^)]+))?\)", text):
         if "://" in target:
             continue
@@ -87,7 +88,7 @@ def test_every_page_and_every_picture_is_reached_from_the_readme() -> None:
     ahead = [ROOT / "README.md"]
     while ahead:
         page = ahead.pop()
-        targets = re.findall(r"\]\(([^)#]+)", page.read_text("utf-8"))
+        targets = re.findall(r"\]\(([^)#]+)", in_repository(page.read_text("utf-8")))
         found = {(page.parent / target).resolve() for target in targets if "://" not in target}
         ahead += [file for file in found - reached if file.suffix == ".md"]
         reached |= found

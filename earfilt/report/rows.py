@@ -37,7 +37,7 @@ def summary(row: "Row", *, verbose: bool = False) -> str:
         "ears": ears_words(row.provenance, row.latency or 0),
         "audio": f"{row.fs:g} Hz, {_channels(row)}, {row.frames} "
         f"frames ({duration(audio_seconds(row))})",
-        "written as": f"{row.format} {row.subtype}, computed in {row.precision} on {row.device}",
+        "written as": f"{row.format} {row.subtype}, computed in {_precision(row)} on {row.device}",
         "peak": f"in {_levels(row.peak_in_dbfs)}, out {_levels(row.peak_out_dbfs)} dBFS",
         "level": f"in {_levels(row.spl_in_db)}, out {_levels(row.spl_out_db)} dB SPL"
         if row.spl_in_db
@@ -87,6 +87,10 @@ def _filter(row: "Row") -> str:
     words += [f"{together(told.phase)} phase"] if told.phase else []
     words += [f"gain {row.gain_db:+.2f} dB"] if row.gain_db else []
     return ", ".join(words)
+
+
+def _precision(row: "Row") -> str:
+    return (row.precision or "").replace("+", " and ")
 
 
 def _channels(row: "Row") -> str:

@@ -455,7 +455,7 @@ def test_several_files_go_into_a_directory(tree: Tree, tmp_path: Path) -> None:
         (["in", "out", "--shard", "0/4"], "--shard is '0/4'"),
         (["in", "in"], "same directory"),
         (["in"], "OUTPUT"),
-        (["-", "in", "out"], "goes alone"),
+        (["-", "in", "out"], "must be the only INPUT"),
     ],
 )
 def test_refusals_write_nothing(
