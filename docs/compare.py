@@ -26,8 +26,8 @@ LICENCE = (
     "heard after the filter is a modification."
 )
 ABOUT = (
-    "Lines are what the audio gets, markers the published numbers, faint what lies beyond them. "
-    "A chain is the sum of its members."
+    "Lines are what the audio gets, markers the published numbers; beyond the published range "
+    "lines are faint. A chain is the sum of its members."
 )
 
 

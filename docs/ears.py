@@ -66,12 +66,12 @@ def _page(ear: Ear, sections_db: float) -> Iterator[str]:
     yield f"# {ear.name}\n\n{_sentence(entry.title)}\n\n"
     yield f"```{{figure}} {stem}.svg\n:alt: Magnitude of {ear.name} over frequency\n\n"
     yield (
-        "The line is what the audio gets at 48 kHz; markers are "
-        f"{'published points' if ear.published else 'values of the formula or model'}; "
+        "The line is what the audio gets at 48 kHz; markers are {'published points' if "
+        "ear.published else 'values of the formula or model'}; "
         "beyond the range of the source the line is faint.\n```\n\n"
     )
     facts = {
-        "leads from": entry.start,
+        "from": entry.start,
         "to": entry.end,
         "quantity": f"{entry.quantity}, in {entry.unit}",
         "0 dB means": {"absolute": "the source's own scale"}.get(entry.scale, entry.scale),
@@ -79,13 +79,13 @@ def _page(ear: Ear, sections_db: float) -> Iterator[str]:
         "species": "" if entry.species == "human" else entry.species,
         "variants": ", ".join(_siblings(entry)),
     }
-    yield f"| use it | `-f {ear.name}` |\n| --- | --- |\n"
+    yield f"| filter | `-f {ear.name}` |\n| --- | --- |\n"
     yield "".join(f"| {label} | {_cell(text)} |\n" for label, text in facts.items() if text)
     yield "\n```bash\n"
     yield f"earfilt apply speech.wav heard.wav -f {ear.name}\n```\n\n"
     if entry.caveats:
-        yield "## What to know\n\n" + "".join(f"* {_text(text)}\n" for text in entry.caveats)
-    yield "\n## How well the filter does\n\n" + _conformance(ear, sections_db)
+        yield "## Caveats\n\n" + "".join(f"* {_text(text)}\n" for text in entry.caveats)
+    yield "\n## Agreement with the published curve\n\n" + _conformance(ear, sections_db)
     yield "\n## Sources\n\n" + "\n".join(map(_source, ear.sources))
     yield f"\n```bibtex\n{_bibtex(ear)}```\n"
     yield "\n## Downloads\n\n"
@@ -143,9 +143,9 @@ def _source(source: Source) -> str:
 
 
 _LABELS = {
-    "where": "Where the numbers stand",
+    "where": "Location in the source",
     "checked": "Agreement of transcriptions",
-    "provenance": "How they came here",
+    "provenance": "Origin of these numbers",
     "licence": "Licence",
 }
 

@@ -26,7 +26,7 @@ def _overview(texts: dict[str, str]) -> str:
         [
             "# Command line\n",
             "The same text as `earfilt COMMAND --help`, `earfilt help TOPIC` and the man pages.",
-            "[Commands](../commands.md) tells it in order, with examples.\n",
+            "[Commands](../commands.md) explains them in order, with examples.\n",
             table(("command", "what it does"), commands),
             table(("topic", "what it is about"), subjects),
             contents([*COMMANDS, *(f"topic-{name}" for name in texts)], "hidden"),

@@ -13,7 +13,7 @@ CALLS = (
     ("Signals and files", ("apply", "apply_file", "apply_files", "stream")),
     ("Filters", ("design", "design_sections", "response", "filters", "way")),
     ("Modules", ("ear", "EarModule", "HeadphoneFilter", "MiddleEarFilter", "OuterMiddleEarFilter")),
-    ("What comes back", ("Fir", "ResponseTable", "Row", "Sections", "Stream")),
+    ("Return values", ("Fir", "ResponseTable", "Row", "Sections", "Stream")),
     ("Measuring and adapting", ("identify", "Identified", "fit", "Goal", "Fitted")),
     (
         "Errors",
@@ -84,7 +84,7 @@ def calls() -> str:
     """The list of all public names."""
     text = [
         "# Python calls\n\nEverything that is public, as `earfilt.NAME`. "
-        "[Python and torch](../python.md) shows how they go together.\n"
+        "[Python and torch](../python.md) shows how they work together.\n"
     ]
     for title, names in groups():
         rows = [(f"[{name}]({name}.rst)", plain(summary(getattr(earfilt, name)))) for name in names]

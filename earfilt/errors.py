@@ -25,7 +25,7 @@ class EarfiltError(Exception):
     Attributes
     ----------
     subject : str
-        The file or entry that it is about, printable; empty where it is about none.
+        The file or entry that it is about, printable; empty if there is none.
     reason : str
         What is wrong with it, without what differs from file to file: failures of one reason are
         of one kind.

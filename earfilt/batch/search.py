@@ -457,8 +457,8 @@ def _lines(data: bytes, name: str) -> list[str]:
         text = data.decode(encoding) if encoding else os.fsdecode(data)
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"the list {name} begins as {encoding.upper() if encoding else 'text'}, but is "
-            f"none: {error.reason}"
+            f"the list {name} begins as {encoding.upper() if encoding else 'text'}, but is not: "
+            f"{error.reason}"
         ) from error
     if "\0" in text:
         raise UsageError(

@@ -224,7 +224,7 @@ def _of_recipe(made_by: Mapping[str, Any]) -> Iterator[Difference]:
         yield Difference(
             "filter",
             name if isinstance(name, str) and name else "a filter without a name",
-            "was designed by another version of the design",
+            "was designed by another version of earfilt",
         )
     for table, sha256 in _texts(made_by.get("tables")):
         if _table_hash(table) != sha256:

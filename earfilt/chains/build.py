@@ -233,8 +233,8 @@ def _of_side(fir: Fir, member: Member) -> Fir:
         return fir
     if fir.rows == 4:
         raise UsageError(
-            f"{printable(member.name)} is a matrix of four rows, for both ears; it stands for no "
-            f"{member.ear_side} one"
+            f"{printable(member.name)} is a matrix of four rows, for both ears; it cannot stand "
+            f"for the {member.ear_side} one alone"
         )
     return fir.row(fir.row_names.index(member.ear_side))
 

@@ -250,8 +250,8 @@ def _owners(option: str) -> str:
         "fir": "FIR files",
         "sofa": "SOFA files",
         "curve": "a curve",
-        "own": "a curve of yours",
-        "equaliser": "an equaliser of yours",
+        "own": "your own curve",
+        "equaliser": "your own equaliser",
     }
     owners = [
         *(kind for kind in kinds.NAMES if option in _declared_by(kind)),

@@ -31,22 +31,22 @@ Block = TypeVar("Block", npt.NDArray[Any], "Tensor")
 class Stream:
     """Filter blocks of frames as they come: arrays of numpy or tensors of torch.
 
-    Both take the same way on the CPU, and may be mixed. A signal that comes in floating-point
-    tensors of another device is filtered there, in the precision of the stream's dtype.
+    Both are filtered alike on the CPU, and may be mixed. A signal of floating-point tensors on
+    another device is filtered there, in the precision of the stream's dtype.
 
     Parameters
     ----------
     fir : Fir
     channels : int
-        At least 1; through several rows of taps 1 or 2, which become two.
+        At least 1; with several rows of taps 1 or 2, which become 2.
     dtype : float32, float64, int16 or int32
         Of the blocks and of the output. Integers have full scale at 2¹⁵ or 2³¹; they are rounded to
         nearest, and clipped with a warning.
     precision : 'auto', 'float32' or 'float64'
-        Of the arithmetic; auto is float64 for float64 and int32, and for others where float32 would
-        show.
+        Precision of the computation; auto is float64 for float64 and int32, and for others where
+        float32 would change the output.
     latency : int, optional
-        Frames that a block of output may have at most. None: as many as are filtered fastest.
+        Largest number of frames in a block of output. None: as many as are filtered fastest.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Stream:
     channels, outputs : int
         Of the blocks, and of the output.
     clipped : (outputs,) array of int64
-        Samples of the signal so far that were.
+        Number of samples of the signal so far that were clipped.
 
     Raises
     ------
@@ -100,18 +100,18 @@ class Stream:
         self._cutting, self.clipped = Cutting(self._filter), np.zeros(self.outputs, np.int64)
 
     def push(self, block: Block) -> Block:
-        """Take frames, and give all output that is ready.
+        """Take frames, and return all output that is ready.
 
         Parameters
         ----------
         block : (frames, channels) array or tensor
-            None or more; the next ones of the signal. Floating-point blocks may be of another
-            precision.
+            Zero or more frames, the next ones of the signal. Floating-point blocks may be of
+            another precision.
 
         Returns
         -------
         (frames', outputs) array or tensor
-            None or more; the next ones of the output. Nothing is differentiated through a stream;
+            Zero or more frames, the next ones of the output. Streams are not differentiable;
             `earfilt.apply` and modules are.
 
         Raises
@@ -189,7 +189,7 @@ class Stream:
         return self._elsewhere.push(block)
 
     def flush(self) -> Any:
-        """End the signal and give the rest of the output, (frames', outputs): an array, or a
+        """End the signal and return the rest of the output, (frames', outputs): an array, or a
         tensor where the last block was one.
 
         Afterwards the stream is as new: another signal may begin.

@@ -43,16 +43,16 @@ class Seating:
     curve : Transfer
         At the frequencies of the asked band.
     delay : float
-        Samples, beside the phase that the filter has of itself.
+        Delay in samples, on top of the phase of the filter itself.
     inverted : bool
     minimum_phase : bool
         What that phase is: the minimum phase of the curve, or none.
     phase_fit : float
-        1 where delay, polarity and that phase explain all of the phase, 0 where nothing.
+        1 if delay, polarity and that phase explain the whole phase, 0 if they explain nothing.
     drift_ppm, drift_sd_ppm : float or None
-        By how much the recorder's clock runs faster than the player's; None of a sweep.
+        By how much the recorder's clock runs faster than the player's; None for a sweep.
     harmonics : tuple of (int, float)
-        Of a sweep: their order, and level in dB re the fundamental.
+        For a sweep: their order, and level in dB re the fundamental.
     """
 
     curve: Transfer
@@ -67,7 +67,7 @@ class Seating:
 
 @dataclass(frozen=True, eq=False)
 class Identified:
-    """A curve from recordings.
+    """A curve measured from recordings.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Identified:
         Where the coherence is at least 0.5: the gain from one recording to the other, and its
         interval of 95 % confidence.
     sd_db : (N,) float64 or None
-        Of several seatings, the standard deviation between them.
+        Standard deviation between several seatings.
     fs : float
         Hz.
     asked_hz : (float, float)
@@ -132,14 +132,14 @@ class Identified:
         ----------
         path : path
         force : bool
-            Replace a file that is there.
+            Replace an existing file.
 
         Raises
         ------
         UsageError
-            Another extension; the file exists.
+            The extension is another; the file exists.
         AudioError
-            It cannot be written.
+            The file cannot be written.
         """
         if os.path.splitext(path)[1].lower() != ".csv":
             raise UsageError(f"a curve is saved as .csv, not as {printable(os.fspath(path))}")

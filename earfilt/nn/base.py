@@ -315,7 +315,7 @@ class EarFilter(nn.Module):
             torch._assert_async((lengths > self._dropped).all(), "a signal is dropped whole")
         elif bool((lengths <= self._dropped).any()):
             raise UsageError(
-                f"a signal of the batch has {int(lengths.min())} samples, and the first "
+                f"a signal of the batch has {int(lengths.min())} samples, but the first "
                 f"{self._dropped} are dropped of those that have more; with "
                 "compensate_delay=False none are"
             )

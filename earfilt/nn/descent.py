@@ -328,25 +328,25 @@ def fit(
     module : torch.nn.Module
         With parameters: ``earfilt.ear(…, learnable=True)``, or any network around one.
     goal : Goal, optional
-        A curve that the effective response of the module, which is an ear, is to meet.
+        A curve that the effective response of the module, which must be an ear, should meet.
     loss : callable, optional
-        In place of a goal: takes the module, gives a scalar to be made small.
+        Instead of a goal: takes the module and returns a scalar, which is minimised.
     steps : int
-        At most.
+        Largest number of steps.
     optimizer : torch.optim.Optimizer, optional
         Default L-BFGS over all parameters that learn.
     scheduler : optional
-        Of `torch.optim.lr_scheduler`; steps once a step.
+        One of `torch.optim.lr_scheduler`; it is advanced once per step.
     seed : int, optional
-        Of torch's random numbers: with the same one, a descent is the same on the same machine.
+        Seed of torch's random numbers: the same seed gives the same descent on the same machine.
     device : optional
-        Where to; default where the module is.
+        Device to compute on; default that of the module.
     checkpoint : path, optional
         A file that is written from time to time, and at the end.
     resume : bool
-        Go on from the checkpoint, if there is one.
+        Continue from the checkpoint, if there is one.
     progress : callable, optional
-        Gets the number of each step and its loss.
+        Called with the number of each step and its loss.
 
     Returns
     -------
@@ -355,8 +355,8 @@ def fit(
     Raises
     ------
     UsageError
-        Neither or both of goal and loss; nothing that learns; a goal for a module that is no ear; a
-        loss that is not finite; a checkpoint of another descent.
+        Neither or both of goal and loss are given; nothing can learn; a goal for a module that is
+        not an ear; a loss that is not finite; a checkpoint of another descent.
 
     References
     ----------

@@ -104,10 +104,11 @@ class _Documented(EarFilter):
 
 @final
 class HeadphoneFilter(_Documented):
-    """Headphone plus outer ear: Sennheiser HD 250 Linear at the eardrum. This is the documented
-    design, of a fixed order: what the command gives with ``-f headphone --order 512``. Without
-    ``--order`` the command, the functions and `earfilt.ear` stay within 0.1 dB of the published
-    curve, which this order misses by 2.0 dB at 48 kHz (ruling 15).
+    """Headphone plus outer ear: Sennheiser HD 250 Linear at the eardrum.
+
+    This is the documented design of a fixed order: what the command gives with ``-f headphone
+    --order 512``. Without ``--order`` the command, the functions and `earfilt.ear` stay within 0.1
+    dB of the published curve, which this order misses by 2.0 dB at 48 kHz (ruling 15).
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ class HeadphoneFilter(_Documented):
         table's magnitude either way.
     learnable : bool
         ``frequency_data`` becomes a parameter (44 numbers); its column 0, the frequencies, is
-        shown, and stays what it is.
+        shown, and never changes.
     compensate_delay : bool
         Accepted and reported; neither phase type has a delay left to remove.
     dtype : torch.dtype
@@ -201,11 +202,12 @@ class HeadphoneFilter(_Documented):
 
 @final
 class MiddleEarFilter(_Documented):
-    """Middle ear: eardrum pressure to stapes velocity. This is the documented design, of a fixed
-    order, and by default it advances the signal by order//2 samples; with
-    ``compensate_delay=False`` it is what the command gives with ``-f middle-ear --order 512``.
-    Without ``--order`` the command, the functions and `earfilt.ear` stay within 0.1 dB of the
-    published curve (ruling 15).
+    """Middle ear: eardrum pressure to stapes velocity.
+
+    This is the documented design of a fixed order, and by default it advances the signal by
+    order//2 samples; with ``compensate_delay=False`` it is what the command gives with ``-f
+    middle-ear --order 512``. Without ``--order`` the command, the functions and `earfilt.ear` stay
+    within 0.1 dB of the published curve (ruling 15).
 
     Parameters
     ----------
@@ -315,11 +317,12 @@ class MiddleEarFilter(_Documented):
 
 @final
 class OuterMiddleEarFilter(_Documented):
-    """Outer ear (free or diffuse field) plus middle ear, as in models of loudness. This is the
-    documented design, of a fixed order, and by default the audio gets four times the published dB;
-    with ``convention='published'`` it is what the command gives with ``-f outer-middle-ear --order
-    4096``. Without ``--order`` the command, the functions and `earfilt.ear` stay within 0.1 dB of
-    the published curve (ruling 15).
+    """Outer ear (free or diffuse field) plus middle ear, as in models of loudness.
+
+    This is the documented design of a fixed order, and by default the audio gets four times the
+    published dB; with ``convention='published'`` it is what the command gives with ``-f
+    outer-middle-ear --order 4096``. Without ``--order`` the command, the functions and
+    `earfilt.ear` stay within 0.1 dB of the published curve (ruling 15).
 
     Parameters
     ----------

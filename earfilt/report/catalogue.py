@@ -212,7 +212,9 @@ def _print_grid(entries: tuple[Entry, ...]) -> None:
             grid.add_row(entry.full_name, about, f"{low:.0f}-{high:.0f} Hz")
         console.print(grid)
         console.print()
-    console.print("A bare NAME means the first of its variants; 'earfilt filters NAME' says more.")
+    console.print(
+        "A NAME without variant means its first variant; 'earfilt filters NAME' describes it."
+    )
 
 
 def _range(entry: Entry) -> tuple[float, float]:

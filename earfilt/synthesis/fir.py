@@ -44,10 +44,10 @@ class Fir:
         The coefficients: of one ear; of a pair (left, right); or of a matrix (left to left, left to
         right, right to left, right to right).
     fs : float or None
-        Sampling rate in Hz that they were made for; None where a file did not say.
+        Sampling rate in Hz that they were made for; None if a file did not state it.
     lookahead : int
-        Samples of the future that an output sample needs, of all rows alike: 0 for causal filters,
-        the latency of a real-time reader.
+        Samples of the future that an output sample needs, the same for all rows: 0 for causal
+        filters; the delay of live output.
     odd_ends : bool
         True: x is extended at both ends by ``lookahead`` samples, oddly (2·x[0] − x[k]), as far as
         it goes and by zeros beyond, as ``scipy.signal.filtfilt`` does. False: by zeros.

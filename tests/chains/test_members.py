@@ -129,7 +129,7 @@ def test_levels_need_a_word() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("headphone", {"align": "1000"}, "no option --align; it belongs to a curve of yours"),
+        ("headphone", {"align": "1000"}, "no option --align; it belongs to your own curve"),
         ("headphone", {"resample_fir": True}, "no option --resample-fir; it belongs to FIR files"),
         ("a.csv", {"max_gain": 6.0}, "no option --max-gain"),
         ("a.csv", {"target": "none.csv"}, "cannot read none.csv"),

@@ -54,10 +54,10 @@ def filters(
     form = "bibtex" if bibtex else "json" if as_json else "table"
     if versus:
         if name or bibtex or as_json or start or end:
-            raise UsageError("--compare goes with --relative-to alone")
+            raise UsageError("--compare takes --relative-to and no other option")
         report.print_comparison(*versus, relative_to=relative_to)
     elif relative_to is not None:
-        raise UsageError("--relative-to goes with --compare")
+        raise UsageError("--relative-to needs --compare")
     elif start or end:
         if not (start and end) or name or bibtex or as_json:
             raise UsageError("--from and --to go together, and with nothing else")

@@ -180,7 +180,7 @@ def fit(
     if len(chosen) != 1:
         raise UsageError(
             "give one of --input and --target, --sweep and --recorded, --curve and --start, or "
-            "--make-sweep" + (f"; not {' beside '.join(chosen)}" if chosen else "")
+            "--make-sweep" + (f"; not {' with '.join(chosen)}" if chosen else "")
         )
     of_descent = {
         "--order": order,
@@ -220,12 +220,12 @@ def fit(
         return write_sweep(outputs, fs or DEFAULT_FS, seconds, force=force, quiet=quiet)
     refuse_without_effect({"--fs": fs}, "recordings say their own")
     if sweep is None and recorded:
-        raise UsageError("--recorded goes with --sweep")
+        raise UsageError("--recorded needs --sweep")
     dry = [sweep] * len(recorded or ()) if sweep is not None else inputs or []
     wet = recorded if sweep is not None else targets
     if not dry or not wet:
         raise UsageError(
-            "--sweep goes with --recorded" if sweep else "--input and --target go together"
+            "--sweep needs --recorded" if sweep else "--input and --target go together"
         )
     return Identification(
         dry,

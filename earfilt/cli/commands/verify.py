@@ -36,7 +36,7 @@ def verify(
         count += 1
         print(difference.what, printable(difference.path), printable(difference.reason), sep="\t")
     if not quiet:
-        failed = f", {found.failed:,} failed when filtered and have none" if found.failed else ""
+        failed = f", {found.failed:,} failed and have no output" if found.failed else ""
         mixed = f", made by {len(found.recipes)} recipes" if len(found.recipes) > 1 else ""
         unknown = f"; sound files in no manifest: {found.unknown:,}" if found.unknown else ""
         say(f"outputs: {len(found.outputs):,}{mixed}{failed}; different: {count:,}{unknown}")
