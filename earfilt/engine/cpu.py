@@ -5,7 +5,7 @@ segment is a view, and the transform runs along the middle axis, so that nothing
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,26 @@ import numpy.typing as npt
 from earfilt.engine import fft
 from earfilt.engine.roundoff import peaks, rms
 from earfilt.engine.samples import Samples
-from earfilt.engine.segments import as_segments, choose_n_fft, hop_of
+from earfilt.engine.segments import as_segments, choose_n_fft, hop_of, per_call
 
-__all__ = ["Output", "OverlapSave", "PartitionedConvolution", "levels_of", "multiply"]
+__all__ = [
+    "Factors",
+    "Output",
+    "OverlapSave",
+    "Packing",
+    "PartitionedConvolution",
+    "factors",
+    "levels_of",
+    "multiply",
+]
 
 Spectra = npt.NDArray[Any]
+Packing = Literal["channels", "halves"]
 
-_BINS_AT_ONCE = 1 << 17  # einsum needs as much memory again where it overwrites what it reads
+_BINS_AT_ONCE = 1 << 17  # a product needs as much memory again
+# Of spectra that are made, multiplied and transformed back before the next ones: a core's own cache
+# holds them with what a transform and a product need beside them. An FFT takes four at a time.
+_GROUP_BYTES, _LEAST_GROUP = 1 << 18, 4
 
 
 class Output(NamedTuple):
@@ -27,25 +40,47 @@ class Output(NamedTuple):
     together, in units of the output, before rounding.
 
     ``rms`` is of all of it, the wrapped part included that is dropped; ``dropped`` the peak of that
-    part; ``peak(n)`` works out that of the first 1/n of what is kept.
+    part; ``peak(n)`` works out that of the first 1/n of what is kept, and ``by_channel()`` what
+    ``rms`` is of each channel of the output alone: (segments, outputs).
     """
 
     rms: npt.NDArray[np.float64]
     dropped: npt.NDArray[np.float64]
     peak: Callable[[int], npt.NDArray[np.float64]]
+    by_channel: Callable[[], npt.NDArray[np.float64]]
 
 
-def levels_of(filtered: Samples, overlap: int) -> Output:
+def levels_of(filtered: Samples, overlap: int, parts: int = 1) -> Output:
     """The levels of segments (segments, n_fft, channels), real and C-contiguous, of which the first
-    `overlap` frames are dropped.
+    `overlap` frames are dropped; each channel is as many columns, side by side, as there are
+    `parts`.
     """
-    segments, n_fft, channels = filtered.shape
-    rows, kept_at = filtered.reshape(segments, -1), overlap * channels
+    segments, n_fft, columns = filtered.shape
+    rows, kept_at = filtered.reshape(segments, -1), overlap * columns
     kept = rows[:, kept_at:]
+
+    def by_channel() -> npt.NDArray[np.float64]:
+        energy = sum(
+            np.square([rms(rows[:, at::columns], n_fft) for at in range(part, columns, parts)])
+            for part in range(parts)
+        )
+        return np.sqrt(energy).T
+
     return Output(
         rms(rows, n_fft),
         peaks(rows[:, :kept_at]),
         lambda part: peaks(kept[:, : -(-kept.shape[1] // part)]),
+        by_channel,
+    )
+
+
+def _joined(levels: list[Output]) -> Output:
+    """The levels of consecutive segments."""
+    return Output(
+        np.concatenate([one.rms for one in levels]),
+        np.concatenate([one.dropped for one in levels]),
+        lambda part: np.concatenate([one.peak(part) for one in levels]),
+        lambda: np.concatenate([one.by_channel() for one in levels]),
     )
 
 
@@ -59,30 +94,38 @@ class OverlapSave:
         matrix, of two channels (`earfilt.synthesis.fir.Fir`).
     dtype : float32 or float64
         Of the frames and of the arithmetic.
-    packed : bool
-        True (one row of taps, even channel counts): two channels are filtered as one complex signal,
-        without being separated.  A quarter faster; a channel then carries rounding noise of its
-        neighbour, about -140 dB of its level in float32.  Ears that differ would have to be
-        separated, which takes longer than it saves.
+    packing : 'channels', 'halves' or None
+        Two real signals are filtered as one complex one, without being separated, which takes a
+        quarter less time.  channels (one row of taps, even channel counts): two channels; each then
+        carries rounding noise of its neighbour, about -140 dB of its level in float32.  halves: a
+        segment has twice as many frames, and each channel's first half of them, with what overlaps,
+        and its second; channels stay apart, but the halves are gathered and laid out again, which
+        takes a tenth of what is saved back.  None: real transforms.
 
     Attributes
     ----------
     n_fft : int
     hop, overlap : int
-        Output frames of a segment; further input frames that a window needs, `n_fft - hop`.
+        Output frames of a segment; further input frames that a window needs.
+    parts : int
+        Transforms' worth of frames in a segment: 2 of halves, else 1.
     packed : bool
     """
 
     def __init__(
-        self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, packed: bool = False
+        self,
+        taps: npt.NDArray[np.float64],
+        *,
+        dtype: npt.DTypeLike,
+        packing: Packing | None = None,
     ) -> None:
         self.n_fft = choose_n_fft(taps.shape[-1])
-        self.hop = hop_of(taps.shape[-1], self.n_fft)
-        self.overlap = self.n_fft - self.hop
-        self.packed = packed
+        self.parts, self.packed = 2 if packing == "halves" else 1, packing is not None
+        self._hop = hop_of(taps.shape[-1], self.n_fft)  # of one transform
+        self.hop, self.overlap = self.parts * self._hop, self.n_fft - self._hop
         self._real = np.dtype(dtype)
-        complex_dtype = np.result_type(self._real, np.complex64)
-        self._seen = complex_dtype if packed else self._real
+        self._complex = np.result_type(self._real, np.complex64)
+        self._seen = self._complex if packing == "channels" else self._real
         rows = np.atleast_2d(taps)
         # Divided by n_fft here, since the inverse transform is without a scale.
         padded = np.zeros((1, self.n_fft, len(rows)))
@@ -90,9 +133,9 @@ class OverlapSave:
         # a gain beyond the dtype shows in the samples, and is told of there
         with np.errstate(over="ignore", invalid="ignore"):
             half = fft.forward(padded)
-            if packed:
+            if self.packed:
                 half = np.concatenate([half, half[:, -2:0:-1].conj()], axis=1)
-            self._responses = [one.astype(complex_dtype) for one in _by_channel(half)]
+            self._responses = [factors(one, self._complex) for one in _by_channel(half)]
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window."""
@@ -113,7 +156,7 @@ class OverlapSave:
         ----------
         window : (overlap + segments * hop, channels), C-contiguous
         out : (segments * hop, outputs), C-contiguous
-            The result; may be a part of `window` where it has as many channels.
+            The result; may be the beginning of `window` where it has as many channels.
         segment : int
             Number of the first one in the signal; these taps are the same in all.
         whole : bool
@@ -125,18 +168,40 @@ class OverlapSave:
         -------
         Output or None
         """
+        found = []
+        channels, size = max(window.shape[1], out.shape[1]), self.parts * self.n_fft
+        group = per_call(size, channels, self._real.itemsize, _GROUP_BYTES)
+        frames = max(group, _LEAST_GROUP) * self.hop
+        for first in range(0, len(out), frames):
+            into = out[first : first + frames]
+            signals = self._signals(window[first : first + len(into) + self.overlap])
+            products = self._products(fft.forward(signals))
+            filtered = fft.backward(products, self.n_fft).view(self._real)
+            self._lay_out(filtered[:, self.overlap :], into, whole)
+            if levels:
+                found.append(levels_of(filtered, self.overlap, self.parts))
+        return _joined(found) if levels else None
+
+    def _signals(self, window: Samples) -> npt.NDArray[Any]:
+        """What is transformed of a window: (segments, n_fft, columns), real or complex."""
         seen = window.view(self._seen)
-        segments = (len(window) - self.overlap) // self.hop
-        spectra = fft.forward(as_segments(seen, segments, self.n_fft, self.hop))
-        products = self._products(spectra)
-        filtered = fft.backward(products, self.n_fft).view(self._real)
-        _copy(filtered[:, self.overlap :], out, whole)
-        return levels_of(filtered, self.overlap) if levels else None
+        cut = as_segments(seen, (len(window) - self.overlap) // self._hop, self.n_fft, self._hop)
+        if self.parts == 1:
+            return cut
+        both = np.empty((len(cut) // 2, *cut.shape[1:]), self._complex)
+        both.real, both.imag = cut[::2], cut[1::2]
+        return both
+
+    def _lay_out(self, frames: Samples, out: Samples, whole: bool) -> None:
+        """Copy the frames of segments (segments, hop of a transform, channels * parts)."""
+        halves = out.reshape(len(frames), self.parts, self._hop, -1)
+        for part in range(self.parts):
+            _copy(frames[..., part :: self.parts], halves[:, part], whole)
 
     def _products(self, spectra: Spectra) -> Spectra:
         """Spectra of the output; those of the input are overwritten."""
         own, *across = self._responses
-        shape = (*spectra.shape[:2], max(own.shape[2], spectra.shape[2]))
+        shape = (*spectra.shape[:2], max(own.real.shape[2], spectra.shape[2]))
         crossed = [
             multiply(spectra[..., ::-1], response, out=np.empty(shape, spectra.dtype))
             for response in across
@@ -155,25 +220,41 @@ def _by_channel(rows: Spectra) -> list[Spectra]:
     return [rows] if rows.shape[2] < 4 else [rows[..., [0, 3]], rows[..., [2, 1]]]
 
 
-def multiply(spectra: Spectra, responses: Spectra, out: Spectra) -> Spectra:
-    """Products of spectra (segments, bins, channels) and responses, one of which may have a size of
-    1 where `out` has more, with the same bits on every x86 processor; gives `out`.
+class Factors(NamedTuple):
+    """A response as complex numbers that are real alone, and imaginary alone."""
 
-    Numpy's own product of complex numbers rounds once or twice, as the processor has fused
-    operations or not; the products of `einsum` are compiled once, for all of them.
+    real: Spectra
+    imaginary: Spectra
+
+
+def factors(response: Spectra, dtype: npt.DTypeLike) -> Factors:
+    """A complex response as `multiply` takes it, rounded to a complex dtype."""
+    real, imaginary = np.zeros((2, *response.shape), dtype)
+    real.real, imaginary.imag = response.real, response.imag
+    return Factors(real, imaginary)
+
+
+def multiply(spectra: Spectra, response: Factors, out: Spectra) -> Spectra:
+    """Products of spectra (segments, bins, channels) and a response, one of which may have a size of
+    1 where `out` has more, with the same bits on every processor; gives `out`, which may be
+    `spectra`.
+
+    Numpy's product of complex numbers rounds once or twice, as the processor has fused operations
+    or not. Of two products that it adds, one is exactly 0 here, so that both ways are the same.
     """
     for start in range(0, out.shape[1], _BINS_AT_ONCE):
         bins = np.s_[:, start : start + _BINS_AT_ONCE]
-        np.einsum("sfc,sfc->sfc", spectra[bins], responses[bins], out=out[bins])
+        turned = spectra[bins] * response.imaginary[bins]
+        np.multiply(spectra[bins], response.real[bins], out=out[bins])
+        out[bins] += turned
     return out
 
 
 def _copy(frames: Samples, out: Samples, whole: bool) -> None:
-    into = out.reshape(frames.shape)
     if whole:
-        np.rint(frames, out=into)
+        np.rint(frames, out=out)
     else:
-        np.copyto(into, frames)
+        np.copyto(out, frames)
 
 
 class PartitionedConvolution:
@@ -195,7 +276,7 @@ class PartitionedConvolution:
 
     Attributes
     ----------
-    n_fft, hop, overlap, packed
+    n_fft, hop, overlap, parts, packed
         As in `OverlapSave`; nothing is packed.
 
     References
@@ -205,7 +286,7 @@ class PartitionedConvolution:
     (uniformly partitioned overlap-save).
     """
 
-    packed = False
+    parts, packed = 1, False
 
     def __init__(self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, block: int) -> None:
         self.hop, self.n_fft = block, 2 * block
@@ -217,9 +298,9 @@ class PartitionedConvolution:
         padded = np.zeros((self._parts, self.n_fft, len(rows)))
         padded[:, :block] = filled.reshape(len(rows), self._parts, block).transpose(1, 2, 0)
         with np.errstate(over="ignore"):
-            responses = fft.forward(padded).astype(np.result_type(self._real, np.complex64))
-        # the oldest spectrum comes first
-        self._responses = [np.ascontiguousarray(one[::-1]) for one in _by_channel(responses)]
+            responses = fft.forward(padded)[::-1]  # the oldest spectrum comes first
+            complex_dtype = np.result_type(self._real, np.complex64)
+            self._responses = [factors(one, complex_dtype) for one in _by_channel(responses)]
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window."""
@@ -246,5 +327,6 @@ class PartitionedConvolution:
                 multiply(turned[i : i + self._parts], response, out=products)
                 total += np.add.reduce(products, axis=0)
         filtered = fft.backward(sums, self.n_fft)
-        _copy(filtered[:, self.hop :], out, whole)
+        kept = filtered[:, self.hop :]
+        _copy(kept, out.reshape(kept.shape), whole)
         return levels_of(filtered, self.hop) if levels else None

@@ -45,16 +45,26 @@ _STAGES = 12  # of the transform that was measured
 _SHORT = 1024  # values that einsum adds up in one go
 
 
-def segment_rms(x: Samples, n_fft: int, hop: int) -> npt.NDArray[np.float64]:
-    """RMS of the segments of a window (frames, channels), C-contiguous, all channels together:
+def segment_rms(x: Samples, n_fft: int, hop: int, parts: int = 1) -> npt.NDArray[np.float64]:
+    """RMS of the segments of a window (frames, channels), all channels together, over n_fft frames:
     (segments,).
+
+    Parameters
+    ----------
+    x : (frames, channels)
+        C-contiguous, or one column of what is.
+    n_fft, hop : int
+        Of a transform; frames of a segment's output.
+    parts : int
+        Transforms that a segment is cut into; what overlaps counts in each.
     """
     frames, channels = x.shape
-    row = channels * x.itemsize
-    segments = as_strided(
-        x, ((frames - n_fft) // hop + 1, n_fft * channels), (hop * row, x.itemsize), writeable=False
-    )
-    return rms(segments, n_fft)
+    row, column = x.strides
+    step, inner = hop // parts, column if channels > 1 else row
+    count = (frames - n_fft) // step + 1
+    cut = as_strided(x, (count, n_fft * channels), (step * row, inner), writeable=False)
+    levels = rms(cut, n_fft)
+    return levels if parts == 1 else np.sqrt(np.square(levels).reshape(-1, parts).sum(axis=1))
 
 
 def rms(rows: Samples, frames: int) -> npt.NDArray[np.float64]:
@@ -68,7 +78,7 @@ def rms(rows: Samples, frames: int) -> npt.NDArray[np.float64]:
     parts = as_strided(
         rows,
         (len(rows), rows.shape[1] // short, short),
-        (rows.strides[0], short * rows.itemsize, rows.itemsize),
+        (rows.strides[0], short * rows.strides[1], rows.strides[1]),
         writeable=False,
     )
     energy = np.einsum("ijk,ijk->ij", parts, parts).sum(axis=1, dtype=np.float64)
@@ -94,19 +104,19 @@ def largest_errors(
     packed: bool,
 ) -> npt.NDArray[np.float64]:
     """Bounds on the errors of the output samples of segments that are filtered in float32, in
-    units of the output: (segments,).
+    units of the output: (segments,), or more where what is given has more axes.
 
     Parameters
     ----------
-    x_rms, y_rms : (segments,)
-        Of the input and of the circular output, all channels together: those of a pair share their
-        noise.
-    y_peak : (segments,)
+    x_rms, y_rms : (segments,) or (segments, channels)
+        Of the input and of the circular output: all that is transformed as one complex signal
+        together, since it shares its noise; or more.
+    y_peak : (segments,) or (segments, 1)
         Largest output sample, those included that wrap around and are dropped.
     gain : float
         √Σh² of the taps: what the filter makes of white noise.
     packed : bool
-        Two channels as one complex signal.
+        Two real signals, channels or halves, as one complex signal.
     """
     unit = float(np.finfo(np.float32).eps) / 2.0
     noise = (_NOISE_PACKED if packed else _NOISE_REAL) * math.sqrt(math.log2(n_fft) / _STAGES)

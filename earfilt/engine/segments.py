@@ -32,6 +32,7 @@ __all__ = [
     "latency_frames",
     "order_reached",
     "per_call",
+    "usual_hop",
 ]
 
 # hops are multiples of this: every segment starts on a cache line, as an FFT's last bits may depend
@@ -80,6 +81,11 @@ def hop_of(numtaps: int, n_fft: int) -> int:
     return hop
 
 
+def usual_hop(numtaps: int) -> int:
+    """Output samples of one segment of the size that is filtered fastest."""
+    return hop_of(numtaps, choose_n_fft(numtaps))
+
+
 def latency_frames(latency_ms: float | None, fs: float) -> int | None:
     """Whole frames in so many milliseconds at a rate in Hz; None for None.
 
@@ -109,7 +115,7 @@ def block_within(latency: int | None, numtaps: int) -> int | None:
     UsageError
         `latency` is below the shortest block.
     """
-    if latency is None or hop_of(numtaps, choose_n_fft(numtaps)) <= latency:
+    if latency is None or usual_hop(numtaps) <= latency:
         return None
     if latency < GRAIN:
         raise UsageError(

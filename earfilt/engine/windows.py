@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earfilt.engine import roundoff
-from earfilt.engine.cpu import Output, OverlapSave, PartitionedConvolution
+from earfilt.engine.cpu import Output, OverlapSave, Packing, PartitionedConvolution
 from earfilt.engine.samples import SampleFormat, Samples, Tally, quantise, tpdf
 from earfilt.engine.segments import (
     CALL_BYTES,
@@ -26,6 +26,7 @@ from earfilt.engine.segments import (
     extend_ends,
     order_reached,
     per_call,
+    usual_hop,
 )
 from earfilt.errors import UsageError
 from earfilt.synthesis.fir import Fir
@@ -186,6 +187,7 @@ class _Step(Protocol):
     n_fft: int
     hop: int
     overlap: int
+    parts: int
     packed: bool
 
     def empty(self, frames: int, channels: int) -> Samples:
@@ -206,7 +208,9 @@ class _Step(Protocol):
 
 
 @lru_cache(maxsize=8)
-def _step(fir: Fir, scale: float, precision: str, packed: bool, block: int | None) -> _Step:
+def _step(
+    fir: Fir, scale: float, precision: str, packing: Packing | None, block: int | None
+) -> _Step:
     """The step for a FIR, kept from file to file."""
     if fir.moves:
         from earfilt.engine.moving import MovingStep  # and all that is known of directions
@@ -215,7 +219,7 @@ def _step(fir: Fir, scale: float, precision: str, packed: bool, block: int | Non
     taps = scaled_taps(fir, scale)
     if block is not None:
         return PartitionedConvolution(taps, dtype=precision, block=block)
-    return OverlapSave(taps, dtype=precision, packed=packed)
+    return OverlapSave(taps, dtype=precision, packing=packing)
 
 
 def scaled_taps(fir: Fir, scale: float) -> npt.NDArray[np.float64]:
@@ -345,10 +349,12 @@ class WindowFilter(Windows):
         self._own = local()
         self.least_precision = "float64" if self.precision == "float64" else "float32"
         self._first = self._make_step(self.least_precision)
-        self._short = _SHORT if self.precision == "auto" else 0
+        self._by_channel = self._first.parts > 1
+        self._short = _SHORT // self._first.parts if self.precision == "auto" else 0
         self.hop, self.overlap = self._first.hop, self._first.overlap
         itemsize = np.dtype(self.least_precision).itemsize
-        self._segments = per_call(self._first.n_fft, self.outputs, itemsize, CALL_BYTES)
+        size = self._first.parts * self._first.n_fft
+        self._segments = per_call(size, self.outputs, itemsize, CALL_BYTES)
 
     def at_once(self, segment: int) -> int:
         """How many segments from a number on are filtered fastest in one window, and at most."""
@@ -367,13 +373,19 @@ class WindowFilter(Windows):
             return self._scale * _white_gain(self._fir)
 
     def _make_step(self, precision: str) -> _Step:
-        packed = self._packs(precision)
-        return _step(self._fir, self._scale, precision, packed, self._block)
+        return _step(self._fir, self._scale, precision, self._packing(precision), self._block)
 
-    def _packs(self, precision: str) -> bool:
-        """Whether a neighbour's rounding noise stays far below the target's least significant bit."""
+    def _packing(self, precision: str) -> Packing | None:
+        """What is filtered as one complex signal: channels that share their taps, where a
+        neighbour's rounding noise stays far below the target's least significant bit; of ears that
+        differ the halves of a segment, where it may last so long.
+        """
+        if self._fir.rows > 1:
+            most = self.settings.latency
+            return "halves" if most is None or 2 * usual_hop(_reach(self._fir)) <= most else None
         fine = precision == "float64" or self.target.bits <= 16
-        return self._fir.rows == 1 and self.channels % 2 == 0 and self.target.is_integer and fine
+        packs = self.channels % 2 == 0 and self.target.is_integer and fine
+        return "channels" if packs else None
 
     @np.errstate(over="ignore", invalid="ignore")
     def __call__(self, window: Window) -> Filtered:
@@ -387,9 +399,9 @@ class WindowFilter(Windows):
         extend_ends(x, window.at, window.total, self._mirrored)
         silent = self._silent(x, window.segments)
         finish = partial(self._finish, window, fresh, silent)
-        x_rms = roundoff.segment_rms(x, step.n_fft, step.hop) if checked else None
+        x_rms = self._rms(x) if checked else None
         codes, fine = self._room(step, x, window), np.zeros(window.segments, np.bool_)
-        if x_rms is None or self._within(self._errors(x_rms, 0.0, 0.0), math.inf).any():
+        if x_rms is None or self._possibly_fine(x_rms).any():
             out = self._run(step, x, codes, window.segment, levels=checked)
             if x_rms is None or out is None:
                 return finish(codes)
@@ -398,8 +410,7 @@ class WindowFilter(Windows):
                 filtered = finish(codes)
                 if self._surely_fine(window, x_rms, out, filtered.levels):
                     return filtered
-            peak = out.peak(1)
-            fine &= self._within(self._errors(x_rms, out.rms, np.maximum(peak, out.dropped)), peak)
+            fine &= self._fine(window, x_rms, out)
             if fine.all():
                 return filtered
         return finish(self._exactly(window, codes, fine), fine)
@@ -418,6 +429,33 @@ class WindowFilter(Windows):
             return False  # the last segment goes on behind what was written
         errors = self._errors(x_rms, out.rms, np.maximum(peak, out.dropped))
         return bool(self._within(errors, peak).all())
+
+    def _possibly_fine(self, x_rms: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Which segments may be fine, by what goes into them."""
+        # of channels apart the loudest has its share at least
+        shares = self.channels if self._by_channel and self._apart else 1
+        return self._within(self._errors(x_rms / math.sqrt(shares), 0.0, 0.0), math.inf)
+
+    def _rms(self, x: Samples) -> npt.NDArray[np.float64]:
+        """Of the segments of a window, or of a channel of it, as float32 arithmetic hears them."""
+        step = self._first
+        return roundoff.segment_rms(x, step.n_fft, step.hop, step.parts)
+
+    def _fine(
+        self, window: Window, x_rms: npt.NDArray[np.float64], out: Output
+    ) -> npt.NDArray[np.bool_]:
+        """Which segments are fine."""
+        peak = out.peak(1)
+        largest = np.maximum(peak, out.dropped)
+        fine = self._within(self._errors(x_rms, out.rms, largest), peak)
+        if fine.all() or not self._by_channel:
+            return fine
+        # Each channel by itself, which takes longer to find: none has noise of another.
+        x = self._extended(window, self._exact)
+        heard = [x[:, at : at + 1] for at in range(self.channels)] if self._apart else [x]
+        by_channel = np.stack([self._rms(part) for part in heard], axis=1)
+        errors = self._errors(by_channel, out.by_channel(), largest[:, None])
+        return fine | self._within(errors.max(axis=1), peak)
 
     def _finish(
         self,
@@ -441,8 +479,7 @@ class WindowFilter(Windows):
     def _exactly(self, window: Window, codes: Samples, fine: npt.NDArray[np.bool_]) -> Samples:
         """The codes of a window with all segments in float64 that are not fine in float32."""
         step, hop = self._exact, self.hop
-        x = self._laid_out(window, step)
-        extend_ends(x, window.at, window.total, self._mirrored)
+        x = self._extended(window, step)
         made = self._room(step, x, window)
         for first, last in _runs(~fine):
             part = x[first * hop : last * hop + step.overlap]
@@ -515,6 +552,12 @@ class WindowFilter(Windows):
         """The frames of a window in this thread's memory, zeros outside of the signal."""
         x = self._buffer(step, step.overlap + window.segments * step.hop, self.channels)
         _fill(x, max(0, -window.at), window.pieces)
+        return x
+
+    def _extended(self, window: Window, step: _Step) -> Samples:
+        """The same with the signal's ends mirrored where the filter wants them."""
+        x = self._laid_out(window, step)
+        extend_ends(x, window.at, window.total, self._mirrored)
         return x
 
     def _buffer(self, step: _Step, frames: int, channels: int) -> Samples:

@@ -10,7 +10,7 @@ import scipy.signal
 
 from earfilt.chains.members import resolve
 from earfilt.engine import windows
-from earfilt.engine.cpu import OverlapSave
+from earfilt.engine.cpu import OverlapSave, Packing
 from earfilt.engine.roundoff import RELATIVE, largest_errors, rms, segment_rms
 from earfilt.engine.samples import SampleFormat
 from earfilt.synthesis.fir import Fir
@@ -41,18 +41,18 @@ def hostile(frames: int, taps: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     yield "signs of the taps", np.resize(np.sign(taps[::-1]), frames)
 
 
-@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("packing", [None, "channels", "halves"])
 @pytest.mark.parametrize("name", FIRS)
-def test_the_bound_holds(name: str, packed: bool) -> None:
+def test_the_bound_holds(name: str, packing: Packing | None) -> None:
     taps = FIRS[name]
     single, double = (
-        OverlapSave(taps, dtype=dtype, packed=packed) for dtype in ("float32", "float64")
+        OverlapSave(taps, dtype=dtype, packing=packing) for dtype in ("float32", "float64")
     )
     segments, gain = 8, float(np.linalg.norm(taps))
     frames = single.overlap + segments * single.hop
     for what, signal in hostile(frames, taps):
         whole = np.rint(signal / np.abs(signal).max() * 32767)
-        x = np.stack([whole, 0 * whole], 1) if packed else whole[:, None]
+        x = np.stack([whole, 0 * whole], 1) if packing == "channels" else whole[:, None]
         near, exact = (
             np.empty((segments * single.hop, x.shape[1]), dtype) for dtype in ("f4", "f8")
         )
@@ -60,14 +60,14 @@ def test_the_bound_holds(name: str, packed: bool) -> None:
         double(np.ascontiguousarray(x), exact)
         assert out is not None
         np.testing.assert_array_equal(out.peak(1), np.abs(near).reshape(segments, -1).max(axis=1))
-        x_rms = segment_rms(np.ascontiguousarray(x), single.n_fft, single.hop)
+        x_rms = segment_rms(np.ascontiguousarray(x), single.n_fft, single.hop, single.parts)
         bounds = largest_errors(
             x_rms,
             out.rms,
             np.maximum(out.peak(1), out.dropped),
             gain=gain,
             n_fft=single.n_fft,
-            packed=packed,
+            packed=single.packed,
         )
         errors = np.abs(near - exact).reshape(segments, -1).max(axis=1)
         assert (errors <= bounds).all(), (what, (errors / bounds).max())
