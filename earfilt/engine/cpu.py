@@ -4,25 +4,22 @@ scipy's FFT takes all segments of a window in one call, straight from the interl
 segment is a view, and the transform runs along the middle axis, so that nothing is transposed.
 """
 
-from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from earfilt.engine import fft
-from earfilt.engine.roundoff import peaks, rms
+from earfilt.engine.roundoff import Output, levels_of, rms
 from earfilt.engine.samples import Samples
-from earfilt.engine.segments import as_segments, choose_n_fft, hop_of, per_call
+from earfilt.engine.segments import LANES, as_segments, choose_n_fft, hop_of, per_call
 
 __all__ = [
     "Factors",
-    "Output",
     "OverlapSave",
     "Packing",
     "PartitionedConvolution",
     "factors",
-    "levels_of",
     "multiply",
 ]
 
@@ -31,57 +28,8 @@ Packing = Literal["channels", "halves"]
 
 _BINS_AT_ONCE = 1 << 17  # a product needs as much memory again
 # Of spectra that are made, multiplied and transformed back before the next ones: a core's own cache
-# holds them with what a transform and a product need beside them. An FFT takes four at a time.
-_GROUP_BYTES, _LEAST_GROUP = 1 << 18, 4
-
-
-class Output(NamedTuple):
-    """Levels of what the inverse transforms gave, segment by segment: (segments,), all channels
-    together, in units of the output, before rounding.
-
-    ``rms`` is of all of it, the wrapped part included that is dropped; ``dropped`` the peak of that
-    part; ``peak(n)`` works out that of the first 1/n of what is kept, and ``by_channel()`` what
-    ``rms`` is of each channel of the output alone: (segments, outputs).
-    """
-
-    rms: npt.NDArray[np.float64]
-    dropped: npt.NDArray[np.float64]
-    peak: Callable[[int], npt.NDArray[np.float64]]
-    by_channel: Callable[[], npt.NDArray[np.float64]]
-
-
-def levels_of(filtered: Samples, overlap: int, parts: int = 1) -> Output:
-    """The levels of segments (segments, n_fft, channels), real and C-contiguous, of which the first
-    `overlap` frames are dropped; each channel is as many columns, side by side, as there are
-    `parts`.
-    """
-    segments, n_fft, columns = filtered.shape
-    rows, kept_at = filtered.reshape(segments, -1), overlap * columns
-    kept = rows[:, kept_at:]
-
-    def by_channel() -> npt.NDArray[np.float64]:
-        energy = sum(
-            np.square([rms(rows[:, at::columns], n_fft) for at in range(part, columns, parts)])
-            for part in range(parts)
-        )
-        return np.sqrt(energy).T
-
-    return Output(
-        rms(rows, n_fft),
-        peaks(rows[:, :kept_at]),
-        lambda part: peaks(kept[:, : -(-kept.shape[1] // part)]),
-        by_channel,
-    )
-
-
-def _joined(levels: list[Output]) -> Output:
-    """The levels of consecutive segments."""
-    return Output(
-        np.concatenate([one.rms for one in levels]),
-        np.concatenate([one.dropped for one in levels]),
-        lambda part: np.concatenate([one.peak(part) for one in levels]),
-        lambda: np.concatenate([one.by_channel() for one in levels]),
-    )
+# holds them with what a transform and a product need beside them.
+_GROUP_BYTES = 1 << 19
 
 
 class OverlapSave:
@@ -149,6 +97,7 @@ class OverlapSave:
         segment: int = 0,
         whole: bool = False,
         levels: bool = True,
+        apart: bool = False,
     ) -> Output | None:
         """Filter frames.
 
@@ -163,6 +112,8 @@ class OverlapSave:
             Rounded to whole numbers, half to even.
         levels : bool
             Whether they are wanted.
+        apart : bool
+            That of the first of two channels as well.
 
         Returns
         -------
@@ -171,7 +122,7 @@ class OverlapSave:
         found = []
         channels, size = max(window.shape[1], out.shape[1]), self.parts * self.n_fft
         group = per_call(size, channels, self._real.itemsize, _GROUP_BYTES)
-        frames = max(group, _LEAST_GROUP) * self.hop
+        frames = max(group, LANES) * self.hop
         for first in range(0, len(out), frames):
             into = out[first : first + frames]
             signals = self._signals(window[first : first + len(into) + self.overlap])
@@ -179,8 +130,16 @@ class OverlapSave:
             filtered = fft.backward(products, self.n_fft).view(self._real)
             self._lay_out(filtered[:, self.overlap :], into, whole)
             if levels:
-                found.append(levels_of(filtered, self.overlap, self.parts))
-        return _joined(found) if levels else None
+                found.append(self._levels(filtered, apart))
+        return Output(*map(np.concatenate, zip(*found, strict=True))) if levels else None
+
+    def _levels(self, filtered: Samples, apart: bool) -> Output:
+        """Of segments (segments, n_fft, channels * parts)."""
+        levels = levels_of(filtered, self.overlap)
+        if not apart:
+            return levels
+        first = [rms(filtered[:, :, part], self.n_fft) for part in range(self.parts)]
+        return levels._replace(first=np.sqrt(np.square(first).sum(axis=0)))
 
     def _signals(self, window: Samples) -> npt.NDArray[Any]:
         """What is transformed of a window: (segments, n_fft, columns), real or complex."""
@@ -314,6 +273,7 @@ class PartitionedConvolution:
         segment: int = 0,
         whole: bool = False,
         levels: bool = True,
+        apart: bool = False,
     ) -> Output | None:
         """As `OverlapSave.__call__`."""
         blocks = len(window) // self.hop - 1

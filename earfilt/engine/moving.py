@@ -10,7 +10,8 @@ import numpy.typing as npt
 from earfilt.arrays import power_of_two
 from earfilt.directions.moving import HOP, Ears, MovingFir
 from earfilt.engine import fft
-from earfilt.engine.cpu import Factors, Output, factors, multiply
+from earfilt.engine.cpu import Factors, factors, multiply
+from earfilt.engine.roundoff import Output
 from earfilt.engine.samples import Samples
 from earfilt.engine.segments import as_segments
 
@@ -55,6 +56,7 @@ class MovingStep:
         segment: int = 0,
         whole: bool = False,
         levels: bool = True,
+        apart: bool = False,
     ) -> Output | None:
         """As `OverlapSave.__call__`; segments are counted from the beginning of the signal."""
         count = (len(window) - self.overlap) // self.hop

@@ -22,6 +22,8 @@ length in digital filtering and the fast Fourier transform. Proc. IEEE 60, 957-9
 """
 
 import math
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +31,21 @@ from numpy.lib.stride_tricks import as_strided
 
 from earfilt.engine.samples import Samples
 
-__all__ = ["CODE", "RELATIVE", "largest_errors", "peaks", "rms", "segment_rms"]
+__all__ = [
+    "CODE",
+    "RELATIVE",
+    "Heard",
+    "Levels",
+    "Output",
+    "Rounding",
+    "largest_errors",
+    "levels_of",
+    "peaks",
+    "rms",
+    "segment_rms",
+]
+
+Levels = npt.NDArray[np.float64]
 
 CODE = 0.01
 """Largest error of an integer sample beside its rounding, in codes."""
@@ -42,10 +58,109 @@ _DEVIATIONS = 6.5  # standard deviations: of 10¹⁰ samples one is beyond
 _NOISE_PACKED, _NOISE_REAL = 1.7, 3.0
 _NEAR_PEAKS = 4.0  # largest met: 3.9
 _STAGES = 12  # of the transform that was measured
+_SLACK = 1e-5  # of an energy that was added up in float32
 _SHORT = 1024  # values that einsum adds up in one go
 
 
-def segment_rms(x: Samples, n_fft: int, hop: int, parts: int = 1) -> npt.NDArray[np.float64]:
+@dataclass(frozen=True)
+class Rounding:
+    """What float32 arithmetic may do to the segments of a filter.
+
+    Parameters
+    ----------
+    gain : float
+        √Σh² of the taps: what the filter makes of white noise, in units of the output.
+    n_fft, hop, parts, packed
+        Of the step (`earfilt.engine.cpu.OverlapSave`).
+    codes : bool
+        The output is whole numbers, not floating point.
+    apart : bool
+        Each of two channels goes through its own taps to its own output.
+    """
+
+    gain: float
+    n_fft: int
+    hop: int
+    parts: int
+    packed: bool
+    codes: bool
+    apart: bool
+
+    def heard(self, x: Samples) -> "Heard":
+        """The levels of a window (frames, channels), C-contiguous, before it is filtered."""
+        together = self._rms(x)
+        loud = np.zeros(len(together), np.bool_)
+        if self.parts > 1 and self.codes:
+            loud = self._errors(together, 0.0, 0.0) > CODE / 2
+        rms = np.repeat(together[:, None], 2, axis=1)
+        if self.apart and loud.any():
+            rms[loud] = _each(together, self._rms(x[:, :1]))[loud]
+        return Heard(rms, loud)
+
+    def possible(self, heard: "Heard") -> npt.NDArray[np.bool_]:
+        """Segments that float32 may be enough for, by what goes into them: (segments,)."""
+        return self._allowed(self._errors(heard.rms, 0.0, 0.0), math.inf)
+
+    def fine(self, heard: "Heard", out: "Output") -> npt.NDArray[np.bool_]:
+        """Segments that float32 was enough for: (segments,)."""
+        y_rms = np.repeat(out.rms[:, None], 2, axis=1)
+        y_rms[heard.loud] = _each(out.rms, out.first)[heard.loud]
+        errors = self._errors(heard.rms, y_rms, np.maximum(out.peak, out.dropped)[:, None])
+        fine: npt.NDArray[np.bool_] = self._allowed(errors, out.peak[:, None])
+        fine &= np.isfinite(out.rms)
+        return fine
+
+    def _rms(self, x: Samples) -> Levels:
+        return segment_rms(x, self.n_fft, self.hop, self.parts)
+
+    def _errors(self, x_rms: Levels, y_rms: Levels | float, y_peak: Levels | float) -> Levels:
+        return largest_errors(
+            x_rms, y_rms, y_peak, gain=self.gain, n_fft=self.n_fft, packed=self.packed
+        )
+
+    def _allowed(self, errors: Levels, peak: Levels | float) -> npt.NDArray[np.bool_]:
+        """Segments whose errors (segments, channels) are allowed, where the output reaches a peak."""
+        within: npt.NDArray[np.bool_] = errors <= (CODE if self.codes else RELATIVE * peak)
+        return within.all(axis=1)
+
+
+class Heard(NamedTuple):
+    """Levels of segments before they are filtered.
+
+    ``loud`` are those (segments,) where it is worth the time to look at each channel: none has noise
+    of the other. ``rms`` (segments, 2) is of each channel there, elsewhere twice of all together.
+    """
+
+    rms: Levels
+    loud: npt.NDArray[np.bool_]
+
+
+class Output(NamedTuple):
+    """Levels of what the inverse transforms gave, segment by segment, in units of the output, before
+    rounding: (segments,).
+
+    ``rms`` is of all channels together, the wrapped part included that is dropped; ``peak`` and
+    ``dropped`` are of what is kept and of what is dropped; ``first`` is the ``rms`` of the first
+    channel where that was asked for, elsewhere that of all.
+    """
+
+    rms: Levels
+    peak: Levels
+    dropped: Levels
+    first: Levels
+
+
+def levels_of(filtered: Samples, overlap: int) -> Output:
+    """The levels of segments (segments, n_fft, channels), real and C-contiguous, of which the first
+    `overlap` frames are dropped.
+    """
+    segments, n_fft, channels = filtered.shape
+    rows, kept_at = filtered.reshape(segments, -1), overlap * channels
+    level = rms(rows, n_fft)
+    return Output(level, peaks(rows[:, kept_at:]), peaks(rows[:, :kept_at]), level)
+
+
+def segment_rms(x: Samples, n_fft: int, hop: int, parts: int = 1) -> Levels:
     """RMS of the segments of a window (frames, channels), all channels together, over n_fft frames:
     (segments,).
 
@@ -67,20 +182,14 @@ def segment_rms(x: Samples, n_fft: int, hop: int, parts: int = 1) -> npt.NDArray
     return levels if parts == 1 else np.sqrt(np.square(levels).reshape(-1, parts).sum(axis=1))
 
 
-def rms(rows: Samples, frames: int) -> npt.NDArray[np.float64]:
+def rms(rows: Samples, frames: int) -> Levels:
     """Root of the energy of each row (rows, values) over a number of frames: (rows,).
 
     A row's result does not depend on the rows beside it.
     """
     # einsum adds up long rows in parts that its buffer cuts, which depend on the number of rows;
     # it takes short ones whole.
-    short = math.gcd(rows.shape[1], _SHORT)
-    parts = as_strided(
-        rows,
-        (len(rows), rows.shape[1] // short, short),
-        (rows.strides[0], short * rows.strides[1], rows.strides[1]),
-        writeable=False,
-    )
+    parts = rows.reshape(len(rows), -1, math.gcd(rows.shape[1], _SHORT))  # a view
     energy = np.einsum("ijk,ijk->ij", parts, parts).sum(axis=1, dtype=np.float64)
     for beyond in np.flatnonzero(~np.isfinite(energy)):  # squares beyond float32
         wide = parts[beyond].astype(np.float64)
@@ -88,21 +197,29 @@ def rms(rows: Samples, frames: int) -> npt.NDArray[np.float64]:
     return np.sqrt(energy / frames)
 
 
-def peaks(rows: Samples) -> npt.NDArray[np.float64]:
+def _each(together: Levels, first: Levels) -> Levels:
+    """RMS of each of two channels (segments, 2), from that of both together and of the first one:
+    what is left is the other's, and no less.
+    """
+    total, one = np.square(together), np.square(first)
+    return np.sqrt(np.stack([one, np.maximum(total - one, 0.0) + _SLACK * total], axis=1))
+
+
+def peaks(rows: Samples) -> Levels:
     """Largest magnitude in each row (rows, values): (rows,)."""
     highest, lowest = rows.max(axis=1, initial=0.0), rows.min(axis=1, initial=0.0)
     return np.maximum(highest, -lowest).astype(np.float64)
 
 
 def largest_errors(
-    x_rms: npt.NDArray[np.float64],
-    y_rms: npt.NDArray[np.float64] | float,
-    y_peak: npt.NDArray[np.float64] | float,
+    x_rms: Levels,
+    y_rms: Levels | float,
+    y_peak: Levels | float,
     *,
     gain: float,
     n_fft: int,
     packed: bool,
-) -> npt.NDArray[np.float64]:
+) -> Levels:
     """Bounds on the errors of the output samples of segments that are filtered in float32, in
     units of the output: (segments,), or more where what is given has more axes.
 
@@ -121,5 +238,5 @@ def largest_errors(
     unit = float(np.finfo(np.float32).eps) / 2.0
     noise = (_NOISE_PACKED if packed else _NOISE_REAL) * math.sqrt(math.log2(n_fft) / _STAGES)
     spread = _DEVIATIONS * noise * np.hypot(gain * x_rms, y_rms)
-    bounds: npt.NDArray[np.float64] = unit * np.hypot(spread, _NEAR_PEAKS * np.asarray(y_peak))
+    bounds: Levels = unit * np.hypot(spread, _NEAR_PEAKS * np.asarray(y_peak))
     return bounds

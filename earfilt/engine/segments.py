@@ -22,6 +22,8 @@ from earfilt.errors import UsageError
 __all__ = [
     "CALL_BYTES",
     "GRAIN",
+    "LANES",
+    "LONG",
     "as_segments",
     "block_within",
     "check_ears",
@@ -41,6 +43,7 @@ GRAIN = 64
 LONG = 1 << 18  # from so many taps on, memory counts more than time
 # of spectra in one call: large enough to hide what a call costs, small enough for the caches
 CALL_BYTES = 1 << 21
+LANES = 4  # transforms that an FFT of float32 takes side by side; fewer take twice as long each
 
 
 def choose_n_fft(numtaps: int) -> int:

@@ -6,7 +6,6 @@ silence are decided segment by segment, from what that segment holds and from it
 a pipe and a stream of blocks give the same bytes, however they were cut.
 """
 
-import math
 from collections import deque
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -16,11 +15,13 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.engine import roundoff
-from earfilt.engine.cpu import Output, OverlapSave, Packing, PartitionedConvolution
+from earfilt.engine.cpu import OverlapSave, Packing, PartitionedConvolution
+from earfilt.engine.roundoff import Heard, Output, Rounding
 from earfilt.engine.samples import SampleFormat, Samples, Tally, quantise, tpdf
 from earfilt.engine.segments import (
     CALL_BYTES,
+    LANES,
+    LONG,
     as_segments,
     block_within,
     extend_ends,
@@ -201,6 +202,7 @@ class _Step(Protocol):
         segment: int = 0,
         whole: bool = False,
         levels: bool = True,
+        apart: bool = False,
     ) -> Output | None:
         """Filter `window` (overlap + segments * hop, channels) into `out` (segments * hop,
         outputs); its first segment has the number `segment`, by which a filter may change.
@@ -349,12 +351,13 @@ class WindowFilter(Windows):
         self._own = local()
         self.least_precision = "float64" if self.precision == "float64" else "float32"
         self._first = self._make_step(self.least_precision)
-        self._by_channel = self._first.parts > 1
         self._short = _SHORT // self._first.parts if self.precision == "auto" else 0
         self.hop, self.overlap = self._first.hop, self._first.overlap
+        self._hop = self.hop // self._first.parts  # dither and silence go by the parts of a segment
         itemsize = np.dtype(self.least_precision).itemsize
         size = self._first.parts * self._first.n_fft
-        self._segments = per_call(size, self.outputs, itemsize, CALL_BYTES)
+        least = LANES // self._first.parts if _reach(fir) <= LONG else 1
+        self._segments = max(least, per_call(size, self.outputs, itemsize, CALL_BYTES))
 
     def at_once(self, segment: int) -> int:
         """How many segments from a number on are filtered fastest in one window, and at most."""
@@ -367,10 +370,14 @@ class WindowFilter(Windows):
         return self._make_step("float64")
 
     @cached_property
-    def _white_gain(self) -> float:
-        """What the filter makes of white noise, in codes."""
-        with np.errstate(over="ignore"):  # an infinite one lets nothing pass for exact
-            return self._scale * _white_gain(self._fir)
+    def _rounding(self) -> Rounding:
+        """What decides on the precision of a segment."""
+        with np.errstate(over="ignore"):  # an infinite gain lets nothing pass for exact
+            gain = self._scale * _white_gain(self._fir)
+        step, apart = self._first, self._apart and self.channels == 2
+        return Rounding(
+            gain, step.n_fft, step.hop, step.parts, step.packed, self.target.is_integer, apart
+        )
 
     def _make_step(self, precision: str) -> _Step:
         return _step(self._fir, self._scale, precision, self._packing(precision), self._block)
@@ -399,63 +406,16 @@ class WindowFilter(Windows):
         extend_ends(x, window.at, window.total, self._mirrored)
         silent = self._silent(x, window.segments)
         finish = partial(self._finish, window, fresh, silent)
-        x_rms = self._rms(x) if checked else None
+        heard = self._rounding.heard(x) if checked else None
         codes, fine = self._room(step, x, window), np.zeros(window.segments, np.bool_)
-        if x_rms is None or self._possibly_fine(x_rms).any():
-            out = self._run(step, x, codes, window.segment, levels=checked)
-            if x_rms is None or out is None:
+        if heard is None or self._rounding.possible(heard).any():
+            out = self._run(step, x, codes, window.segment, heard)
+            if heard is None or out is None:
                 return finish(codes)
-            fine = np.isfinite(out.rms)
+            fine = self._rounding.fine(heard, out)
             if fine.all():
-                filtered = finish(codes)
-                if self._surely_fine(window, x_rms, out, filtered.levels):
-                    return filtered
-            fine &= self._fine(window, x_rms, out)
-            if fine.all():
-                return filtered
+                return finish(codes)
         return finish(self._exactly(window, codes, fine), fine)
-
-    def _surely_fine(
-        self, window: Window, x_rms: npt.NDArray[np.float64], out: Output, written: Tally
-    ) -> bool:
-        """Whether all segments are fine by a bound on their peaks, which take longer to find."""
-        if not self.target.is_integer:
-            # What is allowed grows faster with the peak than the error does.
-            peak = out.peak(4)
-        elif window.total is None:
-            # No segment passes what was written, to which dither added two codes.
-            peak = np.full(window.segments, written.peak.max() + 2.0)
-        else:
-            return False  # the last segment goes on behind what was written
-        errors = self._errors(x_rms, out.rms, np.maximum(peak, out.dropped))
-        return bool(self._within(errors, peak).all())
-
-    def _possibly_fine(self, x_rms: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Which segments may be fine, by what goes into them."""
-        # of channels apart the loudest has its share at least
-        shares = self.channels if self._by_channel and self._apart else 1
-        return self._within(self._errors(x_rms / math.sqrt(shares), 0.0, 0.0), math.inf)
-
-    def _rms(self, x: Samples) -> npt.NDArray[np.float64]:
-        """Of the segments of a window, or of a channel of it, as float32 arithmetic hears them."""
-        step = self._first
-        return roundoff.segment_rms(x, step.n_fft, step.hop, step.parts)
-
-    def _fine(
-        self, window: Window, x_rms: npt.NDArray[np.float64], out: Output
-    ) -> npt.NDArray[np.bool_]:
-        """Which segments are fine."""
-        peak = out.peak(1)
-        largest = np.maximum(peak, out.dropped)
-        fine = self._within(self._errors(x_rms, out.rms, largest), peak)
-        if fine.all() or not self._by_channel:
-            return fine
-        # Each channel by itself, which takes longer to find: none has noise of another.
-        x = self._extended(window, self._exact)
-        heard = [x[:, at : at + 1] for at in range(self.channels)] if self._apart else [x]
-        by_channel = np.stack([self._rms(part) for part in heard], axis=1)
-        errors = self._errors(by_channel, out.by_channel(), largest[:, None])
-        return fine | self._within(errors.max(axis=1), peak)
 
     def _finish(
         self,
@@ -469,8 +429,8 @@ class WindowFilter(Windows):
         in float32 where they are `fine`; None: all alike.
         """
         # digital silence stays silence, whatever the neighbours' rounding or the dither
-        for segment, channel in silent:
-            codes[segment * self.hop : (segment + 1) * self.hop, channel] = 0
+        for part, channel in silent:
+            codes[part * self._hop : (part + 1) * self._hop, channel] = 0
         samples, levels = quantise(codes[: self._due(window)], self.target)
         both = fine is not None and fine.any()
         precisions = {"float32", "float64"} if both else {codes.dtype.name}
@@ -490,43 +450,27 @@ class WindowFilter(Windows):
         return made
 
     def _run(
-        self, step: _Step, x: Samples, codes: Samples, segment: int, *, levels: bool = False
+        self, step: _Step, x: Samples, codes: Samples, segment: int, heard: Heard | None = None
     ) -> Output | None:
         """Filter `x` into `codes`, dithered and rounded where that is asked for; the first segment
-        has the number `segment`.
+        has the number `segment`. Levels are given where those of the input are.
         """
         seed = self.settings.dither_seed if self.target.is_integer else None
         whole = self.target.is_integer and seed is None
-        out = step(x, codes, segment=segment, whole=whole, levels=levels)
+        levels = heard is not None
+        apart = heard is not None and bool(heard.loud.any())
+        out = step(x, codes, segment=segment, whole=whole, levels=levels, apart=apart)
         if seed is not None:
-            for index, part in enumerate(codes.reshape(-1, self.hop, self.outputs), segment):
+            first = segment * step.parts
+            for index, part in enumerate(codes.reshape(-1, self._hop, self.outputs), first):
                 part += tpdf(seed, index, part.shape)
             np.rint(codes, out=codes)
         return out
 
-    def _errors(
-        self,
-        x_rms: npt.NDArray[np.float64],
-        y_rms: npt.NDArray[np.float64] | float,
-        y_peak: npt.NDArray[np.float64] | float,
-    ) -> npt.NDArray[np.float64]:
-        """Largest errors that float32 arithmetic may make, in units of the target's codes."""
-        step = self._first
-        return roundoff.largest_errors(
-            x_rms, y_rms, y_peak, gain=self._white_gain, n_fft=step.n_fft, packed=step.packed
-        )
-
-    def _within(
-        self, errors: npt.NDArray[np.float64], peak: npt.NDArray[np.float64] | float
-    ) -> npt.NDArray[np.bool_]:
-        """Which errors are allowed, where the output reaches a peak."""
-        allowed = roundoff.CODE if self.target.is_integer else roundoff.RELATIVE * peak
-        within: npt.NDArray[np.bool_] = errors <= allowed
-        return within
-
     def _silent(self, x: Samples, segments: int) -> list[tuple[int, int]]:
-        """Segments of a window and channels of the output that get digital silence alone."""
-        cut = as_segments(x, segments, self.hop + self.overlap, self.hop)
+        """Parts of segments of a window and channels of the output that get digital silence alone."""
+        count = segments * self._first.parts
+        cut = as_segments(x, count, self._hop + self.overlap, self._hop)
         # a few frames show most that are not
         sounding = cut[:, :: max(1, cut.shape[1] // 4)].any(axis=1)
         if sounding.all():
@@ -536,7 +480,7 @@ class WindowFilter(Windows):
             return silent
         return [
             (i, c)
-            for i in range(segments)
+            for i in range(count)
             for c in range(self.outputs)
             if all((i, channel) in silent for channel in range(self.channels))
         ]

@@ -14,7 +14,15 @@ from earfilt.engine.cpu import OverlapSave, Packing
 @pytest.mark.parametrize("numtaps", [1, 100, 1500])
 @pytest.mark.parametrize(
     ("channels", "packing"),
-    [(1, None), (2, None), (3, None), (2, "channels"), (8, "channels"), (1, "halves"), (2, "halves")],
+    [
+        (1, None),
+        (2, None),
+        (3, None),
+        (2, "channels"),
+        (8, "channels"),
+        (1, "halves"),
+        (2, "halves"),
+    ],
 )
 @pytest.mark.parametrize(("dtype", "within"), [("float32", 2e-5), ("float64", 1e-12)])
 def test_segments_are_lfilter(
