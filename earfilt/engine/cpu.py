@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earfilt.engine import fft
-from earfilt.engine.roundoff import Output, levels_of, rms
+from earfilt.engine.roundoff import Levels, Marks, Rounding, levels_of, rms, segment_rms
 from earfilt.engine.samples import Samples
 from earfilt.engine.segments import LANES, as_segments, choose_n_fft, hop_of, per_call
 
@@ -58,6 +58,7 @@ class OverlapSave:
     parts : int
         Transforms' worth of frames in a segment: 2 of halves, else 1.
     packed : bool
+        Whether two real signals are one complex one.
     """
 
     def __init__(
@@ -96,9 +97,8 @@ class OverlapSave:
         *,
         segment: int = 0,
         whole: bool = False,
-        levels: bool = True,
-        apart: bool = False,
-    ) -> Output | None:
+        rounding: Rounding | None = None,
+    ) -> Marks | None:
         """Filter frames.
 
         Parameters
@@ -110,36 +110,56 @@ class OverlapSave:
             Number of the first one in the signal; these taps are the same in all.
         whole : bool
             Rounded to whole numbers, half to even.
-        levels : bool
-            Whether they are wanted.
-        apart : bool
-            That of the first of two channels as well.
+        rounding : Rounding, optional
+            What decides whether this arithmetic is enough; where it cannot be, nothing is filtered.
 
         Returns
         -------
-        Output or None
+        (segments,) bool, or None
+            Segments that it was enough for, if that was asked; the others hold anything.
         """
-        found = []
+        fine = []
         channels, size = max(window.shape[1], out.shape[1]), self.parts * self.n_fft
         group = per_call(size, channels, self._real.itemsize, _GROUP_BYTES)
         frames = max(group, LANES) * self.hop
         for first in range(0, len(out), frames):
             into = out[first : first + frames]
-            signals = self._signals(window[first : first + len(into) + self.overlap])
-            products = self._products(fft.forward(signals))
-            filtered = fft.backward(products, self.n_fft).view(self._real)
-            self._lay_out(filtered[:, self.overlap :], into, whole)
-            if levels:
-                found.append(self._levels(filtered, apart))
-        return Output(*map(np.concatenate, zip(*found, strict=True))) if levels else None
+            x = window[first : first + len(into) + self.overlap]
+            if rounding is None:
+                self._filter(x, into, whole)
+            else:
+                fine.append(self._judged(x, into, whole, rounding))
+        return np.concatenate(fine) if fine else None
 
-    def _levels(self, filtered: Samples, apart: bool) -> Output:
-        """Of segments (segments, n_fft, channels * parts)."""
+    def _filter(self, x: Samples, out: Samples, whole: bool) -> tuple[npt.NDArray[Any], Samples]:
+        """As `__call__`, what the caches hold; gives what was transformed, and what came back:
+        (segments, n_fft, columns), the latter real.
+        """
+        signals = self._signals(x)
+        products = self._products(fft.forward(signals))
+        filtered = fft.backward(products, self.n_fft).view(self._real)
+        self._lay_out(filtered[:, self.overlap :], out, whole)
+        return signals, filtered
+
+    def _judged(self, x: Samples, out: Samples, whole: bool, rounding: Rounding) -> Marks:
+        x_rms = segment_rms(x, self.n_fft, self.hop, self.parts)
+        possible = rounding.possible(x_rms, self.n_fft, self.packed)
+        if not possible.any():
+            return possible
+        signals, filtered = self._filter(x, out, whole)
+
+        def first_channel() -> tuple[Levels, Levels]:
+            return self._first_rms(signals.view(self._real)), self._first_rms(filtered)
+
         levels = levels_of(filtered, self.overlap)
-        if not apart:
-            return levels
-        first = [rms(filtered[:, :, part], self.n_fft) for part in range(self.parts)]
-        return levels._replace(first=np.sqrt(np.square(first).sum(axis=0)))
+        each = first_channel if self.parts > 1 else None
+        return rounding.fine(x_rms, levels, self.n_fft, self.packed, each)
+
+    def _first_rms(self, signals: Samples) -> Levels:
+        """RMS (segments,) of the first channel of signals (segments, n_fft, channels * parts)."""
+        parts = [rms(signals[:, :, part], self.n_fft) for part in range(self.parts)]
+        levels: Levels = np.sqrt(np.square(parts).sum(axis=0))
+        return levels
 
     def _signals(self, window: Samples) -> npt.NDArray[Any]:
         """What is transformed of a window: (segments, n_fft, columns), real or complex."""
@@ -235,8 +255,8 @@ class PartitionedConvolution:
 
     Attributes
     ----------
-    n_fft, hop, overlap, parts, packed
-        As in `OverlapSave`; nothing is packed.
+    n_fft, hop, overlap, parts
+        As in `OverlapSave`.
 
     References
     ----------
@@ -245,7 +265,7 @@ class PartitionedConvolution:
     (uniformly partitioned overlap-save).
     """
 
-    parts, packed = 1, False
+    parts = 1
 
     def __init__(self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, block: int) -> None:
         self.hop, self.n_fft = block, 2 * block
@@ -272,9 +292,8 @@ class PartitionedConvolution:
         *,
         segment: int = 0,
         whole: bool = False,
-        levels: bool = True,
-        apart: bool = False,
-    ) -> Output | None:
+        rounding: Rounding | None = None,
+    ) -> Marks | None:
         """As `OverlapSave.__call__`."""
         blocks = len(window) // self.hop - 1
         spectra = fft.forward(as_segments(window, blocks, self.n_fft, self.hop))
@@ -289,4 +308,4 @@ class PartitionedConvolution:
         filtered = fft.backward(sums, self.n_fft)
         kept = filtered[:, self.hop :]
         _copy(kept, out.reshape(kept.shape), whole)
-        return levels_of(filtered, self.hop) if levels else None
+        return None

@@ -11,7 +11,7 @@ from earfilt.arrays import power_of_two
 from earfilt.directions.moving import HOP, Ears, MovingFir
 from earfilt.engine import fft
 from earfilt.engine.cpu import Factors, factors, multiply
-from earfilt.engine.roundoff import Output
+from earfilt.engine.roundoff import Marks, Rounding
 from earfilt.engine.samples import Samples
 from earfilt.engine.segments import as_segments
 
@@ -29,11 +29,11 @@ class MovingStep:
 
     Attributes
     ----------
-    n_fft, hop, overlap, parts, packed
-        As in `earfilt.engine.cpu.OverlapSave`; nothing is packed.
+    n_fft, hop, overlap, parts
+        As in `earfilt.engine.cpu.OverlapSave`.
     """
 
-    parts, packed = 1, False
+    parts = 1
 
     def __init__(self, fir: MovingFir, scale: float, dtype: npt.DTypeLike) -> None:
         assert fir.motion is not None
@@ -55,9 +55,8 @@ class MovingStep:
         *,
         segment: int = 0,
         whole: bool = False,
-        levels: bool = True,
-        apart: bool = False,
-    ) -> Output | None:
+        rounding: Rounding | None = None,
+    ) -> Marks | None:
         """As `OverlapSave.__call__`; segments are counted from the beginning of the signal."""
         count = (len(window) - self.overlap) // self.hop
         spectra = fft.forward(as_segments(window, count, self.n_fft, self.hop))

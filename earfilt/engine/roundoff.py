@@ -22,6 +22,7 @@ length in digital filtering and the fast Fourier transform. Proc. IEEE 60, 957-9
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,8 +35,8 @@ from earfilt.engine.samples import Samples
 __all__ = [
     "CODE",
     "RELATIVE",
-    "Heard",
     "Levels",
+    "Marks",
     "Output",
     "Rounding",
     "largest_errors",
@@ -46,6 +47,8 @@ __all__ = [
 ]
 
 Levels = npt.NDArray[np.float64]
+Marks = npt.NDArray[np.bool_]
+Pair = tuple[Levels, Levels]
 
 CODE = 0.01
 """Largest error of an integer sample beside its rounding, in codes."""
@@ -64,14 +67,12 @@ _SHORT = 1024  # values that einsum adds up in one go
 
 @dataclass(frozen=True)
 class Rounding:
-    """What float32 arithmetic may do to the segments of a filter.
+    """What float32 arithmetic may do to the segments of a filter, and what is allowed.
 
     Parameters
     ----------
     gain : float
         √Σh² of the taps: what the filter makes of white noise, in units of the output.
-    n_fft, hop, parts, packed
-        Of the step (`earfilt.engine.cpu.OverlapSave`).
     codes : bool
         The output is whole numbers, not floating point.
     apart : bool
@@ -79,60 +80,50 @@ class Rounding:
     """
 
     gain: float
-    n_fft: int
-    hop: int
-    parts: int
-    packed: bool
     codes: bool
     apart: bool
 
-    def heard(self, x: Samples) -> "Heard":
-        """The levels of a window (frames, channels), C-contiguous, before it is filtered."""
-        together = self._rms(x)
-        loud = np.zeros(len(together), np.bool_)
-        if self.parts > 1 and self.codes:
-            loud = self._errors(together, 0.0, 0.0) > CODE / 2
-        rms = np.repeat(together[:, None], 2, axis=1)
-        if self.apart and loud.any():
-            rms[loud] = _each(together, self._rms(x[:, :1]))[loud]
-        return Heard(rms, loud)
+    def possible(self, x_rms: Levels, n_fft: int, packed: bool) -> Marks:
+        """Segments that float32 may be enough for, by their level, all channels together."""
+        least = x_rms / math.sqrt(2.0) if self.apart else x_rms  # of the louder channel
+        return self._allowed(largest_errors(least, 0.0, 0.0, self.gain, n_fft, packed), math.inf)
 
-    def possible(self, heard: "Heard") -> npt.NDArray[np.bool_]:
-        """Segments that float32 may be enough for, by what goes into them: (segments,)."""
-        return self._allowed(self._errors(heard.rms, 0.0, 0.0), math.inf)
+    def fine(
+        self,
+        x_rms: Levels,
+        out: "Output",
+        n_fft: int,
+        packed: bool,
+        each: Callable[[], Pair] | None,
+    ) -> Marks:
+        """Segments that float32 was enough for.
 
-    def fine(self, heard: "Heard", out: "Output") -> npt.NDArray[np.bool_]:
-        """Segments that float32 was enough for: (segments,)."""
-        y_rms = np.repeat(out.rms[:, None], 2, axis=1)
-        y_rms[heard.loud] = _each(out.rms, out.first)[heard.loud]
-        errors = self._errors(heard.rms, y_rms, np.maximum(out.peak, out.dropped)[:, None])
-        fine: npt.NDArray[np.bool_] = self._allowed(errors, out.peak[:, None])
+        Parameters
+        ----------
+        x_rms : (segments,)
+            All channels together.
+        out : Output
+        n_fft, packed
+            As `largest_errors` takes them.
+        each : callable, optional
+            Levels of the first channel of the input and of the first of two outputs, where none has
+            noise of another: asked for where it is not enough to know all channels together.
+        """
+        largest = np.maximum(out.peak, out.dropped)
+        errors = largest_errors(x_rms, out.rms, largest, self.gain, n_fft, packed)
+        fine = self._allowed(errors, out.peak)
+        if each is not None and not fine.all():
+            x_first, y_first = each()
+            x = _apart(x_rms, x_first) if self.apart else x_rms[:, None]
+            y = _apart(out.rms, y_first)
+            errors = largest_errors(x, y, largest[:, None], self.gain, n_fft, packed)
+            fine |= self._allowed(errors.max(axis=1), out.peak)
         fine &= np.isfinite(out.rms)
         return fine
 
-    def _rms(self, x: Samples) -> Levels:
-        return segment_rms(x, self.n_fft, self.hop, self.parts)
-
-    def _errors(self, x_rms: Levels, y_rms: Levels | float, y_peak: Levels | float) -> Levels:
-        return largest_errors(
-            x_rms, y_rms, y_peak, gain=self.gain, n_fft=self.n_fft, packed=self.packed
-        )
-
-    def _allowed(self, errors: Levels, peak: Levels | float) -> npt.NDArray[np.bool_]:
-        """Segments whose errors (segments, channels) are allowed, where the output reaches a peak."""
-        within: npt.NDArray[np.bool_] = errors <= (CODE if self.codes else RELATIVE * peak)
-        return within.all(axis=1)
-
-
-class Heard(NamedTuple):
-    """Levels of segments before they are filtered.
-
-    ``loud`` are those (segments,) where it is worth the time to look at each channel: none has noise
-    of the other. ``rms`` (segments, 2) is of each channel there, elsewhere twice of all together.
-    """
-
-    rms: Levels
-    loud: npt.NDArray[np.bool_]
+    def _allowed(self, errors: Levels, peak: Levels | float) -> Marks:
+        within: Marks = errors <= (CODE if self.codes else RELATIVE * peak)
+        return within
 
 
 class Output(NamedTuple):
@@ -140,14 +131,12 @@ class Output(NamedTuple):
     rounding: (segments,).
 
     ``rms`` is of all channels together, the wrapped part included that is dropped; ``peak`` and
-    ``dropped`` are of what is kept and of what is dropped; ``first`` is the ``rms`` of the first
-    channel where that was asked for, elsewhere that of all.
+    ``dropped`` are of what is kept and of what is dropped.
     """
 
     rms: Levels
     peak: Levels
     dropped: Levels
-    first: Levels
 
 
 def levels_of(filtered: Samples, overlap: int) -> Output:
@@ -156,8 +145,7 @@ def levels_of(filtered: Samples, overlap: int) -> Output:
     """
     segments, n_fft, channels = filtered.shape
     rows, kept_at = filtered.reshape(segments, -1), overlap * channels
-    level = rms(rows, n_fft)
-    return Output(level, peaks(rows[:, kept_at:]), peaks(rows[:, :kept_at]), level)
+    return Output(rms(rows, n_fft), peaks(rows[:, kept_at:]), peaks(rows[:, :kept_at]))
 
 
 def segment_rms(x: Samples, n_fft: int, hop: int, parts: int = 1) -> Levels:
@@ -197,7 +185,7 @@ def rms(rows: Samples, frames: int) -> Levels:
     return np.sqrt(energy / frames)
 
 
-def _each(together: Levels, first: Levels) -> Levels:
+def _apart(together: Levels, first: Levels) -> Levels:
     """RMS of each of two channels (segments, 2), from that of both together and of the first one:
     what is left is the other's, and no less.
     """
@@ -215,7 +203,6 @@ def largest_errors(
     x_rms: Levels,
     y_rms: Levels | float,
     y_peak: Levels | float,
-    *,
     gain: float,
     n_fft: int,
     packed: bool,

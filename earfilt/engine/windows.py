@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earfilt.engine.cpu import OverlapSave, Packing, PartitionedConvolution
-from earfilt.engine.roundoff import Heard, Output, Rounding
+from earfilt.engine.roundoff import Marks, Rounding
 from earfilt.engine.samples import SampleFormat, Samples, Tally, quantise, tpdf
 from earfilt.engine.segments import (
     CALL_BYTES,
@@ -189,7 +189,6 @@ class _Step(Protocol):
     hop: int
     overlap: int
     parts: int
-    packed: bool
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window."""
@@ -201,9 +200,8 @@ class _Step(Protocol):
         *,
         segment: int = 0,
         whole: bool = False,
-        levels: bool = True,
-        apart: bool = False,
-    ) -> Output | None:
+        rounding: Rounding | None = None,
+    ) -> Marks | None:
         """Filter `window` (overlap + segments * hop, channels) into `out` (segments * hop,
         outputs); its first segment has the number `segment`, by which a filter may change.
         """
@@ -374,10 +372,7 @@ class WindowFilter(Windows):
         """What decides on the precision of a segment."""
         with np.errstate(over="ignore"):  # an infinite gain lets nothing pass for exact
             gain = self._scale * _white_gain(self._fir)
-        step, apart = self._first, self._apart and self.channels == 2
-        return Rounding(
-            gain, step.n_fft, step.hop, step.parts, step.packed, self.target.is_integer, apart
-        )
+        return Rounding(gain, self.target.is_integer, self._apart and self.channels == 2)
 
     def _make_step(self, precision: str) -> _Step:
         return _step(self._fir, self._scale, precision, self._packing(precision), self._block)
@@ -406,15 +401,10 @@ class WindowFilter(Windows):
         extend_ends(x, window.at, window.total, self._mirrored)
         silent = self._silent(x, window.segments)
         finish = partial(self._finish, window, fresh, silent)
-        heard = self._rounding.heard(x) if checked else None
-        codes, fine = self._room(step, x, window), np.zeros(window.segments, np.bool_)
-        if heard is None or self._rounding.possible(heard).any():
-            out = self._run(step, x, codes, window.segment, heard)
-            if heard is None or out is None:
-                return finish(codes)
-            fine = self._rounding.fine(heard, out)
-            if fine.all():
-                return finish(codes)
+        codes = self._room(step, x, window)
+        fine = self._run(step, x, codes, window.segment, self._rounding if checked else None)
+        if fine is None or fine.all():
+            return finish(codes)
         return finish(self._exactly(window, codes, fine), fine)
 
     def _finish(
@@ -450,22 +440,25 @@ class WindowFilter(Windows):
         return made
 
     def _run(
-        self, step: _Step, x: Samples, codes: Samples, segment: int, heard: Heard | None = None
-    ) -> Output | None:
+        self,
+        step: _Step,
+        x: Samples,
+        codes: Samples,
+        segment: int,
+        rounding: Rounding | None = None,
+    ) -> Marks | None:
         """Filter `x` into `codes`, dithered and rounded where that is asked for; the first segment
-        has the number `segment`. Levels are given where those of the input are.
+        has the number `segment`. Gives which ones this was enough for, if that is asked.
         """
         seed = self.settings.dither_seed if self.target.is_integer else None
         whole = self.target.is_integer and seed is None
-        levels = heard is not None
-        apart = heard is not None and bool(heard.loud.any())
-        out = step(x, codes, segment=segment, whole=whole, levels=levels, apart=apart)
+        fine = step(x, codes, segment=segment, whole=whole, rounding=rounding)
         if seed is not None:
             first = segment * step.parts
             for index, part in enumerate(codes.reshape(-1, self._hop, self.outputs), first):
                 part += tpdf(seed, index, part.shape)
             np.rint(codes, out=codes)
-        return out
+        return fine
 
     def _silent(self, x: Samples, segments: int) -> list[tuple[int, int]]:
         """Parts of segments of a window and channels of the output that get digital silence alone."""
