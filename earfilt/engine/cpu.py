@@ -148,12 +148,12 @@ class OverlapSave:
             return possible
         signals, filtered = self._filter(x, out, whole)
 
-        def first_channel() -> tuple[Levels, Levels]:
+        def firsts() -> tuple[Levels, Levels]:
             return self._first_rms(signals.view(self._real)), self._first_rms(filtered)
 
         levels = levels_of(filtered, self.overlap)
-        each = first_channel if self.parts > 1 else None
-        return rounding.fine(x_rms, levels, self.n_fft, self.packed, each)
+        apart = self.parts > 1
+        return rounding.fine(x_rms, levels, self.n_fft, self.packed, firsts if apart else None)
 
     def _first_rms(self, signals: Samples) -> Levels:
         """RMS (segments,) of the first channel of signals (segments, n_fft, channels * parts)."""

@@ -48,7 +48,7 @@ __all__ = [
 
 Levels = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.bool_]
-Pair = tuple[Levels, Levels]
+Firsts = Callable[[], tuple[Levels, Levels]]
 
 CODE = 0.01
 """Largest error of an integer sample beside its rounding, in codes."""
@@ -89,12 +89,7 @@ class Rounding:
         return self._allowed(largest_errors(least, 0.0, 0.0, self.gain, n_fft, packed), math.inf)
 
     def fine(
-        self,
-        x_rms: Levels,
-        out: "Output",
-        n_fft: int,
-        packed: bool,
-        each: Callable[[], Pair] | None,
+        self, x_rms: Levels, out: "Output", n_fft: int, packed: bool, firsts: Firsts | None
     ) -> Marks:
         """Segments that float32 was enough for.
 
@@ -105,21 +100,33 @@ class Rounding:
         out : Output
         n_fft, packed
             As `largest_errors` takes them.
-        each : callable, optional
-            Levels of the first channel of the input and of the first of two outputs, where none has
-            noise of another: asked for where it is not enough to know all channels together.
+        firsts : callable, optional
+            Levels of the first channel of the input, and of the first of two outputs: asked for
+            where it is not enough to know all together. None: channels carry noise of one another.
         """
         largest = np.maximum(out.peak, out.dropped)
         errors = largest_errors(x_rms, out.rms, largest, self.gain, n_fft, packed)
         fine = self._allowed(errors, out.peak)
-        if each is not None and not fine.all():
-            x_first, y_first = each()
-            x = _apart(x_rms, x_first) if self.apart else x_rms[:, None]
-            y = _apart(out.rms, y_first)
-            errors = largest_errors(x, y, largest[:, None], self.gain, n_fft, packed)
-            fine |= self._allowed(errors.max(axis=1), out.peak)
+        if firsts is not None and not fine.all():
+            errors = self.closer(x_rms, out, *firsts(), n_fft, packed)
+            fine |= self._allowed(errors, out.peak)
         fine &= np.isfinite(out.rms)
         return fine
+
+    def closer(
+        self,
+        x_rms: Levels,
+        out: "Output",
+        x_first: Levels,
+        y_first: Levels,
+        n_fft: int,
+        packed: bool,
+    ) -> Levels:
+        """What `largest_errors` says of the worse of two outputs; parameters as of `fine`."""
+        x = _apart(x_rms, x_first) if self.apart else x_rms[:, None]
+        y = _apart(out.rms, y_first)
+        largest = np.maximum(out.peak, out.dropped)[:, None]
+        return largest_errors(x, y, largest, self.gain, n_fft, packed).max(axis=1)
 
     def _allowed(self, errors: Levels, peak: Levels | float) -> Marks:
         within: Marks = errors <= (CODE if self.codes else RELATIVE * peak)
