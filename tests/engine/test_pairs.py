@@ -205,7 +205,7 @@ def test_a_bound_on_the_latency_holds_for_ears_that_differ(most: int) -> None:
 
 
 def test_the_same_seed_gives_ears_the_dither_that_one_gets() -> None:
-    x = np.full((40_000, 2), 1000, np.int16)
+    x = np.full((100_000, 2), 1000, np.int16)  # several windows
     taps = np.array([1.0])
     one, _ = apply(x, Fir(taps, None), I16, I16, dither_seed=5)
     pair, _ = apply(x, Fir(np.stack([taps, taps]), None), I16, I16, dither_seed=5)
