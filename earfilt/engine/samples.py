@@ -6,6 +6,7 @@ number, so that rounding is one vectorised step and nothing is scaled on the way
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -129,8 +130,8 @@ class Tally:
     channels: int
 
     def __post_init__(self) -> None:
-        self.low, self.high, self.energy = np.zeros((3, self.channels))
-        self.clipped = np.zeros(self.channels, np.int64)
+        self.low = self.high = self.energy = _zeros(self.channels, np.float64)
+        self.clipped = _zeros(self.channels, np.int64)
 
     def add(self, other: "Tally") -> None:
         """Take in the tally of further samples; the order of additions decides the last bit of the
@@ -173,6 +174,14 @@ class Tally:
     def peak(self) -> npt.NDArray[np.float64]:
         """Largest magnitude of each channel."""
         return np.maximum(-self.low, self.high)
+
+
+@lru_cache(maxsize=64)
+def _zeros(channels: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """Zeros for everybody: a short file has half a dozen tallies."""
+    zeros = np.zeros(channels, dtype)
+    zeros.flags.writeable = False
+    return zeros
 
 
 def _side_by_side(x: Samples) -> Iterator[Any]:

@@ -157,8 +157,10 @@ def test_what_cannot_be_filtered_is_refused(device: str) -> None:
     assert np.isfinite(y).all()
 
 
-def test_ties_go_to_even_as_on_the_cpu(device: str) -> None:
+def test_ties_go_to_even_as_on_the_cpu(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.arange(-9, 10, dtype=np.int16)[:, None]
+    # transforms of this size break none of these ties by their own rounding
+    monkeypatch.setattr(gpu, "choose_n_fft", lambda numtaps: 4096)
     y, _ = apply(x, Fir(np.array([0.5]), None), I16, I16, device=device)
     wanted, _ = quantise(np.rint(x * 0.5), I16)
     np.testing.assert_array_equal(y, wanted)
