@@ -134,14 +134,16 @@ class OverlapSave:
         return levels_of(filtered, self.overlap) if levels else None
 
     def _products(self, spectra: Spectra) -> Spectra:
-        """Spectra of the output; those of the input are overwritten."""
+        """Spectra of the output; those of the input may be overwritten."""
         own, *across = self._responses
         shape = (*spectra.shape[:2], max(own.shape[2], spectra.shape[2]))
         crossed = [
             multiply(spectra[..., ::-1], response, out=np.empty(shape, spectra.dtype))
             for response in across
         ]
-        into = spectra if spectra.shape == shape else np.empty(shape, spectra.dtype)
+        # over what it reads, einsum takes up to twice as long; what is large has to bear that
+        over = spectra.shape == shape and shape[1] > _BINS_AT_ONCE
+        into = spectra if over else np.empty(shape, spectra.dtype)
         multiply(spectra, own, out=into)
         for part in crossed:
             into += part

@@ -87,7 +87,7 @@ class _Source:
             return block
         seen = Tally(self.tally.channels)
         seen.see(block)
-        if not np.isfinite(seen.peak).all():
+        if block.dtype.kind == "f" and not np.isfinite(seen.peak).all():
             block = self._repaired(block)
             seen = Tally(self.tally.channels)
             seen.see(block)
