@@ -43,13 +43,17 @@ __all__ = [
     "scaled_taps",
 ]
 
-# Segments at a signal's beginning that are filtered in float64 at once where precision is auto: in
-# a short recording, finding out whether float32 is enough takes longer than float64 does.
+# Segments at a signal's beginning (of 4096 samples or more; as long in shorter ones) that are
+# filtered in float64 at once where precision is auto: in a short recording, finding out whether
+# float32 is enough takes longer than float64 does.
 _SHORT = 16
 
 _MANY_THREADS = 4  # from so many on, Python's own lock counts more than a core's cache
 
 Precision = Literal["auto", "float32", "float64"]
+# The name of a dtype is put together anew whenever it is asked for.
+_ALONE = {np.dtype(name): frozenset([name]) for name in ("float32", "float64")}
+_BOTH = frozenset(["float32", "float64"])
 
 
 @dataclass(frozen=True)
@@ -339,7 +343,9 @@ class WindowFilter(Windows):
         self._own = local()
         self.least_precision = "float64" if self.precision == "float64" else "float32"
         self._first = self._make_step(self.least_precision)
-        self._short = _SHORT if self.precision == "auto" else 0
+        self._short = 0
+        if self.precision == "auto":
+            self._short = _SHORT * max(1, 4096 // self._first.n_fft)
         self.hop, self.overlap = self._first.hop, self._first.overlap
         itemsize = np.dtype(self.least_precision).itemsize
         # More threads wait for one another less where each has more to do at a time.
@@ -443,8 +449,7 @@ class WindowFilter(Windows):
             codes[segment * self.hop : (segment + 1) * self.hop, channel] = 0
         samples, levels = quantise(codes[: self._due(window)], self.target)
         both = fine is not None and fine.any()
-        precisions = {"float32", "float64"} if both else {codes.dtype.name}
-        return Filtered(samples, fresh, levels, frozenset(precisions))
+        return Filtered(samples, fresh, levels, _BOTH if both else _ALONE[codes.dtype])
 
     def _exactly(self, window: Window, codes: Samples, fine: npt.NDArray[np.bool_]) -> Samples:
         """The codes of a window with all segments in float64 that are not fine in float32."""
