@@ -78,6 +78,13 @@ def is_constant(x: Any) -> bool:
     )
 
 
+def is_plain() -> bool:
+    """Whether torch neither transforms functions (`torch.func`) nor differentiates forwards."""
+    from torch._C._functorch import maybe_current_level
+
+    return maybe_current_level() is None and _modes()[1]._current_level < 0
+
+
 @cache
 def _modes() -> tuple[Any, Any]:
     """What knows of transforms by torch.func, and of forward mode."""

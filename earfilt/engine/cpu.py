@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earfilt.engine import fft
-from earfilt.engine.roundoff import Levels, Marks, Rounding, levels_of, rms, segment_rms
+from earfilt.engine.roundoff import Levels, Marks, Rounding, levels_of, rms_apart, segment_rms
 from earfilt.engine.samples import Samples
 from earfilt.engine.segments import LANES, as_segments, choose_n_fft, hop_of, per_call
 
@@ -142,24 +142,27 @@ class OverlapSave:
         return signals, filtered
 
     def _judged(self, x: Samples, out: Samples, whole: bool, rounding: Rounding) -> Marks:
+        """As `__call__`, what the caches hold: which segments this arithmetic was enough for."""
+        size = self.n_fft, self.packed
         x_rms = segment_rms(x, self.n_fft, self.hop, self.parts)
-        possible = rounding.possible(x_rms, self.n_fft, self.packed)
+        heard, made = (one.shape[1] * self.parts // (1 + self.packed) for one in (x, out))
+        possible = rounding.possible(x_rms, heard, *size)
         if not possible.any():
             return possible
+        # the output may be written over these, where they are a view
+        before = self._rms_apart(self._signals(x)) if self.parts == 1 and heard > 1 else None
         signals, filtered = self._filter(x, out, whole)
 
-        def firsts() -> tuple[Levels, Levels]:
-            return self._first_rms(signals.view(self._real)), self._first_rms(filtered)
+        def each() -> tuple[Levels, Levels]:
+            levels = self._rms_apart(signals) if before is None else before
+            return levels, self._rms_apart(filtered)
 
         levels = levels_of(filtered, self.overlap)
-        apart = self.parts > 1
-        return rounding.fine(x_rms, levels, self.n_fft, self.packed, firsts if apart else None)
+        return rounding.fine(x_rms, levels, each if max(heard, made) > 1 else None, *size)
 
-    def _first_rms(self, signals: Samples) -> Levels:
-        """RMS (segments,) of the first channel of signals (segments, n_fft, channels * parts)."""
-        parts = [rms(signals[:, :, part], self.n_fft) for part in range(self.parts)]
-        levels: Levels = np.sqrt(np.square(parts).sum(axis=0))
-        return levels
+    def _rms_apart(self, signals: npt.NDArray[Any]) -> Levels:
+        """RMS (segments, columns) of what is transformed apart."""
+        return rms_apart(signals.view(self._real), self.packed)
 
     def _signals(self, window: Samples) -> npt.NDArray[Any]:
         """What is transformed of a window: (segments, n_fft, columns), real or complex."""

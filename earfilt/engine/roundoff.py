@@ -43,12 +43,13 @@ __all__ = [
     "levels_of",
     "peaks",
     "rms",
+    "rms_apart",
     "segment_rms",
 ]
 
 Levels = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.bool_]
-Firsts = Callable[[], tuple[Levels, Levels]]
+Each = Callable[[], tuple[Levels, Levels]]
 
 CODE = 0.01
 """Largest error of an integer sample beside its rounding, in codes."""
@@ -61,7 +62,7 @@ _DEVIATIONS = 6.5  # standard deviations: of 10¹⁰ samples one is beyond
 _NOISE_PACKED, _NOISE_REAL = 1.7, 3.0
 _NEAR_PEAKS = 4.0  # largest met: 3.9
 _STAGES = 12  # of the transform that was measured
-_SLACK = 1e-5  # of an energy that was added up in float32
+_SIDE = 64  # frames added up side by side: short rows are slow
 _SHORT = 1024  # values that einsum adds up in one go
 
 
@@ -71,25 +72,25 @@ class Rounding:
 
     Parameters
     ----------
-    gain : float
-        √Σh² of the taps: what the filter makes of white noise, in units of the output.
+    gains : (rows,) float64
+        √Σh² of each row of taps: what it makes of white noise, in units of the output.
     codes : bool
         The output is whole numbers, not floating point.
-    apart : bool
-        Each of two channels goes through its own taps to its own output.
     """
 
-    gain: float
+    gains: Levels
     codes: bool
-    apart: bool
 
-    def possible(self, x_rms: Levels, n_fft: int, packed: bool) -> Marks:
-        """Segments that float32 may be enough for, by their level, all channels together."""
-        least = x_rms / math.sqrt(2.0) if self.apart else x_rms  # of the louder channel
-        return self._allowed(largest_errors(least, 0.0, 0.0, self.gain, n_fft, packed), math.inf)
+    def possible(self, x_rms: Levels, columns: int, n_fft: int, packed: bool) -> Marks:
+        """Segments that float32 may be enough for, by their level, all channels together, of so
+        many `columns` that are transformed apart.
+        """
+        # the loudest column, through the taps that make the least of it
+        least = x_rms * self.gains.min() / math.sqrt(columns)
+        return self._allowed(largest_errors(least, 0.0, 0.0, n_fft, packed), math.inf)
 
     def fine(
-        self, x_rms: Levels, out: "Output", n_fft: int, packed: bool, firsts: Firsts | None
+        self, x_rms: Levels, out: "Output", each: Each | None, n_fft: int, packed: bool
     ) -> Marks:
         """Segments that float32 was enough for.
 
@@ -98,35 +99,35 @@ class Rounding:
         x_rms : (segments,)
             All channels together.
         out : Output
+        each : callable, optional
+            Levels of the columns of the input and of the output that are transformed apart, and so
+            have no noise of one another: asked for where it is not enough to know all together.
         n_fft, packed
             As `largest_errors` takes them.
-        firsts : callable, optional
-            Levels of the first channel of the input, and of the first of two outputs: asked for
-            where it is not enough to know all together. None: channels carry noise of one another.
         """
         largest = np.maximum(out.peak, out.dropped)
-        errors = largest_errors(x_rms, out.rms, largest, self.gain, n_fft, packed)
+        errors = largest_errors(self.together(x_rms), out.rms, largest, n_fft, packed)
         fine = self._allowed(errors, out.peak)
-        if firsts is not None and not fine.all():
-            errors = self.closer(x_rms, out, *firsts(), n_fft, packed)
-            fine |= self._allowed(errors, out.peak)
+        if each is not None and not fine.all():
+            x, y = each()
+            closer = largest_errors(self.apart(x), y, largest[:, None], n_fft, packed)
+            fine |= self._allowed(closer.max(axis=1), out.peak)
         fine &= np.isfinite(out.rms)
         return fine
 
-    def closer(
-        self,
-        x_rms: Levels,
-        out: "Output",
-        x_first: Levels,
-        y_first: Levels,
-        n_fft: int,
-        packed: bool,
-    ) -> Levels:
-        """What `largest_errors` says of the worse of two outputs; parameters as of `fine`."""
-        x = _apart(x_rms, x_first) if self.apart else x_rms[:, None]
-        y = _apart(out.rms, y_first)
-        largest = np.maximum(out.peak, out.dropped)[:, None]
-        return largest_errors(x, y, largest, self.gain, n_fft, packed).max(axis=1)
+    def together(self, x_rms: Levels) -> Levels:
+        """RMS of the filtered noise at most, in any output, by levels of all channels together."""
+        energy = np.square(self.gains)
+        most = energy.max() if len(energy) < 4 else (energy[:2] + energy[2:]).max()
+        return x_rms * math.sqrt(most)
+
+    def apart(self, x_rms: Levels) -> Levels:
+        """RMS of the filtered noise in each output, by levels (segments, columns)."""
+        if len(self.gains) < 4:
+            return x_rms * self.gains
+        own, across = self.gains[[0, 3]], self.gains[[2, 1]]
+        noise: Levels = np.hypot(x_rms * own, x_rms[:, ::-1] * across)
+        return noise
 
     def _allowed(self, errors: Levels, peak: Levels | float) -> Marks:
         within: Marks = errors <= (CODE if self.codes else RELATIVE * peak)
@@ -192,12 +193,31 @@ def rms(rows: Samples, frames: int) -> Levels:
     return np.sqrt(energy / frames)
 
 
-def _apart(together: Levels, first: Levels) -> Levels:
-    """RMS of each of two channels (segments, 2), from that of both together and of the first one:
-    what is left is the other's, and no less.
+def rms_apart(segments: Samples, packed: bool) -> Levels:
+    """RMS of each column of segments (segments, frames, columns), each C-contiguous, or, packed, of
+    each two neighbours together: (segments, columns).
+
+    A segment's result does not depend on the segments beside it.
     """
-    total, one = np.square(together), np.square(first)
-    return np.sqrt(np.stack([one, np.maximum(total - one, 0.0) + _SLACK * total], axis=1))
+    count, frames, columns = segments.shape
+    side = math.gcd(frames, _SIDE)
+    step = side * columns * segments.itemsize
+    lanes = as_strided(
+        segments,
+        (count, frames // side, side * columns),
+        (segments.strides[0], step, segments.itemsize),
+        writeable=False,
+    )
+
+    def energies(lanes: Samples) -> Levels:
+        each = np.einsum("spl,spl->sl", lanes, lanes).reshape(len(lanes), side, -1, 1 + packed)
+        energy: Levels = each.sum(axis=(1, 3), dtype=np.float64)
+        return energy
+
+    energy = energies(lanes)
+    for beyond in np.flatnonzero(~np.isfinite(energy).all(axis=1)):  # squares beyond float32
+        energy[beyond] = energies(lanes[beyond : beyond + 1].astype(np.float64))[0]
+    return np.sqrt(energy / frames)
 
 
 def peaks(rows: Samples) -> Levels:
@@ -207,30 +227,25 @@ def peaks(rows: Samples) -> Levels:
 
 
 def largest_errors(
-    x_rms: Levels,
-    y_rms: Levels | float,
-    y_peak: Levels | float,
-    gain: float,
-    n_fft: int,
-    packed: bool,
+    noise: Levels, y_rms: Levels | float, y_peak: Levels | float, n_fft: int, packed: bool
 ) -> Levels:
     """Bounds on the errors of the output samples of segments that are filtered in float32, in
-    units of the output: (segments,), or more where what is given has more axes.
+    units of the output: (segments,), or (segments, columns) where that is given.
 
     Parameters
     ----------
-    x_rms, y_rms : (segments,) or (segments, channels)
-        Of the input and of the circular output: all that is transformed as one complex signal
-        together, since it shares its noise; or more.
+    noise : (segments,) or (segments, columns)
+        RMS of what the filter makes of white noise at the level of the input.
+    y_rms : (segments,) or (segments, columns)
+        Of the circular output. What is transformed as one complex signal shares its noise: of that
+        this and `noise` are taken together, or of more.
     y_peak : (segments,) or (segments, 1)
         Largest output sample, those included that wrap around and are dropped.
-    gain : float
-        √Σh² of the taps: what the filter makes of white noise.
     packed : bool
         Two real signals, channels or halves, as one complex signal.
     """
     unit = float(np.finfo(np.float32).eps) / 2.0
-    noise = (_NOISE_PACKED if packed else _NOISE_REAL) * math.sqrt(math.log2(n_fft) / _STAGES)
-    spread = _DEVIATIONS * noise * np.hypot(gain * x_rms, y_rms)
+    each = (_NOISE_PACKED if packed else _NOISE_REAL) * math.sqrt(math.log2(n_fft) / _STAGES)
+    spread = _DEVIATIONS * each * np.hypot(noise, y_rms)
     bounds: Levels = unit * np.hypot(spread, _NEAR_PEAKS * np.asarray(y_peak))
     return bounds

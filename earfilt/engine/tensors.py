@@ -5,8 +5,9 @@ Segments lie on absolute frames, and the FFT of a stream always has the same sha
 does not depend on how the signal was cut into blocks.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -81,15 +82,42 @@ def is_traced() -> bool:
 
 def _extended(x: Tensor, before: int, after: int, mirrored: int) -> Tensor:
     """`x` (..., T) with `before` and `after` samples added: `mirrored` < T oddly, zeros beyond."""
-    if mirrored > 0:
-        # r + 2 (p - r) = 2 p - r
-        head = torch.lerp(x[..., 1 : mirrored + 1].flip(-1), x[..., :1], 2.0)
-        tail = torch.lerp(x[..., -mirrored - 1 : -1].flip(-1), x[..., -1:], 2.0)
-        # one copy, where padding what was joined would be two
-        zeros = x.new_zeros(*x.shape[:-1], max(before, after) - mirrored)
-        first, last = (zeros[..., : width - mirrored] for width in (before, after))
-        return torch.cat([first, head, x, tail, last], dim=-1)
-    return torch.nn.functional.pad(x, (before, after))
+    return _joined(_pieces(x, before, after, mirrored), before, after)
+
+
+def _joined(pieces: list[Tensor], before: int, after: int) -> Tensor:
+    # one copy, where padding what was joined would be two
+    if len(pieces) > 1:
+        return torch.cat(pieces, dim=-1)
+    return torch.nn.functional.pad(pieces[0], (before, after))
+
+
+def _pieces(x: Tensor, before: int, after: int, mirrored: int) -> list[Tensor]:
+    """What `x` (..., T) is extended with, in order, and `x` in the midst of it; `x` alone where
+    that is zeros.
+    """
+    if mirrored <= 0:
+        return [x]
+    head, tail = _mirrored_ends(x, mirrored)
+    zeros = x.new_zeros(*x.shape[:-1], max(before, after) - mirrored)
+    first, last = (zeros[..., : width - mirrored] for width in (before, after))
+    return [first, head, x, tail, last]
+
+
+def _mirrored_ends(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """`count` < T samples that go before `x` (..., T), and those that go behind it, mirrored oddly.
+
+    What a mirrored sample r becomes at a pivot p is r + 2 (p - r) = 2 p - r.
+    """
+    apart = x.shape[-1] - 2 - count
+    if not is_traced() and apart > 0:  # both at once: a device is told of less
+        both = x[..., 1:-1].unfold(-1, count, apart).flip(-1)
+        head, tail = torch.lerp(both, x[..., :: x.shape[-1] - 1, None], 2.0).unbind(-2)
+        return head, tail
+    return (
+        torch.lerp(x[..., 1 : count + 1].flip(-1), x[..., :1], 2.0),
+        torch.lerp(x[..., -count - 1 : -1].flip(-1), x[..., -1:], 2.0),
+    )
 
 
 def _extended_by_length(x: Tensor, before: int, after: int, lookahead: int, ends: Tensor) -> Tensor:
@@ -246,8 +274,7 @@ def _n_fft_for(frames: int, numtaps: int) -> int:
     return min(choose_n_fft(numtaps), single)
 
 
-@dataclass(frozen=True)
-class _Segments:
+class _Segments(NamedTuple):
     """Overlap-save of whole signals (rows, channels, T), each extended at its ends.
 
     Parameters
@@ -269,8 +296,9 @@ class _Segments:
 
     def whole(self, rows: Tensor, ends: Tensor | None) -> Tensor:
         """All rows, filtered in one call: one FFT, one product, one inverse FFT."""
-        y = self._filtered(self._cut(rows, ends)).flatten(-2)
-        return y[..., : rows.shape[-1]].to(rows.dtype)
+        extended = self._extended_rows(rows, ends)
+        y = filter_segments(self._cut(extended(None)), self.response, self.n_fft, self.hop)
+        return y.flatten(-2)[..., : rows.shape[-1]].to(rows.dtype)
 
     def in_parts(self, rows: Tensor, ends: Tensor | None) -> Tensor:
         """The same in as few calls as memory allows: of several rows, or of parts of one row."""
@@ -282,10 +310,8 @@ class _Segments:
         if count <= at_once and segments <= step:
             return self.whole(rows, ends)
         portions = [slice(at, at + at_once) for at in range(0, count, at_once)]
-        parts = (
-            self._row_parts(rows[some], None if ends is None else ends[some], step)
-            for some in portions
-        )
+        extended = self._extended_rows(rows, ends)
+        parts = (self._row_parts(partial(extended, some), segments, step) for some in portions)
         if not (is_constant(rows) and is_constant(self.response)):
             whole = [torch.cat(list(part), -2).flatten(-2)[..., :frames] for part in parts]
             return torch.cat(whole).to(rows.dtype)
@@ -296,32 +322,44 @@ class _Segments:
             for y in part:
                 _write(y, out[some, :, start:])
                 start += y.shape[-2] * self.hop
+                del y  # before the next one is made
         return out
 
-    def _row_parts(self, rows: Tensor, ends: Tensor | None, step: int) -> Iterator[Tensor]:
+    def _row_parts(
+        self, extended: Callable[[], Tensor], segments: int, step: int
+    ) -> Iterator[Tensor]:
         """Segments of the output of some rows, (rows, outputs, segments, hop), so many at once."""
-        if -(-rows.shape[-1] // self.hop) <= step:
-            yield self._filtered(self._cut(rows, ends))  # which is given back once it was read
+        if segments <= step:  # whose input is given back once it was read
+            yield filter_segments(self._cut(extended()), self.response, self.n_fft, self.hop)
             return
-        cut = self._cut(rows, ends)
+        cut = self._cut(extended())
         for at in range(0, cut.shape[-2], step):
-            yield self._filtered(cut[..., at : at + step, :])
+            some = cut[..., at : at + step, :]
+            yield filter_segments(some, self.response, self.n_fft, self.hop)
 
-    def _cut(self, rows: Tensor, ends: Tensor | None) -> Tensor:
-        """All segments, as a view of the extended rows: (rows, channels, segments, n_fft)."""
+    def _extended_rows(self, rows: Tensor, ends: Tensor | None) -> Callable[[slice | None], Tensor]:
+        """What gives some of the rows (rows, channels, T), or all, extended at their ends."""
         # Behind the end stands as much as the last segment may need, whatever the number of frames:
         # sizes that follow from it by whole segments cannot be traced.
         before, after = self.n_fft - self.hop - self.lookahead, self.hop - 1 + self.lookahead
         mirrored = self.lookahead if self.odd_ends else 0
         wide = rows.to(self.dtype)
-        if ends is None:
-            extended = _extended(wide, before, after, min(mirrored, rows.shape[-1] - 1))
-        else:
-            extended = _extended_by_length(wide, before, after, mirrored, ends)
-        return extended.unfold(-1, self.n_fft, self.hop)
+        mirrored = min(mirrored, rows.shape[-1] - 1) if ends is None else mirrored
+        # of all rows at once
+        pieces = [wide] if ends is not None else _pieces(wide, before, after, mirrored)
 
-    def _filtered(self, cut: Tensor) -> Tensor:
-        return filter_segments(cut, self.response, self.n_fft, self.hop)
+        def extended(some: slice | None) -> Tensor:
+            own = pieces if some is None else [piece[some] for piece in pieces]
+            if ends is not None:
+                its = ends if some is None else ends[some]
+                return _extended_by_length(own[0], before, after, mirrored, its)
+            return _joined(own, before, after)
+
+        return extended
+
+    def _cut(self, extended: Tensor) -> Tensor:
+        """All segments of extended rows, as a view: (rows, channels, segments, n_fft)."""
+        return extended.unfold(-1, self.n_fft, self.hop)
 
 
 def multiplied(spectra: Tensor, response: Tensor) -> Tensor:
@@ -345,7 +383,7 @@ def filter_segments(cut: Tensor, response: Tensor, n_fft: int, hop: int) -> Tens
     divided by n_fft -> their part of the output (..., outputs, segments, hop), as a view.
     """
     spectra = multiplied(torch.fft.rfft(cut), response)
-    del cut  # the memory of a caller who keeps no hold on it
+    del cut  # memory that is given back now where the caller does not hold it
     y: Tensor = torch.fft.irfft(spectra, n=n_fft, norm="forward")
     return y[..., n_fft - hop :]
 

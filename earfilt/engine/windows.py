@@ -45,11 +45,17 @@ __all__ = [
     "scaled_taps",
 ]
 
-# Segments at a signal's beginning that are filtered in float64 at once where precision is auto: in
-# a short recording, finding out whether float32 is enough takes longer than float64 does.
+# Segments at a signal's beginning (of 4096 samples or more; as long in shorter ones) that are
+# filtered in float64 at once where precision is auto: in a short recording, finding out whether
+# float32 is enough takes longer than float64 does.
 _SHORT = 16
 
+_MANY_THREADS = 4  # from so many on, Python's own lock counts more than a core's cache
+
 Precision = Literal["auto", "float32", "float64"]
+# The name of a dtype is put together anew whenever it is asked for.
+_ALONE = {np.dtype(name): frozenset([name]) for name in ("float32", "float64")}
+_BOTH = frozenset(["float32", "float64"])
 
 
 @dataclass(frozen=True)
@@ -229,14 +235,6 @@ def scaled_taps(fir: Fir, scale: float) -> npt.NDArray[np.float64]:
     return taps
 
 
-def _white_gain(fir: Fir) -> float:
-    """√Σh²: what the filter makes of white noise; the largest of its outputs."""
-    if fir.rows == 1:
-        return float(np.linalg.norm(fir.taps))
-    energy = np.square(fir.taps).sum(axis=1)
-    return float(np.sqrt((energy if fir.rows == 2 else energy[:2] + energy[2:]).max()))
-
-
 def _reach(fir: Fir) -> int:
     """Taps with the zeros that a window needs, so that it holds all that its ends are mirrored
     from.
@@ -349,13 +347,17 @@ class WindowFilter(Windows):
         self._own = local()
         self.least_precision = "float64" if self.precision == "float64" else "float32"
         self._first = self._make_step(self.least_precision)
-        self._short = _SHORT // self._first.parts if self.precision == "auto" else 0
+        self._short = 0
+        if self.precision == "auto":
+            self._short = _SHORT * max(1, 4096 // self._first.n_fft) // self._first.parts
         self.hop, self.overlap = self._first.hop, self._first.overlap
         self._hop = self.hop // self._first.parts  # dither and silence go by the parts of a segment
         itemsize = np.dtype(self.least_precision).itemsize
         size = self._first.parts * self._first.n_fft
         least = LANES // self._first.parts if _reach(fir) <= LONG else 1
-        self._segments = max(least, per_call(size, self.outputs, itemsize, CALL_BYTES))
+        # More threads wait for one another less where each has more to do at a time.
+        call_bytes = CALL_BYTES if settings.threads < _MANY_THREADS else 2 * CALL_BYTES
+        self._segments = max(least, per_call(size, self.outputs, itemsize, call_bytes))
 
     def at_once(self, segment: int) -> int:
         """How many segments from a number on are filtered fastest in one window, and at most."""
@@ -371,8 +373,8 @@ class WindowFilter(Windows):
     def _rounding(self) -> Rounding:
         """What decides on the precision of a segment."""
         with np.errstate(over="ignore"):  # an infinite gain lets nothing pass for exact
-            gain = self._scale * _white_gain(self._fir)
-        return Rounding(gain, self.target.is_integer, self._apart and self.channels == 2)
+            gains = self._scale * np.linalg.norm(np.atleast_2d(self._fir.taps), axis=1)
+        return Rounding(gains, self.target.is_integer)
 
     def _make_step(self, precision: str) -> _Step:
         return _step(self._fir, self._scale, precision, self._packing(precision), self._block)
@@ -423,8 +425,7 @@ class WindowFilter(Windows):
             codes[part * self._hop : (part + 1) * self._hop, channel] = 0
         samples, levels = quantise(codes[: self._due(window)], self.target)
         both = fine is not None and fine.any()
-        precisions = {"float32", "float64"} if both else {codes.dtype.name}
-        return Filtered(samples, fresh, levels, frozenset(precisions))
+        return Filtered(samples, fresh, levels, _BOTH if both else _ALONE[codes.dtype])
 
     def _exactly(self, window: Window, codes: Samples, fine: npt.NDArray[np.bool_]) -> Samples:
         """The codes of a window with all segments in float64 that are not fine in float32."""

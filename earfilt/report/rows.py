@@ -54,15 +54,23 @@ def _more(row: "Row") -> dict[str, str]:
     """What a summary leaves out unless it is asked for everything."""
     told = row.provenance
     sources = {f"source {i}": printable(text) for i, text in enumerate(told.source, 1)}
-    at_1khz = "" if row.gain_1khz_db is None else f", {row.gain_1khz_db:+.2f} dB at 1 kHz"
     return {
         **sources,
-        "look-ahead": f"{_counted(row.latency or 0, 'sample')}{at_1khz}",
+        "look-ahead": f"{_counted(row.latency or 0, 'sample')}{_at_1khz(row)}",
         "hash": f"{row.coefficients_sha256} (SHA-256 of the coefficients)",
         "source was": f"{row.source_format} {row.source_subtype}",
         "rms": f"in {_levels(row.rms_in_dbfs)}, out {_levels(row.rms_out_dbfs)} dBFS",
         "time": f"{row.seconds:.3f} s, {_speed(audio_seconds(row), row.seconds)}",
     }
+
+
+def _at_1khz(row: "Row") -> str:
+    gains = row.gain_1khz_db
+    if gains is None:
+        return ""
+    rows = gains if isinstance(gains, list) else [gains]
+    told = " / ".join("−inf" if gain is None else f"{gain:+.2f}" for gain in rows)
+    return f", {told} dB at 1 kHz"
 
 
 def _speed(audio: float, seconds: float) -> str:

@@ -85,9 +85,14 @@ def from_power(power: Array, n_fft: int, fold: Array | None = None) -> Array:
     """Impulse response of minimum phase, (n_fft,), from |H|² on n_fft//2 + 1 points; `fold` as
     `folding` gives it.
     """
-    xp = namespace(power)
-    log_magnitude = 0.5 * xp.log(power + _POWER_FLOOR * constant(power).max())
-    return xp.fft.irfft(minimum_phase_spectrum(log_magnitude, n_fft, fold), n_fft)
+    spectrum = minimum_phase_spectrum(log_magnitude(power)[0], n_fft, fold)
+    return namespace(power).fft.irfft(spectrum, n_fft)
+
+
+def log_magnitude(power: Array) -> tuple[Array, Array]:
+    """ln |H| from |H|², and that |H|² with its floor."""
+    floored = power + _POWER_FLOOR * constant(power).max()
+    return 0.5 * namespace(power).log(floored), floored
 
 
 def minimum_phase_spectrum(log_magnitude: Array, n_fft: int, fold: Array | None = None) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 from earfilt.arrays import Floats, can_be_looked_at, constant
 from earfilt.ears.target import Target
 from earfilt.synthesis.passes import Passes, scaled
-from earfilt.synthesis.phase import folding, forward_backward, from_power, grid_of, is_fine
+from earfilt.synthesis.phase import folding, forward_backward, grid_of, is_fine
 from earfilt.synthesis.sampling import firwin2
 
 if TYPE_CHECKING:
@@ -53,12 +53,13 @@ class Proportional:
         if self.fold is None:
             one_pass = scaled(self.target, self.matrix @ kept.sqrt(), 0.5)
             return Passes(one_pass, forward_backward(one_pass))
-        power = (self.matrix @ kept).square()
-        n_fft = len(self.fold)
-        one_pass = from_power(power, n_fft, self.fold)[: self.order + 1]
-        seen = constant(one_pass)
-        if can_be_looked_at(seen) and not is_fine(seen, constant(power), n_fft):
-            return None
+        from earfilt.synthesis.adjoint import minimum_phase_taps
+
+        one_pass = minimum_phase_taps(kept, self.matrix, self.fold, self.order + 1)
+        if can_be_looked_at(seen := constant(one_pass)):
+            power = (self.matrix @ constant(kept)).square()
+            if not is_fine(seen, power, len(self.fold)):
+                return None
         one_pass = scaled(self.target, one_pass, 1.0)
         return Passes(one_pass, one_pass)
 

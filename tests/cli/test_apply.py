@@ -223,3 +223,23 @@ def test_quiet_is_silent_of_all_but_failures(
         == 1
     )
     assert "b.wav" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["headphone", "L=headphone,R=iso532-free", "L=headphone+middle-ear,R=headphone"]
+)
+@pytest.mark.parametrize("suffix", ["html", "csv", "jsonl"])
+def test_everything_is_told_of_one_ear_and_of_two(
+    name: str,
+    suffix: str,
+    recording: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, report = tmp_path / "out.wav", tmp_path / f"report.{suffix}"
+    words = ["apply", str(recording), str(out), "-f", name, "--force-chain", "-v"]
+    assert run([*words, "--report", str(report)]) == 0
+    said = capsys.readouterr().err
+    assert "dB at 1 kHz" in said
+    assert "SHA-256 of the coefficients" in said
+    assert recording.name in report.read_text()

@@ -11,7 +11,7 @@ import torch
 from earfilt.engine import gpu, pipeline
 from earfilt.engine.gpu import DeviceFilter
 from earfilt.engine.pipeline import NonFiniteError, SampleFormat
-from earfilt.engine.samples import BeyondRangeError, quantise
+from earfilt.engine.samples import BeyondRangeError
 from earfilt.errors import UsageError
 from earfilt.synthesis.fir import Fir
 from tests.engine.test_pipeline import (
@@ -155,10 +155,3 @@ def test_what_cannot_be_filtered_is_refused(device: str) -> None:
     y, levels = apply(x, LOWPASS, F32, F32, device=device, repair=True)
     assert levels.repaired == 1
     assert np.isfinite(y).all()
-
-
-def test_ties_go_to_even_as_on_the_cpu(device: str) -> None:
-    x = np.arange(-9, 10, dtype=np.int16)[:, None]
-    y, _ = apply(x, Fir(np.array([0.5]), None), I16, I16, device=device)
-    wanted, _ = quantise(np.rint(x * 0.5), I16)
-    np.testing.assert_array_equal(y, wanted)

@@ -11,7 +11,7 @@ import scipy.signal
 from earfilt.chains.members import resolve
 from earfilt.engine import windows
 from earfilt.engine.cpu import OverlapSave, Packing
-from earfilt.engine.roundoff import RELATIVE, largest_errors, levels_of, rms, segment_rms
+from earfilt.engine.roundoff import RELATIVE, largest_errors, levels_of, rms, rms_apart, segment_rms
 from earfilt.engine.samples import SampleFormat
 from earfilt.synthesis.fir import Fir
 from tests.engine.test_pipeline import F32, I8, I16, apply
@@ -61,14 +61,8 @@ def test_the_bound_holds(name: str, packing: Packing | None) -> None:
         double(np.ascontiguousarray(x), exact)
         np.testing.assert_array_equal(out.peak, np.abs(near).reshape(segments, -1).max(axis=1))
         x_rms = segment_rms(np.ascontiguousarray(x), single.n_fft, single.hop, single.parts)
-        bounds = largest_errors(
-            x_rms,
-            out.rms,
-            np.maximum(out.peak, out.dropped),
-            gain=gain,
-            n_fft=single.n_fft,
-            packed=single.packed,
-        )
+        largest = np.maximum(out.peak, out.dropped)
+        bounds = largest_errors(gain * x_rms, out.rms, largest, single.n_fft, single.packed)
         errors = np.abs(near - exact).reshape(segments, -1).max(axis=1)
         assert (errors <= bounds).all(), (what, (errors / bounds).max())
 
@@ -92,8 +86,18 @@ def test_what_the_halves_of_a_segment_share_counts_in_both() -> None:
     found = segment_rms(x, 2500, 3000, parts=2)
     both = [np.concatenate([x[i * 3000 :][:2500], x[i * 3000 + 1500 :][:2500]]) for i in range(4)]
     np.testing.assert_allclose(found, [np.sqrt((one**2).sum() / 2500) for one in both])
-    left = segment_rms(x[:, :1], 2500, 3000, parts=2)
-    np.testing.assert_allclose(left, [np.sqrt((one[:, 0] ** 2).sum() / 2500) for one in both])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_levels_of_columns_apart(packed: bool) -> None:
+    x = RNG.standard_normal((3, 704, 4)).astype("float32")
+    x[1, 5, 2] = 1e30  # its square is beyond float32
+    found = rms_apart(x, packed)
+    energy = (x.astype(float) ** 2).mean(axis=1)
+    np.testing.assert_allclose(
+        found, np.sqrt(energy[:, ::2] + energy[:, 1::2] if packed else energy), rtol=1e-5
+    )
+    np.testing.assert_array_equal(found[2:], rms_apart(x[2:], packed))
 
 
 def test_levels_of_rows_of_any_length() -> None:

@@ -312,15 +312,16 @@ def test_memory_of_a_large_batch(
 ) -> None:
     """Of a batch of 123 MB: beside input and output no more than a third of it at a time."""
     held: list[int] = []
-    whole = tensors._Segments._filtered
+    whole = tensors.filter_segments
 
-    def filtered(self: Any, cut: torch.Tensor) -> torch.Tensor:
-        segments = cut.shape[0] * cut.shape[1] * self.n_fft
-        # an extended part; its segments and their spectra, which the library copies; the result
-        held.append(cut.untyped_storage().nbytes() + 5 * segments * cut.itemsize)
-        return whole(self, cut)
+    def filtered(cut: torch.Tensor, response: torch.Tensor, n_fft: int, hop: int) -> torch.Tensor:
+        segments = cut[..., 0].numel() * n_fft * cut.itemsize
+        # the extended part, its segments and their spectra; then these, which the library copies,
+        # and the result
+        held.append(max(cut.untyped_storage().nbytes() + 2 * segments, 3 * segments))
+        return whole(cut, response, n_fft, hop)
 
-    monkeypatch.setattr(tensors._Segments, "_filtered", filtered)
+    monkeypatch.setattr(tensors, "filter_segments", filtered)
     x, taps = (torch.empty(size, device="meta") for size in ((64, 480_000), numtaps))
     y = convolve(x, taps, lookahead=lookahead, odd_ends=True)
     assert y.shape == x.shape

@@ -181,3 +181,11 @@ def test_notes_of_one_kind_are_counted_together_also_from_another_process() -> N
         note = Note.of("{count} of {name} are left, {why}", count=count, name="it", why="so")
         totals.add(pickle.loads(pickle.dumps(done(name, warnings=[note]))))
     assert "3  warned: … of it are left, so (e.g. in/a.wav)" in table(totals, 1.0)
+
+
+def test_a_verbose_summary_of_one_ear_and_of_two() -> None:
+    one = summary(done(gain_1khz_db=-3.214, latency=256), verbose=True)
+    assert "256 samples, -3.21 dB at 1 kHz" in one
+    two = summary(done(gain_1khz_db=[0.5, None], latency=0), verbose=True)
+    assert "0 samples, +0.50 / −inf dB at 1 kHz" in two
+    assert " at 1 kHz" not in summary(done(), verbose=True)
