@@ -49,6 +49,9 @@ class OverlapSave:
         segment has twice as many frames, and each channel's first half of them, with what overlaps,
         and its second; channels stay apart, but the halves are gathered and laid out again, which
         takes a tenth of what is saved back.  None: real transforms.
+    grouped : bool
+        Segments are filtered in groups that a core's own cache holds; else all of a window at once,
+        in fewer calls, between which threads wait for one another.
 
     Attributes
     ----------
@@ -67,11 +70,13 @@ class OverlapSave:
         *,
         dtype: npt.DTypeLike,
         packing: Packing | None = None,
+        grouped: bool = True,
     ) -> None:
         self.n_fft = choose_n_fft(taps.shape[-1])
         self.parts, self.packed = 2 if packing == "halves" else 1, packing is not None
         self._hop = hop_of(taps.shape[-1], self.n_fft)  # of one transform
         self.hop, self.overlap = self.parts * self._hop, self.n_fft - self._hop
+        self._grouped = grouped
         self._real = np.dtype(dtype)
         self._complex = np.result_type(self._real, np.complex64)
         self._seen = self._complex if packing == "channels" else self._real
@@ -119,9 +124,11 @@ class OverlapSave:
             Segments that it was enough for, if that was asked; the others hold anything.
         """
         fine = []
-        channels, size = max(window.shape[1], out.shape[1]), self.parts * self.n_fft
-        group = per_call(size, channels, self._real.itemsize, _GROUP_BYTES)
-        frames = max(group, LANES) * self.hop
+        frames = len(out)
+        if self._grouped:
+            channels, size = max(window.shape[1], out.shape[1]), self.parts * self.n_fft
+            group = per_call(size, channels, self._real.itemsize, _GROUP_BYTES)
+            frames = max(group, LANES) * self.hop
         for first in range(0, len(out), frames):
             into = out[first : first + frames]
             x = window[first : first + len(into) + self.overlap]

@@ -215,7 +215,12 @@ class _Step(Protocol):
 
 @lru_cache(maxsize=8)
 def _step(
-    fir: Fir, scale: float, precision: str, packing: Packing | None, block: int | None
+    fir: Fir,
+    scale: float,
+    precision: str,
+    packing: Packing | None,
+    grouped: bool,
+    block: int | None,
 ) -> _Step:
     """The step for a FIR, kept from file to file."""
     if fir.moves:
@@ -225,7 +230,7 @@ def _step(
     taps = scaled_taps(fir, scale)
     if block is not None:
         return PartitionedConvolution(taps, dtype=precision, block=block)
-    return OverlapSave(taps, dtype=precision, packing=packing)
+    return OverlapSave(taps, dtype=precision, packing=packing, grouped=grouped)
 
 
 def scaled_taps(fir: Fir, scale: float) -> npt.NDArray[np.float64]:
@@ -355,14 +360,18 @@ class WindowFilter(Windows):
         itemsize = np.dtype(self.least_precision).itemsize
         size = self._first.parts * self._first.n_fft
         least = LANES // self._first.parts if _reach(fir) <= LONG else 1
-        # More threads wait for one another less where each has more to do at a time.
-        call_bytes = CALL_BYTES if settings.threads < _MANY_THREADS else 2 * CALL_BYTES
+        call_bytes = 2 * CALL_BYTES if self._crowded else CALL_BYTES
         self._segments = max(least, per_call(size, self.outputs, itemsize, call_bytes))
 
     def at_once(self, segment: int) -> int:
         """How many segments from a number on are filtered fastest in one window, and at most."""
         left = self._short - segment
         return min(self._segments, left) if left > 0 else self._segments
+
+    @property
+    def _crowded(self) -> bool:
+        """Whether threads wait for one another, so that each had better do more at a time."""
+        return self.settings.threads >= _MANY_THREADS
 
     @cached_property
     def _exact(self) -> _Step:
@@ -377,7 +386,8 @@ class WindowFilter(Windows):
         return Rounding(gains, self.target.is_integer)
 
     def _make_step(self, precision: str) -> _Step:
-        return _step(self._fir, self._scale, precision, self._packing(precision), self._block)
+        packing = self._packing(precision)
+        return _step(self._fir, self._scale, precision, packing, not self._crowded, self._block)
 
     def _packing(self, precision: str) -> Packing | None:
         """What is filtered as one complex signal: channels that share their taps, where a
