@@ -22,6 +22,8 @@ from earfilt.errors import UsageError
 __all__ = [
     "CALL_BYTES",
     "GRAIN",
+    "LANES",
+    "LONG",
     "as_segments",
     "block_within",
     "check_ears",
@@ -32,6 +34,7 @@ __all__ = [
     "latency_frames",
     "order_reached",
     "per_call",
+    "usual_hop",
 ]
 
 # hops are multiples of this: every segment starts on a cache line, as an FFT's last bits may depend
@@ -40,6 +43,7 @@ GRAIN = 64
 LONG = 1 << 18  # from so many taps on, memory counts more than time
 # of spectra in one call: large enough to hide what a call costs, small enough for the caches
 CALL_BYTES = 1 << 21
+LANES = 4  # transforms that an FFT of float32 takes side by side; fewer take twice as long each
 
 
 def choose_n_fft(numtaps: int) -> int:
@@ -89,6 +93,11 @@ def hop_of(numtaps: int, n_fft: int) -> int:
     return hop
 
 
+def usual_hop(numtaps: int) -> int:
+    """Output samples of one segment of the size that is filtered fastest."""
+    return hop_of(numtaps, choose_n_fft(numtaps))
+
+
 def latency_frames(latency_ms: float | None, fs: float) -> int | None:
     """Whole frames in so many milliseconds at a rate in Hz; None for None.
 
@@ -118,7 +127,7 @@ def block_within(latency: int | None, numtaps: int) -> int | None:
     UsageError
         `latency` is below the shortest block.
     """
-    if latency is None or hop_of(numtaps, choose_n_fft(numtaps)) <= latency:
+    if latency is None or usual_hop(numtaps) <= latency:
         return None
     if latency < GRAIN:
         raise UsageError(
