@@ -27,6 +27,7 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"  # numpydoc's sections say types, shapes and units
 autodoc_member_order = "bysource"
 autosummary_generate = False
+toc_object_entries_show_parents = "hide"  # names fit the margin
 numpydoc_show_class_members = False
 
 html_theme = "pydata_sphinx_theme"

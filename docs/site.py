@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 TOPICS = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+_SITE = re.compile(r"^<!-- site\n(.*?)^-->\n", re.DOTALL | re.MULTILINE)
 
 
 def lay_out(source: Path) -> None:
@@ -37,12 +38,14 @@ def lay_out(source: Path) -> None:
 
 
 def on_site(text: str) -> str:
-    """A page whose links lead from the root of the site, not from its place in the repository."""
+    """A page as the site has it: links lead from its root, and what ``<!-- site`` comments hold, of
+    which readers of the repository see nothing, is part of the page.
+    """
 
     def moved(link: re.Match[str]) -> str:
         return link[1] + link[2].removeprefix("../").removeprefix("docs/") + link[3]
 
-    return _LINK.sub(moved, text)
+    return _LINK.sub(moved, _SITE.sub(r"\1", text))
 
 
 class _Page(HTMLParser):

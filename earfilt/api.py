@@ -1,8 +1,8 @@
 """The public Python calls: what the command line does, for programs.
 
-Each call takes a filter by the same text as ``--filter`` (a name, a chain ``NAME+NAME``, a path)
-and the same options (``order=``, `tolerance=``, ``phase=``, …). numpy loads with the first call,
-torch only for `ear`, for tensors, and for devices other than the CPU.
+Each call takes the same text as ``--filter`` (a name, a chain ``NAME+NAME``, a path) and the same
+options (``order=``, ``tolerance=``, ``phase=``, …). numpy loads with the first call, torch only for
+`ear`, for tensors, and for devices other than the CPU.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from earfilt.synthesis.biquads.sections import Sections
 
 Signal = TypeVar("Signal", npt.NDArray[Any], "Tensor")
-"""A numpy array or a torch tensor; what comes out is of the kind of what went in."""
+"""A numpy array or a torch tensor; the output is of the same kind as the input."""
 
 
 class Fir(firs.Fir):
-    """A FIR that can be saved: what `design` gives.
+    """A FIR that can be saved, as `design` returns it.
 
     Examples
     --------
@@ -59,21 +59,21 @@ class Fir(firs.Fir):
     """
 
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
-        """Write it for other programs; ``filter=path`` reads it back to the same bits.
+        """Write the FIR for other programs; ``filter=path`` reads it back to the same bits.
 
         Parameters
         ----------
         path : path
             ``.json``, ``.mat``, ``.wav``, ``.csv``, ``.txt`` (for SoX) or ``.npy`` (bare taps).
         force : bool
-            Replace a file that is there.
+            Replace an existing file.
 
         Raises
         ------
         UsageError
-            Another extension; the file exists; a format that cannot state the rate.
+            The extension is not one of these; the file exists; the format cannot state the rate.
         AudioError
-            It cannot be written.
+            The file cannot be written.
         """
         from earfilt.files.firs import write_fir
 
@@ -94,14 +94,14 @@ def apply(
     precision: Precision = "auto",
     **options: Unpack[FilterOptions],
 ) -> Signal:
-    """Put a signal through a filter: what ``earfilt apply`` does to the samples of a file.
+    """Filter a signal, as ``earfilt apply`` filters the samples of a file.
 
     Parameters
     ----------
     x : (…, T) array or tensor
-        Floating-point samples, or int16 or int32 with full scale at 2¹⁵ or 2³¹. Time lies on
-        ``axis``, T ≥ 1; all other dimensions are filtered alike. Through two ears the last of them
-        is that of channels: (T,) and (…, 1, T) are mono, (…, 2, T) is stereo.
+        Floating-point samples, or int16 or int32 with full scale at 2¹⁵ or 2³¹. ``axis`` is time, T
+        ≥ 1; all other dimensions are filtered alike. With two ears, the last of the others is that
+        of the channels: (T,) and (…, 1, T) are mono, (…, 2, T) is stereo.
     filter : str
         ``NAME[:VARIANT]``, joined by ``+`` into a chain; or the path of a curve or FIR.
         ``L=CHAIN,R=CHAIN`` is a pair of ears.
@@ -110,25 +110,26 @@ def apply(
     axis : int
         The dimension of time.
     precision : 'auto', 'float32' or 'float64'
-        Of the computation. auto: float64 for float64 and int32; else float32, of arrays only as far
-        as it is as good as exact (as ``earfilt apply``).
+        Precision of the computation. auto: float64 for float64 and int32, otherwise float32; for
+        arrays only where its error is negligible, as in ``earfilt apply``.
     **options
-        As on the command line: ``order``, ``tolerance`` (dB), ``phase`` and those of the filter.
+        Options of the command line: ``order``, ``tolerance`` (dB), ``phase`` and those of the
+        filter.
 
     Returns
     -------
     array or tensor
-        Shape, dtype and device of ``x``; aligned with it to the sample. Two ears make (2, T) or (…,
-        2, T) of mono and of stereo: left, right. float16 is computed in float32. Integers are
-        rounded to nearest, and clipped with a warning.
+        With the shape, dtype and device of ``x``, aligned with it to the sample. Two ears turn mono
+        and stereo into (2, T) or (…, 2, T): left, right. float16 is computed in float32. Integers
+        are rounded to nearest, and clipped with a warning.
 
     Raises
     ------
     UnknownNameError
         No such filter; the message suggests the nearest names.
     UsageError
-        An option that the filter does not have, T = 0, another dtype, NaN in an array, more than
-        two channels through two ears.
+        The filter does not have an option; T = 0; unsupported dtype; NaN in an array; more than two
+        channels for two ears.
 
     Warns
     -----
@@ -244,29 +245,29 @@ def stream(
     latency_ms: float | None = None,
     **options: Unpack[FilterOptions],
 ) -> Stream:
-    """A filter for a signal that comes in blocks; bit-equal to the whole, whatever the blocks.
+    """A filter for a signal in blocks, bit-equal to filtering the whole, whatever the blocks.
 
-    The whole is what `apply` gives with ``precision=dtype``.
+    The whole means the output of `apply` with ``precision=dtype``.
 
     Parameters
     ----------
     filter, fs, **options
         As in `apply`.
     channels : int
-        Of the blocks: 1 or 2 through two ears, which give two.
+        Number of channels of a block; with two ears 1 or 2, and the output has 2.
     dtype : 'float32', 'float64', 'int16' or 'int32'
-        Of the blocks and of the output; integers as in `apply`.
+        Dtype of the blocks and of the output; integers as in `apply`.
     precision : 'auto', 'float32' or 'float64'
-        Of the arithmetic, as ``--precision``; auto as in `apply`.
+        Precision of the computation, as ``--precision``; auto as in `apply`.
     latency_ms : float, optional
-        Milliseconds that a block of output may last at most, beside the filter's look-ahead.
-        Without it, samples are those of `apply`; with it, those of ``earfilt apply --latency-ms``.
+        Longest block of output in ms; the filter's look-ahead comes on top. Without it the samples
+        are those of `apply`, with it those of ``earfilt apply --latency-ms``.
 
     Returns
     -------
     Stream
-        ``push(block)`` takes (frames, channels) and gives what is ready, as an array or tensor like
-        the block; ``flush()`` gives the rest, as an array.
+        ``push(block)`` takes (frames, channels) and returns what is ready, as an array or tensor
+        like the block; ``flush()`` returns the rest, as an array.
 
     Raises
     ------
@@ -292,7 +293,7 @@ def stream(
 
 
 def design(filter: str, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:
-    """The FIR of a filter: all passes and gains in one convolution.
+    """Design the FIR of a filter, with all passes and gains in one convolution.
 
     Parameters
     ----------
@@ -323,31 +324,31 @@ def ear(
     dtype: torch.dtype | None = None,
     **options: Unpack[FilterOptions],
 ) -> EarModule:
-    """A filter as a torch module: the samples of `apply`, differentiable; torch loads here.
+    """A filter as a differentiable torch module with the samples of `apply`; loads torch.
 
     Parameters
     ----------
     filter : str
-        As in `apply`; or the path of an ear that was saved (``.json``), to go on with it.
+        As in `apply`; or the path of a saved ear (``.json``), to continue with it.
     fs : float, optional
-        Sampling rate in Hz; default the one that a FIR file or a saved ear states.
+        Sampling rate in Hz; by default the one that a FIR file or a saved ear states.
     learnable : bool
         The numbers of each ear (``numbers_0``, …) become parameters; FIRs stay as they are.
     dtype : torch.dtype, optional
-        Of the stored numbers; default float32.
+        Dtype of the stored numbers; default float32.
     **options
         As in `apply`.
 
     Returns
     -------
     EarModule
-        A `torch.nn.Module` that takes ``(..., T)`` tensors and gives the same shape;
+        A `torch.nn.Module` that takes ``(..., T)`` tensors and returns the same shape;
         ``response(freqs)``, ``taps()``, ``lookahead``, ``deviation``, ``save(path)``.
 
     Raises
     ------
     UsageError
-        As `apply`; or no rate is given or stated.
+        As `apply`; or no rate is given or stated by a file.
 
     Examples
     --------
@@ -379,19 +380,19 @@ def design_sections(
     band: tuple[float, float] | None = None,
     **options: Unpack[FilterOptions],
 ) -> Sections:
-    """A filter as a few biquads, minimum phase, as ``earfilt design --sections`` makes them.
+    """A filter as a few minimum-phase biquads, as ``earfilt design --sections`` makes them.
 
     Parameters
     ----------
     filter, fs, **options
         As in `apply`; ``tolerance`` (dB) asks for the fewest sections that stay within it.
     sections : int, optional
-        How many, 1 to 32, in place of a tolerance.
+        Number of sections, 1 to 32, instead of a tolerance.
     form : 'sections' or 'peaking'
         Free biquads, or the peaking and shelving bands of an equaliser, to 1 Hz, 0.1 dB and Q 0.01.
     band : (float, float), optional
-        Hz, where they are fitted; default 20 Hz to the lowest of 16 kHz, 0.45·fs and the end of the
-        source's range.
+        Range in Hz in which they are fitted; default 20 Hz to the lowest of 16 kHz, 0.45·fs and the
+        end of the source's range.
 
     Returns
     -------
@@ -402,7 +403,8 @@ def design_sections(
     Raises
     ------
     UsageError
-        Both or neither of ``sections`` and ``tolerance``, an option that sections do not have.
+        Both or neither of ``sections`` and ``tolerance`` are given, or an option that sections do
+        not have.
 
     Examples
     --------
@@ -424,23 +426,24 @@ def identify(
     band: tuple[float, float] | None = None,
     mean: Literal["db", "power"] = "db",
 ) -> Identified:
-    """The gain from one recording to another, as ``earfilt fit --input --target`` finds it.
+    """Measure the gain from one recording to another, as ``earfilt fit --input --target`` does.
 
     Delay, polarity and the drift between the clocks of player and recorder are found first. Then
-    averaged cross-spectra are smoothed by local polynomials, no wider than their noise asks for.
+    averaged cross-spectra are smoothed by local polynomials, no wider than their noise requires.
 
     Parameters
     ----------
     dry, wet : (T,) arrays, or lists of them
-        What was played and what came of it, full scale 1, of any lengths; lists hold seatings.
+        What was played and what was recorded, full scale 1, of any lengths; lists hold several
+        seatings.
     fs : float
         Hz, of both.
     estimator : 'h1', 'h2' or 'sweep'
         Noise in ``wet`` (H1) or in ``dry`` (H2), or ``dry`` is an exponential sweep.
     band : (float, float), optional
-        Hz; default 20 Hz to the lower of 20 kHz and 0.45·fs.
+        Range of the curve in Hz; default 20 Hz to the lower of 20 kHz and 0.45·fs.
     mean : 'db' or 'power'
-        Of several seatings.
+        How several seatings are averaged.
 
     Returns
     -------
@@ -471,9 +474,11 @@ def identify(
 
     played, heard = _signals(dry, "dry"), _signals(wet, "wet")
     if len(played) != len(heard):
-        raise UsageError(f"{len(played)} dry and {len(heard)} wet signals; they are pairs")
+        raise UsageError(
+            f"{len(played)} dry and {len(heard)} wet signals; each dry signal needs a wet one"
+        )
     if not 0.0 < fs < float("inf"):
-        raise UsageError(f"a sampling rate of {fs:g} Hz; it is above 0")
+        raise UsageError(f"fs is {fs:g} Hz; it must be above 0")
     if estimator == "sweep":
         return sweep.identify_sweeps(played, heard, fs, band=band, mean=mean)
     return identification.identify(played, heard, fs, estimator=estimator, band=band, mean=mean)
@@ -485,7 +490,9 @@ def _signals(given: Any, name: str) -> list[npt.NDArray[np.float64]]:
     signals = [np.asarray(one, np.float64) for one in some]
     wrong = [one.shape for one in signals if one.ndim != 1]
     if wrong:
-        raise UsageError(f"{name} has the shape {wrong[0]}; a signal to measure with is (T,)")
+        raise UsageError(
+            f"{name} has the shape {wrong[0]}; a signal to measure with has the shape (T,)"
+        )
     return signals
 
 
@@ -504,12 +511,12 @@ class PlotOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, eq=False)
 class ResponseTable:
-    """A response at asked frequencies, as columns of equal length.
+    """A response at given frequencies, as columns of equal length.
 
     Attributes
     ----------
     frequency_hz : (M,) float64
-    magnitude_db, phase_rad, group_delay_s : (M,) float64; (2, M) of two ears, (4, M) of a matrix
+    magnitude_db, phase_rad, group_delay_s : (M,) float64; (2, M) for two ears, (4, M) for a matrix
         As ``earfilt response`` prints them: −inf dB where the response is zero, the phase's
         principal value with time zero where the output is aligned with the input, and the delay
         from the coefficients (NaN where the response is zero).
@@ -538,7 +545,7 @@ class ResponseTable:
         return len(self.frequency_hz)
 
     def to_csv(self) -> str:
-        """The text that ``earfilt response`` prints, full precision."""
+        """The CSV that ``earfilt response`` prints, at full precision."""
         curves = [(filter.name, respond(fir, self.frequency_hz)) for filter, fir in self._ears()]
         return to_csv(curves, self.fir.row_names if self.fir.rows > 1 else ())
 
@@ -556,25 +563,26 @@ class ResponseTable:
         suffix: str = ".png",
         **look: Unpack[PlotOptions],
     ) -> bytes:
-        """A figure of the response with the published points (the extra ``plot``).
+        """Draw the response with the published points (needs the extra ``plot``).
 
         Parameters
         ----------
         path : str, optional
-            A file to write, by its extension ``.png``, ``.svg``, ``.pdf`` or ``.eps``; it must not
+            File to write, by its extension ``.png``, ``.svg``, ``.pdf`` or ``.eps``; it must not
             exist.
         beside : sequence of ResponseTable
             Further curves.
         labels : sequence of str
-            Of all curves; default their designs and sources.
+            Names of all curves; default their designs and sources.
         relative_to : float, optional
-            Hz, at which every curve is 0 dB.
+            Frequency in Hz at which every curve is 0 dB.
         suffix : str
-            The kind of figure where no path is given.
+            Kind of figure if no path is given.
         **look
-            ``panels`` (of ``magnitude``, ``difference``, ``phase``, ``delay``, and of two ears
-            ``itd``, ``ild``), ``scale`` (``log`` or ``linear``), ``width_mm``, ``ymin`` and ``ymax`` (dB), ``legend`` (``outside``,
-            ``inside`` or ``off``), ``degrees``, ``wrapped``.
+            ``panels`` (of ``magnitude``, ``difference``, ``phase``, ``delay``, and for two ears
+            ``itd``, ``ild``), ``scale`` (``log`` or ``linear``), ``width_mm``, ``ymin`` and
+            ``ymax`` (dB), ``legend`` (``outside``, ``inside`` or ``off``), ``degrees``,
+            ``wrapped``.
 
         Returns
         -------
@@ -584,7 +592,7 @@ class ResponseTable:
         Raises
         ------
         UsageError
-            matplotlib is not installed, the file exists, or no figure can look like this.
+            matplotlib is not installed, the file exists, or the options do not fit together.
         """
         from earfilt.report.figures import Look, check_suffix, figure
         from earfilt.storage.writing import write_bytes
@@ -621,14 +629,14 @@ def response(
     freqs: npt.ArrayLike | None = None,
     **options: Unpack[FilterOptions],
 ) -> ResponseTable:
-    """What a filter does at each frequency: all passes and gains, as `apply` applies them.
+    """The response of a filter, all passes and gains included, as `apply` applies them.
 
     Parameters
     ----------
     filter, **options
         As in `apply`.
     fs : float, optional
-        Sampling rate in Hz; default the one that a FIR file states, else 48 000.
+        Sampling rate in Hz; by default the one that a FIR file states, otherwise 48 000.
     freqs : (M,) array of float, optional
         Hz, within 0 … fs/2; default 512 from 20 Hz to 20 kHz in equal ratios.
 
@@ -688,7 +696,7 @@ def apply_file(
     exists: Literal["refuse", "force", "skip"] = "refuse",
     **options: Unpack[FileOptions],
 ) -> Row:
-    """Put one recording through a filter, as ``earfilt apply SOURCE DESTINATION``.
+    """Filter one recording, as ``earfilt apply SOURCE DESTINATION``.
 
     Parameters
     ----------
@@ -697,7 +705,7 @@ def apply_file(
     filter : str
         As in `apply`.
     exists : 'refuse', 'force' or 'skip'
-        What to do where the output is there.
+        What to do if the output exists.
     **options
         Those of the filter, and ``clip``, ``gain_db``, ``subtype``, ``format``, ``dither``,
         ``precision``, ``device``, ``latency_ms``, ``raw``, ``rate``, ``channels``, ``to_raw``,
@@ -712,7 +720,7 @@ def apply_file(
     Raises
     ------
     UsageError
-        A refusal before any work.
+        The call is refused before any work.
     AudioError
         The file could not be read or written; no output is left.
 
@@ -747,9 +755,9 @@ def apply_files(
     fail_fast: bool = False,
     **options: Unpack[FileOptions],
 ) -> Iterator[Row]:
-    """Put many recordings through a filter, as ``earfilt apply INPUT… OUTPUT``.
+    """Filter many recordings, as ``earfilt apply INPUT… OUTPUT``.
 
-    Everything that can be refused is refused by the call itself, before the first row.
+    Whatever can be known to fail is refused by the call itself, before the first row.
 
     Parameters
     ----------
@@ -766,7 +774,7 @@ def apply_files(
     shard : (I, N), optional
         Only the I-th of N parts.
     jobs : int, optional
-        Files in work at once; default the cores.
+        Files filtered at once; default one per core.
     dask : str, optional
         ``local``, a scheduler's address or its file.
     fail_fast : bool
@@ -775,12 +783,13 @@ def apply_files(
     Yields
     ------
     Row
-        One for each file, as they are done; a bad file is a row of status ``failed``.
+        One for each file, in the order in which they are done; a bad file gives a row with status
+        ``failed``.
 
     Raises
     ------
     UsageError, AudioError
-        As the command refuses.
+        As the command refuses a call.
 
     Examples
     --------
@@ -833,7 +842,7 @@ def _split(name: str, options: FileOptions) -> tuple[Filter, dict[str, Any]]:
 
 def way(start: str, end: str) -> str:
     """The preferred way from one reference point to another, as ``--from`` and ``--to`` choose it:
-    the shortest one, by ISO 532 where it leads.
+    the shortest, by ISO 532 where possible.
 
     Parameters
     ----------
@@ -865,7 +874,7 @@ def way(start: str, end: str) -> str:
 
 
 def filters(name: str | None = None) -> tuple[catalogue.Entry, ...]:
-    """The catalogue of published ears, or the one of a name.
+    """The catalogue of published ears, or the entry of one name.
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """The site's pages are made from the program and the catalogue, whole and the same every time."""
 
 import doctest
+import re
 from pathlib import Path
 
 import docs.markdown
@@ -8,6 +9,9 @@ from docs import ears, options, reference, site
 from earfilt.cli.pages import COMMANDS
 from earfilt.cli.topics import topics
 from earfilt.ears import catalogue
+from earfilt.render.record import Row
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_the_page_of_an_ear(tmp_path: Path) -> None:
@@ -43,6 +47,23 @@ def test_every_public_name_has_a_page_and_a_place() -> None:
 def test_links_of_the_repository_lead_to_pages_of_the_site() -> None:
     text = "[a](docs/speed.md) [b](../CHANGELOG.md#x) [d](https://example.org/x)"
     assert site.on_site(text) == ("[a](speed.md) [b](CHANGELOG.md#x) [d](https://example.org/x)")
+
+
+def test_what_only_the_site_understands_is_a_comment_in_the_repository() -> None:
+    text = "a\n<!-- site\n:::{note}\n-->\nb\n<!-- site\n:::\n[c](../SECURITY.md)\n-->\n"
+    assert site.on_site(text) == "a\n:::{note}\nb\n:::\n[c](SECURITY.md)\n"
+    for path in (ROOT / "docs").glob("*.md"):
+        seen = re.sub(r"<!--.*?-->", "", path.read_text("utf-8"), flags=re.DOTALL)
+        assert not re.search(r"\{\w[\w-]*\}`|^(```|:::)\S*\{", seen, re.MULTILINE), path.name
+
+
+def test_the_fields_of_the_report_are_those_of_a_row() -> None:
+    text = (ROOT / "docs" / "corpus.md").read_text("utf-8")
+    table = text[text.index("| field |") :].partition("\n\n")[0]
+    told = [
+        name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    ]
+    assert sorted(told) == sorted(Row("a.wav", "b.wav", "a.wav", "ok").to_dict())
 
 
 def test_broken_links_are_found(tmp_path: Path) -> None:

@@ -122,9 +122,7 @@ def _check_version(
         if (differs := recipe.other_default(made_by)) is not None:
             version = printable(str(made_by.get("version"))[:40])
             remedy = (
-                f"add {differs} to go on with it"
-                if differs.startswith("--")
-                else f"it was {differs}"
+                f"add {differs} to continue it" if differs.startswith("--") else f"it was {differs}"
             )
             raise UsageError(
                 f"{printable(root)} was begun with earfilt {version}, where the same request "
@@ -192,8 +190,8 @@ def _sort_in_place(batch: Batch, plan: Plan, recipe: Recipe) -> None:
     if others:
         raise UsageError(
             f"{printable(others[0].source)}{_and_more(others)} was filtered in place with "
-            "other settings, and its original is gone; "
-            "go on with the same filter and options, or leave it out (--exclude)"
+            "other settings, and its original is gone; continue with the same filter and options, "
+            "or leave it out (--exclude)"
         )
     for file, state in states:
         if state.kind == "changed":

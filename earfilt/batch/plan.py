@@ -313,7 +313,7 @@ def _look_at_outputs(plan: Plan, exists: Exists) -> None:
         more = f" (and {len(there) - 1:,} more)" if len(there) > 1 else ""
         raise UsageError(
             f"output {printable(plan.destination(there[0]))} exists already{more}; --resume "
-            "goes on with a batch, --skip-existing keeps "
+            "continues a batch, --skip-existing keeps "
             "what is there, --force replaces it"
         )
     if exists == "skip":

@@ -219,7 +219,7 @@ class Search:
         wild = [part for part in parts[fixed:] if part not in ("", os.curdir)]
         if os.pardir in wild:
             raise UsageError(
-                f"{printable(pattern)} has '..' behind a wildcard, where outputs would have "
+                f"{printable(pattern)} has '..' after a wildcard, where outputs would have "
                 "no place; name the directories"
             )
         names = sorted(set(self._matches(pattern, wild, base)))

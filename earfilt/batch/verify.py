@@ -52,7 +52,7 @@ class Verification:
     failed : int
         Files that failed when they were filtered, and have no output.
     unknown : int
-        Sound files of the directory that no manifest tells of.
+        Sound files of the directory that are in no manifest.
     recipes : set of str
         What the outputs were made with, by name.
     """
@@ -82,7 +82,7 @@ class Verification:
                 yield from _of_recipe(ledger.recipes[name])
             for name in sorted(self.recipes_in(ledger) - ledger.recipes.keys()):
                 yield Difference(
-                    "filter", directory, f"nothing says what the recipe {printable(name)} was"
+                    "filter", directory, f"no manifest says what the recipe {printable(name)} was"
                 )
         with ThreadPoolExecutor(cores(), "earfilt-hash") as pool:
             checks = [
@@ -197,9 +197,7 @@ def _of_0_1(output: str, entry: Entry) -> list[Difference]:
     return (
         []
         if same
-        else [
-            Difference("output", output, "has another size or time (version 0.1 noted no content)")
-        ]
+        else [Difference("output", output, "has another size or time (version 0.1 kept no hash)")]
     )
 
 

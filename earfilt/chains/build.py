@@ -115,8 +115,8 @@ def _moving(parts: Sequence[Part]) -> Fir | None:
     moving = [part.fir for part in parts if part.fir.moves]
     if moving and len(parts) > 1:
         raise UsageError(
-            "a source that moves (--path) is no member of a chain: apply the other filters before "
-            "or behind it"
+            "a source that moves (--path) cannot be part of a chain: apply the other filters "
+            "before or after it"
         )
     return moving[0] if moving else None
 
@@ -320,7 +320,7 @@ def _conversion(fir: Fir, fs: float | None) -> tuple[str, ...]:
     if fir.fs is None or fs is None or fir.fs == fs:
         return ()
     kept = KEPT * min(fir.fs, fs)
-    return (f"converted from {fir.fs:g} Hz: as it was up to {kept:.0f} Hz, and band-limited above",)
+    return (f"converted from {fir.fs:g} Hz: unchanged up to {kept:.0f} Hz, and band-limited above",)
 
 
 def _use(member: Member, fs: float | None) -> FileUse:

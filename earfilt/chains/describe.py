@@ -108,7 +108,7 @@ def range_words(told: "Provenance") -> str:
     rules = told.options.get("beyond")
     asked = rules if isinstance(rules, list) else [rules or "documented"]
     words = " and ".join(dict.fromkeys(_BEYOND_WORDS[rule] for rule in asked))
-    words = "led on smoothly" if told.led else words
+    words = "continued smoothly" if told.led else words
     return f"published from {told.range_hz[0]:g} to {told.range_hz[1]:g} Hz, {words} beyond"
 
 
@@ -198,15 +198,15 @@ def _limits(told: "Provenance") -> list[str]:
 
     >>> from earfilt.synthesis.provenance import Provenance
     >>> _limits(Provenance(limited_hz=((20.0, 56.6),), options={"max_gain": 20.0}))
-    ['the gain of the inverse is limited to 20 dB: less than the whole way back at 20-57 Hz']
+    ['the gain of the inverse is limited to 20 dB: it does not fully undo the filter at 20-57 Hz']
     """
     if not told.limited_hz:
         return []
     bands = [f"{low:.0f}-{high:.0f}" for low, high in told.limited_hz]
     more = f" and {len(bands) - _MOST_TOLD} more bands" if len(bands) > _MOST_TOLD else ""
     return [
-        f"the gain of the inverse is limited to {told.options.get('max_gain'):g} dB: less "
-        f"than the whole way back at {', '.join(bands[:_MOST_TOLD])} Hz{more}"
+        f"the gain of the inverse is limited to {told.options.get('max_gain'):g} dB: it does not "
+        f"fully undo the filter at {', '.join(bands[:_MOST_TOLD])} Hz{more}"
     ]
 
 

@@ -52,7 +52,7 @@ def direction_set(
         No SOFA file; a direction outside of what was measured; options that say a direction.
     """
     if not holds_sofa(name):
-        raise UsageError(f"--directions takes those of a SOFA file, and {printable(name)} is none")
+        raise UsageError(f"--directions needs a SOFA file, and {printable(name)} is not one")
     given = {key: value for key, value in options.items() if value is not None}
     allowed = {option.name for option in directions.SOFA_OPTIONS}
     for key in given:

@@ -25,31 +25,38 @@ _DIRECTION = (
     Option(
         "azimuth",
         None,
-        "Of a SOFA file: where the sound comes from, counterclockwise from ahead (90: left).",
+        "Where the sound comes from, counterclockwise from straight ahead (90: left).",
         float,
         (),
         "DEG",
     ),
-    Option("elevation", None, "And how far above the horizontal plane (0).", float, (), "DEG"),
-    Option("distance", None, "Of a SOFA file with several.", float, (), "M"),
+    Option(
+        "elevation",
+        None,
+        "How far above the horizontal plane the sound comes from (0).",
+        float,
+        (),
+        "DEG",
+    ),
+    Option("distance", None, "Which distance, of a file with several.", float, (), "M"),
     Option(
         "nearest",
         None,
-        "Take the nearest measured direction, and nothing between them.",
+        "Take the nearest measured direction instead of interpolating.",
         bool,
     ),
     Option(
         "interaural_delay",
         None,
-        "With --phase minimum: the arrival times of both ears stay, to a fraction of a sample "
-        "(keep, the default), or both start at once.",
+        "With --phase minimum: keep the arrival times of both ears, to a fraction of a sample "
+        "(default), or let both start at once.",
         choices=("keep", "remove"),
     ),
     Option(
         "diffuse_field",
         None,
-        "What all directions of a SOFA file have in common stays (keep, the default), is divided "
-        "out, or is all there is.",
+        "What all directions of the file have in common: keep it (default), divide it out, or "
+        "take it alone.",
         choices=("keep", "remove", "only"),
     ),
     Option(
@@ -132,8 +139,8 @@ def _check(path: str, options: Options) -> None:
     name = printable(path)
     if options["interaural_delay"] and options["phase"] != "minimum":
         raise UsageError(
-            "--interaural-delay has no effect on the measured phase, which holds it; with --phase "
-            "minimum it is kept or removed"
+            "--interaural-delay has no effect on the measured phase, which includes it; it needs "
+            "--phase minimum"
         )
     directed = [key for key in ("azimuth", "elevation", "nearest") if options[key] is not None]
     if options["diffuse_field"] == "only":
@@ -305,6 +312,6 @@ def refuse_motion(fir: "Fir") -> None:
     """Raise UsageError where a source moves: what is asked for holds one moment alone."""
     if fir.moves:
         raise UsageError(
-            "--path moves the source, which only sound shows: apply takes it (on the CPU), and "
-            "--azimuth with --elevation gives one direction"
+            "--path moves the source, so there is no one response: use it with apply (on the "
+            "CPU), or give one direction with --azimuth and --elevation"
         )

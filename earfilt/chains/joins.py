@@ -73,10 +73,10 @@ def _remedy(first: Ear, second: Ear) -> str:
     every = catalogue.entries()
     after = [entry.full_name for entry in every if entry.start == first.end]
     before = [entry.full_name for entry in every if entry.end == second.start]
-    from_there = f"from the {first.end} on lead {_some(after)}" if after else ""
-    to_there = f"to the {second.start} lead {_some(before)}" if before else ""
+    from_there = f"from the {first.end} use {_some(after)}" if after else ""
+    to_there = f"to the {second.start} use {_some(before)}" if before else ""
     return "; ".join(filter(None, (from_there, to_there))) or (
-        f"nothing leads on from the {first.end}, or to the {second.start}"
+        f"nothing starts at the {first.end} or ends at the {second.start}"
     )
 
 
@@ -90,9 +90,9 @@ def _level(ear: Ear, hz: float) -> float:
 
 def _a0(first: Ear, second: Ear) -> str:
     return (
-        f"{printable(first.name)} leads to the hearing, with the middle ear in it above 1 kHz "
-        f"({_level(first, 4000.0):+.1f} dB at 4 kHz) and without its loss below "
-        f"({_level(first, 100.0):+.1f} dB at 100 Hz): {printable(second.name)} behind it adds "
+        f"{printable(first.name)} already includes the middle ear above 1 kHz "
+        f"({_level(first, 4000.0):+.1f} dB at 4 kHz) but not its loss below "
+        f"({_level(first, 100.0):+.1f} dB at 100 Hz): {printable(second.name)} after it adds "
         f"{_level(second, 4000.0):+.1f} dB at 4 kHz and {_level(second, 100.0):+.1f} dB at 100 Hz"
     )
 
@@ -101,5 +101,5 @@ def _other_field(first: Ear, second: Ear) -> str:
     total = _level(first, 1000.0) + _level(second, 1000.0)
     return (
         f"{printable(second.name)} is relative: with the {second.entry.relative_to} it is 0 dB at "
-        f"1 kHz; behind {printable(first.name)} the chain is {total:+.1f} dB there"
+        f"1 kHz; after {printable(first.name)} the chain is {total:+.1f} dB there"
     )

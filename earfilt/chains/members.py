@@ -49,7 +49,8 @@ FIR_OPTIONS = (
     Option(
         "latency",
         None,
-        "Tap at time zero of a FIR file that does not say (.npy, foreign files).",
+        "Index of the tap at time zero, for a FIR file that does not state it (.npy, files of "
+        "other programs).",
         int,
         (),
         "N",
@@ -232,8 +233,8 @@ def _is_correction(members: Sequence[Member], given: Options) -> bool:
         return False
     if len(members) > 1 and not given.get(INVERSE.name):
         raise UsageError(
-            "--target corrects one measurement; in a chain, --inverse says that the rest is "
-            "inverted with it"
+            "--target corrects one measurement; in a chain, add --inverse, which inverts the other "
+            "members too"
         )
     return any(member.target is not None for member in members)
 
@@ -387,13 +388,13 @@ def _other_rate(member: Member, fir: "Fir", fs: float) -> str:
     name = member.name
     refusal = f"{printable(name)} was made for {fir.fs:.12g} Hz, and {fs:.12g} Hz is asked for"
     if member.sections is not None:
-        return f"{refusal}; sections go with one rate: design them for this one"
+        return f"{refusal}; sections belong to one rate: design them for this one"
     path = Path(name)
     out = f"{path.stem}-{fs:.12g}{path.suffix}"
     made_of = _made_of(fir)
     if made_of is None or os.path.lexists(out) or not out.isprintable():
         return (
-            f"{refusal}; a FIR goes with one rate: use one that was made for {fs:.12g} Hz, or "
+            f"{refusal}; a FIR belongs to one rate: use one that was made for {fs:.12g} Hz, or "
             "--resample-fir, which converts it"
         )
     return (

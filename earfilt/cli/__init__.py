@@ -1,6 +1,6 @@
 """The command line: ``earfilt apply | response | design | fit | verify | filters | help``.
 
-The only place that catches: an error becomes one line on stderr and an exit code. 0 all well; 1
+The only place that catches: an error becomes one line on stderr and an exit code. 0 success; 1
 some file failed; 2 wrong usage or a refusal before work; 128 + N ended by signal N (130 Ctrl-C, 143
 SIGTERM). Nothing heavy is imported before a command runs.
 """
@@ -137,8 +137,8 @@ def _run(arguments: list[str]) -> int:
         return 0
     if _ON_WINDOWS:
         raise UsageError(
-            "Windows itself is not supported, for its locks, signals and renaming of files "
-            "keep none of the promises; run it under WSL 2"
+            "Windows itself is not supported: its file locks, signals and renames differ from "
+            "those that earfilt needs; run it under WSL 2"
         )
     if arguments == ["filters"]:
         from earfilt.report.catalogue import print_all

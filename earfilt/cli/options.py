@@ -16,6 +16,7 @@ from earfilt.chains.directions import SOFA_OPTIONS
 from earfilt.chains.members import FIR_OPTIONS
 from earfilt.cli.completion import complete_filter
 from earfilt.cli.plain import PlainCommand
+from earfilt.cli.streams import say
 from earfilt.ears import kinds
 from earfilt.ears.options import CHAIN, DESIGN, FEWEST, Option
 from earfilt.errors import UsageError, printable
@@ -61,7 +62,7 @@ Quiet = Annotated[
 Verbose = Annotated[
     bool,
     typer.Option(
-        "-v", "--verbose", help="Say more: of one file everything, of a batch each failure."
+        "-v", "--verbose", help="Say more: everything about one file, or each failure of a batch."
     ),
 ]
 
@@ -113,8 +114,8 @@ _WAY = (
     Option(
         "from",
         None,
-        "In place of --filter, with --to: the preferred way from this reference point, ISO 532 "
-        "where it leads ('earfilt filters --from POINT --to POINT' lists all ways).",
+        "Instead of --filter, with --to: take the preferred way from this reference point, by ISO "
+        "532 where possible ('earfilt filters --from POINT --to POINT' lists all ways).",
         metavar="POINT",
     ),
     Option(
@@ -148,7 +149,7 @@ class FilterCommand(PlainCommand):
         result = super().invoke(ctx)
         if said and not ctx.params["quiet"]:
             sys.stdout.flush()
-            print(said, file=sys.stderr)
+            say(said)
         return result
 
     def _choose(self, params: dict[str, Any], start: str | None, end: str | None) -> str:

@@ -12,18 +12,18 @@ __all__ = ["COMMANDS", "EXAMPLES", "GROUPS", "Page", "page_of", "write"]
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
-        "apply": "Recordings through an ear.",
-        "response": "The curve, as numbers or figure.",
-        "design": "The FIR, for other programs.",
-        "fit": "A curve from recordings; an ear adapted to a curve.",
-        "verify": "Outputs, sources and filter against the manifest.",
-        "filters": "The catalogue of ears.",
-        "help": "Commands and topics explained.",
+        "apply": "Filter recordings through an ear.",
+        "response": "Show what a filter does, as numbers or a figure.",
+        "design": "Write a filter for other programs.",
+        "fit": "Measure a curve from recordings, or adapt an ear to one.",
+        "verify": "Check outputs, sources and filters against the manifest.",
+        "filters": "List the filters, or describe one.",
+        "help": "Explain a command or a topic.",
     }
 )
 """Each in a module of its name."""
 
-OWN, FILTER, BATCH = "Options", "Filter", "Batch"
+OWN, FILTER, CURVE, BATCH = "Options", "Filter", "A curve or FIR of your own", "Batch"
 
 GROUPS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -36,13 +36,13 @@ GROUPS: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
         OWN: frozenset(),
         FILTER: frozenset(("--filter", "--from", "--to")),
-        "A curve or FIR of your own": frozenset(
+        CURVE: frozenset(
             (
                 "--interpolation", "--column", "--decimal", "--align", "--absolute", "--smooth",
                 "--target", "--latency", "--resample-fir",
             )
         ),
-        "A SOFA file": frozenset(
+        "SOFA files": frozenset(
             (
                 "--azimuth", "--elevation", "--distance", "--nearest", "--interaural-delay",
                 "--diffuse-field", "--path", "--directions",
@@ -63,7 +63,7 @@ GROUPS: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
         "Cluster": frozenset(("--shard", "--dask")),
         "Computing": frozenset(("--device", "--precision")),
-        "Talk": frozenset(("--quiet", "--verbose", "--debug", "--version", "--help")),
+        "Messages": frozenset(("--quiet", "--verbose", "--debug", "--version", "--help")),
     }
 )  # fmt: skip
 """Options by what they are for, in the order of a page. Of those that stand nowhere here, those of
@@ -74,34 +74,47 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
     {
         "apply": (
             ("one recording", "earfilt apply in.wav out.wav -f middle-ear"),
-            ("a chain, with a level", "earfilt apply in.wav out.flac -f headphone+middle-ear --gain -6"),
-            ("a directory; what is missing", "earfilt apply corpus filtered -f headphone --resume"),
-            ("your own curve, undone", "earfilt apply in.wav undone.wav -f mine.csv --inverse"),
+            ("a chain, 6 dB softer", "earfilt apply in.wav out.flac -f headphone+middle-ear "
+            "--gain -6"),
+            ("a directory, only what is missing", "earfilt apply corpus filtered -f headphone "
+            "--resume"),
+            ("the inverse of your own curve", "earfilt apply in.wav undone.wav -f mine.csv "
+            "--inverse"),
             ("in a pipe", "sox in.wav -t wav - | earfilt apply - - -f headphone | aplay"),
         ),
         "response": (
-            ("look at it", "earfilt response -f middle-ear --show"),
-            ("numbers and a figure", "earfilt response -f headphone -f middle-ear -o c.csv -o c.png"),
-            ("at some frequencies", "earfilt response -f iso532-free --freqs 125,1000,8000"),
+            ("a drawing in the terminal", "earfilt response -f middle-ear --show"),
+            ("numbers and a figure", "earfilt response -f headphone -f middle-ear -o c.csv -o "
+            "c.png"),
+            ("numbers at some frequencies", "earfilt response -f iso532-free --freqs "
+            "125,1000,8000"),
         ),
         "design": (
             ("a FIR for a convolver", "earfilt design -f middle-ear --fs 48000 -o middle-ear.wav"),
-            ("the fewest taps within 0.5 dB", "earfilt design -f headphone --fs 48000 --tolerance 0.5 -o h.json"),
-            ("eight biquads", "earfilt design -f iso532-free --fs 48000 --sections 8 -o eq.sos.json"),
+            ("the fewest taps within 0.5 dB", "earfilt design -f headphone --fs 48000 --tolerance "
+            "0.5 -o h.json"),
+            ("eight biquads", "earfilt design -f iso532-free --fs 48000 --sections 8 -o "
+            "eq.sos.json"),
         ),
         "fit": (
             ("a sweep to play", "earfilt fit --make-sweep -o sweep.wav"),
-            ("what was recorded of it", "earfilt fit --sweep sweep.wav --recorded rec.wav -o mine.csv"),
-            ("of any sound, before and after", "earfilt fit --input dry.wav --target wet.wav -o rig.csv"),
-            ("an ear adapted to a curve", "earfilt fit --curve mine.csv --start middle-ear -o mine.json"),
+            ("the curve, from a recording of the sweep", "earfilt fit --sweep sweep.wav "
+            "--recorded rec.wav -o "
+            "mine.csv"),
+            ("the curve, from any sound before and after", "earfilt fit --input dry.wav --target "
+            "wet.wav -o "
+            "rig.csv"),
+            ("an ear adapted to a curve", "earfilt fit --curve mine.csv --start middle-ear -o "
+            "mine.json"),
         ),
         "verify": (
-            ("outputs as they were written?", "earfilt verify filtered"),
+            ("are the outputs as they were written?", "earfilt verify filtered"),
         ),
         "filters": (
             ("all of them", "earfilt filters"),
             ("one, with its source", "earfilt filters middle-ear"),
-            ("what leads from here to there", "earfilt filters --from free-field --to eardrum"),
+            ("the ways from one point to another", "earfilt filters --from free-field --to "
+            "eardrum"),
         ),
         "help": (
             ("a topic", "earfilt help levels"),
@@ -110,6 +123,9 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
     }
 )  # fmt: skip
 """What is typed most, with the words above it. Each runs in a test."""
+
+_MARKS = {BATCH: "--files-from", CURVE: "--filter"}
+"""Groups of commands with such an option; elsewhere the same flags mean something else."""
 
 _FLAG_WIDTH = 24  # of options; longer ones stand on a line of their own
 _TURNED_OFF = frozenset(("--no-normalize-gain",))  # on by default in the filters that have it
@@ -177,13 +193,14 @@ def write(page: Page, formatter: Any) -> None:
 def _groups(command: Any, ctx: Any) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     arguments: list[tuple[str, str]] = []
     options: dict[str, list[tuple[str, str]]] = {title: [] for title in GROUPS}
-    batch = any("--files-from" in one.opts for one in command.get_params(ctx))
+    flags = {flag for one in command.get_params(ctx) for flag in one.opts}
+    foreign = {title for title, flag in _MARKS.items() if flag not in flags}
     for parameter in command.get_params(ctx):
         if parameter.param_type_name == "argument":
             arguments.append((parameter.metavar, parameter.help or ""))
         elif row := _row(parameter, ctx):
             title = _title(parameter)
-            options[OWN if title == BATCH and not batch else title].append(row)
+            options[OWN if title in foreign else title].append(row)
     if arguments:
         yield "Arguments", arguments
     yield from ((title, rows) for title, rows in options.items() if rows)

@@ -32,7 +32,8 @@ def parser(*wanted: str) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
         help="Put audio through the human outer and middle ear: published transfer functions, "
         "exact, and time-aligned to the sample.",
-        epilog="'earfilt help' lists topics. Exit codes: 0 all well; 1 some file failed; 2 wrong usage or a refusal before "
+        epilog="'earfilt help' lists topics. Exit codes: 0 success; 1 some file failed; 2 wrong "
+        "usage or a refusal before "
         "work; 128 + N ended by signal N.",
     )
     app.callback()(_root)
@@ -75,7 +76,7 @@ def _root(
             "--install-completion",
             callback=completion.install,
             is_eager=True,
-            help="Let this shell complete names and options of earfilt, and stop.",
+            help="Install completion of commands, options and names for this shell, and stop.",
         ),
     ] = None,
     show_completion: Annotated[

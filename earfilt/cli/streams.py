@@ -4,12 +4,51 @@ words alone.
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import TextIO
 
 # Reading from what was closed has to fail, and so has writing to it: neither may be taken for done.
 _FLAGS = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
+
+_COLUMNS = 80  # of a terminal that does not say
+
+
+def say(text: str) -> None:
+    """Print words to stderr; on a terminal, lines break between words."""
+    if sys.stderr.isatty():
+        columns = 0
+        with contextlib.suppress(OSError):
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        text = fitted(text, columns or _COLUMNS)
+    print(text, file=sys.stderr)
+
+
+def fitted(text: str, columns: int) -> str:
+    """Lines that are too long for a terminal broken between words, the rest under their text.
+
+    >>> print(fitted("  filter      headphone, order 80, minimum phase", 38))
+      filter      headphone, order 80,
+                  minimum phase
+    """
+    return "\n".join(
+        line if len(line) <= columns else _broken(line, columns) for line in text.split("\n")
+    )
+
+
+def _broken(line: str, columns: int) -> str:
+    from textwrap import fill
+
+    label = re.match(r" *(?:\S+(?: \S+)* {2,})?", line)  # what stands before two blanks
+    indent = len(label[0]) if label and label[0] else 2
+    return fill(
+        line,
+        columns,
+        subsequent_indent=" " * min(indent, columns // 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def open_closed() -> None:

@@ -61,7 +61,7 @@ def seen_by(vectors: Floats, view: Floats, up: Floats) -> Floats:
     axes = np.stack(np.broadcast_arrays(view, left, upward), axis=-2)
     lengths = norms(axes)
     if not (lengths > _SMALL).all():
-        raise ValueError("the view of the listener and what is up for him give no axes")
+        raise ValueError("the listener's view and up vectors define no axes")
     return np.einsum(
         "maj,mj->ma", np.broadcast_to(axes / lengths[..., None], (len(vectors), 3, 3)), vectors
     )

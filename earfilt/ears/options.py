@@ -69,13 +69,13 @@ LARGEST_ORDER = 131_072
 ORDER = Option(
     "order",
     None,
-    "Number of taps - 1 of each member: the documented frequency sampling.",
+    "Design each member by the documented frequency sampling, with N + 1 taps.",
     int,
     (),
     "N",
 )
 TOLERANCE = Option(
-    "tolerance", None, "How close the response stays to the published curve (0.1).", float, (), "DB"
+    "tolerance", None, "Largest deviation from the published curve (0.1).", float, (), "DB"
 )
 FEWEST = Option(
     "fewest", None, "Search for the fewest taps that meet the tolerance, which takes longer.", bool
@@ -86,11 +86,11 @@ DESIGN = (ORDER, TOLERANCE, FEWEST)
 INVERSE = Option(
     "inverse",
     None,
-    "The way back: the inverse of the whole filter, up to --max-gain.",
+    "Invert the whole filter, up to --max-gain.",
     bool,
 )
 MAX_GAIN = Option(
-    "max_gain", 20.0, "Largest gain of an inverse, which bends into it (20).", float, (), "DB"
+    "max_gain", 20.0, "Largest gain of an inverse, approached smoothly (20).", float, (), "DB"
 )
 FORCE_CHAIN = Option("force_chain", None, "Chain filters whose reference points do not meet.", bool)
 CHAIN = (INVERSE, MAX_GAIN, FORCE_CHAIN)
@@ -109,15 +109,15 @@ CURVE_PHASE = PHASE.with_choices("minimum", "zero")
 BEYOND = Option(
     "beyond",
     "documented",
-    "Outside the range that was published: the documented rule (default), held flat, or falling "
-    "12 dB an octave.",
+    "Outside the published range: the documented rule (default), held flat, or falling by 12 dB "
+    "per octave.",
     choices=("documented", "hold", "fall"),
 )
 NORMALIZE_GAIN = Option(
     "normalize_gain",
     True,
-    "Middle ear and others in physical units or levels: 0 dB at the peak or at 1 kHz (default), "
-    "or the absolute value (m/s per Pa, dB SPL).",
+    "Middle ears and levels: 0 dB at the peak or at 1 kHz (default), or the absolute values (m/s "
+    "per Pa, dB SPL).",
     bool,
 )
 

@@ -99,9 +99,11 @@ class DeviceFilter(Windows):
     ) -> None:
         super().__init__(fir, source, target, channels, settings)
         if fir.moves:
-            raise UsageError("a source moves (--path) on the CPU only: use --device cpu")
+            raise UsageError(
+                "a moving source (--path) is filtered on the CPU only: use --device cpu"
+            )
         if settings.latency is not None:
-            raise UsageError("a bound on the latency is kept on the CPU only")
+            raise UsageError("the latency can be bounded on the CPU only")
         self.least_precision = "float32" if settings.precision == "float32" else "float64"
         if self.least_precision == "float64" and settings.device.startswith("mps"):
             raise UsageError(

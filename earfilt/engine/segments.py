@@ -131,8 +131,7 @@ def block_within(latency: int | None, numtaps: int) -> int | None:
         return None
     if latency < GRAIN:
         raise UsageError(
-            f"the latency comes to {max(0, latency)} frames at this rate; a block has {GRAIN} or "
-            "more"
+            f"the latency is {max(0, latency)} frames at this rate; it must be {GRAIN} or more"
         )
     return 1 << (latency.bit_length() - 1)
 

@@ -148,7 +148,7 @@ class Stream:
         if self._elsewhere is not None:
             raise UsageError("the block is on the CPU, and the signal so far is on another device")
         if not np.can_cast(block.dtype, self._dtype, "same_kind"):
-            raise UsageError(f"the block's dtype is {block.dtype}; this stream is of {self._dtype}")
+            raise UsageError(f"the block's dtype is {block.dtype}; this stream takes {self._dtype}")
         # a copy: the caller may use the block's memory again
         frames = np.array(block, self._dtype, order="C")
         seen = Tally(self.channels)

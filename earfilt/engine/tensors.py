@@ -191,7 +191,7 @@ def convolve(
     reached = order_reached(lookahead, odd_ends) + 1
     if is_traced():
         if lengths is not None:
-            raise UsageError("a signal with lengths is not exported; leave them out")
+            raise UsageError("lengths cannot be exported; leave them out")
         return _recorded(x, spectra, lookahead, odd_ends)
     numtaps, frames = max(spectra.numtaps, reached), x.shape[-1]
     shape, channels = x.shape, 1

@@ -71,7 +71,7 @@ def check_coherence(curve: Transfer, band: tuple[float, float], least: float) ->
         raise UsageError(
             f"the coherence is below {least:g} in {100 * lost:.0f} % of the band from {band[0]:g} "
             f"to {band[1]:g} Hz: too much noise, reverberation or distortion, or too little of "
-            "these frequencies in the input; --band asks for less"
+            "these frequencies in the input; --band narrows it"
         )
 
 

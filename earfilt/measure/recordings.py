@@ -101,9 +101,7 @@ def check_pairs(dry: Sequence[Recording], wet: Sequence[Recording]) -> None:
         Rates that differ; pairs that are none; channels that do not belong together.
     """
     if len(dry) != len(wet):
-        raise UsageError(
-            f"{len(dry)} of --input and {len(wet)} of --target; each input has a target"
-        )
+        raise UsageError(f"{len(dry)} of --input and {len(wet)} of --target; each input needs one")
     rates = {one.fs: one for one in (*dry, *wet)}
     if len(rates) > 1:
         first, second = list(rates.values())[:2]

@@ -193,8 +193,8 @@ def sweep_rate(sweep: Floats, fs: float) -> float:
         if grown > _LEAST_GROWTH and float(np.sqrt(np.mean(off**2))) < 0.1:
             return float(1.0 / slope)
     raise UsageError(
-        "the sweep is no exponential sweep from low to high, whose logarithm of frequency grows "
-        "evenly; --make-sweep writes one, and --input and --target take any other signal"
+        "the sweep is not an exponential sweep from low to high frequencies; --make-sweep writes "
+        "one, and --input and --target take any other signal"
     )
 
 
@@ -212,7 +212,7 @@ def _deconvolved(sweep: Floats, recorded: Floats, fs: float, rate: float) -> _Re
     if clear < _CLEAR_DB:
         raise UsageError(
             "the recording does not hold the sweep: the highest peak of their deconvolution is "
-            f"{clear:.0f} dB above the rest, {_CLEAR_DB:g} dB are wanted"
+            f"{clear:.0f} dB above the rest, {_CLEAR_DB:g} dB are needed"
         )
     before = int(min(BEFORE_S, 0.5 * rate * np.log(2.0)) * fs)
     delay = peak if peak < len(recorded) else peak - total

@@ -236,12 +236,12 @@ class EarFilter(nn.Module):
     def _for_another_program(self) -> _Made:
         """The design as a constant, where a program is recorded."""
         if self.learnable and self.training:
-            raise UsageError("an ear is exported in eval(); in train() its numbers learn")
+            raise UsageError("an ear is exported in eval() only; in train() its numbers may change")
         # The tensors of the module stand for others here, so that those of the last call are asked.
         if self._cache is None or not self._cache.is_of([one.tensor for one in self._cache.marks]):
             raise UsageError(
-                "an ear is exported as it was at its last call, and its numbers are others or it "
-                "had none; call it once, in eval() and on the CPU"
+                "an ear is exported as of its last call, and it has not been called since its "
+                "numbers were set; call it once, in eval() and on the CPU"
             )
         return self._cache.made
 
@@ -251,8 +251,8 @@ class EarFilter(nn.Module):
         Returns
         -------
         (numtaps,) float64
-            Of one minimum-phase filter order + 1 causal taps; of zero phase 2·order + 1 taps,
-            centred on time zero. (2, numtaps) of two ears, left first; (4, numtaps) of a matrix.
+            With minimum phase order + 1 causal taps; with zero phase 2·order + 1 taps, centred on
+            time zero. (2, numtaps) for two ears, left first; (4, numtaps) for a matrix.
         """
         return self._made().passes.effective
 
@@ -267,8 +267,8 @@ class EarFilter(nn.Module):
             Time last: ``(T,)``, ``(B, T)``, ``(B, F, T)`` or any other leading shape. Through two
             ears ``(T,)`` and ``(..., 1, T)``, mono, or ``(..., 2, T)``, stereo.
         lengths : (B,) integer tensor, optional
-            Of a batch ``(B, ..., T)`` of signals that were padded at their ends: how many samples
-            of each are its own, 1 to T. Each then gives what it gives alone, with zeros behind it.
+            For a batch ``(B, ..., T)`` of signals that were padded at their ends: the length of
+            each in samples, 1 to T. Each then gives the same output as alone, followed by zeros.
 
         Returns
         -------
@@ -279,7 +279,8 @@ class EarFilter(nn.Module):
         Raises
         ------
         DtypeError
-            Integer or complex input, or anything that is no tensor; lengths that are no integers.
+            Integer or complex input, or anything that is not a tensor; lengths that are not
+            integers.
         UsageError
             T = 0, a tensor without dimensions, or lengths that do not fit it.
         """
@@ -320,7 +321,7 @@ class EarFilter(nn.Module):
             )
 
     def get_effective_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
-        """Response of what the audio gets: all passes and gains; exact for any ``nfft``.
+        """Response of the applied filter, all passes and gains included; exact for any ``nfft``.
 
         Parameters
         ----------
@@ -332,7 +333,7 @@ class EarFilter(nn.Module):
         freqs : (nfft//2 + 1,) float64
             Hz.
         H : (nfft//2 + 1,) complex128; (2, nfft//2 + 1) of two ears
-            The advance of ``compensate_delay`` is left out.
+            Without the advance of ``compensate_delay``.
         """
         taps = self.taps()
         rows = [
@@ -469,20 +470,23 @@ def check_lengths(lengths: Tensor, x: Tensor) -> None:
     """Refuse lengths that are no lengths of a batch (B, ..., T) with a UsageError."""
     if not isinstance(lengths, Tensor) or lengths.is_floating_point() or lengths.is_complex():
         what = lengths.dtype if isinstance(lengths, Tensor) else type(lengths).__name__
-        raise DtypeError(f"lengths are of {what}; they are an integer tensor, in samples")
+        raise DtypeError(f"lengths are of {what}; they must be an integer tensor, in samples")
     if x.ndim < 2 or lengths.shape != x.shape[:1]:
         raise UsageError(
             f"the shape of lengths is {tuple(lengths.shape)} and that of the signal "
-            f"{tuple(x.shape)}; a batch of (B, ..., T) has lengths of (B,)"
+            f"{tuple(x.shape)}; a batch (B, ..., T) needs lengths of shape (B,)"
         )
     if is_mapped(lengths) or lengths.is_meta or not len(lengths) or is_traced():
         return
     if lengths.device.type == "cuda":  # not waited for
         inside = ((lengths >= 1) & (lengths <= x.shape[-1])).all()
-        torch._assert_async(inside, "each length is 1 to the samples of the batch")
+        torch._assert_async(
+            inside, "each length must be from 1 to the number of samples of the batch"
+        )
         return
     least, most = (int(end) for end in torch.aminmax(lengths.detach()))
     if least < 1 or most > x.shape[-1]:
         raise UsageError(
-            f"lengths are {least} to {most}; each is 1 to the {x.shape[-1]} samples of the batch"
+            f"lengths are {least} to {most}; each must be from 1 to the {x.shape[-1]} samples of "
+            "the batch"
         )

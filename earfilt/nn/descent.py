@@ -43,13 +43,13 @@ class Goal:
     Parameters
     ----------
     freqs : (N,) Hz
-        Ascending. Where the ear has no numbers, points say nothing and are left out.
+        Ascending. Points where the ear has no numbers are left out.
     gain_db : (N,) dB
     weight : (N,), optional
-        Of each squared deviation; default all alike.
+        Weight of each squared deviation; default all equal.
     smoothness : float
-        Weight of the squared bends of what was changed, dB per octave², beside the mean squared
-        deviation.
+        Weight of the squared curvature of the change, (dB per octave²)², relative to the mean
+        squared deviation.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class Goal:
         """
         taps = module.taps()
         if taps.ndim > 1:
-            raise UsageError("a curve belongs to one ear: adapt left and right by themselves")
+            raise UsageError("a curve belongs to one ear: adapt left and right separately")
         device = taps.device
         freqs, wanted, weight = self._checked(module, device)
         with torch.no_grad():
@@ -97,10 +97,12 @@ class Goal:
         if freqs.ndim != 1 or not freqs.shape == wanted.shape == given.shape or len(freqs) < 2:
             raise UsageError(
                 f"a curve of {freqs.shape} frequencies, {wanted.shape} gains and {given.shape} "
-                "weights; they are of one length, at least 2"
+                "weights; it needs equally many, at least 2"
             )
         if not all(map(_is_finite, (freqs, wanted, given))) or (np.diff(freqs) <= 0.0).any():
-            raise UsageError("the frequencies of a curve ascend, and all of its numbers are finite")
+            raise UsageError(
+                "the frequencies of a curve must ascend, and all of its numbers must be finite"
+            )
         low, high = range_of(module)
         kept = (freqs >= low) & (freqs <= high)
         if kept.sum() < 2:
@@ -109,9 +111,9 @@ class Goal:
                 f"ear has numbers, from {low:g} to {high:g} Hz"
             )
         if (given < 0.0).any() or not given[kept].any():
-            raise UsageError("weights are not negative, and not all of them zero")
+            raise UsageError("weights must not be negative, and not all of them zero")
         if not 0.0 <= self.smoothness < math.inf:
-            raise UsageError(f"a smoothness of {self.smoothness:g}; it is 0 or more")
+            raise UsageError(f"a smoothness of {self.smoothness:g}; it must be 0 or more")
         freqs, wanted, given = freqs[kept], wanted[kept], given[kept] / given[kept].sum()
         a, b, c = (torch.from_numpy(one).to(device) for one in (freqs, wanted, given))
         return a, b, c
@@ -121,7 +123,7 @@ def range_of(module: EarModule) -> tuple[float, float]:
     """Hz, between the lowest and the highest number of an ear."""
     grids = [grid[grid > 0.0] for grid in module.freqs if len(grid)]
     if not grids:
-        raise UsageError("the ear has no numbers that could be adapted: a FIR stays as it is")
+        raise UsageError("the ear has no numbers to adapt: a FIR stays as it is")
     low, high = min(float(grid.min()) for grid in grids), max(float(grid.max()) for grid in grids)
     return low, min(high, 0.4999 * module.fs)
 
@@ -146,20 +148,20 @@ def _bends(change: Tensor, octaves: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What a descent came to.
+    """The result of a descent.
 
     Attributes
     ----------
     module : torch.nn.Module
-        The one that was given, adapted.
+        The module that was given, adapted.
     losses : list of float
         Before each step.
     loss : float
-        Behind the last step.
+        After the last step.
     step_s : float
         Mean time of a step in seconds.
     converged : bool
-        Whether it ended before the last step, as nothing changed any more.
+        Whether it ended before the last step because nothing changed any more.
 
     Examples
     --------
@@ -259,8 +261,8 @@ class _State:
             value = wanted(self.module)
             if not math.isfinite(float(value.detach())):
                 raise UsageError(
-                    f"the loss is {float(value.detach())} at step {len(self.losses) + 1}; a "
-                    "smaller rate of learning helps"
+                    f"the loss is {float(value.detach())} at step {len(self.losses) + 1}; a lower "
+                    "learning rate may help"
                 )
             value.backward()
             return value
@@ -302,7 +304,7 @@ class _State:
             raise
         except Exception as error:
             why = printable(str(error).splitlines()[0] if str(error) else type(error).__name__)
-            raise UsageError(f"{shown(path)} is no checkpoint of this descent: {why}") from error
+            raise UsageError(f"{shown(path)} is not a checkpoint of this descent: {why}") from error
 
 
 def fit(
@@ -369,15 +371,15 @@ def fit(
     """
     if device is not None:
         if optimizer is not None:
-            raise UsageError("a module is moved to its device before it gets an optimizer")
+            raise UsageError("move a module to its device before you make its optimizer")
         module.to(device)
     if seed is not None:
         torch.manual_seed(seed)
     learnt = [one for one in module.parameters() if one.requires_grad]
     if not learnt:
-        raise UsageError("nothing of the module learns; earfilt.ear(…, learnable=True) does")
+        raise UsageError("the module has nothing to learn; earfilt.ear(…, learnable=True) has")
     if steps < 1:
-        raise UsageError(f"{steps} steps; at least 1")
+        raise UsageError(f"{steps} steps; give at least 1")
     was_training = module.training
     module.train()
     wanted = _loss(module, goal, loss)
@@ -393,7 +395,7 @@ def fit(
 
 def _loss(module: nn.Module, goal: Goal | None, loss: Loss | None) -> Loss:
     if (goal is None) == (loss is None):
-        raise UsageError("a descent has a goal or a loss, one of them")
+        raise UsageError("give either a goal or a loss")
     if loss is not None:
         return loss
     assert goal is not None

@@ -33,20 +33,19 @@ __all__ = ["EarModule"]
 
 @final
 class EarModule(EarFilter):
-    """A filter by name, as `earfilt.ear` gives it: the samples of `earfilt.apply`, for every filter
-    that has a name, chain or file.
+    """Any filter as a module, as `earfilt.ear` returns it, with the samples of `earfilt.apply`.
 
     Parameters
     ----------
     filter : str
-        ``NAME[:VARIANT]``, joined by ``+`` into a chain; the path of a curve, a FIR, or an ear
-        that was saved.
+        ``NAME[:VARIANT]``, joined by ``+`` into a chain; the path of a curve, a FIR, or a saved
+        ear.
     fs : float, optional
-        Sampling rate in Hz; default the one that a file states.
+        Sampling rate in Hz; by default the one that a file states.
     learnable : bool
         The numbers of each ear become parameters. FIRs stay as they are.
     dtype : torch.dtype
-        Of the stored numbers.
+        Dtype of the stored numbers.
     **options
         As in `earfilt.apply`.
 
@@ -54,23 +53,24 @@ class EarModule(EarFilter):
     ----------
     numbers_0, numbers_1, … : (N,)
         The numbers of each member that is an ear, in the chain's order: gains (headphone,
-        middle-ear) or dB (all others), normalisation included. Parameters if ``learnable``. Of
-        ``L=…,R=…`` each ear has its own: ``left_numbers_0``, …, ``right_numbers_0``, ….
+        middle-ear) or dB (all others), normalisation included. They are parameters if
+        ``learnable``. In ``L=…,R=…`` each ear has its own: ``left_numbers_0``, …,
+        ``right_numbers_0``, ….
 
     Raises
     ------
     UsageError
-        As `earfilt.apply`; no rate is given or stated.
+        As `earfilt.apply`; or no rate is given or stated by a file.
 
     Notes
     -----
-    The order is that of the design for the published numbers, which is made at the first use. While
-    the numbers are the published ones, its taps are those of `earfilt.design`. Other numbers change
-    the magnitude by the ratio of their curve to the published one, with minimum phase (zero phase
-    where the member has it), cut to the same order; `deviation` says how closely the filter then
-    follows its curve. In ``train()`` every call designs, and gradients reach the numbers; in
-    ``eval()`` the design is kept until a number changes. A level that was normalised stays as it
-    was at the published numbers.
+    The order is that of the design for the published numbers, which is made at the first use. With
+    the published numbers, the taps are those of `earfilt.design`. Other numbers change the
+    magnitude by the ratio of their curve to the published one, with minimum phase (zero phase where
+    the member has it), cut to the same order; `deviation` says how closely the filter then follows
+    its curve. In ``train()`` every call designs the filter anew, and gradients reach the numbers;
+    in ``eval()`` the design is kept until a number changes. Normalisation stays as it was for the
+    published numbers.
 
     Examples
     --------
@@ -123,7 +123,8 @@ class EarModule(EarFilter):
 
     @property
     def fir(self) -> Fir:
-        """The filter of the published numbers: that of `earfilt.design`, made at the first use."""
+        """The FIR for the published numbers, as `earfilt.design` makes it; made at the first
+        use."""
         if self._start is None:
             self._start = self._filter.still_at(self.fs)
         return self._start
@@ -148,18 +149,18 @@ class EarModule(EarFilter):
 
     @property
     def lookahead(self) -> int:
-        """Index of the tap at time zero in ``taps()``: 0 of a causal filter."""
+        """Index of the tap at time zero in ``taps()``; 0 for a causal filter."""
         return self.fir.lookahead
 
     @property
     def odd_ends(self) -> bool:
-        """Whether the signal's ends are extended oddly, as zero phase needs it, or by zeros."""
+        """Whether the signal is extended oddly at its ends, as zero phase needs, or by zeros."""
         return self.fir.odd_ends
 
     @property
     def deviation(self) -> float | None:
-        """Largest deviation in dB of what the audio gets from the curve of the numbers, at its
-        points and between them; None where a member is a FIR, which has no curve.
+        """Largest deviation in dB of the applied filter from the curve of the numbers, at its
+        points and between them; None if a member is a FIR, which has no curve.
         """
         if self._firs:
             return None
@@ -185,7 +186,7 @@ class EarModule(EarFilter):
         return list(self._grids.values())
 
     def response(self, freqs: npt.ArrayLike | Tensor) -> Tensor:
-        """Response of what the audio gets at any frequencies, by the sum over the taps.
+        """Response of the applied filter at any frequencies, by the sum over the taps.
 
         Parameters
         ----------
@@ -195,8 +196,8 @@ class EarModule(EarFilter):
         Returns
         -------
         (M,) complex128; (2, M) of two ears, (4, M) of a matrix
-            With time zero where the output is aligned with the input; differentiable in the
-            numbers while the module trains.
+            Time zero is where output and input are aligned; differentiable with respect to the
+            numbers in ``train()``.
         """
         taps = self.taps()
         cycles = torch.as_tensor(freqs, dtype=torch.float64, device=taps.device) / self.fs
@@ -219,7 +220,7 @@ class EarModule(EarFilter):
         ----------
         path : path
         force : bool
-            Replace a file that is there.
+            Replace an existing file.
 
         Raises
         ------

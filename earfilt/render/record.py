@@ -22,7 +22,7 @@ class Row:
         Paths as given, and the path relative to the tree.
     status : 'ok', 'skipped' or 'failed'
     error, reason : str or None
-        Of a failed file, one line; and the same without what differs from file to file.
+        Why a file failed, in one line; and the same without what differs from file to file.
     format, subtype : str
         Of the output.
     source_format, source_subtype : str
@@ -34,14 +34,14 @@ class Row:
     filter : str
         As it was asked for.
     provenance : Provenance
-        Everything that is known of the filter; ``parameters`` in the report, where ``convention``,
-        ``order`` and ``phase`` stand beside it as well.
+        Everything that is known about the filter; ``parameters`` in the report, where
+        ``convention``, ``order`` and ``phase`` stand beside it as well.
     source_sha256, output_sha256 : str or None
-        Hashes of the files, of a batch and in place.
+        Hashes of the files, in a batch and in place.
     coefficients_sha256 : str
         Hash of taps, rate, look-ahead and extension rule.
     latency : int
-        Samples of look-ahead: the delay of a real-time reader.
+        Samples of look-ahead: the delay of live output.
     gain_1khz_db : float or list of float or None
         Of the filter, at 1000 Hz, of each row of several; None where fs/2 lies below.
     peak_in_dbfs, rms_in_dbfs, peak_out_dbfs, rms_out_dbfs : list of float or None
@@ -53,7 +53,7 @@ class Row:
     fitting_gain_db : float or None
         Where samples were clipped: the ``--gain`` at which none would be.
     gain_db : float
-        Applied beside the filter, that of rescaling included.
+        Gain on top of the filter, that of rescaling included.
     rescaled_db : float
         The part of it that rescaling took.
     dithered : bool

@@ -80,7 +80,7 @@ def print_ways(start: str, end: str) -> None:
     for way in short:
         _print(f"{ways.name_of(way):<{width}}  {ways.sources_of(way)}\n")
     if more := len(found) - len(short):
-        _print(f"{more} longer ways, some by an inverse; '| less' shows all\n")
+        _print(f"{more} longer ways, some through an inverse; add '| less' to see all\n")
 
 
 def print_comparison(first: str, second: str, *, relative_to: float | None = None) -> None:

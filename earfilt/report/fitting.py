@@ -76,9 +76,9 @@ def _seating_words(seating: Seating, fs: float) -> list[str]:
         words[0] += f" beside {beside}"
         words.append(f"polarity {'inverted' if seating.inverted else 'kept'}")
     else:
-        words.append("polarity not clear, for the phase is more than a delay and minimum phase")
+        words.append("polarity unclear: the phase is not that of a delay and minimum phase")
     if seating.drift_ppm is None:
-        words.append("clocks not compared, which one sweep does not tell")
+        words.append("clock drift not measured, which one sweep does not show")
     elif seating.drift_ppm == 0.0:
         words.append("no drift between the clocks")
     else:
@@ -99,8 +99,8 @@ def _lost_words(found: Identified) -> str:
     if not lost:
         return ""
     return (
-        f"{lost} points between {found.asked_hz[0]:g} and {found.asked_hz[1]:g} Hz are left out, "
-        "for their coherence is below 0.5"
+        f"{lost} points between {found.asked_hz[0]:g} and {found.asked_hz[1]:g} Hz are left out: "
+        "their coherence is below 0.5"
     )
 
 

@@ -97,7 +97,7 @@ def _channels(row: "Row") -> str:
 
 def _clipped(row: "Row") -> str:
     if not any(row.clipped):
-        return "no sample"
+        return "no samples"
     channels = ", ".join(f"{count} in channel {i}" for i, count in enumerate(row.clipped) if count)
     return (
         f"{_counted(sum(row.clipped), 'sample')} ({channels}); --gain "
@@ -190,7 +190,7 @@ class Totals:
             self.warnings.add(Note.kind_of(text), text, row)
         deviation = row.provenance.deviation_db
         if deviation is not None:
-            said = f"{deviation_words(row.provenance)} (at {row.fs:g} Hz sampling rate)"
+            said = f"{deviation_words(row.provenance)} (sampling rate {row.fs:g} Hz)"
             self.largest_deviation = max(self.largest_deviation, (deviation, said))
         if any(row.clipped):
             self.clipped_files += 1
@@ -228,7 +228,7 @@ def _lines(totals: Totals, seconds: float) -> Iterator[tuple[str, str]]:
     if totals.skipped:
         yield f"{totals.skipped:,}", "skipped: already there"
     if totals.passed_over:
-        yield f"{totals.passed_over:,}", "passed over: not audio"
+        yield f"{totals.passed_over:,}", "ignored: not audio"
     if totals.failed:
         yield f"{totals.failed:,}", "failed:"
     for count, reason in totals.reasons.most_common(20):
@@ -246,6 +246,5 @@ def clipping(totals: Totals) -> str:
     gain, name = totals.fitting_gain
     samples = _counted(totals.clipped_samples, "sample")
     return (
-        f"clipped: {samples}; --gain {gain:.2f} would fit the loudest, {printable(name)}, "
-        "and with it all"
+        f"clipped: {samples}; --gain {gain:.2f} fits all of them (the loudest is {printable(name)})"
     )

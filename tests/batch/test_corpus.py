@@ -94,7 +94,7 @@ def test_the_report_is_a_row_a_file_and_nothing_else(
     found = [json.loads(line) for line in said.out.splitlines()]
     assert {row["name"]: row["status"] for row in found} == {"a.wav": "ok", "b.wav": "failed"}
     assert all(set(row) == Row("", "", "", "ok").to_dict().keys() for row in found)
-    assert "passed over: not audio" in said.err
+    assert "ignored: not audio" in said.err
     [done] = [row for row in found if row["status"] == "ok"]
     x, y = sf.read(root / "a.wav")[0], sf.read(tmp_path / "out" / "a.wav")[0]
     assert done["frames"] == len(x) == len(y)
@@ -182,7 +182,7 @@ def test_a_run_says_what_was_there_already(
     assert apply(root, out) == 0
     before = hashes(out)
     assert apply(root, out, "--gain", "-6") == 2
-    assert "a.wav exists already (and 1 more); --resume goes on" in capfd.readouterr().err
+    assert "a.wav exists already (and 1 more); --resume continues" in capfd.readouterr().err
     assert apply(root, out, "--gain", "-6", "--skip-existing") == 0
     assert hashes(out) == before
     assert apply(root, out, "--gain", "-6", "--force") == 0
@@ -285,7 +285,7 @@ def test_signals_stop_cleanly(
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     returned, err = finish(process)
     assert returned == code, err
-    assert "the same command with --resume goes on" in err
+    assert "the same command with --resume to continue" in err
     assert "Traceback" not in err
     assert not psutil.wait_procs(family, timeout=20)[1]
     assert not leftovers(out)
@@ -478,7 +478,7 @@ def test_nothing_to_do_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("no audio")
     assert apply(tmp_path / "in", tmp_path / "out") == 0
-    assert "no audio files found (1 others passed over)" in capfd.readouterr().err
+    assert "no audio files found (1 other files ignored)" in capfd.readouterr().err
 
 
 CURVES = [
@@ -660,7 +660,7 @@ def test_a_corpus_of_another_default_is_not_gone_on_with(
     assert apply(*again, "-q", ear=("-f", "headphone")) == 2
     said = capfd.readouterr().err
     assert f"was begun with earfilt {__version__}" in said
-    assert "add --tolerance 0.1 to go on with it" in said
+    assert "add --tolerance 0.1 to continue it" in said
     assert ("--force" in said) == (way != "--in-place")  # which would filter twice
     assert (hashes(root), hashes(out)) == before
     report = ["-q", "--report", tmp_path / "report"]

@@ -200,7 +200,7 @@ def test_a_path_is_for_sound_alone(sofa: str, tmp_path: Path) -> None:
     path = track(tmp_path / "path.csv", "0,0,0\n1,30,0\n")
     with pytest.raises(UsageError, match="moves the source"):
         earfilt.design(sofa, fs=FS, path=path)
-    with pytest.raises(UsageError, match="no member of a chain"):
+    with pytest.raises(UsageError, match="cannot be part of a chain"):
         earfilt.apply(np.zeros((1, 10)), f"{sofa}+middle-ear", fs=FS, path=path)
 
 

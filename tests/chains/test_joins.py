@@ -44,10 +44,10 @@ def test_what_joins(chain: str) -> None:
     ("chain", "words"),
     [
         ("middle-ear+headphone", r"'headphone\+middle-ear:lopezpoveda2001' joins"),
-        ("iso532-free+iso532-diffuse", "from the eardrum on lead"),
+        ("iso532-free+iso532-diffuse", "from the eardrum use"),
         ("iso532-free+a-weighting+iso532-free", "starts at the free field"),
         ("iso532-free+inverse:headphone+iso532-middle", "starts at the eardrum"),
-        ("outer-middle-ear+headphone", "nothing leads on from the cochlea"),
+        ("outer-middle-ear+headphone", "nothing starts at the cochlea"),
         ("middle-ear+middle-ear", "ends at the stapes"),
         ("inverse:headphone+iso532-middle", "ends at the headphone"),
     ],

@@ -254,7 +254,7 @@ def test_no_word_of_a_file_comes_into_that_advice(tmp_path, monkeypatch, capsys,
     assert run("response", "-f", "fir.json", "--fs", 16000) == 2
     err = capsys.readouterr().err
     advice = (
-        "a FIR goes with one rate: use one that was made for 16000 Hz, or --resample-fir, which "
+        "a FIR belongs to one rate: use one that was made for 16000 Hz, or --resample-fir, which "
         "converts it"
     )
     assert err == f"earfilt: fir.json was made for 8000 Hz, and 16000 Hz is asked for; {advice}\n"

@@ -67,7 +67,7 @@ def test_a_page_fits_80_columns_and_begins_with_examples(command: str) -> None:
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert "Examples:" in lines
-    options = next(i for i, line in enumerate(lines) if line.startswith("Talk"))
+    options = next(i for i, line in enumerate(lines) if line.startswith("Messages"))
     assert lines.index("Examples:") < options
 
 

@@ -1,9 +1,16 @@
 """The standard streams, where the caller closed them."""
 
+import fcntl
+import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
+
+from earfilt.cli.streams import fitted
 
 EARFILT = f"{sys.executable} -c 'from earfilt.cli import main; main()'"
 
@@ -54,3 +61,28 @@ def test_what_libraries_print_is_not_shown(tmp_path):
         ).stderr
         == "ours\n"
     )
+
+
+def test_words_on_a_terminal_break_between_words(tmp_path):
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    arguments = [sys.executable, "-m", "earfilt", "response", "-f", "middle-ear", "-o", "a.csv"]
+    subprocess.run(arguments, cwd=tmp_path, stderr=theirs, check=True)
+    os.close(theirs)
+    said = os.read(ours, 4096).decode().splitlines()
+    os.close(ours)
+    again = subprocess.run([*arguments, "--force"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert len(again.stderr.splitlines()) == 1
+    assert len(said) > 1
+    assert max(map(len, said)) <= 60
+    assert " ".join(line.strip() for line in said) == again.stderr.strip()
+
+
+def test_a_broken_line_goes_on_under_its_text():
+    said = fitted("a -> b\n  filter      headphone, order 80, minimum phase", 38)
+    assert said.splitlines() == [
+        "a -> b",
+        "  filter      headphone, order 80,",
+        "              minimum phase",
+    ]
+    assert fitted("/a/name/that-is-longer-than/any-line.wav", 12).count("\n") == 0

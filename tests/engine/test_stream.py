@@ -148,7 +148,7 @@ def test_a_partitioned_output_comes_with_every_block() -> None:
 
 def test_a_latency_below_the_shortest_block_is_refused() -> None:
     with pytest.raises(
-        UsageError, match=r"comes to 63 frames at this rate; a block has 64 or more"
+        UsageError, match=r"the latency is 63 frames at this rate; it must be 64 or more"
     ):
         Stream(Fir(np.ones(3), None), channels=1, latency=63)
 

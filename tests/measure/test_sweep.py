@@ -27,7 +27,7 @@ def test_the_rate_is_read_off_the_sweep_of_any_program() -> None:
 def test_what_is_no_exponential_sweep_is_refused(rng) -> None:
     t = np.arange(5 * FS) / FS
     for x in (rng.standard_normal(5 * FS), np.sin(2e3 * t), np.sin(4000.0 * t**2), np.ones(9)):
-        with pytest.raises(UsageError, match="no exponential sweep"):
+        with pytest.raises(UsageError, match="not an exponential sweep"):
             sweep_rate(x, FS)
 
 

@@ -137,16 +137,16 @@ def test_what_cannot_be_fitted_is_refused(ear, goal) -> None:
     linear = torch.nn.Linear(2, 1)
     wanted = earfilt.Goal(*goal)
     for module, more, words in (
-        (fixed, {"goal": wanted}, "nothing of the module learns"),
+        (fixed, {"goal": wanted}, "the module has nothing to learn"),
         (linear, {"goal": wanted}, "not for Linear"),
         (ear, {}, "a goal or a loss"),
         (ear, {"goal": wanted, "loss": lambda _: None}, "a goal or a loss"),
         (ear, {"goal": wanted, "steps": 0}, "at least 1"),
         (ear, {"goal": earfilt.Goal([1.0, 2.0], [0.0, 0.0])}, "fewer than 2 points"),
         (ear, {"goal": earfilt.Goal([200.0, 100.0], [0.0, 0.0])}, "ascend"),
-        (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0])}, "of one length"),
+        (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0])}, "equally many"),
         (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0, math.nan])}, "finite"),
-        (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0, 0.0], [1.0, -1.0])}, "not negative"),
+        (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0, 0.0], [1.0, -1.0])}, "not be negative"),
         (ear, {"goal": earfilt.Goal(*goal, smoothness=-1.0)}, "smoothness"),
         (ear, {"loss": lambda one: one.numbers_0.sum() * math.inf}, "the loss is"),
     ):

@@ -470,10 +470,10 @@ def test_gradients_of_a_padded_batch_are_those_of_its_items(name: str) -> None:
     [
         (torch.tensor([3.0, 4.0]), torch.zeros(2, 9), "lengths are of torch.float32"),
         ([3, 4], torch.zeros(2, 9), "lengths are of list"),
-        (torch.tensor([3, 4, 5]), torch.zeros(2, 9), r"lengths of \(B,\)"),
-        (torch.tensor([9]), torch.zeros(9), r"lengths of \(B,\)"),
-        (torch.tensor([0, 4]), torch.zeros(2, 9), "each is 1 to the 9 samples"),
-        (torch.tensor([3, 10]), torch.zeros(2, 9), "each is 1 to the 9 samples"),
+        (torch.tensor([3, 4, 5]), torch.zeros(2, 9), r"lengths of shape \(B,\)"),
+        (torch.tensor([9]), torch.zeros(9), r"lengths of shape \(B,\)"),
+        (torch.tensor([0, 4]), torch.zeros(2, 9), "each must be from 1 to the 9 samples"),
+        (torch.tensor([3, 10]), torch.zeros(2, 9), "each must be from 1 to the 9 samples"),
     ],
 )
 def test_lengths_that_are_none(lengths: Any, x: torch.Tensor, says: str) -> None:

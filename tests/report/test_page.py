@@ -111,6 +111,8 @@ def test_in_a_browser(made: Path, tmp_path: Path) -> None:
         box.send_keys(Keys.SPACE)
         assert paths() == {"0", "2"}
         assert "headphone" not in driver.find_element(By.ID, "command").text
+        named = driver.find_elements(By.CSS_SELECTOR, "#values tr[data-curve]")  # the legend
+        assert [row.text for row in named] == [told["curves"][k]["name"] for k in (0, 2)]
 
         # values by the keyboard are those of the data
         panel = driver.find_element(By.CSS_SELECTOR, "svg.panel")

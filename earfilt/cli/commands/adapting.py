@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earfilt.cli.commands.identifying import check_files
+from earfilt.cli.streams import say
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Adaptation:
         if not options["curve"] or not options["start"]:
             raise UsageError("--curve and --start go together")
         if options["resume"] and options["checkpoint"] is None:
-            raise UsageError("--resume goes on from --checkpoint FILE")
+            raise UsageError("--resume needs the --checkpoint FILE from which it continues")
 
     def run(self, outputs: list[str], report: str | None, *, force: bool, quiet: bool) -> int:
         from earfilt.chains.members import resolve
@@ -56,7 +57,7 @@ class Adaptation:
             write_bytes(report, done.report(asked, source), force=force)
         if not quiet:
             for line in done.words():
-                print(f"{printable(outputs[0])}: {line}", file=sys.stderr)
+                say(f"{printable(outputs[0])}: {line}")
         return 0
 
     def _check_checkpoint(self, others: list[str]) -> None:
@@ -68,7 +69,8 @@ class Adaptation:
         refuse_inputs([checkpoint], others)
         if os.path.lexists(checkpoint) and not self.options["resume"]:
             raise UsageError(
-                f"{printable(checkpoint)} exists; --resume goes on from it, or name another"
+                f"{printable(checkpoint)} exists; add --resume to continue from it, or name "
+                "another file"
             )
 
     def _adapted(
@@ -137,8 +139,9 @@ class _Adapted:
         ended = "nothing changed any more" if self.fitted.converged else "all that were asked for"
         by = "" if self.wanted.column == "none" else f", weighted by {self.wanted.column}"
         return [
-            f"{printable(self.ear.name)} at {self.ear.fs:.12g} Hz, {_rms(off):.3g} dB (rms) from the "
-            f"target at {len(off)} points from {at[0]:.4g} to {at[-1]:.5g} Hz{by}, {off[worst]:+.3g} dB at most, at "
+            f"{printable(self.ear.name)} at {self.ear.fs:.12g} Hz, {_rms(off):.3g} dB (rms) from "
+            f"the target at {len(off)} points from {at[0]:.4g} to {at[-1]:.5g} Hz{by}, "
+            f"{off[worst]:+.3g} dB at most, at "
             f"{at[worst]:.5g} Hz; {_rms(before):.3g} dB before",
             f"{len(self.fitted.losses)} steps ({ended}), {1e3 * self.fitted.step_s:.3g} ms each",
         ]

@@ -21,6 +21,7 @@ from earfilt.cli.options import (
     finder,
     refuse_without_effect,
 )
+from earfilt.cli.streams import say
 from earfilt.errors import EarfiltError, UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def apply(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave an existing output.")
+        bool, typer.Option("--skip-existing", help="Keep an existing output.")
     ] = False,
     in_place: Annotated[
         bool,
@@ -95,37 +96,43 @@ def apply(
     ] = False,
     metadata: Annotated[
         bool,
-        typer.Option("--metadata/--no-metadata", help="Leave chunks, tags and pictures behind."),
+        typer.Option(
+            "--metadata/--no-metadata", help="Do not carry over tags, pictures and chunks."
+        ),
     ] = True,
     tail: Annotated[
         Tail,
-        typer.Option("--tail", help="keep: the output is longer by the order of a causal filter."),
+        typer.Option("--tail", help="keep: lengthen the output by the order of a causal filter."),
     ] = Tail.cut,
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Go on with NaN and Inf (as 0) and with a source cut short."),
+        typer.Option(
+            "--repair", help="Accept NaN and Inf (read as 0) and a source that is cut short."
+        ),
     ] = False,
     ignore_length: Annotated[
         bool,
         typer.Option(
             "--ignore-length",
-            help="Read samples behind the stated end of a file too, and recordings joined to it.",
+            help="Also read samples after the stated end of a file, and recordings joined to it.",
         ),
     ] = False,
     gain: Annotated[
-        float, typer.Option("--gain", metavar="DB", help="Gain beside the filter.")
+        float, typer.Option("--gain", metavar="DB", help="Gain on top of the filter.")
     ] = 0.0,
     clip: Annotated[
         Clip | None,
         typer.Option(
             "--clip",
-            help="Samples beyond full scale: count them (default); fail; scale the file to "
-            "fit; write a float format.",
+            help="What to do with samples beyond full scale: warn (clip and count them, the "
+            "default), fail, scale the whole file to fit, or write floating point.",
         ),
     ] = None,
     dither: Annotated[
         bool,
-        typer.Option("--dither", help="Triangular dither, seeded from the file's relative path."),
+        typer.Option(
+            "--dither", help="Add triangular dither, seeded from the file's relative path."
+        ),
     ] = False,
     full_scale_spl: Annotated[
         float | None,
@@ -140,7 +147,7 @@ def apply(
         FullScale | None,
         typer.Option(
             "--full-scale",
-            help="What that level belongs to: peak, a sine that reaches full scale; rms "
+            help="What has that level: peak, a sine that reaches full scale; rms "
             "(default), a signal whose RMS is 1.0.",
         ),
     ] = None,
@@ -151,16 +158,16 @@ def apply(
         Precision,
         typer.Option(
             "--precision",
-            help="auto: float64 for 24- and 32-bit integers and DOUBLE, and where float32 "
-            "would show.",
+            help="auto: float64 for 24- and 32-bit integers and DOUBLE, and wherever float32 "
+            "would change the output.",
         ),
     ] = Precision.auto,
     raw: Annotated[
         Encoding | None,
         typer.Option(
             "--raw",
-            help="INPUT has no header: its samples, little-endian and interleaved; with --rate and "
-            "--channels.",
+            help="INPUT has no header and holds such samples, little-endian and interleaved; "
+            "needs --rate and --channels.",
         ),
     ] = None,
     rate: Annotated[
@@ -172,7 +179,7 @@ def apply(
     to_raw: Annotated[
         bool,
         typer.Option(
-            "--to-raw", help="Write no header: samples alone, in the encoding of the INPUT."
+            "--to-raw", help="Write samples without a header, in the encoding of the INPUT."
         ),
     ] = False,
     latency_ms: Annotated[
@@ -180,8 +187,8 @@ def apply(
         typer.Option(
             "--latency-ms",
             metavar="MS",
-            help="A block of output lasts at most so long, beside the filter's look-ahead "
-            "(default: as long as is filtered fastest, about 80 ms for short filters).",
+            help="Longest block of output; the filter's look-ahead comes on top (default: the "
+            "length that is filtered fastest, about 80 ms for short filters).",
         ),
     ] = None,
     files_from: many.FilesFrom = None,
@@ -198,7 +205,7 @@ def apply(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Put recordings through an ear; the output keeps container, sample format, rate, channels and
+    """Filter recordings through an ear; the output keeps container, sample format, rate, channels and
     number of frames.
     """
     if force + skip_existing + resume > 1:
@@ -318,7 +325,7 @@ def _inputs_and_output(
     if not paths:
         raise UsageError("give an OUTPUT, the directory for the listed files")
     if "-" in paths[:-1] and (len(paths) > 2 or files_from is not None):
-        raise UsageError("- (the standard input) goes alone: one INPUT to one OUTPUT")
+        raise UsageError("- (standard input) must be the only INPUT, with one OUTPUT")
     return paths[:-1], paths[-1]
 
 
@@ -356,7 +363,7 @@ def _one_file(job: "FileJob", *, report: str | None, quiet: bool, verbose: bool)
     if failure is not None:
         raise failure
     if not quiet:
-        print(summary(row, verbose=verbose), file=sys.stderr)
+        say(summary(row, verbose=verbose))
     return 0
 
 

@@ -1,6 +1,5 @@
 """``earfilt design``: the FIR itself, for other programs."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +16,7 @@ from earfilt.cli.options import (
     finder,
     refuse_without_effect,
 )
+from earfilt.cli.streams import say
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def design(
             "-o",
             "--output",
             metavar="FILE",
-            help="Where to; {fs} stands for the rate. Repeatable.",
+            help="File to write; {fs} stands for the rate. Repeatable.",
             show_default=False,
         ),
     ],
@@ -76,7 +76,7 @@ def design(
         typer.Option(
             "--sections",
             metavar="N",
-            help="A few biquads in place of a FIR, minimum phase; --tolerance: the fewest.",
+            help="Design N biquads instead of a FIR, minimum phase (--tolerance: the fewest).",
             show_default=False,
         ),
     ] = None,
@@ -93,7 +93,7 @@ def design(
         typer.Option(
             "--band",
             metavar="LO:HI",
-            help="Where sections are fitted, Hz (20 to 16000, as far as the source goes).",
+            help="Range in which sections are fitted, Hz (20 to 16000, within the source's range).",
             show_default=False,
         ),
     ] = None,
@@ -102,7 +102,7 @@ def design(
         typer.Option(
             "--for",
             metavar="PROGRAM",
-            help="Write it in the words of a program; they are named above.",
+            help="Write a preset for a program; the programs are named above.",
             show_default=False,
         ),
     ] = None,
@@ -111,7 +111,7 @@ def design(
         typer.Option(
             "--channels",
             metavar="N",
-            help="Of a FIR's .wav, all alike (1; of two ears 2).",
+            help="Channels of a FIR's .wav, all alike (1; for two ears 2).",
             show_default=False,
         ),
     ] = None,
@@ -120,7 +120,7 @@ def design(
         typer.Option(
             "--subtype",
             metavar="TYPE",
-            help="Of a FIR's .wav: DOUBLE, FLOAT, PCM_32, PCM_24, PCM_16 (DOUBLE).",
+            help="Sample format of a FIR's .wav: DOUBLE, FLOAT, PCM_32, PCM_24, PCM_16 (DOUBLE).",
             show_default=False,
         ),
     ] = None,
@@ -140,7 +140,7 @@ def design(
     """The effective FIR of a filter or chain, all passes and gains included, as a file.
 
     The latency is the index of the tap at time zero: 0 for minimum phase, the order for zero phase.
-    Which programs read which format, and how the output comes to be aligned with the input:
+    Which programs read which format, and how its output is aligned with the input:
 
     \b
     .wav   64-bit float, mono, or left and right of two ears. Convolvers take
@@ -155,7 +155,7 @@ def design(
     .csv   sample,coefficient; sample 0 is time zero.
     .json  everything: fs, taps, latency, rule for the ends, parameters, source.
 
-    earfilt reads all of them back with -f to the same bits. .npy says neither rate nor latency:
+    earfilt reads all of them back with -f to the same bits. .npy states neither rate nor latency:
     symmetric taps are taken as centred, others as causal (--latency overrides).
 
     \b
@@ -212,7 +212,7 @@ def design(
         for path, data in written.files:
             write_bytes(path, data, force=force)
         if not quiet:
-            print(_summary(written, filter), file=sys.stderr)
+            say(_summary(written, filter))
     return 0
 
 
@@ -231,7 +231,7 @@ def _write_directions(
     for path in outputs:
         write_bytes(path, data, force=force)
         if not quiet:
-            print(f"{printable(path)}: {', '.join(words)}", file=sys.stderr)
+            say(f"{printable(path)}: {', '.join(words)}")
     return 0
 
 
@@ -270,8 +270,8 @@ def _sections_summary(paths: str, made: "Sections") -> str:
         made.provenance.filter or "",
         f"{made.deviation_db:.3g} dB at most from the curve between {low:g} and {high:g} Hz, "
         f"at {made.deviation_hz:.5g} Hz",
-        f"rounding to float32 changes {made.float32_db:.2g} dB, to 32 bits with "
-        f"{31 - made.post_shift} behind the point {made.q30_db:.2g} dB",
+        f"rounding to float32 changes {made.float32_db:.2g} dB, to 32-bit integers with "
+        f"{31 - made.post_shift} fractional bits {made.q30_db:.2g} dB",
     ]
     lines = [f"{paths}: {', '.join(printable(word) for word in words)}"]
     wanted = made.provenance.tolerance_db

@@ -13,15 +13,15 @@ def filters(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="Show one filter: its facts, source and points; or a SOFA file, what it holds.",
+            help="Describe one filter, with source and points, or a SOFA file.",
             show_default=False,
         ),
     ] = None,
-    bibtex: Annotated[bool, typer.Option("--bibtex", help="The sources as BibTeX.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Print the sources as BibTeX.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     start: Annotated[
         str | None,
-        typer.Option("--from", metavar="POINT", help="With --to: what leads from here."),
+        typer.Option("--from", metavar="POINT", help="With --to: list the ways from here."),
     ] = None,
     end: Annotated[
         str | None,
@@ -34,14 +34,18 @@ def filters(
     ] = None,
     versus: Annotated[
         tuple[str, str] | None,
-        typer.Option("--compare", metavar="A B", help="How far two filters are apart, by octaves."),
+        typer.Option(
+            "--compare", metavar="A B", help="Differences between two filters, by octave."
+        ),
     ] = None,
     relative_to: Annotated[
         float | None,
-        typer.Option("--relative-to", metavar="HZ", help="With --compare: both are 0 dB here."),
+        typer.Option(
+            "--relative-to", metavar="HZ", help="With --compare: frequency at which both are 0 dB."
+        ),
     ] = None,
 ) -> int:
-    """The catalogue of filters; with a NAME its unit, range, variants, source and published points.
+    """List the catalogue of filters, or describe one: unit, range, variants, source and points.
 
     Off a terminal: tab-separated columns, and the points as CSV after '#' lines.
     """

@@ -33,22 +33,26 @@ def fit(
     inputs: Annotated[
         list[str] | None,
         typer.Option(
-            "--input", metavar="FILE", help="What was played. Repeatable, with a target each."
+            "--input",
+            metavar="FILE",
+            help="Recording or signal that was played. Repeatable, each with a --target.",
         ),
     ] = None,
     targets: Annotated[
         list[str] | None,
         typer.Option(
-            "--target", metavar="FILE", help="What came of it; two channels: left and right."
+            "--target",
+            metavar="FILE",
+            help="What was recorded of the --input; two channels are left and right.",
         ),
     ] = None,
     sweep: Annotated[
         str | None,
-        typer.Option("--sweep", metavar="FILE", help="The exponential sweep that was played."),
+        typer.Option("--sweep", metavar="FILE", help="Exponential sweep that was played."),
     ] = None,
     recorded: Annotated[
         list[str] | None,
-        typer.Option("--recorded", metavar="FILE", help="A recording of it. Repeatable."),
+        typer.Option("--recorded", metavar="FILE", help="Recording of the sweep. Repeatable."),
     ] = None,
     make_sweep: Annotated[
         bool, typer.Option("--make-sweep", help="Write a sweep to play: -o sweep.wav.")
@@ -59,12 +63,12 @@ def fit(
     ] = None,
     curve: Annotated[
         str | None,
-        typer.Option("--curve", metavar="FILE", help="The curve that an ear is adapted to."),
+        typer.Option("--curve", metavar="FILE", help="Curve to which an ear is adapted."),
     ] = None,
     start: Annotated[
         str | None,
         typer.Option(
-            "--start", metavar="FILTER", help="The ear to begin with: a name, chain or saved ear."
+            "--start", metavar="FILTER", help="Ear to start from: a name, chain or saved ear."
         ),
     ] = None,
     order: Annotated[
@@ -72,7 +76,8 @@ def fit(
         typer.Option(
             "--order",
             metavar="N",
-            help="Taps − 1 of that ear; more follow finer curves (default: those of its design).",
+            help="Order (taps - 1) of that ear; a higher one follows finer curves (default: that "
+            "of its design).",
         ),
     ] = None,
     fs: Annotated[
@@ -108,7 +113,7 @@ def fit(
         typer.Option(
             "--band",
             metavar="LO:HI",
-            help="Where a curve is asked for, Hz (20 to the lower of 20000 and 0.45 of the rate).",
+            help="Range of the curve, Hz (20 to the lower of 20000 and 0.45 of the rate).",
         ),
     ] = None,
     mean: Annotated[
@@ -118,8 +123,8 @@ def fit(
         Weights | None,
         typer.Option(
             "--weights",
-            help="The curve's column that weighs its points: weight; sd_db, as 1/sd_db²; or none "
-            "(the first that it has).",
+            help="Column of the curve that weights its points: weight, or sd_db as 1/sd_db² "
+            "(default: the first that it has), or none.",
         ),
     ] = None,
     smoothness: Annotated[
@@ -127,37 +132,43 @@ def fit(
         typer.Option(
             "--smoothness",
             metavar="X",
-            help="Weight of the squared bends of the change, (dB per octave²)², beside the mean "
-            "squared deviation (0).",
+            help="Weight of the squared curvature of the change, (dB per octave²)², relative to "
+            "the mean squared deviation (0).",
         ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", help="Of the descent, at most (100).")
+        int | None,
+        typer.Option("--steps", metavar="N", help="Largest number of steps of the descent (100)."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", help="Of random numbers (0).")
+        int | None, typer.Option("--seed", metavar="N", help="Seed of the random numbers (0).")
     ] = None,
     device: Annotated[
         str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda or cuda:N (cpu).")
     ] = None,
     checkpoint: Annotated[
         str | None,
-        typer.Option("--checkpoint", metavar="FILE", help="Written during the descent."),
+        typer.Option(
+            "--checkpoint",
+            metavar="FILE",
+            help="File that keeps the state of the descent, to resume it.",
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint, if it is there.")
+        bool, typer.Option("--resume", help="Continue from the checkpoint, if there is one.")
     ] = False,
     force: Force = False,
     quiet: Quiet = False,
 ) -> int:
     """Measure an ear, a headphone or a rig, or adapt an ear to a curve.
 
-    From recordings in closed form, or to a curve by gradient descent.
+    A curve is measured from recordings, in closed form. An ear is adapted to a curve by gradient
+    descent. -f reads either.
 
-    Delay, polarity and the drift between the clocks of player and recorder are found first, and
-    said on standard error. The curve holds the gain, not the delay; -f reads it, as it reads the
-    adapted ear. Several pairs are several seatings, whose mean is taken. A target of two channels
-    gives two curves, FILE-L.csv and FILE-R.csv.
+    Delay, polarity and the drift between the clocks of player and recorder are found first and
+    reported on standard error. The curve holds the gain, not the delay. Several pairs are several
+    seatings, whose mean is taken. A target with two channels gives two curves, FILE-L.csv and
+    FILE-R.csv.
     """
     ways = {
         "--make-sweep": make_sweep,

@@ -1,11 +1,11 @@
 """``earfilt fit`` of recordings: curves, and the sweep that is played for one."""
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earfilt.cli.streams import say
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -125,11 +125,11 @@ class Identification:
         tables = [one for one in outputs if one.lower().endswith(".csv")] or outputs
         for ear, found in curves.items():
             first, *rest = fitting.identified_words(found, seconds=seconds)
-            print(f"{printable(_of_ear(tables[0], ear))}: {first}", file=sys.stderr)
+            say(f"{printable(_of_ear(tables[0], ear))}: {first}")
             for line in rest:
-                print(line, file=sys.stderr)
+                say(line)
         for one in cut:
-            print(f"warning: of {one.name} the first 10 minutes were used", file=sys.stderr)
+            say(f"warning: of {one.name} the first 10 minutes were used")
 
 
 def _of_ear(path: str, ear: str) -> str:
@@ -162,5 +162,5 @@ def write_sweep(
     for path in outputs:
         write_bytes(path, data, force=force)
         if not quiet:
-            print(f"{printable(path)}: {words}", file=sys.stderr)
+            say(f"{printable(path)}: {words}")
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from earfilt.cli.streams import say
 from earfilt.errors import UsageError, printable
 from earfilt.report.rows import Totals, duration, table
 
@@ -27,28 +28,35 @@ def _many(*names: str, help: str, metavar: str | None = None) -> Any:
 
 FilesFrom = Annotated[
     str | None,
-    _many("--files-from", metavar="FILE|-", help="Also the inputs that FILE lists, one a line."),
+    _many(
+        "--files-from",
+        metavar="FILE|-",
+        help="Also filter the inputs that FILE lists, one per line.",
+    ),
 ]
 Nul = Annotated[
     bool,
     _many("-0", "--null", help="The list's entries end with NUL, as find -print0 writes them."),
 ]
 Include = Annotated[
-    list[str] | None, _many("--include", metavar="GLOB", help="Only files like this; repeatable.")
+    list[str] | None, _many("--include", metavar="GLOB", help="Only files that match. Repeatable.")
 ]
 Exclude = Annotated[
     list[str] | None,
-    _many("--exclude", metavar="GLOB", help="No files or directories like this; repeatable."),
+    _many(
+        "--exclude", metavar="GLOB", help="Leave out files and directories that match. Repeatable."
+    ),
 ]
 Resume = Annotated[
     bool,
     _many(
-        "--resume", help="Do what is missing, what changed, and what was made with another filter."
+        "--resume",
+        help="Filter only what is missing, has changed, or was made with another filter.",
     ),
 ]
 Jobs = Annotated[
     int | None,
-    _many("-j", "--jobs", metavar="N", help="Files in work at once (default: the cores)."),
+    _many("-j", "--jobs", metavar="N", help="Files filtered at once (default: one per core)."),
 ]
 DryRun = Annotated[bool, _many("--dry-run", help="Print the plan, with what will fail, and stop.")]
 FailFast = Annotated[bool, _many("--fail-fast", help="Stop at the first file that fails.")]
@@ -57,7 +65,8 @@ Report = Annotated[
     _many(
         "--report",
         metavar="FILE|-",
-        help="A row for each file, as JSON lines; of FILE.html or FILE.csv, also a page or a table.",
+        help="Write a row for each file, as JSON lines; for FILE.html or FILE.csv, also a page or "
+        "a table.",
     ),
 ]
 Shard = Annotated[
@@ -73,7 +82,7 @@ Dask = Annotated[
     _many(
         "--dask",
         metavar="WHERE",
-        help="Work on a Dask cluster: local, a scheduler's address, or its scheduler file.",
+        help="Run on a Dask cluster: local, a scheduler's address, or its scheduler file.",
     ),
 ]
 
@@ -153,7 +162,7 @@ def apply_many(
                 if rows_out is not None:
                     rows_out.write(row)
                 if verbose and row.status == "failed":
-                    print(f"{printable(row.source)}: {printable(row.error or '')}", file=sys.stderr)
+                    say(f"{printable(row.source)}: {printable(row.error or '')}")
                 show(size)
         ended = True
     finally:
@@ -216,25 +225,24 @@ def _print_plan(batch: "Batch", plan: "Plan") -> int:
     to_filter = len(plan.files) + len(plan.bad) - len(failing)
     counts = (
         f"{to_filter:,} to filter, {len(plan.skipped):,} to skip, {len(failing):,} that "
-        f"fail, {plan.passed_over:,} passed over"
+        f"fail, {plan.passed_over:,} not audio"
     )
-    print(counts, file=sys.stderr)
+    say(counts)
     return 1 if failing else 0
 
 
 def _print_how_to_go_on(totals: Totals, plan: "Plan") -> None:
     """What is left of a batch that was interrupted, and how it is done."""
     everything = len(plan.files) + len(plan.skipped) + len(plan.bad)
-    print(
-        f"{totals.done + totals.skipped:,} of {everything:,} files are done and whole; the same "
-        "command with --resume goes on",
-        file=sys.stderr,
+    say(
+        f"{totals.done + totals.skipped:,} of {everything:,} files are done and whole; run the "
+        "same command with --resume to continue"
     )
 
 
 def _print_totals(totals: Totals, seconds: float) -> None:
-    nothing = f"no audio files found ({totals.passed_over:,} others passed over)"
-    print(table(totals, seconds) if totals.files else nothing, file=sys.stderr)
+    nothing = f"no audio files found ({totals.passed_over:,} other files ignored)"
+    say(table(totals, seconds) if totals.files else nothing)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from earfilt.cli.options import (
     finder,
     refuse_without_effect,
 )
+from earfilt.cli.streams import say
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -75,23 +76,27 @@ def response(
         ),
     ] = None,
     points: Annotated[
-        int | None, typer.Option("--points", metavar="N", help=f"How many frequencies ({_POINTS}).")
+        int | None,
+        typer.Option("--points", metavar="N", help=f"Number of frequencies ({_POINTS})."),
     ] = None,
     scale: Annotated[
         Scale | None, typer.Option("--scale", help="Their spacing, and the axis of figures (log).")
     ] = None,
     fmin: Annotated[
         float | None,
-        typer.Option("--fmin", metavar="HZ", help="The lowest (20; 0 on a linear scale)."),
+        typer.Option("--fmin", metavar="HZ", help="Lowest frequency (20; 0 on a linear scale)."),
     ] = None,
     fmax: Annotated[
         float | None,
-        typer.Option("--fmax", metavar="HZ", help="The highest (20000, at most fs/2)."),
+        typer.Option("--fmax", metavar="HZ", help="Highest frequency (20000, at most fs/2)."),
     ] = None,
     freqs: Annotated[
         str | None,
         typer.Option(
-            "--freqs", metavar="HZ,HZ,...", help="Exactly these instead.", show_default=False
+            "--freqs",
+            metavar="HZ,HZ,...",
+            help="Exactly these frequencies instead.",
+            show_default=False,
         ),
     ] = None,
     outputs: Annotated[
@@ -105,13 +110,15 @@ def response(
             show_default=False,
         ),
     ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Draw it in the terminal.")] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Draw the magnitude in the terminal.")
+    ] = False,
     compare: Annotated[
         list[Path] | None,
         typer.Option(
             "--compare",
             metavar="FILE",
-            help="Lay a measurement beside; levels are moved to the first filter. Repeatable.",
+            help="Show a measurement too, moved to the level of the first filter. Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -120,20 +127,21 @@ def response(
         typer.Option(
             "--compare-column",
             metavar="NAME",
-            help="The column to compare, of a file with several.",
+            help="Column to compare, of a file with several.",
             show_default=False,
         ),
     ] = None,
     relative_to: Annotated[
         float | None,
-        typer.Option("--relative-to", metavar="HZ", help="Every curve is 0 dB here."),
+        typer.Option("--relative-to", metavar="HZ", help="Frequency at which every curve is 0 dB."),
     ] = None,
     labels: Annotated[
         list[str] | None,
         typer.Option(
             "--label",
             metavar="TEXT",
-            help="Name of a curve in drawings: one a filter, then one a measurement. Repeatable.",
+            help="Name of a curve in figures: one for each filter, then one for each measurement. "
+            "Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -141,8 +149,9 @@ def response(
         list[Panel] | None,
         typer.Option(
             "--panel",
-            help="What a figure shows (magnitude; of a direction also itd, ild: the interaural "
-            "differences); differences are to the first filter. Repeatable.",
+            metavar="PANEL",
+            help="Panel of a figure: magnitude (default), difference (from the first filter), "
+            "phase, delay, itd or ild (interaural differences). Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -151,20 +160,23 @@ def response(
         typer.Option("--width", metavar="MM", help=f"Width of figures ({_WIDTH_MM:g})."),
     ] = None,
     ymin: Annotated[
-        float | None, typer.Option("--ymin", metavar="DB", help="Lowest magnitude of drawings.")
+        float | None, typer.Option("--ymin", metavar="DB", help="Lowest magnitude shown.")
     ] = None,
     ymax: Annotated[
-        float | None, typer.Option("--ymax", metavar="DB", help="Highest magnitude of drawings.")
+        float | None, typer.Option("--ymax", metavar="DB", help="Highest magnitude shown.")
     ] = None,
     legend: Annotated[
         Legend | None,
-        typer.Option("--legend", help="Of figures: below the axes (outside), on them, or none."),
+        typer.Option(
+            "--legend", help="Legend of a figure: below the axes (outside), within them, or none."
+        ),
     ] = None,
     degrees: Annotated[
-        bool, typer.Option("--degrees", help="Phase of figures in degrees (radians).")
+        bool, typer.Option("--degrees", help="Show the phase in degrees, not in radians.")
     ] = False,
     wrapped: Annotated[
-        bool, typer.Option("--wrapped", help="Principal value of the phase (unwrapped).")
+        bool,
+        typer.Option("--wrapped", help="Show the principal value of the phase, not unwrapped."),
     ] = False,
     force: Force = False,
     quiet: Quiet = False,
@@ -247,7 +259,7 @@ def response(
     if not quiet:
         sys.stdout.flush()
         for line in curves.remarks():
-            print(line, file=sys.stderr)
+            say(line)
     return 0
 
 

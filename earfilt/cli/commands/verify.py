@@ -1,11 +1,11 @@
 """``earfilt verify``: files against their manifests."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from earfilt.cli.options import Quiet
+from earfilt.cli.streams import say
 from earfilt.errors import UsageError, printable
 
 
@@ -20,7 +20,7 @@ def verify(
     ] = None,
     *,
     manifest: Annotated[
-        str | None, typer.Option("--manifest", metavar="FILE", help="One manifest instead.")
+        str | None, typer.Option("--manifest", metavar="FILE", help="Read this manifest instead.")
     ] = None,
     quiet: Quiet = False,
 ) -> int:
@@ -38,11 +38,6 @@ def verify(
     if not quiet:
         failed = f", {found.failed:,} failed when filtered and have none" if found.failed else ""
         mixed = f", made by {len(found.recipes)} recipes" if len(found.recipes) > 1 else ""
-        unknown = (
-            f"; sound files that no manifest tells of: {found.unknown:,}" if found.unknown else ""
-        )
-        print(
-            f"outputs: {len(found.outputs):,}{mixed}{failed}; different: {count:,}{unknown}",
-            file=sys.stderr,
-        )
+        unknown = f"; sound files in no manifest: {found.unknown:,}" if found.unknown else ""
+        say(f"outputs: {len(found.outputs):,}{mixed}{failed}; different: {count:,}{unknown}")
     return 1 if count else 0

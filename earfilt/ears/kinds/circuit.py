@@ -198,7 +198,7 @@ class Circuit(Phased):
         Option(
             "prototype",
             False,
-            "The analog filter of a model, in place of its program's digital filter at the "
+            "Use the analog filter of a model instead of its program's digital filter at the "
             "sampling rate.",
             bool,
         ),

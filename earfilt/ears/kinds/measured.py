@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from earfilt.ears.entry import Entry
 
 INTERPOLATIONS = ("log", "linear", "spline")
+INTERPOLATION = Option(
+    "interpolation",
+    "log",
+    "How a curve runs between its points, in dB: PCHIP on a logarithmic frequency axis "
+    "(default for your own curves) or on a linear one, or a cubic spline on the "
+    "logarithmic one.",
+    choices=INTERPOLATIONS,
+)
 # a millionth of what the longest filter resolves at usual rates: closer points are one, or an error
 CLOSEST_HZ = 1e-6
 # not-a-knot ends take four points; the equations take memory by the square of their number
@@ -62,13 +70,7 @@ class Measured(Ear):
     declared: ClassVar[tuple[Option, ...]] = (
         CURVE_PHASE,
         NORMALIZE_GAIN,
-        Option(
-            "interpolation",
-            "log",
-            "Between the points of a curve, in dB: PCHIP on a logarithmic (default for a curve of "
-            "yours) or linear axis of frequency, or a cubic spline on the logarithmic one.",
-            choices=INTERPOLATIONS,
-        ),
+        INTERPOLATION,
         BEYOND,
     )
 

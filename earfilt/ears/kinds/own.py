@@ -7,7 +7,7 @@ from typing import Any, Self
 from earfilt.arrays import Floats, floats, namespace
 from earfilt.ears.ear import Points
 from earfilt.ears.entry import Entry
-from earfilt.ears.kinds.measured import INTERPOLATIONS, Measured
+from earfilt.ears.kinds.measured import INTERPOLATION, Measured
 from earfilt.ears.levels import Values, gains, parse_octaves, smoothed
 from earfilt.ears.options import BEYOND, CURVE_PHASE, Option
 from earfilt.ears.target import Target
@@ -16,41 +16,34 @@ from earfilt.errors import DataError, UsageError
 COLUMN = Option(
     "column",
     None,
-    "A curve's file with several columns or channels: the one to take, by name or number.",
+    "Which column or channel of a curve's file to take, by name or number.",
     metavar="NAME",
 )
 DECIMAL = Option(
     "decimal",
     None,
-    "How a curve's file writes numbers, where it leaves that open.",
+    "Decimal sign of a curve's file, where the file leaves it open.",
     choices=("point", "comma"),
 )
 ALIGN = Option(
     "align",
     None,
-    "What becomes 0 dB of a measured level: a frequency, the mean from 100 Hz to 10 kHz, or the "
-    "peak.",
+    "Which level of a measurement becomes 0 dB: the one at a frequency, the mean from 100 Hz to "
+    "10 kHz, or the peak.",
     metavar="HZ|mean|peak",
 )
-ABSOLUTE = Option("absolute", None, "Take the levels of a curve's file as gains.", bool)
+ABSOLUTE = Option("absolute", None, "Take the levels of a curve's file as gains, unchanged.", bool)
 SMOOTH = Option(
     "smooth",
     None,
-    "Average a curve over a part of an octave (dB, rectangular on the log axis).",
+    "Smooth a curve over 1/N octave (mean of the dB, rectangular window on a logarithmic axis).",
     metavar="1/N",
 )
 TARGET = Option(
     "target",
     None,
-    "Correct a measurement to this curve: the --inverse of how far it lies above it.",
+    "Correct a measurement to this curve: the target minus the measurement, up to --max-gain.",
     metavar="FILE",
-)
-INTERPOLATION = Option(
-    "interpolation",
-    "log",
-    "Between the points of a curve, in dB: PCHIP on a logarithmic (default for a curve of "
-    "yours) or linear axis of frequency, or a cubic spline on the logarithmic one.",
-    choices=INTERPOLATIONS,
 )
 
 

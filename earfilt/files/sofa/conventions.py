@@ -121,7 +121,8 @@ def _transfer_functions(found: Variables, name: str) -> _Responses:
     if not even:
         raise DataError(
             name,
-            "its frequencies are no even grid from 0 Hz on, so that they give no impulse response",
+            "its frequencies are not an even grid from 0 Hz, so no impulse response follows from "
+            "them",
         )
     spectra = found.numbers("Data.Real") + 1j * found.numbers("Data.Imag")
     if first == 1:  # what was not measured at 0 Hz
@@ -179,7 +180,8 @@ def _fs(found: Variables, name: str) -> float:
     rates = found.numbers("Data.SamplingRate").reshape(-1)
     if (rates != rates[0]).any():
         raise DataError(
-            name, "its measurements have different sampling rates: split it into one file a rate"
+            name,
+            "its measurements have different sampling rates: split it into one file for each rate",
         )
     unit = found.text("Units", "Data.SamplingRate").lower()
     if unit not in ("", "hertz", "hz"):

@@ -65,7 +65,9 @@ def _check_form(start: bytes, name: str) -> None:
             "is netCDF-3, and SOFA is netCDF-4 (HDF5): 'nccopy -k nc4 IN OUT' converts it",
         )
     if start != _HDF5:
-        raise DataError(name, "is no SOFA file: those are netCDF-4 (HDF5), and begin with \\x89HDF")
+        raise DataError(
+            name, "is not a SOFA file: those are netCDF-4 (HDF5), and begin with \\x89HDF"
+        )
 
 
 def _state(file: BinaryIO) -> tuple[int, int]:

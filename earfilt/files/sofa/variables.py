@@ -52,7 +52,7 @@ class Variables:
             if stored.shape is None:  # the way of netCDF to write an empty text
                 return ""
             if stored.dtype.itemsize > _MOST_TEXT or stored.shape not in ((), (1,)):
-                raise DataError(self._name, f"its attribute {name} is no short text")
+                raise DataError(self._name, f"its attribute {name} is not a short text")
             value = holder.attrs[name]
             value = value[0] if isinstance(value, np.ndarray) and value.shape == (1,) else value
             if isinstance(value, bytes):
@@ -113,7 +113,7 @@ class Variables:
             )
         held = self._root[name]
         if not isinstance(held, h5py.Dataset):
-            raise DataError(self._name, f"{name} is no variable")
+            raise DataError(self._name, f"{name} is not a variable")
         return held
 
     def _check(self, held: Any, name: str) -> None:

@@ -116,17 +116,16 @@ function move(at) {
 }
 
 const panels = () => [...document.querySelectorAll("[name=panel]:checked")].map((box) => box.value);
-function table() {
-  if (state.at === null) { $("values").replaceChildren(); return; }
-  const head = element("tr"), rows = [];
-  head.append(element("th", {}, spoken(data.freqs[state.at])));
-  for (const panel of panels()) head.append(element("th", { class: "number" }, `${panel}, ${UNITS[panel]}`));
+function table() { // the legend; with the values where the reader points
+  const head = element("tr"), rows = [], read = state.at === null ? [] : panels();
+  if (read.length) head.append(element("th", {}, spoken(data.freqs[state.at])));
+  for (const panel of read) head.append(element("th", { class: "number" }, `${panel}, ${UNITS[panel]}`));
   for (const [k, curve] of shown()) {
     const row = element("tr", { "data-curve": k });
     const name = element("td");
     name.append(swatch(k), " ", curve.name);
     row.append(name);
-    for (const panel of panels()) {
+    for (const panel of read) {
       const value = values(curve, panel)[state.at];
       row.append(element("td", { class: "number" }, value === null ? "–" : value.toFixed(panel === "delay" ? 4 : 3)));
     }
