@@ -14,6 +14,7 @@ SOUNDS = (Sound("PCM_16", 2), Sound("PCM_24", 2), Sound("FLOAT", 2))
 FASTER = {"PCM_16": 3.0, "PCM_24": 1.0, "FLOAT": 1.5}  # than SoX, from 10 to 60 minutes
 FASTER_WHOLE = {"PCM_16": 1.5, "PCM_24": 1.0, "FLOAT": 1.5}  # than SoX, whole process on 60 minutes
 COPIES = 3.5  # times the bare copy, 16 bit
+PAIR = 1.0  # times one FIR
 
 Seconds = dict[str, float]
 
@@ -32,6 +33,19 @@ def run(bench: Bench) -> None:
     slopes = {sound: slope for sound, (slope, _) in measured.items()}
     heads = ["sound", "earfilt apply", "SoX fir", "bare copy", "SoX / earfilt", "earfilt / copy"]
     table(heads, [_row(*pair, with_copy=True) for pair in slopes.items()])
+    heading("Two ears", "The same through a pair of FIRs that differ.")
+    table(
+        ["sound", "one FIR", "a pair", "pair / one"],
+        [
+            [
+                sound.title,
+                duration(slope["earfilt"]),
+                duration(slope["pair"]),
+                times(ratio(slope, "pair", "earfilt")),
+            ]
+            for sound, slope in slopes.items()
+        ],
+    )
     heading(
         f"Long files: {minutes[1]} minutes",
         "The longer files of the same turns: whole processes, start-up included.",
@@ -58,6 +72,7 @@ def judge(
             ratio(slope, "sox", "earfilt"),
             at_least=FASTER[sound.subtype],
         )
+        bench.goal(f"{what}: a pair, times one FIR", ratio(slope, "pair", "earfilt"), at_most=PAIR)
         if sound.subtype == "PCM_16":
             bench.goal(
                 f"{what}: times the bare copy", ratio(slope, "earfilt", "copy"), at_most=COPIES
@@ -71,7 +86,7 @@ def measure(bench: Bench, sound: Sound, minutes: tuple[int, int]) -> tuple[Secon
     """Median seconds from the shorter to the longer file, and of the longer one, by program."""
     short, long = (sound.make(bench.scratch, 60 * m) for m in minutes)
     result = bench.scratch / "result.wav"
-    kinds = ["earfilt", *(["sox"] if has("sox") else []), "copy"]
+    kinds = ["earfilt", "pair", *(["sox"] if has("sox") else []), "copy"]
     cases = {
         (kind, source): _case(bench, kind, sound, source, result)
         for kind in kinds
@@ -92,6 +107,9 @@ def measure(bench: Bench, sound: Sound, minutes: tuple[int, int]) -> tuple[Secon
 def _case(bench: Bench, kind: str, sound: Sound, source: Path, result: Path) -> Case:
     if kind == "earfilt":
         return partial(programs.earfilt, source, result, HEADPHONE)
+    if kind == "pair":
+        pair = HEADPHONE.for_two_ears(bench.scratch)
+        return partial(programs.earfilt_pair, source, result, pair)
     if kind == "sox":
         return partial(programs.sox, source, result, HEADPHONE.for_sox(bench.scratch))
     return partial(programs.copy, source, result, sound.dtype)

@@ -80,6 +80,12 @@ class Filter:
         np.savetxt(path, self.taps()[0], fmt="%.17g")
         return path
 
+    def for_two_ears(self, directory: Path) -> Path:
+        """A pair of FIRs as long as this one, which differ."""
+        path = directory / f"{self.name}-pair.npy"
+        np.save(path, np.stack([self.taps()[0], 0.9 * self.taps()[0]]))
+        return path
+
     def for_ffmpeg(self, directory: Path, channels: int) -> Path:
         """An impulse response of as many channels as the sound."""
         path = directory / f"{self.name}-{channels}.wav"

@@ -26,6 +26,11 @@ def earfilt(source: Path, result: Path, ear: Filter, *prefix: str) -> None:
     execute(*prefix, PROGRAM, "apply", source, result, *ear.options, "--force", "-q")
 
 
+def earfilt_pair(source: Path, result: Path, pair: Path) -> None:
+    """The command line through a pair of FIRs."""
+    execute(PROGRAM, "apply", source, result, "-f", pair, "--force", "-q")
+
+
 def sox(source: Path, result: Path, taps: Path) -> None:
     """SoX without dither, as a whole process."""
     execute("sox", "-D", source, result, "fir", taps)

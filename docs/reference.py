@@ -1,6 +1,7 @@
 """The reference of Python: a page for each public name, from its docstring."""
 
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,8 +77,18 @@ def own_members(name: str) -> list[str]:
 
 
 def summary(thing: Any) -> str:
-    """First sentence of a docstring."""
-    return " ".join(NumpyDocString(inspect.getdoc(thing) or "")["Summary"])
+    """First sentence of a docstring, in Markdown.
+
+    >>> summary(earfilt.apply)
+    'Put a signal through a filter: what `earfilt apply` does to the samples of a file.'
+    """
+    whole = " ".join(NumpyDocString(inspect.getdoc(thing) or "")["Summary"])
+    sentence = re.split(r"(?<=\.)\s+(?=[A-Z])", whole)[0]
+    words = re.split(r"``(.+?)``|`(.+?)`", sentence)
+    parts = zip(words[0::3], [*words[1::3], None], [*words[2::3], None], strict=True)
+    return "".join(
+        plain(text) + (f"`{one or two}`" if one or two else "") for text, one, two in parts
+    )
 
 
 def calls() -> str:
@@ -87,6 +98,6 @@ def calls() -> str:
         "[Python and torch](../python.md) shows how they work together.\n"
     ]
     for title, names in groups():
-        rows = [(f"[{name}]({name}.rst)", plain(summary(getattr(earfilt, name)))) for name in names]
+        rows = [(f"[{name}]({name}.rst)", summary(getattr(earfilt, name))) for name in names]
         text += [f"\n## {title}\n", table(("name", "what it is"), rows)]
     return "\n".join([*text, contents(public(), "hidden")])

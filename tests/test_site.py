@@ -73,7 +73,7 @@ def test_broken_links_are_found(tmp_path: Path) -> None:
 
 
 def test_examples_of_the_generators() -> None:
-    for module in (docs.markdown, ears):
+    for module in (docs.markdown, ears, reference):
         result = doctest.testmod(module)
         assert result.attempted
         assert not result.failed

@@ -80,7 +80,8 @@ def plan_target(
     warnings += lost
     if extensible is not None and name == "WAV" and not target.sample.lossless:
         target = replace(target, container="WAVEX")
-    target = replace(target, extensible=extensible, apple=apple, order=order)
+    if extensible is not None or apple or order:
+        target = replace(target, extensible=extensible, apple=apple, order=order)
     frames = None if info.frames is None else info.frames + tail
     formats.check_limits(target, frames)
     metadata = info.metadata

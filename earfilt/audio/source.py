@@ -65,7 +65,7 @@ class Source:
         self._took(view[:done])
         return done
 
-    def _took(self, data: memoryview) -> None:
+    def _took(self, data: bytes | memoryview) -> None:
         if self._tape is not None:
             self._tape += data
         self.position += len(data)
@@ -99,14 +99,11 @@ class Source:
 
     def read(self, count: int) -> bytes:
         """Up to ``count`` bytes, in pieces, so that a lying count costs nothing."""
-        out = bytearray()
-        while len(out) < count:
-            piece = bytearray(min(_PIECE, count - len(out)))
-            done = self.readinto(memoryview(piece))
-            out += piece[:done]
-            if done < len(piece):
-                break
-        return bytes(out)
+        data = b""
+        while len(data) < count and (piece := self.raw.read(min(_PIECE, count - len(data)))):
+            data = data + piece if data else piece
+        self._took(data)
+        return data
 
     def skip(self, count: int) -> int:
         """Go forwards by ``count`` bytes, or to the end; returns by how many."""

@@ -326,30 +326,34 @@ def open_writer(
     OSError
         What the file raises: no space, no permission.
     """
-    with _writer_of_channels(file, target, metadata, frames=frames, seekable=seekable) as writer:
-        yield _Reordered(writer, target.order) if target.order else writer
-
-
-@contextmanager
-def _writer_of_channels(
-    file: io.RawIOBase, target: Target, metadata: Metadata, *, frames: int | None, seekable: bool
-) -> Iterator[Writer]:
-    """A writer of channels as they stand in the output."""
-    if target.container == RAW.name:
-        yield RawWriter(file, target)
+    writer = _own_writer(file, target, metadata, frames=frames, seekable=seekable)
+    if writer is not None:
+        yield _ordered(writer, target)
         return
+    with ThreadPoolExecutor(1, "earfilt-write") as thread:
+        encoder = thread.submit(SoundfileWriter, file, target, metadata)
+        try:
+            yield _ordered(_Aside(thread, encoder.result()), target)
+        finally:
+            thread.submit(lambda: encoder.result().close()).result()
+
+
+def _ordered(writer: Writer, target: Target) -> Writer:
+    """What takes the source's channels, for a writer of channels as they stand in the output."""
+    return _Reordered(writer, target.order) if target.order else writer
+
+
+def _own_writer(
+    file: io.RawIOBase, target: Target, metadata: Metadata, *, frames: int | None, seekable: bool
+) -> Writer | None:
+    """A writer without libsndfile; None where that is needed."""
+    if target.container == RAW.name:
+        return RawWriter(file, target)
     if target.native:
         before, after = _riff_chunks(metadata, target)
-        yield WavWriter(file, target, frames=frames, seekable=seekable, before=before, after=after)
-        return
+        return WavWriter(file, target, frames=frames, seekable=seekable, before=before, after=after)
     if not seekable:
         raise OSError(errno.ESPIPE, f"{target.container} cannot be written to a pipe")
     if target.container == "W64" and target.sample.lossless:
-        yield _W64Writer(file, target, frames=frames, seekable=seekable)
-        return
-    with ThreadPoolExecutor(1, "earfilt-write") as thread:
-        writer = thread.submit(SoundfileWriter, file, target, metadata)
-        try:
-            yield _Aside(thread, writer.result())
-        finally:
-            thread.submit(lambda: writer.result().close()).result()
+        return _W64Writer(file, target, frames=frames, seekable=seekable)
+    return None

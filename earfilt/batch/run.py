@@ -72,7 +72,7 @@ def work(task: Task, threads: int, fail_fast: bool) -> list[Done]:
     """
     done: list[Done] = []
     try:
-        for result in _results(task, threads):
+        for result in _results(task, threads) if _is_known(task[0]) else map(_refused, task):
             done.append(result)
             if fail_fast and result[0].status == "failed":
                 break
@@ -97,15 +97,23 @@ def _results(task: Task, threads: int) -> Iterator[Done]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _is_known(unit: Unit) -> bool:
+    """Whether its request means here what it means in the batch; so do the others of its task,
+    which have the same filter and options.
+    """
+    return not unit.recipe or recipe_of(unit.job.filter, unit.job.options).name == unit.recipe
+
+
+def _refused(unit: Unit) -> Done:
+    return failed(
+        unit.job,
+        "this worker has another version of earfilt or its tables; install the same one everywhere",
+    ), NO_OUTPUT
+
+
 def _one(unit: Unit, threads: int) -> Done:
     job = unit.job
     try:
-        if unit.recipe and recipe_of(job.filter, job.options).name != unit.recipe:
-            return failed(
-                job,
-                "this worker has another version of earfilt or its tables; install the same "
-                "one everywhere",
-            ), NO_OUTPUT
         directory = os.path.dirname(job.destination) or os.curdir
         if not os.path.isdir(directory):
             os.makedirs(directory, exist_ok=True)

@@ -206,10 +206,10 @@ class Search:
             yield from self._regular(base, name, status)
 
     def _regular(self, base: str, name: str, status: os.stat_result) -> Iterator[Found]:
-        path = os.path.join(base, name)
         if stat.S_ISREG(status.st_mode):
             yield Found(base, _posix(name), status.st_size, status.st_mtime_ns, status.st_ino)
         else:
+            path = os.path.join(base, name)
             self._refuse(path, name, f"{printable(path)} is neither a file nor a directory")
 
     def _glob(self, pattern: str) -> Iterator[Found]:

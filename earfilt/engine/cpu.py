@@ -4,47 +4,32 @@ scipy's FFT takes all segments of a window in one call, straight from the interl
 segment is a view, and the transform runs along the middle axis, so that nothing is transposed.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from earfilt.engine import fft
-from earfilt.engine.roundoff import peaks, rms
+from earfilt.engine.roundoff import Levels, Marks, Rounding, levels_of, rms_apart, segment_rms
 from earfilt.engine.samples import Samples
-from earfilt.engine.segments import as_segments, choose_n_fft, hop_of
+from earfilt.engine.segments import LANES, as_segments, choose_n_fft, hop_of, per_call
 
-__all__ = ["Output", "OverlapSave", "PartitionedConvolution", "levels_of", "multiply"]
+__all__ = [
+    "Factors",
+    "OverlapSave",
+    "Packing",
+    "PartitionedConvolution",
+    "factors",
+    "multiply",
+]
 
 Spectra = npt.NDArray[Any]
+Packing = Literal["channels", "halves"]
 
-
-class Output(NamedTuple):
-    """Levels of what the inverse transforms gave, segment by segment, in units of the output, before
-    rounding.
-
-    ``rms`` (segments, outputs) is of all of it, the wrapped part included that is dropped;
-    ``dropped`` (segments,) the peak of that part, all channels together; ``peak(n)`` works out that
-    of the first 1/n of what is kept.
-    """
-
-    rms: npt.NDArray[np.float64]
-    dropped: npt.NDArray[np.float64]
-    peak: Callable[[int], npt.NDArray[np.float64]]
-
-
-def levels_of(filtered: Samples, overlap: int) -> Output:
-    """The levels of segments (segments, n_fft, channels), real and C-contiguous, of which the first
-    `overlap` frames are dropped.
-    """
-    rows, kept_at = filtered.reshape(len(filtered), -1), overlap * filtered.shape[2]
-    kept = rows[:, kept_at:]
-    return Output(
-        rms(filtered),
-        peaks(rows[:, :kept_at]),
-        lambda part: peaks(kept[:, : -(-kept.shape[1] // part)]),
-    )
+_BINS_AT_ONCE = 1 << 17  # a product needs as much memory again
+# Of spectra that are made, multiplied and transformed back before the next ones: a core's own cache
+# holds them with what a transform and a product need beside them.
+_GROUP_BYTES = 1 << 19
 
 
 class OverlapSave:
@@ -57,30 +42,44 @@ class OverlapSave:
         matrix, of two channels (`earfilt.synthesis.fir.Fir`).
     dtype : float32 or float64
         Of the frames and of the arithmetic.
-    packed : bool
-        True (one row of taps, even channel counts): two channels are filtered as one complex signal,
-        without being separated.  A quarter faster; a channel then carries rounding noise of its
-        neighbour, about -140 dB of its level in float32.  Ears that differ would have to be
-        separated, which takes longer than it saves.
+    packing : 'channels', 'halves' or None
+        Two real signals are filtered as one complex one, without being separated, which takes a
+        quarter less time.  channels (one row of taps, even channel counts): two channels; each then
+        carries rounding noise of its neighbour, about -140 dB of its level in float32.  halves: a
+        segment has twice as many frames, and each channel's first half of them, with what overlaps,
+        and its second; channels stay apart, but the halves are gathered and laid out again, which
+        takes a tenth of what is saved back.  None: real transforms.
+    grouped : bool
+        Segments are filtered in groups that a core's own cache holds; else all of a window at once,
+        in fewer calls, between which threads wait for one another.
 
     Attributes
     ----------
     n_fft : int
     hop, overlap : int
-        Output frames of a segment; further input frames that a window needs, `n_fft - hop`.
+        Output frames of a segment; further input frames that a window needs.
+    parts : int
+        Transforms' worth of frames in a segment: 2 of halves, else 1.
     packed : bool
+        Whether two real signals are one complex one.
     """
 
     def __init__(
-        self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, packed: bool = False
+        self,
+        taps: npt.NDArray[np.float64],
+        *,
+        dtype: npt.DTypeLike,
+        packing: Packing | None = None,
+        grouped: bool = True,
     ) -> None:
         self.n_fft = choose_n_fft(taps.shape[-1])
-        self.hop = hop_of(taps.shape[-1], self.n_fft)
-        self.overlap = self.n_fft - self.hop
-        self.packed = packed
+        self.parts, self.packed = 2 if packing == "halves" else 1, packing is not None
+        self._hop = hop_of(taps.shape[-1], self.n_fft)  # of one transform
+        self.hop, self.overlap = self.parts * self._hop, self.n_fft - self._hop
+        self._grouped = grouped
         self._real = np.dtype(dtype)
-        complex_dtype = np.result_type(self._real, np.complex64)
-        self._seen = complex_dtype if packed else self._real
+        self._complex = np.result_type(self._real, np.complex64)
+        self._seen = self._complex if packing == "channels" else self._real
         rows = np.atleast_2d(taps)
         # Divided by n_fft here, since the inverse transform is without a scale.
         padded = np.zeros((1, self.n_fft, len(rows)))
@@ -88,9 +87,9 @@ class OverlapSave:
         # a gain beyond the dtype shows in the samples, and is told of there
         with np.errstate(over="ignore", invalid="ignore"):
             half = fft.forward(padded)
-            if packed:
+            if self.packed:
                 half = np.concatenate([half, half[:, -2:0:-1].conj()], axis=1)
-            self._responses = [one.astype(complex_dtype) for one in _by_channel(half)]
+            self._responses = [factors(one, self._complex) for one in _by_channel(half)]
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window."""
@@ -103,43 +102,104 @@ class OverlapSave:
         *,
         segment: int = 0,
         whole: bool = False,
-        levels: bool = True,
-    ) -> Output | None:
+        rounding: Rounding | None = None,
+    ) -> Marks | None:
         """Filter frames.
 
         Parameters
         ----------
         window : (overlap + segments * hop, channels), C-contiguous
         out : (segments * hop, outputs), C-contiguous
-            The result; may be a part of `window` where it has as many channels.
+            The result; may be the beginning of `window` where it has as many channels.
         segment : int
             Number of the first one in the signal; these taps are the same in all.
         whole : bool
             Rounded to whole numbers, half to even.
-        levels : bool
-            Whether they are wanted.
+        rounding : Rounding, optional
+            What decides whether this arithmetic is enough; where it cannot be, nothing is filtered.
 
         Returns
         -------
-        Output or None
+        (segments,) bool, or None
+            Segments that it was enough for, if that was asked; the others hold anything.
         """
-        seen = window.view(self._seen)
-        segments = (len(window) - self.overlap) // self.hop
-        cut = as_segments(seen, segments, self.n_fft, self.hop)
-        # the spectra are given back before the inverse transform: those of long filters are large
-        products = self._products(fft.forward(cut))
+        fine = []
+        frames = len(out)
+        if self._grouped:
+            channels, size = max(window.shape[1], out.shape[1]), self.parts * self.n_fft
+            group = per_call(size, channels, self._real.itemsize, _GROUP_BYTES)
+            frames = max(group, LANES) * self.hop
+        for first in range(0, len(out), frames):
+            into = out[first : first + frames]
+            x = window[first : first + len(into) + self.overlap]
+            if rounding is None:
+                self._filter(x, into, whole)
+            else:
+                fine.append(self._judged(x, into, whole, rounding))
+        return np.concatenate(fine) if fine else None
+
+    def _filter(self, x: Samples, out: Samples, whole: bool) -> tuple[npt.NDArray[Any], Samples]:
+        """As `__call__`, what the caches hold; gives what was transformed, and what came back:
+        (segments, n_fft, columns), the latter real.
+        """
+        signals = self._signals(x)
+        products = self._products(fft.forward(signals))
         filtered = fft.backward(products, self.n_fft).view(self._real)
-        _copy(filtered[:, self.overlap :], out, whole)
-        return levels_of(filtered, self.overlap) if levels else None
+        self._lay_out(filtered[:, self.overlap :], out, whole)
+        return signals, filtered
+
+    def _judged(self, x: Samples, out: Samples, whole: bool, rounding: Rounding) -> Marks:
+        """As `__call__`, what the caches hold: which segments this arithmetic was enough for."""
+        size = self.n_fft, self.packed
+        x_rms = segment_rms(x, self.n_fft, self.hop, self.parts)
+        heard, made = (one.shape[1] * self.parts // (1 + self.packed) for one in (x, out))
+        possible = rounding.possible(x_rms, heard, *size)
+        if not possible.any():
+            return possible
+        # the output may be written over these, where they are a view
+        before = self._rms_apart(self._signals(x)) if self.parts == 1 and heard > 1 else None
+        signals, filtered = self._filter(x, out, whole)
+
+        def each() -> tuple[Levels, Levels]:
+            levels = self._rms_apart(signals) if before is None else before
+            return levels, self._rms_apart(filtered)
+
+        levels = levels_of(filtered, self.overlap)
+        return rounding.fine(x_rms, levels, each if max(heard, made) > 1 else None, *size)
+
+    def _rms_apart(self, signals: npt.NDArray[Any]) -> Levels:
+        """RMS (segments, columns) of what is transformed apart."""
+        return rms_apart(signals.view(self._real), self.packed)
+
+    def _signals(self, window: Samples) -> npt.NDArray[Any]:
+        """What is transformed of a window: (segments, n_fft, columns), real or complex."""
+        seen = window.view(self._seen)
+        cut = as_segments(seen, (len(window) - self.overlap) // self._hop, self.n_fft, self._hop)
+        if self.parts == 1:
+            return cut
+        both = np.empty((len(cut) // 2, *cut.shape[1:]), self._complex)
+        both.real, both.imag = cut[::2], cut[1::2]
+        return both
+
+    def _lay_out(self, frames: Samples, out: Samples, whole: bool) -> None:
+        """Copy the frames of segments (segments, hop of a transform, channels * parts)."""
+        halves = out.reshape(len(frames), self.parts, self._hop, -1)
+        for part in range(self.parts):
+            _copy(frames[..., part :: self.parts], halves[:, part], whole)
 
     def _products(self, spectra: Spectra) -> Spectra:
-        """Spectra of the output."""
+        """Spectra of the output; those of the input are overwritten."""
         own, *across = self._responses
-        shape = (*spectra.shape[:2], max(own.shape[2], spectra.shape[2]))
-        products = multiply(spectra, own, out=np.empty(shape, spectra.dtype))
-        for response in across:
-            products += multiply(spectra[..., ::-1], response, out=np.empty(shape, spectra.dtype))
-        return products
+        shape = (*spectra.shape[:2], max(own.real.shape[2], spectra.shape[2]))
+        crossed = [
+            multiply(spectra[..., ::-1], response, out=np.empty(shape, spectra.dtype))
+            for response in across
+        ]
+        into = spectra if spectra.shape == shape else np.empty(shape, spectra.dtype)
+        multiply(spectra, own, out=into)
+        for part in crossed:
+            into += part
+        return into
 
 
 def _by_channel(rows: Spectra) -> list[Spectra]:
@@ -149,24 +209,41 @@ def _by_channel(rows: Spectra) -> list[Spectra]:
     return [rows] if rows.shape[2] < 4 else [rows[..., [0, 3]], rows[..., [2, 1]]]
 
 
-def multiply(spectra: Spectra, responses: Spectra, out: Spectra) -> Spectra:
-    """Products of spectra (segments, bins, channels) and responses, one of which may have a size of
-    1 where `out` has more, with the same bits on every x86 processor; gives `out`, which is slower
-    and takes more memory where it is one of them.
+class Factors(NamedTuple):
+    """A response as complex numbers that are real alone, and imaginary alone."""
 
-    Numpy's own product of complex numbers rounds once or twice, as the processor has fused
-    operations or not; the products of `einsum` are compiled once, for all of them.
+    real: Spectra
+    imaginary: Spectra
+
+
+def factors(response: Spectra, dtype: npt.DTypeLike) -> Factors:
+    """A complex response as `multiply` takes it, rounded to a complex dtype."""
+    real, imaginary = np.zeros((2, *response.shape), dtype)
+    real.real, imaginary.imag = response.real, response.imag
+    return Factors(real, imaginary)
+
+
+def multiply(spectra: Spectra, response: Factors, out: Spectra) -> Spectra:
+    """Products of spectra (segments, bins, channels) and a response, one of which may have a size of
+    1 where `out` has more, with the same bits on every processor; gives `out`, which may be
+    `spectra`.
+
+    Numpy's product of complex numbers rounds once or twice, as the processor has fused operations
+    or not. Of two products that it adds, one is exactly 0 here, so that both ways are the same.
     """
-    np.einsum("sfc,sfc->sfc", spectra, responses, out=out)
+    for start in range(0, out.shape[1], _BINS_AT_ONCE):
+        bins = np.s_[:, start : start + _BINS_AT_ONCE]
+        turned = spectra[bins] * response.imaginary[bins]
+        np.multiply(spectra[bins], response.real[bins], out=out[bins])
+        out[bins] += turned
     return out
 
 
 def _copy(frames: Samples, out: Samples, whole: bool) -> None:
-    into = out.reshape(frames.shape)
     if whole:
-        np.rint(frames, out=into)
+        np.rint(frames, out=out)
     else:
-        np.copyto(into, frames)
+        np.copyto(out, frames)
 
 
 class PartitionedConvolution:
@@ -188,8 +265,8 @@ class PartitionedConvolution:
 
     Attributes
     ----------
-    n_fft, hop, overlap, packed
-        As in `OverlapSave`; nothing is packed.
+    n_fft, hop, overlap, parts
+        As in `OverlapSave`.
 
     References
     ----------
@@ -198,7 +275,7 @@ class PartitionedConvolution:
     (uniformly partitioned overlap-save).
     """
 
-    packed = False
+    parts = 1
 
     def __init__(self, taps: npt.NDArray[np.float64], *, dtype: npt.DTypeLike, block: int) -> None:
         self.hop, self.n_fft = block, 2 * block
@@ -210,9 +287,9 @@ class PartitionedConvolution:
         padded = np.zeros((self._parts, self.n_fft, len(rows)))
         padded[:, :block] = filled.reshape(len(rows), self._parts, block).transpose(1, 2, 0)
         with np.errstate(over="ignore"):
-            responses = fft.forward(padded).astype(np.result_type(self._real, np.complex64))
-        # the oldest spectrum comes first
-        self._responses = [np.ascontiguousarray(one[::-1]) for one in _by_channel(responses)]
+            responses = fft.forward(padded)[::-1]  # the oldest spectrum comes first
+            complex_dtype = np.result_type(self._real, np.complex64)
+            self._responses = [factors(one, complex_dtype) for one in _by_channel(responses)]
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window."""
@@ -225,8 +302,8 @@ class PartitionedConvolution:
         *,
         segment: int = 0,
         whole: bool = False,
-        levels: bool = True,
-    ) -> Output | None:
+        rounding: Rounding | None = None,
+    ) -> Marks | None:
         """As `OverlapSave.__call__`."""
         blocks = len(window) // self.hop - 1
         spectra = fft.forward(as_segments(window, blocks, self.n_fft, self.hop))
@@ -239,5 +316,6 @@ class PartitionedConvolution:
                 multiply(turned[i : i + self._parts], response, out=products)
                 total += np.add.reduce(products, axis=0)
         filtered = fft.backward(sums, self.n_fft)
-        _copy(filtered[:, self.hop :], out, whole)
-        return levels_of(filtered, self.hop) if levels else None
+        kept = filtered[:, self.hop :]
+        _copy(kept, out.reshape(kept.shape), whole)
+        return None

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from earfilt.arrays import power_of_two
 from earfilt.directions.moving import HOP, Ears, MovingFir
 from earfilt.engine import fft
-from earfilt.engine.cpu import Output, multiply
+from earfilt.engine.cpu import Factors, factors, multiply
+from earfilt.engine.roundoff import Marks, Rounding
 from earfilt.engine.samples import Samples
 from earfilt.engine.segments import as_segments
 
@@ -28,11 +29,11 @@ class MovingStep:
 
     Attributes
     ----------
-    n_fft, hop, overlap, packed
-        As in `earfilt.engine.cpu.OverlapSave`; nothing is packed.
+    n_fft, hop, overlap, parts
+        As in `earfilt.engine.cpu.OverlapSave`.
     """
 
-    packed = False
+    parts = 1
 
     def __init__(self, fir: MovingFir, scale: float, dtype: npt.DTypeLike) -> None:
         assert fir.motion is not None
@@ -54,8 +55,8 @@ class MovingStep:
         *,
         segment: int = 0,
         whole: bool = False,
-        levels: bool = True,
-    ) -> Output | None:
+        rounding: Rounding | None = None,
+    ) -> Marks | None:
         """As `OverlapSave.__call__`; segments are counted from the beginning of the signal."""
         count = (len(window) - self.overlap) // self.hop
         spectra = fft.forward(as_segments(window, count, self.n_fft, self.hop))
@@ -72,15 +73,14 @@ class MovingStep:
     def _heard(self, spectrum: npt.NDArray[np.complexfloating], at: int) -> Samples:
         """A segment (1, bins, channels) by the ears at the start of one: (hop, 2)."""
         response = self._response(at)
-        products = multiply(spectrum, response, out=np.empty_like(response))
+        products = multiply(spectrum, response, out=np.empty_like(response.real))
         heard: Samples = fft.backward(products, self.n_fft)[0, self.overlap :]
         return heard
 
-    def _made(self, segment: int) -> npt.NDArray[np.complexfloating]:
+    def _made(self, segment: int) -> Factors:
         """The response (1, bins, 2) at the start of a segment."""
         taps = self._ears.taps(segment * self.hop / self._fs)[self._order]
         padded = np.zeros((1, self.n_fft, 2))
         padded[0, : taps.shape[1]] = taps.T * (self._scale / self.n_fft)
         complex_dtype = np.result_type(self._real, np.complex64)
-        response: npt.NDArray[np.complexfloating] = fft.forward(padded).astype(complex_dtype)
-        return response
+        return factors(fft.forward(padded), complex_dtype)

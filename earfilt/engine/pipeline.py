@@ -10,6 +10,7 @@ on load.
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from threading import Lock, Thread
 from typing import Any
 
@@ -86,7 +87,7 @@ class _Source:
             return block
         seen = Tally(self.tally.channels)
         seen.see(block)
-        if not np.isfinite(seen.peak).all():
+        if block.dtype.kind == "f" and not np.isfinite(seen.peak).all():
             block = self._repaired(block)
             seen = Tally(self.tally.channels)
             seen.see(block)
@@ -275,13 +276,17 @@ def run(
     return _levels(filter, source, reader, sink)
 
 
-def _filter_for(device: str) -> type[Windows]:
-    """What filters windows there."""
+def _filter_for(device: str) -> Callable[..., Windows]:
+    """Makes what filters windows there."""
     if device == "cpu":
-        return WindowFilter
+        return _window_filter
     from earfilt.engine.gpu import DeviceFilter  # and torch
 
     return DeviceFilter
+
+
+# Kept from file to file, with the memory of their threads.
+_window_filter = lru_cache(maxsize=4)(WindowFilter)
 
 
 def _levels(filter: Windows, source: SampleFormat, reader: _Source, sink: _Sink) -> Levels:

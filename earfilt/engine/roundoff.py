@@ -22,6 +22,9 @@ length in digital filtering and the fast Fourier transform. Proc. IEEE 60, 957-9
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +32,24 @@ from numpy.lib.stride_tricks import as_strided
 
 from earfilt.engine.samples import Samples
 
-__all__ = ["CODE", "RELATIVE", "largest_errors", "peaks", "rms", "segment_rms"]
+__all__ = [
+    "CODE",
+    "RELATIVE",
+    "Levels",
+    "Marks",
+    "Output",
+    "Rounding",
+    "largest_errors",
+    "levels_of",
+    "peaks",
+    "rms",
+    "rms_apart",
+    "segment_rms",
+]
+
+Levels = npt.NDArray[np.float64]
+Marks = npt.NDArray[np.bool_]
+Each = Callable[[], tuple[Levels, Levels]]
 
 CODE = 0.01
 """Largest error of an integer sample beside its rounding, in codes."""
@@ -43,36 +63,155 @@ _NOISE_PACKED, _NOISE_REAL = 1.7, 3.0
 _NEAR_PEAKS = 4.0  # largest met: 3.9
 _STAGES = 12  # of the transform that was measured
 _SIDE = 64  # frames added up side by side: short rows are slow
+_SHORT = 1024  # values that einsum adds up in one go
 
 
-def segment_rms(x: Samples, n_fft: int, hop: int) -> npt.NDArray[np.float64]:
-    """RMS of the segments of a window (frames, channels), C-contiguous: (segments, channels)."""
+@dataclass(frozen=True)
+class Rounding:
+    """What float32 arithmetic may do to the segments of a filter, and what is allowed.
+
+    Parameters
+    ----------
+    gains : (rows,) float64
+        √Σh² of each row of taps: what it makes of white noise, in units of the output.
+    codes : bool
+        The output is whole numbers, not floating point.
+    """
+
+    gains: Levels
+    codes: bool
+
+    def possible(self, x_rms: Levels, columns: int, n_fft: int, packed: bool) -> Marks:
+        """Segments that float32 may be enough for, by their level, all channels together, of so
+        many `columns` that are transformed apart.
+        """
+        # the loudest column, through the taps that make the least of it
+        least = x_rms * self.gains.min() / math.sqrt(columns)
+        return self._allowed(largest_errors(least, 0.0, 0.0, n_fft, packed), math.inf)
+
+    def fine(
+        self, x_rms: Levels, out: "Output", each: Each | None, n_fft: int, packed: bool
+    ) -> Marks:
+        """Segments that float32 was enough for.
+
+        Parameters
+        ----------
+        x_rms : (segments,)
+            All channels together.
+        out : Output
+        each : callable, optional
+            Levels of the columns of the input and of the output that are transformed apart, and so
+            have no noise of one another: asked for where it is not enough to know all together.
+        n_fft, packed
+            As `largest_errors` takes them.
+        """
+        largest = np.maximum(out.peak, out.dropped)
+        errors = largest_errors(self.together(x_rms), out.rms, largest, n_fft, packed)
+        fine = self._allowed(errors, out.peak)
+        if each is not None and not fine.all():
+            x, y = each()
+            closer = largest_errors(self.apart(x), y, largest[:, None], n_fft, packed)
+            fine |= self._allowed(closer.max(axis=1), out.peak)
+        fine &= np.isfinite(out.rms)
+        return fine
+
+    def together(self, x_rms: Levels) -> Levels:
+        """RMS of the filtered noise at most, in any output, by levels of all channels together."""
+        energy = np.square(self.gains)
+        most = energy.max() if len(energy) < 4 else (energy[:2] + energy[2:]).max()
+        return x_rms * math.sqrt(most)
+
+    def apart(self, x_rms: Levels) -> Levels:
+        """RMS of the filtered noise in each output, by levels (segments, columns)."""
+        if len(self.gains) < 4:
+            return x_rms * self.gains
+        own, across = self.gains[[0, 3]], self.gains[[2, 1]]
+        noise: Levels = np.hypot(x_rms * own, x_rms[:, ::-1] * across)
+        return noise
+
+    def _allowed(self, errors: Levels, peak: Levels | float) -> Marks:
+        within: Marks = errors <= (CODE if self.codes else RELATIVE * peak)
+        return within
+
+
+class Output(NamedTuple):
+    """Levels of what the inverse transforms gave, segment by segment, in units of the output, before
+    rounding: (segments,).
+
+    ``rms`` is of all channels together, the wrapped part included that is dropped; ``peak`` and
+    ``dropped`` are of what is kept and of what is dropped.
+    """
+
+    rms: Levels
+    peak: Levels
+    dropped: Levels
+
+
+def levels_of(filtered: Samples, overlap: int) -> Output:
+    """The levels of segments (segments, n_fft, channels), real and C-contiguous, of which the first
+    `overlap` frames are dropped.
+    """
+    segments, n_fft, channels = filtered.shape
+    rows, kept_at = filtered.reshape(segments, -1), overlap * channels
+    return Output(rms(rows, n_fft), peaks(rows[:, kept_at:]), peaks(rows[:, :kept_at]))
+
+
+def segment_rms(x: Samples, n_fft: int, hop: int, parts: int = 1) -> Levels:
+    """RMS of the segments of a window (frames, channels), all channels together, over n_fft frames:
+    (segments,).
+
+    Parameters
+    ----------
+    x : (frames, channels)
+        C-contiguous, or one column of what is.
+    n_fft, hop : int
+        Of a transform; frames of a segment's output.
+    parts : int
+        Transforms that a segment is cut into; what overlaps counts in each.
+    """
     frames, channels = x.shape
-    row, item = x.strides
-    count = (frames - n_fft) // hop + 1
-    segments = as_strided(x, (count, n_fft, channels), (hop * row, row, item), writeable=False)
-    return rms(segments)
+    row, column = x.strides
+    step, inner = hop // parts, column if channels > 1 else row
+    count = (frames - n_fft) // step + 1
+    cut = as_strided(x, (count, n_fft * channels), (step * row, inner), writeable=False)
+    levels = rms(cut, n_fft)
+    return levels if parts == 1 else np.sqrt(np.square(levels).reshape(-1, parts).sum(axis=1))
 
 
-def rms(segments: Samples) -> npt.NDArray[np.float64]:
-    """Of segments (segments, frames, channels), each C-contiguous: (segments, channels).
+def rms(rows: Samples, frames: int) -> Levels:
+    """Root of the energy of each row (rows, values) over a number of frames: (rows,).
+
+    A row's result does not depend on the rows beside it.
+    """
+    # einsum adds up long rows in parts that its buffer cuts, which depend on the number of rows;
+    # it takes short ones whole.
+    parts = rows.reshape(len(rows), -1, math.gcd(rows.shape[1], _SHORT))  # a view
+    energy = np.einsum("ijk,ijk->ij", parts, parts).sum(axis=1, dtype=np.float64)
+    for beyond in np.flatnonzero(~np.isfinite(energy)):  # squares beyond float32
+        wide = parts[beyond].astype(np.float64)
+        energy[beyond] = np.einsum("jk,jk->j", wide, wide).sum()
+    return np.sqrt(energy / frames)
+
+
+def rms_apart(segments: Samples, packed: bool) -> Levels:
+    """RMS of each column of segments (segments, frames, columns), each C-contiguous, or, packed, of
+    each two neighbours together: (segments, columns).
 
     A segment's result does not depend on the segments beside it.
     """
-    count, frames, channels = segments.shape
+    count, frames, columns = segments.shape
     side = math.gcd(frames, _SIDE)
-    item = segments.itemsize
+    step = side * columns * segments.itemsize
     lanes = as_strided(
         segments,
-        (count, frames // side, side * channels),
-        (segments.strides[0], side * channels * item, item),
+        (count, frames // side, side * columns),
+        (segments.strides[0], step, segments.itemsize),
         writeable=False,
     )
 
-    def energies(lanes: Samples) -> npt.NDArray[np.float64]:
-        # frame by frame, whatever the number of segments
-        each = np.einsum("spl,spl->sl", lanes, lanes).reshape(-1, side, channels)
-        energy: npt.NDArray[np.float64] = each.sum(axis=1, dtype=np.float64)
+    def energies(lanes: Samples) -> Levels:
+        each = np.einsum("spl,spl->sl", lanes, lanes).reshape(len(lanes), side, -1, 1 + packed)
+        energy: Levels = each.sum(axis=(1, 3), dtype=np.float64)
         return energy
 
     energy = energies(lanes)
@@ -81,41 +220,32 @@ def rms(segments: Samples) -> npt.NDArray[np.float64]:
     return np.sqrt(energy / frames)
 
 
-def peaks(rows: Samples) -> npt.NDArray[np.float64]:
+def peaks(rows: Samples) -> Levels:
     """Largest magnitude in each row (rows, values): (rows,)."""
     highest, lowest = rows.max(axis=1, initial=0.0), rows.min(axis=1, initial=0.0)
     return np.maximum(highest, -lowest).astype(np.float64)
 
 
 def largest_errors(
-    noise: npt.NDArray[np.float64],
-    y_rms: npt.NDArray[np.float64] | float,
-    y_peak: npt.NDArray[np.float64] | float,
-    *,
-    n_fft: int,
-    packed: bool,
-) -> npt.NDArray[np.float64]:
+    noise: Levels, y_rms: Levels | float, y_peak: Levels | float, n_fft: int, packed: bool
+) -> Levels:
     """Bounds on the errors of the output samples of segments that are filtered in float32, in
-    units of the output: (segments, outputs).
+    units of the output: (segments,), or (segments, columns) where that is given.
 
     Parameters
     ----------
-    noise : (segments, outputs)
+    noise : (segments,) or (segments, columns)
         RMS of what the filter makes of white noise at the level of the input.
-    y_rms : (segments, outputs)
-        Of the circular output. Two channels that are packed have one noise: of both, this and
-        `noise` are taken together.
-    y_peak : (segments, 1)
+    y_rms : (segments,) or (segments, columns)
+        Of the circular output. What is transformed as one complex signal shares its noise: of that
+        this and `noise` are taken together, or of more.
+    y_peak : (segments,) or (segments, 1)
         Largest output sample, those included that wrap around and are dropped.
     packed : bool
-        Two channels as one complex signal.
+        Two real signals, channels or halves, as one complex signal.
     """
     unit = float(np.finfo(np.float32).eps) / 2.0
-    each = _NOISE_PACKED if packed else _NOISE_REAL
-    together = np.hypot(noise, y_rms)
-    if packed:
-        pairs = np.linalg.norm(together.reshape(len(together), -1, 2), axis=2)
-        together = np.repeat(pairs, 2, axis=1)
-    spread = _DEVIATIONS * each * math.sqrt(math.log2(n_fft) / _STAGES) * together
-    bounds: npt.NDArray[np.float64] = unit * np.hypot(spread, _NEAR_PEAKS * np.asarray(y_peak))
+    each = (_NOISE_PACKED if packed else _NOISE_REAL) * math.sqrt(math.log2(n_fft) / _STAGES)
+    spread = _DEVIATIONS * each * np.hypot(noise, y_rms)
+    bounds: Levels = unit * np.hypot(spread, _NEAR_PEAKS * np.asarray(y_peak))
     return bounds

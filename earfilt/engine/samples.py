@@ -6,6 +6,7 @@ number, so that rounding is one vectorised step and nothing is scaled on the way
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -129,8 +130,8 @@ class Tally:
     channels: int
 
     def __post_init__(self) -> None:
-        self.low, self.high, self.energy = np.zeros((3, self.channels))
-        self.clipped = np.zeros(self.channels, np.int64)
+        self.low = self.high = self.energy = _zeros(self.channels, np.float64)
+        self.clipped = _zeros(self.channels, np.int64)
 
     def add(self, other: "Tally") -> None:
         """Take in the tally of further samples; the order of additions decides the last bit of the
@@ -145,13 +146,19 @@ class Tally:
         """Take in the extremes of samples (frames, channels), C-contiguous; NaN passes through into
         them.
         """
-        with np.errstate(invalid="ignore"):  # a signalling NaN would be warned of on stderr
-            if self.channels == 1 and len(x):  # one long row: as fast, and cheaper for short files
-                self.low, self.high = np.minimum(self.low, x.min()), np.maximum(self.high, x.max())
-                return
-            for rows in _side_by_side(x):
-                self.low = np.minimum(self.low, self._planes(rows.min(axis=0)).min(axis=1))
-                self.high = np.maximum(self.high, self._planes(rows.max(axis=0)).max(axis=1))
+        if x.dtype.kind == "i":
+            self._see(x)
+        else:
+            with np.errstate(invalid="ignore"):  # a signalling NaN would be warned of on stderr
+                self._see(x)
+
+    def _see(self, x: Samples) -> None:
+        if self.channels == 1 and len(x):  # one long row: as fast, and cheaper for short files
+            self.low, self.high = np.minimum(self.low, x.min()), np.maximum(self.high, x.max())
+            return
+        for rows in _side_by_side(x):
+            self.low = np.minimum(self.low, self._planes(rows.min(axis=0)).min(axis=1))
+            self.high = np.maximum(self.high, self._planes(rows.max(axis=0)).max(axis=1))
 
     def weigh(self, x: Samples) -> None:
         """Take in the energy of floating samples (frames, channels), C-contiguous."""
@@ -173,6 +180,14 @@ class Tally:
     def peak(self) -> npt.NDArray[np.float64]:
         """Largest magnitude of each channel."""
         return np.maximum(-self.low, self.high)
+
+
+@lru_cache(maxsize=64)
+def _zeros(channels: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """Zeros for everybody: a short file has half a dozen tallies."""
+    zeros = np.zeros(channels, dtype)
+    zeros.flags.writeable = False
+    return zeros
 
 
 def _side_by_side(x: Samples) -> Iterator[Any]:
@@ -212,10 +227,11 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     levels.weigh(y)
     levels.see(y)
     check_range(levels, target, y.dtype)
-    lowest, highest = -target.codes, highest_code(target, y.dtype)
-    if target.is_integer and (levels.low.min() < lowest or levels.high.max() > highest):
-        levels.clipped = np.count_nonzero((y < lowest) | (y > highest), axis=0)
-        y = np.clip(y, lowest, highest)
+    if target.is_integer:
+        lowest, highest = -target.codes, highest_code(target, y.dtype)
+        if levels.low.min() < lowest or levels.high.max() > highest:
+            levels.clipped = np.count_nonzero((y < lowest) | (y > highest), axis=0)
+            y = np.clip(y, lowest, highest)
     samples = y.astype(target.dtype)
     if target.width > target.bits > 0:
         np.left_shift(samples, target.width - target.bits, out=samples)
@@ -231,13 +247,20 @@ def check_range(levels: Tally, target: SampleFormat, dtype: np.dtype[Any]) -> No
         A value is infinite or NaN, or beyond what the target can hold.
     """
     holder = dtype if target.is_integer else np.dtype(target.dtype)
-    if not (levels.peak <= np.finfo(holder).max).all():
+    if not (levels.peak <= _largest(holder)).all():
         raise BeyondRangeError(
             f"the filtered samples are beyond what {holder} can hold; lower the gain, or "
             "compute in float64"
         )
 
 
+@lru_cache(maxsize=8)
+def _largest(dtype: np.dtype[Any]) -> float:
+    """Finite number of a floating dtype."""
+    return float(np.finfo(dtype).max)
+
+
+@lru_cache(maxsize=64)
 def highest_code(target: SampleFormat, dtype: np.dtype[Any]) -> float:
     """The highest code, or the next lower value that `dtype` can hold: float32 has 24 bits."""
     top = dtype.type(target.codes - 1)

@@ -22,6 +22,8 @@ from earfilt.errors import UsageError
 __all__ = [
     "CALL_BYTES",
     "GRAIN",
+    "LANES",
+    "LONG",
     "as_segments",
     "block_within",
     "check_ears",
@@ -32,6 +34,7 @@ __all__ = [
     "latency_frames",
     "order_reached",
     "per_call",
+    "usual_hop",
 ]
 
 # hops are multiples of this: every segment starts on a cache line, as an FFT's last bits may depend
@@ -40,11 +43,13 @@ GRAIN = 64
 LONG = 1 << 18  # from so many taps on, memory counts more than time
 # of spectra in one call: large enough to hide what a call costs, small enough for the caches
 CALL_BYTES = 1 << 21
+LANES = 4  # transforms that an FFT of float32 takes side by side; fewer take twice as long each
 
 
 def choose_n_fft(numtaps: int) -> int:
     """FFT size for a FIR: the smallest power of two that is at least 4096 and three times the taps
-    (beyond 2^18 taps, 1.5 times).
+    (beyond 2^18 taps, 1.5 times); a shorter one, of eight times the taps and at least 1024, for a
+    short filter.
 
     Measured with scipy.fft on one Xeon core (Sapphire Rapids), ns per output sample of packed
     stereo, float32 / float64::
@@ -57,13 +62,21 @@ def choose_n_fft(numtaps: int) -> int:
         8193                                           6.5 / 12.2   4.9 / 10.0   5.6 / 11.6   5.7 / 11.6
         32769                                                                    9.5 / 19.5   6.9 / 14.2
 
-    Sizes of 3 * 2^k are nowhere faster by more than 5 %.
+    Sizes of 3 * 2^k are nowhere faster by more than 5 %. Short filters on another core of that
+    kind, which was not idle (minima of CPU time), mono files of 20 000 frames, float64, and long
+    packed stereo, float32::
+
+        taps     n_fft: 512         1024         2048         4096
+        33       9.0 / 11.5   8.7 / 11.9   12.0 / 12.0  11.8 / 12.2
+        129     10.3 / 13.5   9.3 / 12.8   12.0 / 12.6  13.7 / 12.4
+        257                  10.5 / 15.1   12.3 / 13.8  13.3 / 12.8
 
     Parameters
     ----------
     numtaps : int >= 1
     """
-    return max(4096, power_of_two(3 * numtaps if numtaps <= LONG else numtaps * 3 // 2))
+    least = max(1024, min(4096, power_of_two(8 * numtaps)))
+    return max(least, power_of_two(3 * numtaps if numtaps <= LONG else numtaps * 3 // 2))
 
 
 def hop_of(numtaps: int, n_fft: int) -> int:
@@ -78,6 +91,11 @@ def hop_of(numtaps: int, n_fft: int) -> int:
     if hop <= 0:
         raise ValueError(f"n_fft is {n_fft}; {numtaps} taps need at least {numtaps - 1 + GRAIN}")
     return hop
+
+
+def usual_hop(numtaps: int) -> int:
+    """Output samples of one segment of the size that is filtered fastest."""
+    return hop_of(numtaps, choose_n_fft(numtaps))
 
 
 def latency_frames(latency_ms: float | None, fs: float) -> int | None:
@@ -109,7 +127,7 @@ def block_within(latency: int | None, numtaps: int) -> int | None:
     UsageError
         `latency` is below the shortest block.
     """
-    if latency is None or hop_of(numtaps, choose_n_fft(numtaps)) <= latency:
+    if latency is None or usual_hop(numtaps) <= latency:
         return None
     if latency < GRAIN:
         raise UsageError(

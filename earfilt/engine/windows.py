@@ -6,7 +6,6 @@ silence are decided segment by segment, from what that segment holds and from it
 a pipe and a stream of blocks give the same bytes, however they were cut.
 """
 
-import math
 from collections import deque
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -16,16 +15,19 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.engine import roundoff
-from earfilt.engine.cpu import Output, OverlapSave, PartitionedConvolution
+from earfilt.engine.cpu import OverlapSave, Packing, PartitionedConvolution
+from earfilt.engine.roundoff import Marks, Rounding
 from earfilt.engine.samples import SampleFormat, Samples, Tally, quantise, tpdf
 from earfilt.engine.segments import (
     CALL_BYTES,
+    LANES,
+    LONG,
     as_segments,
     block_within,
     extend_ends,
     order_reached,
     per_call,
+    usual_hop,
 )
 from earfilt.errors import UsageError
 from earfilt.synthesis.fir import Fir
@@ -43,13 +45,17 @@ __all__ = [
     "scaled_taps",
 ]
 
-# Segments at a signal's beginning that are filtered in float64 at once where precision is auto: in
-# a short recording, finding out whether float32 is enough takes longer than float64 does.
+# Segments at a signal's beginning (of 4096 samples or more; as long in shorter ones) that are
+# filtered in float64 at once where precision is auto: in a short recording, finding out whether
+# float32 is enough takes longer than float64 does.
 _SHORT = 16
 
 _MANY_THREADS = 4  # from so many on, Python's own lock counts more than a core's cache
 
 Precision = Literal["auto", "float32", "float64"]
+# The name of a dtype is put together anew whenever it is asked for.
+_ALONE = {np.dtype(name): frozenset([name]) for name in ("float32", "float64")}
+_BOTH = frozenset(["float32", "float64"])
 
 
 @dataclass(frozen=True)
@@ -188,7 +194,7 @@ class _Step(Protocol):
     n_fft: int
     hop: int
     overlap: int
-    packed: bool
+    parts: int
 
     def empty(self, frames: int, channels: int) -> Samples:
         """Memory for a window."""
@@ -200,15 +206,22 @@ class _Step(Protocol):
         *,
         segment: int = 0,
         whole: bool = False,
-        levels: bool = True,
-    ) -> Output | None:
+        rounding: Rounding | None = None,
+    ) -> Marks | None:
         """Filter `window` (overlap + segments * hop, channels) into `out` (segments * hop,
         outputs); its first segment has the number `segment`, by which a filter may change.
         """
 
 
 @lru_cache(maxsize=8)
-def _step(fir: Fir, scale: float, precision: str, packed: bool, block: int | None) -> _Step:
+def _step(
+    fir: Fir,
+    scale: float,
+    precision: str,
+    packing: Packing | None,
+    grouped: bool,
+    block: int | None,
+) -> _Step:
     """The step for a FIR, kept from file to file."""
     if fir.moves:
         from earfilt.engine.moving import MovingStep  # and all that is known of directions
@@ -217,7 +230,7 @@ def _step(fir: Fir, scale: float, precision: str, packed: bool, block: int | Non
     taps = scaled_taps(fir, scale)
     if block is not None:
         return PartitionedConvolution(taps, dtype=precision, block=block)
-    return OverlapSave(taps, dtype=precision, packed=packed)
+    return OverlapSave(taps, dtype=precision, packing=packing, grouped=grouped)
 
 
 def scaled_taps(fir: Fir, scale: float) -> npt.NDArray[np.float64]:
@@ -339,17 +352,26 @@ class WindowFilter(Windows):
         self._own = local()
         self.least_precision = "float64" if self.precision == "float64" else "float32"
         self._first = self._make_step(self.least_precision)
-        self._short = _SHORT if self.precision == "auto" else 0
+        self._short = 0
+        if self.precision == "auto":
+            self._short = _SHORT * max(1, 4096 // self._first.n_fft) // self._first.parts
         self.hop, self.overlap = self._first.hop, self._first.overlap
+        self._hop = self.hop // self._first.parts  # dither and silence go by the parts of a segment
         itemsize = np.dtype(self.least_precision).itemsize
-        # More threads wait for one another less where each has more to do at a time.
-        call_bytes = CALL_BYTES if settings.threads < _MANY_THREADS else 2 * CALL_BYTES
-        self._segments = per_call(self._first.n_fft, self.outputs, itemsize, call_bytes)
+        size = self._first.parts * self._first.n_fft
+        least = LANES // self._first.parts if _reach(fir) <= LONG else 1
+        call_bytes = 2 * CALL_BYTES if self._crowded else CALL_BYTES
+        self._segments = max(least, per_call(size, self.outputs, itemsize, call_bytes))
 
     def at_once(self, segment: int) -> int:
         """How many segments from a number on are filtered fastest in one window, and at most."""
         left = self._short - segment
         return min(self._segments, left) if left > 0 else self._segments
+
+    @property
+    def _crowded(self) -> bool:
+        """Whether threads wait for one another, so that each had better do more at a time."""
+        return self.settings.threads >= _MANY_THREADS
 
     @cached_property
     def _exact(self) -> _Step:
@@ -357,31 +379,27 @@ class WindowFilter(Windows):
         return self._make_step("float64")
 
     @cached_property
-    def _white_gain(self) -> npt.NDArray[np.float64]:
-        """√Σh², in codes: what white noise becomes through each row of taps."""
-        with np.errstate(over="ignore"):  # an infinite one lets nothing pass for exact
-            gains: npt.NDArray[np.float64] = self._scale * np.linalg.norm(
-                np.atleast_2d(self._fir.taps), axis=1
-            )
-            return gains
-
-    def _noise(self, x_rms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """RMS that white noise at the level of the input (segments, channels) has at the outputs."""
-        through = self._white_gain
-        if len(through) < 4:
-            return x_rms * through
-        own, across = through[[0, 3]], through[[2, 1]]
-        noise: npt.NDArray[np.float64] = np.hypot(x_rms * own, x_rms[:, ::-1] * across)
-        return noise
+    def _rounding(self) -> Rounding:
+        """What decides on the precision of a segment."""
+        with np.errstate(over="ignore"):  # an infinite gain lets nothing pass for exact
+            gains = self._scale * np.linalg.norm(np.atleast_2d(self._fir.taps), axis=1)
+        return Rounding(gains, self.target.is_integer)
 
     def _make_step(self, precision: str) -> _Step:
-        packed = self._packs(precision)
-        return _step(self._fir, self._scale, precision, packed, self._block)
+        packing = self._packing(precision)
+        return _step(self._fir, self._scale, precision, packing, not self._crowded, self._block)
 
-    def _packs(self, precision: str) -> bool:
-        """Whether a neighbour's rounding noise stays far below the target's least significant bit."""
+    def _packing(self, precision: str) -> Packing | None:
+        """What is filtered as one complex signal: channels that share their taps, where a
+        neighbour's rounding noise stays far below the target's least significant bit; of ears that
+        differ the halves of a segment, where it may last so long.
+        """
+        if self._fir.rows > 1:
+            most = self.settings.latency
+            return "halves" if most is None or 2 * usual_hop(_reach(self._fir)) <= most else None
         fine = precision == "float64" or self.target.bits <= 16
-        return self._fir.rows == 1 and self.channels % 2 == 0 and self.target.is_integer and fine
+        packs = self.channels % 2 == 0 and self.target.is_integer and fine
+        return "channels" if packs else None
 
     @np.errstate(over="ignore", invalid="ignore")
     def __call__(self, window: Window) -> Filtered:
@@ -395,37 +413,11 @@ class WindowFilter(Windows):
         extend_ends(x, window.at, window.total, self._mirrored)
         silent = self._silent(x, window.segments)
         finish = partial(self._finish, window, fresh, silent)
-        noise = self._noise(roundoff.segment_rms(x, step.n_fft, step.hop)) if checked else None
         codes = self._room(step, x, window)
-        fine: npt.NDArray[np.bool_] = np.zeros(window.segments, np.bool_)
-        if noise is None or self._within(self._errors(noise), math.inf).any():
-            out = self._run(step, x, codes, window.segment, levels=checked)
-            if noise is None or out is None:
-                return finish(codes)
-            fine[:] = np.isfinite(out.rms).all(axis=1)
-            if fine.all():
-                filtered = finish(codes)
-                if self._surely_fine(window, noise, out, filtered.levels):
-                    return filtered
-            peak = out.peak(1)
-            fine &= self._within(self._errors(noise, out, peak), peak)
-            if fine.all():
-                return filtered
+        fine = self._run(step, x, codes, window.segment, self._rounding if checked else None)
+        if fine is None or fine.all():
+            return finish(codes)
         return finish(self._exactly(window, codes, fine), fine)
-
-    def _surely_fine(
-        self, window: Window, noise: npt.NDArray[np.float64], out: Output, written: Tally
-    ) -> bool:
-        """Whether all segments are fine by a bound on their peaks, which take longer to find."""
-        if not self.target.is_integer:
-            # What is allowed grows faster with the peak than the error does.
-            peak = out.peak(4)
-        elif window.total is None:
-            # No segment passes what was written, to which dither added two codes.
-            peak = np.full(window.segments, written.peak.max() + 2.0)
-        else:
-            return False  # the last segment goes on behind what was written
-        return bool(self._within(self._errors(noise, out, peak), peak).all())
 
     def _finish(
         self,
@@ -439,18 +431,16 @@ class WindowFilter(Windows):
         in float32 where they are `fine`; None: all alike.
         """
         # digital silence stays silence, whatever the neighbours' rounding or the dither
-        for segment, channel in silent:
-            codes[segment * self.hop : (segment + 1) * self.hop, channel] = 0
+        for part, channel in silent:
+            codes[part * self._hop : (part + 1) * self._hop, channel] = 0
         samples, levels = quantise(codes[: self._due(window)], self.target)
         both = fine is not None and fine.any()
-        precisions = {"float32", "float64"} if both else {codes.dtype.name}
-        return Filtered(samples, fresh, levels, frozenset(precisions))
+        return Filtered(samples, fresh, levels, _BOTH if both else _ALONE[codes.dtype])
 
     def _exactly(self, window: Window, codes: Samples, fine: npt.NDArray[np.bool_]) -> Samples:
         """The codes of a window with all segments in float64 that are not fine in float32."""
         step, hop = self._exact, self.hop
-        x = self._laid_out(window, step)
-        extend_ends(x, window.at, window.total, self._mirrored)
+        x = self._extended(window, step)
         made = self._room(step, x, window)
         for first, last in _runs(~fine):
             part = x[first * hop : last * hop + step.overlap]
@@ -461,47 +451,30 @@ class WindowFilter(Windows):
         return made
 
     def _run(
-        self, step: _Step, x: Samples, codes: Samples, segment: int, *, levels: bool = False
-    ) -> Output | None:
+        self,
+        step: _Step,
+        x: Samples,
+        codes: Samples,
+        segment: int,
+        rounding: Rounding | None = None,
+    ) -> Marks | None:
         """Filter `x` into `codes`, dithered and rounded where that is asked for; the first segment
-        has the number `segment`.
+        has the number `segment`. Gives which ones this was enough for, if that is asked.
         """
         seed = self.settings.dither_seed if self.target.is_integer else None
         whole = self.target.is_integer and seed is None
-        out = step(x, codes, segment=segment, whole=whole, levels=levels)
+        fine = step(x, codes, segment=segment, whole=whole, rounding=rounding)
         if seed is not None:
-            for index, part in enumerate(codes.reshape(-1, self.hop, self.outputs), segment):
+            first = segment * step.parts
+            for index, part in enumerate(codes.reshape(-1, self._hop, self.outputs), first):
                 part += tpdf(seed, index, part.shape)
             np.rint(codes, out=codes)
-        return out
-
-    def _errors(
-        self,
-        noise: npt.NDArray[np.float64],
-        out: Output | None = None,
-        peak: npt.NDArray[np.float64] | float = 0.0,
-    ) -> npt.NDArray[np.float64]:
-        """Largest errors that float32 arithmetic may make in segments, in units of the target's
-        codes; without an output what the input makes sure of.
-        """
-        step = self._first
-        y_rms, y_peak = (0.0, 0.0) if out is None else (out.rms, np.maximum(peak, out.dropped))
-        errors: npt.NDArray[np.float64] = roundoff.largest_errors(
-            noise, y_rms, np.reshape(y_peak, (-1, 1)), n_fft=step.n_fft, packed=step.packed
-        ).max(axis=1)
-        return errors
-
-    def _within(
-        self, errors: npt.NDArray[np.float64], peak: npt.NDArray[np.float64] | float
-    ) -> npt.NDArray[np.bool_]:
-        """Which errors are allowed, where the output reaches a peak."""
-        allowed = roundoff.CODE if self.target.is_integer else roundoff.RELATIVE * peak
-        within: npt.NDArray[np.bool_] = errors <= allowed
-        return within
+        return fine
 
     def _silent(self, x: Samples, segments: int) -> list[tuple[int, int]]:
-        """Segments of a window and channels of the output that get digital silence alone."""
-        cut = as_segments(x, segments, self.hop + self.overlap, self.hop)
+        """Parts of segments of a window and channels of the output that get digital silence alone."""
+        count = segments * self._first.parts
+        cut = as_segments(x, count, self._hop + self.overlap, self._hop)
         # a few frames show most that are not
         sounding = cut[:, :: max(1, cut.shape[1] // 4)].any(axis=1)
         if sounding.all():
@@ -511,7 +484,7 @@ class WindowFilter(Windows):
             return silent
         return [
             (i, c)
-            for i in range(segments)
+            for i in range(count)
             for c in range(self.outputs)
             if all((i, channel) in silent for channel in range(self.channels))
         ]
@@ -527,6 +500,12 @@ class WindowFilter(Windows):
         """The frames of a window in this thread's memory, zeros outside of the signal."""
         x = self._buffer(step, step.overlap + window.segments * step.hop, self.channels)
         _fill(x, max(0, -window.at), window.pieces)
+        return x
+
+    def _extended(self, window: Window, step: _Step) -> Samples:
+        """The same with the signal's ends mirrored where the filter wants them."""
+        x = self._laid_out(window, step)
+        extend_ends(x, window.at, window.total, self._mirrored)
         return x
 
     def _buffer(self, step: _Step, frames: int, channels: int) -> Samples:

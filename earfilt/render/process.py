@@ -85,7 +85,7 @@ def foresee(job: FileJob) -> audio.AudioInfo:
     info = audio.probe(
         job.source, raw=job.options.raw_format, ignore_length=job.options.ignore_length
     )
-    _plan(job, info)
+    _plan(job, info, _suffixes(job, audio.is_stream(job.source), audio.is_stream(job.destination)))
     return info
 
 
@@ -167,7 +167,8 @@ def filter_file(
         record = in_place.Record(
             job.destination, recipe_of(job.filter, options), job.run, again=again
         )
-    if audio.is_stream(job.source):
+    flows = audio.is_stream(job.source)
+    if flows:
         # The engine loads while the producer starts, so that the first samples need not wait.
         from earfilt.engine import pipeline  # noqa: F401
     with audio.open_reader(
@@ -179,7 +180,8 @@ def filter_file(
         spool_dir=directory,
     ) as reader:
         try:
-            row = _Run(job, reader, threads, progress, record, device).row()
+            suffixes = _suffixes(job, flows, streams)
+            row = _Run(job, reader, suffixes, threads, progress, record, device).row()
         except in_place.AlreadyFiltered as found:
             row = _left(job, found)
     row.seconds = round(time.perf_counter() - started, 6)
@@ -206,14 +208,15 @@ def _left(job: FileJob, found: in_place.AlreadyFiltered) -> Row:
     return row
 
 
-def _plan(job: FileJob, info: audio.AudioInfo, tail: int = 0) -> tuple[Target, list[str]]:
+def _plan(
+    job: FileJob, info: audio.AudioInfo, suffixes: tuple[str, str], tail: int = 0
+) -> tuple[Target, list[str]]:
     if info.missing and not job.options.repair:
         raise cut_short(info)
     _refuse_loss(job, info)
     return plan_target(
         heard(job, info),
-        _suffix(job.source),
-        _suffix(job.destination),
+        *suffixes,
         fmt=job.options.format,
         subtype=job.options.subtype,
         to_raw=job.options.to_raw,
@@ -259,8 +262,12 @@ def _leave(block: object) -> None:
     """A pass that finds levels writes nothing."""
 
 
-def _suffix(path: str) -> str:
-    return "" if audio.is_stream(path) else os.path.splitext(path)[1]
+def _suffixes(job: FileJob, flows_in: bool, flows_out: bool) -> tuple[str, str]:
+    """Of source and destination; none of what flows."""
+    return (
+        "" if flows_in else os.path.splitext(job.source)[1],
+        "" if flows_out else os.path.splitext(job.destination)[1],
+    )
 
 
 class _Run:
@@ -270,6 +277,7 @@ class _Run:
         self,
         job: FileJob,
         reader: audio.Reader,
+        suffixes: tuple[str, str],
         threads: int | None,
         progress: Progress | None,
         record: in_place.Record | None,
@@ -282,7 +290,7 @@ class _Run:
             record.look(reader.source.raw.fileno())
         from earfilt.engine import segments
 
-        planned = _plan(job, self.info)
+        planned = _plan(job, self.info, suffixes)
         self.fir = job.filter.at(self.info.fs)
         self.routed = self.fir.swapped() if is_right_first(self.info) else self.fir
         self.tail = self.fir.numtaps - 1 if self.options.tail == "keep" else 0
@@ -290,7 +298,9 @@ class _Run:
             raise UsageError(
                 "--tail keep needs a causal filter, this one looks ahead: add --phase minimum"
             )
-        self.target, self.warnings = _plan(job, self.info, self.tail) if self.tail else planned
+        self.target, self.warnings = (
+            _plan(job, self.info, suffixes, self.tail) if self.tail else planned
+        )
         self.latency = segments.latency_frames(self.options.latency_ms, self.info.fs)
         segments.block_within(self.latency, self.fir.numtaps)  # refuses one that is too short
         self.threads = threads or self._usual_threads()
@@ -532,6 +542,7 @@ def _gain_1khz_db(fir: Fir) -> float | list[float | None] | None:
     return gains if fir.rows > 1 else gains[0]
 
 
+@lru_cache(maxsize=64)
 def _format(dtype: str, bits: int) -> SampleFormat:
     from earfilt.engine.pipeline import SampleFormat
 

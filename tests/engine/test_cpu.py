@@ -8,20 +8,29 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from earfilt.engine.cpu import OverlapSave
+from earfilt.engine.cpu import OverlapSave, Packing
 
 
 @pytest.mark.parametrize("numtaps", [1, 100, 1500])
 @pytest.mark.parametrize(
-    ("channels", "packed"), [(1, False), (2, False), (3, False), (2, True), (8, True)]
+    ("channels", "packing"),
+    [
+        (1, None),
+        (2, None),
+        (3, None),
+        (2, "channels"),
+        (8, "channels"),
+        (1, "halves"),
+        (2, "halves"),
+    ],
 )
 @pytest.mark.parametrize(("dtype", "within"), [("float32", 2e-5), ("float64", 1e-12)])
 def test_segments_are_lfilter(
-    numtaps: int, channels: int, packed: bool, dtype: str, within: float
+    numtaps: int, channels: int, packing: Packing | None, dtype: str, within: float
 ) -> None:
     rng = np.random.default_rng(numtaps)
     taps = rng.standard_normal(numtaps) / np.sqrt(numtaps)
-    step = OverlapSave(taps, dtype=dtype, packed=packed)
+    step = OverlapSave(taps, dtype=dtype, packing=packing)
     assert step.overlap >= numtaps - 1
     window = step.empty(step.overlap + 3 * step.hop, channels)
     window[...] = rng.standard_normal(window.shape)
@@ -30,9 +39,9 @@ def test_segments_are_lfilter(
     np.testing.assert_allclose(window[: 3 * step.hop], expected, rtol=0, atol=within)
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_whole_numbers_are_the_nearest_ones(packed: bool) -> None:
-    step = OverlapSave(np.array([1 / np.pi]), dtype="float64", packed=packed)
+@pytest.mark.parametrize("packing", [None, "channels", "halves"])
+def test_whole_numbers_are_the_nearest_ones(packing: Packing | None) -> None:
+    step = OverlapSave(np.array([1 / np.pi]), dtype="float64", packing=packing)
     window = step.empty(step.overlap + step.hop, 2)
     window[...] = np.arange(window.size).reshape(window.shape)
     expected = np.rint(window[step.overlap :] / np.pi)
@@ -51,7 +60,8 @@ taps = rng.normal(size=33)
 for dtype in ("float32", "float64"):
     for step in [
         OverlapSave(taps, dtype=dtype),
-        OverlapSave(taps, dtype=dtype, packed=True),
+        OverlapSave(taps, dtype=dtype, packing="channels"),
+        OverlapSave(np.stack([taps, 2 * taps]), dtype=dtype, packing="halves"),
         PartitionedConvolution(taps, dtype=dtype, block=16),
     ]:
         window = rng.normal(size=(step.overlap + 3 * step.hop, 2)).astype(dtype)
@@ -73,4 +83,4 @@ def test_filtered_samples_have_the_same_bits_on_older_processors(tmp_path):
         return done.stdout.split()
 
     assert filtered(__cpu_dispatch__) == filtered([])
-    assert len(set(filtered([]))) == 6
+    assert len(set(filtered([]))) == 8

@@ -6,8 +6,9 @@ import scipy.signal
 import torch
 
 from earfilt.engine.cpu import OverlapSave, PartitionedConvolution
-from earfilt.engine.roundoff import largest_errors, segment_rms
+from earfilt.engine.roundoff import largest_errors, levels_of, rms_apart, segment_rms
 from earfilt.engine.samples import SampleFormat
+from earfilt.engine.segments import usual_hop
 from earfilt.engine.stream import Stream
 from earfilt.engine.tensors import Stream as TensorStream
 from earfilt.engine.tensors import convolve
@@ -56,6 +57,7 @@ def test_steps_are_oaconvolve_row_by_row(
     taps = made.routed(channels).taps
     steps = [
         OverlapSave(taps, dtype=dtype),
+        OverlapSave(taps, dtype=dtype, packing="halves"),
         PartitionedConvolution(taps, dtype=dtype, block=256),
     ]
     for step in steps:
@@ -140,34 +142,75 @@ def test_silence_is_kept_where_all_that_an_ear_hears_is_silent(rows: int, seed: 
 
 
 @pytest.mark.parametrize("rows", [2, 4])
-def test_the_bound_on_rounding_holds_for_ears_40_db_apart(rows: int) -> None:
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_bound_on_rounding_holds_for_ears_40_db_apart(rows: int, channels: int) -> None:
+    """That of all channels together, and the closer one of each channel."""
     made = fir(rows, 2001)
-    single, double = (OverlapSave(made.taps, dtype=dtype) for dtype in ("float32", "float64"))
-    filter = WindowFilter(made, F32, F32, 2, Settings())
-    segments = 6
+    rounding = WindowFilter(made, F32, F32, channels, Settings())._rounding
+    taps = made.routed(channels).taps
+    single, double = (
+        OverlapSave(taps, dtype=dtype, packing="halves") for dtype in ("float32", "float64")
+    )
+    segments = 4
     frames = single.overlap + segments * single.hop
     t = np.arange(frames)
     for left, right in [
         (RNG.standard_normal(frames), 0 * t),
+        (RNG.standard_normal(frames) * (t % (2 * single.n_fft) < single.n_fft), 0 * t),
         (1.0 + 0 * t, 1e-4 * RNG.standard_normal(frames)),
         (np.sin(0.3 * t), np.sign(np.sin(0.01 * t))),
         (np.resize(np.sign(made.taps[0, ::-1]), frames), np.resize(np.sign(made.taps[1]), frames)),
     ]:
-        x = np.rint(np.stack([left, right], axis=1) * 9000)
+        x = np.ascontiguousarray(np.rint(np.stack([left, right], 1) * 9000)[:, :channels])
         near, exact = (np.empty((segments * single.hop, 2), dtype) for dtype in ("f4", "f8"))
-        out = single(np.ascontiguousarray(x, np.float32), near)
-        double(np.ascontiguousarray(x), exact)
-        assert out is not None
-        levels = segment_rms(np.ascontiguousarray(x), single.n_fft, single.hop)
-        bounds = largest_errors(
-            filter._noise(levels),
-            out.rms,
-            np.maximum(out.peak(1), out.dropped)[:, None],
-            n_fft=single.n_fft,
-            packed=False,
-        )
+        signals, filtered = single._filter(x.astype(np.float32), near, False)
+        double(x, exact)
+        out = levels_of(filtered, single.overlap)
         errors = np.abs(near - exact).reshape(segments, single.hop, 2).max(axis=1)
-        assert (errors <= bounds).all()
+        x_rms = segment_rms(x, single.n_fft, single.hop, single.parts)
+        size = single.n_fft, single.packed
+        largest = np.maximum(out.peak, out.dropped)
+        together = largest_errors(rounding.together(x_rms), out.rms, largest, *size)
+        apart = [rms_apart(one.view(np.float32), single.packed) for one in (signals, filtered)]
+        closer = largest_errors(rounding.apart(apart[0]), apart[1], largest[:, None], *size)
+        assert (errors <= closer).all()
+        assert (closer <= together[:, None] * 1.0001).all()
+
+
+@pytest.mark.parametrize("rows", [2, 4])
+@pytest.mark.parametrize("seed", [None, 3])
+def test_a_loud_part_alone_takes_the_slow_road_wherever_reads_and_threads_cut_it(
+    rows: int, seed: int | None
+) -> None:
+    """Segments of two halves are counted from the signal's beginning, too."""
+    taps = scipy.signal.firwin(513, 0.05, pass_zero=False)
+    made = Fir(np.stack([taps, 0.9 * taps, 0.1 * taps, taps][:rows]), None)
+    x = np.rint(RNG.standard_normal((300_000, 2)) * 30).astype(np.int16)
+    x[200_000:201_000] += 25_000
+    y, levels = apply(x, made, I16, I16, gain=30.0, dither_seed=seed)
+    assert levels.precision == "float32+float64"
+    for settings in ({"threads": 1}, {"threads": 3, "reads": (777,)}):
+        cut = apply(x, made, I16, I16, gain=30.0, dither_seed=seed, **settings)[0]
+        np.testing.assert_array_equal(cut, y)
+
+
+@pytest.mark.parametrize("most", [0, 100])
+def test_a_bound_on_the_latency_holds_for_ears_that_differ(most: int) -> None:
+    made = fir(2, 513)
+    usual = WindowFilter(made, F32, F32, 2, Settings())
+    assert usual.hop == 2 * usual_hop(513)
+    half = WindowFilter(made, F32, F32, 2, Settings(latency=usual.hop // 2 + most))
+    assert half.hop == usual.hop // 2
+    assert WindowFilter(made, F32, F32, 2, Settings(latency=usual.hop)).hop == usual.hop
+
+
+def test_the_same_seed_gives_ears_the_dither_that_one_gets() -> None:
+    x = np.full((100_000, 2), 1000, np.int16)  # several windows
+    taps = np.array([1.0])
+    one, _ = apply(x, Fir(taps, None), I16, I16, dither_seed=5)
+    pair, _ = apply(x, Fir(np.stack([taps, taps]), None), I16, I16, dither_seed=5)
+    assert (pair != one).mean() < 1e-4  # but for ties
+    assert len(np.unique(one)) > 2
 
 
 @pytest.mark.parametrize("rows", [2, 4])

@@ -10,8 +10,8 @@ import scipy.signal
 
 from earfilt.chains.members import resolve
 from earfilt.engine import windows
-from earfilt.engine.cpu import OverlapSave
-from earfilt.engine.roundoff import RELATIVE, largest_errors, rms, segment_rms
+from earfilt.engine.cpu import OverlapSave, Packing
+from earfilt.engine.roundoff import RELATIVE, largest_errors, levels_of, rms, rms_apart, segment_rms
 from earfilt.engine.samples import SampleFormat
 from earfilt.synthesis.fir import Fir
 from tests.engine.test_pipeline import F32, I8, I16, apply
@@ -41,34 +41,29 @@ def hostile(frames: int, taps: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     yield "signs of the taps", np.resize(np.sign(taps[::-1]), frames)
 
 
-@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("packing", [None, "channels", "halves"])
 @pytest.mark.parametrize("name", FIRS)
-def test_the_bound_holds(name: str, packed: bool) -> None:
+def test_the_bound_holds(name: str, packing: Packing | None) -> None:
     taps = FIRS[name]
     single, double = (
-        OverlapSave(taps, dtype=dtype, packed=packed) for dtype in ("float32", "float64")
+        OverlapSave(taps, dtype=dtype, packing=packing) for dtype in ("float32", "float64")
     )
     segments, gain = 8, float(np.linalg.norm(taps))
     frames = single.overlap + segments * single.hop
     for what, signal in hostile(frames, taps):
         whole = np.rint(signal / np.abs(signal).max() * 32767)
-        x = np.stack([whole, 0 * whole], 1) if packed else whole[:, None]
+        x = np.stack([whole, 0 * whole], 1) if packing == "channels" else whole[:, None]
         near, exact = (
             np.empty((segments * single.hop, x.shape[1]), dtype) for dtype in ("f4", "f8")
         )
-        out = single(np.ascontiguousarray(x, np.float32), near)
+        _, filtered = single._filter(np.ascontiguousarray(x, np.float32), near, False)
+        out = levels_of(filtered, single.overlap)
         double(np.ascontiguousarray(x), exact)
-        assert out is not None
-        np.testing.assert_array_equal(out.peak(1), np.abs(near).reshape(segments, -1).max(axis=1))
-        x_rms = segment_rms(np.ascontiguousarray(x), single.n_fft, single.hop)
-        bounds = largest_errors(
-            gain * x_rms,
-            out.rms,
-            np.maximum(out.peak(1), out.dropped)[:, None],
-            n_fft=single.n_fft,
-            packed=packed,
-        )
-        errors = np.abs(near - exact).reshape(segments, single.hop, -1).max(axis=1)
+        np.testing.assert_array_equal(out.peak, np.abs(near).reshape(segments, -1).max(axis=1))
+        x_rms = segment_rms(np.ascontiguousarray(x), single.n_fft, single.hop, single.parts)
+        largest = np.maximum(out.peak, out.dropped)
+        bounds = largest_errors(gain * x_rms, out.rms, largest, single.n_fft, single.packed)
+        errors = np.abs(near - exact).reshape(segments, -1).max(axis=1)
         assert (errors <= bounds).all(), (what, (errors / bounds).max())
 
 
@@ -82,13 +77,32 @@ def test_the_level_of_a_segment_does_not_depend_on_its_neighbours(
     together = segment_rms(x, n_fft, hop)
     alone = [segment_rms(x[i * hop : i * hop + n_fft], n_fft, hop)[0] for i in range(9)]
     np.testing.assert_array_equal(together, alone)
-    wanted = [np.sqrt((x[i * hop :][:n_fft].astype(float) ** 2).mean(axis=0)) for i in range(9)]
+    wanted = [np.sqrt((x[i * hop :][:n_fft].astype(float) ** 2).sum() / n_fft) for i in range(9)]
     np.testing.assert_allclose(together, wanted, rtol=1e-6)
 
 
+def test_what_the_halves_of_a_segment_share_counts_in_both() -> None:
+    x = RNG.standard_normal((1000 + 4 * 3000, 2))
+    found = segment_rms(x, 2500, 3000, parts=2)
+    both = [np.concatenate([x[i * 3000 :][:2500], x[i * 3000 + 1500 :][:2500]]) for i in range(4)]
+    np.testing.assert_allclose(found, [np.sqrt((one**2).sum() / 2500) for one in both])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_levels_of_columns_apart(packed: bool) -> None:
+    x = RNG.standard_normal((3, 704, 4)).astype("float32")
+    x[1, 5, 2] = 1e30  # its square is beyond float32
+    found = rms_apart(x, packed)
+    energy = (x.astype(float) ** 2).mean(axis=1)
+    np.testing.assert_allclose(
+        found, np.sqrt(energy[:, ::2] + energy[:, 1::2] if packed else energy), rtol=1e-5
+    )
+    np.testing.assert_array_equal(found[2:], rms_apart(x[2:], packed))
+
+
 def test_levels_of_rows_of_any_length() -> None:
-    x = RNG.standard_normal((3, 700, 2))
-    np.testing.assert_allclose(rms(x), np.sqrt((x**2).mean(axis=1)), rtol=1e-12)
+    x = RNG.standard_normal((3, 700))
+    np.testing.assert_allclose(rms(x, 700), np.sqrt((x**2).mean(axis=1)), rtol=1e-12)
 
 
 def convolved(x: np.ndarray, fir: Fir) -> np.ndarray:
@@ -134,6 +148,26 @@ def test_a_loud_part_alone_takes_the_slow_road_wherever_reads_and_threads_cut_it
     assert levels.precision == "float32+float64"
     for settings in ({"threads": 1}, {"threads": 3, "reads": (777,)}):
         assert np.array_equal(y, apply(x, fir, I16, I16, gain=30.0, **settings)[0])
+
+
+@pytest.mark.parametrize("target", [I16, F32])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_pair_stays_in_float32_at_any_level_at_which_one_does(
+    monkeypatch: pytest.MonkeyPatch, channels: int, target: SampleFormat
+) -> None:
+    """Of stereo as loud in both channels; by all channels together a pair would leave 3 dB sooner."""
+    monkeypatch.setattr(windows, "_SHORT", 0)
+    ear = resolve("headphone").at(48000)
+    pair = Fir(np.stack([ear.taps, ear.taps]), None)
+    white = RNG.standard_normal((100_000, 2)) * 0.25  # where one FIR of a packed pair just stays
+    loud = np.rint(white[:, :channels].clip(-1, 1) * 32767).astype(np.int16)
+    stereo = np.repeat(loud, 2, axis=1) if channels == 1 else loud
+    assert apply(stereo, ear, I16, target, gain=0.8)[1].precision == "float32"
+    y, levels = apply(loud, pair, I16, target, gain=0.8)
+    assert levels.precision == "float32"
+    exact = convolved(stereo / 32768, ear) * 0.8 * target.codes
+    fits = np.abs(exact) < target.codes - 1 if target.is_integer else exact < np.inf
+    assert np.abs(y - exact)[fits].max() <= (0.51 if target.is_integer else 1e-5)
 
 
 @pytest.mark.parametrize("name", ["headphone", "middle-ear", "outer-middle-ear"])

@@ -8,7 +8,9 @@ from earfilt.engine.segments import choose_n_fft, extend_ends, hop_of, order_rea
 
 
 def test_n_fft_follows_from_the_taps_alone() -> None:
-    assert [choose_n_fft(n) for n in (1, 513, 1365, 1366, 8193)] == [4096, 4096, 4096, 8192, 32768]
+    sizes = {1: 1024, 128: 1024, 129: 2048, 256: 2048, 257: 4096, 513: 4096, 1365: 4096}
+    sizes |= {1366: 8192, 8193: 32_768, 1 << 18: 1 << 20, (1 << 18) + 1: 1 << 19}
+    assert {numtaps: choose_n_fft(numtaps) for numtaps in sizes} == sizes
 
 
 def test_a_segment_must_hold_a_hop() -> None:

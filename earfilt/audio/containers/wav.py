@@ -241,6 +241,8 @@ class WavWriter:
                     f"{self._promised // self._align} promised"
                 )
             return []
+        if self._written == self._promised and not after:
+            return []  # as the header says
         target, notes = self._fitting()
         final = self._make(target, self._written)
         if final != self._header:
