@@ -80,7 +80,7 @@ def summary(thing: Any) -> str:
     """First sentence of a docstring, in Markdown.
 
     >>> summary(earfilt.apply)
-    'Put a signal through a filter: what `earfilt apply` does to the samples of a file.'
+    'Filter a signal, as `earfilt apply` filters the samples of a file.'
     """
     whole = " ".join(NumpyDocString(inspect.getdoc(thing) or "")["Summary"])
     sentence = re.split(r"(?<=\.)\s+(?=[A-Z])", whole)[0]
