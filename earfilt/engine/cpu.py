@@ -12,7 +12,7 @@ import numpy.typing as npt
 from earfilt.engine import fft
 from earfilt.engine.roundoff import Levels, Marks, Rounding, levels_of, rms_apart, segment_rms
 from earfilt.engine.samples import Samples
-from earfilt.engine.segments import as_segments, choose_n_fft, hop_of
+from earfilt.engine.segments import LANES, as_segments, choose_n_fft, hop_of, per_call
 
 __all__ = [
     "Factors",
@@ -27,6 +27,7 @@ Spectra = npt.NDArray[Any]
 Packing = Literal["channels", "halves"]
 
 _BINS_AT_ONCE = 1 << 17  # a product needs as much memory again
+_GROUP_BYTES = 1 << 20  # of spectra of halves at once: measured with 2^19, 2^20, 2^21 and all
 
 
 class Factors(NamedTuple):
@@ -130,10 +131,26 @@ class OverlapSave:
         (segments,) bool, or None
             Segments that it was enough for, if that was asked; the others hold anything.
         """
-        if rounding is None:
-            self._filter(window, out, whole)
-            return None
-        return self._judged(window, out, whole, rounding)
+        fine = []
+        frames = self._at_once(window.shape[1], out) * self.hop
+        for first in range(0, len(out), frames):
+            into = out[first : first + frames]
+            x = window[first : first + len(into) + self.overlap]
+            if rounding is None:
+                self._filter(x, into, whole)
+            else:
+                fine.append(self._judged(x, into, whole, rounding))
+        return np.concatenate(fine) if fine else None
+
+    def _at_once(self, channels: int, out: Samples) -> int:
+        """Segments that are filtered at once: all, but of halves, which are gathered and laid out
+        again, what a core's cache holds.
+        """
+        if self.parts == 1:
+            return max(1, len(out) // self.hop)
+        size = self.parts * self.n_fft
+        most = per_call(size, max(channels, out.shape[1]), self._real.itemsize, _GROUP_BYTES)
+        return max(LANES // self.parts, most)
 
     def _filter(self, x: Samples, out: Samples, whole: bool) -> tuple[npt.NDArray[Any], Samples]:
         """As `__call__`; gives what was transformed, and what came back: (segments, n_fft, columns),
