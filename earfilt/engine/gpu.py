@@ -26,9 +26,8 @@ from earfilt.engine.samples import (
 )
 from earfilt.engine.segments import choose_n_fft, extend_ends, hop_of, per_call
 from earfilt.engine.tensors import filter_segments
-from earfilt.engine.windows import Filtered, Settings, Window, Windows, scaled_taps
+from earfilt.engine.windows import Filtered, Window, Windows, scaled_taps
 from earfilt.errors import UsageError
-from earfilt.synthesis.fir import Fir
 
 __all__ = ["DeviceFilter", "DeviceStep"]
 
@@ -89,16 +88,9 @@ class DeviceFilter(Windows):
         As `Windows`; a source that moves, or a bound on the latency; float64 on mps.
     """
 
-    def __init__(
-        self,
-        fir: Fir,
-        source: SampleFormat,
-        target: SampleFormat,
-        channels: int,
-        settings: Settings,
-    ) -> None:
-        super().__init__(fir, source, target, channels, settings)
-        if fir.moves:
+    def _set_up(self, source: SampleFormat) -> None:
+        settings = self.settings
+        if self._fir.moves:
             raise UsageError(
                 "a moving source (--path) is filtered on the CPU only: use --device cpu"
             )

@@ -6,6 +6,7 @@ silence are decided segment by segment, from what that segment holds and from it
 a pipe and a stream of blocks give the same bytes, however they were cut.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -244,7 +245,7 @@ def _reach(fir: Fir) -> int:
     return max(fir.numtaps, order_reached(fir.lookahead, fir.odd_ends) + 1)
 
 
-class Windows:
+class Windows(ABC):
     """What filters of windows have in common, on the CPU or on a device
     (`earfilt.engine.gpu.DeviceFilter`); threads may share one.
 
@@ -296,14 +297,19 @@ class Windows:
         self._fir, self._scale = fir, settings.gain * target.codes / source.full_scale
         # What an output hears is its own channel, or all of them.
         self._apart = fir.rows == 1 or (fir.rows == 2 and channels == 2)
+        self._set_up(source)
 
+    @abstractmethod
+    def _set_up(self, source: SampleFormat) -> None:
+        """Make the rest of the attributes, for what is known by now."""
+
+    @abstractmethod
     def at_once(self, segment: int) -> int:
         """How many segments from a number on are filtered fastest in one window, and at most."""
-        raise NotImplementedError
 
+    @abstractmethod
     def __call__(self, window: Window) -> Filtered:
         """Filter one window.  Runs on any thread."""
-        raise NotImplementedError
 
     def _due(self, window: Window) -> int:
         """Output frames that belong to a window."""
@@ -332,16 +338,8 @@ class WindowFilter(Windows):
         As `Windows`; a latency below the shortest block.
     """
 
-    def __init__(
-        self,
-        fir: Fir,
-        source: SampleFormat,
-        target: SampleFormat,
-        channels: int,
-        settings: Settings,
-    ) -> None:
-        super().__init__(fir, source, target, channels, settings)
-        fir = self._fir
+    def _set_up(self, source: SampleFormat) -> None:
+        fir, target, settings = self._fir, self.target, self.settings
         self._block = None if fir.moves else block_within(settings.latency, _reach(fir))
         self.precision = _precision(settings.precision, source, target, self._block)
         if fir.moves and self.precision == "auto":  # the error of ears that change is not bounded
