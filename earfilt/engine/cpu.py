@@ -165,13 +165,16 @@ class OverlapSave:
     def _judged(self, x: Samples, out: Samples, whole: bool, rounding: Rounding) -> Marks:
         """As `__call__`: which segments this arithmetic was enough for."""
         size = self.n_fft, self.packed
-        x_rms = segment_rms(x, self.n_fft, self.hop, self.parts)
         heard, made = (one.shape[1] * self.parts // (1 + self.packed) for one in (x, out))
+        # the output may be written over these, where they are a view
+        before = self._rms_apart(self._signals(x)) if self.parts == 1 and heard > 1 else None
+        if before is None:
+            x_rms = segment_rms(x, self.n_fft, self.hop, self.parts)
+        else:
+            x_rms = np.sqrt(np.square(before).sum(axis=1))
         possible = rounding.possible(x_rms, heard, *size)
         if not possible.any():
             return possible
-        # the output may be written over these, where they are a view
-        before = self._rms_apart(self._signals(x)) if self.parts == 1 and heard > 1 else None
         signals, filtered = self._filter(x, out, whole)
 
         def each() -> tuple[Levels, Levels]:
