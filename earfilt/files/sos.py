@@ -68,6 +68,8 @@ def holds_sections(path: PathLike) -> bool:
     ------
     UsageError
         It cannot be read.
+    DataError
+        It is empty, or too large for any small file.
     """
     data = read_bytes(path).removeprefix(b"\xef\xbb\xbf").lstrip()
     if data.startswith(b"{"):

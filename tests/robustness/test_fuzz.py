@@ -87,7 +87,15 @@ def test_sections_are_read_or_refused(tmp_path, hostile):
     path = tmp_path / f"a{hostile.suffix}"
     path.write_bytes(hostile.data)
     assert_read_or_refused(lambda: len(read_sections(path)) > 0, DataError)
-    assert holds_sections(path) in (True, False)
+    assert_read_or_refused(lambda: holds_sections(path) in (True, False), DataError)
+
+
+def test_empty_sections_are_refused(tmp_path):
+    path = tmp_path / "a.sos.csv"
+    path.write_bytes(b"")
+    for read in (read_sections, holds_sections):
+        with pytest.raises(DataError, match="is empty"):
+            read(path)
 
 
 @QUICK
