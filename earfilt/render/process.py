@@ -161,7 +161,6 @@ def filter_file(
     streams = check_destination(
         job.source, job.destination, exists=options.exists, in_place=options.in_place
     )
-    directory = None if streams else os.path.dirname(os.path.abspath(job.destination))
     twice = options.clip == "rescale"
     record = None
     if _replaces(job, streams):
@@ -179,7 +178,7 @@ def filter_file(
         repair=options.repair,
         ignore_length=options.ignore_length,
         spool=twice,
-        spool_dir=directory,
+        spool_dir=None if streams else os.path.dirname(job.destination) or os.curdir,
     ) as reader:
         try:
             suffixes = _suffixes(job, flows, streams)
