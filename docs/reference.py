@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from numpydoc.docscrape import NumpyDocString
-
 import earfilt
 from docs.markdown import contents, plain, table
 
@@ -82,7 +80,7 @@ def summary(thing: Any) -> str:
     >>> summary(earfilt.apply)
     'Filter a signal, as `earfilt apply` filters the samples of a file.'
     """
-    whole = " ".join(NumpyDocString(inspect.getdoc(thing) or "")["Summary"])
+    whole = " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
     sentence = re.split(r"(?<=\.)\s+(?=[A-Z])", whole)[0]
     words = re.split(r"``(.+?)``|`(.+?)`", sentence)
     parts = zip(words[0::3], [*words[1::3], None], [*words[2::3], None], strict=True)

@@ -27,9 +27,21 @@ Spectra = npt.NDArray[Any]
 Packing = Literal["channels", "halves"]
 
 _BINS_AT_ONCE = 1 << 17  # a product needs as much memory again
-# Of spectra that are made, multiplied and transformed back before the next ones: a core's own cache
-# holds them with what a transform and a product need beside them.
-_GROUP_BYTES = 1 << 19
+_GROUP_BYTES = 1 << 20  # of spectra of halves at once: measured with 2^19, 2^20, 2^21 and all
+
+
+class Factors(NamedTuple):
+    """A response as complex numbers that are real alone, and imaginary alone."""
+
+    real: Spectra
+    imaginary: Spectra
+
+
+def factors(response: Spectra, dtype: npt.DTypeLike) -> Factors:
+    """A complex response as `multiply` takes it, rounded to a complex dtype."""
+    real, imaginary = np.zeros((2, *response.shape), dtype)
+    real.real, imaginary.imag = response.real, response.imag
+    return Factors(real, imaginary)
 
 
 class OverlapSave:
@@ -49,9 +61,6 @@ class OverlapSave:
         segment has twice as many frames, and each channel's first half of them, with what overlaps,
         and its second; channels stay apart, but the halves are gathered and laid out again, which
         takes a tenth of what is saved back.  None: real transforms.
-    grouped : bool
-        Segments are filtered in groups that a core's own cache holds; else all of a window at once,
-        in fewer calls, between which threads wait for one another.
 
     Attributes
     ----------
@@ -70,13 +79,12 @@ class OverlapSave:
         *,
         dtype: npt.DTypeLike,
         packing: Packing | None = None,
-        grouped: bool = True,
     ) -> None:
         self.n_fft = choose_n_fft(taps.shape[-1])
         self.parts, self.packed = 2 if packing == "halves" else 1, packing is not None
         self._hop = hop_of(taps.shape[-1], self.n_fft)  # of one transform
         self.hop, self.overlap = self.parts * self._hop, self.n_fft - self._hop
-        self._grouped = grouped
+        self._repeated: dict[int, Factors] = {}
         self._real = np.dtype(dtype)
         self._complex = np.result_type(self._real, np.complex64)
         self._seen = self._complex if packing == "channels" else self._real
@@ -124,11 +132,7 @@ class OverlapSave:
             Segments that it was enough for, if that was asked; the others hold anything.
         """
         fine = []
-        frames = len(out)
-        if self._grouped:
-            channels, size = max(window.shape[1], out.shape[1]), self.parts * self.n_fft
-            group = per_call(size, channels, self._real.itemsize, _GROUP_BYTES)
-            frames = max(group, LANES) * self.hop
+        frames = self._at_once(window.shape[1], out) * self.hop
         for first in range(0, len(out), frames):
             into = out[first : first + frames]
             x = window[first : first + len(into) + self.overlap]
@@ -138,9 +142,19 @@ class OverlapSave:
                 fine.append(self._judged(x, into, whole, rounding))
         return np.concatenate(fine) if fine else None
 
+    def _at_once(self, channels: int, out: Samples) -> int:
+        """Segments that are filtered at once: all, but of halves, which are gathered and laid out
+        again, what a core's cache holds.
+        """
+        if self.parts == 1:
+            return max(1, len(out) // self.hop)
+        size = self.parts * self.n_fft
+        most = per_call(size, max(channels, out.shape[1]), self._real.itemsize, _GROUP_BYTES)
+        return max(LANES // self.parts, most)
+
     def _filter(self, x: Samples, out: Samples, whole: bool) -> tuple[npt.NDArray[Any], Samples]:
-        """As `__call__`, what the caches hold; gives what was transformed, and what came back:
-        (segments, n_fft, columns), the latter real.
+        """As `__call__`; gives what was transformed, and what came back: (segments, n_fft, columns),
+        the latter real.
         """
         signals = self._signals(x)
         products = self._products(fft.forward(signals))
@@ -149,7 +163,7 @@ class OverlapSave:
         return signals, filtered
 
     def _judged(self, x: Samples, out: Samples, whole: bool, rounding: Rounding) -> Marks:
-        """As `__call__`, what the caches hold: which segments this arithmetic was enough for."""
+        """As `__call__`: which segments this arithmetic was enough for."""
         size = self.n_fft, self.packed
         x_rms = segment_rms(x, self.n_fft, self.hop, self.parts)
         heard, made = (one.shape[1] * self.parts // (1 + self.packed) for one in (x, out))
@@ -187,9 +201,21 @@ class OverlapSave:
         for part in range(self.parts):
             _copy(frames[..., part :: self.parts], halves[:, part], whole)
 
+    def _responses_for(self, columns: int) -> list[Factors]:
+        """The responses; one that all columns share stands beside itself, as often as there are
+        columns: numpy is slow where it repeats single numbers.
+        """
+        one_row = self._responses[0].real.shape[2] == 1
+        if not one_row or columns == 1 or self.n_fft > _BINS_AT_ONCE:  # long ones take much memory
+            return self._responses
+        if columns not in self._repeated:
+            (shared,) = self._responses
+            self._repeated[columns] = Factors(*(np.repeat(one, columns, axis=2) for one in shared))
+        return [self._repeated[columns]]
+
     def _products(self, spectra: Spectra) -> Spectra:
         """Spectra of the output; those of the input are overwritten."""
-        own, *across = self._responses
+        own, *across = self._responses_for(spectra.shape[2])
         shape = (*spectra.shape[:2], max(own.real.shape[2], spectra.shape[2]))
         crossed = [
             multiply(spectra[..., ::-1], response, out=np.empty(shape, spectra.dtype))
@@ -207,20 +233,6 @@ def _by_channel(rows: Spectra) -> list[Spectra]:
     one.
     """
     return [rows] if rows.shape[2] < 4 else [rows[..., [0, 3]], rows[..., [2, 1]]]
-
-
-class Factors(NamedTuple):
-    """A response as complex numbers that are real alone, and imaginary alone."""
-
-    real: Spectra
-    imaginary: Spectra
-
-
-def factors(response: Spectra, dtype: npt.DTypeLike) -> Factors:
-    """A complex response as `multiply` takes it, rounded to a complex dtype."""
-    real, imaginary = np.zeros((2, *response.shape), dtype)
-    real.real, imaginary.imag = response.real, response.imag
-    return Factors(real, imaginary)
 
 
 def multiply(spectra: Spectra, response: Factors, out: Spectra) -> Spectra:

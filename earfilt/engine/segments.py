@@ -41,8 +41,8 @@ __all__ = [
 # on alignment
 GRAIN = 64
 LONG = 1 << 18  # from so many taps on, memory counts more than time
-# of spectra in one call: large enough to hide what a call costs, small enough for the caches
-CALL_BYTES = 1 << 21
+# of spectra in one call: threads wait for Python's lock between calls, which counts more than caches
+CALL_BYTES = 1 << 22
 LANES = 4  # transforms that an FFT of float32 takes side by side; fewer take twice as long each
 
 

@@ -50,8 +50,6 @@ __all__ = [
 # float32 is enough takes longer than float64 does.
 _SHORT = 16
 
-_MANY_THREADS = 4  # from so many on, Python's own lock counts more than a core's cache
-
 Precision = Literal["auto", "float32", "float64"]
 # The name of a dtype is put together anew whenever it is asked for.
 _ALONE = {np.dtype(name): frozenset([name]) for name in ("float32", "float64")}
@@ -219,7 +217,6 @@ def _step(
     scale: float,
     precision: str,
     packing: Packing | None,
-    grouped: bool,
     block: int | None,
 ) -> _Step:
     """The step for a FIR, kept from file to file."""
@@ -230,7 +227,7 @@ def _step(
     taps = scaled_taps(fir, scale)
     if block is not None:
         return PartitionedConvolution(taps, dtype=precision, block=block)
-    return OverlapSave(taps, dtype=precision, packing=packing, grouped=grouped)
+    return OverlapSave(taps, dtype=precision, packing=packing)
 
 
 def scaled_taps(fir: Fir, scale: float) -> npt.NDArray[np.float64]:
@@ -360,18 +357,12 @@ class WindowFilter(Windows):
         itemsize = np.dtype(self.least_precision).itemsize
         size = self._first.parts * self._first.n_fft
         least = LANES // self._first.parts if _reach(fir) <= LONG else 1
-        call_bytes = 2 * CALL_BYTES if self._crowded else CALL_BYTES
-        self._segments = max(least, per_call(size, self.outputs, itemsize, call_bytes))
+        self._segments = max(least, per_call(size, self.outputs, itemsize, CALL_BYTES))
 
     def at_once(self, segment: int) -> int:
         """How many segments from a number on are filtered fastest in one window, and at most."""
         left = self._short - segment
         return min(self._segments, left) if left > 0 else self._segments
-
-    @property
-    def _crowded(self) -> bool:
-        """Whether threads wait for one another, so that each had better do more at a time."""
-        return self.settings.threads >= _MANY_THREADS
 
     @cached_property
     def _exact(self) -> _Step:
@@ -386,8 +377,7 @@ class WindowFilter(Windows):
         return Rounding(gains, self.target.is_integer)
 
     def _make_step(self, precision: str) -> _Step:
-        packing = self._packing(precision)
-        return _step(self._fir, self._scale, precision, packing, not self._crowded, self._block)
+        return _step(self._fir, self._scale, precision, self._packing(precision), self._block)
 
     def _packing(self, precision: str) -> Packing | None:
         """What is filtered as one complex signal: channels that share their taps, where a

@@ -97,7 +97,9 @@ def test_a_pair_joins_published_ears_and_gives_a_side_its_row():
     np.testing.assert_allclose(sided.taps[0], chain.taps[0], atol=1e-12)
     np.testing.assert_array_equal(sided.taps[1, : pair.shape[1]], pair[1])
     saved("matrix.json", 4)
-    with pytest.raises(UsageError, match=r"matrix\.json is a matrix of four rows, .* no left one"):
+    with pytest.raises(
+        UsageError, match=r"matrix\.json is a matrix .* stand for the left one alone"
+    ):
         resolve("L=matrix.json,R=pair.wav").at(FS)
 
 

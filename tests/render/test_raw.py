@@ -124,7 +124,7 @@ def test_an_encoding_that_raw_samples_do_not_have_is_asked_for(tmp_path, recordi
 
 
 def test_a_latency_too_short_for_the_rate_leaves_no_output(tmp_path, recording):
-    with pytest.raises(UsageError, match="comes to 48 frames at this rate"):
+    with pytest.raises(UsageError, match="is 48 frames at this rate"):
         earfilt.apply_file(recording, tmp_path / "b.wav", "headphone", latency_ms=1.0)
     assert not (tmp_path / "b.wav").exists()
 
