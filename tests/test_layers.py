@@ -188,6 +188,16 @@ def test_commands_without_audio_do_without_torch(arguments: list[str], tmp_path:
     assert not {"torch", "scipy"} & loaded(code)
 
 
+def test_who_runs_a_batch_leaves_numpy_to_its_workers(tmp_path: Path) -> None:
+    """Rows that come back hold numbers of Python, too: unpickling any other would load numpy."""
+    speech = PACKAGE.parent / "data" / "audio" / "arctic_a0007.wav"
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).symlink_to(speech)
+    words = ["apply", str(tmp_path), str(tmp_path.parent / "out"), "-f", "headphone", "-q"]
+    code = f"from earfilt.cli import run; assert run({words!r}) == 0"
+    assert not {"numpy", "soundfile"} & loaded(code)
+
+
 def test_what_knows_of_directions_loads_for_sofa_files_alone(tmp_path: Path) -> None:
     speech = PACKAGE.parent / "data" / "audio" / "arctic_a0007.wav"
     words = ["apply", str(speech), str(tmp_path / "out.wav"), "-f", "headphone", "-q"]

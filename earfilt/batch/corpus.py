@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from earfilt import audio
 from earfilt.batch import executors
 from earfilt.batch import plan as planning
 from earfilt.batch.plan import Plan, Rules
@@ -17,13 +16,12 @@ from earfilt.batch.search import Bad, Found
 from earfilt.chains.members import Filter
 from earfilt.cores import cores
 from earfilt.errors import AudioError, EarfiltError, UsageError, printable
-from earfilt.render import in_place, process
-from earfilt.render.job import new_run
-from earfilt.render.process import FileJob, Options
+from earfilt.render import in_place
+from earfilt.render.job import FileJob, Options, new_run
 from earfilt.render.recipe import Recipe, recipe_of
 from earfilt.render.record import Row
 from earfilt.storage.manifest import Entry, Ledger, Stamp, open_manifest, read_ledger, stamp
-from earfilt.storage.output import sweep
+from earfilt.storage.output import Exists, sweep
 
 _TASK_SECONDS = 600.0
 _CD_BYTES = 176_400.0
@@ -270,6 +268,8 @@ def foresee(batch: Batch, plan: Plan) -> Iterator[tuple[Found, str | None]]:
     """The files to filter, each with the reason for which it will fail where its header tells one;
     the sources are opened.
     """
+    from earfilt.render import process
+
     make = _Units(batch, plan, absolute=False)
     for file in plan.files:
         try:
@@ -342,7 +342,7 @@ class _Units:
         # What was there when the batch was planned may be replaced; otherwise the second run to
         # reach a name must be told. A cluster may repeat a task that had finished, so there an
         # output of this batch's own is no obstacle.
-        exists: audio.Exists = "skip" if batch.rules.exists == "skip" else "refuse"
+        exists: Exists = "skip" if batch.rules.exists == "skip" else "refuse"
         if absolute or batch.rules.exists in ("force", "resume"):
             exists = "force"
         if batch.rules.in_place:
@@ -366,10 +366,12 @@ def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:
     """Bytes that a second of audio takes, from a sample of files spread over all; a CD's where none
     can be read.
     """
+    from earfilt.audio.reader import probe
+
     size = seconds = 0.0
     for file in files[:: max(1, len(files) // samples)]:
         try:
-            length = audio.probe(file.source).seconds
+            length = probe(file.source).seconds
         except AudioError:
             continue
         if length:

@@ -9,6 +9,8 @@ No worker outlives its batch: workers hold the reading end of a pipe whose other
 as the batch runs, and end cleanly (temporary files removed) when it closes, for whatever reason.
 """
 
+from __future__ import annotations
+
 import contextlib
 import multiprocessing
 import os
@@ -18,14 +20,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from earfilt.errors import UsageError, printable
 from earfilt.storage.stop_signals import stop_signals
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+    from multiprocessing.connection import Connection
 
 _ADDRESS = re.compile(r"[a-z]+://.*|[^/\\]*:\d+")
 _PATIENCE = 10.0  # seconds that a Dask scheduler has to answer
@@ -50,8 +54,10 @@ class Pool:
         self._make, self.slots, self.shared_disk = make, slots, shared_disk
         self._executor: Executor | None = None
 
-    def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
+    def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
         """As `Executor.submit`; an executor that broke is replaced."""
+        from concurrent.futures import BrokenExecutor
+
         with _without_main(), _sheltered():
             if self._executor is not None:
                 try:
@@ -143,6 +149,8 @@ def processes(workers: int) -> Iterator[Pool]:
     workers : int
     """
     warm_up()
+    from concurrent.futures import ProcessPoolExecutor  # slow to load: the helpers start before it
+
     context = multiprocessing.get_context(_method())
     lifeline, held = context.Pipe(duplex=False)
     pool = Pool(

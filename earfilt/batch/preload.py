@@ -19,6 +19,7 @@ import earfilt.batch.run  # noqa: E402
 import earfilt.chains.build  # noqa: E402
 import earfilt.ears.kinds.documented  # noqa: E402
 import earfilt.engine.pipeline  # noqa: E402
+import earfilt.render.process  # noqa: E402
 import earfilt.synthesis.within.exact  # noqa: E402, F401
 
 gc.freeze()

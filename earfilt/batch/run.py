@@ -16,7 +16,7 @@ from functools import partial
 
 from earfilt.batch.executors import Pool, Stopped, end_worker
 from earfilt.errors import EarfiltError, is_out_of_memory, printable
-from earfilt.render.process import FileJob, filter_file
+from earfilt.render.job import FileJob
 from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row
 from earfilt.storage.manifest import NO_OUTPUT, Stamp, stamp
@@ -112,6 +112,8 @@ def _refused(unit: Unit) -> Done:
 
 
 def _one(unit: Unit, threads: int) -> Done:
+    from earfilt.render.process import filter_file  # workers alone need what it loads
+
     job = unit.job
     try:
         directory = os.path.dirname(job.destination) or os.curdir

@@ -274,7 +274,9 @@ def _provenance(
         order=order,
         phase=phase,
         options=options,
-        range_hz=None if wanted is None else (wanted.points_hz[0], wanted.points_hz[-1]),
+        range_hz=None
+        if wanted is None
+        else (float(wanted.points_hz[0]), float(wanted.points_hz[-1])),
         led=bool(designs) and wanted is not None and not wanted.ruled,
         tolerance_db=chain.design["tolerance"] if designs else None,
         tolerance_met=all(found.met for found in designs),

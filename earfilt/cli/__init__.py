@@ -88,7 +88,7 @@ def main() -> None:
         code = _said("out of memory", 1)
     if any(thread.name == "earfilt" for thread in threading.enumerate()):
         # Interrupted in a long call of the engine: an interpreter that ends under it would abort.
-        from earfilt.audio import discard_all
+        from earfilt.storage.output import discard_all
 
         discard_all()
         os._exit(code)

@@ -426,11 +426,14 @@ class WindowFilter(Windows):
         return Filtered(samples, fresh, levels, _BOTH if both else _ALONE[codes.dtype])
 
     def _exactly(self, window: Window, codes: Samples, fine: npt.NDArray[np.bool_]) -> Samples:
-        """The codes of a window with all segments in float64 that are not fine in float32."""
+        """The codes of a window with all segments in float64 that are not fine in float32.
+
+        What lies between two of them is filtered again where that is quicker than another call.
+        """
         step, hop = self._exact, self.hop
         x = self._extended(window, step)
         made = self._room(step, x, window)
-        for first, last in _runs(~fine):
+        for first, last in _joined(_runs(~fine), LANES):
             part = x[first * hop : last * hop + step.overlap]
             # perhaps over its own input: what the next run needs lies behind it
             self._run(step, part, made[first * hop : last * hop], window.segment + first)
@@ -523,6 +526,21 @@ def _fill(x: Samples, position: int, pieces: list[Samples]) -> None:
         np.copyto(part, piece[: len(part)], casting="unsafe")
         position += len(part)
     x[position:] = 0
+
+
+def _joined(runs: list[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
+    """Runs of which neighbours with so much between them at most are one.
+
+    >>> _joined([(0, 2), (3, 4), (9, 10)], 4)
+    [(0, 4), (9, 10)]
+    """
+    joined = runs[:1]
+    for first, last in runs[1:]:
+        if first - joined[-1][1] <= gap:
+            joined[-1] = joined[-1][0], last
+        else:
+            joined.append((first, last))
+    return joined
 
 
 def _runs(marks: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:

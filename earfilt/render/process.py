@@ -16,11 +16,14 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from earfilt import __version__, audio
+from earfilt import __version__
+from earfilt.audio.containers.pcm import Array
+from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.metadata import stale, tags
 from earfilt.audio.output_format import plan_target
-from earfilt.audio.reader import cut_short
+from earfilt.audio.reader import Reader, cut_short, open_reader, probe
 from earfilt.audio.speakers import is_right_first, two_eared
+from earfilt.audio.writer import open_writer
 from earfilt.chains import describe
 from earfilt.cores import cores
 from earfilt.errors import AudioError, Detail, Note, UsageError, printable
@@ -29,6 +32,7 @@ from earfilt.render.job import FileJob, Options
 from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row, decibels
 from earfilt.storage.manifest import content_hash
+from earfilt.storage.output import Output, check_destination, is_stream, open_output
 from earfilt.units import db_to_gain, gain_to_db
 
 if TYPE_CHECKING:
@@ -46,7 +50,7 @@ _LONG = 1 << 17  # frames that are worth another thread
 _DEVICE_THREADS = 4  # one reads, one writes, the others wait for the device
 
 
-def check(job: FileJob) -> audio.AudioInfo | None:
+def check(job: FileJob) -> AudioInfo | None:
     """Everything that can be refused before work, without loading the engine or reading samples.
 
     Returns
@@ -65,15 +69,15 @@ def check(job: FileJob) -> audio.AudioInfo | None:
         In place: it was filtered before.
     """
     options = job.options
-    streams = audio.check_destination(
+    streams = check_destination(
         job.source, job.destination, exists=options.exists, in_place=options.in_place
     )
     if _replaces(job, streams):
         _check_in_place(job)
-    return None if audio.is_stream(job.source) else foresee(job)
+    return None if is_stream(job.source) else foresee(job)
 
 
-def foresee(job: FileJob) -> audio.AudioInfo:
+def foresee(job: FileJob) -> AudioInfo:
     """What can be known of a file's filtering from its header; its destination may be missing
     still.
 
@@ -82,10 +86,8 @@ def foresee(job: FileJob) -> audio.AudioInfo:
     UsageError, AudioError
         As `check`, of the source and of what its output will be.
     """
-    info = audio.probe(
-        job.source, raw=job.options.raw_format, ignore_length=job.options.ignore_length
-    )
-    _plan(job, info, _suffixes(job, audio.is_stream(job.source), audio.is_stream(job.destination)))
+    info = probe(job.source, raw=job.options.raw_format, ignore_length=job.options.ignore_length)
+    _plan(job, info, _suffixes(job, is_stream(job.source), is_stream(job.destination)))
     return info
 
 
@@ -153,13 +155,12 @@ def filter_file(
         options.exists == "skip"
         and not options.in_place
         and os.path.lexists(job.destination)
-        and not audio.is_stream(job.destination)
+        and not is_stream(job.destination)
     ):
         return Row(job.source, job.destination, job.name, "skipped", filter=job.filter.name)
-    streams = audio.check_destination(
+    streams = check_destination(
         job.source, job.destination, exists=options.exists, in_place=options.in_place
     )
-    directory = None if streams else os.path.dirname(os.path.abspath(job.destination))
     twice = options.clip == "rescale"
     record = None
     if _replaces(job, streams):
@@ -167,17 +168,17 @@ def filter_file(
         record = in_place.Record(
             job.destination, recipe_of(job.filter, options), job.run, again=again
         )
-    flows = audio.is_stream(job.source)
+    flows = is_stream(job.source)
     if flows:
         # The engine loads while the producer starts, so that the first samples need not wait.
         from earfilt.engine import pipeline  # noqa: F401
-    with audio.open_reader(
+    with open_reader(
         job.source,
         raw=options.raw_format,
         repair=options.repair,
         ignore_length=options.ignore_length,
         spool=twice,
-        spool_dir=directory,
+        spool_dir=None if streams else os.path.dirname(job.destination) or os.curdir,
     ) as reader:
         try:
             suffixes = _suffixes(job, flows, streams)
@@ -209,7 +210,7 @@ def _left(job: FileJob, found: in_place.AlreadyFiltered) -> Row:
 
 
 def _plan(
-    job: FileJob, info: audio.AudioInfo, suffixes: tuple[str, str], tail: int = 0
+    job: FileJob, info: AudioInfo, suffixes: tuple[str, str], tail: int = 0
 ) -> tuple[Target, list[str]]:
     if info.missing and not job.options.repair:
         raise cut_short(info)
@@ -225,7 +226,7 @@ def _plan(
     )
 
 
-def heard(job: FileJob, info: audio.AudioInfo) -> audio.AudioInfo:
+def heard(job: FileJob, info: AudioInfo) -> AudioInfo:
     """A source as its output is described: itself, but two channels of mono by a pair of ears.
 
     Raises
@@ -248,7 +249,7 @@ def heard(job: FileJob, info: audio.AudioInfo) -> audio.AudioInfo:
     return two_eared(info)
 
 
-def _refuse_loss(job: FileJob, info: audio.AudioInfo) -> None:
+def _refuse_loss(job: FileJob, info: AudioInfo) -> None:
     """A file that is replaced must not lose what was not read of it."""
     if info.unread and job.options.in_place:
         raise AudioError.about(
@@ -276,7 +277,7 @@ class _Run:
     def __init__(
         self,
         job: FileJob,
-        reader: audio.Reader,
+        reader: Reader,
         suffixes: tuple[str, str],
         threads: int | None,
         progress: Progress | None,
@@ -353,7 +354,7 @@ class _Run:
         stored = not self.target.native
         with (
             self.record.held() if self.record else nullcontext(),
-            audio.open_output(
+            open_output(
                 job.destination, exists=options.exists, in_place=options.in_place, spool=stored
             ) as output,
         ):
@@ -361,10 +362,10 @@ class _Run:
             self._seal(output)
         return levels
 
-    def _write_samples(self, output: audio.Output, metadata: audio.Metadata) -> Levels:
+    def _write_samples(self, output: Output, metadata: Metadata) -> Levels:
         options, info = self.options, self.info
         frames = self._frames(output.seekable)
-        with audio.open_writer(
+        with open_writer(
             output.file, self.target, metadata, frames=frames, seekable=output.seekable
         ) as writer:
             levels = self._filter(writer.write, writer.encode, dither=options.dither)
@@ -383,7 +384,7 @@ class _Run:
         self.warnings += false
         return tags.with_history(kept, self.target, self._history())
 
-    def _seal(self, output: audio.Output) -> None:
+    def _seal(self, output: Output) -> None:
         """Take down what was made of what, before it appears."""
         source = self.reader.source
         if not (self.record or self.job.hashes) or not (output.seekable and source.seekable):
@@ -442,15 +443,15 @@ class _Run:
                 subtype=self.target.subtype,
             ) from error
 
-    def _read(self, frames: int) -> audio.Array:
+    def _read(self, frames: int) -> Array:
         block = self.reader.read(frames)
         if self.progress is not None:
             self.progress(self.reader.frames_read)
         return block
 
-    def _metadata(self) -> tuple[audio.Metadata, list[str]]:
-        if not self.options.metadata or self.info.metadata == audio.Metadata():
-            return audio.Metadata(), []
+    def _metadata(self) -> tuple[Metadata, list[str]]:
+        if not self.options.metadata or self.info.metadata == Metadata():
+            return Metadata(), []
         metadata, false = stale.without_false(heard(self.job, self.info).metadata)
         text = self._history()
         carried = replace(
@@ -515,7 +516,7 @@ class _Run:
         return row
 
 
-def _repairs(row: Row, info: audio.AudioInfo) -> list[str]:
+def _repairs(row: Row, info: AudioInfo) -> list[str]:
     """What ``--repair`` had to do, in words."""
     notes: list[str] = []
     if row.repaired:

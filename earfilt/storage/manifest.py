@@ -53,6 +53,8 @@ MALFORMED = (
 
 NO_OUTPUT: Stamp = (-1, -1)
 
+_as_json = json.JSONEncoder(ensure_ascii=True, default=str).encode
+
 
 def is_manifest(name: str) -> bool:
     """Whether a file name is a manifest's (or one that was being rewritten)."""
@@ -339,9 +341,7 @@ class Manifest:
         """
         lines = [{"recipe": recipe[0], "made_by": recipe[1]}] if recipe else []
         lines += [_line(name, entry) for name, entry in entries]
-        data = "".join(
-            json.dumps(line, ensure_ascii=True, default=str) + "\n" for line in lines
-        ).encode()
+        data = "".join(_as_json(line) + "\n" for line in lines).encode()
         try:
             _end_line(descriptor)
             if os.write(descriptor, data) < len(data):

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from earfilt.audio import probe
 from earfilt.audio.containers import caf
 from earfilt.audio.containers.chunks import Chunk
 from earfilt.audio.formats import CONTAINERS, Target
 from earfilt.audio.info import Metadata
 from earfilt.audio.metadata import tags
+from earfilt.audio.reader import probe
 from earfilt.chains.members import resolve
 from earfilt.render.process import FileJob, Options, filter_file
 from tests.audio.foreign import chunk, run, wav_bytes

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from earfilt import audio
 from earfilt.audio import formats
+from earfilt.audio.reader import probe
 from earfilt.chains.members import resolve
 from earfilt.errors import AudioError, UsageError
 from earfilt.render.process import FileJob, Options, filter_file
+from earfilt.storage.output import is_temporary
 from tests.audio.foreign import chunk, ffmpeg_samples, run, sox_file, wav_bytes
 from tests.tools import need
 
@@ -184,7 +185,7 @@ def test_13_every_extension_that_soundfile_does_not_know_is_written(tmp_path, ap
     for suffix in formats.SUFFIXES:
         options = {".ogg": "VORBIS", ".oga": "VORBIS", ".opus": "OPUS", ".mp3": "MPEG_LAYER_III"}
         apply(source, tmp_path / f"b{suffix}", subtype=options.get(suffix))
-        assert audio.probe(str(tmp_path / f"b{suffix}")).channels == 2
+        assert probe(str(tmp_path / f"b{suffix}")).channels == 2
 
 
 def test_other_tools_sox_destroys_its_input_and_earfilt_refuses(tmp_path, apply):
@@ -238,4 +239,4 @@ def test_other_tools_a_full_temporary_directory_does_not_matter(tmp_path, apply,
     source = sox_file(tmp_path / "a.wav")
     for extension in ("wav", "flac"):
         assert apply(source, tmp_path / f"b.{extension}").status == "ok"
-    assert not [name for name in os.listdir(tmp_path) if audio.is_temporary(name)]
+    assert not [name for name in os.listdir(tmp_path) if is_temporary(name)]

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from earfilt.audio import formats, output_format, probe
+from earfilt.audio import formats, output_format
 from earfilt.audio.formats import CONTAINERS, SUBTYPES, Target
 from earfilt.audio.info import AudioInfo, Metadata
+from earfilt.audio.reader import probe
 from earfilt.audio.writer import open_writer
 from earfilt.errors import AudioError, UsageError
 from tests.audio import outputs

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earfilt.audio import open_reader
+from earfilt.audio.reader import open_reader
 from earfilt.errors import AudioError
 
 

@@ -10,7 +10,7 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earfilt.audio import open_reader, probe
+from earfilt.audio.reader import open_reader, probe
 from earfilt.audio.recordings import find_recordings
 from earfilt.audio.source import open_source
 from earfilt.errors import AudioError

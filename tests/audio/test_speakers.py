@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from earfilt import audio
 from earfilt.audio import speakers
+from earfilt.audio.reader import probe
 from earfilt.chains.members import resolve
 from earfilt.render.process import FileJob, Options, filter_file
 from tests.audio.foreign import chunk, run
@@ -156,7 +156,7 @@ def test_the_layout_crosses_to_every_container_that_has_a_place(tmp_path, apply,
         assert lost(apply(first, out)) == []
         assert lost(apply(out, back)) == []
         assert lost(apply(out, same, metadata=False)) == []
-        assert audio.probe(str(back)).extensible.mask == mask_of(names)
+        assert probe(str(back)).extensible.mask == mask_of(names)
         assert ffmpeg_layout(out) == ffmpeg_layout(same) == stated
         np.testing.assert_array_equal(soundfile.read(back)[0], soundfile.read(first)[0])
 
@@ -172,7 +172,7 @@ def test_the_mask_stands_in_flac_as_the_program_flac_writes_it(tmp_path, apply):
             need("metaflac"), *show, tmp_path / f"{path}.flac"
         )
     row = apply(tmp_path / "theirs.flac", tmp_path / "b.wav")
-    assert audio.probe(str(tmp_path / "b.wav")).extensible.mask == 0x60F
+    assert probe(str(tmp_path / "b.wav")).extensible.mask == 0x60F
     assert not [text for text in row.warnings if "WAVEFORMATEXTENSIBLE" in text]
     run(need("flac"), "-s", "-t", tmp_path / "ours.flac")
 
@@ -180,7 +180,7 @@ def test_the_mask_stands_in_flac_as_the_program_flac_writes_it(tmp_path, apply):
 def test_a_flac_without_a_mask_has_the_loudspeakers_of_the_standard(tmp_path, apply):
     soundfile.write(tmp_path / "a.flac", tones(["FL", "FR", "BL", "BR"]), FS)
     apply(tmp_path / "a.flac", tmp_path / "b.wav")
-    assert audio.probe(str(tmp_path / "b.wav")).extensible.mask == 0x33
+    assert probe(str(tmp_path / "b.wav")).extensible.mask == 0x33
     apply(tmp_path / "a.flac", tmp_path / "b.flac")
     assert b"MASK" not in (tmp_path / "b.flac").read_bytes()
 
@@ -189,7 +189,7 @@ def test_channels_without_loudspeakers_get_none(tmp_path, apply):
     source = write_wav(tmp_path / "a.wav", ["FL", "FR", "FC", "BC"])
     for extension in ("wav", "w64", "rf64", "caf", "aiff", "flac", "au"):
         assert lost(apply(source, tmp_path / f"b.{extension}")) == []
-        info = audio.probe(str(tmp_path / f"b.{extension}"))
+        info = probe(str(tmp_path / f"b.{extension}"))
         assert info.extensible is None
         assert not info.apple
 
@@ -199,7 +199,7 @@ def test_plain_mono_and_stereo_leave_no_trace(tmp_path, apply, channels, mask):
     source = write_wav(tmp_path / "a.wav", ["FL", "FR"][:channels], mask=mask)
     for extension in ("flac", "caf", "aiff", "au"):
         assert lost(apply(source, tmp_path / f"b.{extension}")) == []
-        assert audio.probe(str(tmp_path / f"b.{extension}")).extensible is None
+        assert probe(str(tmp_path / f"b.{extension}")).extensible is None
 
 
 def test_what_has_no_place_is_said(tmp_path, apply):
@@ -244,7 +244,7 @@ def test_telephone_codecs_keep_the_mask(tmp_path, apply, subtype, fmt):
         subtype=subtype,
         format=fmt,
     )
-    assert audio.probe(str(tmp_path / "b.wav")).extensible.mask == 0x60F
+    assert probe(str(tmp_path / "b.wav")).extensible.mask == 0x60F
     assert ffmpeg_layout(tmp_path / "b.wav") == "5.1(side)"
 
 
@@ -267,7 +267,7 @@ def test_layout_tags_of_caf_set_the_order(tmp_path, apply, tag, order):
         assert names_in(soundfile.read(tmp_path / "b.caf")[0]) == names
         apply(tmp_path / "a.caf", tmp_path / "b.wav")
         ascending = sorted(names, key=BITS.__getitem__)
-        assert audio.probe(str(tmp_path / "b.wav")).extensible.mask == mask_of(names)
+        assert probe(str(tmp_path / "b.wav")).extensible.mask == mask_of(names)
         assert names_in(soundfile.read(tmp_path / "b.wav")[0]) == ascending
 
 

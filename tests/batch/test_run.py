@@ -19,6 +19,7 @@ from earfilt.batch import run as running
 from earfilt.batch.executors import Pool
 from earfilt.batch.run import Outcome, Runner, Unit, work
 from earfilt.chains.members import resolve
+from earfilt.render import process
 from earfilt.render.process import FileJob, Options
 from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row
@@ -68,14 +69,14 @@ def test_a_gpu_gets_several_files_at_once(
     (root / "05.wav").write_text("no audio")
     monkeypatch.setattr("earfilt.render.process.resolve_device", lambda name, pays: "cpu")
     working: set[int] = set()
-    convolve = running.filter_file
+    convolve = process.filter_file
 
     def watched(job: FileJob, **how: Any) -> Row:
         working.add(threading.get_ident())
         time.sleep(0.01)
         return convolve(job, **how)
 
-    monkeypatch.setattr(running, "filter_file", watched)
+    monkeypatch.setattr(process, "filter_file", watched)
     names = sorted(path.name for path in root.iterdir())
     done = {}
     for device in ("cpu", "cuda"):
@@ -169,7 +170,7 @@ def test_any_exception_is_a_row(
     def fails(job: FileJob, **how: Any) -> Row:
         raise error
 
-    monkeypatch.setattr(running, "filter_file", fails)
+    monkeypatch.setattr(process, "filter_file", fails)
     [(row, output)] = work([unit(tree("a.wav") / "a.wav", tmp_path / "out.wav")], 1, False)
     assert row.status == "failed"
     assert said in (row.error or "")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from earfilt.audio import probe
+from earfilt.audio.reader import probe
 from earfilt.batch.search import Search, Selection, read_list
 from earfilt.errors import AudioError, UsageError
 from tests.batch.conftest import Tree

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 import earfilt
-from earfilt import audio, cli
+from earfilt import cli
+from earfilt.audio.reader import probe
 from earfilt.chains.members import resolve
 from earfilt.files.firs import write_fir
 from earfilt.synthesis.fir import Fir
@@ -87,9 +88,9 @@ def test_a_channel_mask_of_mono_becomes_that_of_stereo(folder):
     data = bytearray((folder / "in.wav").read_bytes())
     data[40:44] = (4).to_bytes(4, "little")  # the front centre
     (folder / "in.wav").write_bytes(data)
-    assert audio.probe("in.wav").extensible.mask == 0x4
+    assert probe("in.wav").extensible.mask == 0x4
     earfilt.apply_file("in.wav", "out.wav", "pair.wav")
-    info = audio.probe("out.wav")
+    info = probe("out.wav")
     assert info.channels == 2
     assert info.extensible is not None
     assert info.extensible.mask == 0x3
@@ -180,7 +181,7 @@ def test_a_stereo_file_whose_right_channel_comes_first_is_heard_the_right_way():
     from earfilt.audio.speakers import is_right_first
 
     recording("st.wav", 2)
-    info = audio.probe("st.wav")
+    info = probe("st.wav")
     assert not is_right_first(info)
     assert is_right_first(replace(info, speakers=(1, 0)))
     swapped = Fir(TAPS, 48000.0).swapped().taps

@@ -11,9 +11,10 @@ import pytest
 import soundfile
 from scipy.signal import lfilter
 
-from earfilt import audio
 from earfilt.audio import output_format
 from earfilt.audio.containers import wav
+from earfilt.audio.formats import Target
+from earfilt.audio.reader import NotAudioError, open_reader, probe
 from earfilt.chains.members import resolve
 from earfilt.engine.pipeline import NonFiniteError
 from earfilt.errors import AudioError, EarfiltError, UsageError
@@ -307,7 +308,7 @@ def test_two_runs_give_the_same_bytes_at_any_time_and_with_any_number_of_threads
         source, np.random.default_rng(1).uniform(-0.4, 0.4, (150_000, 2)), 48_000, subtype="FLOAT"
     )
     apply(source, tmp_path / f"b.{extension}", subtype=subtype, threads=1)
-    monkeypatch.setattr(audio.reader, "_BLOCK_BYTES", 40_000)
+    monkeypatch.setattr("earfilt.audio.reader._BLOCK_BYTES", 40_000)
     apply(source, tmp_path / f"c.{extension}", subtype=subtype, threads=3)
     first, second = (tmp_path / f"{name}.{extension}" for name in "bc")
     assert first.read_bytes() == second.read_bytes()
@@ -520,7 +521,7 @@ def test_riff_chunks_are_carried_byte_for_byte(tmp_path, one, container):
     for piece in (*riff_chunks(BEFORE)[1:], *riff_chunks(AFTER)):
         assert piece in data
     np.testing.assert_array_equal(samples(tmp_path / "b.wav", "PCM_16"), CODES)
-    again = {c.id: c.data for c in audio.probe(str(tmp_path / "b.wav")).metadata.before}
+    again = {c.id: c.data for c in probe(str(tmp_path / "b.wav")).metadata.before}
     fixed, history = again[b"bext"][:602], again[b"bext"][602:]
     assert fixed == BEXT[8:610]
     lines = history.rstrip(b"\0").split(b"\r\n")
@@ -611,7 +612,7 @@ def test_a_wav_that_would_pass_four_gigabytes_becomes_rf64_announced(tmp_path, o
 
 def sparse_wav(path, frames: int, channels: int = 8) -> None:
     """A silent RF64 that takes no room on the disk, with a click in its last frame."""
-    target = audio.Target("RF64", "PCM_16", 48_000, channels)
+    target = Target("RF64", "PCM_16", 48_000, channels)
     head = wav.header(target, frames * 2 * channels, (), 0, room=False)
     with open(path, "wb") as file:
         file.write(head)
@@ -623,12 +624,12 @@ def sparse_wav(path, frames: int, channels: int = 8) -> None:
 def test_a_sparse_file_beyond_four_gigabytes_is_planned_and_read_to_its_end(tmp_path):
     frames = 2**32 // 16 + 1000
     sparse_wav(tmp_path / "a.rf64", frames)
-    info = audio.probe(str(tmp_path / "a.rf64"))
+    info = probe(str(tmp_path / "a.rf64"))
     assert (info.frames, info.missing) == (frames, 0)
     target, notes = output_format.plan_target(info, ".rf64", ".wav", fmt="wav")
     assert target.container == "RF64"
     assert "4 GiB" in notes[0]
-    with audio.open_reader(str(tmp_path / "a.rf64")) as reader:
+    with open_reader(str(tmp_path / "a.rf64")) as reader:
         reader.source.seek(reader.source.size - 160)
         reader._left = 160
         assert reader.read(100)[-1].tolist() == [0] * 7 + [0x4000]
@@ -652,7 +653,7 @@ class Sparse(wav.WavWriter):
 def test_the_writer_passes_four_gigabytes(tmp_path, known):
     """A sparse file of more than 4 GiB through the writer itself; libsndfile finds every frame."""
     frames, path = 2**32 // 16 + 1000, tmp_path / "big.wav"
-    target = audio.Target("RF64" if known else "WAV", "PCM_16", 48_000, 8)
+    target = Target("RF64" if known else "WAV", "PCM_16", 48_000, 8)
     silence, click = np.zeros((1 << 16, 8), np.int16), np.full((1000, 8), 77, np.int16)
     with open(path, "w+b", buffering=0) as file:
         writer = Sparse(file, target, frames=frames if known else None, seekable=True)
@@ -667,7 +668,7 @@ def test_the_writer_passes_four_gigabytes(tmp_path, known):
         np.testing.assert_array_equal(
             sound.read(dtype="int16"), np.concatenate([silence[:1], click])
         )
-    assert audio.probe(str(path)).frames == frames
+    assert probe(str(path)).frames == frames
 
 
 @pytest.mark.slow
@@ -957,7 +958,7 @@ def test_planning_loads_no_torch(tmp_path, recording):
 
 def test_every_refusal_is_one_of_ours(tmp_path):
     assert issubclass(AudioError, EarfiltError)
-    assert issubclass(audio.NotAudioError, AudioError)
+    assert issubclass(NotAudioError, AudioError)
     assert issubclass(NonFiniteError, AudioError)
 
 

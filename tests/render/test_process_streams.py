@@ -13,10 +13,11 @@ import pytest
 import scipy.signal
 import soundfile
 
-from earfilt import audio
 from earfilt.audio.containers import wav
+from earfilt.audio.formats import Target
 from earfilt.chains.members import resolve
 from earfilt.render.process import FileJob, filter_file
+from earfilt.storage.output import is_temporary
 from tests.audio.foreign import chunk, run, sox_file, wav_bytes
 from tests.tools import need, single_threaded
 
@@ -178,14 +179,14 @@ def test_the_input_is_recognised_behind_a_redirection(tmp_path, one, line):
 
 def long_wav(path, frames: int) -> None:
     """Silence that takes no room on the disk."""
-    target = audio.Target("WAV", "PCM_16", 48_000, 2)
+    target = Target("WAV", "PCM_16", 48_000, 2)
     head = wav.header(target, frames * 4, (), 0, room=False)
     path.write_bytes(head)
     os.truncate(path, len(head) + frames * 4)
 
 
 def unfinished(directory) -> list[str]:
-    return [name for name in os.listdir(directory) if audio.is_temporary(name)]
+    return [name for name in os.listdir(directory) if is_temporary(name)]
 
 
 def start_and_wait(tmp_path, extension: str) -> subprocess.Popen:
@@ -315,7 +316,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, minutes):
     frames = {"short": 60 * 48_000, "long": minutes * 60 * 48_000}
     peaks = {}
     for name, count in frames.items():
-        target = audio.Target("RF64", "PCM_16", 48_000, 2)
+        target = Target("RF64", "PCM_16", 48_000, 2)
         head = wav.header(target, count * 4, (), 0, room=False)
         (tmp_path / name).write_bytes(head)
         os.truncate(tmp_path / name, len(head) + count * 4)
@@ -434,7 +435,7 @@ def test_a_slow_pipe_has_the_bytes_of_the_file_whatever_its_pieces(tmp_path, enc
 
 def test_the_header_of_a_live_wav_comes_with_the_first_block(tmp_path, one):
     wire = Wire(tmp_path, "-f", "one.npy")
-    streaming = wav.header(audio.Target("WAV", "PCM_16", 48_000, 1), None, (), 0, room=False)
+    streaming = wav.header(Target("WAV", "PCM_16", 48_000, 1), None, (), 0, room=False)
     wire.send(streaming)
     codes = np.arange(4096, dtype="<i2")
     wire.send(codes.tobytes())

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import earfilt
-from earfilt.audio import open_reader
 from earfilt.audio.formats import RawFormat
+from earfilt.audio.reader import open_reader
 from earfilt.errors import AudioError, UsageError
 from earfilt.render.job import Options
 from tests.audio.foreign import run, wav_bytes

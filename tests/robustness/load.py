@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import soundfile
 
-from earfilt.audio import is_temporary
+from earfilt.storage.output import is_temporary
 from tests.audio.foreign import wav_bytes
 from tests.robustness.cli import BINARY
 from tests.robustness.scene import digest

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from earfilt.audio import is_temporary
 from earfilt.storage.manifest import is_manifest
+from earfilt.storage.output import is_temporary
 from tests.robustness.cli import Ended, is_one_line, warm
 
 FS = 48_000

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earfilt.audio import probe
+from earfilt.audio.reader import probe
 from earfilt.errors import AudioError, DataError
 from earfilt.files.curves import understand
 from earfilt.files.firs import read_fir

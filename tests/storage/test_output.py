@@ -11,7 +11,9 @@ import time
 
 import pytest
 
-from earfilt.audio import (
+from earfilt.errors import AudioError, UsageError
+from earfilt.storage import output
+from earfilt.storage.output import (
     check_destination,
     discard_all,
     is_stream,
@@ -19,8 +21,6 @@ from earfilt.audio import (
     open_output,
     sweep,
 )
-from earfilt.errors import AudioError, UsageError
-from earfilt.storage import output
 
 DATA = b"0123456789"
 
@@ -215,7 +215,7 @@ def test_long_and_odd_names(tmp_path):
 
 KILLED = """
 import os, signal, sys
-from earfilt.audio import open_output
+from earfilt.storage.output import open_output
 with open_output(sys.argv[1]) as output:
     output.file.write(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -237,7 +237,7 @@ def test_the_next_run_cleans_up_after_a_killed_one(tmp_path):
 
 HELD = """
 import sys, time
-from earfilt.audio import open_output
+from earfilt.storage.output import open_output
 with open_output(sys.argv[1]) as output:
     output.file.write(b"half")
     print(output.file.name, flush=True)
@@ -363,7 +363,7 @@ def test_devices_are_written_to_and_never_replaced(tmp_path):
 
 
 STDOUT = """
-from earfilt.audio import open_output
+from earfilt.storage.output import open_output
 with open_output("-") as output:
     print(output.seekable, file=__import__("sys").stderr)
 """

@@ -238,7 +238,7 @@ def apply(
         from earfilt.batch.executors import warm_up
 
         warm_up()  # the engine loads beside all that follows
-    from earfilt.render.process import FileJob, Options
+    from earfilt.render.job import FileJob, Options
 
     filter = finder(ctx)(filter_name)
     options = Options(

@@ -183,6 +183,8 @@ def _check_files(
     from earfilt.storage.writing import refuse_inputs
 
     fixed = [*batch.filter.files, *([files_from] if files_from else [])]
+    if not fixed and report is None:
+        return  # that no output is an input is part of the plan
     found = [*plan.files, *plan.skipped]
     destinations = [plan.destination(file) for file in found]
     if fixed:

@@ -8,9 +8,9 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earfilt.audio import probe
 from earfilt.audio.containers import aiff
 from earfilt.audio.containers.chunks import Chunk
+from earfilt.audio.reader import probe
 from earfilt.audio.source import open_source
 from earfilt.chains.members import resolve
 from earfilt.render.process import FileJob, Options, filter_file

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earfilt.audio import open_reader, probe
 from earfilt.audio.containers import chunks, riff
+from earfilt.audio.reader import open_reader, probe
 from earfilt.audio.source import Source, open_source
 from earfilt.errors import AudioError
 from tests.audio.foreign import chunk, wav_bytes

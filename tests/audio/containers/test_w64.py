@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earfilt.audio import open_reader, probe
+from earfilt.audio.reader import open_reader, probe
 from earfilt.errors import AudioError
 from tests.audio.foreign import ffmpeg_file, ffmpeg_samples
 

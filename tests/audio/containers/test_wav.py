@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from earfilt.audio import open_reader
 from earfilt.audio.containers import wav
 from earfilt.audio.containers.chunks import Chunk
 from earfilt.audio.formats import Extensible, Target
+from earfilt.audio.reader import open_reader
 from earfilt.errors import AudioError
 from tests.audio.foreign import run, sox_samples
 from tests.tools import need

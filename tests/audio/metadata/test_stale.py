@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from earfilt.audio import probe
 from earfilt.audio.containers import flac
 from earfilt.audio.containers.chunks import Chunk
 from earfilt.audio.info import Metadata
 from earfilt.audio.metadata import id3, stale
+from earfilt.audio.reader import probe
 from earfilt.chains.members import resolve
 from earfilt.render.process import FileJob, Options, filter_file
 from tests.audio.foreign import chunk, run, wav_bytes
