@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -12,10 +13,16 @@ ROOT = Path(__file__).parent.parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Workers share the cores: one torch thread each."""
+    """Workers share the cores: one torch thread each. A shell that runs the tests in the background
+    has its children ignore signals, which those would pass on to the programs that tests interrupt.
+    """
     import torch
 
     torch.set_num_threads(1)
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            interrupts = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if interrupts else signal.SIG_DFL)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
