@@ -4,14 +4,23 @@ scipy's FFT takes all segments of a window in one call, straight from the interl
 segment is a view, and the transform runs along the middle axis, so that nothing is transposed.
 """
 
+import math
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from earfilt.engine import fft
-from earfilt.engine.roundoff import Levels, Marks, Rounding, levels_of, rms_apart, segment_rms
-from earfilt.engine.samples import Samples
+from earfilt.engine.roundoff import (
+    Judged,
+    Levels,
+    Rounding,
+    dropped_peaks,
+    levels_of,
+    rms_apart,
+    segment_rms,
+)
+from earfilt.engine.samples import Samples, Tally
 from earfilt.engine.segments import LANES, as_segments, choose_n_fft, hop_of, per_call
 
 __all__ = [
@@ -26,7 +35,8 @@ __all__ = [
 Spectra = npt.NDArray[Any]
 Packing = Literal["channels", "halves"]
 
-_BINS_AT_ONCE = 1 << 17  # a product needs as much memory again
+_BINS_AT_ONCE = 1 << 17  # a response that is longer is not laid out for each column
+_PRODUCTS_AT_ONCE = 1 << 16  # what a core's cache holds beside as much again: 0.97 of the time
 _GROUP_BYTES = 1 << 20  # of spectra of halves at once: measured with 2^19, 2^20, 2^21 and all
 
 
@@ -95,6 +105,9 @@ class OverlapSave:
         # a gain beyond the dtype shows in the samples, and is told of there
         with np.errstate(over="ignore", invalid="ignore"):
             half = fft.forward(padded)
+            energy = np.square(np.abs(half[0])) * self.n_fft**2
+            # of the largest gain of a channel, and of all rows together
+            self._most = energy.max(), energy.sum(axis=1).max()
             if self.packed:
                 half = np.concatenate([half, half[:, -2:0:-1].conj()], axis=1)
             self._responses = [factors(one, self._complex) for one in _by_channel(half)]
@@ -111,7 +124,7 @@ class OverlapSave:
         segment: int = 0,
         whole: bool = False,
         rounding: Rounding | None = None,
-    ) -> Marks | None:
+    ) -> Judged | None:
         """Filter frames.
 
         Parameters
@@ -128,10 +141,10 @@ class OverlapSave:
 
         Returns
         -------
-        (segments,) bool, or None
-            Segments that it was enough for, if that was asked; the others hold anything.
+        Judged, or None
+            Whether it was enough, if that was asked; segments for which it was not hold anything.
         """
-        fine = []
+        judged = []
         frames = self._at_once(window.shape[1], out) * self.hop
         for first in range(0, len(out), frames):
             into = out[first : first + frames]
@@ -139,8 +152,8 @@ class OverlapSave:
             if rounding is None:
                 self._filter(x, into, whole)
             else:
-                fine.append(self._judged(x, into, whole, rounding))
-        return np.concatenate(fine) if fine else None
+                judged.append(self._judged(x, into, whole, rounding))
+        return _together(judged) if judged else None
 
     def _at_once(self, channels: int, out: Samples) -> int:
         """Segments that are filtered at once: all, but of halves, which are gathered and laid out
@@ -162,8 +175,8 @@ class OverlapSave:
         self._lay_out(filtered[:, self.overlap :], out, whole)
         return signals, filtered
 
-    def _judged(self, x: Samples, out: Samples, whole: bool, rounding: Rounding) -> Marks:
-        """As `__call__`: which segments this arithmetic was enough for."""
+    def _judged(self, x: Samples, out: Samples, whole: bool, rounding: Rounding) -> Judged:
+        """As `__call__`: whether this arithmetic was enough."""
         size = self.n_fft, self.packed
         heard, made = (one.shape[1] * self.parts // (1 + self.packed) for one in (x, out))
         # the output may be written over these, where they are a view
@@ -174,15 +187,32 @@ class OverlapSave:
             x_rms = np.sqrt(np.square(before).sum(axis=1))
         possible = rounding.possible(x_rms, heard, *size)
         if not possible.any():
-            return possible
+            return Judged(possible)
         signals, filtered = self._filter(x, out, whole)
+        seen = None
+        if rounding.codes:  # most are decided by less than all of their levels
+            seen = Tally(out.shape[1])
+            seen.see(out)
+            kept = seen.peak.max() + 0.5  # before it was rounded
+            peak = np.maximum(kept, dropped_peaks(filtered, self.overlap))
+            y_rms = x_rms * self._largest_gain(x.shape[1])
+            fine = rounding.surely_fine(x_rms, y_rms, peak, *size)
+            if fine.all():
+                return Judged(fine, seen)
 
         def each() -> tuple[Levels, Levels]:
             levels = self._rms_apart(signals) if before is None else before
             return levels, self._rms_apart(filtered)
 
         levels = levels_of(filtered, self.overlap)
-        return rounding.fine(x_rms, levels, each if max(heard, made) > 1 else None, *size)
+        fine = rounding.fine(x_rms, levels, each if max(heard, made) > 1 else None, *size)
+        return Judged(fine, seen)
+
+    def _largest_gain(self, channels: int) -> float:
+        """Root of what the energy of so many channels together is multiplied by at most."""
+        rows = self._responses[0].real.shape[2] * len(self._responses)
+        apart = rows == 1 or (rows == 2 and channels == 2)
+        return 1.001 * math.sqrt(self._most[0 if apart else 1])  # sums of float32 are not exact
 
     def _rms_apart(self, signals: npt.NDArray[Any]) -> Levels:
         """RMS (segments, columns) of what is transformed apart."""
@@ -246,12 +276,31 @@ def multiply(spectra: Spectra, response: Factors, out: Spectra) -> Spectra:
     Numpy's product of complex numbers rounds once or twice, as the processor has fused operations
     or not. Of two products that it adds, one is exactly 0 here, so that both ways are the same.
     """
-    for start in range(0, out.shape[1], _BINS_AT_ONCE):
-        bins = np.s_[:, start : start + _BINS_AT_ONCE]
-        turned = spectra[bins] * response.imaginary[bins]
-        np.multiply(spectra[bins], response.real[bins], out=out[bins])
-        out[bins] += turned
+    bins = max(1, _PRODUCTS_AT_ONCE // out.shape[2])
+    segments = max(1, bins // out.shape[1])
+    for first in range(0, len(out), segments):
+        some = slice(first, first + segments)
+        own = [one if len(one) == 1 else one[some] for one in (spectra, *response)]
+        for start in range(0, out.shape[1], bins):
+            x, real, imaginary = (one[:, start : start + bins] for one in own)
+            into = out[some, start : start + bins]
+            turned = x * imaginary
+            np.multiply(x, real, out=into)
+            into += turned
     return out
+
+
+def _together(parts: list[Judged]) -> Judged:
+    """Of consecutive segments."""
+    if len(parts) == 1:
+        return parts[0]
+    each = [one.seen for one in parts if one.seen is not None]
+    seen = None
+    if len(each) == len(parts):
+        seen = Tally(each[0].channels)
+        for one in each:
+            seen.add(one)
+    return Judged(np.concatenate([one.fine for one in parts]), seen)
 
 
 def _copy(frames: Samples, out: Samples, whole: bool) -> None:
@@ -318,7 +367,7 @@ class PartitionedConvolution:
         segment: int = 0,
         whole: bool = False,
         rounding: Rounding | None = None,
-    ) -> Marks | None:
+    ) -> Judged | None:
         """As `OverlapSave.__call__`."""
         blocks = len(window) // self.hop - 1
         spectra = fft.forward(as_segments(window, blocks, self.n_fft, self.hop))

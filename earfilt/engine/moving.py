@@ -11,7 +11,7 @@ from earfilt.arrays import power_of_two
 from earfilt.directions.moving import HOP, Ears, MovingFir
 from earfilt.engine import fft
 from earfilt.engine.cpu import Factors, factors, multiply
-from earfilt.engine.roundoff import Marks, Rounding
+from earfilt.engine.roundoff import Judged, Rounding
 from earfilt.engine.samples import Samples
 from earfilt.engine.segments import as_segments
 
@@ -56,7 +56,7 @@ class MovingStep:
         segment: int = 0,
         whole: bool = False,
         rounding: Rounding | None = None,
-    ) -> Marks | None:
+    ) -> Judged | None:
         """As `OverlapSave.__call__`; segments are counted from the beginning of the signal."""
         count = (len(window) - self.overlap) // self.hop
         spectra = fft.forward(as_segments(window, count, self.n_fft, self.hop))

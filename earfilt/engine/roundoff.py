@@ -30,15 +30,17 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
-from earfilt.engine.samples import Samples
+from earfilt.engine.samples import Samples, Tally
 
 __all__ = [
     "CODE",
     "RELATIVE",
+    "Judged",
     "Levels",
     "Marks",
     "Output",
     "Rounding",
+    "dropped_peaks",
     "largest_errors",
     "levels_of",
     "peaks",
@@ -88,6 +90,16 @@ class Rounding:
         # the loudest column, through the taps that make the least of it
         least = x_rms * self.gains.min() / math.sqrt(columns)
         return self._allowed(largest_errors(least, 0.0, 0.0, n_fft, packed), math.inf)
+
+    def surely_fine(
+        self, x_rms: Levels, y_rms: Levels, peak: Levels, n_fft: int, packed: bool
+    ) -> Marks:
+        """Segments that `fine` would find, by levels (segments,) that theirs are not above: known
+        sooner. Of whole numbers alone, since of others the limit goes by the very peak.
+        """
+        if not self.codes:
+            return np.zeros(len(x_rms), np.bool_)
+        return self._allowed(largest_errors(self.together(x_rms), y_rms, peak, n_fft, packed), 0.0)
 
     def fine(
         self, x_rms: Levels, out: "Output", each: Each | None, n_fft: int, packed: bool
@@ -147,13 +159,33 @@ class Output(NamedTuple):
     dropped: Levels
 
 
+class Judged(NamedTuple):
+    """What became of segments in an arithmetic.
+
+    Parameters
+    ----------
+    fine : (segments,) bool
+        Which ones it was enough for.
+    seen : Tally, optional
+        Extremes of all that came out, where they were taken.
+    """
+
+    fine: Marks
+    seen: Tally | None = None
+
+
 def levels_of(filtered: Samples, overlap: int) -> Output:
     """The levels of segments (segments, n_fft, channels), real and C-contiguous, of which the first
     `overlap` frames are dropped.
     """
     segments, n_fft, channels = filtered.shape
     rows, kept_at = filtered.reshape(segments, -1), overlap * channels
-    return Output(rms(rows, n_fft), peaks(rows[:, kept_at:]), peaks(rows[:, :kept_at]))
+    return Output(rms(rows, n_fft), peaks(rows[:, kept_at:]), dropped_peaks(filtered, overlap))
+
+
+def dropped_peaks(filtered: Samples, overlap: int) -> Levels:
+    """Largest magnitude in what is dropped of such segments: (segments,)."""
+    return peaks(filtered.reshape(len(filtered), -1)[:, : overlap * filtered.shape[2]])
 
 
 def segment_rms(x: Samples, n_fft: int, hop: int, parts: int = 1) -> Levels:

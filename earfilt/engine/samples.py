@@ -204,7 +204,7 @@ class BeyondRangeError(AudioError):
     """Filtered samples are infinite or NaN, or beyond what the target can hold."""
 
 
-def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
+def quantise(y: Samples, target: SampleFormat, seen: Tally | None = None) -> tuple[Samples, Tally]:
     """Samples of `target`, clipped, and their levels before clipping, in codes.
 
     Parameters
@@ -212,6 +212,8 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     y : array (frames, channels) of float32 or float64, C-contiguous
         Codes of the target, already rounded, if that is an integer.
     target : SampleFormat
+    seen : Tally, optional
+        Their extremes, where they were taken before.
 
     Returns
     -------
@@ -225,7 +227,10 @@ def quantise(y: Samples, target: SampleFormat) -> tuple[Samples, Tally]:
     """
     levels = Tally(y.shape[1])
     levels.weigh(y)
-    levels.see(y)
+    if seen is None:
+        levels.see(y)
+    else:
+        levels.low, levels.high = seen.low, seen.high
     check_range(levels, target, y.dtype)
     if target.is_integer:
         lowest, highest = -target.codes, highest_code(target, y.dtype)

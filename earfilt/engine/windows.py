@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earfilt.engine.cpu import OverlapSave, Packing, PartitionedConvolution
-from earfilt.engine.roundoff import Marks, Rounding
+from earfilt.engine.roundoff import Judged, Rounding
 from earfilt.engine.samples import SampleFormat, Samples, Tally, quantise, tpdf
 from earfilt.engine.segments import (
     CALL_BYTES,
@@ -206,7 +206,7 @@ class _Step(Protocol):
         segment: int = 0,
         whole: bool = False,
         rounding: Rounding | None = None,
-    ) -> Marks | None:
+    ) -> Judged | None:
         """Filter `window` (overlap + segments * hop, channels) into `out` (segments * hop,
         outputs); its first segment has the number `segment`, by which a filter may change.
         """
@@ -402,10 +402,12 @@ class WindowFilter(Windows):
         silent = self._silent(x, window.segments)
         finish = partial(self._finish, window, fresh, silent)
         codes = self._room(step, x, window)
-        fine = self._run(step, x, codes, window.segment, self._rounding if checked else None)
-        if fine is None or fine.all():
+        judged = self._run(step, x, codes, window.segment, self._rounding if checked else None)
+        if judged is None:
             return finish(codes)
-        return finish(self._exactly(window, codes, fine), fine)
+        if judged.fine.all():
+            return finish(codes, seen=judged.seen)
+        return finish(self._exactly(window, codes, judged.fine), fine=judged.fine)
 
     def _finish(
         self,
@@ -413,15 +415,19 @@ class WindowFilter(Windows):
         fresh: Tally,
         silent: list[tuple[int, int]],
         codes: Samples,
+        *,
         fine: npt.NDArray[np.bool_] | None = None,
+        seen: Tally | None = None,
     ) -> Filtered:
         """Samples of the target from codes (segments * hop, channels), whose segments were computed
-        in float32 where they are `fine`; None: all alike.
+        in float32 where they are `fine`; None: all alike. `seen` are the extremes of all codes.
         """
         # digital silence stays silence, whatever the neighbours' rounding or the dither
         for part, channel in silent:
             codes[part * self._hop : (part + 1) * self._hop, channel] = 0
-        samples, levels = quantise(codes[: self._due(window)], self.target)
+        due = self._due(window)
+        whole = due == len(codes) and not silent
+        samples, levels = quantise(codes[:due], self.target, seen if whole else None)
         both = fine is not None and fine.any()
         return Filtered(samples, fresh, levels, _BOTH if both else _ALONE[codes.dtype])
 
@@ -448,19 +454,20 @@ class WindowFilter(Windows):
         codes: Samples,
         segment: int,
         rounding: Rounding | None = None,
-    ) -> Marks | None:
+    ) -> Judged | None:
         """Filter `x` into `codes`, dithered and rounded where that is asked for; the first segment
-        has the number `segment`. Gives which ones this was enough for, if that is asked.
+        has the number `segment`. Gives whether this was enough, if that is asked.
         """
         seed = self.settings.dither_seed if self.target.is_integer else None
         whole = self.target.is_integer and seed is None
-        fine = step(x, codes, segment=segment, whole=whole, rounding=rounding)
+        judged = step(x, codes, segment=segment, whole=whole, rounding=rounding)
         if seed is not None:
+            judged = judged and judged._replace(seen=None)
             first = segment * step.parts
             for index, part in enumerate(codes.reshape(-1, self._hop, self.outputs), first):
                 part += tpdf(seed, index, part.shape)
             np.rint(codes, out=codes)
-        return fine
+        return judged
 
     def _silent(self, x: Samples, segments: int) -> list[tuple[int, int]]:
         """Parts of segments of a window and channels of the output that get digital silence alone."""

@@ -11,7 +11,15 @@ import scipy.signal
 from earfilt.chains.members import resolve
 from earfilt.engine import windows
 from earfilt.engine.cpu import OverlapSave, Packing
-from earfilt.engine.roundoff import RELATIVE, largest_errors, levels_of, rms, rms_apart, segment_rms
+from earfilt.engine.roundoff import (
+    RELATIVE,
+    Rounding,
+    largest_errors,
+    levels_of,
+    rms,
+    rms_apart,
+    segment_rms,
+)
 from earfilt.engine.samples import SampleFormat
 from earfilt.synthesis.fir import Fir
 from tests.engine.test_pipeline import F32, I8, I16, apply
@@ -79,6 +87,41 @@ def test_the_level_of_a_segment_does_not_depend_on_its_neighbours(
     np.testing.assert_array_equal(together, alone)
     wanted = [np.sqrt((x[i * hop :][:n_fft].astype(float) ** 2).sum() / n_fft) for i in range(9)]
     np.testing.assert_allclose(together, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("packing", "rows", "channels"),
+    [("channels", 1, 2)]
+    + [(p, *s) for p in (None, "halves") for s in [(1, 1), (1, 2), (2, 1), (2, 2), (4, 2)]],
+)
+def test_a_segment_is_judged_alike_alone_and_among_others(
+    packing: Packing | None, rows: int, channels: int
+) -> None:
+    """What is decided by less than all levels, where that is enough, is what these decide."""
+    taps = RNG.standard_normal((rows, 513)) * np.exp(-np.arange(513) / 40)
+    step = OverlapSave(taps, dtype="float32", packing=packing)
+    rounding = Rounding(np.linalg.norm(taps, axis=1), codes=True)
+    segments, outputs = 60, max(channels, 1 if rows == 1 else 2)
+    frames = step.overlap + segments * step.hop
+    level = np.geomspace(30.0, 30_000.0, frames)[:, None]
+    noise = RNG.standard_normal((frames, channels))
+    x = np.rint(noise / np.abs(noise).max() * level).astype(np.float32)
+
+    def judged(first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        out = np.empty(((last - first) * step.hop, outputs), np.float32)
+        part = x[first * step.hop : last * step.hop + step.overlap].copy()
+        found = step(part, out, segment=first, whole=True, rounding=rounding)
+        assert found is not None
+        if found.seen is not None:
+            np.testing.assert_array_equal(found.seen.peak, np.abs(out).max(axis=0))
+        return found.fine, out
+
+    together, out = judged(0, segments)
+    alone = [judged(i, i + 1) for i in range(segments)]
+    assert 0 < together.sum() < segments
+    np.testing.assert_array_equal(together, np.concatenate([fine for fine, _ in alone]))
+    for i in np.flatnonzero(together):
+        np.testing.assert_array_equal(out[i * step.hop : (i + 1) * step.hop], alone[i][1])
 
 
 def test_what_the_halves_of_a_segment_share_counts_in_both() -> None:
