@@ -94,8 +94,9 @@ def test_the_level_of_a_segment_does_not_depend_on_its_neighbours(
     [("channels", 1, 2)]
     + [(p, *s) for p in (None, "halves") for s in [(1, 1), (1, 2), (2, 1), (2, 2), (4, 2)]],
 )
+@pytest.mark.parametrize("clicks", [False, True])
 def test_a_segment_is_judged_alike_alone_and_among_others(
-    packing: Packing | None, rows: int, channels: int
+    packing: Packing | None, rows: int, channels: int, clicks: bool
 ) -> None:
     """What is decided by less than all levels, where that is enough, is what these decide."""
     taps = RNG.standard_normal((rows, 513)) * np.exp(-np.arange(513) / 40)
@@ -103,9 +104,11 @@ def test_a_segment_is_judged_alike_alone_and_among_others(
     rounding = Rounding(np.linalg.norm(taps, axis=1), codes=True)
     segments, outputs = 60, max(channels, 1 if rows == 1 else 2)
     frames = step.overlap + segments * step.hop
-    level = np.geomspace(30.0, 30_000.0, frames)[:, None]
-    noise = RNG.standard_normal((frames, channels))
-    x = np.rint(noise / np.abs(noise).max() * level).astype(np.float32)
+    level = np.geomspace(30.0, 300_000.0, frames)[:, None]
+    sound = RNG.standard_normal((frames, channels))
+    if clicks:  # whose peak says more than their level
+        sound[np.arange(frames) % step.hop != step.overlap] = 0
+    x = np.rint(np.clip(sound, -1.0, 1.0) * level).astype(np.float32)
 
     def judged(first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         out = np.empty(((last - first) * step.hop, outputs), np.float32)
