@@ -85,6 +85,13 @@ def is_plain() -> bool:
     return maybe_current_level() is None and _modes()[1]._current_level < 0
 
 
+def learns(x: Any) -> bool:
+    """Whether a tensor is differentiated, by nothing but a backward pass."""
+    import torch
+
+    return x.requires_grad and torch.is_grad_enabled() and is_plain()
+
+
 @cache
 def _modes() -> tuple[Any, Any]:
     """What knows of transforms by torch.func, and of forward mode."""

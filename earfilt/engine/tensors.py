@@ -6,13 +6,13 @@ does not depend on how the signal was cut into blocks.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from earfilt.arrays import is_constant, power_of_two
+from earfilt.arrays import is_constant, learns, power_of_two
 from earfilt.engine.segments import (
     GRAIN,
     check_ears,
@@ -51,19 +51,20 @@ class Spectra:
         the inverse transform then need not do.
         """
         if not self._stays:
-            return self._response(n_fft, dtype, device)
+            return self.made(n_fft, dtype, device)
         key = (n_fft, dtype, device)
         kept = self._kept.get(key)
         if kept is None:
             # for calls of any mode
             with torch.inference_mode(False), torch.no_grad():
-                made = self._response(n_fft, dtype, device)
+                made = self.made(n_fft, dtype, device)
             if is_traced() or not is_constant(made):
                 return made
             kept = self._kept[key] = made
         return kept
 
-    def _response(self, n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    def made(self, n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """The same, made anew."""
         taps = self.taps.to(working_dtype(self.taps.dtype))
         return torch.fft.rfft(taps, n=n_fft, norm="forward").to(device, dtype.to_complex())
 
@@ -182,14 +183,15 @@ def convolve(
         Through several rows: `x` is neither mono nor stereo.
     """
     # inductor has no complex numbers, and working out sizes symbolically takes it minutes
-    if torch.compiler.is_compiling() and not is_traced():
+    traced = is_traced()
+    if torch.compiler.is_compiling() and not traced:
         filtered: Tensor = torch.compiler.disable(convolve)(
             x, taps, lookahead=lookahead, odd_ends=odd_ends, lengths=lengths
         )
         return filtered
     spectra = taps if isinstance(taps, Spectra) else Spectra(taps)
     reached = order_reached(lookahead, odd_ends) + 1
-    if is_traced():
+    if traced:
         if lengths is not None:
             raise UsageError("lengths cannot be exported; leave them out")
         return _recorded(x, spectra, lookahead, odd_ends)
@@ -202,21 +204,16 @@ def convolve(
     if x.numel() == 0:
         return x.new_zeros(shape)
     keep_memory()
-    n_fft = _n_fft_for(frames, numtaps)
-    dtype = working_dtype(x.dtype)
-    segments = _Segments(
-        spectra.at(n_fft, dtype, x.device),
-        n_fft,
-        hop_of(numtaps, n_fft),
-        lookahead,
-        odd_ends,
-        dtype,
-    )
+    segments = _segments_for(frames, numtaps, lookahead, odd_ends, working_dtype(x.dtype))
     rows, ends = x.reshape(-1, channels, frames), None
     if lengths is not None:
         lengths = lengths.to(x.device)
         ends = lengths.reshape(-1, 1).expand(-1, x[0].numel() // (channels * frames)).flatten()
-    y = segments.in_parts(rows, ends).reshape(shape)
+    elif _by_hand(x, spectra.taps) and segments.fit(rows):
+        learned: Tensor = _Learned.apply(spectra.taps, rows, segments)
+        return learned.reshape(shape)
+    response = spectra.at(segments.n_fft, segments.dtype, x.device)
+    y = segments.in_parts(rows, response, ends).reshape(shape)
     if lengths is None:
         return y
     own = torch.arange(frames, device=x.device) < lengths[:, None]
@@ -268,55 +265,84 @@ def _for_any_length(
     return y.reshape(x.shape).to(x.dtype)
 
 
-def _n_fft_for(frames: int, numtaps: int) -> int:
-    """The usual size, or a smaller one that holds a short signal in a single segment."""
-    single = power_of_two(numtaps - 1 + -(-frames // GRAIN) * GRAIN)
-    return min(choose_n_fft(numtaps), single)
-
-
 class _Segments(NamedTuple):
     """Overlap-save of whole signals (rows, channels, T), each extended at its ends.
 
+    A response is as of `multiplied`, divided by n_fft.
+
     Parameters
     ----------
-    response : Tensor, as of `multiplied`
-        Divided by n_fft.
     n_fft, hop, lookahead : int
     odd_ends : bool
     dtype : torch.dtype
         Of the arithmetic.
     """
 
-    response: Tensor
     n_fft: int
     hop: int
     lookahead: int
     odd_ends: bool
     dtype: torch.dtype
 
-    def whole(self, rows: Tensor, ends: Tensor | None) -> Tensor:
+    def whole(self, rows: Tensor, response: Tensor, ends: Tensor | None = None) -> Tensor:
         """All rows, filtered in one call: one FFT, one product, one inverse FFT."""
-        extended = self._extended_rows(rows, ends)
-        y = filter_segments(self._cut(extended(None)), self.response, self.n_fft, self.hop)
-        return y.flatten(-2)[..., : rows.shape[-1]].to(rows.dtype)
+        cut = self._cut(self._extended_rows(rows, ends)(None))
+        filtered = filter_segments(cut, response, self.n_fft, self.hop)
+        return filtered.flatten(-2)[..., : rows.shape[-1]].to(rows.dtype)
 
-    def in_parts(self, rows: Tensor, ends: Tensor | None) -> Tensor:
+    def spectra_of(self, rows: Tensor) -> Tensor:
+        """Spectra of all segments of rows: (rows, channels, segments, bins)."""
+        spectra: Tensor = torch.fft.rfft(self._cut(self._extended_rows(rows, None)(None)))
+        return spectra
+
+    def filtered(self, spectra: Tensor, response: Tensor, like: Tensor) -> Tensor:
+        """What `whole` makes of rows with such spectra, in the shape and dtype of `like`."""
+        y = _inverse(spectra * response, self.n_fft, self.hop)
+        return y.flatten(-2)[..., : like.shape[-1]].to(like.dtype)
+
+    def response_of(self, taps: Tensor, device: torch.device) -> Tensor:
+        """The response of taps."""
+        return Spectra(taps).made(self.n_fft, self.dtype, device)
+
+    def taps_gradient(self, gradient: Tensor, spectra: Tensor, numtaps: int) -> Tensor:
+        """Gradient (numtaps,) of the one row of taps, from that of the output (rows, 1, T) and the
+        spectra of the input: their correlation.
+        """
+        segments, frames = spectra.shape[-2], gradient.shape[-1]
+        pad = torch.nn.functional.pad
+        cut = pad(gradient.to(self.dtype), (0, segments * self.hop - frames))
+        cut = pad(cut.unflatten(-1, (segments, self.hop)), (self.n_fft - self.hop, 0))
+        correlation = (torch.fft.rfft(cut) * spectra.conj()).sum((0, 1, 2))
+        return torch.fft.irfft(correlation, self.n_fft)[:numtaps]
+
+    def _at_once(self, rows: Tensor) -> tuple[int, int]:
+        """How many rows, and how many segments of a row, memory allows in one call."""
+        call_bytes = CALL_BYTES if rows.device.type == "cpu" else DEVICE_CALL_BYTES
+        step = per_call(self.n_fft, rows.shape[1], self.dtype.itemsize, call_bytes)
+        return max(1, step // -(-rows.shape[2] // self.hop)), step
+
+    def fit(self, rows: Tensor) -> bool:
+        """Whether memory allows them in one call."""
+        at_once, step = self._at_once(rows)
+        return len(rows) <= at_once and -(-rows.shape[2] // self.hop) <= step
+
+    def in_parts(self, rows: Tensor, response: Tensor, ends: Tensor | None) -> Tensor:
         """The same in as few calls as memory allows: of several rows, or of parts of one row."""
+        if self.fit(rows):
+            return self.whole(rows, response, ends)
         count, channels, frames = rows.shape
         segments = -(-frames // self.hop)
-        call_bytes = CALL_BYTES if rows.device.type == "cpu" else DEVICE_CALL_BYTES
-        step = per_call(self.n_fft, channels, self.dtype.itemsize, call_bytes)
-        at_once = max(1, step // segments)
-        if count <= at_once and segments <= step:
-            return self.whole(rows, ends)
+        at_once, step = self._at_once(rows)
         portions = [slice(at, at + at_once) for at in range(0, count, at_once)]
         extended = self._extended_rows(rows, ends)
-        parts = (self._row_parts(partial(extended, some), segments, step) for some in portions)
-        if not (is_constant(rows) and is_constant(self.response)):
+        parts = (
+            self._row_parts(partial(extended, some), response, segments, step) for some in portions
+        )
+        if not (is_constant(rows) and is_constant(response)):
             whole = [torch.cat(list(part), -2).flatten(-2)[..., :frames] for part in parts]
             return torch.cat(whole).to(rows.dtype)
         # written where it belongs: nothing is held twice
-        out = rows.new_empty(count, channels if self.response.ndim == 1 else 2, frames)
+        out = rows.new_empty(count, channels if response.ndim == 1 else 2, frames)
         for some, part in zip(portions, parts, strict=True):
             start = 0
             for y in part:
@@ -326,16 +352,16 @@ class _Segments(NamedTuple):
         return out
 
     def _row_parts(
-        self, extended: Callable[[], Tensor], segments: int, step: int
+        self, extended: Callable[[], Tensor], response: Tensor, segments: int, step: int
     ) -> Iterator[Tensor]:
         """Segments of the output of some rows, (rows, outputs, segments, hop), so many at once."""
         if segments <= step:  # whose input is given back once it was read
-            yield filter_segments(self._cut(extended()), self.response, self.n_fft, self.hop)
+            yield filter_segments(self._cut(extended()), response, self.n_fft, self.hop)
             return
         cut = self._cut(extended())
         for at in range(0, cut.shape[-2], step):
             some = cut[..., at : at + step, :]
-            yield filter_segments(some, self.response, self.n_fft, self.hop)
+            yield filter_segments(some, response, self.n_fft, self.hop)
 
     def _extended_rows(self, rows: Tensor, ends: Tensor | None) -> Callable[[slice | None], Tensor]:
         """What gives some of the rows (rows, channels, T), or all, extended at their ends."""
@@ -362,6 +388,18 @@ class _Segments(NamedTuple):
         return extended.unfold(-1, self.n_fft, self.hop)
 
 
+@lru_cache(maxsize=256)
+def _segments_for(
+    frames: int, numtaps: int, lookahead: int, odd_ends: bool, dtype: torch.dtype
+) -> _Segments:
+    """For signals of so many frames: the usual size of FFT, or a smaller one that holds a short
+    signal in a single segment.
+    """
+    single = power_of_two(numtaps - 1 + -(-frames // GRAIN) * GRAIN)
+    n_fft = min(choose_n_fft(numtaps), single)
+    return _Segments(n_fft, hop_of(numtaps, n_fft), lookahead, odd_ends, dtype)
+
+
 def multiplied(spectra: Tensor, response: Tensor) -> Tensor:
     """Spectra (..., channels, segments, bins) through a response (bins,), or (rows, bins) of a pair
     or a matrix.
@@ -384,8 +422,40 @@ def filter_segments(cut: Tensor, response: Tensor, n_fft: int, hop: int) -> Tens
     """
     spectra = multiplied(torch.fft.rfft(cut), response)
     del cut  # memory that is given back now where the caller does not hold it
+    return _inverse(spectra, n_fft, hop)
+
+
+def _inverse(spectra: Tensor, n_fft: int, hop: int) -> Tensor:
     y: Tensor = torch.fft.irfft(spectra, n=n_fft, norm="forward")
     return y[..., n_fft - hop :]
+
+
+def _by_hand(x: Tensor, taps: Tensor) -> bool:
+    """Whether one row of taps alone is differentiated."""
+    return taps.ndim == 1 and learns(taps) and is_constant(x)
+
+
+class _Learned(torch.autograd.Function):
+    """Rows (rows, 1, T) through taps that learn, with the gradient worked out by hand: what a device
+    is told of it is a third less than of the gradient that follows the operations backwards.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, taps: Tensor, rows: Tensor, segments: _Segments) -> Tensor:
+        spectra = segments.spectra_of(rows)
+        ctx.save_for_backward(taps, spectra)
+        ctx.segments = segments
+        return segments.filtered(spectra, segments.response_of(taps, rows.device), rows)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        taps, spectra = ctx.saved_tensors
+        segments: _Segments = ctx.segments
+        if torch.is_grad_enabled():  # it is to be differentiated once more
+            y = segments.filtered(spectra, segments.response_of(taps, spectra.device), gradient)
+            (plain,) = torch.autograd.grad(y, taps, gradient, create_graph=True)
+            return plain, None, None
+        return segments.taps_gradient(gradient, spectra, len(taps)).to(taps), None, None
 
 
 def _write(segments: Tensor, out: Tensor) -> None:

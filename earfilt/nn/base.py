@@ -90,7 +90,7 @@ class EarFilter(nn.Module):
         rounded, lacking = self._lacking[name]
         if (rounded.dtype, rounded.device) != (shown.dtype, shown.device):  # of another's call
             rounded, lacking = _lacking(exact.to(shown.device), shown.dtype)
-        return shown.double() + (constant(shown) == rounded) * lacking
+        return torch.addcmul(shown.double(), constant(shown) == rounded, lacking)
 
     def _numbers_shown(self, name: str) -> Tensor:
         """What is shown of the numbers, in the module's dtype: a table without its frequencies."""

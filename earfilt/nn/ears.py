@@ -10,6 +10,7 @@ from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.kinds import documented
 from earfilt.ears.target import Target
 from earfilt.nn.base import EarFilter
+from earfilt.synthesis.adjoint import amplified
 from earfilt.synthesis.passes import Passes, check_design, lookahead, normalization_db, passes
 from earfilt.synthesis.proportional import Proportional, proportional
 from earfilt.synthesis.spectrum import frequency_response
@@ -62,7 +63,7 @@ class _Documented(EarFilter):
             self._target, self.order, self.phase_type, self._freqs.to(numbers.device), numbers
         )
         if "gain_normalization" in values:
-            effective = effective * torch.pow(10.0, values["gain_normalization"] / 20.0)
+            effective = amplified(effective, values["gain_normalization"])
         return Passes(one_pass, effective)
 
     def _proportional(self, numbers: Tensor) -> Passes[Tensor] | None:

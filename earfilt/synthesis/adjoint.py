@@ -1,66 +1,139 @@
-"""Minimum-phase taps of numbers that learn, with a gradient worked out by hand: what a device is
-told of it is a third less than of the gradient that follows the operations backwards.
+"""Taps of numbers that learn, with gradients worked out by hand: what a device is told of them is a
+third less than of gradients that follow the operations backwards.
 """
 
-from typing import Any
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from earfilt.arrays import is_plain
-from earfilt.synthesis.phase import from_power, log_magnitude, minimum_phase_spectrum
+from earfilt.arrays import learns
+from earfilt.synthesis.phase import POWER_FLOOR, folding, from_power
 
-__all__ = ["minimum_phase_taps"]
+__all__ = ["MinimumPhase", "amplified"]
 
 
-def minimum_phase_taps(numbers: Tensor, matrix: Tensor, fold: Tensor, numtaps: int) -> Tensor:
-    """Taps (numtaps,) of minimum phase from amplitudes ``matrix @ numbers`` on half a grid.
+_NEPER = math.log(10.0) / 20.0  # a dB as a natural logarithm
+
+
+@dataclass(frozen=True, eq=False)
+class MinimumPhase:
+    """Minimum-phase taps of numbers, from amplitudes ``matrix @ numbers`` on half a grid.
 
     Parameters
     ----------
-    numbers : (N,) float64
-        Differentiable, any number of times.
     matrix : (n_fft // 2 + 1, N) float64
     fold : (n_fft,) float64
         As `earfilt.synthesis.phase.folding` gives it.
-    numtaps : int
+    floor : float
+        Numbers below it count as it.
     """
-    if numbers.requires_grad and torch.is_grad_enabled() and is_plain():
-        taps: Tensor = _MinimumPhase.apply(numbers, matrix, fold, numtaps)
-        return taps
-    return _taps(numbers, matrix, fold, numtaps)
+
+    matrix: Tensor
+    fold: Tensor
+    floor: float
+
+    @classmethod
+    def of(cls, matrix: Tensor, floor: float) -> Self:
+        """For a matrix on its device."""
+        return cls(matrix, folding(matrix.new_zeros(2 * (len(matrix) - 1))), floor)
+
+    # made once, for calls of any mode
+
+    @cached_property
+    def weighed(self) -> Tensor:
+        """The matrix, for a gradient: of half a spectrum, each bin but the outer two stands for
+        two, which is what `fold` begins with.
+        """
+        with torch.inference_mode(False), torch.no_grad():
+            return self.matrix * self.fold[: len(self.matrix), None]
+
+    @cached_property
+    def half_fold(self) -> Tensor:
+        """From the cepstrum of |H|², not of |H|."""
+        with torch.inference_mode(False), torch.no_grad():
+            return 0.5 * self.fold
+
+    def taps(self, numbers: Tensor, numtaps: int) -> Tensor:
+        """Taps (numtaps,) of numbers (N,) float64; differentiable, any number of times."""
+        if learns(numbers):
+            taps: Tensor = _OfMinimumPhase.apply(numbers, self, numtaps)
+            return taps
+        return self.taps_followed(numbers, numtaps)
+
+    def power(self, numbers: Tensor) -> Tensor:
+        """|H|² on half the grid."""
+        return (self.matrix @ numbers.clip(self.floor)).square()
+
+    def taps_followed(self, numbers: Tensor, numtaps: int) -> Tensor:
+        """The same by operations that torch follows backwards."""
+        return from_power(self.power(numbers), len(self.fold), self.fold)[:numtaps]
 
 
-def _taps(numbers: Tensor, matrix: Tensor, fold: Tensor, numtaps: int) -> Tensor:
-    return from_power((matrix @ numbers).square(), len(fold), fold)[:numtaps]
-
-
-class _MinimumPhase(torch.autograd.Function):
+class _OfMinimumPhase(torch.autograd.Function):
     """A change of the log magnitude L is a change of the cepstrum C = irfft(L); with the part
     before time zero folded onto the other, it is a filter that the impulse response h goes through:
     dh = h * (fold · dC). The gradient takes the same steps back, by correlation.
     """
 
     @staticmethod
-    def forward(ctx: Any, numbers: Tensor, matrix: Tensor, fold: Tensor, numtaps: int) -> Tensor:
-        n_fft = len(fold)
-        amplitude = matrix @ numbers
-        logarithm, floored = log_magnitude(amplitude.square())
-        spectrum = minimum_phase_spectrum(logarithm, n_fft, fold)
-        # Of half a spectrum, each bin but the outer two stands for two: what `fold` begins with.
-        slope = amplitude / floored * fold[: len(amplitude)]
-        ctx.save_for_backward(numbers, matrix, fold, spectrum, slope)
+    def forward(ctx: Any, numbers: Tensor, design: MinimumPhase, numtaps: int) -> Tensor:
+        n_fft = len(design.fold)
+        amplitude = design.matrix @ numbers.clip(design.floor)
+        power = amplitude.square()
+        floored = torch.add(power, power.max(), alpha=POWER_FLOOR)
+        cepstrum = torch.fft.irfft(floored.log(), n_fft)
+        spectrum = torch.fft.rfft(cepstrum * design.half_fold).exp()
+        ctx.save_for_backward(numbers, spectrum, amplitude / floored)
+        ctx.design = design
         return torch.fft.irfft(spectrum, n_fft)[:numtaps]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        numbers, matrix, fold, spectrum, slope = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        numbers, spectrum, slope = ctx.saved_tensors
+        design: MinimumPhase = ctx.design
         if torch.is_grad_enabled():  # it is to be differentiated once more
-            with torch.enable_grad():
-                taps = _taps(numbers, matrix, fold, len(gradient))
-                (plain,) = torch.autograd.grad(taps, numbers, gradient, create_graph=True)
-            return plain, None, None, None
-        n_fft = len(fold)
+            taps = design.taps_followed(numbers, len(gradient))
+            (plain,) = torch.autograd.grad(taps, numbers, gradient, create_graph=True)
+            return plain, None, None
+        n_fft = len(design.fold)
         correlation = torch.fft.irfft(torch.fft.rfft(gradient, n_fft) * spectrum.conj(), n_fft)
-        bins = torch.fft.rfft(correlation * fold, norm="forward").real
-        return (bins * slope) @ matrix, None, None, None
+        bins = torch.fft.rfft(correlation * design.fold, norm="forward").real
+        unclipped = (bins * slope) @ design.weighed
+        # passes where numbers are above the threshold: the floor and more
+        below = math.nextafter(design.floor, -math.inf)
+        return torch.ops.aten.threshold_backward(unclipped, numbers, below), None, None
+
+
+def amplified(taps: Tensor, gain_db: Tensor) -> Tensor:
+    """Taps times a gain in dB; differentiable in both, any number of times."""
+    if learns(gain_db):
+        louder: Tensor = _Amplified.apply(taps, gain_db)
+        return louder
+    return taps * _factor(gain_db)
+
+
+def _factor(gain_db: Tensor) -> Tensor:
+    return torch.pow(10.0, gain_db / 20.0)
+
+
+class _Amplified(torch.autograd.Function):
+    """d(g h) = g dh + g h ln(10)/20 dG, of a gain G in dB."""
+
+    @staticmethod
+    def forward(ctx: Any, taps: Tensor, gain_db: Tensor) -> Tensor:
+        factor = _factor(gain_db)
+        louder = taps * factor
+        ctx.save_for_backward(taps, gain_db, factor, louder)
+        return louder
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        taps, gain_db, factor, louder = ctx.saved_tensors
+        if torch.is_grad_enabled():  # it is to be differentiated once more
+            change = gradient * _factor(gain_db)
+            return change, (change * taps).sum() * _NEPER
+        return gradient * factor, torch.dot(gradient, louder) * _NEPER

@@ -8,7 +8,7 @@ from earfilt.synthesis.spectrum import power_spectrum
 
 # Power below which the logarithm of a spectrum is cut off, re its peak: −140 dB keeps gradients
 # finite at spectral zeros, and moves a magnitude at −60 dB by 4e-8 dB.
-_POWER_FLOOR = 1e-14
+POWER_FLOOR = 1e-14
 # Largest error of a minimum-phase magnitude, in dB, and where it counts (re the peak).
 _MINIMUM_PHASE_ERROR_DB = 2e-7
 _MINIMUM_PHASE_RANGE_DB = 60.0
@@ -85,14 +85,10 @@ def from_power(power: Array, n_fft: int, fold: Array | None = None) -> Array:
     """Impulse response of minimum phase, (n_fft,), from |H|² on n_fft//2 + 1 points; `fold` as
     `folding` gives it.
     """
-    spectrum = minimum_phase_spectrum(log_magnitude(power)[0], n_fft, fold)
-    return namespace(power).fft.irfft(spectrum, n_fft)
-
-
-def log_magnitude(power: Array) -> tuple[Array, Array]:
-    """ln |H| from |H|², and that |H|² with its floor."""
-    floored = power + _POWER_FLOOR * constant(power).max()
-    return 0.5 * namespace(power).log(floored), floored
+    xp = namespace(power)
+    floored = power + POWER_FLOOR * constant(power).max()
+    spectrum = minimum_phase_spectrum(0.5 * xp.log(floored), n_fft, fold)
+    return xp.fft.irfft(spectrum, n_fft)
 
 
 def minimum_phase_spectrum(log_magnitude: Array, n_fft: int, fold: Array | None = None) -> Array:

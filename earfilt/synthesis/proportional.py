@@ -16,11 +16,13 @@ import numpy as np
 from earfilt.arrays import Floats, can_be_looked_at, constant
 from earfilt.ears.target import Target
 from earfilt.synthesis.passes import Passes, scaled
-from earfilt.synthesis.phase import folding, forward_backward, grid_of, is_fine
+from earfilt.synthesis.phase import forward_backward, grid_of, is_fine
 from earfilt.synthesis.sampling import firwin2
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from earfilt.synthesis.adjoint import MinimumPhase
 
 _LARGEST = 1 << 23  # numbers in a matrix
 
@@ -33,32 +35,30 @@ class Proportional:
     ----------
     target : Target
     order : int
-    matrix : (M, N) float64
-        Zero phase: from the roots of the numbers to the order + 1 taps of one pass. Minimum phase:
-        from the numbers to amplitudes (with a sign) on half the grid and at both its ends.
-    fold : (n_fft,) float64, or None
-        As `earfilt.synthesis.phase.folding` gives it; None in zero phase.
+    design : (order + 1, N) float64, or MinimumPhase
+        Zero phase: the matrix from the roots of the numbers to the taps of one pass. Minimum phase:
+        what makes those of the numbers.
     """
 
     target: Target
     order: int
-    matrix: Tensor
-    fold: Tensor | None
+    design: Tensor | MinimumPhase
 
     def passes(self, numbers: Tensor) -> Passes[Tensor] | None:
         """As `earfilt.synthesis.passes.passes`, differentiable; None where the grid is too coarse,
         which is looked for on the CPU only.
         """
-        kept = numbers.clip(self.target.floor)
-        if self.fold is None:
-            one_pass = scaled(self.target, self.matrix @ kept.sqrt(), 0.5)
-            return Passes(one_pass, forward_backward(one_pass))
-        from earfilt.synthesis.adjoint import minimum_phase_taps
+        from earfilt.synthesis.adjoint import MinimumPhase
 
-        one_pass = minimum_phase_taps(kept, self.matrix, self.fold, self.order + 1)
+        design = self.design
+        if not isinstance(design, MinimumPhase):
+            roots = numbers.clip(self.target.floor).sqrt()
+            one_pass = scaled(self.target, design @ roots, 0.5)
+            return Passes(one_pass, forward_backward(one_pass))
+        one_pass = design.taps(numbers, self.order + 1)
         if can_be_looked_at(seen := constant(one_pass)):
-            power = (self.matrix @ constant(kept)).square()
-            if not is_fine(seen, power, len(self.fold)):
+            power = design.power(constant(numbers))
+            if not is_fine(seen, power, len(design.fold)):
                 return None
         one_pass = scaled(self.target, one_pass, 1.0)
         return Passes(one_pass, one_pass)
@@ -70,15 +70,16 @@ def proportional(
     """The short form of a design, for numbers on the device of `like`; None where there is none."""
     import torch
 
+    from earfilt.synthesis.adjoint import MinimumPhase
+
     made = matrix_of(target, order, zero_phase=zero_phase, looks=can_be_looked_at(like))
-    if made is None:
+    if made is None or target.floor is None:
         return None
     # for calls of any mode
     with torch.inference_mode(False), torch.no_grad():
         matrix = torch.tensor(made, device=like.device)
-        points = 2 * (len(made) - 1)
-        fold = None if zero_phase else folding(matrix.new_zeros(points))
-    return Proportional(target, order, matrix, fold)
+        design = matrix if zero_phase else MinimumPhase.of(matrix, target.floor)
+    return Proportional(target, order, design)
 
 
 def matrix_of(target: Target, order: int, *, zero_phase: bool, looks: bool) -> Floats | None:

@@ -76,6 +76,24 @@ def test_gradients(odd_ends: bool) -> None:
     )
 
 
+@pytest.mark.parametrize(("lookahead", "odd_ends"), [(0, False), (3, False), (4, True)])
+def test_gradients_of_taps_alone_are_worked_out_by_hand(lookahead: int, odd_ends: bool) -> None:
+    x = torch.tensor(signal(2, 3, 170))
+    taps = torch.tensor(signal(9), requires_grad=True)
+
+    def filtered(taps: torch.Tensor) -> torch.Tensor:
+        return convolve(x, taps, lookahead=lookahead, odd_ends=odd_ends)
+
+    assert torch.autograd.gradcheck(filtered, (taps,))
+    assert torch.autograd.gradgradcheck(filtered, (taps,))
+    # the signal is not held for the gradient, and may be written to
+    y = filtered(taps)
+    x.zero_()
+    y.sum().backward()
+    assert taps.grad is not None
+    assert (taps.grad != 0).all()
+
+
 def test_gradients_across_segments() -> None:
     x, taps = torch.tensor(signal(9000)), torch.tensor(signal(3), requires_grad=True)
     weights = torch.tensor(signal(9000))
