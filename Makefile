@@ -51,6 +51,7 @@ lint: .venv/.dev
 
 types: .venv/.dev
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typed_calls.py
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks

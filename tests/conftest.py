@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import signal
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -38,6 +39,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             f"{package}'",
             yellow=True,
         )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_fork_server() -> None:
+    """Helper processes of one module are no copies of those of another: these have other things
+    loaded, and other signals blocked.
+    """
+    server = sys.modules.get("multiprocessing.forkserver")
+    if server is not None:
+        server._forkserver._stop()  # as Python's own tests do; nothing public does
 
 
 @pytest.fixture

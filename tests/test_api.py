@@ -1,6 +1,5 @@
 """The public Python calls: one list, the samples of the command line, refusals that say why."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -273,30 +272,6 @@ def test_options_are_checked_as_on_the_command_line(options: dict[str, float], s
 def test_a_name_that_does_not_exist_suggests_the_nearest() -> None:
     with pytest.raises(earfilt.UnknownNameError, match="did you mean headphone"):
         earfilt.design("headfone", fs=48000)
-
-
-def test_a_wrong_word_fails_in_mypy(tmp_path: Path) -> None:
-    (tmp_path / "right.py").write_text(
-        "import earfilt\nimport numpy as np\n"
-        "y = earfilt.apply(np.zeros(9), 'headphone', fs=48000, phase='zero')\n"
-        "n: int = earfilt.design('headphone', fs=48000).numtaps\n"
-    )
-    (tmp_path / "wrong.py").write_text(
-        "import earfilt\nearfilt.design('headphone', fs=48000, phase='lineal')\n"
-    )
-    command = [sys.executable, "-m", "mypy", "--config-file=", "--follow-imports=silent"]
-    environment = {**os.environ, "MYPYPATH": str(ROOT)}
-
-    checked = subprocess.run(
-        [*command, "right.py", "wrong.py"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert "right.py" not in checked.stdout
-    assert "wrong.py:2: error" in checked.stdout
-    assert "lineal" in checked.stdout
 
 
 def test_every_public_name_has_an_example() -> None:

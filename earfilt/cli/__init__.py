@@ -54,13 +54,13 @@ def _sent_again(dropped: "sys.UnraisableHookArgs") -> None:
     """A signal that came where Python drops exceptions (a finaliser, a callback of its importer)
     must not be lost.
     """
-    if not isinstance(dropped.exc_value, _Signalled):
+    if isinstance(dropped.exc_value, _Signalled):
+        number = dropped.exc_value.number
+        signal.signal(number, _unwind)
+        # later: here it would be dropped again
+        threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
+    elif not issubclass(dropped.exc_type, MemoryError):  # which is told of in one line
         sys.__unraisablehook__(dropped)
-        return
-    number = dropped.exc_value.number
-    signal.signal(number, _unwind)
-    # later: here it would be dropped again
-    threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
 
 
 def main() -> None:

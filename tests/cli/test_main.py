@@ -302,3 +302,36 @@ def test_memory_that_runs_out_at_the_very_end_is_one_line() -> None:
         [sys.executable, "-c", code], env=single_threaded(), capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (1, "earfilt: out of memory\n")
+
+
+RUNS_OUT = """
+import sys
+from earfilt import cli
+
+class Held:
+    def __del__(self):
+        raise {error}
+
+def run(arguments, *, debug):
+    held = Held()
+    del held
+    raise MemoryError
+
+cli.run = run
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("error", ["MemoryError", "ValueError('a fault')"])
+def test_memory_that_runs_out_in_a_finaliser_too_is_told_of_in_one_line(error: str) -> None:
+    """Another fault there is not kept back."""
+    ended = subprocess.run(
+        [sys.executable, "-c", RUNS_OUT.replace("{error}", error), "--version"],
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("earfilt: out of memory\n")
+    alone = ended.stderr == "earfilt: out of memory\n"
+    assert alone == (error == "MemoryError"), ended.stderr
+    assert alone or "a fault" in ended.stderr

@@ -3,7 +3,6 @@ loaded it (as good, and 100 times as quick), with limits, signals and streams as
 """
 
 import contextlib
-import functools
 import multiprocessing
 import os
 import signal
@@ -32,7 +31,6 @@ class Ended:
     err: str
 
 
-@functools.cache
 def context() -> "multiprocessing.context.BaseContext":
     """The fork server, with everything loaded."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
