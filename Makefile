@@ -9,6 +9,9 @@ MINIMA := .venv-minima/bin
 MINIMA_TESTS := tests/cli tests/nn/test_ears.py tests/engine/test_tensors.py tests/engine/test_fft.py tests/test_arrays.py \
 	tests/files/test_matlab.py tests/report/test_figures.py tests/test_layers.py tests/batch/test_run.py
 
+# Many tests wait for a program, so that there may be more of them at once than there are cores.
+IN_PARALLEL := -n $(shell $(PYTHON) -c 'import os; print(3 * os.cpu_count() // 2)') --dist worksteal
+
 .PHONY: catalogue demo test test-minima test-slow lint types bench bench-gpu accuracy identify sections figures man docs dist fuzz faults load fuzz-long clean
 
 .venv/.package: pyproject.toml constraints.txt
@@ -33,7 +36,7 @@ demo: .venv/.package  ## filter the recording with all three ears into out/
 	@echo "Listen to $(SPEECH) and to out/*.wav; the curves they got are in out/curves.png and out/curves.csv."
 
 test: .venv/.dev lint types  ## all tests but the slow ones
-	$(BIN)/pytest -q -n auto
+	$(BIN)/pytest -q $(IN_PARALLEL)
 
 .venv-minima/.dev: pyproject.toml constraints-minima.txt
 	$(PYTHON) -m venv .venv-minima
@@ -41,7 +44,7 @@ test: .venv/.dev lint types  ## all tests but the slow ones
 	@touch $@
 
 test-minima: .venv-minima/.dev  ## the commands and modules with the oldest versions of the libraries that are allowed
-	$(MINIMA)/python -m pytest -q -n auto -W default $(MINIMA_TESTS)
+	$(MINIMA)/python -m pytest -q $(IN_PARALLEL) -W default $(MINIMA_TESTS)
 
 test-slow: .venv/.dev
 	$(BIN)/pytest -q -m slow

@@ -20,6 +20,7 @@ from tests.tools import single_threaded
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 TOPICS = [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
+LONG = ("gallery.md", "fitting.md")
 RUNNING = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -52,7 +53,13 @@ def shell(command: list[str], folder: Path, **variables: str) -> str:
 # torch's own, where it exports
 @pytest.mark.filterwarnings("ignore::FutureWarning:copyreg")
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in LONG else [])
+        for page in PAGES
+    ],
+)
 def test_all_of_a_page_runs(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In order, in one directory: what comes later uses what earlier lines made."""
     monkeypatch.chdir(folder)

@@ -78,7 +78,7 @@ def test_gradients(odd_ends: bool) -> None:
 
 @pytest.mark.parametrize(("lookahead", "odd_ends"), [(0, False), (3, False), (4, True)])
 def test_gradients_of_taps_alone_are_worked_out_by_hand(lookahead: int, odd_ends: bool) -> None:
-    x = torch.tensor(signal(2, 3, 170))
+    x = torch.tensor(signal(2, 2, 70))
     taps = torch.tensor(signal(9), requires_grad=True)
 
     def filtered(taps: torch.Tensor) -> torch.Tensor:
