@@ -4,7 +4,6 @@ scipy's FFT takes all segments of a window in one call, straight from the interl
 segment is a view, and the transform runs along the middle axis, so that nothing is transposed.
 """
 
-import math
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from earfilt.engine.roundoff import (
     Levels,
     Rounding,
     dropped_peaks,
+    largest_rms,
     levels_of,
     rms_apart,
     segment_rms,
@@ -35,7 +35,7 @@ __all__ = [
 Spectra = npt.NDArray[Any]
 Packing = Literal["channels", "halves"]
 
-_BINS_AT_ONCE = 1 << 17  # a response that is longer is not laid out for each column
+_BINS_REPEATED = 1 << 17  # at most, of a response that columns share: more take much memory
 _PRODUCTS_AT_ONCE = 1 << 16  # what a core's cache holds beside as much again: 0.97 of the time
 _GROUP_BYTES = 1 << 20  # of spectra of halves at once: measured with 2^19, 2^20, 2^21 and all
 
@@ -105,9 +105,7 @@ class OverlapSave:
         # a gain beyond the dtype shows in the samples, and is told of there
         with np.errstate(over="ignore", invalid="ignore"):
             half = fft.forward(padded)
-            energy = np.square(np.abs(half[0])) * self.n_fft**2
-            # of the largest gain of a channel, and of all rows together
-            self._most = energy.max(), energy.sum(axis=1).max()
+            self._largest_gains = np.abs(half[0]).max(axis=0) * self.n_fft  # (rows,)
             if self.packed:
                 half = np.concatenate([half, half[:, -2:0:-1].conj()], axis=1)
             self._responses = [factors(one, self._complex) for one in _by_channel(half)]
@@ -150,7 +148,7 @@ class OverlapSave:
             into = out[first : first + frames]
             x = window[first : first + len(into) + self.overlap]
             if rounding is None:
-                self._filter(x, into, whole)
+                self._filter(self._signals(x), into, whole)
             else:
                 judged.append(self._judged(x, into, whole, rounding))
         return _together(judged) if judged else None
@@ -165,54 +163,48 @@ class OverlapSave:
         most = per_call(size, max(channels, out.shape[1]), self._real.itemsize, _GROUP_BYTES)
         return max(LANES // self.parts, most)
 
-    def _filter(self, x: Samples, out: Samples, whole: bool) -> tuple[npt.NDArray[Any], Samples]:
-        """As `__call__`; gives what was transformed, and what came back: (segments, n_fft, columns),
-        the latter real.
+    def _filter(self, signals: npt.NDArray[Any], out: Samples, whole: bool) -> Samples:
+        """As `__call__`, of what is transformed; gives what came back, (segments, n_fft, columns),
+        real.
         """
-        signals = self._signals(x)
         products = self._products(fft.forward(signals))
         filtered = fft.backward(products, self.n_fft).view(self._real)
         self._lay_out(filtered[:, self.overlap :], out, whole)
-        return signals, filtered
+        return filtered
 
     def _judged(self, x: Samples, out: Samples, whole: bool, rounding: Rounding) -> Judged:
         """As `__call__`: whether this arithmetic was enough."""
         size = self.n_fft, self.packed
         heard, made = (one.shape[1] * self.parts // (1 + self.packed) for one in (x, out))
+        signals = self._signals(x)
         # the output may be written over these, where they are a view
-        before = self._rms_apart(self._signals(x)) if self.parts == 1 and heard > 1 else None
-        if before is None:
-            x_rms = segment_rms(x, self.n_fft, self.hop, self.parts)
+        if heard > 1:
+            apart = self._rms_apart(signals)
+            x_rms = np.sqrt(np.square(apart).sum(axis=1))
         else:
-            x_rms = np.sqrt(np.square(before).sum(axis=1))
+            x_rms = segment_rms(x, self.n_fft, self.hop, self.parts)
+            apart = x_rms[:, None]
         possible = rounding.possible(x_rms, heard, *size)
         if not possible.any():
             return Judged(possible)
-        signals, filtered = self._filter(x, out, whole)
+        filtered = self._filter(signals, out, whole)
         seen = None
         if rounding.codes:  # most are decided by less than all of their levels
             seen = Tally(out.shape[1])
             seen.see(out)
             kept = seen.peak.max() + 0.5  # before it was rounded
             peak = np.maximum(kept, dropped_peaks(filtered, self.overlap))
-            y_rms = x_rms * self._largest_gain(x.shape[1])
-            fine = rounding.surely_fine(x_rms, y_rms, peak, *size)
+            gains = 1.001 * self._largest_gains  # sums of float32 are not exact
+            fine = rounding.surely_fine(apart, largest_rms(apart, gains), peak, *size)
             if fine.all():
                 return Judged(fine, seen)
 
         def each() -> tuple[Levels, Levels]:
-            levels = self._rms_apart(signals) if before is None else before
-            return levels, self._rms_apart(filtered)
+            return apart, self._rms_apart(filtered)
 
         levels = levels_of(filtered, self.overlap)
         fine = rounding.fine(x_rms, levels, each if max(heard, made) > 1 else None, *size)
         return Judged(fine, seen)
-
-    def _largest_gain(self, channels: int) -> float:
-        """Root of what the energy of so many channels together is multiplied by at most."""
-        rows = self._responses[0].real.shape[2] * len(self._responses)
-        apart = rows == 1 or (rows == 2 and channels == 2)
-        return 1.001 * math.sqrt(self._most[0 if apart else 1])  # sums of float32 are not exact
 
     def _rms_apart(self, signals: npt.NDArray[Any]) -> Levels:
         """RMS (segments, columns) of what is transformed apart."""
@@ -239,7 +231,7 @@ class OverlapSave:
         columns: numpy is slow where it repeats single numbers.
         """
         one_row = self._responses[0].real.shape[2] == 1
-        if not one_row or columns == 1 or self.n_fft > _BINS_AT_ONCE:  # long ones take much memory
+        if not one_row or columns == 1 or self.n_fft > _BINS_REPEATED:
             return self._responses
         if columns not in self._repeated:
             (shared,) = self._responses

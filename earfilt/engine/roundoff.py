@@ -42,6 +42,7 @@ __all__ = [
     "Rounding",
     "dropped_peaks",
     "largest_errors",
+    "largest_rms",
     "levels_of",
     "peaks",
     "rms",
@@ -64,7 +65,7 @@ _DEVIATIONS = 6.5  # standard deviations: of 10¹⁰ samples one is beyond
 _NOISE_PACKED, _NOISE_REAL = 1.7, 3.0
 _NEAR_PEAKS = 4.0  # largest met: 3.9
 _STAGES = 12  # of the transform that was measured
-_SIDE = 64  # frames added up side by side: short rows are slow
+_SIDE = 32  # frames added up side by side: short rows are slow, and so is to add up what they give
 _SHORT = 1024  # values that einsum adds up in one go
 
 
@@ -94,12 +95,14 @@ class Rounding:
     def surely_fine(
         self, x_rms: Levels, y_rms: Levels, peak: Levels, n_fft: int, packed: bool
     ) -> Marks:
-        """Segments that `fine` would find, by levels (segments,) that theirs are not above: known
-        sooner. Of whole numbers alone, since of others the limit goes by the very peak.
+        """Segments that `fine` would find, by levels that theirs are not above, known sooner: of
+        columns that are transformed apart, (segments, columns), and a peak (segments,). Of whole
+        numbers alone, since of others the limit goes by the very peak.
         """
         if not self.codes:
             return np.zeros(len(x_rms), np.bool_)
-        return self._allowed(largest_errors(self.together(x_rms), y_rms, peak, n_fft, packed), 0.0)
+        errors = largest_errors(self.apart(x_rms), y_rms, peak[:, None], n_fft, packed)
+        return self._allowed(errors.max(axis=1), 0.0)
 
     def fine(
         self, x_rms: Levels, out: "Output", each: Each | None, n_fft: int, packed: bool
@@ -174,6 +177,15 @@ class Judged(NamedTuple):
     seen: Tally | None = None
 
 
+def largest_rms(x_rms: Levels, largest_gains: Levels) -> Levels:
+    """RMS of each output at most, by levels (segments, columns) and the largest gain of each row."""
+    if len(largest_gains) < 4:
+        return x_rms * largest_gains
+    own, across = largest_gains[[0, 3]], largest_gains[[2, 1]]
+    most: Levels = x_rms * own + x_rms[:, ::-1] * across
+    return most
+
+
 def levels_of(filtered: Samples, overlap: int) -> Output:
     """The levels of segments (segments, n_fft, channels), real and C-contiguous, of which the first
     `overlap` frames are dropped.
@@ -242,9 +254,9 @@ def rms_apart(segments: Samples, packed: bool) -> Levels:
     )
 
     def energies(lanes: Samples) -> Levels:
-        each = np.einsum("spl,spl->sl", lanes, lanes).reshape(len(lanes), side, -1, 1 + packed)
-        energy: Levels = each.sum(axis=(1, 3), dtype=np.float64)
-        return energy
+        each = np.einsum("spl,spl->sl", lanes, lanes).reshape(len(lanes), side, columns)
+        energy: Levels = each.sum(axis=1, dtype=np.float64)
+        return energy[:, ::2] + energy[:, 1::2] if packed else energy
 
     energy = energies(lanes)
     for beyond in np.flatnonzero(~np.isfinite(energy).all(axis=1)):  # squares beyond float32

@@ -163,7 +163,8 @@ def test_the_bound_on_rounding_holds_for_ears_40_db_apart(rows: int, channels: i
     ]:
         x = np.ascontiguousarray(np.rint(np.stack([left, right], 1) * 9000)[:, :channels])
         near, exact = (np.empty((segments * single.hop, 2), dtype) for dtype in ("f4", "f8"))
-        signals, filtered = single._filter(x.astype(np.float32), near, False)
+        signals = single._signals(x.astype(np.float32))
+        filtered = single._filter(signals, near, False)
         double(x, exact)
         out = levels_of(filtered, single.overlap)
         errors = np.abs(near - exact).reshape(segments, single.hop, 2).max(axis=1)

@@ -64,7 +64,8 @@ def test_the_bound_holds(name: str, packing: Packing | None) -> None:
         near, exact = (
             np.empty((segments * single.hop, x.shape[1]), dtype) for dtype in ("f4", "f8")
         )
-        _, filtered = single._filter(np.ascontiguousarray(x, np.float32), near, False)
+        signals = single._signals(np.ascontiguousarray(x, np.float32))
+        filtered = single._filter(signals, near, False)
         out = levels_of(filtered, single.overlap)
         double(np.ascontiguousarray(x), exact)
         np.testing.assert_array_equal(out.peak, np.abs(near).reshape(segments, -1).max(axis=1))
