@@ -96,11 +96,9 @@ class Rounding:
         self, x_rms: Levels, y_rms: Levels, peak: Levels, n_fft: int, packed: bool
     ) -> Marks:
         """Segments that `fine` would find, by levels that theirs are not above, known sooner: of
-        columns that are transformed apart, (segments, columns), and a peak (segments,). Of whole
-        numbers alone, since of others the limit goes by the very peak.
+        columns that are transformed apart, (segments, columns), and a peak (segments,). To be asked
+        of whole numbers alone, since of others the limit goes by the very peak.
         """
-        if not self.codes:
-            return np.zeros(len(x_rms), np.bool_)
         errors = largest_errors(self.apart(x_rms), y_rms, peak[:, None], n_fft, packed)
         return self._allowed(errors.max(axis=1), 0.0)
 
