@@ -4,6 +4,7 @@ scipy's FFT takes all segments of a window in one call, straight from the interl
 segment is a view, and the transform runs along the middle axis, so that nothing is transposed.
 """
 
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -179,12 +180,10 @@ class OverlapSave:
         signals = self._signals(x)
         # the output may be written over these, where they are a view
         if heard > 1:
-            apart = self._rms_apart(signals)
-            x_rms = np.sqrt(np.square(apart).sum(axis=1))
+            x_rms = self._rms_apart(signals)
         else:
-            x_rms = segment_rms(x, self.n_fft, self.hop, self.parts)
-            apart = x_rms[:, None]
-        possible = rounding.possible(x_rms, heard, *size)
+            x_rms = segment_rms(x, self.n_fft, self.hop, self.parts)[:, None]
+        possible = rounding.possible(x_rms, *size)
         if not possible.any():
             return Judged(possible)
         filtered = self._filter(signals, out, whole)
@@ -195,15 +194,12 @@ class OverlapSave:
             kept = seen.peak.max() + 0.5  # before it was rounded
             peak = np.maximum(kept, dropped_peaks(filtered, self.overlap))
             gains = 1.001 * self._largest_gains  # sums of float32 are not exact
-            fine = rounding.surely_fine(apart, largest_rms(apart, gains), peak, *size)
+            fine = rounding.surely_fine(x_rms, largest_rms(x_rms, gains), peak, *size)
             if fine.all():
                 return Judged(fine, seen)
 
-        def each() -> tuple[Levels, Levels]:
-            return apart, self._rms_apart(filtered)
-
-        levels = levels_of(filtered, self.overlap)
-        fine = rounding.fine(x_rms, levels, each if max(heard, made) > 1 else None, *size)
+        y_rms = partial(self._rms_apart, filtered) if max(heard, made) > 1 else None
+        fine = rounding.fine(x_rms, levels_of(filtered, self.overlap), y_rms, *size)
         return Judged(fine, seen)
 
     def _rms_apart(self, signals: npt.NDArray[Any]) -> Levels:

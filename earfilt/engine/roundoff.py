@@ -52,7 +52,6 @@ __all__ = [
 
 Levels = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.bool_]
-Each = Callable[[], tuple[Levels, Levels]]
 
 CODE = 0.01
 """Largest error of an integer sample beside its rounding, in codes."""
@@ -84,12 +83,12 @@ class Rounding:
     gains: Levels
     codes: bool
 
-    def possible(self, x_rms: Levels, columns: int, n_fft: int, packed: bool) -> Marks:
-        """Segments that float32 may be enough for, by their level, all channels together, of so
-        many `columns` that are transformed apart.
+    def possible(self, x_rms: Levels, n_fft: int, packed: bool) -> Marks:
+        """Segments that float32 may be enough for, by the levels (segments, columns) of what is
+        transformed apart.
         """
-        # the loudest column, through the taps that make the least of it
-        least = x_rms * self.gains.min() / math.sqrt(columns)
+        # the root mean square of the columns, through the taps that make the least of it
+        least = np.sqrt(np.square(x_rms).mean(axis=1)) * self.gains.min()
         return self._allowed(largest_errors(least, 0.0, 0.0, n_fft, packed), math.inf)
 
     def surely_fine(
@@ -103,27 +102,31 @@ class Rounding:
         return self._allowed(errors.max(axis=1), 0.0)
 
     def fine(
-        self, x_rms: Levels, out: "Output", each: Each | None, n_fft: int, packed: bool
+        self,
+        x_rms: Levels,
+        out: "Output",
+        y_rms: Callable[[], Levels] | None,
+        n_fft: int,
+        packed: bool,
     ) -> Marks:
         """Segments that float32 was enough for.
 
         Parameters
         ----------
-        x_rms : (segments,)
-            All channels together.
+        x_rms : (segments, columns)
+            Of columns that are transformed apart, and so have no noise of one another.
         out : Output
-        each : callable, optional
-            Levels of the columns of the input and of the output that are transformed apart, and so
-            have no noise of one another: asked for where it is not enough to know all together.
+        y_rms : callable, optional
+            The same of the output: asked for where it is not enough to know all together.
         n_fft, packed
             As `largest_errors` takes them.
         """
         largest = np.maximum(out.peak, out.dropped)
-        errors = largest_errors(self.together(x_rms), out.rms, largest, n_fft, packed)
-        fine = self._allowed(errors, out.peak)
-        if each is not None and not fine.all():
-            x, y = each()
-            closer = largest_errors(self.apart(x), y, largest[:, None], n_fft, packed)
+        noise = self.together(np.sqrt(np.square(x_rms).sum(axis=1)))
+        fine = self._allowed(largest_errors(noise, out.rms, largest, n_fft, packed), out.peak)
+        if y_rms is not None and not fine.all():
+            noise, y = self.apart(x_rms), y_rms()
+            closer = largest_errors(noise, y, largest[:, None], n_fft, packed)
             fine |= self._allowed(closer.max(axis=1), out.peak)
         fine &= np.isfinite(out.rms)
         return fine
