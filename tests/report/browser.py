@@ -1,7 +1,7 @@
 """A real browser without a screen, for pages that run."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,3 +41,23 @@ def browser(folder: Path, *, width: int = 1200) -> Iterator[Any]:
         yield driver
     finally:
         driver.quit()
+
+
+def texts(driver: Any, selector: str) -> list[str]:
+    """What is read at each place, in one step: a page may draw itself anew between two."""
+    script = "return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText)"
+    return list(driver.execute_script(script, selector))
+
+
+def attributes(driver: Any, selector: str, name: str) -> list[str | None]:
+    """An attribute at each place, in one step."""
+    script = """return [...document.querySelectorAll(arguments[0])]
+        .map((one) => one.getAttribute(arguments[1]))"""
+    return list(driver.execute_script(script, selector, name))
+
+
+def wait_until(driver: Any, holds: Callable[[], bool]) -> None:
+    """Wait for what a page does in its own time, as after words typed or a scroll."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(driver, 60).until(lambda _: holds())

@@ -10,7 +10,7 @@ import soundfile
 
 from earfilt.cli import run
 from earfilt.report.views import report_page
-from tests.report.browser import browser
+from tests.report.browser import attributes, browser, texts, wait_until
 from tests.report.test_page import data_of
 
 NASTY = "<img src=x onerror=alert(1)>.wav"
@@ -117,21 +117,15 @@ def test_in_a_browser(made: Path, tmp_path: Path) -> None:
     with browser(tmp_path) as driver:
         driver.get((made / "report.html").as_uri())
 
-        def texts(selector: str) -> list[str]:
-            return [one.text for one in driver.find_elements(By.CSS_SELECTOR, selector)]
-
         def find(selector: str) -> Any:
             return driver.find_element(By.CSS_SELECTOR, selector)
 
         def cells(key: str) -> list[str]:
-            keys = [
-                head.get_attribute("data-key")
-                for head in driver.find_elements(By.CSS_SELECTOR, "#rows th")
-            ]
-            return texts(f"#rows tr[data-row] td:nth-child({keys.index(key) + 1})")
+            place = attributes(driver, "#rows th", "data-key").index(key) + 1
+            return texts(driver, f"#rows tr[data-row] td:nth-child({place})")
 
-        assert texts("#totals dd")[:4] == ["18", "14", "0", "4"]
-        assert texts("#reasons tr td:first-child") == ["3", "1"]
+        assert texts(driver, "#totals dd")[:4] == ["18", "14", "0", "4"]
+        assert texts(driver, "#reasons tr td:first-child") == ["3", "1"]
         assert NASTY in cells("name")
         assert not driver.find_elements(By.CSS_SELECTOR, "img, b")
         assert len(driver.find_elements(By.CSS_SELECTOR, "#figure path.curve")) == 2
@@ -164,9 +158,8 @@ def test_in_a_browser(made: Path, tmp_path: Path) -> None:
         assert len(cells("name")) in (4, 14)
         find("#all").click()
         find("#search").send_keys("BROKEN")
-        driver.execute_script("choose()")
+        wait_until(driver, lambda: texts(driver, "#count") == ["1 of 18 files"])
         assert cells("name") == ["broken.wav"]
-        assert texts("#count") == ["1 of 18 files"]
         assert all(line["level"] not in ("SEVERE", "WARNING") for line in driver.get_log("browser"))
 
 
@@ -188,12 +181,13 @@ def test_of_many_rows_those_seen_are_in_the_document(made: Path, tmp_path: Path)
         driver.get((tmp_path / "many.html").as_uri())
         assert len(driver.find_elements(By.CSS_SELECTOR, "#rows tr")) < 100
         driver.execute_script("frame.scrollTop = 1e9")
-        wait = "const done = arguments[0]; setTimeout(done, 200);"
-        driver.execute_async_script(wait)
-        rows = driver.find_elements(By.CSS_SELECTOR, "#rows tr[data-row]")
-        assert len(rows) < 100
-        assert rows[-1].get_attribute("data-row") == "19999"
-        assert rows[-1].get_attribute("aria-rowindex") == "20001"
+
+        def last(name: str) -> str | None:
+            return attributes(driver, "#rows tr[data-row]", name)[-1]
+
+        wait_until(driver, lambda: last("data-row") == "19999")
+        assert last("aria-rowindex") == "20001"
+        assert len(driver.find_elements(By.CSS_SELECTOR, "#rows tr")) < 100
 
 
 def test_warnings_are_grouped_by_kind(made: Path, tmp_path: Path) -> None:
@@ -210,14 +204,11 @@ def test_warnings_are_grouped_by_kind(made: Path, tmp_path: Path) -> None:
     with browser(tmp_path) as driver:
         driver.get((tmp_path / "warned.html").as_uri())
 
-        def texts(selector: str) -> list[str]:
-            return [one.text for one in driver.find_elements(By.CSS_SELECTOR, selector)]
-
-        assert texts("#warnings td.number") == ["3", "1"]
-        assert texts("#warnings button") == ["… samples", "<b>old"]
+        assert texts(driver, "#warnings td.number") == ["3", "1"]
+        assert texts(driver, "#warnings button") == ["… samples", "<b>old"]
         driver.find_elements(By.CSS_SELECTOR, "#warnings button")[1].click()
-        assert texts("#rows tr[data-row] td:first-child") == ["1.wav"]
-        assert texts("#count") == ["1 of 4 files, warned: <b>old"]
+        assert texts(driver, "#rows tr[data-row] td:first-child") == ["1.wav"]
+        assert texts(driver, "#count") == ["1 of 4 files, warned: <b>old"]
 
 
 def test_a_batch_of_nothing(tmp_path: Path) -> None:
