@@ -42,17 +42,20 @@ _GROUP_BYTES = 1 << 20  # of spectra of halves at once: measured with 2^19, 2^20
 
 
 class Factors(NamedTuple):
-    """A response as complex numbers that are real alone, and imaginary alone."""
+    """A response in the two parts that `multiply` takes: the real numbers twice, as the real and as
+    the imaginary part of complex ones, and numbers that are imaginary alone.
+    """
 
-    real: Spectra
+    real_twice: Spectra
     imaginary: Spectra
 
 
 def factors(response: Spectra, dtype: npt.DTypeLike) -> Factors:
     """A complex response as `multiply` takes it, rounded to a complex dtype."""
-    real, imaginary = np.zeros((2, *response.shape), dtype)
-    real.real, imaginary.imag = response.real, response.imag
-    return Factors(real, imaginary)
+    real_twice, imaginary = np.zeros((2, *response.shape), dtype)
+    real_twice.real = real_twice.imag = response.real
+    imaginary.imag = response.imag
+    return Factors(real_twice, imaginary)
 
 
 class OverlapSave:
@@ -224,9 +227,9 @@ class OverlapSave:
 
     def _responses_for(self, columns: int) -> list[Factors]:
         """The responses; one that all columns share stands beside itself, as often as there are
-        columns: numpy is slow where it repeats single numbers.
+        columns, so that `multiply` need not do that anew.
         """
-        one_row = self._responses[0].real.shape[2] == 1
+        one_row = self._responses[0].imaginary.shape[2] == 1
         if not one_row or columns == 1 or self.n_fft > _BINS_REPEATED:
             return self._responses
         if columns not in self._repeated:
@@ -237,7 +240,7 @@ class OverlapSave:
     def _products(self, spectra: Spectra) -> Spectra:
         """Spectra of the output; those of the input are overwritten."""
         own, *across = self._responses_for(spectra.shape[2])
-        shape = (*spectra.shape[:2], max(own.real.shape[2], spectra.shape[2]))
+        shape = (*spectra.shape[:2], max(own.imaginary.shape[2], spectra.shape[2]))
         crossed = [
             multiply(spectra[..., ::-1], response, out=np.empty(shape, spectra.dtype))
             for response in across
@@ -264,18 +267,29 @@ def multiply(spectra: Spectra, response: Factors, out: Spectra) -> Spectra:
     Numpy's product of complex numbers rounds once or twice, as the processor has fused operations
     or not. Of two products that it adds, one is exactly 0 here, so that both ways are the same.
     """
-    bins = max(1, _PRODUCTS_AT_ONCE // out.shape[2])
+    columns, real = out.shape[2], out.real.dtype
+    bins = max(1, _PRODUCTS_AT_ONCE // columns)
     segments = max(1, bins // out.shape[1])
     for first in range(0, len(out), segments):
         some = slice(first, first + segments)
         own = [one if len(one) == 1 else one[some] for one in (spectra, *response)]
         for start in range(0, out.shape[1], bins):
-            x, real, imaginary = (one[:, start : start + bins] for one in own)
-            into = out[some, start : start + bins]
+            part = slice(start, start + bins)
+            x, real_twice, imaginary = (_beside_itself(one[:, part], columns) for one in own)
             turned = x * imaginary
-            np.multiply(x, real, out=into)
-            into += turned
+            into = out[some, part].view(real)
+            np.multiply(x.view(real), real_twice.view(real), out=into)
+            into += turned.view(real)
     return out
+
+
+def _beside_itself(x: Spectra, columns: int) -> Spectra:
+    """One column as often as there are `columns`: numpy is slow where it repeats single numbers.
+    Each row of columns is contiguous, so that it can be seen as real numbers.
+    """
+    if x.shape[2] != columns:
+        return np.repeat(x, columns, axis=2)
+    return x if x.strides[2] == x.itemsize else x.copy()
 
 
 def _together(parts: list[Judged]) -> Judged:

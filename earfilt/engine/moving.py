@@ -73,7 +73,7 @@ class MovingStep:
     def _heard(self, spectrum: npt.NDArray[np.complexfloating], at: int) -> Samples:
         """A segment (1, bins, channels) by the ears at the start of one: (hop, 2)."""
         response = self._response(at)
-        products = multiply(spectrum, response, out=np.empty_like(response.real))
+        products = multiply(spectrum, response, out=np.empty_like(response.imaginary))
         heard: Samples = fft.backward(products, self.n_fft)[0, self.overlap :]
         return heard
 
