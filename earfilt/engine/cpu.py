@@ -16,10 +16,12 @@ from earfilt.engine.roundoff import (
     Levels,
     Rounding,
     dropped_peaks,
+    first_peaks,
     largest_rms,
     levels_of,
     rms_apart,
     segment_rms,
+    together_rms,
 )
 from earfilt.engine.samples import Samples, Tally
 from earfilt.engine.segments import LANES, as_segments, choose_n_fft, hop_of, per_call
@@ -190,19 +192,21 @@ class OverlapSave:
         if not possible.any():
             return Judged(possible)
         filtered = self._filter(signals, out, whole)
-        seen = None
-        if rounding.codes:  # most are decided by less than all of their levels
-            seen = Tally(out.shape[1])
-            seen.see(out)
-            kept = seen.peak.max() + 0.5  # before it was rounded
-            peak = np.maximum(kept, dropped_peaks(filtered, self.overlap))
-            gains = 1.001 * self._largest_gains  # sums of float32 are not exact
-            fine = rounding.surely_fine(x_rms, largest_rms(x_rms, gains), peak, *size)
-            if fine.all():
-                return Judged(fine, seen)
+        # most are decided by less than all of their levels
+        seen = Tally(out.shape[1])
+        seen.see(out)
+        most = np.maximum(seen.peak.max() + 0.5 * whole, dropped_peaks(filtered, self.overlap))
+        if rounding.codes:
+            least, y_rms = most, largest_rms(x_rms, self._largest_gains)
+        else:  # the limit goes by the peak: closer levels are needed
+            least, y_rms = first_peaks(filtered, self.overlap), together_rms(filtered)[:, None]
+        # sums of float32 are not exact
+        fine = rounding.surely_fine(x_rms, 1.001 * y_rms, (least, most), *size)
+        if fine.all():
+            return Judged(fine, seen)
 
-        y_rms = partial(self._rms_apart, filtered) if max(heard, made) > 1 else None
-        fine = rounding.fine(x_rms, levels_of(filtered, self.overlap), y_rms, *size)
+        apart = partial(self._rms_apart, filtered) if max(heard, made) > 1 else None
+        fine = rounding.fine(x_rms, levels_of(filtered, self.overlap), apart, *size)
         return Judged(fine, seen)
 
     def _rms_apart(self, signals: npt.NDArray[Any]) -> Levels:

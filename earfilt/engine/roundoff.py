@@ -41,6 +41,7 @@ __all__ = [
     "Output",
     "Rounding",
     "dropped_peaks",
+    "first_peaks",
     "largest_errors",
     "largest_rms",
     "levels_of",
@@ -48,6 +49,7 @@ __all__ = [
     "rms",
     "rms_apart",
     "segment_rms",
+    "together_rms",
 ]
 
 Levels = npt.NDArray[np.float64]
@@ -92,14 +94,15 @@ class Rounding:
         return self._allowed(largest_errors(least, 0.0, 0.0, n_fft, packed), math.inf)
 
     def surely_fine(
-        self, x_rms: Levels, y_rms: Levels, peak: Levels, n_fft: int, packed: bool
+        self, x_rms: Levels, y_rms: Levels, peak: tuple[Levels, Levels], n_fft: int, packed: bool
     ) -> Marks:
-        """Segments that `fine` would find, by levels that theirs are not above, known sooner: of
-        columns that are transformed apart, (segments, columns), and a peak (segments,). To be asked
-        of whole numbers alone, since of others the limit goes by the very peak.
+        """Segments that `fine` would find, by bounds on their levels that are known sooner: of
+        columns that are transformed apart (segments, columns), which are not below theirs, and of
+        the peak (segments,) one that is not above it, and one that is not below it.
         """
-        errors = largest_errors(self.apart(x_rms), y_rms, peak[:, None], n_fft, packed)
-        return self._allowed(errors.max(axis=1), 0.0)
+        least, most = peak
+        errors = largest_errors(self.apart(x_rms), y_rms, most[:, None], n_fft, packed)
+        return self._allowed(errors.max(axis=1), least) & np.isfinite(most)
 
     def fine(
         self,
@@ -191,14 +194,27 @@ def levels_of(filtered: Samples, overlap: int) -> Output:
     """The levels of segments (segments, n_fft, channels), real and C-contiguous, of which the first
     `overlap` frames are dropped.
     """
-    segments, n_fft, channels = filtered.shape
-    rows, kept_at = filtered.reshape(segments, -1), overlap * channels
-    return Output(rms(rows, n_fft), peaks(rows[:, kept_at:]), dropped_peaks(filtered, overlap))
+    kept = filtered.reshape(len(filtered), -1)[:, overlap * filtered.shape[2] :]
+    return Output(together_rms(filtered), peaks(kept), dropped_peaks(filtered, overlap))
+
+
+def together_rms(filtered: Samples) -> Levels:
+    """RMS of such segments, all channels together: (segments,)."""
+    segments, n_fft, _ = filtered.shape
+    return rms(filtered.reshape(segments, -1), n_fft)
 
 
 def dropped_peaks(filtered: Samples, overlap: int) -> Levels:
     """Largest magnitude in what is dropped of such segments: (segments,)."""
     return peaks(filtered.reshape(len(filtered), -1)[:, : overlap * filtered.shape[2]])
+
+
+def first_peaks(filtered: Samples, overlap: int) -> Levels:
+    """Largest magnitude in the first part of what is kept of such segments, as long as what is
+    dropped, or shorter: not above that of all, and soon found.
+    """
+    values = overlap * filtered.shape[2]
+    return peaks(filtered.reshape(len(filtered), -1)[:, values : 2 * values])
 
 
 def segment_rms(x: Samples, n_fft: int, hop: int, parts: int = 1) -> Levels:

@@ -96,25 +96,29 @@ def test_the_level_of_a_segment_does_not_depend_on_its_neighbours(
     + [(p, *s) for p in (None, "halves") for s in [(1, 1), (1, 2), (2, 1), (2, 2), (4, 2)]],
 )
 @pytest.mark.parametrize("clicks", [False, True])
+@pytest.mark.parametrize("codes", [True, False])
 def test_a_segment_is_judged_alike_alone_and_among_others(
-    packing: Packing | None, rows: int, channels: int, clicks: bool
+    packing: Packing | None, rows: int, channels: int, clicks: bool, codes: bool
 ) -> None:
     """What is decided by less than all levels, where that is enough, is what these decide."""
     taps = RNG.standard_normal((rows, 513)) * np.exp(-np.arange(513) / 40)
+    if not codes:  # nothing of a constant, and its noise
+        taps -= taps.mean(axis=1, keepdims=True)
     step = OverlapSave(taps, dtype="float32", packing=packing)
-    rounding = Rounding(np.linalg.norm(taps, axis=1), codes=True)
+    rounding = Rounding(np.linalg.norm(taps, axis=1), codes=codes)
     segments, outputs = 60, max(channels, 1 if rows == 1 else 2)
     frames = step.overlap + segments * step.hop
     level = np.geomspace(30.0, 300_000.0, frames)[:, None]
-    sound = RNG.standard_normal((frames, channels))
-    if clicks:  # whose peak says more than their level
-        sound[np.arange(frames) % step.hop != step.overlap] = 0
-    x = np.rint(np.clip(sound, -1.0, 1.0) * level).astype(np.float32)
+    sound = np.clip(RNG.standard_normal((frames, channels)), -1.0, 1.0)
+    if clicks:  # whose peak says more than their level, behind what is looked at first
+        sound[np.arange(frames) % step.hop != (step.overlap if codes else step.overlap - 9)] = 0
+    x = np.rint(sound * level) if codes else sound * level + 20_000.0
+    x = x.astype(np.float32)
 
     def judged(first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         out = np.empty(((last - first) * step.hop, outputs), np.float32)
         part = x[first * step.hop : last * step.hop + step.overlap].copy()
-        found = step(part, out, segment=first, whole=True, rounding=rounding)
+        found = step(part, out, segment=first, whole=codes, rounding=rounding)
         assert found is not None
         if found.seen is not None:
             np.testing.assert_array_equal(found.seen.peak, np.abs(out).max(axis=0))
@@ -126,6 +130,27 @@ def test_a_segment_is_judged_alike_alone_and_among_others(
     np.testing.assert_array_equal(together, np.concatenate([fine for fine, _ in alone]))
     for i in np.flatnonzero(together):
         np.testing.assert_array_equal(out[i * step.hop : (i + 1) * step.hop], alone[i][1])
+    many = [judged(i, i + 5)[0] for i in range(0, segments, 5)]
+    np.testing.assert_array_equal(together, np.concatenate(many))
+    # all levels decide as the few do
+    window = x[: frames // step.hop * step.hop + step.overlap]
+    assert_decided_by_all_levels(step, rounding, window, outputs, together)
+
+
+def assert_decided_by_all_levels(
+    step: OverlapSave, rounding: Rounding, x: np.ndarray, outputs: int, fine: np.ndarray
+) -> None:
+    size = step.n_fft, step.packed
+    x_rms = step._rms_apart(step._signals(x))
+    if x_rms.shape[1] == 1:
+        x_rms = segment_rms(x, step.n_fft, step.hop, step.parts)[:, None]
+    filtered = step._filter(
+        step._signals(x), np.empty((len(fine) * step.hop, outputs), "f4"), False
+    )
+    wanted = rounding.fine(
+        x_rms, levels_of(filtered, step.overlap), lambda: step._rms_apart(filtered), *size
+    )
+    np.testing.assert_array_equal(fine, wanted & rounding.possible(x_rms, *size))
 
 
 def test_what_the_halves_of_a_segment_share_counts_in_both() -> None:
