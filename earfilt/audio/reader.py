@@ -72,11 +72,7 @@ class Reader(ABC):
                 self._ended = True
                 self._at_end()
             if self.source.changed() and not self.repair:
-                raise AudioError.about(
-                    self.info.name,
-                    "{subject} changed while it was read; filter it again when nothing "
-                    "writes to it any more",
-                )
+                raise changed_while_read(self.info)
         return block
 
     def _at_end(self) -> None:
@@ -121,6 +117,14 @@ class Reader(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def changed_while_read(info: AudioInfo) -> AudioError:
+    """What to tell of a source of which the samples that were read may be of two states."""
+    return AudioError.about(
+        info.name,
+        "{subject} changed while it was read; filter it again when nothing writes to it any more",
+    )
 
 
 def cut_short(info: AudioInfo) -> AudioError:

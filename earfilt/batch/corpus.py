@@ -11,7 +11,7 @@ from typing import Any
 from earfilt.batch import executors
 from earfilt.batch import plan as planning
 from earfilt.batch.plan import Plan, Rules
-from earfilt.batch.run import Outcome, Runner, Task, Unit
+from earfilt.batch.run import REPLACED, Outcome, Runner, Task, Unit
 from earfilt.batch.search import Bad, Found
 from earfilt.chains.members import Filter
 from earfilt.cores import cores
@@ -20,7 +20,16 @@ from earfilt.render import in_place
 from earfilt.render.job import FileJob, Options, new_run
 from earfilt.render.recipe import Recipe, recipe_of
 from earfilt.render.record import Row
-from earfilt.storage.manifest import Entry, Ledger, Stamp, open_manifest, read_ledger, stamp
+from earfilt.storage.manifest import (
+    NO_OUTPUT,
+    Entry,
+    Ledger,
+    Manifest,
+    Stamp,
+    open_manifest,
+    read_ledger,
+    stamp,
+)
 from earfilt.storage.output import Exists, sweep
 
 _TASK_SECONDS = 600.0
@@ -80,7 +89,7 @@ def prepare(
     recipe = batch.recipe()
     plan = planning.make_plan(inputs, output, batch.rules, listed=listed)
     if batch.rules.in_place:
-        _sort_in_place(batch, plan, recipe)
+        _sort_in_place(batch, plan, recipe, filter(os.path.isdir, inputs))
     elif batch.rules.exists in ("resume", "skip"):
         ledger = read_ledger(plan.root)
         _check_version(
@@ -130,13 +139,24 @@ def _check_version(
 
 
 def _leave_done(plan: Plan, recipe: Recipe, ledger: Ledger) -> None:
-    """Take from the plan what the manifest vouches for."""
+    """Take from the plan what the manifest vouches for, and mark what lies where outputs belong and
+    is none of a batch.
+    """
     same = cache(lambda name: recipe.is_named(name, ledger.recipes))
     files, plan.files = plan.files, []
     for file in files:
         entry = ledger.entries.get(file.name)
         done = entry is not None and same(entry.recipe) and _vouched(plan, file, entry)
         (plan.skipped if done else plan.files).append(file)
+        if not done and _is_foreign(plan, file, entry):
+            plan.foreign.add(file.name)
+
+
+def _is_foreign(plan: Plan, file: Found, entry: Entry | None) -> bool:
+    """Whether something lies under an output's name that no batch has made: any link is."""
+    path = plan.destination(file)
+    own = entry is not None and not entry.error and entry.path == plan.output_name(file.name)
+    return os.path.islink(path) if own else os.path.lexists(path)
 
 
 def _vouched(plan: Plan, file: Found, entry: Entry) -> bool:
@@ -152,9 +172,9 @@ def _stamped(path: str) -> Stamp | None:
         return None
 
 
-def _sort_in_place(batch: Batch, plan: Plan, recipe: Recipe) -> None:
+def _sort_in_place(batch: Batch, plan: Plan, recipe: Recipe, trees: Iterable[str]) -> None:
     """Leave what is filtered already, told by its content, or refuse: nothing is filtered twice
-    unasked.
+    unasked, nor what was moved within one of the directory trees.
 
     Raises
     ------
@@ -167,6 +187,8 @@ def _sort_in_place(batch: Batch, plan: Plan, recipe: Recipe) -> None:
     known = in_place.Known()
     for file in plan.files:
         known.read(file.source)
+    for tree in trees:
+        known.read_below(tree)
     one_each = {os.path.dirname(os.path.realpath(file.source)): file for file in plan.files}
     for file in one_each.values():
         in_place.check_record(file.source)
@@ -293,7 +315,7 @@ def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
         lead = cache(lambda directory: _lead(directory, plan.root))
         threads = 1 if batch.dask else max(1, jobs // workers)
         for outcomes in Runner(pool, threads=threads, fail_fast=batch.fail_fast).outcomes(
-            _tasks(batch, plan, pool)
+            _tasks(batch, plan, pool, manifest)
         ):
             if manifest is not None:
                 made = (outcome for outcome in outcomes if outcome.row.status != "skipped")
@@ -317,7 +339,10 @@ def _pool(batch: Batch, workers: int) -> AbstractContextManager[executors.Pool]:
     return executors.dask(batch.dask, workers) if batch.dask else executors.processes(workers)
 
 
-def _tasks(batch: Batch, plan: Plan, pool: executors.Pool) -> Iterator[Task]:
+def _tasks(
+    batch: Batch, plan: Plan, pool: executors.Pool, manifest: Manifest | None
+) -> Iterator[Task]:
+    """The work in portions; the manifest, if there is one, tells of each before it is begun."""
     files, share = plan.files, max(1, 4 * pool.slots())
     if pool.shared_disk:
         max_bytes = min(
@@ -329,7 +354,20 @@ def _tasks(batch: Batch, plan: Plan, pool: executors.Pool) -> Iterator[Task]:
             files, max_bytes=2 << 20, max_files=min(32, len(files) // share + 1)
         )
     make = _Units(batch, plan, absolute=pool.shared_disk)
-    return ([make(file) for file in portion] for portion in portions)
+    recipe = batch.recipe().name
+    for portion in portions:
+        if manifest is not None:
+            manifest.append(
+                (file.name, _begun(file, plan, recipe))
+                for file in portion
+                if file.name not in plan.foreign
+            )
+        yield [make(file) for file in portion]
+
+
+def _begun(file: Found, plan: Plan, recipe: str) -> Entry:
+    stamp = file.size, file.mtime_ns
+    return Entry(stamp, recipe=recipe, path=plan.output_name(file.name), begun=True)
 
 
 class _Units:
@@ -356,9 +394,10 @@ class _Units:
         destination = source if self._options.in_place else self._plan.destination(file)
         if self._absolute:
             source, destination = os.path.abspath(source), os.path.abspath(destination)
-        job = FileJob(
-            source, destination, file.name, self._filter, self._options, self._run, hashes=True
-        )
+        options = self._options
+        if file.name in self._plan.foreign:
+            options = replace(options, exists="refuse")
+        job = FileJob(source, destination, file.name, self._filter, options, self._run, hashes=True)
         return Unit(job, (file.size, file.mtime_ns), self._recipe)
 
 
@@ -385,6 +424,8 @@ def _entry(outcome: Outcome, plan: Plan, recipe: str, lead: Callable[[str], str]
     directory, name = os.path.split(outcome.unit.job.source)
     if row.status == "failed":
         return Entry(source, recipe=recipe, error=row.error or "failed")
+    if outcome.output == NO_OUTPUT:
+        return Entry(source, recipe=recipe, error=REPLACED)
     return Entry(
         source,
         outcome.output,

@@ -9,7 +9,6 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import Literal
 from earfilt.audio import formats
 from earfilt.batch.search import Bad, Found, Search, Selection
 from earfilt.errors import AudioError, UsageError, printable
+from earfilt.storage.output import trial_directory
 
 Exists = Literal["refuse", "force", "skip", "resume"]
 
@@ -69,6 +69,8 @@ class Plan:
         Fail before any work.
     passed_over : int
         Files of directories that are not audio.
+    foreign : set of str
+        Names of the files under whose outputs' names something lies that no manifest tells of.
     """
 
     root: str
@@ -77,6 +79,7 @@ class Plan:
     skipped: list[Found] = field(default_factory=list)
     bad: list[Bad] = field(default_factory=list)
     passed_over: int = 0
+    foreign: set[str] = field(default_factory=set)
 
     def output_name(self, name: str) -> str:
         """Name of a file's output, relative to the root, by the file's own."""
@@ -260,7 +263,7 @@ def _one_on_disk(root: str, names: Sequence[str]) -> list[tuple[str, str]]:
         os.path.join(root, os.path.commonpath([os.path.dirname(name) for name in names]))
     )
     pairs = []
-    with suppress(OSError), tempfile.TemporaryDirectory(prefix=".earfilt-", dir=place) as trial:
+    with suppress(OSError), trial_directory(place) as trial:
         for number, name in enumerate(names):
             path = os.path.join(trial, name)
             with suppress(OSError):  # a name that the disk does not take fails later, by itself

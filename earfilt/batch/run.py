@@ -19,7 +19,7 @@ from earfilt.errors import EarfiltError, is_out_of_memory, printable
 from earfilt.render.job import FileJob
 from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row
-from earfilt.storage.manifest import NO_OUTPUT, Stamp, stamp
+from earfilt.storage.manifest import NO_OUTPUT, Stamp, content_hash_at, stamp
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,9 @@ class Outcome:
 
 Task = Sequence[Unit]
 Done = tuple[Row, Stamp]
+
+
+REPLACED = "another program replaced the output as soon as it was there"
 
 
 def work(task: Task, threads: int, fail_fast: bool) -> list[Done]:
@@ -120,12 +123,26 @@ def _one(unit: Unit, threads: int) -> Done:
         if not os.path.isdir(directory):
             os.makedirs(directory, exist_ok=True)
         row = filter_file(job, threads=threads, device=_device(unit))
-        return row, stamp(job.destination)
+        found = _stamp_of(row)
+        if found == NO_OUTPUT and row.status == "ok":
+            row.warnings.append(REPLACED)
+        return row, found
     except EarfiltError as error:
         return failed(job, str(error), error.reason), NO_OUTPUT
     except Exception as error:
         reason = "out of memory" if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
         return failed(job, reason), NO_OUTPUT
+
+
+def _stamp_of(row: Row) -> Stamp:
+    """The stamp of an output, if it is still there: another run may have replaced it at once."""
+    if row.status == "skipped":
+        return stamp(row.destination)
+    if row.stamp is not None or row.output_sha256 is None:
+        return row.stamp or NO_OUTPUT
+    now = stamp(row.destination)
+    same = content_hash_at(row.destination) == row.output_sha256
+    return now if same and stamp(row.destination) == now else NO_OUTPUT
 
 
 def _device(unit: Unit) -> str:

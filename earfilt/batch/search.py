@@ -290,7 +290,7 @@ class Search:
             stack += [item for item in reversed(folders) if self._enters(base, item[0])]
 
     def _enters(self, base: str, name: str) -> bool:
-        if self._selection.leaves_out(_posix(name)):
+        if is_temporary(os.path.basename(name)) or self._selection.leaves_out(_posix(name)):
             return False
         if _suffix(name) in SUFFIXES and self._selection.takes(_posix(name)):
             path = os.path.join(base, name)

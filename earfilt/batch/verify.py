@@ -62,17 +62,23 @@ class Verification:
     unknown: int = 0
     recipes: set[str] = field(default_factory=set)
     _ledgers: dict[str, Ledger] = field(default_factory=dict)
+    _made: dict[str, str] = field(default_factory=dict)  # hashes of the outputs of batches
 
     def add(self, directory: str, ledger: Ledger) -> None:
         """Take in what the manifests of a directory say."""
         self._ledgers[directory] = ledger
-        done = [entry for entry in ledger.entries.values() if not entry.error]
+        done = [entry for entry in ledger.entries.values() if entry.is_done]
         last = [history[-1] for history in ledger.replaced.values()]
-        self.outputs |= {os.path.normpath(os.path.join(directory, entry.path)) for entry in done}
+        made = {
+            os.path.normpath(os.path.join(directory, entry.path)): entry.output_sha256
+            for entry in done
+        }
+        self.outputs |= made.keys()
+        self._made |= made
         self.outputs |= {
             os.path.normpath(os.path.join(directory, name)) for name in ledger.replaced
         }
-        self.failed += len(ledger.entries) - len(done)
+        self.failed += sum(bool(entry.error) for entry in ledger.entries.values())
         self.recipes |= {entry.recipe for entry in (*done, *last)}
 
     def differences(self) -> Iterator[Difference]:
@@ -97,33 +103,69 @@ class Verification:
     @staticmethod
     def recipes_in(ledger: Ledger) -> set[str]:
         """The recipes by which the outputs of a ledger were made."""
-        return {entry.recipe for entry in ledger.entries.values() if not entry.error} | {
+        return {entry.recipe for entry in ledger.entries.values() if entry.is_done} | {
             entry.recipe for history in ledger.replaced.values() for entry in history
         }
 
     def _checks(self, directory: str, ledger: Ledger) -> Iterator[Callable[[], list[Difference]]]:
         for _, entry in sorted(ledger.entries.items()):
-            if not entry.error:
+            if entry.is_done:
                 yield lambda entry=entry: self._of_batch(directory, entry)  # type: ignore[misc]
         for name, history in sorted(ledger.replaced.items()):
-            yield lambda name=name, history=history: _in_place(
-                os.path.join(directory, name), history
-            )  # type: ignore[misc]
+            if ledger.latest.get(name) in (None, history[-1]):
+                yield lambda name=name, history=history: self._in_place(  # type: ignore[misc]
+                    os.path.join(directory, name), history
+                )
 
     def _of_batch(self, directory: str, entry: Entry) -> list[Difference]:
         output = os.path.normpath(os.path.join(directory, entry.path))
         source = os.path.normpath(os.path.join(directory, entry.source_path))
         if not entry.output_sha256:
             return _of_0_1(output, entry)
-        found = [] if self._replaced(output) else _compared("output", output, entry.output_sha256)
+        told = self._replaced(directory, output, entry)
+        found = [] if told else _compared("output", output, entry.output_sha256)
         return found + (
             _compared("source", source, entry.source_sha256) if entry.source_path else []
         )
 
-    def _replaced(self, output: str) -> bool:
-        """Whether an output was filtered once more, in place, of which its own line tells."""
-        directory, name = os.path.split(output)
-        return name in self._ledgers.get(directory or os.curdir, Ledger()).replaced
+    def _replaced(self, directory: str, output: str, entry: Entry) -> bool:
+        """Whether an output was filtered in place, and what is told of that decides: since that
+        came later or, in a manifest of another directory, may have come later.
+        """
+        place, name = os.path.split(output)
+        own = self._ledgers.get(place or os.curdir, Ledger())
+        if name not in own.replaced:
+            return False
+        return (place or os.curdir) != directory or own.latest.get(name) is not entry
+
+    def _in_place(self, path: str, history: list[Entry]) -> list[Difference]:
+        """A file in place is what its last filtering made, which may have been announced and never
+        have come.
+        """
+        last = history[-1]
+        found = _compared("output", path, last.output_sha256)
+        if not found or found[0].reason != "has another content":
+            return found
+        content = content_hash_at(path)
+        if content == self._made.get(os.path.normpath(path)) and not self._is_older(path, content):
+            return []
+        earlier = [entry for entry in history[:-1] if entry.output_sha256 == content]
+        if earlier:
+            why = "is as an earlier filtering left it: the last one was undone, or never came"
+        elif any(entry.source_sha256 == content for entry in history):
+            why = "is not filtered: it is as it was before"
+        else:
+            return found
+        return [Difference("output", path, why)]
+
+    def _is_older(self, path: str, content: str) -> bool:
+        """Whether it is known that the output of a batch was filtered in place after that."""
+        directory, name = os.path.split(path)
+        ledger = self._ledgers.get(directory or os.curdir, Ledger())
+        return any(
+            entry.output_sha256 == content and os.path.normpath(entry.path) == name
+            for entry in ledger.entries.values()
+        )
 
 
 def read_manifests(root: str | None, manifest: str | None = None) -> Verification:
@@ -199,21 +241,6 @@ def _of_0_1(output: str, entry: Entry) -> list[Difference]:
         if same
         else [Difference("output", output, "has another size or time (version 0.1 kept no hash)")]
     )
-
-
-def _in_place(path: str, history: list[Entry]) -> list[Difference]:
-    """A file in place is what any of its filterings made: the last one may have been announced and
-    never come.
-    """
-    found = _compared("output", path, history[-1].output_sha256)
-    if not found or found[0].reason != "has another content":
-        return found
-    content = content_hash_at(path)
-    if any(entry.output_sha256 == content for entry in history):
-        return []
-    if any(entry.source_sha256 == content for entry in history):
-        return [Difference("output", path, "is not filtered: it is as it was before")]
-    return found
 
 
 def _of_recipe(made_by: Mapping[str, Any]) -> Iterator[Difference]:

@@ -26,6 +26,7 @@ from earfilt.storage.manifest import (
     Manifest,
     content_hash,
     content_hash_at,
+    is_manifest,
     make_durable,
     manifest_path,
     read_ledger,
@@ -86,7 +87,8 @@ class Known:
 
     def __init__(self) -> None:
         self._ledgers: dict[str, Ledger] = {}
-        self._sizes: dict[str, set[int]] = {}
+        self._outputs: dict[str, Entry] = {}
+        self._sizes: set[int] = set()
         self._own: set[str] = set()
 
     def recipes(self) -> dict[str, Mapping[str, Any]]:
@@ -120,6 +122,13 @@ class Known:
         for above in _above(directory):
             self._read(above, must=False)
 
+    def read_below(self, directory: str) -> None:
+        """Read all manifests of a directory tree: a file may have been moved within it."""
+        for place, folders, names in os.walk(os.path.realpath(directory)):
+            folders.sort()
+            if any(map(is_manifest, names)):
+                self._read(place, must=False)
+
     def _read(self, directory: str, *, must: bool) -> None:
         if directory in self._ledgers:
             return
@@ -130,7 +139,8 @@ class Known:
                 raise
             ledger = Ledger()  # somebody else's
         self._ledgers[directory] = ledger
-        self._sizes[directory] = {entry.output[0] for entry in ledger.outputs.values()}
+        self._outputs |= ledger.outputs
+        self._sizes |= {entry.output[0] for entry in ledger.outputs.values()}
 
     def state(self, path: str) -> State:
         """What a file is. May be called from several threads, after `read`.
@@ -143,17 +153,17 @@ class Known:
         real = os.path.realpath(path)
         directory, name = os.path.split(real)
         history = self._ledgers[directory].replaced.get(name, [])
-        places = [directory, *_above(directory)]
         status = os.stat(real)
-        if history or any(status.st_size in self._sizes[place] for place in places):
+        if history or status.st_size in self._sizes:
             content = content_hash_at(real)
             if history and (state := _judged(history, content)).kind != "changed":
                 return state
-            for place in places:  # it was moved or copied, or is the output of a batch
-                if entry := self._ledgers[place].outputs.get(content):
-                    return State("filtered", entry)
+            # it was moved or copied, or is the output of a batch
+            if (entry := self._outputs.get(content)) is not None:
+                return State("filtered", entry)
             if history:
                 return State("changed", history[-1])
+        places = [directory, *_above(directory)]
         return self._as_of_0_1(real, (status.st_size, status.st_mtime_ns), places)
 
     def _as_of_0_1(self, real: str, now: tuple[int, int], places: Sequence[str]) -> State:

@@ -21,7 +21,7 @@ from earfilt.audio.containers.pcm import Array
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.metadata import stale, tags
 from earfilt.audio.output_format import plan_target
-from earfilt.audio.reader import Reader, cut_short, open_reader, probe
+from earfilt.audio.reader import Reader, changed_while_read, cut_short, open_reader, probe
 from earfilt.audio.speakers import is_right_first, two_eared
 from earfilt.audio.writer import open_writer
 from earfilt.chains import describe
@@ -287,6 +287,7 @@ class _Run:
         self.job, self.options, self.reader, self.progress = job, job.options, reader, progress
         self.info, self.record = reader.info, record
         self.hashes: tuple[str, str] | tuple[None, None] = (None, None)
+        self.published: os.stat_result | None = None
         if record is not None:
             record.look(reader.source.raw.fileno())
         from earfilt.engine import segments
@@ -360,6 +361,7 @@ class _Run:
         ):
             levels = self._write_samples(output, metadata)
             self._seal(output)
+        self.published = output.published
         return levels
 
     def _write_samples(self, output: Output, metadata: Metadata) -> Levels:
@@ -392,10 +394,10 @@ class _Run:
         made = content_hash(output.file.fileno())
         if self.record:
             self.record.announce(output.file.fileno(), made)
-        self.hashes = (
-            self.record.content if self.record else content_hash(source.raw.fileno()),
-            made,
-        )
+        heard = self.record.content if self.record else content_hash(source.raw.fileno())
+        if source.changed() and not self.options.repair:
+            raise changed_while_read(self.info)
+        self.hashes = heard, made
 
     def _frames(self, seekable: bool) -> int | None:
         """Frames to come. What is repaired may end early, which a pipe's header cannot be told any
@@ -484,6 +486,8 @@ class _Run:
             subtype=target.subtype,
         )
         row.source_sha256, row.output_sha256 = self.hashes
+        if (there := self.published) is not None:
+            row.stamp = there.st_size, there.st_mtime_ns
         row.source_format, row.source_subtype = info.container, info.subtype
         row.fs, row.channels, row.frames = info.fs, target.channels, levels.frames_out
         row.source_channels = info.channels

@@ -66,6 +66,9 @@ class Row:
         Frames that were filtered together: a pipe gets its output in multiples of them.
     seconds : float
         Wall-clock time.
+    stamp : (int, int), optional
+        Bytes and time of change (ns) of the output as it appeared; not in reports. None where it is
+        not known whether what is there now is this output.
     warnings : list of str
         The report has ``warning_kinds`` beside them: the same without what differs from file to
         file.
@@ -116,6 +119,7 @@ class Row:
     block: int | None = None
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    stamp: tuple[int, int] | None = None
 
     def to_json(self) -> str:
         """The row as one line of ASCII (lone surrogates of file names survive as escapes)."""
@@ -125,6 +129,8 @@ class Row:
         """The row as a report has it: JSON-able values by field."""
         told: dict[str, Any] = {}
         for name, value in vars(self).items():
+            if name == "stamp":
+                continue
             if name == "provenance":
                 told["parameters"] = self.provenance.to_json()
             else:

@@ -3,7 +3,8 @@
 JSON lines, one a file, in ``.earfilt-manifest.jsonl``. Two kinds of lines share the file:
 
 * In the output directory of a batch: which source became which output, by which recipe
-  (`earfilt.render.recipe`).
+  (`earfilt.render.recipe`). Before that, which outputs were begun: what is there under such a name
+  after a batch was killed is its own, and nobody else's.
 * In the directory of each file that was replaced in place: the hash of its content before and
   after. Such a line is on the disk before the replacement is visible (`earfilt.render.in_place`),
   and content alone says later what a file is: names of inodes and times of change do not survive a
@@ -132,6 +133,8 @@ class Entry:
         Version 0.1 only: of a source that was about to be replaced in place; 0 otherwise.
     error : str
         Why it failed; empty otherwise.
+    begun : bool
+        The output was to be made, and nothing is known of what became of it.
     """
 
     source: Stamp
@@ -145,12 +148,20 @@ class Entry:
     run: str = ""
     inode: int = 0
     error: str = ""
+    begun: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether an output came of it."""
+        return not self.error and not self.begun
 
 
 def _line(name: str, entry: Entry) -> dict[str, Any]:
     line: dict[str, Any] = {"name": name, "source": entry.source, "recipe": entry.recipe}
     if entry.error:
         return {**line, "error": entry.error}
+    if entry.begun:
+        return {**line, "begun": True, "path": entry.path}
     line |= {
         "output": entry.output,
         "source_sha256": entry.source_sha256,
@@ -168,6 +179,7 @@ def _entry(data: Mapping[str, Any]) -> Entry:
         _stamp(data.get("output") or NO_OUTPUT),
         inode=_integer(data.get("inode") or 0),
         in_place=data.get("in_place") is True,
+        begun=data.get("begun") is True,
         **{name: _text(data.get(name) or "") for name in words},
     )
 
@@ -201,6 +213,9 @@ class Ledger:
         By name: what was done to a file in place, in order.
     outputs : dict
         Every output by the hash of its content.
+    latest : dict
+        By the path of an output, relative to the manifest's directory: what was done to it last,
+        in place or by a batch.
     recipes : dict
         What the hash of a recipe stands for.
     """
@@ -208,6 +223,7 @@ class Ledger:
     entries: dict[str, Entry] = field(default_factory=dict)
     replaced: dict[str, list[Entry]] = field(default_factory=dict)
     outputs: dict[str, Entry] = field(default_factory=dict)
+    latest: dict[str, Entry] = field(default_factory=dict)
     recipes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def take(self, line: bytes) -> Hashable | None:
@@ -225,13 +241,15 @@ class Ledger:
     def _note(self, name: str, entry: Entry) -> Hashable | None:
         if entry.output_sha256 and not entry.error:
             self.outputs[entry.output_sha256] = entry
+        if entry.is_done:
+            self.latest[name if entry.in_place else os.path.normpath(entry.path)] = entry
         if entry.in_place:
             self.replaced.setdefault(name, []).append(entry)
             return "in place", name, entry.source_sha256, entry.output_sha256
         before = self.entries.get(name)
-        if entry.error and before is not None and before.output[0] >= 0:
-            # a failure changes nothing of what is known: an output that is there still came from
-            # the source that its entry names
+        if not entry.is_done and before is not None and before.is_done:
+            # neither a beginning nor a failure changes anything of what is known: an output that is
+            # there still came from the source that its entry names
             return None
         self.entries[name] = entry
         return "name", name
@@ -416,6 +434,7 @@ class Manifest:
             for line in lines_of(file):
                 lines += 1
                 if (subject := ledger.take(line)) is not None:
+                    kept.pop(subject, None)  # the order tells what was last
                     kept[subject] = line if line.endswith(b"\n") else line + b"\n"
         # without locks, another run may be writing
         if lines == len(kept) or not _lockable(descriptor):

@@ -15,6 +15,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import stat
 import sys
 import tempfile
@@ -46,7 +47,7 @@ _live: set[str] = set()
 _swept: set[str] = set()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Output:
     """An open output.
 
@@ -56,10 +57,13 @@ class Output:
         For reading and writing if seekable.
     seekable : bool
         False for a pipe or a terminal.
+    published : os.stat_result, optional
+        Of the file under its name, once that is there; None where another one had it at once.
     """
 
     file: io.RawIOBase
     seekable: bool
+    published: os.stat_result | None = None
 
 
 def is_stream(path: str) -> bool:
@@ -187,17 +191,31 @@ def open_output(
     sweep(os.path.dirname(os.path.abspath(final)))
     try:
         with _temporary(final) as (temp, file):
-            yield Output(file, seekable=True)
+            output = Output(file, seekable=True)
+            yield output
             if replace:
                 take_after(file, final)
+            made = os.fstat(file.fileno())
             file.close()
             publish(temp, final, replace)
+            output.published = _same(made, final)
     except OSError as error:
         if isinstance(error, AudioError):
             raise
         raise AudioError.about(
             printable(path), "cannot write {subject}: {why}", why=error.strerror or error
         ) from error
+
+
+def _same(made: os.stat_result, path: str) -> os.stat_result | None:
+    """The status of what has a path, where that is the file that was made: not every disk has inodes
+    that stay.
+    """
+    now = _status(path)
+    if now is None or os.path.samestat(now, made):
+        return now
+    alike = (now.st_size, now.st_mtime_ns) == (made.st_size, made.st_mtime_ns)
+    return now if alike else None
 
 
 @contextmanager
@@ -219,8 +237,9 @@ def _temporary(final: str) -> Iterator[tuple[str, io.FileIO]]:
 def _temp_name(final: str) -> str:
     directory, name = os.path.split(final)
     suffix = os.path.splitext(name)[1][:16]
-    # 255 bytes is the longest name that usual file systems take.
-    stem = os.fsdecode(os.fsencode(name)[: 180 - len(os.fsencode(suffix))])
+    # 255 bytes is the longest name that usual file systems take; some take whole characters only
+    kept = os.fsencode(name)[: 180 - len(os.fsencode(suffix))].decode("utf-8", "ignore")
+    stem = os.fsdecode(kept.encode("utf-8"))
     return os.path.join(
         directory,
         f".{stem}.earfilt-{_host()}{_process_space()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}",
@@ -261,6 +280,37 @@ def _lock_file(descriptor: int) -> bool:
     except (ImportError, OSError):
         return False
     return True
+
+
+@contextmanager
+def trial_directory(place: str) -> Iterator[str]:
+    """A directory for files that show what a disk does; it goes when the block ends, or with the
+    next run that writes there or tries something.
+
+    Raises
+    ------
+    OSError
+        It cannot be made.
+    """
+    sweep(place)
+    path = _temp_name(os.path.join(place, "trial"))
+    with _lock:
+        _live.add(path)
+    try:
+        os.mkdir(path, 0o700)
+        yield path
+    finally:
+        _remove(path)
+        with _lock:
+            _live.discard(path)
+
+
+def _remove(path: str) -> None:
+    """Remove an unfinished output or a trial, as far as that can be done."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        os.unlink(path)
 
 
 def take_after(file: io.FileIO | BinaryIO, final: str) -> None:
@@ -385,9 +435,8 @@ def sweep(directory: str) -> int:
                 and named["host"] == _host()
                 and _is_abandoned(entry, named["space"], int(named["pid"]))
             ):
-                with suppress(OSError):
-                    os.unlink(entry.path)
-                    removed += 1
+                _remove(entry.path)
+                removed += not os.path.lexists(entry.path)
     return removed
 
 
@@ -398,10 +447,11 @@ def _is_abandoned(entry: os.DirEntry[str], space: str | None, pid: int) -> bool:
     if space == _process_space():
         return not _alive(pid)
     try:
-        if (
-            not entry.is_file(follow_symlinks=False)
-            or time.time() - entry.stat(follow_symlinks=False).st_mtime < _DAY
-        ):
+        if time.time() - entry.stat(follow_symlinks=False).st_mtime < _DAY:
+            return False
+        if entry.is_dir(follow_symlinks=False):
+            return True
+        if not entry.is_file(follow_symlinks=False):
             return False
         with open(entry.path, "r+b", buffering=0) as file:
             return _lock_file(file.fileno())
@@ -422,7 +472,7 @@ def _alive(pid: int) -> bool:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file name is one of earfilt's unfinished outputs, to be passed over when a
+    """Whether a name is one of earfilt's unfinished outputs or trials, to be passed over when a
     directory is searched.
     """
     return _TEMP.match(name) is not None
@@ -435,8 +485,7 @@ def discard_all() -> None:
     with _lock:
         names = list(_live)
     for name in names:
-        with suppress(OSError):
-            os.unlink(name)
+        _remove(name)
 
 
 def write_all(

@@ -26,6 +26,9 @@ from earfilt.batch.corpus import Batch, prepare
 from earfilt.batch.corpus import run as run_batch
 from earfilt.chains.members import resolve
 from earfilt.cli import run
+from earfilt.errors import AudioError
+from earfilt.render.job import FileJob
+from earfilt.render.process import filter_file
 from earfilt.render.record import Row
 from tests.batch import badfiles
 from tests.batch.conftest import Tree
@@ -144,7 +147,46 @@ def test_resume_does_what_is_missing_changed_or_made_otherwise(tree: Tree, tmp_p
     assert resumed("--gain", "-3") == {f"{i}.wav" for i in range(6)}
     assert resumed("--gain", "-3", "--full-scale-spl", "94") == set()  # changes the report alone
     (out / ".earfilt-manifest.jsonl").unlink()
-    assert resumed("--gain", "-3") == {f"{i}.wav" for i in range(6)}  # no manifest vouches for them
+    made = hashes(out)
+    assert resumed("--gain", "-3") == set()  # no manifest says whose they are
+    assert hashes(out) == made
+
+
+def test_resume_replaces_nothing_that_no_batch_has_made(tree: Tree, tmp_path: Path) -> None:
+    root, out, report = tree("a.wav", "b.wav", "c.wav"), tmp_path / "out", tmp_path / "report"
+    elsewhere = tmp_path / "masters" / "b.wav"
+    write_tone(elsewhere, seed=7)
+    write_tone(out / "a.wav", seed=8)
+    (out / "b.wav").symlink_to(elsewhere)
+    before = hashes(out) | hashes(elsewhere.parent)
+    for _ in range(2):  # nor does a second try take them for its own
+        assert apply(root, out, "--resume", "--report", report, "-q") == 1
+        told = {row["name"]: row for row in rows(report)}
+        assert {name for name, row in told.items() if row["status"] == "failed"} == {
+            "a.wav",
+            "b.wav",
+        }
+        assert "exists already" in told["a.wav"]["error"]
+        assert (out / "c.wav").exists()
+        now = hashes(out) | hashes(elsewhere.parent)
+        assert {name: now[name] for name in before} == before
+    (out / "c.wav").unlink()  # a link in place of an output of its own is not followed either
+    (out / "c.wav").symlink_to(elsewhere)
+    assert apply(root, out, "--resume", "-q") == 1
+    assert hashes(elsewhere.parent) == {"b.wav": before["b.wav"]}
+
+
+def test_what_a_killed_batch_had_begun_is_its_own(tree: Tree, tmp_path: Path) -> None:
+    """Its outputs are there, and its manifest tells of the beginning alone."""
+    root, out = tree("a.wav", "b.wav"), tmp_path / "out"
+    assert apply(root, out, "-q") == 0
+    made = hashes(out)
+    manifest = out / ".earfilt-manifest.jsonl"
+    lines = [line for line in manifest.read_text().splitlines() if "output_sha256" not in line]
+    assert sum('"begun"' in line for line in lines) == 2
+    manifest.write_text("".join(f"{line}\n" for line in lines))
+    assert apply(root, out, "--resume", "-q") == 0
+    assert hashes(out) == made
 
 
 def test_resume_sees_that_a_users_curve_was_edited(tree: Tree, tmp_path: Path) -> None:
@@ -706,3 +748,39 @@ def test_recordings_called_like_another_format_come_through(tmp_path: Path) -> N
     np.testing.assert_array_equal(
         sf.read(tmp_path / "out" / "DR1" / "SA1.WAV", dtype="int16")[0], samples
     )
+
+
+@pytest.mark.parametrize("way", ["b/x.wav", "x.wav", "c/deep/x.wav"])
+def test_in_place_what_moved_within_its_tree_is_known(tree: Tree, way: str) -> None:
+    root = tree("a/x.wav", "b/y.wav", "c/z.wav")
+    words = ("apply", str(root), "-f", "middle-ear", "--in-place", "-q")
+    assert run([*words]) == 0
+    (root / way).parent.mkdir(exist_ok=True)
+    (root / "a" / "x.wav").rename(root / way)  # nothing but its manifest stays there
+    before = hashes(root)
+    assert run([*words]) == 2
+    assert run([*words, "--resume"]) == 0
+    assert hashes(root) == before
+
+
+def test_a_source_that_changes_behind_its_last_sample_fails(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the manifest would vouch for a source that never gave the output."""
+    from earfilt.render import process
+
+    root, out = tree("a.wav"), tmp_path / "out"
+    real = process.content_hash
+
+    def late(descriptor: int) -> str:
+        write_tone(root / "a.wav", seed=3)
+        return real(descriptor)
+
+    monkeypatch.setattr(process, "content_hash", late)
+    job = FileJob(
+        str(root / "a.wav"), str(out / "a.wav"), "a.wav", resolve("headphone"), hashes=True
+    )
+    out.mkdir()
+    with pytest.raises(AudioError, match="changed while it was read"):
+        filter_file(job)
+    assert not os.listdir(out)

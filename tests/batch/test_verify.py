@@ -190,3 +190,30 @@ def test_refusals(arguments: list[str], tmp_path: Path, monkeypatch: pytest.Monk
         assert run(["verify", *arguments]) == 2
     with pytest.raises(UsageError):
         read_manifests(".")
+
+
+def test_a_batch_over_files_that_were_filtered_in_place_counts(tree: Tree, tmp_path: Path) -> None:
+    root, out = tree("a.wav"), tmp_path / "out"
+    write_tone(out / "a.wav", seed=4)
+    assert run(["apply", str(out), "--in-place", "-f", "headphone", "-q"]) == 0
+    for ear in ("middle-ear", "headphone"):
+        assert apply(root, out, "--force", "-q", ear=("-f", ear)) == 0
+        assert not differences(out)
+    # and in place once more, which is the last word, through a compacted manifest too
+    for _ in range(2):
+        assert run(["apply", str(out), "--in-place", "-f", "headphone", "--force", "-q"]) == 0
+        assert not differences(out)
+    write_tone(out / "a.wav", seed=5)
+    assert differences(out) == [("output", "a.wav", "has another content")]
+
+
+def test_in_place_the_last_filtering_counts(tree: Tree) -> None:
+    root = tree("a.wav")
+    assert run(["apply", str(root), "--in-place", "-f", "headphone", "-q"]) == 0
+    once = (root / "a.wav").read_bytes()
+    assert run(["apply", str(root), "--in-place", "-f", "middle-ear", "--force", "-q"]) == 0
+    assert not differences(root)
+    (root / "a.wav").write_bytes(once)
+    ((what, name, why),) = differences(root)
+    assert (what, name) == ("output", "a.wav")
+    assert "earlier filtering" in why

@@ -235,6 +235,59 @@ def test_the_next_run_cleans_up_after_a_killed_one(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted([ours, elsewhere, ".hidden.wav"])
 
 
+def test_a_trial_that_was_killed_goes_with_the_next_run(tmp_path):
+    program = """
+import os, sys
+from earfilt.storage.output import trial_directory
+with trial_directory(sys.argv[1]) as trial:
+    os.makedirs(os.path.join(trial, "deeper"))
+    open(os.path.join(trial, "deeper", "a.wav"), "w").close()
+    os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    (left,) = os.listdir(tmp_path)
+    assert is_temporary(left)
+    with output.trial_directory(str(tmp_path)) as trial:
+        assert os.listdir(tmp_path) == [os.path.basename(trial)] != [left]
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_trial_in_another_container_goes_after_a_day(tmp_path, monkeypatch):
+    (tmp_path / f".trial.earfilt-{output._host()}-999999999-00000000").mkdir()
+    for days, left in ((0.9, 1), (1.1, 0)):
+        with monkeypatch.context() as patch:
+            of_another_space(patch, days)
+            output._swept.clear()
+            sweep(str(tmp_path))
+        assert len(os.listdir(tmp_path)) == left
+
+
+def test_hidden_names_hold_whole_characters():
+    """Some disks take nothing else."""
+    for length in range(150, 200):
+        name = output._temp_name("a" * (length % 7) + "é" * length + ".wav")
+        assert os.fsencode(name).decode()
+        assert len(os.fsencode(name)) < 256
+
+
+def test_what_another_run_replaces_at_once_is_not_taken_for_ones_own(tmp_path, monkeypatch):
+    path, real = tmp_path / "a.wav", output.publish
+
+    def overtaken(temp, final, replace):
+        real(temp, final, replace)
+        path.unlink()
+        path.write_bytes(b"another")
+
+    monkeypatch.setattr(output, "publish", overtaken)
+    with open_output(str(path)) as mine_open:
+        mine_open.file.write(b"mine")
+    assert mine_open.published is None
+    monkeypatch.setattr(output, "publish", real)
+    with open_output(str(path), exists="force") as mine_open:
+        mine_open.file.write(b"mine")
+    assert mine_open.published.st_mtime_ns == path.stat().st_mtime_ns
+
+
 HELD = """
 import sys, time
 from earfilt.storage.output import open_output
