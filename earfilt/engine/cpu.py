@@ -23,7 +23,7 @@ from earfilt.engine.roundoff import (
     segment_rms,
     together_rms,
 )
-from earfilt.engine.samples import Samples, Tally
+from earfilt.engine.samples import Samples, Tally, beside
 from earfilt.engine.segments import LANES, as_segments, choose_n_fft, hop_of, per_call
 
 __all__ = [
@@ -40,6 +40,7 @@ Packing = Literal["channels", "halves"]
 
 _BINS_REPEATED = 1 << 17  # at most, of a response that columns share: more take much memory
 _PRODUCTS_AT_ONCE = 1 << 16  # what a core's cache holds beside as much again: 0.97 of the time
+_SEGMENT_BYTES = 1 << 26  # of spectra of one segment: more channels are filtered by turns
 _GROUP_BYTES = 1 << 20  # of spectra of halves at once: measured with 2^19, 2^20, 2^21 and all
 
 
@@ -148,6 +149,9 @@ class OverlapSave:
         Judged, or None
             Whether it was enough, if that was asked; segments for which it was not hold anything.
         """
+        columns = self._columns_at_once(window.shape[1])
+        if columns < window.shape[1]:
+            return self._by_columns(columns, window, out, whole, rounding)
         judged = []
         frames = self._at_once(window.shape[1], out) * self.hop
         for first in range(0, len(out), frames):
@@ -158,6 +162,33 @@ class OverlapSave:
             else:
                 judged.append(self._judged(x, into, whole, rounding))
         return _together(judged) if judged else None
+
+    def _columns_at_once(self, channels: int) -> int:
+        """Channels of which a segment is filtered at once: all, but for very many through very long
+        filters.
+        """
+        if self._responses[0].imaginary.shape[2] > 1:
+            return channels
+        least = 2 if self.packed else 1
+        return max(least, _SEGMENT_BYTES // (self.n_fft * self._complex.itemsize) // least * least)
+
+    def _by_columns(
+        self, columns: int, window: Samples, out: Samples, whole: bool, rounding: Rounding | None
+    ) -> Judged | None:
+        """As `__call__`, some channels after the others."""
+        fine, tallies = [], []
+        for first in range(0, window.shape[1], columns):
+            some = slice(first, first + columns)
+            x = np.ascontiguousarray(window[:, some])
+            y = x[: len(out)]
+            judged = self(x, y, whole=whole, rounding=rounding)
+            out[:, some] = y
+            if judged is not None:
+                fine.append(judged.fine)
+                tallies.append(judged.seen)
+        if not fine:
+            return None
+        return Judged(np.logical_and.reduce(fine), beside(tallies))
 
     def _at_once(self, channels: int, out: Samples) -> int:
         """Segments that are filtered at once: all, but of halves, which are gathered and laid out

@@ -26,7 +26,7 @@ from earfilt.engine.samples import (
 )
 from earfilt.engine.segments import choose_n_fft, extend_ends, hop_of, per_call
 from earfilt.engine.tensors import filter_segments
-from earfilt.engine.windows import Filtered, Window, Windows, scaled_taps
+from earfilt.engine.windows import Filtered, Window, Windows, check_size, scaled_taps
 from earfilt.errors import UsageError
 
 __all__ = ["DeviceFilter", "DeviceStep"]
@@ -104,6 +104,7 @@ class DeviceFilter(Windows):
         self._step = DeviceStep(
             scaled_taps(self._fir, self._scale), dtype=self.least_precision, device=settings.device
         )
+        check_size(self._step.n_fft, self.channels)
         self.hop, self.overlap = self._step.hop, self._step.overlap
         itemsize = np.dtype(self.least_precision).itemsize
         self._segments = per_call(self._step.n_fft, self.outputs, itemsize, CALL_BYTES)

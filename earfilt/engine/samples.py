@@ -4,7 +4,7 @@ Integers are worked on in units of the target's least significant bit, as floats
 number, so that rounding is one vectorised step and nothing is scaled on the way.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
@@ -188,6 +188,17 @@ def _zeros(channels: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
     zeros = np.zeros(channels, dtype)
     zeros.flags.writeable = False
     return zeros
+
+
+def beside(tallies: Sequence[Tally | None]) -> Tally | None:
+    """The extremes of channels that were seen apart; None where any were not."""
+    known = [one for one in tallies if one is not None]
+    if len(known) < len(tallies):
+        return None
+    whole = Tally(sum(one.channels for one in known))
+    whole.low = np.concatenate([one.low for one in known])
+    whole.high = np.concatenate([one.high for one in known])
+    return whole
 
 
 def _side_by_side(x: Samples) -> Iterator[Any]:

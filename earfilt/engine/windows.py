@@ -43,6 +43,7 @@ __all__ = [
     "Window",
     "WindowFilter",
     "Windows",
+    "check_size",
     "scaled_taps",
 ]
 
@@ -50,6 +51,7 @@ __all__ = [
 # filtered in float64 at once where precision is auto: in a short recording, finding out whether
 # float32 is enough takes longer than float64 does.
 _SHORT = 16
+_LARGEST_SEGMENT = 1 << 26  # samples: half a GiB of float64, and twice that while it is filtered
 
 Precision = Literal["auto", "float32", "float64"]
 # The name of a dtype is put together anew whenever it is asked for.
@@ -245,6 +247,29 @@ def _reach(fir: Fir) -> int:
     return max(fir.numtaps, order_reached(fir.lookahead, fir.odd_ends) + 1)
 
 
+def check_size(frames: int, channels: int) -> None:
+    """Refuse what takes more memory than any recording is worth: a small file may state any rate, and
+    thus length of the filter, and many channels.
+
+    Parameters
+    ----------
+    frames : int
+        Of a segment of input.
+    channels : int
+
+    Raises
+    ------
+    UsageError
+        More than 2²⁶ samples in a segment.
+    """
+    if frames * channels > _LARGEST_SEGMENT:
+        raise UsageError(
+            f"{channels} channels through a filter of this length take too much memory: "
+            f"{frames * channels * 8 / 2**30:.0f} GiB for one segment; at this sampling rate at "
+            f"most {_LARGEST_SEGMENT // frames} channels are filtered at once"
+        )
+
+
 class Windows(ABC):
     """What filters of windows have in common, on the CPU or on a device
     (`earfilt.engine.gpu.DeviceFilter`); threads may share one.
@@ -335,7 +360,7 @@ class WindowFilter(Windows):
     Raises
     ------
     UsageError
-        As `Windows`; a latency below the shortest block.
+        As `Windows`; a latency below the shortest block; too many channels (`check_size`).
     """
 
     def _set_up(self, source: SampleFormat) -> None:
@@ -350,6 +375,7 @@ class WindowFilter(Windows):
         self._short = 0
         if self.precision == "auto":
             self._short = _SHORT * max(1, 4096 // self._first.n_fft) // self._first.parts
+        check_size(self._first.parts * self._first.n_fft, self.channels)
         self.hop, self.overlap = self._first.hop, self._first.overlap
         self._hop = self.hop // self._first.parts  # dither and silence go by the parts of a segment
         itemsize = np.dtype(self.least_precision).itemsize

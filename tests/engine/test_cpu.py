@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 import scipy.signal
 
+from earfilt.engine import cpu
 from earfilt.engine.cpu import OverlapSave, Packing
+from earfilt.engine.samples import SampleFormat
+from earfilt.errors import UsageError
+from earfilt.synthesis.fir import Fir
+from tests.engine.test_pipeline import F32, I16, I24, apply
 
 
 @pytest.mark.parametrize("numtaps", [1, 100, 1500])
@@ -48,6 +53,31 @@ def test_whole_numbers_are_the_nearest_ones(packing: Packing | None) -> None:
     out = step.empty(step.hop, 2)
     step(window, out, whole=True)
     np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize(("channels", "target"), [(6, I16), (5, I16), (3, F32), (6, I24)])
+def test_channels_by_turns_are_what_they_are_at_once(
+    channels: int, target: SampleFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As very many of them are filtered, where memory counts."""
+    rng = np.random.default_rng(channels)
+    fir = Fir(scipy.signal.firwin(513, 0.3), 48_000.0)
+    x = np.rint(0.6 * target.full_scale * rng.uniform(-1, 1, (150_000, channels)))
+    x = x.astype(target.dtype) if target.is_integer else x.astype("f4") / 3
+    if target.bits == 24:
+        x &= ~0xFF
+    once, levels = apply(x, fir, target, target, gain=1.9)
+    monkeypatch.setattr(cpu, "_SEGMENT_BYTES", 1)
+    turns, same = apply(x, fir, target, target, gain=1.9)
+    np.testing.assert_array_equal(turns, once)
+    for name in ("peak_out", "rms_out", "clipped", "precision"):
+        np.testing.assert_array_equal(getattr(same, name), getattr(levels, name))
+    assert (levels.clipped > 0).all() or not target.is_integer
+
+
+def test_what_takes_memory_without_end_is_refused() -> None:
+    with pytest.raises(UsageError, match="at most 512 channels"):
+        apply(np.zeros((1, 513), "i2"), Fir(np.ones(40_000), None), I16, I16)
 
 
 FILTERED = """
