@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from earfilt.chains.directions import refuse_motion
 from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
 from earfilt.ears import catalogue
+from earfilt.ears.options import choice
 from earfilt.engine import pipeline
 from earfilt.engine.samples import SampleFormat, clip_warning
 from earfilt.engine.segments import check_ears, latency_frames
@@ -128,8 +129,8 @@ def apply(
     UnknownNameError
         No such filter; the message suggests the nearest names.
     UsageError
-        The filter does not have an option; T = 0; unsupported dtype; NaN in an array; more than two
-        channels for two ears.
+        The filter does not have an option; T = 0; no such axis; unsupported dtype or precision; NaN
+        in an array; more than two channels for two ears.
 
     Warns
     -----
@@ -227,6 +228,7 @@ def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int, precision: Precision) -> 
         )
     refuse_motion(fir)
     check_signal(x)
+    choice("precision", precision, get_args(Precision))
     wide = precision == "float64" or (precision == "auto" and x.dtype == torch.float64)
     dtype = torch.float64 if wide else torch.float32
     taps = torch.from_numpy(fir.taps.copy()).to(x.device, dtype)
@@ -272,7 +274,7 @@ def stream(
     Raises
     ------
     UsageError
-        As `apply`; ``channels`` is below 1; ``latency_ms`` is below 64 frames.
+        As `apply`; ``channels`` is below 1; ``latency_ms`` is below 64 frames or not finite.
 
     Examples
     --------
