@@ -839,7 +839,9 @@ def _split(name: str, options: FileOptions) -> tuple[Filter, dict[str, Any]]:
     """The filter, and the options that are of files."""
     given: dict[str, Any] = dict(options)
     own = {key: given.pop(key) for key in list(given) if key in _FileOptions.__annotations__}
-    return resolve(name, **given), own
+    found = resolve(name, **given)
+    found.check_design()
+    return found, own
 
 
 def way(start: str, end: str) -> str:

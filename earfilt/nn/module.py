@@ -97,6 +97,7 @@ class EarModule(EarFilter):
         if rate is None:
             raise UsageError(f"'{printable(filter)}' states no sampling rate; give fs, in Hz")
         super().__init__(checked_fs(rate), learnable=learnable)
+        found.check_design()
         found.check_rates(self.fs)
         self._start: Fir | None = None if saved is None else saved.start
         self._filter = found

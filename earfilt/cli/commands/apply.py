@@ -255,6 +255,7 @@ def apply(
     from earfilt.render.job import FileJob, Options
 
     filter = finder(ctx)(filter_name)
+    filter.check_design()
     options = Options(
         subtype=subtype,
         format=fmt,
