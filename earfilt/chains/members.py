@@ -272,6 +272,8 @@ def _owners(option: str) -> str:
         *(["sofa"] if any(option == one.name for one in (*SOFA_OPTIONS, *RESAMPLE)) else []),
         *(["--inverse and inverse:NAME"] if option == MAX_GAIN.name else []),
     ]
+    if not owners:
+        return ", nor has any other filter"
     return f"; it belongs to {', '.join(names.get(kind, kind) for kind in owners)}"
 
 
