@@ -70,6 +70,18 @@ def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "--subtype",
         ),
         (["apply", "in.wav", "-", *FILTER, "--skip-existing"], "--skip-existing"),
+        (["apply", "in.wav", "out.wav", *FILTER, "--dry-run", "--report", "rows"], "--report"),
+        (["apply", "in.wav", "out/", *FILTER, "--dry-run", "--report", "-"], "--report"),
+        (["apply", "in.wav", "out.wav", *FILTER, "-j", "0"], "--jobs is 0; it must be at least 1"),
+        (["apply", "in.wav", "-", *FILTER, "-j", "-1"], "--jobs is -1; it must be at least 1"),
+        (["apply", "in.wav", "--in-place", *FILTER, "--jobs", "0"], "must be at least 1"),
+        (["apply", "in.wav", "out.wav", *FILTER, "--force-chain"], "--force-chain"),
+        (["response", *FILTER, "-f", "middle-ear", "--force-chain"], "--force-chain"),
+        (["design", *FILTER, "-o", "a.json", "--force-chain"], "--force-chain"),
+        (
+            ["design", "--from", "free-field", "--to", "eardrum", "-o", "a.json", "--force-chain"],
+            "--force-chain",
+        ),
         *(
             (["apply", *files, *FILTER, *option], option[0])
             for files in (["in.wav", "-"], ["-", "-"], ["-", "out"], ["in.wav", "out.FLAC"])
@@ -161,6 +173,9 @@ def test_a_stream_is_one_where_a_directory_has_its_name(
             "-v",
         ],
         ["apply", "in.wav", "out.wav", *FILTER, "--clip", "float", "--subtype", "DOUBLE"],
+        ["response", *FILTER, "-f", "middle-ear+headphone", "--force-chain", "--freqs", "500"],
+        ["design", "-f", "L=middle-ear+headphone,R=headphone", "-o", "a.json", "--force-chain"],
+        ["apply", "in.wav", "out.wav", *FILTER, "--dry-run", "-j", "4", "--fail-fast"],
         ["apply", "in.wav", ".", "--in-place", *FILTER, "--exclude", "in*"],
         [
             "response",

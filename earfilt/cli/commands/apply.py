@@ -214,6 +214,10 @@ def apply(
         raise UsageError(
             "--in-place and --skip-existing exclude each other: what is replaced exists"
         )
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"--jobs is {jobs}; it must be at least 1")
+    if dry_run:
+        refuse_without_effect({"--report": report}, "a dry run filters nothing that it could tell")
     if files_from is None:
         refuse_without_effect(
             {"-0": nul}, "it says how the entries of --files-from end; give --files-from"
