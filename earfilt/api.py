@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from earfilt.chains.directions import refuse_motion
 from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
 from earfilt.ears import catalogue
+from earfilt.ears.options import choice
 from earfilt.engine import pipeline
 from earfilt.engine.samples import SampleFormat, clip_warning
 from earfilt.engine.segments import check_ears, latency_frames
@@ -128,8 +129,8 @@ def apply(
     UnknownNameError
         No such filter; the message suggests the nearest names.
     UsageError
-        The filter does not have an option; T = 0; unsupported dtype; NaN in an array; more than two
-        channels for two ears.
+        The filter does not have an option; T = 0; no such axis; unsupported dtype or precision; NaN
+        in an array; more than two channels for two ears.
 
     Warns
     -----
@@ -157,7 +158,7 @@ def _apply_array(
         raise UsageError(
             f"the signal's dtype is {x.dtype}; filters take {', '.join((*_FLOATS, *_INTEGERS))}"
         )
-    if x.ndim == 0 or x.shape[axis] == 0:
+    if x.ndim == 0 or x.shape[_axis_of(x, axis)] == 0:
         raise UsageError(
             f"the signal's shape is {x.shape}; the dimension of time must hold at least one sample"
         )
@@ -166,15 +167,33 @@ def _apply_array(
     if fir.rows > 1:
         check_ears((*shape[1:], shape[0]))
         shape = (*shape[:-1], 2) if x.ndim > 1 else (*shape, 2)
+    if not x.size:  # no signals
+        return np.moveaxis(np.empty(shape, x.dtype), 0, axis)
     # signals of two ears are filtered one by one, all others together
     channels = frames[0].size if fir.rows == 1 else frames.shape[-1] if x.ndim > 1 else 1
-    items = frames.reshape(len(frames), -1, channels) if frames.size else frames[:, :0]
+    items = frames.reshape(len(frames), -1, channels)
     filtered = [
         _filtered(np.ascontiguousarray(items[:, i], work), fir, precision)
         for i in range(items.shape[1])
     ]
     together = filtered[0] if len(filtered) == 1 else np.array(filtered).swapaxes(0, 1)
     return np.moveaxis(together.reshape(shape).astype(x.dtype, copy=False), 0, axis)
+
+
+def _axis_of(x: Any, axis: int) -> int:
+    """The dimension of time of an array or tensor, which has some.
+
+    Raises
+    ------
+    UsageError
+        It has no such one.
+    """
+    if not isinstance(axis, int | np.integer) or not -x.ndim <= axis < x.ndim:
+        raise UsageError(
+            f"axis is {axis!r}; the signal's shape is {tuple(x.shape)}, whose dimensions are "
+            f"{-x.ndim} to {x.ndim - 1}"
+        )
+    return int(axis)
 
 
 def _filtered(x: npt.NDArray[Any], fir: firs.Fir, precision: Precision) -> npt.NDArray[Any]:
@@ -226,12 +245,14 @@ def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int, precision: Precision) -> 
             f"the signal is a {type(x).__name__}; filters take numpy arrays and torch tensors"
         )
     refuse_motion(fir)
+    if x.ndim:
+        x = x.movedim(_axis_of(x, axis), -1)
     check_signal(x)
+    choice("precision", precision, get_args(Precision))
     wide = precision == "float64" or (precision == "auto" and x.dtype == torch.float64)
     dtype = torch.float64 if wide else torch.float32
     taps = torch.from_numpy(fir.taps.copy()).to(x.device, dtype)
-    moved = x.movedim(axis, -1).to(dtype)
-    y = convolve(moved, taps, lookahead=fir.lookahead, odd_ends=fir.odd_ends)
+    y = convolve(x.to(dtype), taps, lookahead=fir.lookahead, odd_ends=fir.odd_ends)
     return y.to(x.dtype).movedim(-1, axis)
 
 
@@ -272,7 +293,7 @@ def stream(
     Raises
     ------
     UsageError
-        As `apply`; ``channels`` is below 1; ``latency_ms`` is below 64 frames.
+        As `apply`; ``channels`` is below 1; ``latency_ms`` is below 64 frames or not finite.
 
     Examples
     --------
@@ -837,7 +858,9 @@ def _split(name: str, options: FileOptions) -> tuple[Filter, dict[str, Any]]:
     """The filter, and the options that are of files."""
     given: dict[str, Any] = dict(options)
     own = {key: given.pop(key) for key in list(given) if key in _FileOptions.__annotations__}
-    return resolve(name, **given), own
+    found = resolve(name, **given)
+    found.check_design()
+    return found, own
 
 
 def way(start: str, end: str) -> str:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -278,3 +278,51 @@ def test_every_public_name_has_an_example() -> None:
     """Which runs with the doctests."""
     described = [name for name in earfilt.__all__ if name != "__version__"]
     assert [name for name in described if ">>>" not in (getattr(earfilt, name).__doc__ or "")] == []
+
+
+SIGNALS = pytest.mark.parametrize("as_signal", [np.asarray, torch.as_tensor])
+
+
+@SIGNALS
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0, 5), (0, 0, 4)])
+def test_no_signals_give_none(as_signal: Any, shape: tuple[int, ...]) -> None:
+    found = earfilt.apply(as_signal(np.zeros(shape)), "middle-ear", fs=16000, order=64)
+    assert tuple(found.shape) == shape
+    turned = as_signal(np.zeros(shape[::-1]))
+    found = earfilt.apply(turned, "middle-ear", fs=16000, order=64, axis=0)
+    assert tuple(found.shape) == shape[::-1]
+
+
+@SIGNALS
+def test_no_signals_through_two_ears_give_pairs_of_none(as_signal: Any) -> None:
+    ears = "L=headphone,R=middle-ear"
+    found = earfilt.apply(as_signal(np.zeros((0, 1, 6))), ears, fs=16000, order=64)
+    assert tuple(found.shape) == (0, 2, 6)
+
+
+@SIGNALS
+@pytest.mark.parametrize("axis", [2, -3, 5, 0.5, "a", None])
+def test_an_axis_that_is_not_there_is_refused(as_signal: Any, axis: Any) -> None:
+    x = as_signal(np.zeros((10, 3)))
+    with pytest.raises(earfilt.UsageError, match=r"axis is .* shape is .10, 3., .* -2 to 1"):
+        earfilt.apply(x, "headphone", fs=16000, axis=axis, order=64)
+
+
+@SIGNALS
+def test_time_without_samples_is_refused_wherever_it_is(as_signal: Any) -> None:
+    for shape, axis in (((0, 3), 0), ((3, 0), 1), ((2, 0, 3), -2)):
+        with pytest.raises(earfilt.UsageError, match="at least one sample"):
+            earfilt.apply(as_signal(np.zeros(shape)), "headphone", fs=16000, axis=axis, order=64)
+
+
+@pytest.mark.parametrize("as_signal", [np.asarray, torch.as_tensor])
+def test_a_precision_that_does_not_exist_is_refused(as_signal: Any) -> None:
+    wrong: Any = "flaot64"
+    with pytest.raises(earfilt.UsageError, match="precision is 'flaot64'; allowed: 'auto'"):
+        earfilt.apply(as_signal(np.zeros(9)), "headphone", fs=16000, order=64, precision=wrong)
+
+
+def test_an_option_of_no_filter_is_said_to_be_of_none() -> None:
+    more: Any = {"foo": 3}
+    with pytest.raises(earfilt.UsageError, match=r"has no option --foo, nor has any other filter$"):
+        earfilt.design("headphone", fs=16000, **more)

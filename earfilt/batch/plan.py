@@ -114,7 +114,8 @@ def make_plan(
     Raises
     ------
     UsageError
-        Outputs collide, lie inside an input, are an input, or exist.
+        Outputs collide, lie inside an input, are an input, or exist; the output's name is that of a
+        file.
     AudioError
         The output directory cannot be written, or the disk is too small.
     """
@@ -170,6 +171,13 @@ def _check_apart(inputs: Sequence[str], search: Search, plan: Plan) -> None:
             f"{printable(root)} is a file; the output of several files or of a directory must "
             "be a directory"
         )
+    if root == "-":
+        raise UsageError("- (standard output) takes one file; several files go to a directory")
+    if _is_named_like_sound(root):
+        raise UsageError(
+            f"{printable(root)} has the name of a sound file; several files or a directory go to a "
+            "directory, which may be called so if it is there or its name ends with a slash"
+        )
     if any(
         os.path.isdir(path) and os.path.realpath(path) == os.path.realpath(root) for path in inputs
     ):
@@ -183,6 +191,11 @@ def _check_apart(inputs: Sequence[str], search: Search, plan: Plan) -> None:
             f"output {printable(root)} lies inside the input {printable(path)}, where it "
             "would be taken for input"
         )
+
+
+def _is_named_like_sound(root: str) -> bool:
+    """Whether a directory that would be made has the name of a sound file."""
+    return os.path.splitext(root)[1].lower() in formats.SUFFIXES and not os.path.isdir(root)
 
 
 def _distinct(plan: Plan) -> list[Found]:

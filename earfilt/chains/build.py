@@ -188,7 +188,7 @@ def _as_given(member: Member, fs: float) -> Fir | None:
     """The FIR of a member that needs no design: of a file, or of a model with its own phase."""
     if member.ear is None:
         return _of_side(_read(member, fs), member)
-    if member.options["phase"] != "native":
+    if member.is_designed:
         return None
     return Fir(native_taps(member.ear.native(fs, **member.options)), fs)
 
@@ -256,7 +256,8 @@ def _provenance(
         told = parts[0].fir.provenance
         order, phase, options, source = told.order, told.phase, told.options, told.source
     else:
-        order = joined([found.order for found in designs] or chain.design.get("order"))
+        sampled = chain.design.get("order") if any(one.is_designed for one in members) else None
+        order = joined([found.order for found in designs] or sampled)
         phase = joined([member.options.get("phase") for member in members])
         names = dict.fromkeys(
             name for member in members for name in member.options if name != "phase"

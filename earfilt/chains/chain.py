@@ -73,6 +73,13 @@ class Member:
         return own + tuple(file for member in self.inner for file in member.files)
 
     @property
+    def is_designed(self) -> bool:
+        """Whether its taps are designed; those of a file, and of a model with its own phase, are
+        what they are.
+        """
+        return self.ear is not None and self.options["phase"] != "native"
+
+    @property
     def tables(self) -> tuple[Table, ...]:
         """The tables it reads."""
         return () if self.ear is None else self.ear.tables

@@ -73,10 +73,11 @@ class Filter(Chain):
         Raises
         ------
         UsageError
-            The filter cannot be made for this rate.
+            The filter cannot be made for this rate; an order or a tolerance would have no effect.
         """
         from earfilt.chains.build import design  # and numpy, which listing names does without
 
+        self.check_design()
         self.check_rates(fs)
         return design(self, float(fs))
 
@@ -115,6 +116,18 @@ class Filter(Chain):
             row = replace(fir.row(index), provenance=replace(own, filter=f"{side.name}, {name}"))
             found.append((side, row))
         return found
+
+    def check_design(self) -> None:
+        """Refuse an order or a tolerance of the FIR with a UsageError where no member is designed.
+
+        Sections have a tolerance of their own, whatever the phase of the filter.
+        """
+        given = [name for name in _DESIGN if name in self.request.given()]
+        if given and not any(member.is_designed for member in self.members):
+            raise UsageError(
+                f"--{given[0]} would have no effect: {printable(self.name)} keeps its own phase, so "
+                "that its taps are its impulse response; --phase minimum designs others"
+            )
 
     def check_rates(self, fs: float) -> None:
         """Refuse a rate (Hz) that a FIR file was not made for with a UsageError."""
@@ -259,6 +272,8 @@ def _owners(option: str) -> str:
         *(["sofa"] if any(option == one.name for one in (*SOFA_OPTIONS, *RESAMPLE)) else []),
         *(["--inverse and inverse:NAME"] if option == MAX_GAIN.name else []),
     ]
+    if not owners:
+        return ", nor has any other filter"
     return f"; it belongs to {', '.join(names.get(kind, kind) for kind in owners)}"
 
 

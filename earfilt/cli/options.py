@@ -18,7 +18,7 @@ from earfilt.cli.completion import complete_filter
 from earfilt.cli.plain import PlainCommand
 from earfilt.cli.streams import say
 from earfilt.ears import kinds
-from earfilt.ears.options import CHAIN, DESIGN, FEWEST, Option
+from earfilt.ears.options import CHAIN, DESIGN, FEWEST, FORCE_CHAIN, Option
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -146,6 +146,12 @@ class FilterCommand(PlainCommand):
         """Run the command; the options of filters wait in the context."""
         ctx.obj = {one.name: ctx.params.pop(one.name) for one in _parameters()}
         said = self._choose(ctx.params, *(ctx.params.pop(one.name) for one in _way_parameters()))
+        names = ctx.params[self._named.name]
+        if not any("+" in name for name in ([names] if isinstance(names, str) else names)):
+            refuse_without_effect(
+                {FORCE_CHAIN.flag: ctx.obj[FORCE_CHAIN.name]},
+                "it chains filters that do not meet, and none is a chain",
+            )
         result = super().invoke(ctx)
         if said and not ctx.params["quiet"]:
             sys.stdout.flush()

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.errors import AudioError, UsageError
+from earfilt.errors import AudioError, UsageError, printable
 
 __all__ = [
     "Levels",
@@ -54,10 +54,14 @@ class SampleFormat:
         UsageError
             Another dtype than the four.
         """
-        found = np.dtype(dtype)
-        if found.name not in get_args(Dtype):
+        try:
+            found = np.dtype(dtype)
+        except TypeError:
+            found = None
+        if found is None or found.name not in get_args(Dtype):
             raise UsageError(
-                f"the dtype of samples is {found}; it can be {', '.join(get_args(Dtype))}"
+                f"the dtype of samples is {printable(str(found or dtype))}; it can be "
+                f"{', '.join(get_args(Dtype))}"
             )
         name: Any = found.name
         return cls(name, 8 * found.itemsize if found.kind == "i" else 0)

@@ -101,10 +101,19 @@ def usual_hop(numtaps: int) -> int:
 def latency_frames(latency_ms: float | None, fs: float) -> int | None:
     """Whole frames in so many milliseconds at a rate in Hz; None for None.
 
+    Raises
+    ------
+    UsageError
+        It is not above 0 ms, or not finite.
+
     >>> latency_frames(20.0, 44100.0)
     882
     """
-    return None if latency_ms is None else math.floor(latency_ms * fs / 1000.0)
+    if latency_ms is None:
+        return None
+    if not 0.0 < latency_ms < math.inf:
+        raise UsageError(f"the latency is {latency_ms} ms; it must be above 0 ms and finite")
+    return math.floor(latency_ms * fs / 1000.0)
 
 
 def block_within(latency: int | None, numtaps: int) -> int | None:

@@ -62,8 +62,8 @@ class Stream:
     Raises
     ------
     UsageError
-        ``channels`` is below 1, or more than the filter takes; another dtype; ``latency`` is below
-        64.
+        ``channels`` is below 1, or more than the filter takes; another dtype or precision;
+        ``latency`` is below 64.
 
     Examples
     --------
@@ -83,8 +83,8 @@ class Stream:
         precision: Precision = "auto",
         latency: int | None = None,
     ) -> None:
-        if channels < 1:
-            raise UsageError(f"channels is {channels}; it must be 1 or more")
+        if not isinstance(channels, int | np.integer) or channels < 1:
+            raise UsageError(f"channels is {channels!r}; it must be a whole number, 1 or more")
         keep_memory()
         form = SampleFormat.of_arrays(dtype)
         settings = Settings(precision=precision, latency=latency)
@@ -105,8 +105,8 @@ class Stream:
         Parameters
         ----------
         block : (frames, channels) array or tensor
-            Zero or more frames, the next ones of the signal. Floating-point blocks may be of
-            another precision.
+            Zero or more frames, the next ones of the signal. Floating-point blocks of a
+            floating-point stream may be of another precision; integers are of the stream's dtype.
 
         Returns
         -------
@@ -133,9 +133,13 @@ class Stream:
         self._is_array = False
         if block.device.type != "cpu":
             return self._push_elsewhere(block)
-        # numpy has no bfloat16
-        plain = block.float() if block.dtype is torch.bfloat16 else block
-        return torch.from_numpy(self._push(plain.detach().numpy()))
+        if block.layout is not torch.strided:
+            raise UsageError(f"the block's layout is {block.layout}; streams take dense tensors")
+        plain = block.detach().resolve_conj().resolve_neg()
+        known = (torch.float16, torch.float32, torch.float64)  # to numpy
+        if plain.is_floating_point() and plain.dtype not in known:
+            plain = plain.float()
+        return torch.from_numpy(self._push(plain.numpy()))
 
     def _check_shape(self, block: Any) -> None:
         if block.ndim != 2 or block.shape[1] != self.channels:
@@ -147,7 +151,9 @@ class Stream:
         self._check_shape(block)
         if self._elsewhere is not None:
             raise UsageError("the block is on the CPU, and the signal so far is on another device")
-        if not np.can_cast(block.dtype, self._dtype, "same_kind"):
+        # full scale is the dtype's own, so that another one's samples would be of another level
+        floats = block.dtype.kind == self._dtype.kind == "f"
+        if not floats and block.dtype.newbyteorder("=") != self._dtype:
             raise UsageError(f"the block's dtype is {block.dtype}; this stream takes {self._dtype}")
         # a copy: the caller may use the block's memory again
         frames = np.array(block, self._dtype, order="C")

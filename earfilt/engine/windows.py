@@ -11,11 +11,12 @@ from collections import deque
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from threading import local
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from earfilt.ears.options import choice
 from earfilt.engine.cpu import OverlapSave, Packing, PartitionedConvolution
 from earfilt.engine.roundoff import Judged, Rounding
 from earfilt.engine.samples import SampleFormat, Samples, Tally, quantise, tpdf
@@ -98,6 +99,9 @@ class Settings:
     threads: int = 2
     latency: int | None = None
     live: bool = False
+
+    def __post_init__(self) -> None:
+        choice("precision", self.precision, get_args(Precision))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earfilt.ears.levels import Values, gains
-from earfilt.errors import DataError
+from earfilt.errors import DataError, UsageError
 from earfilt.files.dialects import camilladsp, equalizer_apo
 from earfilt.files.dialects.found import FoundCurve, FoundEqualiser, Row
 from earfilt.files.dialects.numbers import Decimal
@@ -103,13 +103,17 @@ def understand(
     Raises
     ------
     UsageError
-        The file cannot be read.
+        The file cannot be read; ``decimal`` was given, of a format that leaves nothing open.
     DataError
         It is neither text nor a curve, or what it says is wrong or ambiguous; names the line
         where there is one.
     """
     text, subject = read_foreign_text(path), shown(path)
     if camilladsp.is_config(text):
+        if decimal is not None:
+            raise UsageError(
+                f"--decimal would have no effect: {subject} is YAML, whose numbers have points"
+            )
         return camilladsp.read_config(text, subject, column=column, option=option)
     if equalizer_apo.is_config(text):
         found = equalizer_apo.read_config(

@@ -301,15 +301,16 @@ def _read_npy(path: PathLike) -> Content:
             if version == (1, 0)
             else np.lib.format.read_array_header_2_0
         )
-        shape, _, dtype = read(stream)
+        shape, by_columns, dtype = read(stream)
         array = np.frombuffer(data, dtype, count=math.prod(shape), offset=stream.tell())
+        array = array.reshape(shape, order="F" if by_columns else "C")
     except Exception as error:
         raise DataError.about(
             shown(path),
             "{subject} is not a NumPy array file of numbers: {error}",
             error=printable(str(error)),
         ) from error
-    return Content(_taps(array.reshape(shape), path, "the array"), {}, _array_step(array))
+    return Content(_taps(array, path, "the array"), {}, _array_step(array))
 
 
 def _array(fir: Fir) -> Floats:

@@ -45,6 +45,8 @@ class EarFilter(nn.Module):
 
     # -- the numbers -----------------------------------------------------------------------------
 
+    # Tensors of inference mode could not be written outside of it, as casts and optimizers do.
+    @torch.inference_mode(False)
     def _store(
         self,
         name: str,
@@ -117,7 +119,8 @@ class EarFilter(nn.Module):
         along with the gains.
         """
         # a transform of torch.func forbids to write
-        if type(shown) is nn.Parameter and not shown.is_meta and maybe_current_level() is None:
+        free = _is_writable(shown) and maybe_current_level() is None
+        if type(shown) is nn.Parameter and not shown.is_meta and free:
             # Not compared first, which would wait for a device; through `.data`, since a new
             # version of the parameter would end a backward pass.
             shown.data[:, 0].copy_(self._grids[name])
@@ -135,6 +138,7 @@ class EarFilter(nn.Module):
         for name in self._tables:
             getattr(self, name)
 
+    @torch.inference_mode(False)
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # Casts and moves change what is shown; grid and numbers stay float64 and follow to the
         # device.
@@ -149,7 +153,8 @@ class EarFilter(nn.Module):
         with torch.no_grad():
             # a wider dtype than before shows the digits that a narrower one had lost
             for name, value in self._exact.items():
-                self._numbers_shown(name).copy_(value)
+                if _is_writable(shown := self._numbers_shown(name)):
+                    shown.copy_(value)
         self._cache = None if cached is None else cached.of(self._all_stored(), home)
         return self
 
@@ -369,6 +374,11 @@ def _lacking(exact: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 def _bits(value: Tensor) -> Tensor:
     """Of float64 numbers, to be compared: NaN equals nothing."""
     return value.contiguous().view(torch.int64)
+
+
+def _is_writable(tensor: Tensor) -> bool:
+    """Whether it can be written here: what was made in inference mode only there."""
+    return torch.is_inference_mode_enabled() or not tensor.is_inference()
 
 
 class _Made:

@@ -97,6 +97,7 @@ class EarModule(EarFilter):
         if rate is None:
             raise UsageError(f"'{printable(filter)}' states no sampling rate; give fs, in Hz")
         super().__init__(checked_fs(rate), learnable=learnable)
+        found.check_design()
         found.check_rates(self.fs)
         self._start: Fir | None = None if saved is None else saved.start
         self._filter = found
@@ -104,7 +105,9 @@ class EarModule(EarFilter):
         self._firs = _firs(found) if saved is None else saved.firs
         self._request = found.request.given() if saved is None else dict(saved.request)
         self.name = found.name if saved is None else saved.name
-        self.register_buffer("_anchor", torch.empty(0, dtype=dtype), persistent=False)
+        with torch.inference_mode(False):
+            anchor = torch.empty(0, dtype=dtype)
+        self.register_buffer("_anchor", anchor, persistent=False)
         for name, member in zip(_names(self._members), self._members, strict=True):
             self._store(
                 name,

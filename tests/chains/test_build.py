@@ -9,6 +9,7 @@ import pytest
 import scipy.signal
 import torch
 
+import earfilt
 from earfilt import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
 from earfilt.chains import build
 from earfilt.chains.members import resolve
@@ -238,3 +239,50 @@ def test_a_fir_file_keeps_what_it_says_of_itself(tmp_path: Path) -> None:
     told = resolve(str(path)).at(16000).provenance
     assert (told.filter, told.order, told.phase) == (str(path), 128, "minimum")
     assert "Lopez-Poveda" in told.source[0]
+
+
+def equaliser(tmp_path: Path) -> str:
+    path = tmp_path / "peq.txt"
+    path.write_text("Preamp: -3 dB\nFilter 1: ON PK Fc 1000 Hz Gain 6 dB Q 1\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("options", [{"order": 16}, {"tolerance": 3.0}])
+def test_what_keeps_its_own_phase_takes_no_design(tmp_path: Path, options: dict[str, Any]) -> None:
+    np.save(tmp_path / "fir.npy", np.array([1.0, 0.5]))
+    peq = equaliser(tmp_path)
+    for name, more in (
+        (peq, {}),
+        (f"{tmp_path}/fir.npy+{peq}", {}),
+        (f"L={peq},R={peq}", {}),
+        ("map1-14-ome", {"phase": "native"}),
+    ):
+        message = rf"--{next(iter(options))} would have no effect: .*; --phase minimum designs"
+        with pytest.raises(UsageError, match=message):
+            resolve(name, **options, **more).at(48000)
+        assert resolve(name, **more).at(48000).provenance.order is None
+    for call in (
+        lambda: earfilt.design(peq, fs=48000, **options),
+        lambda: earfilt.ear(peq, 48000, **options),
+        lambda: earfilt.apply_files("none", str(tmp_path / "out"), peq, **options),
+    ):
+        with pytest.raises(UsageError, match="would have no effect"):
+            call()
+    # as the message says
+    made = resolve(peq, phase="minimum", **options).at(48000)
+    assert made.provenance.phase == "minimum"
+    assert made.numtaps - 1 == made.provenance.order
+
+
+def test_a_design_beside_an_equaliser_is_of_the_other_member_alone(tmp_path: Path) -> None:
+    peq = equaliser(tmp_path)
+    alone, own = resolve("headphone", order=16).at(48000), resolve(peq).at(48000)
+    chain = resolve(f"headphone+{peq}", order=16).at(48000)
+    np.testing.assert_allclose(chain.taps, np.convolve(alone.taps, own.taps), atol=1e-9)
+    left, right = resolve(f"L=headphone,R={peq}", order=16).at(48000).provenance.ears
+    assert (left.order, right.order) == (16, None)
+
+
+def test_sections_of_an_equaliser_have_a_tolerance(tmp_path: Path) -> None:
+    found = earfilt.design_sections(equaliser(tmp_path), fs=48000, tolerance=0.1)
+    assert len(found.sos) == 1

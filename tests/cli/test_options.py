@@ -69,6 +69,24 @@ def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ["apply", "in.wav", "out.wav", *FILTER, "--clip", "float", "--subtype", "PCM_24"],
             "--subtype",
         ),
+        (["apply", "in.wav", "-", *FILTER, "--skip-existing"], "--skip-existing"),
+        (["apply", "in.wav", "out.wav", *FILTER, "--dry-run", "--report", "rows"], "--report"),
+        (["apply", "in.wav", "out/", *FILTER, "--dry-run", "--report", "-"], "--report"),
+        (["apply", "in.wav", "out.wav", *FILTER, "-j", "0"], "--jobs is 0; it must be at least 1"),
+        (["apply", "in.wav", "-", *FILTER, "-j", "-1"], "--jobs is -1; it must be at least 1"),
+        (["apply", "in.wav", "--in-place", *FILTER, "--jobs", "0"], "must be at least 1"),
+        (["apply", "in.wav", "out.wav", *FILTER, "--force-chain"], "--force-chain"),
+        (["response", *FILTER, "-f", "middle-ear", "--force-chain"], "--force-chain"),
+        (["design", *FILTER, "-o", "a.json", "--force-chain"], "--force-chain"),
+        (
+            ["design", "--from", "free-field", "--to", "eardrum", "-o", "a.json", "--force-chain"],
+            "--force-chain",
+        ),
+        *(
+            (["apply", *files, *FILTER, *option], option[0])
+            for files in (["in.wav", "-"], ["-", "-"], ["-", "out"], ["in.wav", "out.FLAC"])
+            for option in (["--resume"], ["--shard", "1/1"], ["--dask", "local"])
+        ),
         (["response", *FILTER, "--panel", "phase"], "--panel"),
         (["response", *FILTER, "--show", "--panel", "phase"], "--panel"),
         (["response", *FILTER, "-o", "a.csv", "--width", "85"], "--width"),
@@ -89,6 +107,55 @@ def test_an_option_without_effect_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["in.wav", "more.wav", "-"], "- (standard output) takes one file"),
+        (["tree", "-"], "- (standard output) takes one file"),
+        (["tree", "-", "--resume"], "- (standard output) takes one file"),
+        (["*.wav", "-", "--force"], "- (standard output) takes one file"),
+        (["--files-from", "list", "-"], "- (standard output) takes one file"),
+        (["in.wav", "more.wav", "out.wav"], "out.wav has the name of a sound file"),
+        (["tree", "new/out.FLAC", "--resume"], "out.FLAC has the name of a sound file"),
+        (["--files-from", "list", "out.ogg"], "out.ogg has the name of a sound file"),
+        (["-", "tree"], "- (standard input) goes to one OUTPUT"),
+        (["-", "new/"], "- (standard input) goes to one OUTPUT"),
+        (["-", "tree", "--resume"], "- (standard input) goes to one OUTPUT"),
+        (["-", "--in-place"], "- is standard input"),
+    ],
+)
+def test_a_stream_and_the_name_of_a_recording_are_never_a_directory(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_tone(Path("more.wav"))
+    write_tone(Path("tree/a.wav"))
+    Path("list").write_text("in.wav\n")
+    before = sorted(Path().rglob("*"))
+    assert run(["apply", *arguments, *FILTER]) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_directory_may_be_called_like_a_recording_if_that_is_said() -> None:
+    write_tone(Path("more.wav"))
+    Path("there.wav").mkdir()
+    for output in ("new.wav/", "there.wav"):
+        assert run(["apply", "in.wav", "more.wav", output, *FILTER, "-q"]) == 0
+        assert len(list(Path(output).glob("*.wav"))) == 2
+        assert run(["apply", "in.wav", output, *FILTER, "-q", "--resume"]) == 0
+
+
+def test_a_stream_is_one_where_a_directory_has_its_name(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    Path("-").mkdir()
+    assert run(["apply", "in.wav", "-", *FILTER, "-q"]) == 0
+    assert capfdbinary.readouterr().out.startswith(b"RIFF")
+    assert not list(Path("-").iterdir())
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         [
@@ -106,6 +173,9 @@ def test_an_option_without_effect_is_refused(
             "-v",
         ],
         ["apply", "in.wav", "out.wav", *FILTER, "--clip", "float", "--subtype", "DOUBLE"],
+        ["response", *FILTER, "-f", "middle-ear+headphone", "--force-chain", "--freqs", "500"],
+        ["design", "-f", "L=middle-ear+headphone,R=headphone", "-o", "a.json", "--force-chain"],
+        ["apply", "in.wav", "out.wav", *FILTER, "--dry-run", "-j", "4", "--fail-fast"],
         ["apply", "in.wav", ".", "--in-place", *FILTER, "--exclude", "in*"],
         [
             "response",

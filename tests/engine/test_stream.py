@@ -1,10 +1,14 @@
 """A stream gives the samples of the whole, whatever its blocks."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.signal
 import torch
 
+import earfilt
 from earfilt.engine.pipeline import SampleFormat, Settings, run
 from earfilt.engine.stream import Stream
 from earfilt.errors import UsageError
@@ -161,6 +165,77 @@ def test_other_samples_are_refused(dtype: str) -> None:
         Stream(Fir(np.ones(3), None), channels=1, dtype="int16").push(np.ones((4, 1)))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "other"),
+    [
+        *((kind, "float32") for kind in ("int16", "int32")),
+        *(("int16", kind) for kind in ("int8", "uint8", "uint16", "int32", "int64", "bool")),
+        *(("int32", kind) for kind in ("int16", "uint32", "int64", "float64")),
+        *((kind, "int16") for kind in ("float32", "float64")),
+        ("float32", "bool"),
+        ("float64", "complex64"),
+    ],
+)
+@pytest.mark.parametrize("as_block", [np.asarray, torch.as_tensor])
+def test_samples_of_another_scale_are_refused_and_leave_the_signal_as_it_was(
+    dtype: str, other: str, as_block: Callable[[np.ndarray], Any]
+) -> None:
+    """They would wrap around, or be of another level, without a word."""
+    stream = Stream(Fir(np.array([0.5]), 48000.0), channels=1, dtype=dtype)
+    x = np.full((5000, 1), 2, dtype)
+    parts = [stream.push(x)]
+    with pytest.raises(
+        UsageError, match=f"the block's dtype is {other}; this stream takes {dtype}"
+    ):
+        stream.push(as_block(np.ones((9000, 1), other)))
+    parts += [stream.push(x), stream.flush()]
+    np.testing.assert_allclose(np.concatenate(parts), np.ones((10000, 1), dtype), rtol=1e-6)
+
+
+@pytest.mark.parametrize("other", ["float16", "float64", ">f4", "longdouble"])
+def test_floating_point_blocks_may_be_of_another_precision(other: str) -> None:
+    stream = Stream(Fir(np.array([0.5]), 48000.0), channels=1)
+    parts = [stream.push(np.full((9000, 1), 0.25, other)), stream.flush()]
+    np.testing.assert_array_equal(np.concatenate(parts), np.full((9000, 1), 0.125, np.float32))
+
+
+def test_integers_may_have_their_bytes_the_other_way_round() -> None:
+    stream = Stream(Fir(np.array([0.5]), 48000.0), channels=1, dtype="int16")
+    parts = [stream.push(np.full((9000, 1), 1000, ">i2")), stream.flush()]
+    np.testing.assert_array_equal(np.concatenate(parts), np.full((9000, 1), 500, np.int16))
+
+
+def test_a_tensor_that_only_stands_for_its_samples_is_taken_and_a_sparse_one_refused() -> None:
+    stream = Stream(Fir(np.array([0.5]), 48000.0), channels=1)
+    negative = torch._neg_view(torch.ones(9000, 1))
+    parts = [stream.push(negative), stream.flush()]
+    np.testing.assert_array_equal(np.concatenate(parts), np.full((9000, 1), -0.5, np.float32))
+    with pytest.raises(
+        UsageError, match=r"layout is torch\.sparse_coo; streams take dense tensors"
+    ):
+        stream.push(torch.ones(5, 1).to_sparse())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "flaot64"}, "precision is 'flaot64'; allowed: 'auto', 'float32', 'float64'"),
+        ({"channels": 0}, "channels is 0; it must be"),
+        ({"channels": 1.5}, "channels is 1.5; it must be a whole number"),
+        ({"channels": "2"}, "channels is '2'; it must be a whole number"),
+        ({"dtype": "foo"}, "the dtype of samples is foo; it can be int16"),
+        ({"dtype": torch.float32}, r"the dtype of samples is torch.float32; it can be int16"),
+        *(
+            ({"latency_ms": ms}, f"the latency is {ms} ms; it must be above 0 ms and finite")
+            for ms in (np.nan, np.inf, -1.0, 0.0)
+        ),
+    ],
+)
+def test_an_impossible_stream_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        earfilt.stream("headphone", fs=48000, order=64, **options)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_not_a_number_is_refused_where_it_is(value: float) -> None:
     stream = Stream(Fir(np.ones(3), None), channels=2)
@@ -184,7 +259,7 @@ def test_output_comes_as_soon_as_a_segment_is_there() -> None:
     assert len(stream.push(np.ones((1, 1)))) == stream.hop
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_tensors_give_the_samples_of_arrays(dtype: torch.dtype) -> None:
     fir = Fir(RNG.standard_normal(801), 48000.0, 400, True)
     x = torch.from_numpy(100 * RNG.standard_normal((9000, 2))).to(dtype)

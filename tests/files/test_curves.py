@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earfilt.errors import DataError, UsageError
-from earfilt.files.curves import read_curve
+from earfilt.files.curves import read_curve, read_points
 from earfilt.files.firs import holds_fir, read_fir, write_fir
 from earfilt.synthesis.fir import Fir
 
@@ -179,3 +179,89 @@ def test_a_text_that_is_neither_says_what_both_look_like(tmp_path, text):
         DataError, match=r"a FIR in \.txt has one coefficient a line .* a curve is a \.csv"
     ):
         read_fir(tmp_path / "mine.txt")
+
+
+def headed(tmp_path, header):
+    """A table below some header; its numbers could be a curve."""
+    sep = ";" if ";" in header else "," if "," in header else " "
+    more = [sep + "7"] * (len(header.lstrip("*#% ").split(sep)) - 2)
+    rows = [
+        sep.join(pair) + "".join(more) for pair in (("100", "-2"), ("1000", "0"), ("5000", "3"))
+    ]
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(f"Frequency ({unit}),Gain (dB)" for unit in ("rad/s", "krad/s", "MHz", "GHz", "mHz")),
+        *(f"frequency [{unit}];level" for unit in ("mel", "Bark", "ERB", "cents", "s", "log10")),
+        *(
+            f"{name},gain_db"
+            for name in ("omega", "ω", "wavelength_m", "time_s", "Time (s)", "bin")
+        ),
+        *(f"{name},gain_db" for name in ("sample_rate", "SampleRate", "Sampling rate (Hz)", "fs")),
+        "log10(frequency),Gain (dB)",
+        "normalized frequency,Gain (dB)",
+        "gain_db,omega",
+        "omega,response",
+        "# omega gain_db",
+    ],
+)
+def test_what_is_no_frequency_in_hz_by_its_name_is_refused(tmp_path, header):
+    with pytest.raises(DataError, match=r"where a curve has frequencies in Hz; .* frequency_hz$"):
+        read_curve(headed(tmp_path, header))
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        *(
+            (f"Frequency (Hz),{name}", "where a curve has gains or levels in dB; .* gain_db$")
+            for name in (
+                *("Gain (linear)", "gain_lin", "Power gain", "Amplitude (%)", "|H|", "Level (mdB)"),
+                *("Level (1/100 dB)", "Pressure (Pa)", "Loudness (sone)", "Output (mV)"),
+            )
+        ),
+        ("Frequency (Hz);Magnitude (Np)", "where a curve has gains or levels in dB"),
+        ("* Freq(Hz) Impedance(Ohm) Phase(degrees)", "has 'Impedance.*where a curve has gains"),
+        *(
+            (f"Frequency (Hz),{name}", "has losses .*; change their sign and call .* gain_db$")
+            for name in ("Insertion loss (dB)", "attenuation", "Dämpfung (dB)", "HearingLoss")
+        ),
+        *(
+            (f"Frequency (Hz),{name}", "may be no gains in dB; --column 2 says that they are")
+            for name in ("Error (dB)", "Hearing threshold (dB HL)", "residual")
+        ),
+    ],
+)
+def test_what_is_no_gain_in_db_by_its_name_is_refused(tmp_path, header, message):
+    path = headed(tmp_path, header)
+    with pytest.raises(DataError, match=message):
+        read_curve(path)
+    taken = "--column" in message
+    if taken:
+        assert read_points(path, column="2").values.db == (-2, 0, 3)
+    else:
+        with pytest.raises(DataError, match=message):
+            read_points(path, column="2")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("frequency,raw", "Freq(Hz),SPL(dB)", "f_Hz,gain_dB", "f / Hz;L / dB", "Hz,dB"),
+        *("Frequency [Hz],Magnitude [dBr]", "Freq.;Level (dB re 20 µPa)", "x,y", "f,x"),
+        *("Octave band (Hz),Level (dB)", "Frequency bin (Hz),dB", "Band,Level", "f_m,L"),
+        *("frequency,raw,error", "frequency,target", "frequency,Power (dB)", "Log freq (Hz),dB"),
+        *("Частота,Уровень", "Fréquence (Hz);Niveau (dB)", "frequency,amplitude"),
+        # comments of two words, which name nothing
+        *("* time averaged", "% log sweep", "# time response", "* level measured", "# sound power"),
+    ],
+)
+def test_ordinary_headers_are_taken(tmp_path, header):
+    column = "raw" if header.endswith(",error") else None
+    found = read_points(headed(tmp_path, header), column=column)
+    assert (found.values.freqs, found.values.db) == ((100, 1000, 5000), (-2, 0, 3))

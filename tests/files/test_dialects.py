@@ -10,7 +10,7 @@ import scipy.signal
 
 from earfilt.chains.members import resolve
 from earfilt.ears.biquads import Band, coefficients
-from earfilt.errors import DataError
+from earfilt.errors import DataError, UsageError
 from earfilt.files.curves import CurveFile, understand
 from earfilt.files.dialects.found import FoundEqualiser
 from earfilt.files.firs import holds_fir
@@ -323,3 +323,12 @@ def test_a_third_column_that_may_be_a_channel_is_asked_for(tmp_path: Path) -> No
     found = understand(path, column="3")
     assert isinstance(found, CurveFile)
     assert found.values.db == (1.0, 2.0, -2.0)
+
+
+def test_a_notation_is_stated_only_where_numbers_have_several() -> None:
+    with pytest.raises(
+        UsageError, match=r"--decimal would have no effect: .*camilla-2\.yml is YAML"
+    ):
+        understand(FOLDER / "camilla-2.yml", decimal="comma")
+    for name, decimal in (("german.csv", "comma"), ("plain.csv", "point"), ("peace.txt", "point")):
+        understand(FOLDER / name, decimal=decimal)

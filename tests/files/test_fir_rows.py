@@ -42,6 +42,18 @@ def test_two_equal_rows_stay_a_pair(tmp_path, suffix):
     assert read_fir(tmp_path / f"fir{suffix}").rows == 2
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (4, 3), (2, 4), (4, 4), (1, 5), (5, 1), (1, 1, 5)])
+@pytest.mark.parametrize("dtype", ["<f8", ">f4", "<i2"])
+def test_an_array_stored_by_columns_holds_the_same_rows(tmp_path, shape, dtype):
+    """As numpy stores a transpose, which is what a refused array is told to become."""
+    array = np.arange(1, 1 + np.prod(shape), dtype=dtype).reshape(shape)
+    np.save(tmp_path / "rows.npy", np.ascontiguousarray(array))
+    np.save(tmp_path / "columns.npy", np.asfortranarray(array))
+    back = read_fir(tmp_path / "columns.npy").taps
+    np.testing.assert_array_equal(back, array if min(shape) > 1 else array.reshape(-1))
+    np.testing.assert_array_equal(back, read_fir(tmp_path / "rows.npy").taps)
+
+
 def test_sox_takes_no_pair():
     with pytest.raises(UsageError, match=r"holds one FIR for all channels, .* 2 rows; write \.wav"):
         fir_bytes(fir_of(2), "fir.txt")

@@ -579,3 +579,35 @@ def test_a_file_says_what_it_is() -> None:
     assert (found["earfilt"], found["format"], found["design"]) == ("ear", 1, "adapted-1")
     assert (found["filter"], found["fs"], found["order"]) == ("headphone", FS, 64)
     assert found["options"] == {"order": 64}
+
+
+@pytest.mark.parametrize("name", ["documented", "table", "chain"])
+@pytest.mark.parametrize("learnable", [True, False])
+def test_a_module_made_or_cast_in_inference_mode_is_a_module(name: str, learnable: bool) -> None:
+    def made() -> torch.nn.Module:
+        if name == "documented":
+            return earfilt.MiddleEarFilter(16000, learnable=learnable)
+        if name == "table":
+            return earfilt.HeadphoneFilter(16000, learnable=learnable)
+        return earfilt.ear("headphone+middle-ear", 16000, learnable=learnable)
+
+    x = torch.randn(2, 2000)
+    wanted, cast, outside = made(), made(), made().half().float()
+    with torch.inference_mode():
+        here = made()
+        here(x)
+        cast.half().float()
+    for module in (here, cast):
+        for use in ("float", "double", "half", "float", "eval"):
+            found = getattr(module, use)().state_dict()
+            assert len(list(module.parameters())) == len(list(wanted.parameters()))
+        for key, value in found.items():
+            torch.testing.assert_close(value, outside.state_dict()[key])
+    with torch.no_grad():
+        torch.testing.assert_close(here(x), wanted(x))
+    if learnable:
+        for module in (here, wanted):
+            module.train()(x).square().sum().backward()
+            torch.optim.AdamW(module.parameters(), weight_decay=0.5).step()
+        for key, value in here.state_dict().items():
+            torch.testing.assert_close(value, wanted.state_dict()[key])

@@ -214,6 +214,10 @@ def apply(
         raise UsageError(
             "--in-place and --skip-existing exclude each other: what is replaced exists"
         )
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"--jobs is {jobs}; it must be at least 1")
+    if dry_run:
+        refuse_without_effect({"--report": report}, "a dry run filters nothing that it could tell")
     if files_from is None:
         refuse_without_effect(
             {"-0": nul}, "it says how the entries of --files-from end; give --files-from"
@@ -225,8 +229,15 @@ def apply(
         )
     _check_format(subtype, clip, dither=dither)
     inputs, output = _inputs_and_output(paths or [], in_place, files_from)
-    wants_batch = files_from is not None or resume or shard is not None or dask is not None
-    destination = None if wants_batch else _one_to_one(inputs, output)
+    destination = None if files_from is not None else _one_to_one(inputs, output)
+    of_batches = {"--resume": resume, "--shard": shard, "--dask": dask}
+    if destination is not None and any(of_batches.values()):
+        if output is not None and _is_one_file(inputs[0], output):
+            instead = "" if output == "-" else "; --skip-existing leaves an output that is there"
+            refuse_without_effect(
+                of_batches, f"the output is one file and no directory with a manifest{instead}"
+            )
+        destination = None
     if destination is not None and (include or exclude):
         if output is None or not os.path.isdir(output):
             refuse_without_effect(
@@ -234,6 +245,13 @@ def apply(
                 "they choose among several files, and this is one",
             )
         destination = None
+    if destination is None and "-" in inputs:
+        raise UsageError("- (standard input) goes to one OUTPUT, a file or -, and to no directory")
+    if destination == "-":
+        refuse_without_effect(
+            {"--skip-existing": skip_existing},
+            "- is standard output, which holds nothing beforehand",
+        )
     if destination is None and dask is None and not dry_run:
         from earfilt.batch.executors import warm_up
 
@@ -241,6 +259,7 @@ def apply(
     from earfilt.render.job import FileJob, Options
 
     filter = finder(ctx)(filter_name)
+    filter.check_design()
     options = Options(
         subtype=subtype,
         format=fmt,
@@ -321,6 +340,8 @@ def _inputs_and_output(
     if files_from is None and len(paths) < (1 if in_place else 2):
         raise UsageError("--in-place needs an INPUT" if in_place else "give an INPUT and an OUTPUT")
     if in_place:
+        if "-" in paths:
+            raise UsageError("--in-place replaces files, and - is standard input")
         return paths, None
     if not paths:
         raise UsageError("give an OUTPUT, the directory for the listed files")
@@ -333,21 +354,30 @@ def _one_to_one(inputs: list[str], output: str | None) -> str | None:
     """The output file where one file goes to one file (or into a directory that is there); None for
     a batch.
     """
-    if (
-        len(inputs) != 1
-        or os.path.isdir(inputs[0])
-        or (glob.has_magic(inputs[0]) and not os.path.lexists(inputs[0]))
+    if len(inputs) != 1:
+        return None
+    source = inputs[0]
+    if source != "-" and (
+        os.path.isdir(source) or (glob.has_magic(source) and not os.path.lexists(source))
     ):
         return None
     if output is None:
-        return inputs[0]
-    if output.endswith((os.sep, "/")) and not os.path.isdir(output):
-        return None
-    return (
-        os.path.join(output, os.path.basename(inputs[0]))
-        if os.path.isdir(output) and inputs[0] != "-"
-        else output
-    )
+        return source
+    if output == "-":
+        return output
+    if os.path.isdir(output):
+        return None if source == "-" else os.path.join(output, os.path.basename(source))
+    return None if output.endswith((os.sep, "/")) else output
+
+
+def _is_one_file(source: str, output: str) -> bool:
+    """Whether the output of one source can only be a file: a name without an extension may be that
+    of a directory to be made.
+    """
+    from earfilt.audio.formats import SUFFIXES
+
+    sound = os.path.splitext(output)[1].lower() in SUFFIXES
+    return "-" in (source, output) or (sound and not os.path.isdir(output))
 
 
 def _one_file(job: "FileJob", *, report: str | None, quiet: bool, verbose: bool) -> int:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from earfilt.errors import DataError
+from earfilt.files.dialects import headers
 from earfilt.files.dialects.found import MAX_LINE, MAX_ROWS, FoundCurve, Row, excerpt
 from earfilt.files.dialects.numbers import Decimal, is_number, notation, number
 
@@ -135,10 +136,10 @@ def read_table(
         raise DataError(subject, "has 0 rows of data; a curve takes at least 2")
     if table.spoilt is not None:
         raise DataError(subject, "line {}: {}".format(*table.spoilt))
-    if table.names and "khz" in table.names[table.frequency].lower():
-        raise DataError(subject, "has frequencies in kHz; they must be in Hz")
+    _check_frequency(table, subject)
     _check_commas(table, subject)
     chosen = _column(table, subject, column, option)
+    _check_value(table, chosen, subject, None if column is not None else option)
     fields = (row[i] for _, row in table.rows for i in (table.frequency, chosen))
     written = decimal or notation(fields, subject)
     rows = list(_rows(table, chosen, written, subject))
@@ -374,6 +375,58 @@ def _counts_up(first: list[float]) -> bool:
         and first[0] <= 1.0
         and all(b - a == 1.0 for a, b in itertools.pairwise(first))
     )
+
+
+def _check_frequency(table: Table, subject: str) -> None:
+    """Refuse frequencies that are in something else than Hz by their name."""
+    if not table.names:
+        return
+    name = table.names[table.frequency]
+    if "khz" in name.lower():
+        raise DataError(subject, "has frequencies in kHz; they must be in Hz")
+    if headers.is_other_frequency(name) and _are_names(table):
+        raise DataError(
+            subject,
+            f"has '{excerpt(name)}' where a curve has frequencies in Hz; convert it and call the "
+            "column frequency_hz",
+        )
+
+
+def _are_names(table: Table) -> bool:
+    """Whether what stands above the columns names them, and is no comment with as many words."""
+    plain = [line for line in table.words if not line.startswith(_COMMENTS[:-1])]
+    return (
+        table.named
+        or any(map(headers.is_gain, table.names))
+        or any(all(name in _joined_units(line) for name in table.names) for line in plain)
+    )
+
+
+def _check_value(table: Table, chosen: int, subject: str, option: str | None) -> None:
+    """Refuse values that are no gains or levels in dB by their name; ``option`` names a column, and
+    was not given.
+    """
+    if not table.names or not _are_names(table):
+        return
+    name = table.names[chosen]
+    shown = excerpt(name)
+    if headers.is_loss(name):
+        raise DataError(
+            subject,
+            f"has losses in '{shown}', where a curve has gains in dB; change their sign and call the "
+            "column gain_db",
+        )
+    if headers.is_other_unit(name):
+        raise DataError(
+            subject,
+            f"has '{shown}' where a curve has gains or levels in dB; convert it and call the column "
+            "gain_db",
+        )
+    if option is not None and headers.is_doubtful(name):
+        raise DataError(
+            subject,
+            f"has '{shown}', which may be no gains in dB; {option} {chosen + 1} says that they are",
+        )
 
 
 def _check_commas(table: Table, subject: str) -> None:
