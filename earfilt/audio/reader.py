@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from earfilt.audio import sniff
-from earfilt.audio.containers import flac_frames, mpeg, pcm, riff, w64
+from earfilt.audio import frame_tags, sniff
+from earfilt.audio.containers import mpeg, pcm, riff, w64
 from earfilt.audio.containers.truncation import promised_frames
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, SUBTYPES, RawFormat, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.metadata.tags import foreign_tags, read_metadata, riff_tags
-from earfilt.audio.recordings import Recordings, find_recordings
+from earfilt.audio.recordings import Recordings, find_recordings, rest_behind_flac
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.speakers import with_speakers
 from earfilt.errors import AudioError, Detail, Note
@@ -23,7 +23,6 @@ from earfilt.errors import AudioError, Detail, Note
 _BLOCK_BYTES = 8 << 20
 _JUSTIFIED = 1 << 16  # bytes that tell how samples lie in their words
 _RAW_LOOK = 16  # bytes that show the header of a WAV or W64 file
-_READ_AHEAD = 1 << 18  # more than libFLAC holds of what it has not decoded yet
 
 
 class Reader(ABC):
@@ -404,7 +403,7 @@ class SoundfileReader(Reader):
         ignore_length: bool = False,
     ) -> None:
         recordings = find_recordings(source, magic, head, ignore_length=ignore_length)
-        self._file = _open_decoder(source, recordings)
+        self._file, self._damaged = _open_decoder(source, recordings), False
         super().__init__(source, self._probe(source, magic, head, recordings), repair=repair)
 
     def _probe(
@@ -452,8 +451,10 @@ class SoundfileReader(Reader):
             return block[: self._file.read(block)]
         except DecodingError as error:
             done = self.frames_read + error.frames
-            if self.repair or done == self.info.frames:
-                if done != self.info.frames and not self.info.missing:
+            whole = done == self.info.frames or self._ends_here()
+            if self.repair or whole:
+                self._damaged = self._damaged or not whole
+                if not whole and not self.info.missing:
                     words = Note.of(
                         "the source is damaged after frame {done} ({error}): what follows is left "
                         "out",
@@ -472,7 +473,7 @@ class SoundfileReader(Reader):
 
     def _at_end(self) -> None:
         super()._at_end()
-        if self.info.missing or self.info.unread:
+        if self.info.missing or self.info.unread or self._damaged:
             return
         warnings, unread = list(self.info.warnings), 0
         if self.info.container == "MP3":
@@ -493,21 +494,29 @@ class SoundfileReader(Reader):
                 warnings.append(Note.of(words, unread=unread))
             elif tallies[-1].torn and not warnings:
                 warnings.append("its last MPEG frame is incomplete: its end is missing")
-        elif self.info.container == "FLAC" and len(self._file.links) == 1:
-            behind = flac_frames.joined_starts(
-                self.source, max(0, self.source.raw.tell() - _READ_AHEAD)
-            )
-            rest = (
-                riff.Rest(
-                    offset=behind[0], size=(self.source.size or 0) - behind[0], kind="recording"
-                )
-                if behind
-                else riff.Rest()
-            )
-            warnings, unread = [*warnings, *riff.unread_words(rest)], rest.size
+        elif self.info.container == "FLAC":
+            for rest in self._flac_rests():
+                joinable = os.pread(self.source.raw.fileno(), 4, rest.offset) == b"fLaC"
+                warnings += riff.unread_words(rest, joinable=joinable)
+                unread += rest.size
         self.info = replace(self.info, warnings=tuple(warnings), unread=unread)
 
+    def _flac_rests(self) -> list[riff.Rest]:
+        """What lies behind each recording that was read, and belongs to none."""
+        places = zip(self._file.links, self._file.reached, strict=True)
+        return [rest_behind_flac(self.source, link, *reached) for link, reached in places]
+
+    def _ends_here(self) -> bool:
+        """Whether the frames of a FLAC file of unknown length end where its decoder found no
+        further one: with tags and padding.
+        """
+        unknown = self.info.container == "FLAC" and self.info.frames is None
+        if not unknown or len(self._file.reached) < len(self._file.links):
+            return False
+        return not self._flac_rests()[-1].size
+
     def rewind(self) -> None:
+        self._damaged = False
         self._file.rewind()
         self.frames_read = 0
 
@@ -634,7 +643,7 @@ def _behind_tag(source: Source, magic: bytes) -> bytes:
     """The first bytes behind an ID3 tag that was put before a WAV or FLAC file; those of the tag
     where MPEG audio follows.
     """
-    start = mpeg.id3_end(source.raw.fileno(), 0)
+    start = frame_tags.id3_end(source.raw.fileno(), 0)
     source.seek(start)
     inner = source.read(12)
     return inner if inner[:4] in (*riff.MAGICS, b"fLaC") else magic

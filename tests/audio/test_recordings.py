@@ -195,13 +195,117 @@ def test_flac_of_unknown_length_cut_short_is_an_error_and_repair_says_so(tmp_pat
     assert "damaged after frame 4096" in info.warnings[-1]
 
 
-@pytest.mark.parametrize("tail", [b"TAG" + bytes(125), b"x" * 5000])
-def test_what_follows_a_flac_is_no_damage(tmp_path, tail):
+APE_ITEM = struct.pack("<II", 4, 0) + b"Title\0tape"
+
+
+def ape(flags):
+    words = struct.pack("<IIII", 2000, len(APE_ITEM) + 32, 1, flags)
+    return b"APETAGEX" + words + bytes(8)
+
+
+ID3V1 = b"TAG" + b"tape".ljust(125, b" ")
+APE = ape(0xA0000000) + APE_ITEM + ape(0x80000000)
+TAGS = {
+    "ID3v1": ID3V1,
+    "ID3v1, extended": b"TAG+" + b"x" * 223 + ID3V1,
+    "ID3v2": b"ID3\4\0\0\0\0\0\x10" + b"y" * 16,
+    "APE": APE,
+    "APE without a header, ID3v1": APE_ITEM + ape(0) + ID3V1,
+    "Lyrics3, ID3v1": b"LYRICSBEGININD00002105000022LYRICS200" + ID3V1,
+    "Lyrics3 1.0, ID3v1": b"LYRICSBEGINlaLYRICSEND" + ID3V1,
+    "padding": bytes(300_000),
+    "padding between tags": APE + bytes(99) + ID3V1 + bytes(3),
+}
+COMPRESSED = {"FLAC": "PCM_16", "OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}
+STRANGE = {"a byte": b"x", "noise": RNG.bytes(99_999) + b"x", "a recording": wav_bytes(Y)}
+
+
+@pytest.mark.parametrize("tail", TAGS)
+@pytest.mark.parametrize("container", COMPRESSED)
+def test_tags_and_padding_behind_compressed_sound_are_no_loss(tmp_path, container, tail):
+    path = tmp_path / "a"
+    data = coded(X, container, COMPRESSED[container])
+    path.write_bytes(data)
+    alone = read_all(path)[0]
+    path.write_bytes(data + TAGS[tail])
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, alone)
+    assert (info.unread, info.warnings) == (0, ())
+
+
+@pytest.mark.parametrize("around", [(b"", b""), (ID3V1, b""), (b"", ID3V1), (bytes(77), APE)])
+@pytest.mark.parametrize("tail", STRANGE)
+@pytest.mark.parametrize("container", COMPRESSED)
+def test_bytes_behind_compressed_sound_are_counted(tmp_path, container, tail, around):
+    path = tmp_path / "a"
+    data = coded(X, container, COMPRESSED[container])
+    path.write_bytes(data)
+    alone = read_all(path)[0]
+    path.write_bytes(data + around[0] + STRANGE[tail] + around[1])
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, alone)
+    begin = len(data) + len(around[0])
+    assert info.unread == len(STRANGE[tail])
+    assert f"{info.unread} bytes after the samples, from byte {begin} on," in info.warnings[-1]
+    assert f"'tail -c +{begin + 1} INPUT' gives them" in info.warnings[-1]
+
+
+@pytest.mark.parametrize("samples", [1, 4096, 4097, 200_000])
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
+@pytest.mark.parametrize("channels", [1, 8])
+@pytest.mark.parametrize("sound", ["noise", "silence"])
+def test_the_last_frame_of_a_flac_of_any_kind_is_found(tmp_path, samples, subtype, channels, sound):
     path = tmp_path / "a.flac"
-    path.write_bytes(coded(X, "FLAC") + tail)
+    x = (
+        np.zeros((samples, channels))
+        if sound == "silence"
+        else RNG.normal(0, 0.2, (samples, channels))
+    )
+    data = coded(x, "FLAC", subtype)
+    path.write_bytes(data)
+    assert read_all(path)[1].unread == 0
+    path.write_bytes(data + b"strange")
+    assert read_all(path)[1].unread == 7
+
+
+@pytest.mark.parametrize(
+    "options", [("-0",), ("-8",), ("-b", "16384", "--lax"), ("-b", "65535", "--lax")]
+)
+def test_the_last_frame_of_another_encoder_is_found(tmp_path, options):
+    wav, path = tmp_path / "a.wav", tmp_path / "a.flac"
+    sf.write(wav, RNG.normal(0, 0.2, (200_000, 2)), 48_000, "PCM_24")
+    run(need("flac"), "-s", *options, wav, "-o", path)
+    data = path.read_bytes()
+    assert read_all(path)[1].unread == 0
+    for tail in (data[:-1], data[-20_000:], RNG.bytes(3_000_000)):
+        path.write_bytes(data + tail)
+        assert read_all(path)[1].unread == len(tail)
+
+
+@pytest.mark.parametrize("tail", ["ID3v1", "APE", "padding"])
+def test_tags_behind_a_flac_of_unknown_length_are_its_end(tmp_path, tail):
+    path = tmp_path / "a.flac"
+    path.write_bytes(without_length(coded(X, "FLAC")) + TAGS[tail])
     heard, info = read_all(path)
     np.testing.assert_array_equal(heard, X)
-    assert info.warnings == ()
+    assert (info.unread, info.warnings) == (0, ())
+
+
+def test_what_lies_between_joined_flac_files_is_told_though_both_are_read(tmp_path):
+    path = tmp_path / "a.flac"
+    path.write_bytes(coded(X, "FLAC") + b"strange" + coded(Y, "FLAC") + ID3V1)
+    heard, info = read_all(path, ignore_length=True)
+    np.testing.assert_array_equal(heard, np.concatenate([X, Y]))
+    assert info.unread == 7
+
+
+def test_a_recording_behind_the_tag_of_a_wav_is_told(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(X) + ID3V1 + wav_bytes(Y))
+    info = read_all(path)[1]
+    assert info.unread == len(wav_bytes(Y))
+    assert "another recording was joined" in info.warnings[-1]
+    np.testing.assert_array_equal(read_all(path, ignore_length=True)[0], np.concatenate([X, Y]))
 
 
 @pytest.mark.parametrize("inside", ["WAV", "FLAC"])
@@ -233,7 +337,9 @@ def test_every_link_of_a_chain_is_read(tmp_path, program, between):
     heard, info = read_all(path)
     parts = [read_all(tmp_path / name)[0] for name in ("x.ogg", "y.ogg")]
     np.testing.assert_array_equal(heard, np.concatenate(parts))
-    assert (len(heard), info.frames, info.warnings) == (len(long) + len(Y), len(long) + len(Y), ())
+    assert (len(heard), info.frames) == (len(long) + len(Y), len(long) + len(Y))
+    assert info.unread == len(between)
+    assert [str(len(between)) in warning for warning in info.warnings] == [True] * bool(between)
     # Another decoder hears the same in the first link.
     np.testing.assert_allclose(
         heard[: len(X)], ffmpeg_samples(tmp_path / "x.ogg")[: len(X), 0], atol=2e-4
@@ -368,7 +474,9 @@ def test_an_mp3_with_junk_in_it_is_read_to_its_end(tmp_path, part, junk, header)
     at = int(part * len(data))
     damaged.write_bytes(data[:at] + b"\x13" * junk + data[at:])
     assert abs(len(read_all(damaged)[0]) - len(read_all(path)[0])) <= 1152
-    assert "among its MPEG frames are not frames" in read_all(damaged)[1].warnings[0]
+    info = read_all(damaged)[1]
+    assert "among its MPEG frames are not frames" in info.warnings[0]
+    assert info.unread >= junk
 
 
 def test_an_mp3_without_a_header_whose_rest_no_decoder_finds_is_damaged(tmp_path):

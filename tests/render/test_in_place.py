@@ -300,3 +300,21 @@ def test_what_was_forced_counts_by_its_last_recipe(recording: Path) -> None:
         == {recipe_of(SPEC, Options(gain_db=-6.0)).name}
         < known.recipes().keys()
     )
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "caf", "au", "w64", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("behind", ["noise", "a recording"])
+def test_a_file_that_holds_more_than_its_samples_is_not_replaced(
+    tmp_path: Path, suffix: str, behind: str
+) -> None:
+    path, other = tmp_path / f"a.{suffix}", tmp_path / "b.wav"
+    for file in (path, other):
+        sf.write(file, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
+    tail = other.read_bytes() if behind == "a recording" else b"\x81\x92\x0a" * 700
+    with open(path, "ab") as file:
+        file.write(tail)
+    before = content(path)
+    with pytest.raises(AudioError, match=f"is not replaced.*: {len(tail)} bytes after"):
+        filter_file(job(path))
+    assert content(path) == before
+    assert sorted(os.listdir(tmp_path)) == [path.name, other.name]

@@ -8,6 +8,7 @@ Tech 3285 (bext); EBU Tech 3306 and ITU-R BS.2088 (RF64, BW64, ds64).
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
@@ -28,6 +29,7 @@ from earfilt.audio.containers.chunks import (
     walk,
 )
 from earfilt.audio.formats import GUID_TAIL, MAX_CHANNELS, MAX_FS, SUBTYPES, Extensible
+from earfilt.audio.frame_tags import between_tags
 from earfilt.audio.sniff import WAY_OUT
 from earfilt.errors import AudioError, Note
 
@@ -132,16 +134,16 @@ class Rest:
         To carry.
     offset, size : int
         First byte, and number, of the bytes that are neither carried nor understood.
-    kind : '', 'bytes', 'recording', 'data', 'chunks' or 'frames'
+    kind : '', 'bytes', 'recording', 'data', 'chunks', 'frames' or 'strange'
         What they are: nothing; no chunk at all, as samples look that lie beyond the stated end;
         another recording; another data chunk; something behind chunks that made sense; frames of a
-        codec.
+        codec; something behind the last of these.
     """
 
     chunks: list[Chunk] = field(default_factory=list)
     offset: int = 0
     size: int = 0
-    kind: Literal["", "bytes", "recording", "data", "chunks", "frames"] = ""
+    kind: Literal["", "bytes", "recording", "data", "chunks", "frames", "strange"] = ""
 
 
 @dataclass
@@ -348,12 +350,21 @@ def read_rest(source: Source, taken: int, warnings: list[str], order: Order = "<
 
 def count_unread(source: Source, header: bytes, rest: Rest, warnings: list[str]) -> None:
     """Say what the bytes are that begin with ``header`` and go on to the end of the file."""
+    begin = source.position - len(header)
     start = header + source.read(_PADDING)
     size = len(start) + (
         source.size - source.position if source.size is not None else source.skip(2**62)
     )
     if start.startswith(_TAGS):
-        warnings.append(Note.of("a tag of {size} bytes after the chunks is left behind", size=size))
+        first, last = begin + size, begin + size
+        if source.size is not None:
+            first, last = between_tags(source.raw.fileno(), begin, begin + size)
+            header = os.pread(source.raw.fileno(), 4, first)
+        if first < last:
+            rest.offset, rest.size = first, last - first
+            rest.kind = "recording" if header[:4] in RECORDINGS else "chunks"
+        words = "a tag of {size} bytes after the chunks is left behind"
+        warnings.append(Note.of(words, size=size - rest.size))
     elif size <= _PADDING and not any(start):
         words = "{size} zero bytes beyond the stated end of the samples are left behind"
         warnings.append(Note.of(words, size=size))
@@ -388,6 +399,7 @@ def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
         else Note.of("another recording was joined to the first; {split}", split=split),
         "data": "a further data chunk follows the first; --ignore-length takes both",
         "chunks": Note.of("they are not chunks; {split}", split=split),
+        "strange": Note.of("they are no part of the recording; {split}", split=split),
     }
     return [
         Note.of(
