@@ -15,7 +15,7 @@ from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, SUBTYPES, RawFormat, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.metadata.tags import foreign_tags, read_metadata, riff_tags
-from earfilt.audio.recordings import Recordings, find_recordings, rest_behind_flac
+from earfilt.audio.recordings import UNKNOWN_LENGTH, Recordings, find_recordings, rest_behind_flac
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.speakers import with_speakers
 from earfilt.errors import AudioError, Detail, Note
@@ -184,6 +184,8 @@ class WavReader(Reader):
         if ignore_length and rest.size:
             self._parts, rest, missing_frames = _all_parts(source, head, rest)
             frames = sum((size or 0) // fmt.align for _, size in self._parts)
+        if promised is None and not source.flowed and not ignore_length:
+            head.warnings.append(UNKNOWN_LENGTH)
         metadata = riff_metadata(head, rest)
         return AudioInfo(
             source.name, head.container, subtype.name, fmt.fs, fmt.channels, frames, missing_frames,

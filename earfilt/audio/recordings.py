@@ -23,6 +23,7 @@ import numpy as np
 from earfilt.audio.containers import aiff, caf, flac_frames, mpeg, riff
 from earfilt.audio.containers.chunks import AIFF, CAF, RIFF, Chunk, Header, Layout, Window, walk
 from earfilt.audio.containers.riff import Rest
+from earfilt.audio.containers.truncation import UNKNOWN_AU
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError, Link
 from earfilt.audio.frame_tags import between_tags
 from earfilt.errors import Note
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from earfilt.audio.source import Source
 
 _PIECE = 1 << 20
-_UNKNOWN_AU = 0xFFFFFFFF
 _MAX_WORD = 2**32 - 256
+
+UNKNOWN_LENGTH = "its header does not state its length: all up to its end is taken for samples"
+"""What to say of a file that looks as if it had been written into a pipe, or never finished."""
 
 
 @dataclass
@@ -278,9 +281,17 @@ class _Sized:
         self._size = source.size or 0
         self._found = Recordings()
 
+    def _open(self, start: int) -> None:
+        """Note that samples begin at a byte and no header says how many."""
+        if self._size > start and not self._source.flowed and not self._ignore:
+            self._found.warnings.append(UNKNOWN_LENGTH)
+
     def riff(self, head: riff.Head) -> Recordings:
         """WAV with a codec that libsndfile decodes."""
-        if head.container == "W64" or head.data_size is None:
+        if head.container == "W64":
+            return self._found
+        if head.data_size is None:
+            self._open(head.data_offset)
             return self._found
         self._look(head.data_offset, head.data_size, AIFF if head.order == ">" else RIFF)
         return self._patched({head.data_offset - 4: head.order + "I"}, head.data_offset)
@@ -292,6 +303,8 @@ class _Sized:
                 # libsndfile itself reads on to the end where the size is 0.
                 if header.size >= 8:
                     self._look(header.at, header.size, AIFF)
+                else:
+                    self._open(header.at + 8)
                 return self._patched({header.at - 4: ">I"}, header.at)
         return self._found
 
@@ -306,6 +319,8 @@ class _Sized:
                     self._found.links = [
                         Link(patches={start - 8: struct.pack(">q", self._size - start)})
                     ]
+                    if size <= 4:
+                        self._open(start + 4)
                 else:
                     self._look(start, size, CAF)
                 return self._patched({start - 8: ">q"}, start)
@@ -317,8 +332,10 @@ class _Sized:
             return self._found
         start, size = struct.unpack_from(">II", magic, 4)
         if size == 0 and self._size > start:
-            self._found.links = [Link(patches={8: struct.pack(">I", _UNKNOWN_AU)})]
-        elif size < 0x7FFFF000 and self._size > start + size:
+            self._found.links = [Link(patches={8: struct.pack(">I", UNKNOWN_AU)})]
+        if size in (0, UNKNOWN_AU):
+            self._open(start)
+        elif self._size > start + size:
             self._unread(start + size)
         return self._patched({8: ">I"}, start)
 

@@ -93,6 +93,15 @@ _PADDING = 1 << 20
 """So many zero bytes at the end of a file, and no more, are taken for padding and not for silence.
 """
 
+OPEN_ENDS = (
+    0x7FFFF000,  # SoX, MPlayer, mpv, eSpeak
+    0x7FFFFF00,  # arecord of older ALSA
+    0x7FFFFFFF,  # LAME, opusdec, oggdec
+    0x80000000,  # arecord
+    STREAMING,  # ffmpeg
+)
+"""Sizes that programs write which cannot know the length: into a pipe, or before they end."""
+
 MAX_DESCRIPTION = 4096
 """Bytes that are read of a chunk that describes the samples."""
 
@@ -296,7 +305,7 @@ def read_head(source: Source, magic: bytes) -> Head:
         if fmt is not None and data is not None:
             if source.position != data[0]:
                 source.seek(data[0])
-            promised = _promised(source, magic, data[1], data64, order)
+            promised = _promised(source, magic, data[1], data64, fmt, order)
             return Head(_container(magic, fmt), fmt, data[0], promised, before, warnings, order)
     raise no_samples(source, fmt)
 
@@ -493,12 +502,12 @@ def _container(magic: bytes, fmt: WaveFormat) -> str:
 
 
 def _promised(
-    source: Source, magic: bytes, size: int, data64: int | None, order: Order
+    source: Source, magic: bytes, size: int, data64: int | None, fmt: WaveFormat, order: Order
 ) -> int | None:
     """Bytes of samples that the header promises, None where its words are those of a stream.
 
-    Streams say 0 (with a RIFF size that ends at the header), 0x7FFFF000 and a little more, or
-    0xFFFFFFFF. A word in between is the length of a big file, unless the RIFF size contradicts it.
+    Streams say 0 (with a RIFF size that ends at the header) or one of `OPEN_ENDS`. Every other
+    word is a length, and so is one of these where the file is as long and the RIFF size agrees.
     """
     total = struct.unpack_from(order + "I", magic, 4)[0]
     there = None if source.size is None else source.size - source.position
@@ -507,14 +516,19 @@ def _promised(
     if size == 0:
         honest = source.position - 8 < total < 0x7FFFF000 or there == 0
         return 0 if honest and not _samples_follow(source) else None
-    usual = 0x7FFFF000 <= size <= 0x80000FFF or size >= 0xFFFFF000
-    if usual or (size > 0x7FFFF000 and total < size):
-        return (
-            size
-            if there is not None and there >= size and total >= size and total != STREAMING
-            else None
-        )
+    if _is_open(size, fmt.align, source.position):
+        filled = there is not None and there >= size and total >= size and total != STREAMING
+        return size if filled else None
     return size
+
+
+def _is_open(size: int, align: int, head: int) -> bool:
+    """Whether a size of samples behind a head of so many bytes stands for an unknown length:
+    programs round theirs down to whole frames, or fit file or RIFF size into it.
+    """
+    whole = {end - end % max(1, align) for end in OPEN_ENDS}
+    fitted = {end - before for end in (0x7FFFFFFF, STREAMING) for before in (head, head - 8)}
+    return size in {*OPEN_ENDS, *whole, *fitted}
 
 
 def _samples_follow(source: Source) -> bool:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from earfilt.audio.containers.riff import Head
     from earfilt.audio.source import Source
 
+UNKNOWN_AU = 0xFFFFFFFF
+"""The size that AU files state whose length is not known; some say 0."""
+
 
 def promised_frames(
     source: Source, magic: bytes, head: Head | None, frames: int | None
@@ -47,7 +50,7 @@ def promised_frames(
         return _scaled(frames, source, _caf_data(source))
     if magic[:4] == b".snd":
         offset, size = struct.unpack_from(">II", magic, 4)
-        return _scaled(frames, source, None if size >= 0x7FFFF000 else (offset, size))
+        return _scaled(frames, source, None if size in (0, UNKNOWN_AU) else (offset, size))
     return None
 
 
