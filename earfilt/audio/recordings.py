@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 20
 _MAX_WORD = 2**32 - 256
+_SIGNED = 0x7FFF0000
 
 UNKNOWN_LENGTH = "its header does not state its length: all up to its end is taken for samples"
 """What to say of a file that looks as if it had been written into a pipe, or never finished."""
@@ -331,7 +332,8 @@ class _Sized:
         if len(magic) < 12:  # cut off in the header, which libsndfile refuses
             return self._found
         start, size = struct.unpack_from(">II", magic, 4)
-        if size == 0 and self._size > start:
+        # libsndfile takes the word for a signed one.
+        if (size == 0 or (size >= _SIGNED and start + size >= self._size)) and self._size > start:
             self._found.links = [Link(patches={8: struct.pack(">I", UNKNOWN_AU)})]
         if size in (0, UNKNOWN_AU):
             self._open(start)
