@@ -148,6 +148,7 @@ class WavReader(Reader):
         self, source: Source, head: riff.Head, *, repair: bool, ignore_length: bool = False
     ) -> None:
         self._head, self._shift = head, 0
+        self._over = b""  # that came at the end of a pipe and make no whole frame
         if head.fmt.unsettled:
             head.fmt, self._shift = riff.justify(
                 head.fmt, os.pread(source.raw.fileno(), _JUSTIFIED, head.data_offset), source.name
@@ -187,10 +188,20 @@ class WavReader(Reader):
         if promised is None and not source.flowed and not ignore_length:
             head.warnings.append(UNKNOWN_LENGTH)
         metadata = riff_metadata(head, rest)
+        left = b"" if missing_frames or not source.seekable else self._left_of_parts(source)
+        partial, said = riff.partial_frame(left, fmt.align)
+        warnings = (*head.warnings, *said, *riff.unread_words(rest))
         return AudioInfo(
             source.name, head.container, subtype.name, fmt.fs, fmt.channels, frames, missing_frames,
-            subtype.dtype, subtype.bits, fmt.extensible, metadata, (*head.warnings, *riff.unread_words(rest)), rest.size,
+            subtype.dtype, subtype.bits, fmt.extensible, metadata, warnings, rest.size + partial,
         )  # fmt: skip
+
+    def _left_of_parts(self, source: Source) -> bytes:
+        """The bytes at the end of each part of a file that make no whole frame."""
+        align = self._head.fmt.align
+        return b"".join(
+            _left_of(source, offset, size, align) for offset, size in self._parts if size
+        )
 
     def _start_part(self, index: int) -> None:
         self._part = index
@@ -210,24 +221,37 @@ class WavReader(Reader):
         count = self._fill(view, fmt.align)
         if self._left is not None:
             self._left -= count
+        self._over = bytes(view[count - count % fmt.align : count]) if count else self._over
         block = pcm.decode(room, subtype, count // fmt.align, fmt.channels)
         return block << self._shift if self._shift else block
 
     def _at_end(self) -> None:
         super()._at_end()
-        behind = not self.source.seekable and self._head.data_size is not None
-        if behind and not self.info.missing:
-            self.source.skip(self._left or 0)
+        if self.source.seekable or self.info.missing:
+            return
+        warnings, rest = list(self.info.warnings), riff.Rest()
+        if self._head.data_size is not None:
+            self._over += self.source.read(self._left or 0)
             self._left = 0
             known = len(self._head.warnings)
             rest = _read_rest(self.source, self._head)
-            warnings = (*self.info.warnings, *self._head.warnings[known:], *riff.unread_words(rest))
-            metadata = replace(self.info.metadata, after=tuple(rest.chunks))
-            self.info = replace(self.info, metadata=metadata, warnings=warnings, unread=rest.size)
+            warnings += self._head.warnings[known:]
+        partial, said = riff.partial_frame(self._over, self._head.fmt.align)
+        warnings += [*said, *riff.unread_words(rest)]
+        metadata = replace(self.info.metadata, after=tuple(rest.chunks))
+        self.info = replace(
+            self.info, metadata=metadata, warnings=tuple(warnings), unread=rest.size + partial
+        )
 
     def rewind(self) -> None:
         self.frames_read = 0
         self._start_part(0)
+
+
+def _left_of(source: Source, offset: int, size: int, align: int) -> bytes:
+    """The bytes at the end of samples in a file that make no whole frame."""
+    size = min(size, (source.size or 0) - offset)
+    return os.pread(source.raw.fileno(), size % align, offset + size - size % align)
 
 
 class RawReader(Reader):
@@ -434,12 +458,16 @@ class SoundfileReader(Reader):
         metadata = (
             self._metadata(source) if head is None else riff_metadata(head, rest_of(source, head))
         )
-        warnings = [*(head.warnings if head else ()), *recordings.warnings]
+        left, align = b"", subtype.width * file.channels
+        if align and recordings.samples and not missing:
+            left = _left_of(source, *recordings.samples, align)
+        partial, said = riff.partial_frame(left, align)
+        warnings = [*(head.warnings if head else ()), *said, *recordings.warnings]
         source.raw.seek(position)
         info = AudioInfo(
             source.name, file.format, file.subtype, file.samplerate, file.channels, frames, missing,
             subtype.dtype, subtype.bits, head.fmt.extensible if head else None, metadata,
-            tuple(dict.fromkeys(warnings)), recordings.rest.size,
+            tuple(dict.fromkeys(warnings)), recordings.rest.size + partial,
         )  # fmt: skip
         return with_speakers(info, source)
 

@@ -51,12 +51,15 @@ class Recordings:
         Links of an Ogg file whose last page is missing.
     rest : Rest
         Bytes that are not read and would be lost with the file.
+    samples : tuple of (int, int), optional
+        First byte, and number, of those of samples that are not compressed.
     warnings : list of str
     """
 
     links: list[Link] = field(default_factory=lambda: [Link()])
     unfinished: int = 0
     rest: Rest = field(default_factory=Rest)
+    samples: tuple[int, int] | None = None
     warnings: list[str] = field(default_factory=list)
 
     def leave(self, rest: Rest) -> None:
@@ -289,6 +292,10 @@ class _Sized:
 
     def riff(self, head: riff.Head) -> Recordings:
         """WAV with a codec that libsndfile decodes."""
+        self._found.samples = (
+            head.data_offset,
+            self._size if head.data_size is None else head.data_size,
+        )
         if head.container == "W64":
             return self._found
         if head.data_size is None:
@@ -302,9 +309,11 @@ class _Sized:
         for header in walk(self._window(aiff.HEAD), AIFF):
             if header.name == b"SSND":
                 # libsndfile itself reads on to the end where the size is 0.
+                self._found.samples = header.at + 8, header.size - 8
                 if header.size >= 8:
                     self._look(header.at, header.size, AIFF)
                 else:
+                    self._found.samples = header.at + 8, self._size
                     self._open(header.at + 8)
                 return self._patched({header.at - 4: ">I"}, header.at)
         return self._found
@@ -320,10 +329,12 @@ class _Sized:
                     self._found.links = [
                         Link(patches={start - 8: struct.pack(">q", self._size - start)})
                     ]
-                    if size <= 4:
+                    size = self._size
+                    if header.size <= 4:
                         self._open(start + 4)
                 else:
                     self._look(start, size, CAF)
+                self._found.samples = start + 4, size - 4
                 return self._patched({start - 8: ">q"}, start)
         return self._found
 
@@ -335,6 +346,7 @@ class _Sized:
         # libsndfile takes the word for a signed one.
         if (size == 0 or (size >= _SIGNED and start + size >= self._size)) and self._size > start:
             self._found.links = [Link(patches={8: struct.pack(">I", UNKNOWN_AU)})]
+        self._found.samples = start, size or UNKNOWN_AU
         if size in (0, UNKNOWN_AU):
             self._open(start)
         elif self._size > start + size:
@@ -388,6 +400,8 @@ class _Sized:
                 for at, word in words.items()
             }
             found.links, found.rest = [Link(patches=sizes)], Rest()
+            if found.samples:
+                found.samples = found.samples[0], self._size
         if found.rest.kind == "recording":
             found.links = [Link(end=found.rest.offset)]
         found.warnings += riff.unread_words(found.rest, joinable=False)

@@ -669,3 +669,56 @@ def test_an_au_cut_off_in_its_header_is_no_audio(tmp_path, length):
     (tmp_path / "a.au").write_bytes(b".snd\0\0\0\x18\0\0\0\x10"[:length])
     with pytest.raises(AudioError):
         probe(str(tmp_path / "a.au"))
+
+
+def with_more_bytes(container, more):
+    """A stereo file of 1200 frames, and then so many bytes that its header counts as samples."""
+    data = coded(X[:2400].reshape(-1, 2), container)
+    frame = {"AIFF": (b"SSND", 4, ">I"), "CAF": (b"data", 4, ">q"), "AU": (b".snd", 8, ">I"),
+             "RF64": (b"ds64", 16, "<Q"), "W64": (b"data\xf3\xac", 16, "<Q")}  # fmt: skip
+    name, behind, word = frame.get(container, (b"data", 4, "<I"))
+    at = data.index(name) + behind
+    stated = struct.unpack_from(word, data, at)[0] + len(more)
+    data[at : at + struct.calcsize(word)] = struct.pack(word, stated)
+    return bytes(data) + more + bytes(-len(more) % 8)
+
+
+@pytest.mark.parametrize("options", [{}, {"ignore_length": True}])
+@pytest.mark.parametrize("more", [b"\1", b"\1\2", b"\0\0\3"])
+@pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64", "W64", "AIFF", "CAF", "AU"])
+def test_bytes_of_no_whole_frame_are_told(tmp_path, container, more, options):
+    path = tmp_path / "a"
+    path.write_bytes(with_more_bytes(container, more))
+    heard, info = read_all(path, **options)
+    np.testing.assert_array_equal(heard, X[:2400:2])
+    assert info.unread == len(more)
+    last = (
+        "byte of its samples makes" if len(more) == 1 else f"{len(more)} bytes of its samples make"
+    )
+    assert f"the last {last} no whole frame of 4" in info.warnings[0]
+
+
+@pytest.mark.parametrize("container", ["WAV", "RF64", "W64", "AIFF", "CAF", "AU"])
+def test_padding_that_was_counted_as_samples_is_no_loss(tmp_path, container):
+    path = tmp_path / "a"
+    path.write_bytes(with_more_bytes(container, b"\0"))
+    info = read_all(path)[1]
+    assert info.unread == 0
+    assert "makes no whole frame" in info.warnings[0]
+
+
+@pytest.mark.parametrize("size", [None, 0xFFFFFFFF])
+def test_bytes_of_no_whole_frame_at_the_end_of_a_stream(tmp_path, monkeypatch, size):
+    data = bytearray(with_more_bytes("WAV", b"\1\2\3")[: 44 + 4803])
+    if size:
+        data[40:44] = struct.pack("<I", size)
+    (tmp_path / "a.wav").write_bytes(data)
+    assert read_all(tmp_path / "a.wav")[1].unread == 3
+    reading, writing = os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    monkeypatch.setattr(os, "dup", lambda _: reading)
+    heard, info = read_all("-")
+    np.testing.assert_array_equal(heard, X[:2400:2])
+    assert info.unread == 3
+    assert "last 3 bytes" in info.warnings[-1]

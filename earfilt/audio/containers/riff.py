@@ -420,6 +420,20 @@ def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
     ]
 
 
+def partial_frame(left: bytes, align: int) -> tuple[int, list[str]]:
+    """What to tell of bytes at the end of the samples that make no whole frame of ``align`` bytes,
+    and how many of them would be lost: none where they are but padding.
+    """
+    if not left:
+        return 0, []
+    words = (
+        "the last {count} bytes of its samples make no whole frame of {align}: they are not read"
+    )
+    if len(left) == 1:
+        words = "the last byte of its samples makes no whole frame of {align}: it is not read"
+    return len(left) if any(left) else 0, [Note.of(words, count=len(left), align=align)]
+
+
 def is_known(name: bytes) -> bool:
     """Whether a chunk of this name is so common that it is one whatever its size."""
     return name in _KNOWN
