@@ -15,7 +15,13 @@ from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, SUBTYPES, RawFormat, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.metadata.tags import foreign_tags, read_metadata, riff_tags
-from earfilt.audio.recordings import UNKNOWN_LENGTH, Recordings, find_recordings, rest_behind_flac
+from earfilt.audio.recordings import (
+    UNKNOWN_LENGTH,
+    Recordings,
+    find_recordings,
+    rate_words,
+    rest_behind_flac,
+)
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.speakers import with_speakers
 from earfilt.errors import AudioError, Detail, Note
@@ -462,7 +468,8 @@ class SoundfileReader(Reader):
         if align and recordings.samples and not missing:
             left = _left_of(source, *recordings.samples, align)
         partial, said = riff.partial_frame(left, align)
-        warnings = [*(head.warnings if head else ()), *said, *recordings.warnings]
+        rate = rate_words(source, magic, file.samplerate)
+        warnings = [*(head.warnings if head else ()), *rate, *said, *recordings.warnings]
         source.raw.seek(position)
         info = AudioInfo(
             source.name, file.format, file.subtype, file.samplerate, file.channels, frames, missing,

@@ -176,6 +176,22 @@ def _ogg(source: Source) -> Recordings:
     return found
 
 
+def rate_words(source: Source, magic: bytes, fs: int) -> list[str]:
+    """What to tell of a rate that is no whole number of Hz and is taken for ``fs``."""
+    aifc = magic[:4] == b"FORM" and magic[8:] in (b"AIFF", b"AIFC")
+    stated = (
+        aiff.stated_rate(source)
+        if aifc
+        else caf.stated_rate(source)
+        if magic[:4] == b"caff"
+        else None
+    )
+    if stated is None or stated == fs:
+        return []
+    words = "its sampling rate of {stated:.10g} Hz is read, and written, as {fs} Hz"
+    return [Note.of(words, stated=stated, fs=fs)]
+
+
 def rest_behind(source: Source, begin: int, end: int | None = None) -> Rest:
     """What lies behind the last frame of a recording, but for tags and padding.
 

@@ -722,3 +722,30 @@ def test_bytes_of_no_whole_frame_at_the_end_of_a_stream(tmp_path, monkeypatch, s
     np.testing.assert_array_equal(heard, X[:2400:2])
     assert info.unread == 3
     assert "last 3 bytes" in info.warnings[-1]
+
+
+MAC = bytes.fromhex("400daddd174600000000")  # 22 254.5454… Hz, the rate of the first Macintoshes
+
+
+@pytest.mark.parametrize(("container", "shown"), [("AIFF", "22254.54546"), ("CAF", "22050.5")])
+def test_a_rate_of_no_whole_hertz_is_told(tmp_path, container, shown):
+    data = coded(X, container, fs=22_050)
+    at, rate = (
+        (data.index(b"COMM") + 16, MAC)
+        if container == "AIFF"
+        else (20, struct.pack(">d", 22_050.5))
+    )
+    data[at : at + len(rate)] = rate
+    path = tmp_path / "a"
+    path.write_bytes(data)
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, X)
+    assert f"rate of {shown} Hz is read, and written, as {info.fs} Hz" in info.warnings[0]
+
+
+@pytest.mark.parametrize("fs", [1, 8000, 11_025, 44_100, 97_656, 384_000])
+@pytest.mark.parametrize("container", ["AIFF", "CAF"])
+def test_a_rate_of_whole_hertz_needs_no_words(tmp_path, container, fs):
+    path = tmp_path / "a"
+    path.write_bytes(coded(X, container, fs=fs))
+    assert (read_all(path)[1].fs, read_all(path)[1].warnings) == (fs, ())
