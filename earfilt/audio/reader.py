@@ -679,11 +679,25 @@ def _choose(
 def _behind_tag(source: Source, magic: bytes) -> bytes:
     """The first bytes behind an ID3 tag that was put before a WAV or FLAC file; those of the tag
     where MPEG audio follows.
+
+    Raises
+    ------
+    AudioError
+        A file of another container follows, whose promises would not be looked at.
     """
     start = frame_tags.id3_end(source.raw.fileno(), 0)
     source.seek(start)
     inner = source.read(12)
-    return inner if inner[:4] in (*riff.MAGICS, b"fLaC") else magic
+    if inner[:4] in (*riff.MAGICS, b"fLaC"):
+        return inner
+    if inner[:4] in riff.RECORDINGS:
+        raise AudioError.about(
+            source.name,
+            "{subject} has an ID3 tag before its first byte, where its container has no place for "
+            "one; 'tail -c +{first} INPUT' gives it alone",
+            first=start + 1,
+        )
+    return magic
 
 
 def read_head(source: Source, magic: bytes) -> riff.Head | None:

@@ -749,3 +749,12 @@ def test_a_rate_of_whole_hertz_needs_no_words(tmp_path, container, fs):
     path = tmp_path / "a"
     path.write_bytes(coded(X, container, fs=fs))
     assert (read_all(path)[1].fs, read_all(path)[1].warnings) == (fs, ())
+
+
+@pytest.mark.parametrize("container", ["AIFF", "AU", "CAF", "OGG"])
+def test_a_tag_before_a_container_that_has_no_place_for_one_is_refused(tmp_path, container):
+    path = tmp_path / "a"
+    data = coded(X, container, COMPRESSED.get(container, "PCM_16"))
+    path.write_bytes(TAGS["ID3v2"] + data)
+    with pytest.raises(AudioError, match=r"'tail -c \+27 INPUT' gives it alone"):
+        probe(str(path))
