@@ -108,6 +108,9 @@ class Decoder:
     def __init__(self, source: Source, links: Sequence[Link]) -> None:
         self.links: Sequence[Link] = links
         self._source, self._index = source, 0
+        self._window: _Window | None = None
+        self._delivered = 0
+        self._finished: list[tuple[int, int]] = []
         self._file = self._open(0)
         self.samplerate, self.channels = self._file.samplerate, self._file.channels
         self.format, self.subtype = self._file.format, self._file.subtype
@@ -116,13 +119,27 @@ class Decoder:
 
     def _open(self, index: int) -> soundfile.SoundFile:
         link = self.links[index]
-        if link.whole:
+        self._window = None if link.whole else _Window(self._source, link)
+        if self._window is None:
             self._source.seek(0)
             return soundfile.SoundFile(self._source.raw.fileno(), "r", closefd=False)
-        return soundfile.SoundFile(_Window(self._source, link), "r")
+        return soundfile.SoundFile(self._window, "r")
+
+    @property
+    def reached(self) -> list[tuple[int, int]]:
+        """How far each link was read, up to the present one: the byte of the file, a little
+        further than decoded, and frames.
+        """
+        link, window = self.links[self._index], self._window
+        at = (
+            self._source.raw.tell()
+            if window is None
+            else link.start + max(0, window.tell() - len(link.prefix))
+        )
+        return [*self._finished, (at, self._delivered)]
 
     def _count(self) -> int | None:
-        lengths = [_stated(self._file.frames)]
+        lengths, window = [_stated(self._file.frames)], self._window
         for index in range(1, len(self.links)):
             with self._open(index) as file:
                 if (file.samplerate, file.channels) != (self.samplerate, self.channels):
@@ -139,6 +156,7 @@ class Decoder:
                         start=self.links[index].start,
                     )
                 lengths.append(_stated(file.frames))
+        self._window = window
         return None if None in lengths else sum(length or 0 for length in lengths)
 
     def read(self, block: Array) -> int:
@@ -153,12 +171,15 @@ class Decoder:
         while done < len(block):
             count = self._read(block[done:])
             done += count
+            self._delivered += count
             if count:
                 continue
             if self._index + 1 == len(self.links):
                 break
+            self._finished = self.reached
             self._file.close()
             self._index += 1
+            self._delivered = 0
             self._file = self._open(self._index)
         return done
 
@@ -166,10 +187,14 @@ class Decoder:
         snd, ffi = soundfile._snd, soundfile._ffi
         ctype = _CTYPES[block.dtype.name]
         read: Any = getattr(snd, f"sf_readf_{ctype}")
+        if self.format == "FLAC":  # looks for a further frame behind its last one, and complains
+            left = (_stated(self._file.frames) or 2**62) - self._delivered
+            block = block[: max(0, left)]
         count = int(
             read(self._file._file, ffi.cast(f"{ctype}*", ffi.from_buffer(block)), len(block))
         )
         if code := snd.sf_error(self._file._file):
+            self._delivered += max(0, count)
             raise DecodingError(
                 soundfile.LibsndfileError(code).error_string.rstrip(". "), max(0, count)
             )
@@ -178,7 +203,8 @@ class Decoder:
     def rewind(self) -> None:
         """Go back to the first frame."""
         self._file.close()
-        self._index = 0
+        self._index = self._delivered = 0
+        self._finished = []
         self._file = self._open(0)
 
     def close(self) -> None:

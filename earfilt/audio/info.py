@@ -73,7 +73,8 @@ class AudioInfo:
     warnings : tuple of str
         What the user should know of the file.
     unread : int
-        Bytes beyond the stated end of the samples that look like more of them and are not read.
+        Bytes that are not read and would be lost with the file: beyond the stated end of the
+        samples, of no whole frame, or of another recording. The last warning tells of them.
     """
 
     name: str

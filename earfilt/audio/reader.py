@@ -8,14 +8,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from earfilt.audio import sniff
-from earfilt.audio.containers import flac_frames, mpeg, pcm, riff, w64
+from earfilt.audio import frame_tags, sniff
+from earfilt.audio.containers import mpeg, pcm, riff, w64
 from earfilt.audio.containers.truncation import promised_frames
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, SUBTYPES, RawFormat, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.metadata.tags import foreign_tags, read_metadata, riff_tags
-from earfilt.audio.recordings import Recordings, find_recordings
+from earfilt.audio.recordings import (
+    UNKNOWN_LENGTH,
+    Recordings,
+    find_recordings,
+    rate_words,
+    rest_behind_flac,
+)
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.speakers import with_speakers
 from earfilt.errors import AudioError, Detail, Note
@@ -23,7 +29,6 @@ from earfilt.errors import AudioError, Detail, Note
 _BLOCK_BYTES = 8 << 20
 _JUSTIFIED = 1 << 16  # bytes that tell how samples lie in their words
 _RAW_LOOK = 16  # bytes that show the header of a WAV or W64 file
-_READ_AHEAD = 1 << 18  # more than libFLAC holds of what it has not decoded yet
 
 
 class Reader(ABC):
@@ -153,6 +158,7 @@ class WavReader(Reader):
         self, source: Source, head: riff.Head, *, repair: bool, ignore_length: bool = False
     ) -> None:
         self._head, self._shift = head, 0
+        self._over = b""  # that came at the end of a pipe and make no whole frame
         if head.fmt.unsettled:
             head.fmt, self._shift = riff.justify(
                 head.fmt, os.pread(source.raw.fileno(), _JUSTIFIED, head.data_offset), source.name
@@ -189,11 +195,23 @@ class WavReader(Reader):
         if ignore_length and rest.size:
             self._parts, rest, missing_frames = _all_parts(source, head, rest)
             frames = sum((size or 0) // fmt.align for _, size in self._parts)
+        if promised is None and not source.flowed and not ignore_length:
+            head.warnings.append(UNKNOWN_LENGTH)
         metadata = riff_metadata(head, rest)
+        left = b"" if missing_frames or not source.seekable else self._left_of_parts(source)
+        partial, said = riff.partial_frame(left, fmt.align)
+        warnings = (*head.warnings, *said, *riff.unread_words(rest))
         return AudioInfo(
             source.name, head.container, subtype.name, fmt.fs, fmt.channels, frames, missing_frames,
-            subtype.dtype, subtype.bits, fmt.extensible, metadata, (*head.warnings, *riff.unread_words(rest)), rest.size,
+            subtype.dtype, subtype.bits, fmt.extensible, metadata, warnings, rest.size + partial,
         )  # fmt: skip
+
+    def _left_of_parts(self, source: Source) -> bytes:
+        """The bytes at the end of each part of a file that make no whole frame."""
+        align = self._head.fmt.align
+        return b"".join(
+            _left_of(source, offset, size, align) for offset, size in self._parts if size
+        )
 
     def _start_part(self, index: int) -> None:
         self._part = index
@@ -213,24 +231,37 @@ class WavReader(Reader):
         count = self._fill(view, fmt.align)
         if self._left is not None:
             self._left -= count
+        self._over = bytes(view[count - count % fmt.align : count]) if count else self._over
         block = pcm.decode(room, subtype, count // fmt.align, fmt.channels)
         return block << self._shift if self._shift else block
 
     def _at_end(self) -> None:
         super()._at_end()
-        behind = not self.source.seekable and self._head.data_size is not None
-        if behind and not self.info.missing:
-            self.source.skip(self._left or 0)
+        if self.source.seekable or self.info.missing:
+            return
+        warnings, rest = list(self.info.warnings), riff.Rest()
+        if self._head.data_size is not None:
+            self._over += self.source.read(self._left or 0)
             self._left = 0
             known = len(self._head.warnings)
             rest = _read_rest(self.source, self._head)
-            warnings = (*self.info.warnings, *self._head.warnings[known:], *riff.unread_words(rest))
-            metadata = replace(self.info.metadata, after=tuple(rest.chunks))
-            self.info = replace(self.info, metadata=metadata, warnings=warnings, unread=rest.size)
+            warnings += self._head.warnings[known:]
+        partial, said = riff.partial_frame(self._over, self._head.fmt.align)
+        warnings += [*said, *riff.unread_words(rest)]
+        metadata = replace(self.info.metadata, after=tuple(rest.chunks))
+        self.info = replace(
+            self.info, metadata=metadata, warnings=tuple(warnings), unread=rest.size + partial
+        )
 
     def rewind(self) -> None:
         self.frames_read = 0
         self._start_part(0)
+
+
+def _left_of(source: Source, offset: int, size: int, align: int) -> bytes:
+    """The bytes at the end of samples in a file that make no whole frame."""
+    size = min(size, (source.size or 0) - offset)
+    return os.pread(source.raw.fileno(), size % align, offset + size - size % align)
 
 
 class RawReader(Reader):
@@ -408,7 +439,7 @@ class SoundfileReader(Reader):
         ignore_length: bool = False,
     ) -> None:
         recordings = find_recordings(source, magic, head, ignore_length=ignore_length)
-        self._file = _open_decoder(source, recordings)
+        self._file, self._damaged = _open_decoder(source, recordings), False
         super().__init__(source, self._probe(source, magic, head, recordings), repair=repair)
 
     def _probe(
@@ -437,12 +468,17 @@ class SoundfileReader(Reader):
         metadata = (
             self._metadata(source) if head is None else riff_metadata(head, rest_of(source, head))
         )
-        warnings = [*(head.warnings if head else ()), *recordings.warnings]
+        left, align = b"", subtype.width * file.channels
+        if align and recordings.samples and not missing:
+            left = _left_of(source, *recordings.samples, align)
+        partial, said = riff.partial_frame(left, align)
+        rate = rate_words(source, magic, file.samplerate)
+        warnings = [*(head.warnings if head else ()), *rate, *said, *recordings.warnings]
         source.raw.seek(position)
         info = AudioInfo(
             source.name, file.format, file.subtype, file.samplerate, file.channels, frames, missing,
             subtype.dtype, subtype.bits, head.fmt.extensible if head else None, metadata,
-            tuple(dict.fromkeys(warnings)), recordings.rest.size,
+            tuple(dict.fromkeys(warnings)), recordings.rest.size + partial,
         )  # fmt: skip
         return with_speakers(info, source)
 
@@ -456,8 +492,10 @@ class SoundfileReader(Reader):
             return block[: self._file.read(block)]
         except DecodingError as error:
             done = self.frames_read + error.frames
-            if self.repair or done == self.info.frames:
-                if done != self.info.frames and not self.info.missing:
+            whole = done == self.info.frames or self._ends_here()
+            if self.repair or whole:
+                self._damaged = self._damaged or not whole
+                if not whole and not self.info.missing:
                     words = Note.of(
                         "the source is damaged after frame {done} ({error}): what follows is left "
                         "out",
@@ -476,7 +514,7 @@ class SoundfileReader(Reader):
 
     def _at_end(self) -> None:
         super()._at_end()
-        if self.info.missing or self.info.unread:
+        if self.info.missing or self.info.unread or self._damaged:
             return
         warnings, unread = list(self.info.warnings), 0
         if self.info.container == "MP3":
@@ -497,21 +535,29 @@ class SoundfileReader(Reader):
                 warnings.append(Note.of(words, unread=unread))
             elif tallies[-1].torn and not warnings:
                 warnings.append("its last MPEG frame is incomplete: its end is missing")
-        elif self.info.container == "FLAC" and len(self._file.links) == 1:
-            behind = flac_frames.joined_starts(
-                self.source, max(0, self.source.raw.tell() - _READ_AHEAD)
-            )
-            rest = (
-                riff.Rest(
-                    offset=behind[0], size=(self.source.size or 0) - behind[0], kind="recording"
-                )
-                if behind
-                else riff.Rest()
-            )
-            warnings, unread = [*warnings, *riff.unread_words(rest)], rest.size
+        elif self.info.container == "FLAC":
+            for rest in self._flac_rests():
+                joinable = os.pread(self.source.raw.fileno(), 4, rest.offset) == b"fLaC"
+                warnings += riff.unread_words(rest, joinable=joinable)
+                unread += rest.size
         self.info = replace(self.info, warnings=tuple(warnings), unread=unread)
 
+    def _flac_rests(self) -> list[riff.Rest]:
+        """What lies behind each recording that was read, and belongs to none."""
+        places = zip(self._file.links, self._file.reached, strict=True)
+        return [rest_behind_flac(self.source, link, *reached) for link, reached in places]
+
+    def _ends_here(self) -> bool:
+        """Whether the frames of a FLAC file of unknown length end where its decoder found no
+        further one: with tags and padding.
+        """
+        unknown = self.info.container == "FLAC" and self.info.frames is None
+        if not unknown or len(self._file.reached) < len(self._file.links):
+            return False
+        return not self._flac_rests()[-1].size
+
     def rewind(self) -> None:
+        self._damaged = False
         self._file.rewind()
         self.frames_read = 0
 
@@ -637,11 +683,25 @@ def _choose(
 def _behind_tag(source: Source, magic: bytes) -> bytes:
     """The first bytes behind an ID3 tag that was put before a WAV or FLAC file; those of the tag
     where MPEG audio follows.
+
+    Raises
+    ------
+    AudioError
+        A file of another container follows, whose promises would not be looked at.
     """
-    start = mpeg.id3_end(source.raw.fileno(), 0)
+    start = frame_tags.id3_end(source.raw.fileno(), 0)
     source.seek(start)
     inner = source.read(12)
-    return inner if inner[:4] in (*riff.MAGICS, b"fLaC") else magic
+    if inner[:4] in (*riff.MAGICS, b"fLaC"):
+        return inner
+    if inner[:4] in riff.RECORDINGS:
+        raise AudioError.about(
+            source.name,
+            "{subject} has an ID3 tag before its first byte, where its container has no place for "
+            "one; 'tail -c +{first} INPUT' gives it alone",
+            first=start + 1,
+        )
+    return magic
 
 
 def read_head(source: Source, magic: bytes) -> riff.Head | None:

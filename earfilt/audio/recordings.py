@@ -18,18 +18,25 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from earfilt.audio.containers import aiff, caf, flac_frames, mpeg, riff
 from earfilt.audio.containers.chunks import AIFF, CAF, RIFF, Chunk, Header, Layout, Window, walk
 from earfilt.audio.containers.riff import Rest
-from earfilt.audio.decoder import Link
+from earfilt.audio.containers.truncation import UNKNOWN_AU
+from earfilt.audio.decoder import FAILURES, Decoder, DecodingError, Link
+from earfilt.audio.frame_tags import between_tags
 from earfilt.errors import Note
 
 if TYPE_CHECKING:
     from earfilt.audio.source import Source
 
 _PIECE = 1 << 20
-_UNKNOWN_AU = 0xFFFFFFFF
 _MAX_WORD = 2**32 - 256
+_SIGNED = 0x7FFF0000
+
+UNKNOWN_LENGTH = "its header does not state its length: all up to its end is taken for samples"
+"""What to say of a file that looks as if it had been written into a pipe, or never finished."""
 
 
 @dataclass
@@ -43,14 +50,22 @@ class Recordings:
     unfinished : int
         Links of an Ogg file whose last page is missing.
     rest : Rest
-        Bytes beyond the stated end of the samples that look like more of them.
+        Bytes that are not read and would be lost with the file.
+    samples : tuple of (int, int), optional
+        First byte, and number, of those of samples that are not compressed.
     warnings : list of str
     """
 
     links: list[Link] = field(default_factory=lambda: [Link()])
     unfinished: int = 0
     rest: Rest = field(default_factory=Rest)
+    samples: tuple[int, int] | None = None
     warnings: list[str] = field(default_factory=list)
+
+    def leave(self, rest: Rest) -> None:
+        """Say that bytes of another format are not read."""
+        self.rest = rest
+        self.warnings += riff.unread_words(rest, joinable=False)
 
 
 def find_recordings(
@@ -81,12 +96,14 @@ def find_recordings(
         return _Sized(source, ignore_length).caf()
     if magic[:4] == b".snd":
         return _Sized(source, ignore_length).au(magic)
-    return _mpeg(source.raw.fileno(), ignore_length)
+    return _mpeg(source, ignore_length)
 
 
-def _mpeg(file: int, ignore_length: bool) -> Recordings:
+def _mpeg(source: Source, ignore_length: bool) -> Recordings:
     """MPEG audio; libsndfile's own formats of other kinds come here, too, and have no frames."""
+    file = source.raw.fileno()
     found = Recordings(links=[])
+    damaged = 0
     for start, end in mpeg.find_streams(file):
         counted = mpeg.tally(file, start, end)
         found.links.append(_mpeg_link(file, start, end, counted, ignore_length))
@@ -97,6 +114,10 @@ def _mpeg(file: int, ignore_length: bool) -> Recordings:
                     damaged=counted.damaged,
                 )
             )
+        damaged += counted.damaged
+        if end is None:
+            found.leave(rest_behind(source, *counted.behind))
+    found.rest.size += damaged
     found.links = found.links or [Link()]
     if missing := mpeg.missing_bytes(file):
         found.warnings.append(
@@ -111,6 +132,8 @@ def _mpeg(file: int, ignore_length: bool) -> Recordings:
 def _mpeg_link(
     file: int, start: int, end: int | None, counted: mpeg.Tally, ignore_length: bool
 ) -> Link:
+    if counted.behind[0] < counted.behind[1]:
+        end = counted.behind[0]
     if counted.stated is None or (ignore_length and counted.surplus):
         # libsndfile ends where a header says or, without one, where it guesses: with variable bit
         # rates, anywhere.
@@ -121,21 +144,70 @@ def _mpeg_link(
 
 def _ogg(source: Source) -> Recordings:
     """Links begin at the first of the pages that begin streams, behind pages that carry one on."""
-    file, at, starts, ended = source.raw.fileno(), 0, [0], []
+    file, at, size = source.raw.fileno(), 0, source.size or 0
+    starts, ended = [0], []
+    ends: list[int | None] = []
     within = last = False
-    page = 0
+    page = end = stray = 0
     while len(head := os.pread(file, 27 + 255, at)) >= 27:
         if head[:4] != b"OggS":
             # The page before may be cut short, with the next inside what it claims to be.
             at = page = _next_page(file, page + 4)
+            if end < at < size:
+                first, behind = between_tags(file, end, at)
+                stray += behind - first
             continue
         begins = bool(head[5] & 2)
         if begins and within:
             starts.append(at)
+            ends.append(min(end, at))
             ended.append(last)
         within, last, page = not begins, bool(head[5] & 4), at
-        at += 27 + head[26] + sum(head[27 : 27 + head[26]])
-    return Recordings(_between(starts), unfinished=[*ended, last].count(False))
+        at = end = at + 27 + head[26] + sum(head[27 : 27 + head[26]])
+    found = Recordings(unfinished=[*ended, last].count(False))
+    if stray:
+        words = "{stray} bytes between its pages belong to none and are not read"
+        found.warnings.append(Note.of(words, stray=stray))
+    found.leave(rest_behind(source, min(end, size)))
+    # libsndfile looks for the last page near the end of what it gets, and takes zeros for damage.
+    ends.append(end if end < size else None)
+    found.links = [Link(*places) for places in zip(starts, ends, strict=True)]
+    found.rest.size += stray
+    return found
+
+
+def rate_words(source: Source, magic: bytes, fs: int) -> list[str]:
+    """What to tell of a rate that is no whole number of Hz and is taken for ``fs``."""
+    aifc = magic[:4] == b"FORM" and magic[8:] in (b"AIFF", b"AIFC")
+    stated = (
+        aiff.stated_rate(source)
+        if aifc
+        else caf.stated_rate(source)
+        if magic[:4] == b"caff"
+        else None
+    )
+    if stated is None or stated == fs:
+        return []
+    words = "its sampling rate of {stated:.10g} Hz is read, and written, as {fs} Hz"
+    return [Note.of(words, stated=stated, fs=fs)]
+
+
+def rest_behind(source: Source, begin: int, end: int | None = None) -> Rest:
+    """What lies behind the last frame of a recording, but for tags and padding.
+
+    Parameters
+    ----------
+    source : Source
+        A file.
+    begin, end : int
+        First byte, and the one behind the last; None for the end of the file.
+    """
+    file = source.raw.fileno()
+    first, last = between_tags(file, begin, source.size or 0 if end is None else end)
+    if first == last:
+        return Rest()
+    joined = os.pread(file, 4, first) in riff.RECORDINGS
+    return Rest(offset=first, size=last - first, kind="recording" if joined else "strange")
 
 
 def _between(starts: list[int]) -> list[Link]:
@@ -169,6 +241,58 @@ def _flac(source: Source, ignore_length: bool) -> Recordings:
     return Recordings(rest=Rest(offset=0, size=source.size or 0, kind="frames"), warnings=[note])
 
 
+def rest_behind_flac(source: Source, link: Link, position: int, frames: int) -> Rest:
+    """What lies behind the last frame of a FLAC recording that was decoded, but for tags and
+    padding.
+
+    Parameters
+    ----------
+    source : Source
+    link : Link
+        The recording.
+    position : int
+        Where the decoder had come to, a little behind that frame.
+    frames : int
+        Samples of a channel that it delivered.
+    """
+    end = source.size or 0 if link.end is None else link.end
+    begin = flac_frames.last_frame(source, link.start, position, frames)
+    if begin is not None:
+        position = _frame_end(source, flac_frames.open_head(source, link.start), begin, end)
+    return rest_behind(source, position, end)
+
+
+def _frame_end(source: Source, head: bytes, begin: int, end: int) -> int:
+    """Where the frame ends that begins at a byte: so many bytes are needed to decode it, and no
+    fewer.
+    """
+
+    def suffice(at: int) -> bool:
+        return _decodes(source, Link(begin, at, prefix=head))
+
+    if not suffice(end - 1):
+        return end
+    least, most = begin, min(end - 1, begin + flac_frames.LONGEST)
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (least, middle) if suffice(middle) else (middle, most)
+    return most
+
+
+def _decodes(source: Source, link: Link) -> bool:
+    """Whether a link gives samples."""
+    try:
+        decoder = Decoder(source, [link])
+    except FAILURES:
+        return False
+    try:
+        return decoder.read(np.empty((1, decoder.channels), np.int32)) > 0
+    except DecodingError as error:
+        return error.frames > 0
+    finally:
+        decoder.close()
+
+
 class _Sized:
     """Files whose header states how many bytes of samples there are."""
 
@@ -177,9 +301,21 @@ class _Sized:
         self._size = source.size or 0
         self._found = Recordings()
 
+    def _open(self, start: int) -> None:
+        """Note that samples begin at a byte and no header says how many."""
+        if self._size > start and not self._source.flowed and not self._ignore:
+            self._found.warnings.append(UNKNOWN_LENGTH)
+
     def riff(self, head: riff.Head) -> Recordings:
         """WAV with a codec that libsndfile decodes."""
-        if head.container == "W64" or head.data_size is None:
+        self._found.samples = (
+            head.data_offset,
+            self._size if head.data_size is None else head.data_size,
+        )
+        if head.container == "W64":
+            return self._found
+        if head.data_size is None:
+            self._open(head.data_offset)
             return self._found
         self._look(head.data_offset, head.data_size, AIFF if head.order == ">" else RIFF)
         return self._patched({head.data_offset - 4: head.order + "I"}, head.data_offset)
@@ -189,8 +325,12 @@ class _Sized:
         for header in walk(self._window(aiff.HEAD), AIFF):
             if header.name == b"SSND":
                 # libsndfile itself reads on to the end where the size is 0.
+                self._found.samples = header.at + 8, header.size - 8
                 if header.size >= 8:
                     self._look(header.at, header.size, AIFF)
+                else:
+                    self._found.samples = header.at + 8, self._size
+                    self._open(header.at + 8)
                 return self._patched({header.at - 4: ">I"}, header.at)
         return self._found
 
@@ -205,8 +345,12 @@ class _Sized:
                     self._found.links = [
                         Link(patches={start - 8: struct.pack(">q", self._size - start)})
                     ]
+                    size = self._size
+                    if header.size <= 4:
+                        self._open(start + 4)
                 else:
                     self._look(start, size, CAF)
+                self._found.samples = start + 4, size - 4
                 return self._patched({start - 8: ">q"}, start)
         return self._found
 
@@ -215,9 +359,13 @@ class _Sized:
         if len(magic) < 12:  # cut off in the header, which libsndfile refuses
             return self._found
         start, size = struct.unpack_from(">II", magic, 4)
-        if size == 0 and self._size > start:
-            self._found.links = [Link(patches={8: struct.pack(">I", _UNKNOWN_AU)})]
-        elif size < 0x7FFFF000 and self._size > start + size:
+        # libsndfile takes the word for a signed one.
+        if (size == 0 or (size >= _SIGNED and start + size >= self._size)) and self._size > start:
+            self._found.links = [Link(patches={8: struct.pack(">I", UNKNOWN_AU)})]
+        self._found.samples = start, size or UNKNOWN_AU
+        if size in (0, UNKNOWN_AU):
+            self._open(start)
+        elif self._size > start + size:
             self._unread(start + size)
         return self._patched({8: ">I"}, start)
 
@@ -268,6 +416,8 @@ class _Sized:
                 for at, word in words.items()
             }
             found.links, found.rest = [Link(patches=sizes)], Rest()
+            if found.samples:
+                found.samples = found.samples[0], self._size
         if found.rest.kind == "recording":
             found.links = [Link(end=found.rest.offset)]
         found.warnings += riff.unread_words(found.rest, joinable=False)

@@ -13,6 +13,7 @@ import os
 import re
 import struct
 
+from earfilt.audio import frame_tags
 from earfilt.audio.containers import mpeg
 
 WAY_OUT = "convert it first, e.g. 'ffmpeg -i INPUT -c:a pcm_f32le OUTPUT.wav'"
@@ -95,7 +96,7 @@ def foreign_format(file: int, suffix: str) -> str | None:
         Extension of its name, with the dot.
     """
     suffix = suffix.lower()
-    start = mpeg.id3_end(file, 0)
+    start = frame_tags.id3_end(file, 0)
     head = os.pread(file, HEAD, start)
     for pattern, name in _CONTENT:
         if pattern.match(head):

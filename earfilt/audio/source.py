@@ -32,6 +32,8 @@ class Source:
         Bytes of a file; None for a pipe.
     position : int
         Bytes read or skipped so far.
+    flowed : bool
+        Whether it came through a pipe, also where it was stored since.
     """
 
     def __init__(self, raw: io.FileIO, name: str) -> None:
@@ -39,7 +41,8 @@ class Source:
         status = os.fstat(raw.fileno())
         self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
         self._stamp = status.st_size, status.st_mtime_ns
-        self._tape = bytearray() if self.size is None else None
+        self.flowed = self.size is None
+        self._tape = bytearray() if self.flowed else None
         self._poll: select.poll | None = None
 
     @property

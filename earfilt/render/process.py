@@ -254,7 +254,7 @@ def _refuse_loss(job: FileJob, info: AudioInfo) -> None:
     if info.unread and job.options.in_place:
         raise AudioError.about(
             info.name,
-            "{subject} is not replaced, since it would lose samples: {value}",
+            "{subject} is not replaced, since something would be lost: {value}",
             value=info.warnings[-1],
         )
 

@@ -5,6 +5,7 @@ gone since.
 import hashlib
 import os
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -300,3 +301,37 @@ def test_what_was_forced_counts_by_its_last_recipe(recording: Path) -> None:
         == {recipe_of(SPEC, Options(gain_db=-6.0)).name}
         < known.recipes().keys()
     )
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "caf", "au", "w64", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("behind", ["noise", "a recording"])
+def test_a_file_that_holds_more_than_its_samples_is_not_replaced(
+    tmp_path: Path, suffix: str, behind: str
+) -> None:
+    path, other = tmp_path / f"a.{suffix}", tmp_path / "b.wav"
+    for file in (path, other):
+        sf.write(file, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
+    tail = other.read_bytes() if behind == "a recording" else b"\x81\x92\x0a" * 700
+    with open(path, "ab") as file:
+        file.write(tail)
+    before = content(path)
+    with pytest.raises(AudioError, match=rf"is not replaced.*: {len(tail)} bytes after"):
+        filter_file(job(path))
+    assert content(path) == before
+    assert sorted(os.listdir(tmp_path)) == [path.name, other.name]
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "caf", "au", "w64"])
+def test_a_file_that_ends_within_a_frame_is_not_replaced(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    sf.write(path, np.random.default_rng(0).normal(0, 0.1, (1000, 2)), 16_000, "PCM_16")
+    data = path.read_bytes()
+    # A byte more, which the header counts.
+    word, head = {"wav": ("<I", 0), "w64": ("<Q", 24), "caf": (">q", 4), "aiff": (">I", 8)}.get(
+        suffix, (">I", 0)
+    )
+    data = data.replace(struct.pack(word, head + 4000), struct.pack(word, head + 4001), 1)
+    path.write_bytes(data + b"x")
+    with pytest.raises(AudioError, match=r"is not replaced.*: the last byte of its samples"):
+        filter_file(job(path))
+    assert path.read_bytes() == data + b"x"

@@ -7,12 +7,13 @@ Reference: Apple, Audio Interchange File Format: AIFF, version 1.3 (1989), and A
 from __future__ import annotations
 
 import io
+import math
 import os
 import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.chunks import AIFF, Chunk, carried
+from earfilt.audio.containers.chunks import AIFF, Chunk, Window, carried, walk
 from earfilt.errors import AudioError
 from earfilt.storage.output import write_all
 
@@ -28,6 +29,21 @@ STRUCTURE = (b"COMM", b"SSND", b"FVER", b"PEAK", b"FLLR")
 
 TEXTS = {b"NAME": "TITLE", b"AUTH": "ARTIST", b"(c) ": "COPYRIGHT", b"ANNO": "COMMENT"}
 """Chunks that reach other containers, under the names that Vorbis comments have for them."""
+
+
+def stated_rate(source: Source) -> float | None:
+    """The sampling rate in Hz, which an AIFF file states as a number of 80 bits; None where there
+    is none.
+    """
+    window = Window.of(source, HEAD)
+    for header in walk(window, AIFF):
+        if header.name == b"COMM":
+            content = window.read(18)
+            if len(content) < 18:
+                return None
+            exponent, mantissa = struct.unpack_from(">HQ", content, 8)
+            return math.ldexp(mantissa, exponent - 16_383 - 63) if exponent < 17_000 else None
+    return None
 
 
 def read_chunks(source: Source, beyond: list[str]) -> tuple[Chunk, ...]:

@@ -6,6 +6,7 @@ Reference: Apple, Core Audio Format Specification 1.0.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -35,6 +36,12 @@ _KEYS = {
     "recorded date": "DATE",
 }
 _MAX_TEXTS = 1 << 20
+
+
+def stated_rate(source: Source) -> float | None:
+    """The sampling rate in Hz, which may be any number; None where there is none."""
+    word = os.pread(source.raw.fileno(), 8, START + CAF.width)
+    return float(struct.unpack(">d", word)[0]) if len(word) == 8 else None
 
 
 def read_chunks(source: Source, beyond: list[str]) -> tuple[Chunk, ...]:

@@ -6,10 +6,11 @@ Reference: RFC 9639 (FLAC), sections 8.2 and 9.1.
 from __future__ import annotations
 
 import os
+import re
 import struct
 from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.mpeg import id3_end
+from earfilt.audio.frame_tags import id3_end
 
 if TYPE_CHECKING:
     from earfilt.audio.source import Source
@@ -18,6 +19,9 @@ _TAIL = 1 << 18
 _PIECE = 1 << 20
 _START = b"fLaC\0\0\0\x22"
 """With which a file begins: its name, and the header of a STREAMINFO block of 34 bytes."""
+LONGEST = 1 << 22
+"""Bytes that no frame reaches: 65 535 samples of 8 channels and 32 bits."""
+_SYNC = re.compile(b"\xff[\xf8\xf9]")
 _SYNCS = (b"\xff\xf8", b"\xff\xf9")
 _BLOCKS = {
     1: 192,
@@ -32,8 +36,45 @@ def stated_frames(source: Source) -> int:
     return int.from_bytes(info[13:18], "big") & (1 << 36) - 1
 
 
-def _streaminfo(source: Source) -> bytes:
-    return os.pread(source.raw.fileno(), 34, id3_end(source.raw.fileno(), 0) + 8).ljust(34, b"\0")
+def _streaminfo(source: Source, start: int = 0) -> bytes:
+    """Of the file that begins at a byte, or behind the ID3 tags there."""
+    file = source.raw.fileno()
+    return os.pread(file, 34, id3_end(file, start) + 8).ljust(34, b"\0")
+
+
+def open_head(source: Source, start: int) -> bytes:
+    """Head of a FLAC file of unknown length with the format of the one that begins at a byte:
+    frames of that one may follow.
+    """
+    info = bytearray(_streaminfo(source, start))
+    info[13] &= 0xF0
+    info[14:] = bytes(20)
+    return b"fLaC\x80\0\0\x22" + bytes(info)
+
+
+def last_frame(source: Source, start: int, near: int, frames: int) -> int | None:
+    """First byte of the last frame of the file that begins at a byte; None where it is not found.
+
+    Parameters
+    ----------
+    source : Source
+    start : int
+    near : int
+        A byte behind the frame, and not far from it.
+    frames : int
+        Samples of a channel up to its end.
+    """
+    file = source.raw.fileno()
+    block = struct.unpack(">H", _streaminfo(source, start)[2:4])[0]
+    first = _metadata_end(file, id3_end(file, start))
+    for reach in (_TAIL, LONGEST):
+        begin = max(first, near - reach)
+        data = os.pread(file, near - begin, begin)
+        for sync in _SYNC.finditer(data):
+            span = _span(data[sync.start() : sync.start() + 16], block)
+            if span is not None and span[1] == frames:
+                return begin + sync.start()
+    return None
 
 
 def joined_starts(source: Source, start: int = 0) -> list[int]:

@@ -6,14 +6,16 @@ first recording ends.
 
 References
 ----------
-ISO 11172-3 (1993), section 2.4.1.3, and ISO 13818-3 for the lower rates; ID3v2.4.0, section 3.1;
-the Xing header as LAME writes it.
+ISO 11172-3 (1993), section 2.4.1.3, and ISO 13818-3 for the lower rates; the Xing header as LAME
+writes it.
 """
 
 import os
 import struct
 from dataclasses import dataclass
 from functools import cache
+
+from earfilt.audio.frame_tags import between_tags, id3_end
 
 _SEARCHED = 1 << 16
 _PIECE = 1 << 20
@@ -122,16 +124,6 @@ def _length(head: bytes) -> int:
     return (144 if first or layer == 2 else 72) * bits // fs + padding
 
 
-def id3_end(file: int, start: int) -> int:
-    """Where the ID3v2 tags end that begin at a byte (there, if none does)."""
-    while (head := os.pread(file, 10, start))[:3] == b"ID3" and len(head) == 10:
-        size = 0
-        for byte in head[6:10]:
-            size = size << 7 | byte & 0x7F
-        start += 10 + size + (10 if head[5] & 0x10 else 0)
-    return start
-
-
 def _joined(file: int, at: int) -> int | None:
     """Where the recording begins that was joined to the one whose first frame is given; None if
     none was.
@@ -167,7 +159,10 @@ class Tally:
     torn : bool
         Whether the last frame is incomplete.
     damaged : int
-        Bytes among the frames that belong to none.
+        Bytes among the frames that belong to none, and to no tag.
+    behind : tuple of int
+        The bytes behind the last frame that are neither tags nor padding: the first, and the one
+        behind the last.
     """
 
     start: int
@@ -175,6 +170,7 @@ class Tally:
     stated: int | None
     torn: bool
     damaged: int = 0
+    behind: tuple[int, int] = (0, 0)
 
     @property
     def surplus(self) -> int:
@@ -204,11 +200,13 @@ def tally(file: int, start: int, end: int | None) -> Tally:
             further = _next_frame(file, at, last, _kind(head))
             if further is None:
                 break
-            damaged, at = damaged + further - at, further
+            lost = between_tags(file, at, further)
+            damaged, at = damaged + lost[1] - lost[0], further
             continue
         torn = at + length > last
         frames, at = frames + 1, at + length
-    return Tally(begin, frames, stated, torn, damaged)
+    behind = between_tags(file, min(at, last), last)
+    return Tally(begin, frames, stated, torn, damaged, behind)
 
 
 def _next_frame(file: int, at: int, last: int, kind: bytes) -> int | None:

@@ -8,6 +8,7 @@ Tech 3285 (bext); EBU Tech 3306 and ITU-R BS.2088 (RF64, BW64, ds64).
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
@@ -28,6 +29,7 @@ from earfilt.audio.containers.chunks import (
     walk,
 )
 from earfilt.audio.formats import GUID_TAIL, MAX_CHANNELS, MAX_FS, SUBTYPES, Extensible
+from earfilt.audio.frame_tags import between_tags
 from earfilt.audio.sniff import WAY_OUT
 from earfilt.errors import AudioError, Note
 
@@ -91,6 +93,15 @@ _PADDING = 1 << 20
 """So many zero bytes at the end of a file, and no more, are taken for padding and not for silence.
 """
 
+OPEN_ENDS = (
+    0x7FFFF000,  # SoX, MPlayer, mpv, eSpeak
+    0x7FFFFF00,  # arecord of older ALSA
+    0x7FFFFFFF,  # LAME, opusdec, oggdec
+    0x80000000,  # arecord
+    STREAMING,  # ffmpeg
+)
+"""Sizes that programs write which cannot know the length: into a pipe, or before they end."""
+
 MAX_DESCRIPTION = 4096
 """Bytes that are read of a chunk that describes the samples."""
 
@@ -132,16 +143,16 @@ class Rest:
         To carry.
     offset, size : int
         First byte, and number, of the bytes that are neither carried nor understood.
-    kind : '', 'bytes', 'recording', 'data', 'chunks' or 'frames'
+    kind : '', 'bytes', 'recording', 'data', 'chunks', 'frames' or 'strange'
         What they are: nothing; no chunk at all, as samples look that lie beyond the stated end;
         another recording; another data chunk; something behind chunks that made sense; frames of a
-        codec.
+        codec; something behind the last of these.
     """
 
     chunks: list[Chunk] = field(default_factory=list)
     offset: int = 0
     size: int = 0
-    kind: Literal["", "bytes", "recording", "data", "chunks", "frames"] = ""
+    kind: Literal["", "bytes", "recording", "data", "chunks", "frames", "strange"] = ""
 
 
 @dataclass
@@ -294,7 +305,7 @@ def read_head(source: Source, magic: bytes) -> Head:
         if fmt is not None and data is not None:
             if source.position != data[0]:
                 source.seek(data[0])
-            promised = _promised(source, magic, data[1], data64, order)
+            promised = _promised(source, magic, data[1], data64, fmt, order)
             return Head(_container(magic, fmt), fmt, data[0], promised, before, warnings, order)
     raise no_samples(source, fmt)
 
@@ -348,12 +359,21 @@ def read_rest(source: Source, taken: int, warnings: list[str], order: Order = "<
 
 def count_unread(source: Source, header: bytes, rest: Rest, warnings: list[str]) -> None:
     """Say what the bytes are that begin with ``header`` and go on to the end of the file."""
+    begin = source.position - len(header)
     start = header + source.read(_PADDING)
     size = len(start) + (
         source.size - source.position if source.size is not None else source.skip(2**62)
     )
     if start.startswith(_TAGS):
-        warnings.append(Note.of("a tag of {size} bytes after the chunks is left behind", size=size))
+        first, last = begin + size, begin + size
+        if source.size is not None:
+            first, last = between_tags(source.raw.fileno(), begin, begin + size)
+            header = os.pread(source.raw.fileno(), 4, first)
+        if first < last:
+            rest.offset, rest.size = first, last - first
+            rest.kind = "recording" if header[:4] in RECORDINGS else "chunks"
+        words = "a tag of {size} bytes after the chunks is left behind"
+        warnings.append(Note.of(words, size=size - rest.size))
     elif size <= _PADDING and not any(start):
         words = "{size} zero bytes beyond the stated end of the samples are left behind"
         warnings.append(Note.of(words, size=size))
@@ -388,6 +408,7 @@ def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
         else Note.of("another recording was joined to the first; {split}", split=split),
         "data": "a further data chunk follows the first; --ignore-length takes both",
         "chunks": Note.of("they are not chunks; {split}", split=split),
+        "strange": Note.of("they are no part of the recording; {split}", split=split),
     }
     return [
         Note.of(
@@ -397,6 +418,20 @@ def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
             why=reasons[rest.kind],
         )
     ]
+
+
+def partial_frame(left: bytes, align: int) -> tuple[int, list[str]]:
+    """What to tell of bytes at the end of the samples that make no whole frame of ``align`` bytes,
+    and how many of them would be lost: none where they are but padding.
+    """
+    if not left:
+        return 0, []
+    words = (
+        "the last {count} bytes of its samples make no whole frame of {align}: they are not read"
+    )
+    if len(left) == 1:
+        words = "the last byte of its samples makes no whole frame of {align}: it is not read"
+    return len(left) if any(left) else 0, [Note.of(words, count=len(left), align=align)]
 
 
 def is_known(name: bytes) -> bool:
@@ -481,12 +516,12 @@ def _container(magic: bytes, fmt: WaveFormat) -> str:
 
 
 def _promised(
-    source: Source, magic: bytes, size: int, data64: int | None, order: Order
+    source: Source, magic: bytes, size: int, data64: int | None, fmt: WaveFormat, order: Order
 ) -> int | None:
     """Bytes of samples that the header promises, None where its words are those of a stream.
 
-    Streams say 0 (with a RIFF size that ends at the header), 0x7FFFF000 and a little more, or
-    0xFFFFFFFF. A word in between is the length of a big file, unless the RIFF size contradicts it.
+    Streams say 0 (with a RIFF size that ends at the header) or one of `OPEN_ENDS`. Every other
+    word is a length, and so is one of these where the file is as long and the RIFF size agrees.
     """
     total = struct.unpack_from(order + "I", magic, 4)[0]
     there = None if source.size is None else source.size - source.position
@@ -495,14 +530,19 @@ def _promised(
     if size == 0:
         honest = source.position - 8 < total < 0x7FFFF000 or there == 0
         return 0 if honest and not _samples_follow(source) else None
-    usual = 0x7FFFF000 <= size <= 0x80000FFF or size >= 0xFFFFF000
-    if usual or (size > 0x7FFFF000 and total < size):
-        return (
-            size
-            if there is not None and there >= size and total >= size and total != STREAMING
-            else None
-        )
+    if _is_open(size, fmt.align, source.position):
+        filled = there is not None and there >= size and total >= size and total != STREAMING
+        return size if filled else None
     return size
+
+
+def _is_open(size: int, align: int, head: int) -> bool:
+    """Whether a size of samples behind a head of so many bytes stands for an unknown length:
+    programs round theirs down to whole frames, or fit file or RIFF size into it.
+    """
+    whole = {end - end % max(1, align) for end in OPEN_ENDS}
+    fitted = {end - before for end in (0x7FFFFFFF, STREAMING) for before in (head, head - 8)}
+    return size in {*OPEN_ENDS, *whole, *fitted}
 
 
 def _samples_follow(source: Source) -> bool:

@@ -5,6 +5,8 @@ FLAC needs nothing here (its decoder raises), and the RIFF family and W64 have e
 
 from __future__ import annotations
 
+import os
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,12 @@ from earfilt.audio.containers.chunks import AIFF, CAF, Window, walk
 if TYPE_CHECKING:
     from earfilt.audio.containers.riff import Head
     from earfilt.audio.source import Source
+
+UNKNOWN_AU = 0xFFFFFFFF
+"""The size that AU files state whose length is not known; some say 0."""
+
+_SPHERE_HEAD = 1024
+_SPHERE_COUNT = re.compile(rb"\nsample_count -i (\d{1,15})\s")
 
 
 def promised_frames(
@@ -47,7 +55,10 @@ def promised_frames(
         return _scaled(frames, source, _caf_data(source))
     if magic[:4] == b".snd":
         offset, size = struct.unpack_from(">II", magic, 4)
-        return _scaled(frames, source, None if size >= 0x7FFFF000 else (offset, size))
+        return _scaled(frames, source, None if size in (0, UNKNOWN_AU) else (offset, size))
+    if magic[:8] == b"NIST_1A\n":
+        count = _SPHERE_COUNT.search(os.pread(source.raw.fileno(), _SPHERE_HEAD, 0))
+        return int(count[1]) if count else None
     return None
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from earfilt.audio.containers import truncation
 from earfilt.audio.source import open_source
 
-FORMATS = {"AIFF": "aiff", "CAF": "caf", "AU": "au"}
+FORMATS = {"AIFF": "aiff", "CAF": "caf", "AU": "au", "NIST": "wav"}
 
 
 def promised(path, frames):
@@ -23,7 +23,7 @@ def promised(path, frames):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32"])
 def test_whole_files_promise_what_they_hold(tmp_path, name, subtype):
     path = tmp_path / f"a.{FORMATS[name]}"
     soundfile.write(path, np.zeros((1001, 3)), 8000, subtype=subtype, format=name)
