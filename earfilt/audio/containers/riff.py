@@ -289,7 +289,7 @@ def read_head(source: Source, magic: bytes) -> Head:
         elif header.name == b"ds64":
             content = source.read(min(header.size, MAX_DESCRIPTION))
             data64 = struct.unpack_from("<Q", content, 8)[0] if len(content) >= 16 else None
-        else:
+        elif data is None:  # what lies behind the samples is read with the rest
             _carry(source, header, before, warnings, order)
         if fmt is not None and data is not None:
             if source.position != data[0]:
