@@ -69,6 +69,11 @@ class AudioInfo:
         `earfilt.audio.speakers`); empty if nothing does.
     apple : bytes
         Content of the channel layout chunk of CAF and AIFF.
+    form : str
+        ``BW64`` or ``RIFX`` where a file of the RIFF family begins so.
+    stated_bits : int
+        Bits of a sample that the header says are used, which may be fewer than the subtype has; 0
+        where it does not say.
     metadata : Metadata
     warnings : tuple of str
         What the user should know of the file.
@@ -91,6 +96,8 @@ class AudioInfo:
     unread: int = 0
     speakers: tuple[int, ...] = ()
     apple: bytes = field(default=b"", repr=False)
+    form: str = ""
+    stated_bits: int = 0
 
     @property
     def seconds(self) -> float | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from earfilt.audio import sniff
-from earfilt.audio.containers import flac_frames, mpeg, pcm, riff, w64
+from earfilt.audio.containers import aiff, flac_frames, mpeg, pcm, riff, w64
 from earfilt.audio.containers.truncation import promised_frames
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, SUBTYPES, RawFormat, Subtype
@@ -189,6 +189,7 @@ class WavReader(Reader):
         return AudioInfo(
             source.name, head.container, subtype.name, fmt.fs, fmt.channels, frames, missing_frames,
             subtype.dtype, subtype.bits, fmt.extensible, metadata, (*head.warnings, *riff.unread_words(rest)), rest.size,
+            form=head.form, stated_bits=fmt.stated_bits,
         )  # fmt: skip
 
     def _start_part(self, index: int) -> None:
@@ -434,11 +435,15 @@ class SoundfileReader(Reader):
             self._metadata(source) if head is None else riff_metadata(head, rest_of(source, head))
         )
         warnings = [*(head.warnings if head else ()), *recordings.warnings]
+        stated = aiff.stated_bits(source) if file.format == "AIFF" else 0
+        if head is not None:
+            stated = head.fmt.stated_bits
         source.raw.seek(position)
         info = AudioInfo(
             source.name, file.format, file.subtype, file.samplerate, file.channels, frames, missing,
             subtype.dtype, subtype.bits, head.fmt.extensible if head else None, metadata,
-            tuple(dict.fromkeys(warnings)), recordings.rest.size,
+            tuple(dict.fromkeys(warnings)), recordings.rest.size, form=head.form if head else "",
+            stated_bits=stated,
         )  # fmt: skip
         return with_speakers(info, source)
 

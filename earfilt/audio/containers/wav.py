@@ -73,7 +73,7 @@ def header(
     if wide:
         sizes = struct.pack("<QQQI", total, data_bytes or 0, frames, 0)
         return (
-            b"RF64"
+            (target.form or "RF64").encode("ascii")
             + struct.pack("<I", STREAMING)
             + b"WAVEds64"
             + struct.pack("<I", _DS64)
