@@ -24,11 +24,16 @@ class Metadata:
         Chunks of an AIFF file.
     caf : tuple of Chunk
         Chunks of a CAF file.
+    w64 : tuple of Chunk
+        Chunks of a W64 file, with names of 16 bytes; those that WAV has too are in ``before`` and
+        ``after`` as well.
+    annotation : bytes
+        What stands between header and samples of an AU file.
     tags : tuple of (str, str)
         Key and value of what can go into another container, keys as Vorbis comments name them
         (upper case).
     beyond : tuple of str
-        Names of what is not carried, since it is too big or of a kind that no other container has.
+        Names of what is carried nowhere: too big, unreadable, or of a kind that no output has.
     """
 
     before: tuple[Chunk, ...] = ()
@@ -36,6 +41,8 @@ class Metadata:
     blocks: tuple[tuple[int, bytes], ...] = ()
     iff: tuple[Chunk, ...] = ()
     caf: tuple[Chunk, ...] = ()
+    w64: tuple[Chunk, ...] = ()
+    annotation: bytes = b""
     tags: tuple[tuple[str, str], ...] = ()
     beyond: tuple[str, ...] = ()
 

@@ -14,7 +14,13 @@ from earfilt.audio.containers.truncation import promised_frames
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, SUBTYPES, RawFormat, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
-from earfilt.audio.metadata.tags import foreign_tags, read_metadata, riff_tags
+from earfilt.audio.metadata.tags import (
+    TAG_IN_FRONT,
+    TAGS_OF_JOINED,
+    not_carried,
+    read_metadata,
+    riff_tags,
+)
 from earfilt.audio.recordings import Recordings, find_recordings
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.speakers import with_speakers
@@ -222,7 +228,9 @@ class WavReader(Reader):
             known = len(self._head.warnings)
             rest = _read_rest(self.source, self._head)
             warnings = (*self.info.warnings, *self._head.warnings[known:], *riff.unread_words(rest))
-            metadata = replace(self.info.metadata, after=tuple(rest.chunks))
+            late = riff_metadata(replace(self._head, before=[], beyond=[]), rest)
+            warnings += tuple(not_carried(chunk.label for chunk in w64.beyond_riff(late.w64)))
+            metadata = replace(self.info.metadata, after=late.after)
             self.info = replace(self.info, metadata=metadata, warnings=warnings, unread=rest.size)
 
     def rewind(self) -> None:
@@ -353,11 +361,13 @@ def _all_parts(
                 "INPUT' gives it alone",
                 byte=rest.offset + 1,
             )
-        there = end - further.data_offset
+        joined, there = rest.kind == "recording", end - further.data_offset
         stated = there if further.data_size is None else further.data_size
         parts.append((further.data_offset, min(there, stated)))
         missing = max(0, stated - there)
         rest = riff.Rest() if stated >= there else rest_of(source, further)
+        if rest.chunks or (joined and further.before):
+            head.beyond.append(TAGS_OF_JOINED)
     rest.chunks = chunks
     return parts, rest, missing // head.fmt.align
 
@@ -432,7 +442,9 @@ class SoundfileReader(Reader):
             0, (promised_frames(source, magic, head, file.frames) or 0) - (file.frames or 0)
         )
         metadata = (
-            self._metadata(source) if head is None else riff_metadata(head, rest_of(source, head))
+            read_metadata(source, file.format, file.tags, [link.start for link in recordings.links])
+            if head is None
+            else riff_metadata(head, rest_of(source, head))
         )
         warnings = [*(head.warnings if head else ()), *recordings.warnings]
         stated = aiff.stated_bits(source) if file.format == "AIFF" else 0
@@ -446,10 +458,6 @@ class SoundfileReader(Reader):
             stated_bits=stated,
         )  # fmt: skip
         return with_speakers(info, source)
-
-    def _metadata(self, source: Source) -> Metadata:
-        metadata = read_metadata(source, self._file.format)
-        return Metadata(tags=foreign_tags(self._file.tags)) if metadata is None else metadata
 
     def _next(self, frames: int) -> pcm.Array:
         block = np.empty((frames, self.info.channels), self.info.dtype)
@@ -523,9 +531,13 @@ class SoundfileReader(Reader):
 
 def riff_metadata(head: riff.Head, rest: riff.Rest) -> Metadata:
     """The chunks of a file on both sides of its samples."""
-    return Metadata(
-        tuple(head.before), tuple(rest.chunks), tags=riff_tags((*head.before, *rest.chunks))
-    )
+    before, after = head.before, rest.chunks
+    every = (*before, *after) if head.container == "W64" else ()
+    if every:
+        before, after = w64.as_riff(before), w64.as_riff(after)
+    tags = riff_tags((*before, *after))
+    beyond = tuple(head.beyond)
+    return Metadata(tuple(before), tuple(after), w64=every, tags=tags, beyond=beyond)
 
 
 class NotAudioError(AudioError):
@@ -623,9 +635,12 @@ def _choose(
     if (spool or magic[:3] == b"ID3") and not source.seekable:
         source.spool(spool_dir)
         source.seek(len(magic))
-    if magic[:3] == b"ID3":
+    tagged = magic[:3] == b"ID3"
+    if tagged:
         magic = _behind_tag(source, magic)
     head = read_head(source, magic)
+    if head is not None and tagged:
+        head.beyond.append(TAG_IN_FRONT)
     if head is not None and head.fmt.subtype is not None:
         if head.fmt.unsettled and not source.seekable:
             source.spool(spool_dir)
