@@ -149,6 +149,8 @@ class Target:
     order : tuple of int
         Channel i of the output is channel ``order[i]`` of the source; empty where all stay in
         place.
+    form : str
+        The first word of an RF64 file where it is another: ``BW64``.
     """
 
     container: str
@@ -158,6 +160,7 @@ class Target:
     extensible: Extensible | None = None
     apple: bytes = b""
     order: tuple[int, ...] = ()
+    form: str = ""
 
     @property
     def sample(self) -> Subtype:

@@ -24,11 +24,16 @@ class Metadata:
         Chunks of an AIFF file.
     caf : tuple of Chunk
         Chunks of a CAF file.
+    w64 : tuple of Chunk
+        Chunks of a W64 file, with names of 16 bytes; those that WAV has too are in ``before`` and
+        ``after`` as well.
+    annotation : bytes
+        What stands between header and samples of an AU file.
     tags : tuple of (str, str)
         Key and value of what can go into another container, keys as Vorbis comments name them
         (upper case).
     beyond : tuple of str
-        Names of what is not carried, since it is too big or of a kind that no other container has.
+        Names of what is carried nowhere: too big, unreadable, or of a kind that no output has.
     """
 
     before: tuple[Chunk, ...] = ()
@@ -36,6 +41,8 @@ class Metadata:
     blocks: tuple[tuple[int, bytes], ...] = ()
     iff: tuple[Chunk, ...] = ()
     caf: tuple[Chunk, ...] = ()
+    w64: tuple[Chunk, ...] = ()
+    annotation: bytes = b""
     tags: tuple[tuple[str, str], ...] = ()
     beyond: tuple[str, ...] = ()
 
@@ -69,6 +76,11 @@ class AudioInfo:
         `earfilt.audio.speakers`); empty if nothing does.
     apple : bytes
         Content of the channel layout chunk of CAF and AIFF.
+    form : str
+        ``BW64`` or ``RIFX`` where a file of the RIFF family begins so.
+    stated_bits : int
+        Bits of a sample that the header says are used, which may be fewer than the subtype has; 0
+        where it does not say.
     metadata : Metadata
     warnings : tuple of str
         What the user should know of the file.
@@ -92,6 +104,8 @@ class AudioInfo:
     unread: int = 0
     speakers: tuple[int, ...] = ()
     apple: bytes = field(default=b"", repr=False)
+    form: str = ""
+    stated_bits: int = 0
 
     @property
     def seconds(self) -> float | None:

@@ -9,7 +9,7 @@ from earfilt.audio import formats
 from earfilt.audio.containers import wav
 from earfilt.audio.formats import CONTAINERS, PCM_INSTEAD, RIFF_FAMILY, Subtype, Target
 from earfilt.audio.speakers import plan_layout
-from earfilt.errors import UsageError, printable
+from earfilt.errors import Note, UsageError, printable
 
 if TYPE_CHECKING:
     from earfilt.audio.info import AudioInfo
@@ -76,6 +76,8 @@ def plan_target(
             info.subtype, info.dtype, info.bits, 0
         )
         target = formats.unclipped(target, source)
+    target, altered = _as_it_was(info, target, fmt, subtype)
+    warnings += altered
     extensible, apple, order, lost = plan_layout(info, name, target.subtype)
     warnings += lost
     if extensible is not None and name == "WAV" and not target.sample.lossless:
@@ -94,6 +96,28 @@ def plan_target(
         target = wav.as_rf64(target)
         warnings.append(wav.RF64_NOTE)
     return target, warnings
+
+
+def _as_it_was(
+    info: AudioInfo, target: Target, fmt: str | None, subtype: str | None
+) -> tuple[Target, list[str]]:
+    """The target with what its container says beyond the table of formats, and what the user
+    should know that did not ask for a change.
+    """
+    said: list[str] = []
+    if fmt is None and info.form == "BW64" and target.container == "RF64":
+        if target.native:
+            target = replace(target, form=info.form)
+        else:
+            said.append("BW64 is written as RF64")
+    if fmt is None and info.form == "RIFX" and target.container in RIFF_FAMILY:
+        said.append("RIFX is written as RIFF: the low byte of a word comes first")
+    bits, stated = target.sample.bits, info.stated_bits
+    if subtype is None and target.sample.lossless and 0 < stated < bits and stated < info.bits:
+        unit = "bit" if stated == 1 else "bits"
+        words = "its header states {stated} {unit} a sample: written with {bits}"
+        said.append(Note.of(words, stated=stated, unit=unit, bits=bits))
+    return target, said
 
 
 def _raw(info: AudioInfo, suffix: str, subtype: str | None, unclipped: bool) -> str:

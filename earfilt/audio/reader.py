@@ -9,12 +9,18 @@ from dataclasses import replace
 import numpy as np
 
 from earfilt.audio import frame_tags, sniff
-from earfilt.audio.containers import mpeg, pcm, riff, w64
+from earfilt.audio.containers import aiff, mpeg, pcm, riff, w64
 from earfilt.audio.containers.truncation import promised_frames
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
 from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, SUBTYPES, RawFormat, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
-from earfilt.audio.metadata.tags import foreign_tags, read_metadata, riff_tags
+from earfilt.audio.metadata.tags import (
+    TAG_IN_FRONT,
+    TAGS_OF_JOINED,
+    not_carried,
+    read_metadata,
+    riff_tags,
+)
 from earfilt.audio.recordings import (
     UNKNOWN_LENGTH,
     Recordings,
@@ -204,6 +210,7 @@ class WavReader(Reader):
         return AudioInfo(
             source.name, head.container, subtype.name, fmt.fs, fmt.channels, frames, missing_frames,
             subtype.dtype, subtype.bits, fmt.extensible, metadata, warnings, rest.size + partial,
+            form=head.form, stated_bits=fmt.stated_bits,
         )  # fmt: skip
 
     def _left_of_parts(self, source: Source) -> bytes:
@@ -248,7 +255,9 @@ class WavReader(Reader):
             warnings += self._head.warnings[known:]
         partial, said = riff.partial_frame(self._over, self._head.fmt.align)
         warnings += [*said, *riff.unread_words(rest)]
-        metadata = replace(self.info.metadata, after=tuple(rest.chunks))
+        late = riff_metadata(replace(self._head, before=[], beyond=[]), rest)
+        warnings += not_carried(chunk.label for chunk in w64.beyond_riff(late.w64))
+        metadata = replace(self.info.metadata, after=late.after)
         self.info = replace(
             self.info, metadata=metadata, warnings=tuple(warnings), unread=rest.size + partial
         )
@@ -387,11 +396,13 @@ def _all_parts(
                 "INPUT' gives it alone",
                 byte=rest.offset + 1,
             )
-        there = end - further.data_offset
+        joined, there = rest.kind == "recording", end - further.data_offset
         stated = there if further.data_size is None else further.data_size
         parts.append((further.data_offset, min(there, stated)))
         missing = max(0, stated - there)
         rest = riff.Rest() if stated >= there else rest_of(source, further)
+        if rest.chunks or (joined and further.before):
+            head.beyond.append(TAGS_OF_JOINED)
     rest.chunks = chunks
     return parts, rest, missing // head.fmt.align
 
@@ -466,7 +477,9 @@ class SoundfileReader(Reader):
             0, (promised_frames(source, magic, head, file.frames) or 0) - (file.frames or 0)
         )
         metadata = (
-            self._metadata(source) if head is None else riff_metadata(head, rest_of(source, head))
+            read_metadata(source, file.format, file.tags, [link.start for link in recordings.links])
+            if head is None
+            else riff_metadata(head, rest_of(source, head))
         )
         left, align = b"", subtype.width * file.channels
         if align and recordings.samples and not missing:
@@ -474,17 +487,17 @@ class SoundfileReader(Reader):
         partial, said = riff.partial_frame(left, align)
         rate = rate_words(source, magic, file.samplerate)
         warnings = [*(head.warnings if head else ()), *rate, *said, *recordings.warnings]
+        stated = aiff.stated_bits(source) if file.format == "AIFF" else 0
+        if head is not None:
+            stated = head.fmt.stated_bits
         source.raw.seek(position)
         info = AudioInfo(
             source.name, file.format, file.subtype, file.samplerate, file.channels, frames, missing,
             subtype.dtype, subtype.bits, head.fmt.extensible if head else None, metadata,
             tuple(dict.fromkeys(warnings)), recordings.rest.size + partial,
+            form=head.form if head else "", stated_bits=stated,
         )  # fmt: skip
         return with_speakers(info, source)
-
-    def _metadata(self, source: Source) -> Metadata:
-        metadata = read_metadata(source, self._file.format)
-        return Metadata(tags=foreign_tags(self._file.tags)) if metadata is None else metadata
 
     def _next(self, frames: int) -> pcm.Array:
         block = np.empty((frames, self.info.channels), self.info.dtype)
@@ -568,9 +581,13 @@ class SoundfileReader(Reader):
 
 def riff_metadata(head: riff.Head, rest: riff.Rest) -> Metadata:
     """The chunks of a file on both sides of its samples."""
-    return Metadata(
-        tuple(head.before), tuple(rest.chunks), tags=riff_tags((*head.before, *rest.chunks))
-    )
+    before, after = head.before, rest.chunks
+    every = (*before, *after) if head.container == "W64" else ()
+    if every:
+        before, after = w64.as_riff(before), w64.as_riff(after)
+    tags = riff_tags((*before, *after))
+    beyond = tuple(head.beyond)
+    return Metadata(tuple(before), tuple(after), w64=every, tags=tags, beyond=beyond)
 
 
 class NotAudioError(AudioError):
@@ -668,9 +685,12 @@ def _choose(
     if (spool or magic[:3] == b"ID3") and not source.seekable:
         source.spool(spool_dir)
         source.seek(len(magic))
-    if magic[:3] == b"ID3":
+    tagged = magic[:3] == b"ID3"
+    if tagged:
         magic = _behind_tag(source, magic)
     head = read_head(source, magic)
+    if head is not None and tagged:
+        head.beyond.append(TAG_IN_FRONT)
     if head is not None and head.fmt.subtype is not None:
         if head.fmt.unsettled and not source.seekable:
             source.spool(spool_dir)

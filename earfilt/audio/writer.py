@@ -19,6 +19,7 @@ from earfilt.audio.containers.pcm import Array
 from earfilt.audio.containers.wav import WavWriter, append_chunks, fits, set_mask
 from earfilt.audio.formats import RAW, RIFF_FAMILY, Target, check_limits
 from earfilt.audio.info import Metadata
+from earfilt.audio.metadata import annotation
 from earfilt.audio.metadata.tags import crossing, info_chunk, late_warning, soundfile_strings
 from earfilt.audio.speakers import MASK_TAG
 from earfilt.errors import AudioError, UsageError
@@ -102,6 +103,8 @@ class SoundfileWriter:
         self._blocks = _flac_blocks(metadata, target) if target.container == "FLAC" else []
         self._chunks = _apple_chunks(metadata, target)
         self._inserted = caf.chunk_bytes(self._chunks) if target.container == "CAF" else b""
+        if target.container == "AU":
+            self._inserted = metadata.annotation
         self._shifted = _Shifted(file, flac.size_of(self._blocks) + len(self._inserted))
         riff = _riff_chunks(metadata, target) if target.container in RIFF_FAMILY else ()
         self._riff = tuple(chunk for chunks in riff for chunk in chunks)
@@ -204,9 +207,14 @@ class SoundfileWriter:
         write_all(self._file.write, flac.splice(start[:size], self._blocks))
 
     def _insert(self) -> None:
-        """Move the beginning of a CAF file to where it belongs, and its chunks behind it."""
+        """Move the beginning of a CAF or AU file to where it belongs, and what is carried behind
+        it.
+        """
+        size = annotation.HEAD if self.target.container == "AU" else caf.HEAD
         self._file.seek(len(self._inserted))
-        head = self._file.read(caf.HEAD) or b""
+        head = self._file.read(size) or b""
+        if self.target.container == "AU":
+            head = annotation.head_at(head, size + len(self._inserted))
         self._file.seek(0)
         write_all(self._file.write, head + self._inserted)
 
@@ -278,7 +286,7 @@ class RawWriter:
 
 
 class _W64Writer(WavWriter):
-    """W64 has no place for chunks here."""
+    """W64 has no place for chunks behind its samples here."""
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
         return [*super().finish(), *late_warning(after, self.target)]
@@ -355,5 +363,6 @@ def _own_writer(
     if not seekable:
         raise OSError(errno.ESPIPE, f"{target.container} cannot be written to a pipe")
     if target.container == "W64" and target.sample.lossless:
-        return _W64Writer(file, target, frames=frames, seekable=seekable)
+        before = metadata.w64
+        return _W64Writer(file, target, frames=frames, seekable=seekable, before=before)
     return None

@@ -460,6 +460,7 @@ class _Run:
             metadata,
             before=tags.with_history(metadata.before, self.target, text),
             after=tags.with_history(metadata.after, self.target, text),
+            w64=tags.with_history(metadata.w64, self.target, text),
         )
         return carried, [*false, *tags.left_behind(metadata, self.target)]
 

@@ -42,7 +42,7 @@ def chunks(data: bytes) -> None:
     with _source(b"RIFF\0\0\0\0WAVE" + data if data[:4] not in riff.MAGICS else data) as source:
         try:
             head = riff.read_head(source, source.read(12))
-            reader.riff_metadata(source, head)
+            reader.riff_metadata(head, reader.rest_of(source, head))
             if head.fmt.subtype:
                 opened = reader.WavReader(source, head, repair=True)
                 while len(opened.read(1 << 16)):

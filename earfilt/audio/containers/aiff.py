@@ -46,9 +46,22 @@ def stated_rate(source: Source) -> float | None:
     return None
 
 
-def read_chunks(source: Source, beyond: list[str]) -> tuple[Chunk, ...]:
-    """The chunks to carry of an AIFF or AIFF-C file: see `chunks.carried`."""
-    return carried(source, AIFF, HEAD, STRUCTURE, beyond)
+def read_chunks(source: Source, beyond: list[str], start: int = 0) -> tuple[Chunk, ...]:
+    """The chunks to carry of an AIFF or AIFF-C file that begins at ``start``: see
+    `chunks.carried`.
+    """
+    return carried(source, AIFF, start + HEAD, STRUCTURE, beyond)
+
+
+def stated_bits(source: Source) -> int:
+    """Bits of a sample, by the description of an AIFF file; 0 where there is none, or a codec."""
+    window = Window.of(source, HEAD)
+    for header in walk(window, AIFF):
+        if header.name == b"COMM":
+            common = window.read(22)
+            plain = common[18:22] in (b"", b"NONE", b"sowt", b"twos") or header.size < 22
+            return int.from_bytes(common[6:8], "big") if plain else 0
+    return 0
 
 
 def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:

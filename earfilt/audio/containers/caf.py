@@ -44,9 +44,9 @@ def stated_rate(source: Source) -> float | None:
     return float(struct.unpack(">d", word)[0]) if len(word) == 8 else None
 
 
-def read_chunks(source: Source, beyond: list[str]) -> tuple[Chunk, ...]:
-    """The chunks to carry: see `chunks.carried`."""
-    return carried(source, CAF, START, STRUCTURE, beyond)
+def read_chunks(source: Source, beyond: list[str], start: int = 0) -> tuple[Chunk, ...]:
+    """The chunks to carry: see `chunks.carried`; the file begins at ``start``."""
+    return carried(source, CAF, start + START, STRUCTURE, beyond)
 
 
 def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:

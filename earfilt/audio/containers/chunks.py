@@ -166,10 +166,22 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk that is carried: its name of four bytes and its content."""
+    """A chunk that is carried: its name of four bytes (of 16 in Wave64) and its content."""
 
     id: bytes
     data: bytes
+
+    @property
+    def name(self) -> bytes:
+        """The four letters that tell what it is, in every format."""
+        return self.id[:4]
+
+    @property
+    def label(self) -> str:
+        """Its name for messages."""
+        if is_legible(self.name):
+            return self.name.decode("latin-1").strip()
+        return f"chunk {self.id.hex()}"
 
     def __len__(self) -> int:
         """Bytes that it takes in a file of the RIFF family, header and padding included."""
@@ -236,15 +248,20 @@ def carried(
     structure : tuple of bytes
         Names of those that are written anew, never carried.
     beyond : list of str
-        Gets the name of each that is too big to carry, or cut short.
+        Gets the name of each that is too big to carry, cut short or, before the samples, has no
+        legible name.
     """
     kept: list[Chunk] = []
-    budget = MAX_METADATA
+    budget, count, sound = MAX_METADATA, 0, False
     window = Window.of(source, start)
     for header in walk(window, layout):
+        count += 1
+        sound = sound or header.name in (b"SSND", b"data")
         if header.name in structure or header.size < 0:
             continue
         if not header.is_legible:
+            # What is none behind the samples is told of with the bytes there.
+            beyond += [] if sound else [f"{header.label} (no legible name)"]
             continue
         if header.size > (source.size or 0) - header.at:
             beyond.append(f"{header.label} (cut short)")
@@ -253,6 +270,8 @@ def carried(
         else:
             kept.append(Chunk(header.name, window.read(header.size)))
             budget -= header.size
+    if count == MAX_CHUNKS:
+        beyond.append(f"what follows {MAX_CHUNKS} chunks")
     return tuple(kept)
 
 

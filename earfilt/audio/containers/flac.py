@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from earfilt.audio.source import Source
 
 VORBIS_COMMENT = 4
-_STREAMINFO, _PADDING, _CUESHEET, _PICTURE = 0, 1, 5, 6
+_STREAMINFO, _PADDING, _APPLICATION, _SEEKTABLE, _CUESHEET, _PICTURE = 0, 1, 2, 3, 5, 6
 CARRIED = (VORBIS_COMMENT, _CUESHEET, _PICTURE)
 """Block types that stay true when the samples change (seek tables and foreign headers do not)."""
+
+_HARMLESS = (_STREAMINFO, _PADDING, _SEEKTABLE)
+"""Block types that describe the file itself: written anew, or of no use."""
 
 NAMES = {VORBIS_COMMENT: "comments", _CUESHEET: "cue sheet", _PICTURE: "picture"}
 
@@ -26,17 +29,23 @@ _MAX_BYTES = 64 << 20
 Block = tuple[int, bytes]
 
 
-def read_blocks(source: Source, beyond: list[str] | None = None) -> list[Block]:
-    """The blocks to carry of a FLAC file (an ID3 tag before it is passed over).
+def read_blocks(
+    source: Source, beyond: list[str] | None = None, start: int | None = None
+) -> list[Block]:
+    """The blocks to carry of a FLAC file.
 
     Parameters
     ----------
     source : Source
         A file; its position is left anywhere.
     beyond : list of str, optional
-        Gets the name of each block that is too big to carry.
+        Gets the name of each block that is too big to carry, or that another program made for the
+        file as it was.
+    start : int, optional
+        Where the recording begins; None for behind the ID3 tag that may come first.
     """
-    source.seek(_id3_size(source))
+    beyond = [] if beyond is None else beyond
+    source.seek(_id3_size(source) if start is None else start)
     if source.read(4) != b"fLaC":
         return []
     blocks: list[Block] = []
@@ -51,13 +60,30 @@ def read_blocks(source: Source, beyond: list[str] | None = None) -> list[Block]:
             content = source.read(size)
             if len(content) == size:
                 blocks.append((kind, content))
+            else:
+                beyond.append(f"{NAMES[kind]} (cut short)")
         else:
-            if kind in CARRIED and beyond is not None:
+            if kind in CARRIED:
                 beyond.append(f"{NAMES[kind]} (too big)")
+            elif kind not in _HARMLESS:
+                name = source.read(min(4, size))
+                beyond.append(_block_name(kind, name))
+                size -= len(name)
             source.skip(size)
         if header[0] & _LAST:
             break
+    else:
+        beyond.append(f"what follows {_MAX_BLOCKS} blocks")
     return blocks
+
+
+def _block_name(kind: int, begins: bytes) -> str:
+    if kind != _APPLICATION:
+        return f"metadata block of type {kind}"
+    name = begins.decode("latin-1")
+    # flac --keep-foreign-metadata: the chunks of the file that was encoded
+    foreign = " (foreign metadata)" if name in ("riff", "aiff", "w64 ") else ""
+    return f"application block '{name.strip()}'{foreign}"
 
 
 def _id3_size(source: Source) -> int:

@@ -22,6 +22,7 @@ _PIECE = 1 << 20
 # of films, whose sound lies in pieces
 _CONTAINERS = (b"RIFF", b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3")
 _CHAIN = 8
+_MOST_TAGS = 64
 _DECODER_DELAY = 529
 _RESYNC = (
     1024  # bytes that libmpg123 passes over to find a frame; beyond, it gives up with an error
@@ -122,6 +123,20 @@ def _length(head: bytes) -> int:
     if layer == 1:
         return (12 * bits // fs + padding) * 4
     return (144 if first or layer == 2 else 72) * bits // fs + padding
+
+
+def has_tag_before(file: int, start: int) -> bool:
+    """Whether a tag ends where a recording begins, or a frame before, which may hold no sound."""
+    base = max(0, start - _PIECE)
+    data = os.pread(file, start - base, base)
+    at = len(data)
+    for _ in range(_MOST_TAGS):
+        if (at := data.rfind(b"ID3", 0, at)) < 0:
+            break
+        end = id3_end(file, base + at)
+        if start in (end, end + frame_length(os.pread(file, 4, end))):
+            return True
+    return data[-128:-125] == b"TAG"
 
 
 def _joined(file: int, at: int) -> int | None:

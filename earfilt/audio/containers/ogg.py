@@ -59,7 +59,7 @@ def _changed(checksum: int, difference: bytes, following: int) -> int:
     return checksum ^ _times(int.from_bytes(difference, "big"), _power(following + 4))
 
 
-def read_comments(source: Source) -> bytes:
+def read_comments(source: Source, beyond: list[str], start: int = 0) -> bytes:
     """The Vorbis comment block of a Vorbis or Opus stream: its second packet without what stands
     before; empty where there is none.
 
@@ -67,8 +67,12 @@ def read_comments(source: Source) -> bytes:
     ----------
     source : Source
         A file; its position is left alone.
+    beyond : list of str
+        Gets a name where they are too big.
+    start : int
+        Where the first page begins.
     """
-    packet, at, packets, file = bytearray(), 0, 0, source.raw.fileno()
+    packet, at, packets, file = bytearray(), start, 0, source.raw.fileno()
     while len(packet) <= _MAX_COMMENTS:
         head = os.pread(file, _HEAD + 255, at)
         if len(head) < _HEAD or head[:4] != b"OggS":
@@ -81,8 +85,9 @@ def read_comments(source: Source) -> bytes:
             at += length
             packets += length < 255
             if packets == 2:
-                start = next((len(mark) for mark in _COMMENTS if packet.startswith(mark)), 0)
-                return bytes(packet[start:]) if start else b""
+                mark = next((len(mark) for mark in _COMMENTS if packet.startswith(mark)), 0)
+                return bytes(packet[mark:]) if mark else b""
+    beyond += ["comments (too big)"] if len(packet) > _MAX_COMMENTS else []
     return b""
 
 

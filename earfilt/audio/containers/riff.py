@@ -117,7 +117,7 @@ class WaveFormat:
     """What the fmt chunk says, and the bytes of a frame that follow from it.
 
     ``subtype`` is None for codecs that are left to libsndfile; ``stated_align`` is what the chunk
-    says that a frame takes.
+    says that a frame takes, ``stated_bits`` that a sample has.
     """
 
     subtype: str | None
@@ -126,6 +126,7 @@ class WaveFormat:
     align: int
     extensible: Extensible | None
     stated_align: int = 0
+    stated_bits: int = 0
 
     @property
     def unsettled(self) -> bool:
@@ -163,6 +164,10 @@ class Head:
     ----------
     data_size : int or None
         Bytes of samples that the header promises; None where it does not know them (a stream).
+    beyond : list of str
+        Names of what is not carried.
+    form : str
+        ``BW64`` or ``RIFX`` where the file begins so.
     """
 
     container: str
@@ -172,6 +177,8 @@ class Head:
     before: list[Chunk] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     order: Order = "<"
+    beyond: list[str] = field(default_factory=list)
+    form: str = ""
 
 
 def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
@@ -190,9 +197,9 @@ def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
             size=len(data),
         )
     tag, channels, fs, _, align, bits = struct.unpack_from(order + "HHIIHH", data)
-    extensible = None
+    extensible, stated = None, 0
     if tag == _EXTENSIBLE and len(data) >= 40:
-        mask, guid = struct.unpack_from(order + "I16s", data, 20)
+        stated, mask, guid = struct.unpack_from(order + "HI16s", data, 18)
         extensible = Extensible(mask, guid)
         if guid[2:] in (GUID_TAIL, _AMBISONIC_TAIL):
             tag = struct.unpack_from("<H", guid)[0]
@@ -215,12 +222,13 @@ def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
     if not bits or (tag == _FLOAT and bits not in (32, 64)):
         bits = 8 * (align // channels)
     subtype = _subtype(tag, bits) if order == "<" else None
+    stated_bits = (min(stated, bits) or bits) if tag == _PCM else 0
     if subtype is None:
-        return WaveFormat(None, fs, channels, align, extensible)
+        return WaveFormat(None, fs, channels, align, extensible, 0, stated_bits)
     # The size of a frame follows from channels and bits; the word that repeats it is often wrong,
     # and no program reads it.
     width = SUBTYPES[subtype].width
-    return WaveFormat(subtype, fs, channels, width * channels, extensible, align)
+    return WaveFormat(subtype, fs, channels, width * channels, extensible, align, stated_bits)
 
 
 def _subtype(tag: int, bits: int) -> str | None:
@@ -300,13 +308,16 @@ def read_head(source: Source, magic: bytes) -> Head:
         elif header.name == b"ds64":
             content = source.read(min(header.size, MAX_DESCRIPTION))
             data64 = struct.unpack_from("<Q", content, 8)[0] if len(content) >= 16 else None
-        else:
+        elif data is None:  # what lies behind the samples is read with the rest
             _carry(source, header, before, warnings, order)
         if fmt is not None and data is not None:
             if source.position != data[0]:
                 source.seek(data[0])
             promised = _promised(source, magic, data[1], data64, fmt, order)
-            return Head(_container(magic, fmt), fmt, data[0], promised, before, warnings, order)
+            form = magic[:4].decode("ascii") if magic[:4] in (b"BW64", b"RIFX") else ""
+            return Head(
+                _container(magic, fmt), fmt, data[0], promised, before, warnings, order, form=form
+            )
     raise no_samples(source, fmt)
 
 

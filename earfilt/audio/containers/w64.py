@@ -8,14 +8,25 @@ Reference: Sonic Foundry / Sony, The Sony Wave64 file format (2006).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.chunks import W64, W64_FORM, W64_TAILS, walk
+from earfilt.audio.containers.chunks import (
+    MAX_METADATA,
+    W64,
+    W64_FORM,
+    W64_TAILS,
+    Chunk,
+    Header,
+    walk,
+)
 from earfilt.audio.containers.riff import (
     MAX_DESCRIPTION,
+    STRUCTURE,
     Head,
     Rest,
     count_unread,
+    is_chunk_name,
     no_samples,
     parse_format,
 )
@@ -43,6 +54,8 @@ def read_head(source: Source) -> Head:
     """
     source.skip(4 + 8 + 16)  # rest of the first name, size of the file, name of the form
     fmt = None
+    before: list[Chunk] = []
+    warnings: list[str] = []
     for header in walk(source, W64):
         if header.name[:4] == b"data":
             if fmt is None:
@@ -51,15 +64,17 @@ def read_head(source: Source) -> Head:
                 )
             # Streams leave the size at 0, at the header's own 24, or at the largest that there is.
             promised = header.size if 0 < header.size < 2**62 else None
-            return Head("W64", fmt, header.at, promised)
+            return Head("W64", fmt, header.at, promised, before, warnings)
         if header.name[:4] == b"fmt ":
             content = source.read(max(0, min(header.size, MAX_DESCRIPTION)))
             fmt = parse_format(content, source.name)
+        else:
+            _carry(source, header, before, warnings)
     raise no_samples(source, fmt)
 
 
 def read_rest(source: Source, taken: int, warnings: list[str]) -> Rest:
-    """What follows the samples; nothing of it is carried.
+    """The chunks after the samples, up to where no more make sense.
 
     Parameters
     ----------
@@ -77,6 +92,38 @@ def read_rest(source: Source, taken: int, warnings: list[str]) -> Rest:
             if len(header.raw) == W64.width or any(header.raw):
                 count_unread(source, header.raw, rest, warnings)
             break
-        words = "chunk '{name}' of {size} bytes is left behind"
-        warnings.append(Note.of(words, name=header.label, size=header.size))
+        _carry(source, header, rest.chunks, warnings)
     return rest
+
+
+def as_riff(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """The chunks that mean the same in WAV, under their names there."""
+    return [Chunk(chunk.name, chunk.data) for chunk in chunks if _is_of_riff(chunk.id)]
+
+
+def beyond_riff(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """Those that only Wave64 has."""
+    return [chunk for chunk in chunks if not _is_of_riff(chunk.id)]
+
+
+def _is_of_riff(name: bytes) -> bool:
+    # The other ending is that of lists, whose chunks have names and sizes as Wave64 writes them.
+    return name[4:] == W64_TAILS[0] and is_chunk_name(name[:4])
+
+
+def _carry(source: Source, header: Header, kept: list[Chunk], warnings: list[str]) -> None:
+    """Keep a chunk, unless it describes the samples, fills space or is too big."""
+    if header.size < 0 or (header.name[4:] in W64_TAILS and header.name[:4] in STRUCTURE):
+        return
+    there = header.size
+    if source.size is not None:
+        there = min(there, max(0, source.size - source.position))
+    if there > MAX_METADATA - sum(len(chunk) for chunk in kept):
+        words = "chunk '{name}' of {size} bytes is too big to carry and is left behind"
+        warnings.append(Note.of(words, name=header.label, size=there))
+        return
+    content = source.read(there)
+    if len(content) < header.size:
+        words = "chunk '{name}' promises {size} bytes and has {there}"
+        warnings.append(Note.of(words, name=header.label, size=header.size, there=len(content)))
+    kept.append(Chunk(header.name, content))

@@ -73,7 +73,7 @@ def header(
     if wide:
         sizes = struct.pack("<QQQI", total, data_bytes or 0, frames, 0)
         return (
-            b"RF64"
+            (target.form or "RF64").encode("ascii")
             + struct.pack("<I", STREAMING)
             + b"WAVEds64"
             + struct.pack("<I", _DS64)
@@ -92,9 +92,16 @@ def header(
     )
 
 
-def w64_header(target: Target, data_bytes: int) -> bytes:
+def w64_header(target: Target, data_bytes: int, before: Sequence[Chunk] = ()) -> bytes:
     """Everything before the first sample of a W64 file, which ends with its last one: libsndfile
     takes padding for samples.
+
+    Parameters
+    ----------
+    data_bytes : int
+        Bytes of samples.
+    before : sequence of Chunk
+        Chunks carried before the samples, with names of 16 bytes.
     """
     # libsndfile knows no format of 18 bytes here, which WAV has for floating point.
     fmt = format_chunk(target)[8:] if target.extensible else format_chunk(target)[8:24]
@@ -102,6 +109,7 @@ def w64_header(target: Target, data_bytes: int) -> bytes:
     if target.subtype in ("FLOAT", "DOUBLE"):
         frames = data_bytes // (target.sample.width * target.channels)
         body += W64.pack(b"fact" + W64_TAILS[0], struct.pack("<Q", frames))
+    body += b"".join(chunk.to_bytes(W64) for chunk in before)
     body += struct.pack("<4s12sQ", b"data", W64_TAILS[0], W64.counts + data_bytes)
     total = len(W64_FORM) + 8 + 16 + len(body) + data_bytes
     return W64_FORM + struct.pack("<Q", total) + b"wave" + W64_TAILS[0] + body
@@ -149,7 +157,8 @@ def fits(target: Target, frames: int, before: Sequence[Chunk], after: Sequence[C
 
 
 class WavWriter:
-    """Writes a file or a stream of the RIFF family, or a W64 file (which takes no chunks here).
+    """Writes a file or a stream of the RIFF family, or a W64 file (whose chunks all come before
+    its samples).
 
     Parameters
     ----------
@@ -191,7 +200,7 @@ class WavWriter:
 
     def _make(self, target: Target, data_bytes: int | None) -> bytes:
         if target.container == "W64":
-            return w64_header(target, data_bytes or 0)
+            return w64_header(target, data_bytes or 0, self._before)
         return header(target, data_bytes, self._before, sum(map(len, self.after)), room=self._room)
 
     def _put(self, data: bytes | bytearray | memoryview) -> None:

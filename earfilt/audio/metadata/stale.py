@@ -65,6 +65,7 @@ def without_false(metadata: Metadata) -> tuple[Metadata, list[str]]:
         after=_chunks(metadata.after, names),
         iff=_chunks(metadata.iff, names),
         caf=_chunks(metadata.caf, names),
+        w64=_chunks(metadata.w64, names),
         blocks=tuple((kind, _block(kind, content, names)) for kind, content in metadata.blocks),
         tags=_pairs(metadata.tags, names),
         beyond=tuple(
@@ -107,24 +108,26 @@ def _block(kind: int, content: bytes, names: list[str]) -> bytes:
 def _chunks(chunks: Iterable[Chunk], names: list[str]) -> tuple[Chunk, ...]:
     kept = []
     for chunk in chunks:
-        if chunk.id in _CHUNKS:
-            names.append(chunk.id.decode("latin-1").strip())
-        else:
-            kept.append(replace(chunk, data=_content(chunk, names)))
+        if chunk.name in _CHUNKS:
+            names.append(chunk.label)
+            continue
+        data = _content(chunk, names)
+        if data or not chunk.data:
+            kept.append(replace(chunk, data=data))
     return tuple(kept)
 
 
 def _content(chunk: Chunk, names: list[str]) -> bytes:
     """What stays of a chunk."""
-    if chunk.id == b"bext":
+    if chunk.name == b"bext":
         return _bext(chunk.data, names)
-    if chunk.id in (b"id3 ", b"ID3 "):
+    if chunk.name in (b"id3 ", b"ID3 "):
         data, left = id3.without(chunk.data, lambda name, text: name in _FRAMES or is_false(text))
         names += left
         return data
-    if chunk.id in (b"iXML", b"axml"):
+    if chunk.name in (b"iXML", b"axml"):
         data, count = _XML.subn(b"", chunk.data)
-        names += [f"loudness in {chunk.id.decode('latin-1')}"] * bool(count)
+        names += [f"loudness in {chunk.label}"] * bool(count)
         return data
     if chunk.id == caf.TEXTS and any(is_false(key, value) for key, value in caf.text_tags([chunk])):
         texts = caf.text_chunks(_pairs(caf.text_tags([chunk]), names))

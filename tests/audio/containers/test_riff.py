@@ -51,6 +51,16 @@ def test_padding_that_was_left_out_is_noticed(wav):
     assert [(c.id, c.data) for c in info.metadata.after] == [(b"odd ", b"abc"), (b"id3 ", b"x")]
 
 
+def test_chunks_between_samples_and_their_description_are_found_once(wav):
+    fmt = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 8000, 16_000, 2, 16))
+    between = chunk(b"LIST", b"INFO" + chunk(b"INAM", b"t\0")) + chunk(b"bext", bytes(602))
+    body = b"WAVE" + chunk(b"data", SAMPLES.tobytes()) + between + fmt + chunk(b"cue ", b"abcd")
+    info = probe(wav(b"RIFF" + struct.pack("<I", len(body)) + body))
+    kept = [part.id for part in (*info.metadata.before, *info.metadata.after)]
+    assert kept == [b"LIST", b"bext", b"cue "]
+    assert (info.frames, info.metadata.tags, info.warnings) == (1000, (("TITLE", "t"),), ())
+
+
 @pytest.mark.parametrize("where", ["before", "after"])
 def test_a_chunk_of_four_gigabytes_costs_what_is_there(wav, where):
     lie = b"iXML" + struct.pack("<I", 0xFFFFFFF0) + b"x" * 1000

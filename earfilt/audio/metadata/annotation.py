@@ -1,0 +1,55 @@
+"""The annotation of Sun and NeXT files: what stands between header and samples, a text as a rule.
+
+Reference: Sun Microsystems, audio(7), NeXT/Sun file format.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import TYPE_CHECKING
+
+from earfilt.audio.containers.chunks import MAX_METADATA
+
+if TYPE_CHECKING:
+    from earfilt.audio.source import Source
+
+HEAD = 24
+"""Bytes before the annotation."""
+
+
+def read_annotation(source: Source, beyond: list[str]) -> bytes:
+    """What stands before the samples; empty where that is nothing but zeros.
+
+    Parameters
+    ----------
+    source : Source
+        A file; its position is left alone.
+    beyond : list of str
+        Gets the name of what is too big to carry.
+    """
+    head = os.pread(source.raw.fileno(), 8, 0)
+    order = "<" if head[:4] == b"dns." else ">"
+    size = (struct.unpack_from(order + "I", head, 4)[0] if len(head) == 8 else 0) - HEAD
+    if size <= 0:
+        return b""
+    if size > MAX_METADATA:
+        beyond.append("annotation (too big)")
+        return b""
+    data = os.pread(source.raw.fileno(), size, HEAD)
+    return data if any(data) else b""
+
+
+def text_of(annotation: bytes) -> str:
+    """The annotation as a text; empty where it is none."""
+    try:
+        text = annotation.rstrip(b"\0").decode("utf-8")
+    except UnicodeDecodeError:
+        text = annotation.rstrip(b"\0").decode("cp1252", "replace")
+    text = text.strip()
+    return text if all(c.isprintable() or c in "\t\r\n" for c in text) else ""
+
+
+def head_at(head: bytes, start: int) -> bytes:
+    """A header as libsndfile writes it, for samples that begin at ``start``."""
+    return head[:4] + struct.pack(">I", start) + head[8:]
