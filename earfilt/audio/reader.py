@@ -307,7 +307,8 @@ class RawReader(Reader):
         count = self._fill(view, form.align)
         if not self.frames_read and not self.source.seekable:
             self._refuse_header(self.source, view[:count])
-        self._over = count % form.align
+        if count:  # what comes at the end may end within a frame, and nothing comes behind it
+            self._over = count % form.align
         return pcm.decode(room, form.subtype.name, count // form.align, form.channels)
 
     def _at_end(self) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from earfilt.audio.containers import aiff, caf, flac_frames, mpeg, riff
 from earfilt.audio.containers.chunks import AIFF, CAF, RIFF, Chunk, Header, Layout, Window, walk
 from earfilt.audio.containers.riff import Rest
-from earfilt.audio.containers.truncation import UNKNOWN_AU
+from earfilt.audio.containers.truncation import UNKNOWN_AIFF, UNKNOWN_AU
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError, Link
 from earfilt.audio.frame_tags import between_tags
 from earfilt.errors import Note
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _PIECE = 1 << 20
 _MAX_WORD = 2**32 - 256
 _SIGNED = 0x7FFF0000
+_MAX_ALIGN = 8 * 1024
 
 UNKNOWN_LENGTH = "its header does not state its length: all up to its end is taken for samples"
 """What to say of a file that looks as if it had been written into a pipe, or never finished."""
@@ -326,7 +327,9 @@ class _Sized:
             if header.name == b"SSND":
                 # libsndfile itself reads on to the end where the size is 0.
                 self._found.samples = header.at + 8, header.size - 8
-                if header.size >= 8:
+                short_of = UNKNOWN_AIFF - (header.size - 8)  # whole frames of it
+                open_end = 0 <= short_of < _MAX_ALIGN and header.at + header.size > self._size
+                if header.size >= 8 and not open_end:
                     self._look(header.at, header.size, AIFF)
                 else:
                     self._found.samples = header.at + 8, self._size

@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import subprocess
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earfilt.audio.reader import open_reader, probe
-from earfilt.audio.recordings import find_recordings
+from earfilt.audio.recordings import UNKNOWN_LENGTH, find_recordings
 from earfilt.audio.source import open_source
 from earfilt.errors import AudioError
 from tests.audio.foreign import chunk, ffmpeg_samples, run, wav_bytes
@@ -121,6 +122,22 @@ def test_a_pipe_tells_what_followed_its_samples(tmp_path):
         os.close(reading)
     np.testing.assert_array_equal(heard, X[:1000])
     assert info.unread == 2 * (len(X) - 1000)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_an_aiff_that_sox_wrote_into_a_pipe_is_whole(tmp_path, channels):
+    source, path = tmp_path / "a.wav", tmp_path / "a.aiff"
+    sf.write(source, np.repeat(X[:999, None], channels, 1), 8000)
+    written = subprocess.run(
+        [need("sox"), source, "-t", "aiff", "-"], capture_output=True, check=True
+    ).stdout
+    path.write_bytes(written)
+    heard, info = read_all(str(path))
+    np.testing.assert_array_equal(heard, X[:999])
+    assert (info.missing, info.unread) == (0, 0)
+    assert UNKNOWN_LENGTH in info.warnings
+    path.write_bytes(written[:-1])
+    assert any("no whole frame" in text for text in read_all(str(path))[1].warnings)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 """Samples without a header, in and out, against what SoX and ffmpeg make of them."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import soundfile
 
 import earfilt
 from earfilt.audio.formats import RawFormat
@@ -146,3 +150,17 @@ def test_a_stream_has_the_samples_of_the_array_and_of_the_file(tmp_path, recordi
         if latency_ms is None:
             whole = earfilt.apply(CODES, "headphone", fs=48_000, axis=0)
             np.testing.assert_array_equal(streamed, whole)
+
+
+@pytest.mark.parametrize("size", [5, 4001, 400_003])
+def test_a_pipe_that_ends_within_a_frame_is_refused_or_repaired(tmp_path, size):
+    command = f"head -c {size} /dev/zero | {sys.executable} -m earfilt apply - {tmp_path}/b.wav"
+    command += " --raw s16le --rate 8000 --channels 2 -f headphone --force"
+    broken = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert broken.returncode == 1
+    assert f"ends with {size % 4} of the 4 bytes of a frame" in broken.stderr
+    assert not (tmp_path / "b.wav").exists()
+    mended = subprocess.run(["sh", "-c", f"{command} --repair"], capture_output=True, text=True)
+    assert mended.returncode == 0
+    assert "dropped" in mended.stderr
+    assert soundfile.info(tmp_path / "b.wav").frames == size // 4

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 UNKNOWN_AU = 0xFFFFFFFF
 """The size that AU files state whose length is not known; some say 0."""
 
+UNKNOWN_AIFF = 0x7F000000
+"""Bytes of samples that SoX states in an AIFF file that it writes into a pipe."""
+
 _SPHERE_HEAD = 1024
 _SPHERE_COUNT = re.compile(rb"\nsample_count -i (\d{1,15})\s")
 
@@ -77,8 +80,12 @@ def _aiff(source: Source) -> int | None:
     window = Window.of(source, aiff.HEAD)
     for header in walk(window, AIFF):
         if header.name == b"COMM":
-            content = window.read(6)
-            return int(struct.unpack_from(">I", content, 2)[0]) if len(content) == 6 else None
+            content = window.read(8)
+            if len(content) < 8:
+                return None
+            channels, frames, bits = struct.unpack_from(">HIH", content)
+            align = max(1, channels * -(-bits // 8))
+            return int(frames) if frames != UNKNOWN_AIFF // align else None
     return None
 
 
