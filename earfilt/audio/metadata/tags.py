@@ -320,7 +320,8 @@ def left_behind(metadata: Metadata, target: Target) -> list[str]:
     if target.container != "FLAC":
         names += [flac.NAMES[kind] for kind, _ in metadata.blocks if kind != flac.VORBIS_COMMENT]
     names += crossing(metadata, target)[1]
-    unique = ", ".join(printable(name) for name in dict.fromkeys(names))
+    # which program wrote the source is no loss
+    unique = ", ".join(printable(name) for name in dict.fromkeys(names) if name != "ENCODER")
     return [
         *not_carried(metadata.beyond),
         *([f"{target.container} has no place for {unique}: left behind"] if unique else []),

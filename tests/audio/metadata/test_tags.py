@@ -34,6 +34,13 @@ def test_what_has_no_name_there_makes_no_chunk():
     assert tags.info_chunk((("MUSICBRAINZ", "x"),)) is None
 
 
+def test_the_name_of_the_program_that_wrote_a_source_is_no_loss():
+    kept = Metadata(tags=(("ENCODER", "Lavf59"), ("MUSICBRAINZ", "x")))
+    (said,) = tags.left_behind(kept, TARGET)
+    assert said == "WAV has no place for MUSICBRAINZ: left behind"
+    assert tags.left_behind(Metadata(tags=kept.tags[:1]), TARGET) == []
+
+
 @given(st.binary(max_size=100), st.integers(0, 2**32 - 1))
 def test_any_list_ends(data, size):
     tags.riff_tags([Chunk(b"LIST", b"INFO" + data + b"INAM" + struct.pack("<I", size) + data)])
