@@ -7,12 +7,12 @@ does not depend on how the signal was cut into blocks.
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-from earfilt.arrays import is_constant, learns, power_of_two
+from earfilt.arrays import is_constant, is_plain, learns, power_of_two
 from earfilt.engine.segments import (
     GRAIN,
     check_ears,
@@ -31,6 +31,7 @@ CALL_BYTES = 1 << 22  # of spectra in one call: torch's cost more than numpy's
 # The same on a device: calls that take longer there than to be launched, of which one holds three
 # times as much for a moment, as an FFT library copies what it reads.
 DEVICE_CALL_BYTES = 1 << 25
+PLANS = 16  # shapes of signals that are kept in mind
 DIRECT = 2048  # taps up to which a recorded program has no FFT
 
 
@@ -45,6 +46,24 @@ class Spectra:
     def __init__(self, taps: Tensor) -> None:
         self.taps, self.numtaps, self._stays = taps, taps.shape[-1], is_constant(taps)
         self._kept: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
+        self._plans: dict[Any, _Plan] = {}
+
+    def planned(self, x: Tensor, lookahead: int, odd_ends: bool) -> Tensor | None:
+        """What `convolve` makes of `x`, where it has made a plan for such signals."""
+        plan = self._plans.get((x.shape, x.dtype, x.device, lookahead, odd_ends))
+        return plan(x) if plan is not None and is_constant(x) else None
+
+    def plan(self, x: Tensor, segments: "_Segments") -> None:
+        """Make a plan for signals such as `x`, where it holds for all of them."""
+        if not self._stays or self.taps.ndim > 1 or x.dtype != segments.dtype or not is_plain():
+            return
+        if len(self._plans) == PLANS:
+            self._plans = {}
+        key = (x.shape, x.dtype, x.device, segments.lookahead, segments.odd_ends)
+        with torch.inference_mode(False):
+            self._plans[key] = _Plan.of(
+                x, segments, self.at(segments.n_fft, segments.dtype, x.device)
+            )
 
     def at(self, n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Response (..., n_fft // 2 + 1) for signals of a dtype on a device, divided by n_fft, which
@@ -182,14 +201,18 @@ def convolve(
     UsageError
         Through several rows: `x` is neither mono nor stereo.
     """
-    # inductor has no complex numbers, and working out sizes symbolically takes it minutes
     traced = is_traced()
+    spectra = taps if isinstance(taps, Spectra) else Spectra(taps)
+    if lengths is None and not traced and not torch.compiler.is_compiling():
+        planned = spectra.planned(x, lookahead, odd_ends)
+        if planned is not None:
+            return planned
+    # inductor has no complex numbers, and working out sizes symbolically takes it minutes
     if torch.compiler.is_compiling() and not traced:
         filtered: Tensor = torch.compiler.disable(convolve)(
             x, taps, lookahead=lookahead, odd_ends=odd_ends, lengths=lengths
         )
         return filtered
-    spectra = taps if isinstance(taps, Spectra) else Spectra(taps)
     reached = order_reached(lookahead, odd_ends) + 1
     if traced:
         if lengths is not None:
@@ -212,6 +235,8 @@ def convolve(
     elif _by_hand(x, spectra.taps) and segments.fit(rows):
         learned: Tensor = _Learned.apply(spectra.taps, rows, segments)
         return learned.reshape(shape)
+    elif segments.fit(rows):
+        spectra.plan(x, segments)
     response = spectra.at(segments.n_fft, segments.dtype, x.device)
     y = segments.in_parts(rows, response, ends).reshape(shape)
     if lengths is None:
@@ -363,14 +388,19 @@ class _Segments(NamedTuple):
             some = cut[..., at : at + step, :]
             yield filter_segments(some, response, self.n_fft, self.hop)
 
-    def _extended_rows(self, rows: Tensor, ends: Tensor | None) -> Callable[[slice | None], Tensor]:
-        """What gives some of the rows (rows, channels, T), or all, extended at their ends."""
+    def ends(self, frames: int) -> tuple[tuple[int, int], int]:
+        """How many samples are added before and after so many frames, and how many of them are
+        mirrored.
+        """
         # Behind the end stands as much as the last segment may need, whatever the number of frames:
         # sizes that follow from it by whole segments cannot be traced.
-        before, after = self.n_fft - self.hop - self.lookahead, self.hop - 1 + self.lookahead
-        mirrored = self.lookahead if self.odd_ends else 0
+        widths = self.n_fft - self.hop - self.lookahead, self.hop - 1 + self.lookahead
+        return widths, min(self.lookahead, frames - 1) if self.odd_ends else 0
+
+    def _extended_rows(self, rows: Tensor, ends: Tensor | None) -> Callable[[slice | None], Tensor]:
+        """What gives some of the rows (rows, channels, T), or all, extended at their ends."""
+        (before, after), mirrored = self.ends(rows.shape[-1])
         wide = rows.to(self.dtype)
-        mirrored = min(mirrored, rows.shape[-1] - 1) if ends is None else mirrored
         # of all rows at once
         pieces = [wide] if ends is not None else _pieces(wide, before, after, mirrored)
 
@@ -378,7 +408,8 @@ class _Segments(NamedTuple):
             own = pieces if some is None else [piece[some] for piece in pieces]
             if ends is not None:
                 its = ends if some is None else ends[some]
-                return _extended_by_length(own[0], before, after, mirrored, its)
+                reached = self.lookahead if self.odd_ends else 0
+                return _extended_by_length(own[0], before, after, reached, its)
             return _joined(own, before, after)
 
         return extended
@@ -386,6 +417,40 @@ class _Segments(NamedTuple):
     def _cut(self, extended: Tensor) -> Tensor:
         """All segments of extended rows, as a view: (rows, channels, segments, n_fft)."""
         return extended.unfold(-1, self.n_fft, self.hop)
+
+
+class _Plan(NamedTuple):
+    """How constant signals (..., T) of one shape go through one row of taps that stay, in one call:
+    a device filters short ones sooner than Python could work this out again.
+    """
+
+    segments: _Segments
+    response: Tensor
+    frames: int
+    widths: tuple[int, int]
+    mirrored: int
+    zeros: tuple[Tensor, Tensor] | None  # beyond what is mirrored
+
+    @classmethod
+    def of(cls, x: Tensor, segments: _Segments, response: Tensor) -> Self:
+        """For signals of the shape, dtype and device of `x`."""
+        widths, mirrored = segments.ends(x.shape[-1])
+        zeros = None
+        if mirrored:
+            first, last = (x.new_zeros(*x.shape[:-1], width - mirrored) for width in widths)
+            zeros = first, last
+        return cls(segments, response, x.shape[-1], widths, mirrored, zeros)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.zeros is None:
+            extended = torch.constant_pad_nd(x, self.widths)
+        else:
+            head, tail = _mirrored_ends(x, self.mirrored)
+            extended = torch.cat((self.zeros[0], head, x, tail, self.zeros[1]), -1)
+        n_fft, hop = self.segments.n_fft, self.segments.hop
+        spectra = torch.fft.rfft(extended.unfold(-1, n_fft, hop))
+        y = _inverse(spectra.mul_(self.response), n_fft, hop)
+        return y.flatten(-2)[..., : self.frames]
 
 
 @lru_cache(maxsize=256)

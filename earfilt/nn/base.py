@@ -92,7 +92,8 @@ class EarFilter(nn.Module):
         rounded, lacking = self._lacking[name]
         if (rounded.dtype, rounded.device) != (shown.dtype, shown.device):  # of another's call
             rounded, lacking = _lacking(exact.to(shown.device), shown.dtype)
-        return torch.addcmul(shown.double(), constant(shown) == rounded, lacking)
+        # float64, as what is lacking is
+        return torch.addcmul(shown, constant(shown) == rounded, lacking)
 
     def _numbers_shown(self, name: str) -> Tensor:
         """What is shown of the numbers, in the module's dtype: a table without its frequencies."""
@@ -204,9 +205,9 @@ class EarFilter(nn.Module):
         """The current design; outside of what torch.compile sees, since a search and a cache have
         nothing to fuse.
         """
-        if is_traced():
-            return self._for_another_program()
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or is_traced():
+            if is_traced():
+                return self._for_another_program()
             return torch.compiler.disable(self._current)()
         return self._current()
 
@@ -308,7 +309,8 @@ class EarFilter(nn.Module):
             lookahead=self.lookahead,
             odd_ends=self.odd_ends,
             lengths=lengths,
-        ).to(x.dtype)
+        )
+        y = y if work is x else y.to(x.dtype)
         drops = self._dropped > 0 and (is_traced() or self._dropped < x.shape[-1])
         return y[..., self._dropped :] if drops else y
 
@@ -401,14 +403,14 @@ class _Mark(NamedTuple):
 
     tensor: Tensor
     version: int
-    storage: int
+    storage: Any  # kept, so that no other comes to lie in its place
     offset: Any  # an int, or one that is traced
 
     @classmethod
     def of(cls, tensor: Tensor) -> Self:
         version = -1 if tensor.is_inference() else tensor._version
         # `tensor.data = other` puts other memory below the same tensor
-        return cls(tensor, version, tensor.untyped_storage()._cdata, tensor.storage_offset())
+        return cls(tensor, version, tensor.untyped_storage(), tensor.storage_offset())
 
     def is_of(self, tensor: Tensor) -> bool:
         """Whether it is that tensor; never of one that was made in inference mode, which counts
@@ -418,7 +420,7 @@ class _Mark(NamedTuple):
             tensor is self.tensor
             and not tensor.is_inference()
             and tensor._version == self.version
-            and tensor.untyped_storage()._cdata == self.storage
+            and tensor.untyped_storage()._cdata == self.storage._cdata
             and tensor.storage_offset() == self.offset
         )
 
@@ -439,9 +441,8 @@ class _Cached:
 
     def is_of(self, shown: list[Tensor]) -> bool:
         """Whether those tensors still hold the numbers, without looking at them."""
-        return len(self.marks) == len(shown) and all(
-            mark.is_of(one) for mark, one in zip(self.marks, shown, strict=True)
-        )
+        # a map is quicker than a generator; this is asked for at each call
+        return len(self.marks) == len(shown) and all(map(_Mark.is_of, self.marks, shown))
 
     def of(self, shown: list[Tensor], home: torch.device) -> Self:
         """The same for tensors that hold the same numbers, and a design on a device."""

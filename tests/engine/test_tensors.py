@@ -5,7 +5,7 @@ import pytest
 import scipy.signal
 import torch
 
-from earfilt.engine.tensors import Stream, convolve
+from earfilt.engine.tensors import PLANS, Spectra, Stream, convolve
 
 RNG = np.random.default_rng(5)
 
@@ -100,6 +100,48 @@ def test_gradients_across_segments() -> None:
     (convolve(x, taps) * weights).sum().backward()
     by_hand = [float(x[: 9000 - k] @ weights[k:]) for k in range(3)]
     np.testing.assert_allclose(taps.grad, by_hand, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("lookahead", "odd_ends"), [(0, False), (20, False), (32, True)])
+@pytest.mark.parametrize("shape", [(1,), (30,), (700,), (2, 9000), (2, 3, 500), (5, 1)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_calls_that_follow_give_what_the_first_one_gave(
+    shape: tuple[int, ...], lookahead: int, odd_ends: bool, dtype: torch.dtype
+) -> None:
+    how = {"lookahead": lookahead, "odd_ends": odd_ends}
+    spectra = Spectra(torch.tensor(signal(65)))
+    for number in range(3):
+        x = torch.tensor(signal(*shape)).to(dtype)
+        x = x.repeat_interleave(2, -1)[..., ::2] if number == 2 else x  # of other strides
+        y = convolve(x, spectra, **how)
+        assert torch.equal(y, convolve(x, Spectra(spectra.taps), **how))
+        assert y.shape == x.shape
+        assert y.dtype == dtype
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+def test_a_call_that_follows_is_differentiated_and_mapped() -> None:
+    taps = torch.tensor(signal(9))
+    spectra, x = Spectra(taps), torch.tensor(signal(2, 70))
+    with torch.inference_mode():
+        convolve(x.clone(), spectra)
+    y = convolve(x, spectra)
+    assert torch.autograd.gradcheck(lambda x: convolve(x, spectra), (x.clone().requires_grad_(),))
+    _, tangent = torch.func.jvp(lambda x: convolve(x, spectra), (x,), (2 * x,))
+    torch.testing.assert_close(tangent, 2 * y, rtol=0, atol=1e-12)
+    learning = x.clone().requires_grad_()
+    with torch.no_grad():
+        assert torch.equal(convolve(learning, spectra), y)
+    batch = torch.stack([x, 2 * x])
+    mapped = torch.vmap(lambda one: convolve(one, spectra))(batch)
+    torch.testing.assert_close(mapped, torch.stack([y, 2 * y]), rtol=0, atol=1e-12)
+
+
+def test_however_many_shapes_are_met() -> None:
+    spectra = Spectra(torch.tensor(signal(9)))
+    for frames in [*range(1, 2 * PLANS), *range(1, 2 * PLANS)]:
+        x = torch.tensor(signal(frames))
+        assert torch.equal(convolve(x, spectra), convolve(x, Spectra(spectra.taps)))
 
 
 def test_no_signal_no_output() -> None:
