@@ -337,6 +337,8 @@ class _Run:
     def _usual_threads(self) -> int:
         """Threads that have something to do on the CPU, while the calling one waits for them."""
         frames = _LONG if self.info.frames is None else self.info.frames
+        if frames * self.info.channels < _LONG:  # done before another thread has begun
+            return 1
         return min(_MOST_THREADS, max(2, cores()), 2 + frames // _LONG)
 
     def _find_gain(self) -> None:
