@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.chunks import AIFF, Chunk, Window, carried, walk
+from earfilt.audio.containers.chunks import AIFF, Chunk, Window, carried, legible, walk
 from earfilt.errors import AudioError
 from earfilt.storage.output import write_all
 
@@ -67,7 +67,7 @@ def stated_bits(source: Source) -> int:
 def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:
     """The texts among the chunks."""
     texts = ((TEXTS[chunk.id], chunk.data.split(b"\0")[0]) for chunk in chunks if chunk.id in TEXTS)
-    return tuple((key, text.decode("utf-8", "replace")) for key, text in texts if text)
+    return tuple((key, legible(text)) for key, text in texts if text)
 
 
 def text_chunks(tags: Iterable[tuple[str, str]]) -> tuple[Chunk, ...]:

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.chunks import CAF, Chunk, carried
+from earfilt.audio.containers.chunks import CAF, Chunk, carried, legible
 
 if TYPE_CHECKING:
     from earfilt.audio.source import Source
@@ -54,9 +54,7 @@ def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:
     pairs: list[tuple[str, str]] = []
     for chunk in chunks:
         if chunk.id == TEXTS:
-            words = [
-                word.decode("utf-8", "replace") for word in chunk.data[4:_MAX_TEXTS].split(b"\0")
-            ]
+            words = [legible(word) for word in chunk.data[4:_MAX_TEXTS].split(b"\0")]
             pairs += [
                 (_KEYS.get(key.lower(), key.upper()), value)
                 for key, value in zip(words[::2], words[1::2], strict=False)

@@ -24,6 +24,18 @@ MAX_METADATA = 64 << 20
 MAX_CHUNKS = 4096
 
 
+def legible(text: bytes) -> str:
+    """A text that was stored beside samples. Few formats say in which encoding, and programs do not
+    keep to it: UTF-8 where it is that, else what Windows wrote, or Latin-1; no byte is lost.
+    """
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return text.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return text.decode("latin-1")
+
+
 class Bytes(Protocol):
     """What can be walked: a `Source`, which a pipe may be, or a `Window`."""
 

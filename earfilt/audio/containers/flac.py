@@ -9,6 +9,8 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from earfilt.audio.containers.chunks import legible
+
 if TYPE_CHECKING:
     from earfilt.audio.source import Source
 
@@ -159,7 +161,7 @@ def parse_comments(content: bytes) -> list[tuple[str, str]]:
         return pairs
     entry = take(vendor[1] + 4)
     while entry is not None:
-        key, equals, value = entry[0].decode("utf-8", "replace").partition("=")
+        key, equals, value = legible(entry[0]).partition("=")
         if equals:
             pairs.append((key.upper(), value))
         entry = take(entry[1])
@@ -189,7 +191,7 @@ def without_comments(content: bytes, false: Callable[[str, str], bool]) -> tuple
         entry = content[start : start + 4 + size]
         if len(entry) < 4 + size:
             break
-        key, _, value = entry[4:].decode("utf-8", "replace").partition("=")
+        key, _, value = legible(entry[4:]).partition("=")
         if false(key, value):
             left.append(key.upper())
         else:

@@ -9,7 +9,7 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.chunks import MAX_METADATA
+from earfilt.audio.containers.chunks import MAX_METADATA, legible
 
 if TYPE_CHECKING:
     from earfilt.audio.source import Source
@@ -42,11 +42,7 @@ def read_annotation(source: Source, beyond: list[str]) -> bytes:
 
 def text_of(annotation: bytes) -> str:
     """The annotation as a text; empty where it is none."""
-    try:
-        text = annotation.rstrip(b"\0").decode("utf-8")
-    except UnicodeDecodeError:
-        text = annotation.rstrip(b"\0").decode("cp1252", "replace")
-    text = text.strip()
+    text = legible(annotation.rstrip(b"\0")).strip()
     return text if all(c.isprintable() or c in "\t\r\n" for c in text) else ""
 
 

@@ -9,6 +9,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from earfilt.audio.containers.chunks import legible
+
 if TYPE_CHECKING:
     from earfilt.audio.source import Source
 
@@ -49,4 +51,4 @@ def read_fields(source: Source) -> tuple[tuple[str, str], ...]:
 
 
 def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace").strip()
+    return legible(data).strip()

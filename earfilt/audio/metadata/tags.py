@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from earfilt.audio.containers import aiff, caf, flac, mpeg, ogg, w64
 from earfilt.audio.containers.aiff import TEXTS
-from earfilt.audio.containers.chunks import RIFF, Chunk, pieces
+from earfilt.audio.containers.chunks import RIFF, Chunk, legible, pieces
 from earfilt.audio.formats import RIFF_FAMILY, Target
 from earfilt.audio.info import Metadata
 from earfilt.audio.metadata import annotation, at_the_end, id3, sphere
@@ -73,15 +73,8 @@ def _info_entries(data: bytes) -> list[tuple[str, str]]:
     for piece in pieces(data):
         name, raw = piece.id.decode("latin-1"), piece.data.split(b"\0")[0]
         if name.isalnum() and raw:
-            pairs.append((_INFO.get(name.upper(), name.upper()), _text(raw)))
+            pairs.append((_INFO.get(name.upper(), name.upper()), legible(raw)))
     return pairs
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "replace")
 
 
 def info_chunk(tags: Tags) -> Chunk | None:

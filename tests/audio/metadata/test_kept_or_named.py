@@ -433,3 +433,42 @@ def test_a_chunk_without_a_legible_name_is_named(tmp_path, apply):
     row = apply(tmp_path / "a.caf", tmp_path / "b.caf")
     assert row.warnings == [f"{NOT_CARRIED}\\x01\\x02\\x03\\x04 (no legible name)"]
     np.testing.assert_array_equal(soundfile.read(tmp_path / "b.caf", dtype="int16")[0], X)
+
+
+@pytest.mark.parametrize(
+    ("stored", "text"),
+    [
+        ("Café".encode(), "Café"),
+        (b"Caf\xe9", "Café"),  # as programs of Windows write it
+        (b"\x93Caf\xe9\x94", "“Café”"),
+        (b"\x81Caf\xe9", "Café"),  # no letter of Windows: Latin-1
+    ],
+)
+@pytest.mark.parametrize("kind", ["aiff", "flac", "au", "wav", "sphere"])
+def test_texts_of_any_encoding_are_legible_elsewhere(apply, tmp_path, kind, stored, text):
+    source = tmp_path / "a"
+    soundfile.write(tmp_path / "plain.aiff", X, 8000)
+    soundfile.write(tmp_path / "plain.flac", X, 8000)
+    if kind == "aiff":
+        form = (tmp_path / "plain.aiff").read_bytes()
+        form += struct.pack(">4sI", b"NAME", len(stored)) + stored + b"\0" * (len(stored) % 2)
+        source.write_bytes(form[:4] + struct.pack(">I", len(form) - 8) + form[8:])
+    elif kind == "flac":
+        comment = b"TITLE=" + stored
+        block = struct.pack("<III", 0, 1, len(comment)) + comment
+        flac = (tmp_path / "plain.flac").read_bytes()
+        blocks = struct.pack(">I", 4 << 24 | len(block)) + block + flac[42:]
+        source.write_bytes(flac[:4] + b"\0" + flac[5:42] + blocks)
+    elif kind == "wav":
+        name = chunk(b"INAM", stored + b"\0")
+        source.write_bytes(wav_bytes(X, after=chunk(b"LIST", b"INFO" + name)))
+    elif kind == "au":
+        note = stored.replace(b"\x81", b"").ljust(16, b"\0")  # in a text is nothing of the kind
+        head = struct.pack(">4s5I", b".snd", 24 + len(note), 2 * len(X), 3, 8000, 1)
+        source.write_bytes(head + note + X.astype(">i2").tobytes())
+    else:
+        field = b"-s%d %s\n" % (len(stored), stored)
+        header = SPHERE.replace(b"-s5 TIMIT\n", field).rstrip().ljust(1024)
+        source.write_bytes(header + X.tobytes())
+    apply(source, tmp_path / "b.flac")
+    assert any(text in value for _, value in probe(str(tmp_path / "b.flac")).metadata.tags)
