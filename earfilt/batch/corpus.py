@@ -189,6 +189,7 @@ def _sort_in_place(batch: Batch, plan: Plan, recipe: Recipe, trees: Iterable[str
         known.read(file.source)
     for tree in trees:
         known.read_below(tree)
+    known.read_in(plan.places)
     one_each = {os.path.dirname(os.path.realpath(file.source)): file for file in plan.files}
     for file in one_each.values():
         in_place.check_record(file.source)
@@ -442,7 +443,8 @@ def _lead(directory: str, root: str) -> str:
     are the same.
     """
     try:
-        way = os.path.relpath(directory or os.curdir, root)
+        # what a link in between leads to decides where '..' is
+        way = os.path.relpath(os.path.realpath(directory or os.curdir), os.path.realpath(root))
     except ValueError:  # on Windows: another drive
         return os.path.abspath(directory)
     return "" if way == os.curdir else way

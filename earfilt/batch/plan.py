@@ -71,6 +71,8 @@ class Plan:
         Files of directories that are not audio.
     foreign : set of str
         Names of the files under whose outputs' names something lies that no manifest tells of.
+    places : set of str
+        Directories that were searched.
     """
 
     root: str
@@ -80,6 +82,7 @@ class Plan:
     bad: list[Bad] = field(default_factory=list)
     passed_over: int = 0
     foreign: set[str] = field(default_factory=set)
+    places: set[str] = field(default_factory=set)
 
     def output_name(self, name: str) -> str:
         """Name of a file's output, relative to the root, by the file's own."""
@@ -128,7 +131,14 @@ def make_plan(
         root, found = _at_home(found)
     else:
         root = output
-    plan = Plan(root, found, suffix, bad=search.bad, passed_over=search.passed_over)
+    plan = Plan(
+        root,
+        found,
+        suffix,
+        bad=search.bad,
+        passed_over=search.passed_over,
+        places=search.places,
+    )
     if output is not None:
         _check_apart(inputs, search, plan)
     plan.files = _distinct(plan)
@@ -185,10 +195,24 @@ def _check_apart(inputs: Sequence[str], search: Search, plan: Plan) -> None:
             f"input and output are the same directory, {printable(root)}; use --in-place to "
             "replace the files"
         )
-    path = search.input_that_takes(root, [plan.output_name(file.name) for file in plan.files])
+    names = [plan.output_name(file.name) for file in plan.files]
+    _check_not_searched(search, root, root, names)
+    inside: dict[str, list[str]] = {}
+    for name in names:
+        folder, last = os.path.split(name)
+        inside.setdefault(folder, []).append(last)
+    real = os.path.realpath(root)
+    for folder, last_parts in inside.items():
+        place = os.path.realpath(os.path.join(root, folder))
+        if place != os.path.normpath(os.path.join(real, folder)):  # a link leads elsewhere
+            _check_not_searched(search, os.path.join(root, folder), place, last_parts)
+
+
+def _check_not_searched(search: Search, said: str, place: str, names: Sequence[str]) -> None:
+    path = search.input_that_takes(place, names)
     if path is not None:
         raise UsageError(
-            f"output {printable(root)} lies inside the input {printable(path)}, where it "
+            f"output {printable(said)} lies inside the input {printable(path)}, where it "
             "would be taken for input"
         )
 

@@ -48,8 +48,9 @@ class Found:
 
     @property
     def source(self) -> str:
-        """The path to open."""
-        return os.path.join(self.base, self.name)
+        """The path to open; a file called ``-`` is not the standard input."""
+        path = os.path.join(self.base, self.name)
+        return os.path.join(os.curdir, path) if path == "-" else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +118,15 @@ class Search:
         file.
     passed_over : int
         Files of directories that are not audio.
+    places : set of str
+        Directories that were searched.
     """
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
         self.bad: list[Bad] = []
         self.passed_over = 0
+        self.places: set[str] = set()
         self._searched: dict[Identity | None, set[_Rule]] = {}
 
     def input_that_takes(self, root: str, names: Iterable[str]) -> str | None:
@@ -249,6 +253,7 @@ class Search:
             except OSError:
                 continue
             self._searched.setdefault(here, set()).add(rule)
+            self.places.add(place)
             if first == _ANY_DEPTH and rest:
                 stack.append((_Rule(said, tuple(rest), rule.lead), above))
             deeper = rule.pattern if first == _ANY_DEPTH else tuple(rest)
@@ -280,6 +285,7 @@ class Search:
                 )
                 continue
             self._searched.setdefault(here, set()).add(rule)
+            self.places.add(os.path.join(base, folder) or os.curdir)
             folders = []
             for entry in ordered:
                 name = os.path.join(folder, entry.name)

@@ -119,7 +119,7 @@ class Verification:
 
     def _of_batch(self, directory: str, entry: Entry) -> list[Difference]:
         output = os.path.normpath(os.path.join(directory, entry.path))
-        source = os.path.normpath(os.path.join(directory, entry.source_path))
+        source = os.path.normpath(os.path.join(os.path.realpath(directory), entry.source_path))
         if not entry.output_sha256:
             return _of_0_1(output, entry)
         told = self._replaced(directory, output, entry)

@@ -4,7 +4,8 @@ Beside such a file, in the manifest of its own directory, stands the hash of its
 after. The order makes it safe to be killed at any moment: the successor is whole and on the disk;
 then the line is; then, still under the manifest's lock, the successor takes the name. Later the
 content shows any run which of the two a file is, whatever its name, time of change and disk. Where
-the line cannot be written, or the manifest cannot be locked, the file stays as it is.
+the line cannot be written, or the manifest cannot be locked, the file stays as it is. A mark of the
+file itself (`earfilt.storage.attributes`) tells the same where it was moved away from its manifest.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import os
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from earfilt.errors import AudioError, UsageError, printable
+from earfilt.storage.attributes import Mark, mark_of, set_mark
 from earfilt.storage.manifest import (
     Entry,
     Follower,
@@ -82,6 +84,15 @@ def _judged(history: Sequence[Entry], content: str) -> State:
     return State("changed", history[-1])
 
 
+def _of_mark(mark: Mark | None, content: str) -> list[Entry]:
+    """What a mark says of a file with this content."""
+    if mark is None or mark.sha256 != content:
+        return []
+    return [
+        Entry((0, 0), recipe=mark.recipe, output_sha256=content, in_place=True, run=mark.run)
+    ]
+
+
 class Known:
     """What all manifests say of files that are to be replaced, before any work; each is read once."""
 
@@ -129,6 +140,11 @@ class Known:
             if any(map(is_manifest, names)):
                 self._read(place, must=False)
 
+    def read_in(self, directories: Iterable[str]) -> None:
+        """Read the manifests of directories that were searched, by whatever way."""
+        for directory in directories:
+            self._read(os.path.realpath(directory), must=False)
+
     def _read(self, directory: str, *, must: bool) -> None:
         if directory in self._ledgers:
             return
@@ -153,9 +169,11 @@ class Known:
         real = os.path.realpath(path)
         directory, name = os.path.split(real)
         history = self._ledgers[directory].replaced.get(name, [])
-        status = os.stat(real)
-        if history or status.st_size in self._sizes:
+        status, mark = os.stat(real), mark_of(real)
+        if history or mark or status.st_size in self._sizes:
             content = content_hash_at(real)
+            if marked := _of_mark(mark, content):
+                return State("filtered", marked[0])
             if history and (state := _judged(history, content)).kind != "changed":
                 return state
             # it was moved or copied, or is the output of a batch
@@ -252,6 +270,9 @@ class Record:
         self._status, self.content = os.fstat(source), content_hash(source)
         history = self._history(_refreshed(self._manifest.path))
         self._lines = len(history)
+        mark = mark_of(source)
+        if mark and (mark.run == self._run or not self._again):
+            history += _of_mark(mark, self.content)
         self._demand_new(history, self.content)
 
     def _history(self, ledger: Ledger) -> list[Entry]:
@@ -291,6 +312,7 @@ class Record:
             The file was replaced by somebody else, or the record cannot be kept.
         """
         try:
+            set_mark(successor, Mark(sha256, self._recipe.name, self._run))
             os.fsync(successor)  # outside the lock, which others wait for
             descriptor = self._held.enter_context(self._manifest.locked(must=True))
             ledger = _refreshed(self._manifest.path, descriptor)

@@ -238,6 +238,22 @@ class Ledger:
         self.recipes[name] = made_by if isinstance(made_by, dict) else {}
         return "recipe", name
 
+    def add(self, other: "Ledger") -> None:
+        """Take in what another manifest of the same directory says: of two outputs that were made for
+        one name, the later one counts.
+        """
+        for name, entry in other.entries.items():
+            before = self.entries.get(name)
+            if before is None or not before.is_done or (entry.is_done and _is_later(entry, before)):
+                self.entries[name] = entry
+        for path, entry in other.latest.items():
+            if path not in self.latest or _is_later(entry, self.latest[path]):
+                self.latest[path] = entry
+        for name, history in other.replaced.items():
+            self.replaced.setdefault(name, []).extend(history)
+        self.outputs |= other.outputs
+        self.recipes |= other.recipes
+
     def _note(self, name: str, entry: Entry) -> Hashable | None:
         if entry.output_sha256 and not entry.error:
             self.outputs[entry.output_sha256] = entry
@@ -253,6 +269,13 @@ class Ledger:
             return None
         self.entries[name] = entry
         return "name", name
+
+
+def _is_later(one: Entry, other: Entry) -> bool:
+    """By the time at which the outputs were written, which the disk tells for all machines; that of
+    equal times which is asked about.
+    """
+    return one.output[1] >= other.output[1]
 
 
 def read_ledger(root: str) -> Ledger:
@@ -275,7 +298,9 @@ def read_ledger(root: str) -> Ledger:
             f"cannot read the manifest in {printable(root)}: {error.strerror or error}"
         ) from error
     for name in names:
-        read_manifest(os.path.join(root, name), ledger)
+        one = Ledger()
+        read_manifest(os.path.join(root, name), one)
+        ledger.add(one)
     return ledger
 
 

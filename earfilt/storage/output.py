@@ -28,6 +28,7 @@ from functools import cache
 from typing import BinaryIO, Literal
 
 from earfilt.errors import AudioError, UsageError, printable
+from earfilt.storage.attributes import copy_attributes
 
 Exists = Literal["refuse", "force", "skip"]
 
@@ -114,7 +115,7 @@ def check_destination(
         raise AudioError.about(printable(path), "output {subject} is a directory")
     if named and not in_place and exists == "refuse":
         raise taken(path)
-    directory = os.path.dirname(os.path.realpath(path) if named else path) or os.curdir
+    directory = os.path.dirname(os.path.realpath(path) if in_place else path) or os.curdir
     if not os.access(os.path.join(directory, ""), os.W_OK | os.X_OK):  # an executable file is none
         if not os.path.isdir(directory):
             raise AudioError.about(
@@ -168,10 +169,10 @@ def open_output(
     path : str
         A file, ``-`` for the standard output, or a pipe or device.
     exists : 'refuse', 'force' or 'skip'
-        'force' replaces a file that is there. Otherwise the move never replaces one, not even one
-        that another process put there meanwhile.
+        'force' replaces what is there, a link itself and not what it points to. Otherwise the move
+        never replaces anything, not even what another process put there meanwhile.
     in_place : bool
-        As 'force'; a link is followed and stays.
+        As 'force', but a link is followed and stays.
     spool : bool
         Make a stream seekable: it is put together on disk and sent at the end.
 
@@ -187,14 +188,14 @@ def open_output(
             yield output
         return
     replace = in_place or exists == "force"
-    final = os.path.realpath(path) if replace else path
+    final = os.path.realpath(path) if in_place else path
     sweep(os.path.dirname(os.path.abspath(final)))
     try:
         with _temporary(final) as (temp, file):
             output = Output(file, seekable=True)
             yield output
             if replace:
-                take_after(file, final)
+                take_after(file, final, in_place=in_place)
             made = os.fstat(file.fileno())
             file.close()
             publish(temp, final, replace)
@@ -313,16 +314,19 @@ def _remove(path: str) -> None:
         os.unlink(path)
 
 
-def take_after(file: io.FileIO | BinaryIO, final: str) -> None:
-    """Give the new file the mode and, where allowed, the owner of the one it replaces, and make
-    sure of its bytes before that goes.
+def take_after(file: io.FileIO | BinaryIO, final: str, *, in_place: bool = False) -> None:
+    """Give the new file the mode, the access control list and, where allowed, the owner of the one it
+    replaces, in place all its other attributes too; and make sure of its bytes before that goes.
     """
     with suppress(FileNotFoundError):
-        old = os.stat(final)
+        old = os.lstat(final)
+        if stat.S_ISLNK(old.st_mode):  # it goes, and what it points to stays as it is
+            return
         if hasattr(os, "fchown"):
             with suppress(OSError):
                 os.fchown(file.fileno(), old.st_uid, old.st_gid)
             os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
+        copy_attributes(final, file.fileno(), access_only=not in_place)
         os.fsync(file.fileno())
 
 

@@ -784,3 +784,66 @@ def test_a_source_that_changes_behind_its_last_sample_fails(
     with pytest.raises(AudioError, match="changed while it was read"):
         filter_file(job)
     assert not os.listdir(out)
+
+
+@pytest.mark.parametrize("how", ["a list of directories", "a list of files", "a glob", "a link"])
+def test_in_place_what_moved_is_known_however_it_was_named(
+    how: str, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, attributes = tree("a/x.wav", "b/y.wav"), hasattr(os, "setxattr")
+    monkeypatch.chdir(tmp_path)
+    os.symlink("in", "link")
+
+    def go(*more: str) -> int:
+        listed = ["in"] if "directories" in how else sorted(map(str, Path("in").rglob("*.wav")))
+        (tmp_path / "list").write_text("\n".join(listed) + "\n")
+        named = (
+            ["--files-from", "list"]
+            if "list" in how
+            else ["link" if "link" in how else "in/**/*.wav"]
+        )
+        return run(["apply", *named, *FILTER, "--in-place", "-q", *more])
+
+    if how == "a list of files" and not attributes:
+        pytest.skip("where files have no attributes, their directories tell, and one is not named")
+    assert go() == 0
+    os.rename(root / "a" / "x.wav", root / "b" / "x.wav")
+    before = hashes(root)
+    assert go() == 2
+    assert go("--resume") == 0
+    assert hashes(root) == before
+
+
+def test_outputs_through_a_link_that_leads_into_the_input_are_refused(
+    tree: Tree, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root, out = tree("sub/x.wav", "y.wav"), tmp_path / "out"
+    out.mkdir()
+    os.symlink(root / "sub", out / "sub")
+    assert apply(root, out, "--format", "flac", "-q") == 2
+    assert "lies inside the input" in capfd.readouterr().err
+    assert sorted(path.name for path in root.rglob("*")) == ["sub", "x.wav", "y.wav"]
+
+
+@pytest.mark.parametrize("way", [("--exclude", "keep.wav"), ("--include", "1.wav")])
+def test_force_never_writes_through_a_link(way: Sequence[str], tree: Tree, tmp_path: Path) -> None:
+    root, out = tree("1.wav", "keep.wav"), tmp_path / "out"
+    before = hashes(root)
+    out.mkdir()
+    os.symlink(root / "keep.wav", out / "1.wav")
+    assert apply(root, out, "--force", "-q", *way) == 0
+    assert hashes(root) == before
+    assert not (out / "1.wav").is_symlink()
+
+
+def test_a_listed_file_called_like_the_standard_input_is_a_file(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree("-", "b.wav")
+    monkeypatch.chdir(root)
+    (tmp_path / "list").write_text("./-\nb.wav\n")
+    assert apply("--files-from", tmp_path / "list", tmp_path / "out", "-q") == 0
+    filter_file(
+        FileJob(str(root / "-"), str(tmp_path / "one.wav"), "-", resolve("headphone", order=64))
+    )
+    assert (tmp_path / "out" / "-").read_bytes() == (tmp_path / "one.wav").read_bytes()

@@ -14,7 +14,7 @@ from earfilt.errors import UsageError
 from earfilt.version import DESIGN
 from tests.batch.conftest import Tree
 from tests.batch.test_corpus import CURVES, apply
-from tests.batch.trees import write_tone
+from tests.batch.trees import rows, write_tone
 
 
 @pytest.fixture
@@ -217,3 +217,44 @@ def test_in_place_the_last_filtering_counts(tree: Tree) -> None:
     ((what, name, why),) = differences(root)
     assert (what, name) == ("output", "a.wav")
     assert "earlier filtering" in why
+
+
+def test_of_manifests_of_shards_and_of_the_whole_the_later_word_counts(
+    tree: Tree, tmp_path: Path
+) -> None:
+    root, out = tree(*(f"{i}.wav" for i in range(4))), tmp_path / "out"
+    apply(root, out, "-q")
+    for i in (1, 2):
+        assert (
+            run(
+                [
+                    "apply",
+                    str(root),
+                    str(out),
+                    "-f",
+                    "middle-ear",
+                    "--force",
+                    "--shard",
+                    f"{i}/2",
+                    "-q",
+                ]
+            )
+            == 0
+        )
+    assert differences(out) == []
+    report = tmp_path / "report.jsonl"
+    for i in (1, 2):
+        words = ["-f", "middle-ear", "--resume", "--shard", f"{i}/2", "-q", "--report", str(report)]
+        assert run(["apply", str(root), str(out), *words]) == 0
+    assert {row["status"] for row in rows(report)} == {"skipped"}
+    apply(root, out, "--force", "-q")
+    assert differences(out) == []
+
+
+def test_an_output_directory_that_is_named_through_a_link(tree: Tree, tmp_path: Path) -> None:
+    root, real = tree("a.wav"), tmp_path / "deep" / "er" / "real"
+    real.mkdir(parents=True)
+    os.symlink(real, tmp_path / "link")
+    assert apply(root, tmp_path / "link", "-q") == 0
+    assert differences(tmp_path / "link") == []
+    assert differences(real) == []

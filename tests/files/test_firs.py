@@ -231,6 +231,12 @@ def test_few_whole_numbers_are_judged_exactly(tmp_path):
     assert read_fir(tmp_path / "fir.npy").lookahead == 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_rows_as_unlike_as_floats_can_be(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([[1e307, 7e307, 1e307], [1e-154, 6e-154, 1e-154]]))
+    assert read_fir(tmp_path / "a.npy").lookahead == 1
+
+
 def test_foreign_text_means_what_sox_takes_it_for(tmp_path):
     (tmp_path / "fir.txt").write_text("# HP filter\n 1 2\t3 # end\n4\n")
     fir = read_fir(tmp_path / "fir.txt")

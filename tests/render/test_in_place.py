@@ -335,3 +335,42 @@ def test_a_file_that_ends_within_a_frame_is_not_replaced(tmp_path: Path, suffix:
     with pytest.raises(AudioError, match=r"is not replaced.*: the last byte of its samples"):
         filter_file(job(path))
     assert path.read_bytes() == data + b"x"
+
+
+needs_attributes = pytest.mark.skipif(
+    not hasattr(os, "setxattr"), reason="files have no extended attributes on this system"
+)
+
+
+def marked_as(path: Path, **attributes: bytes) -> None:
+    try:
+        for name, value in attributes.items():
+            os.setxattr(path, f"user.{name}", value)
+    except OSError:
+        pytest.skip("this disk has no extended attributes")
+
+
+@needs_attributes
+def test_a_file_that_left_its_manifest_is_known_by_its_mark(recording: Path, once: str) -> None:
+    filter_file(job(recording))
+    far = recording.parent.parent / "far" / "b.wav"
+    far.parent.mkdir()
+    os.rename(recording, far)
+    with pytest.raises(UsageError, match="was filtered before"):
+        check(job(far))
+    with pytest.raises(UsageError, match="was filtered before"):
+        filter_file(job(far))
+    assert filter_file(job(far, exists="skip")).status == "skipped"
+    assert content(far) == once
+    new = recording.with_name("new.wav")  # with the attributes of the old one
+    write_tone(new, seed=5)
+    marked_as(new, earfilt=os.getxattr(far, "user.earfilt"))
+    assert filter_file(job(new)).status == "ok"
+
+
+@needs_attributes
+def test_attributes_stay_with_the_file(recording: Path) -> None:
+    marked_as(recording, comment=b"only copy", earfilt=b"anything")
+    filter_file(job(recording))
+    assert os.getxattr(recording, "user.comment") == b"only copy"
+    assert os.getxattr(recording, "user.earfilt").decode().startswith(content(recording))
