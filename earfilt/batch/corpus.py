@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -26,6 +26,7 @@ from earfilt.storage.manifest import (
     Ledger,
     Manifest,
     Stamp,
+    content_hash_at,
     open_manifest,
     read_ledger,
     stamp,
@@ -143,26 +144,53 @@ def _leave_done(plan: Plan, recipe: Recipe, ledger: Ledger) -> None:
     is none of a batch.
     """
     same = cache(lambda name: recipe.is_named(name, ledger.recipes))
+    lead = cache(lambda directory: _lead(directory, plan.root))
     files, plan.files = plan.files, []
     for file in files:
-        entry = ledger.entries.get(file.name)
-        done = entry is not None and same(entry.recipe) and _vouched(plan, file, entry)
+        entry = ledger.entries.get(plan.output_name(file.name))
+        own = entry is not None and _is_of(plan, file, entry, lead)
+        done = own and entry is not None and same(entry.recipe) and _vouched(plan, file, entry)
         (plan.skipped if done else plan.files).append(file)
-        if not done and _is_foreign(plan, file, entry):
+        if not done and _is_foreign(plan, file, own):
             plan.foreign.add(file.name)
 
 
-def _is_foreign(plan: Plan, file: Found, entry: Entry | None) -> bool:
-    """Whether something lies under an output's name that no batch has made: any link is."""
+def _is_foreign(plan: Plan, file: Found, own: bool) -> bool:
+    """Whether something lies under an output's name that no batch has made of this source: any link
+    is.
+    """
     path = plan.destination(file)
-    own = entry is not None and not entry.error and entry.path == plan.output_name(file.name)
     return os.path.islink(path) if own else os.path.lexists(path)
 
 
-def _vouched(plan: Plan, file: Found, entry: Entry) -> bool:
-    if (file.size, file.mtime_ns) != entry.source or plan.output_name(file.name) != entry.path:
+def _is_of(plan: Plan, file: Found, entry: Entry, lead: Callable[[str], str]) -> bool:
+    """Whether an output was made of this source, or begun: told by where the source lies or, where it
+    was moved, by its content. Recordings of several days may share their names, sizes and times.
+    """
+    if entry.error:
         return False
-    return _stamped(plan.destination(file)) == entry.output
+    if not entry.source_path:
+        return entry.begun or not entry.source_sha256  # of an earlier version, which took no paths down
+    place = os.path.join(plan.root, entry.source_path)
+    if entry.source_path == _source_path(file.source, lead) or _is_one(place, file.source):
+        return True
+    if not entry.source_sha256:
+        return (file.size, file.mtime_ns) == entry.source
+    try:
+        return file.size == entry.source[0] and content_hash_at(file.source) == entry.source_sha256
+    except OSError:
+        return False
+
+
+def _is_one(path: str, other: str) -> bool:
+    with suppress(OSError):
+        return os.path.samefile(path, other)
+    return False
+
+
+def _vouched(plan: Plan, file: Found, entry: Entry) -> bool:
+    stamps = (file.size, file.mtime_ns), _stamped(plan.destination(file))
+    return stamps == (entry.source, entry.output)
 
 
 def _stamped(path: str) -> Stamp | None:
@@ -316,7 +344,7 @@ def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
         lead = cache(lambda directory: _lead(directory, plan.root))
         threads = 1 if batch.dask else max(1, jobs // workers)
         for outcomes in Runner(pool, threads=threads, fail_fast=batch.fail_fast).outcomes(
-            _tasks(batch, plan, pool, manifest)
+            _tasks(batch, plan, pool, manifest, lead)
         ):
             if manifest is not None:
                 made = (outcome for outcome in outcomes if outcome.row.status != "skipped")
@@ -341,7 +369,11 @@ def _pool(batch: Batch, workers: int) -> AbstractContextManager[executors.Pool]:
 
 
 def _tasks(
-    batch: Batch, plan: Plan, pool: executors.Pool, manifest: Manifest | None
+    batch: Batch,
+    plan: Plan,
+    pool: executors.Pool,
+    manifest: Manifest | None,
+    lead: Callable[[str], str],
 ) -> Iterator[Task]:
     """The work in portions; the manifest, if there is one, tells of each before it is begun."""
     files, share = plan.files, max(1, 4 * pool.slots())
@@ -359,16 +391,27 @@ def _tasks(
     for portion in portions:
         if manifest is not None:
             manifest.append(
-                (file.name, _begun(file, plan, recipe))
+                (file.name, _begun(file, plan, recipe, lead))
                 for file in portion
                 if file.name not in plan.foreign
             )
         yield [make(file) for file in portion]
 
 
-def _begun(file: Found, plan: Plan, recipe: str) -> Entry:
-    stamp = file.size, file.mtime_ns
-    return Entry(stamp, recipe=recipe, path=plan.output_name(file.name), begun=True)
+def _begun(file: Found, plan: Plan, recipe: str, lead: Callable[[str], str]) -> Entry:
+    return Entry(
+        (file.size, file.mtime_ns),
+        recipe=recipe,
+        path=plan.output_name(file.name),
+        source_path=_source_path(file.source, lead),
+        begun=True,
+    )
+
+
+def _source_path(source: str, lead: Callable[[str], str]) -> str:
+    """Relative to the manifest."""
+    directory, name = os.path.split(source)
+    return os.path.join(lead(directory), name)
 
 
 class _Units:
@@ -422,17 +465,17 @@ def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:
 def _entry(outcome: Outcome, plan: Plan, recipe: str, lead: Callable[[str], str]) -> Entry:
     """The manifest's entry; `lead` gives the way from the manifest to a directory of sources."""
     row, source = outcome.row, outcome.unit.source
-    directory, name = os.path.split(outcome.unit.job.source)
+    path = plan.output_name(outcome.unit.job.name)
     if row.status == "failed":
-        return Entry(source, recipe=recipe, error=row.error or "failed")
+        return Entry(source, recipe=recipe, path=path, error=row.error or "failed")
     if outcome.output == NO_OUTPUT:
-        return Entry(source, recipe=recipe, error=REPLACED)
+        return Entry(source, recipe=recipe, path=path, error=REPLACED)
     return Entry(
         source,
         outcome.output,
         recipe,
-        plan.output_name(outcome.unit.job.name),
-        os.path.join(lead(directory), name),
+        path,
+        _source_path(outcome.unit.job.source, lead),
         row.source_sha256 or "",
         row.output_sha256 or "",
     )

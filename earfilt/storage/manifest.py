@@ -159,9 +159,9 @@ class Entry:
 def _line(name: str, entry: Entry) -> dict[str, Any]:
     line: dict[str, Any] = {"name": name, "source": entry.source, "recipe": entry.recipe}
     if entry.error:
-        return {**line, "error": entry.error}
+        return {**line, "error": entry.error, "path": entry.path}
     if entry.begun:
-        return {**line, "begun": True, "path": entry.path}
+        return {**line, "begun": True, "path": entry.path, "source_path": entry.source_path}
     line |= {
         "output": entry.output,
         "source_sha256": entry.source_sha256,
@@ -208,7 +208,8 @@ class Ledger:
     Attributes
     ----------
     entries : dict
-        By name: the last word on each file of a batch.
+        By the path of an output, or the name of a source of which nothing is known to have come: the
+        last word of a batch. One source may have several outputs, each in another format.
     replaced : dict
         By name: what was done to a file in place, in order.
     outputs : dict
@@ -242,10 +243,10 @@ class Ledger:
         """Take in what another manifest of the same directory says: of two outputs that were made for
         one name, the later one counts.
         """
-        for name, entry in other.entries.items():
-            before = self.entries.get(name)
+        for subject, entry in other.entries.items():
+            before = self.entries.get(subject)
             if before is None or not before.is_done or (entry.is_done and _is_later(entry, before)):
-                self.entries[name] = entry
+                self.entries[subject] = entry
         for path, entry in other.latest.items():
             if path not in self.latest or _is_later(entry, self.latest[path]):
                 self.latest[path] = entry
@@ -262,13 +263,14 @@ class Ledger:
         if entry.in_place:
             self.replaced.setdefault(name, []).append(entry)
             return "in place", name, entry.source_sha256, entry.output_sha256
-        before = self.entries.get(name)
+        subject = entry.path or name
+        before = self.entries.get(subject)
         if not entry.is_done and before is not None and before.is_done:
             # neither a beginning nor a failure changes anything of what is known: an output that is
             # there still came from the source that its entry names
             return None
-        self.entries[name] = entry
-        return "name", name
+        self.entries[subject] = entry
+        return "output", subject
 
 
 def _is_later(one: Entry, other: Entry) -> bool:

@@ -847,3 +847,53 @@ def test_a_listed_file_called_like_the_standard_input_is_a_file(
         FileJob(str(root / "-"), str(tmp_path / "one.wav"), "-", resolve("headphone", order=64))
     )
     assert (tmp_path / "out" / "-").read_bytes() == (tmp_path / "one.wav").read_bytes()
+
+
+def days(tree: Tree, *, alike: bool) -> tuple[Path, Path]:
+    """Recordings of two days that share their names and sizes and, where they are alike, times."""
+    roots = tree("1.wav", "2.wav", under="monday"), tree("3.wav", "4.wav", under="tuesday")
+    for number, root in enumerate(roots):
+        for name, path in zip(("1.wav", "2.wav"), sorted(root.iterdir()), strict=True):
+            path.rename(root / name)
+            os.utime(root / name, (0, 1_500_000_000 if alike else 1_500_000_000 + number))
+    write_tone(roots[1] / "1.wav", seed=11)
+    write_tone(roots[1] / "2.wav", seed=12)
+    for path in roots[1].iterdir():
+        os.utime(path, (0, 1_500_000_000 if alike else 1_500_000_001))
+    return roots
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_resume_takes_no_recording_for_another_of_its_name(
+    alike: bool, tree: Tree, tmp_path: Path
+) -> None:
+    monday, tuesday = days(tree, alike=alike)
+    out = tmp_path / "out"
+    assert apply(monday, out, "-q") == 0
+    before = hashes(out)
+    assert apply(tuesday, out, "--resume", "-q") == 1
+    assert hashes(out) == before
+    assert apply(tuesday, out, "--force", "-q") == 0
+    assert not before.items() & hashes(out).items()
+    assert apply(tuesday, out, "--resume", "-q") == 0
+
+
+def test_resume_knows_sources_that_were_moved(tree: Tree, tmp_path: Path) -> None:
+    root, out, report = tree("a.wav", "x/b.wav"), tmp_path / "out", tmp_path / "report.jsonl"
+    assert apply(root, out, "-q") == 0
+    root.rename(tmp_path / "far")
+    assert apply(tmp_path / "far", out, "--resume", "-q", "--report", report) == 0
+    assert [row["status"] for row in rows(report)] == ["skipped", "skipped"]
+
+
+def test_one_source_may_have_outputs_of_several_formats(tree: Tree, tmp_path: Path) -> None:
+    root, out, report = tree("a.wav"), tmp_path / "out", tmp_path / "report.jsonl"
+    assert apply(root, out, "-q") == 0
+    assert apply(root, out, "--format", "flac", "-q") == 0
+    assert run(["verify", str(out)]) == 0
+    for more in ((), ("--format", "flac")):
+        assert apply(root, out, "--resume", "-q", "--report", report, *more) == 0
+        assert [row["status"] for row in rows(report)] == ["skipped"]
+        report.unlink()
+    (out / "a.wav").write_bytes(b"damaged")
+    assert run(["verify", str(out)]) == 1

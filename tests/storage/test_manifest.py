@@ -31,6 +31,11 @@ REPLACED = Entry(
 )
 
 
+def of(name: str) -> tuple[str, Entry]:
+    """A source that became an output of its own name."""
+    return name, replace(ENTRY, path=name)
+
+
 def test_what_was_recorded_is_read_back(tmp_path: Path) -> None:
     awkward = os.fsdecode(b"n\n\xff \xc3\xbc.wav")
     with open_manifest(str(tmp_path / "new")) as manifest:
@@ -61,12 +66,12 @@ def test_the_last_word_counts_but_a_failure_takes_nothing_back(tmp_path: Path) -
 
 def test_a_torn_last_line_is_no_line_and_no_end(tmp_path: Path) -> None:
     with open_manifest(str(tmp_path)) as manifest:
-        manifest.append([("a.wav", ENTRY), ("b.wav", ENTRY)])
+        manifest.append([of("a.wav"), of("b.wav")])
     path = Path(manifest_path(str(tmp_path)))
     path.write_bytes(path.read_bytes()[:-17])
     assert list(read_ledger(str(tmp_path)).entries) == ["a.wav"]
     with open_manifest(str(tmp_path)) as manifest:
-        manifest.append([("c.wav", ENTRY)])
+        manifest.append([of("c.wav")])
     assert list(read_ledger(str(tmp_path)).entries) == ["a.wav", "c.wav"]
 
 
@@ -133,15 +138,15 @@ def test_who_follows_a_manifest_sees_what_is_new_also_after_it_was_written_anew(
     follower = Follower(manifest.path)
     assert not follower.refresh().entries
     for name in ("a", "b", "b"):
-        manifest.append([(name, ENTRY)])
+        manifest.append([of(name)])
         assert list(follower.refresh().entries) == sorted({"a", name})
     with open(manifest.path, "ab") as file:
         file.write(b'{"name": "c", "source": [1, 1], "rec')  # another run is at it
     assert list(follower.refresh().entries) == ["a", "b"]
-    manifest.append([("d", ENTRY)])
+    manifest.append([of("d")])
     assert list(follower.refresh().entries) == ["a", "b", "d"]
     manifest.compact()
-    manifest.append([("e", ENTRY)])
+    manifest.append([of("e")])
     assert list(follower.refresh().entries) == ["a", "b", "d", "e"]
     os.unlink(manifest.path)
     assert not follower.refresh().entries
@@ -173,10 +178,10 @@ def test_opening_compacts_and_a_run_that_has_it_open_goes_on_in_the_new_one(tmp_
             first.append([("a.wav", Entry((i, i), (i, i)))])
         with open_manifest(str(tmp_path)) as second:
             assert len(path.read_bytes().splitlines()) == 1
-            second.append([("b.wav", ENTRY)])
-            first.append([("c.wav", ENTRY)])
+            second.append([of("b.wav")])
+            first.append([of("c.wav")])
     with open_manifest(str(tmp_path)) as manifest:
-        manifest.append([("d.wav", ENTRY)])
+        manifest.append([of("d.wav")])
     assert [json.loads(line)["name"] for line in path.read_bytes().splitlines()] == [
         "a.wav",
         "b.wav",
@@ -191,7 +196,7 @@ def append(root: str, who: int) -> None:
     """One of several runs on one tree; each opens the manifest again and again."""
     for i in range(20):
         with open_manifest(root) as manifest:
-            manifest.append([(f"{who}-{i}-{k}", ENTRY) for k in range(5)])
+            manifest.append([of(f"{who}-{i}-{k}") for k in range(5)])
 
 
 def test_runs_share_a_manifest(tmp_path: Path) -> None:
@@ -208,7 +213,7 @@ def test_runs_share_a_manifest(tmp_path: Path) -> None:
 def test_shards_keep_their_own_and_are_read_together(tmp_path: Path) -> None:
     for i in (1, 2):
         with open_manifest(str(tmp_path), (i, 2)) as manifest:
-            manifest.append([(f"{i}.wav", ENTRY)])
+            manifest.append([of(f"{i}.wav")])
     assert sorted(read_ledger(str(tmp_path)).entries) == ["1.wav", "2.wav"]
     assert all(map(is_manifest, os.listdir(tmp_path)))
 
@@ -220,3 +225,22 @@ def test_a_manifest_that_cannot_be_written(tmp_path: Path) -> None:
         open_manifest(str(tmp_path / "file" / "out")),
     ):
         pass
+
+
+def test_each_output_of_a_source_has_its_own_last_word(tmp_path: Path) -> None:
+    flac = replace(ENTRY, path="a.flac", output_sha256="1" * 64)
+    with open_manifest(str(tmp_path)) as manifest:
+        manifest.append([("a.wav", ENTRY), ("a.wav", flac)])
+    with open_manifest(str(tmp_path)):
+        pass  # which compacts
+    assert read_ledger(str(tmp_path)).entries == {"a.wav": ENTRY, "a.flac": flac}
+
+
+@pytest.mark.parametrize("later", ["whole", "shard"])
+def test_of_several_manifests_the_later_output_counts(later: str, tmp_path: Path) -> None:
+    old, new = ENTRY, replace(ENTRY, output=(30, 50), recipe="new")
+    for shard, kind in (((1, 2), "shard"), (None, "whole")):
+        with open_manifest(str(tmp_path), shard) as manifest:
+            manifest.append([("a.wav", new if kind == later else old)])
+    ledger = read_ledger(str(tmp_path))
+    assert (ledger.entries["a.wav"], ledger.latest["a.wav"]) == (new, new)
