@@ -67,6 +67,11 @@ class Export:
             raise UsageError(f"{name} has no effect on {form}; --form sections or peaking has them")
         if form != "fir" and (self.channels is not None or self.subtype is not None):
             raise UsageError("--channels and --subtype are of a FIR's .wav")
+        most = program(self.program).most if self.program else None
+        if most is not None and (self.sections or 0) > most:
+            raise UsageError(
+                f"--for {self.program} has {most} biquads, and --sections is {self.sections}"
+            )
         return form
 
     def paths(self, path: str) -> list[str]:

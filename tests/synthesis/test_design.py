@@ -50,7 +50,11 @@ def test_odd_order_with_a_gain_at_nyquist_is_refused(array: Any) -> None:
 def test_minimum_phase(fs: float, order: int, array: Any) -> None:
     linear = linear_phase(order, fs, array=array)
     taps = np.asarray(minimum_phase(linear))
-    assert np.abs(np.roots(taps)).max() < 1 + 1e-7
+    # a zero outside of the unit circle turns the phase by 180 degrees up to fs/2, one on it by 90
+    phase = np.unwrap(np.angle(np.fft.rfft(taps, 1 << 18)))
+    assert abs(phase[-2] - phase[0]) < 2.0
+    if order < 100:
+        assert np.abs(np.roots(taps)).max() < 1 + 1e-7
     _, wanted = scipy.signal.freqz(np.asarray(linear), worN=1 << 15)
     _, got = scipy.signal.freqz(taps, worN=1 << 15)
     counts = np.abs(wanted) > np.abs(wanted).max() * 1e-3

@@ -10,7 +10,7 @@ from earfilt.errors import UsageError
 from earfilt.files.presets.preset import Preset, plain
 from earfilt.synthesis.biquads.sections import Sections
 
-_MOST = 10
+MOST = 10
 
 
 def write(preset: Preset) -> str:
@@ -18,8 +18,8 @@ def write(preset: Preset) -> str:
     if not isinstance(preset.content, Sections):
         raise UsageError("miniDSP takes sections or bands")
     sos = preset.content.sos
-    if len(sos) > _MOST:
-        raise UsageError(f"a miniDSP block has {_MOST} biquads, and these are {len(sos)} sections")
+    if len(sos) > MOST:
+        raise UsageError(f"a miniDSP block has {MOST} biquads, and these are {len(sos)} sections")
     lines = []
     for n, (b0, b1, b2, _, a1, a2) in enumerate(sos.tolist(), start=1):
         values = {"b0": b0, "b1": b1, "b2": b2, "a1": -a1, "a2": -a2}

@@ -30,12 +30,15 @@ class Program:
         From a preset to the text of its file.
     impulse_suffix : str
         Extension of the wave file of a FIR beside it.
+    most : int, optional
+        Sections that it has.
     """
 
     suffix: str
     forms: tuple[Form, ...]
     write: Callable[[Preset], str]
     impulse_suffix: str = ".wav"
+    most: int | None = None
 
 
 PROGRAMS = {
@@ -45,7 +48,7 @@ PROGRAMS = {
     "easyeffects": Program(".json", ("fir", "peaking"), easyeffects.write, ".irs"),
     "jamesdsp": Program(".txt", ("graphic",), graphic.write),
     "wavelet": Program(".txt", ("graphic",), graphic.write),
-    "minidsp": Program(".txt", ("sections", "peaking"), minidsp.write),
+    "minidsp": Program(".txt", ("sections", "peaking"), minidsp.write, most=minidsp.MOST),
     "c": Program(".h", ("sections", "peaking"), c_header.write),
 }
 

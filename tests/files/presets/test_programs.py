@@ -19,6 +19,7 @@ from earfilt.chains.members import resolve
 from earfilt.ears.biquads import Band
 from earfilt.errors import UsageError
 from earfilt.files.fir_formats import write_wav
+from earfilt.files.presets.preset import Preset
 from earfilt.files.presets.programs import PROGRAMS
 from earfilt.synthesis.biquads.sections import Sections
 from earfilt.synthesis.fir import Fir
@@ -191,8 +192,12 @@ def test_minidsp_signs() -> None:
 
 
 def test_minidsp_has_ten() -> None:
-    with pytest.raises(UsageError, match="10 biquads"):
+    with pytest.raises(UsageError, match=r"10 biquads.* 11"):
         written("minidsp", "ear.txt", sections=11)
+    with pytest.raises(UsageError, match=r"10 biquads.* 11"):
+        PROGRAMS["minidsp"].write(
+            Preset(name="a", about="", fs=FS, content=Sections(np.ones((11, 6)), FS))
+        )
 
 
 C_PROGRAM = """\
