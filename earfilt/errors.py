@@ -73,8 +73,12 @@ class EarfiltError(Exception):
 
 
 def _reason_of(template: str, values: Mapping[str, object]) -> str:
-    """The reason of an error that was made with `EarfiltError.about`."""
-    return template.format(subject="", **_said(values)).strip(" :")
+    """The reason of an error that was made with `EarfiltError.about`.
+
+    >>> _reason_of("cannot read {subject}: {why}", {"why": "no permission"})
+    'cannot read: no permission'
+    """
+    return template.replace(" {subject}", "").format(subject="", **_said(values)).strip(" :")
 
 
 def _said(values: Mapping[str, object]) -> dict[str, object]:
