@@ -141,6 +141,7 @@ def test_exporting_changes_nothing_for_later_calls() -> None:
     np.testing.assert_array_equal(ear.taps().numpy(), EARS["long"]().taps().numpy())
 
 
+@pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex")
 @pytest.mark.slow
 @some_ears
 def test_compiled_ahead_of_time(make: Callable[[], nn.Module], tmp_path: Path) -> None:
