@@ -337,6 +337,50 @@ def test_a_file_that_ends_within_a_frame_is_not_replaced(tmp_path: Path, suffix:
     assert path.read_bytes() == data + b"x"
 
 
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [("a.flac", "wav"), ("a.wav", "flac"), ("a.wav", "aiff"), ("a.aiff", "caf"), ("a.wav", "w64")],
+)
+def test_no_container_is_put_under_the_name_of_another(
+    tmp_path: Path, name: str, asked: str
+) -> None:
+    path = tmp_path / name
+    sf.write(path, np.random.default_rng(0).normal(0, 0.1, 1000), 16_000, "PCM_16")
+    before = content(path)
+    for call in (check, filter_file):
+        with pytest.raises(UsageError, match="under the name of another format: leave --format"):
+            call(job(path, format=asked))
+    assert content(path) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "read"),
+    [
+        ("a.flac", "flac", "FLAC"),
+        ("a.wav", "wav", "WAV"),
+        ("a.wav", "rf64", "RF64"),
+        ("a.aiff", "aif", "AIFF"),
+    ],
+)
+def test_the_container_of_its_name_is_kept_in_place(
+    tmp_path: Path, name: str, asked: str, read: str
+) -> None:
+    path = tmp_path / name
+    sf.write(path, np.random.default_rng(0).normal(0, 0.1, 1000), 16_000, "PCM_16")
+    filter_file(job(path, format=asked))
+    assert sf.info(path).format == read
+
+
+def test_what_is_read_only_cannot_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.sph"
+    sf.write(path, np.random.default_rng(0).normal(0, 0.1, 1000), 16_000, format="NIST")
+    before = content(path)
+    for asked in (None, "wav"):
+        with pytest.raises(UsageError, match="give an output"):
+            filter_file(job(path, format=asked))
+    assert content(path) == before
+
+
 needs_attributes = pytest.mark.skipif(
     not hasattr(os, "setxattr"), reason="files have no extended attributes on this system"
 )
