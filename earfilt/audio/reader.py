@@ -12,7 +12,7 @@ from earfilt.audio import frame_tags, sniff
 from earfilt.audio.containers import aiff, mpeg, pcm, riff, w64
 from earfilt.audio.containers.truncation import promised_frames
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
-from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, SUBTYPES, RawFormat, Subtype
+from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, READ, SUBTYPES, RawFormat, Subtype
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.metadata.tags import (
     TAG_IN_FRONT,
@@ -432,14 +432,19 @@ def _further_head(source: Source, head: riff.Head, rest: riff.Rest) -> riff.Head
 
 def _open_decoder(source: Source, recordings: Recordings) -> Decoder:
     try:
-        return Decoder(source, recordings.links)
+        decoder = Decoder(source, recordings.links)
     except FAILURES as error:
         why = _not_read(source, _reason(error))
         raise NotAudioError.about(source.name, "{subject} {why}", why=why) from error
+    if decoder.format not in READ:
+        decoder.close()
+        name = sniff.BEYOND.get(decoder.format, decoder.format)
+        raise NotAudioError.about(source.name, "{subject} {why}", why=_is_not_read(name))
+    return decoder
 
 
 class SoundfileReader(Reader):
-    """Everything that libsndfile decodes."""
+    """What libsndfile decodes, in containers that are checked (`earfilt.audio.formats.READ`)."""
 
     def __init__(
         self,
@@ -600,9 +605,13 @@ def _not_read(source: Source, reason: str) -> str:
     source.seek(0)
     start = source.read(sniff.HEAD)
     if name := sniff.foreign_format(source.raw.fileno(), os.path.splitext(source.name)[1]):
-        return f"is {name}, which cannot be decoded here; {sniff.WAY_OUT}"
+        return _is_not_read(name)
     remedy = f"; {sniff.WAY_OUT}" if sniff.begins_as_read(start) else ""
     return f"is not audio that can be read ({reason}){remedy}"
+
+
+def _is_not_read(name: str) -> str:
+    return f"is {name}, which is not read; {sniff.way_out(name)}"
 
 
 def _reason(error: Exception) -> str:

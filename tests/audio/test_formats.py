@@ -7,7 +7,14 @@ import soundfile
 
 from earfilt.audio import formats
 from earfilt.audio.formats import CONTAINERS, SUBTYPES, Target
+from earfilt.audio.sniff import BEYOND
 from earfilt.errors import UsageError
+
+
+def test_every_format_of_libsndfile_is_read_or_refused_by_name():
+    known = set(soundfile.available_formats()) - {"RAW"}
+    assert set(formats.READ) | set(BEYOND) == known
+    assert not set(formats.READ) & set(BEYOND)
 
 
 def test_the_table_holds_only_what_libsndfile_writes():
@@ -38,7 +45,7 @@ def test_the_same_extension_keeps_what_the_content_is():
     assert formats.choose_container("FLAC", ".flac", "", None) == "WAV"
 
 
-@pytest.mark.parametrize("source", ["NIST", "MP3", "OGG", "VOC"])
+@pytest.mark.parametrize("source", ["NIST", "MP3", "OGG"])
 def test_what_cannot_be_kept_becomes_what_its_name_says(source):
     assert formats.choose_container(source, ".WAV", ".wav", None) == "WAV"
     assert formats.choose_container(source, ".flac", ".flac", None) == "FLAC"
