@@ -337,6 +337,35 @@ def test_a_file_that_ends_within_a_frame_is_not_replaced(tmp_path: Path, suffix:
     assert path.read_bytes() == data + b"x"
 
 
+def test_a_sphere_file_is_not_replaced_by_its_first_samples(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    sf.write(path, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000, format="NIST")
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"text of a tool, no sound" * 30)
+    before = content(path)
+    with pytest.raises(AudioError, match=r"is not replaced.*: 720 bytes after"):
+        filter_file(job(path))
+    path.write_bytes(whole[:-2000])
+    with pytest.raises(AudioError, match="is cut short: its header promises 16000 frames, 15000"):
+        filter_file(job(path))
+    path.write_bytes(whole + b"text of a tool, no sound" * 30)
+    assert content(path) == before
+
+
+@pytest.mark.parametrize("subtype", ["IMA_ADPCM", "GSM610"])
+def test_a_file_of_blocks_keeps_its_number_of_frames(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.wav"
+    with sf.SoundFile(path, "w", 8000, 1, subtype) as file:
+        file.write(np.random.default_rng(0).normal(0, 0.1, 4081))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"fact") + 8
+    data[at : at + 4] = struct.pack("<I", 4081)
+    path.write_bytes(data)
+    planned = check(job(path))
+    assert planned is not None
+    assert planned.frames == filter_file(job(path)).frames == sf.info(path).frames == 4081
+
+
 @pytest.mark.parametrize(
     ("name", "asked"),
     [("a.flac", "wav"), ("a.wav", "flac"), ("a.wav", "aiff"), ("a.aiff", "caf"), ("a.wav", "w64")],
