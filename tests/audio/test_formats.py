@@ -1,6 +1,8 @@
 """Which container holds what."""
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -15,6 +17,15 @@ def test_every_format_of_libsndfile_is_read_or_refused_by_name():
     known = set(soundfile.available_formats()) - {"RAW"}
     assert set(formats.READ) | set(BEYOND) == known
     assert not set(formats.READ) & set(BEYOND)
+
+
+@pytest.mark.parametrize("name", formats.READ)
+def test_the_documentation_lists_what_is_read(name):
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    begin = page.index("### What is read, what is written")
+    rows = re.findall(r"^\| .*$", page[begin : page.index("\n### ", begin + 1)], re.MULTILINE)
+    listed = {word.upper() for row in rows for word in re.findall(r"\w+", row.split("|")[1])}
+    assert name in listed
 
 
 def test_the_table_holds_only_what_libsndfile_writes():
