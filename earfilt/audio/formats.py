@@ -104,6 +104,11 @@ like noise, and beyond its memory.
 """
 
 CONTAINERS = {container.name: container for container in _CONTAINERS}
+READ_ONLY = ("NIST",)
+READ = (*CONTAINERS, *READ_ONLY)
+"""Containers that are read, as libsndfile calls them: those whose length, channel order and rate are
+checked here. What else libsndfile knows is refused (see `earfilt.audio.sniff.BEYOND`).
+"""
 RAW = Container("RAW", (".raw", ".pcm"), _PCM)
 """Samples and nothing else: no container by an extension, but on request only."""
 ENCODINGS = dict(zip(("s16le", "s24le", "s32le", "f32le", "f64le"), _PCM, strict=True))

@@ -98,6 +98,38 @@ def plan_target(
     return target, warnings
 
 
+def check_kept(info: AudioInfo, suffix: str, fmt: str | None) -> None:
+    """Refuse for a file that is replaced a container which its name does not stand for.
+
+    Parameters
+    ----------
+    info : AudioInfo
+        The source.
+    suffix : str
+        Extension of its name, with the dot.
+    fmt : str or None
+        What ``--format`` says.
+
+    Raises
+    ------
+    UsageError
+        Another container than the file's own, of another extension; or the file's is read only.
+    """
+    if fmt is None:
+        if info.container in formats.READ_ONLY and suffix.lower() not in formats.SUFFIXES:
+            raise UsageError(
+                f"{info.name}: {info.container} is read only, so that it cannot be replaced: give an "
+                "output"
+            )
+        return
+    name = formats.choose_container(info.container, suffix, suffix, fmt)
+    if name != info.container and suffix.lower() not in CONTAINERS[name].suffixes:
+        raise UsageError(
+            f"{info.name} would hold {name} under the name of another format: leave --format out, "
+            "or give an output"
+        )
+
+
 def _as_it_was(
     info: AudioInfo, target: Target, fmt: str | None, subtype: str | None
 ) -> tuple[Target, list[str]]:

@@ -4,16 +4,28 @@ for everything else.
 
 import os
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
-from earfilt.audio import frame_tags, sniff
-from earfilt.audio.containers import aiff, mpeg, pcm, riff, w64
+from earfilt.audio import blocks, frame_tags, sniff
+from earfilt.audio.blocks import Count
+from earfilt.audio.containers import aiff, caf, mpeg, pcm, riff, w64
 from earfilt.audio.containers.truncation import promised_frames
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
-from earfilt.audio.formats import MAX_CHANNELS, MAX_FS, RAW, SUBTYPES, RawFormat, Subtype
+from earfilt.audio.formats import (
+    MAX_CHANNELS,
+    MAX_FS,
+    PCM_INSTEAD,
+    RAW,
+    READ,
+    SUBTYPES,
+    RawFormat,
+    Subtype,
+)
 from earfilt.audio.info import AudioInfo, Metadata
+from earfilt.audio.metadata import sphere
 from earfilt.audio.metadata.tags import (
     TAG_IN_FRONT,
     TAGS_OF_JOINED,
@@ -432,14 +444,19 @@ def _further_head(source: Source, head: riff.Head, rest: riff.Rest) -> riff.Head
 
 def _open_decoder(source: Source, recordings: Recordings) -> Decoder:
     try:
-        return Decoder(source, recordings.links)
+        decoder = Decoder(source, recordings.links)
     except FAILURES as error:
         why = _not_read(source, _reason(error))
         raise NotAudioError.about(source.name, "{subject} {why}", why=why) from error
+    if decoder.format not in READ:
+        decoder.close()
+        name = sniff.BEYOND.get(decoder.format, decoder.format)
+        raise NotAudioError.about(source.name, "{subject} {why}", why=_is_not_read(name))
+    return decoder
 
 
 class SoundfileReader(Reader):
-    """Everything that libsndfile decodes."""
+    """What libsndfile decodes, in containers that are checked (`earfilt.audio.formats.READ`)."""
 
     def __init__(
         self,
@@ -452,7 +469,10 @@ class SoundfileReader(Reader):
     ) -> None:
         recordings = find_recordings(source, magic, head, ignore_length=ignore_length)
         self._file, self._damaged = _open_decoder(source, recordings), False
+        self._limit: int | None = None
+        self._priming = 0
         super().__init__(source, self._probe(source, magic, head, recordings), repair=repair)
+        self._pass_priming()
 
     def _probe(
         self, source: Source, magic: bytes, head: riff.Head | None, recordings: Recordings
@@ -473,22 +493,25 @@ class SoundfileReader(Reader):
         if file.format == "MP3" and frames is not None:
             # Encoders and decoders disagree on the delay by parts of a frame.
             self._promised = max(1, frames - mpeg.samples_per_frame(file.samplerate) + 1)
-        frames = None if file.subtype.startswith("MPEG") else frames
+        mpeg_audio = file.subtype.startswith("MPEG")
+        frames = None if mpeg_audio else frames
         missing = recordings.unfinished or max(
             0, (promised_frames(source, magic, head, file.frames) or 0) - (file.frames or 0)
         )
+        said: list[str] = []
+        if count := recordings.count or _by_packets(recordings, file, missing, said):
+            self._limit, self._priming = count.frames, count.priming
+            frames, missing = (frames, missing) if mpeg_audio else (count.frames, count.missing)
         metadata = (
             read_metadata(source, file.format, file.tags, [link.start for link in recordings.links])
             if head is None
             else riff_metadata(head, rest_of(source, head))
         )
-        left, align = b"", subtype.width * file.channels
-        if align and recordings.samples and not missing:
-            left = _left_of(source, *recordings.samples, align)
-        partial, said = riff.partial_frame(left, align)
+        partial, torn = (0, []) if missing else _torn(source, recordings, subtype, file.channels)
         rate = rate_words(source, magic, file.samplerate)
-        warnings = [*(head.warnings if head else ()), *rate, *said, *recordings.warnings]
-        stated = aiff.stated_bits(source) if file.format == "AIFF" else 0
+        warnings = [*(head.warnings if head else ()), *rate, *said, *torn, *recordings.warnings]
+        common = aiff.read_common(source) if file.format == "AIFF" else None
+        stated = common.bits if common and common.plain else 0
         if head is not None:
             stated = head.fmt.stated_bits
         source.raw.seek(position)
@@ -501,6 +524,8 @@ class SoundfileReader(Reader):
         return with_speakers(info, source)
 
     def _next(self, frames: int) -> pcm.Array:
+        if self._limit is not None:
+            frames = min(frames, self._limit - self.frames_read)
         block = np.empty((frames, self.info.channels), self.info.dtype)
         try:
             return block[: self._file.read(block)]
@@ -573,11 +598,53 @@ class SoundfileReader(Reader):
     def rewind(self) -> None:
         self._damaged = False
         self._file.rewind()
+        self._pass_priming()
         self.frames_read = 0
+
+    def _pass_priming(self) -> None:
+        """Leave out what a codec gives before the first frame of the recording."""
+        if self._priming:
+            with suppress(DecodingError):  # as the first block will say
+                self._file.read(np.empty((self._priming, self.info.channels), self.info.dtype))
 
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def _torn(
+    source: Source, recordings: Recordings, subtype: Subtype, channels: int
+) -> tuple[int, list[str]]:
+    """Bytes at the end of the samples that make no whole frame or block and would be lost, and what
+    to tell of them.
+    """
+    if recordings.samples is None:
+        return 0, []
+    if recordings.blocks is None:
+        align = subtype.width * channels
+        return riff.partial_frame(
+            _left_of(source, *recordings.samples, align) if align else b"", align
+        )
+    (start, size), align = recordings.samples, recordings.blocks.size
+    end = min(size, (source.size or 0) - start)
+    left = _left_of(source, start, size, align)
+    left = blocks.without_padding(left, end, recordings.aligned)
+    return riff.partial_frame(
+        left, align, unit="block" if recordings.blocks.frames > 1 else "frame"
+    )
+
+
+def _by_packets(
+    recordings: Recordings, file: Decoder, missing: int, warnings: list[str]
+) -> Count | None:
+    """Frames by a table of packets, where it agrees with what these hold."""
+    if recordings.packets is None or file.subtype not in PCM_INSTEAD or missing or not file.frames:
+        return None
+    priming, valid = recordings.packets
+    whole = blocks.agreed(file.frames, priming + valid, caf.PACKET, warnings)
+    return (
+        Count(valid, priming=priming) if whole == priming + valid and priming < caf.PACKET else None
+    )
 
 
 def riff_metadata(head: riff.Head, rest: riff.Rest) -> Metadata:
@@ -600,9 +667,13 @@ def _not_read(source: Source, reason: str) -> str:
     source.seek(0)
     start = source.read(sniff.HEAD)
     if name := sniff.foreign_format(source.raw.fileno(), os.path.splitext(source.name)[1]):
-        return f"is {name}, which cannot be decoded here; {sniff.WAY_OUT}"
+        return _is_not_read(name)
     remedy = f"; {sniff.WAY_OUT}" if sniff.begins_as_read(start) else ""
     return f"is not audio that can be read ({reason}){remedy}"
+
+
+def _is_not_read(name: str) -> str:
+    return f"is {name}, which is not read; {sniff.way_out(name)}"
 
 
 def _reason(error: Exception) -> str:
@@ -715,7 +786,7 @@ def _behind_tag(source: Source, magic: bytes) -> bytes:
     inner = source.read(12)
     if inner[:4] in (*riff.MAGICS, b"fLaC"):
         return inner
-    if inner[:4] in riff.RECORDINGS:
+    if inner[:4] in riff.RECORDINGS or inner.startswith(sphere.MAGIC):
         raise AudioError.about(
             source.name,
             "{subject} has an ID3 tag before its first byte, where its container has no place for "

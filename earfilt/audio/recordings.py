@@ -20,21 +20,38 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from earfilt.audio.containers import aiff, caf, flac_frames, mpeg, riff
-from earfilt.audio.containers.chunks import AIFF, CAF, RIFF, Chunk, Header, Layout, Window, walk
+from earfilt.audio import blocks
+from earfilt.audio.blocks import Blocks, Count
+from earfilt.audio.containers import aiff, caf, flac_frames, mpeg, riff, w64
+from earfilt.audio.containers.chunks import (
+    AIFF,
+    CAF,
+    RIFF,
+    W64,
+    Chunk,
+    Header,
+    Layout,
+    Window,
+    walk,
+)
 from earfilt.audio.containers.riff import Rest
 from earfilt.audio.containers.truncation import UNKNOWN_AIFF, UNKNOWN_AU
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError, Link
 from earfilt.audio.frame_tags import between_tags
+from earfilt.audio.metadata import sphere
 from earfilt.errors import Note
 
 if TYPE_CHECKING:
+    from earfilt.audio.containers.aiff import Common
+    from earfilt.audio.containers.riff import Head
     from earfilt.audio.source import Source
 
 _PIECE = 1 << 20
 _MAX_WORD = 2**32 - 256
 _SIGNED = 0x7FFF0000
 _MAX_ALIGN = 8 * 1024
+_MPEG_IN_WAV = (0x50, 0x55)
+_DS64_SIZE = 28  # where RF64 states the bytes of samples
 
 UNKNOWN_LENGTH = "its header does not state its length: all up to its end is taken for samples"
 """What to say of a file that looks as if it had been written into a pipe, or never finished."""
@@ -53,7 +70,15 @@ class Recordings:
     rest : Rest
         Bytes that are not read and would be lost with the file.
     samples : tuple of (int, int), optional
-        First byte, and number, of those of samples that are not compressed.
+        First byte, and number, of those of samples that are not compressed, or lie in blocks.
+    aligned : int
+        Bytes of padding behind the samples are fewer than so many.
+    blocks : Blocks, optional
+        Of their codec.
+    count : Count, optional
+        Frames, where blocks tell.
+    packets : tuple of (int, int), optional
+        Frames before the first one of the recording, and of the recording, by a table of packets.
     warnings : list of str
     """
 
@@ -61,6 +86,10 @@ class Recordings:
     unfinished: int = 0
     rest: Rest = field(default_factory=Rest)
     samples: tuple[int, int] | None = None
+    aligned: int = 1
+    blocks: Blocks | None = None
+    count: Count | None = None
+    packets: tuple[int, int] | None = None
     warnings: list[str] = field(default_factory=list)
 
     def leave(self, rest: Rest) -> None:
@@ -97,11 +126,13 @@ def find_recordings(
         return _Sized(source, ignore_length).caf()
     if magic[:4] == b".snd":
         return _Sized(source, ignore_length).au(magic)
+    if magic.startswith(sphere.MAGIC):
+        return _Sized(source, ignore_length).sphere()
     return _mpeg(source, ignore_length)
 
 
 def _mpeg(source: Source, ignore_length: bool) -> Recordings:
-    """MPEG audio; libsndfile's own formats of other kinds come here, too, and have no frames."""
+    """MPEG audio; what is none has no frames."""
     file = source.raw.fileno()
     found = Recordings(links=[])
     damaged = 0
@@ -179,14 +210,12 @@ def _ogg(source: Source) -> Recordings:
 
 def rate_words(source: Source, magic: bytes, fs: int) -> list[str]:
     """What to tell of a rate that is no whole number of Hz and is taken for ``fs``."""
-    aifc = magic[:4] == b"FORM" and magic[8:] in (b"AIFF", b"AIFC")
-    stated = (
-        aiff.stated_rate(source)
-        if aifc
-        else caf.stated_rate(source)
-        if magic[:4] == b"caff"
-        else None
-    )
+    stated = None
+    if magic[:4] == b"FORM":
+        common = aiff.read_common(source)
+        stated = common.rate if common else None
+    elif magic[:4] == b"caff":
+        stated = caf.stated_rate(source)
     if stated is None or stated == fs:
         return []
     words = "its sampling rate of {stated:.10g} Hz is read, and written, as {fs} Hz"
@@ -301,6 +330,8 @@ class _Sized:
         self._source, self._ignore = source, ignore_length
         self._size = source.size or 0
         self._found = Recordings()
+        self._patches: dict[int, bytes] = {}
+        self._stated: int | None = None
 
     def _open(self, start: int) -> None:
         """Note that samples begin at a byte and no header says how many."""
@@ -309,20 +340,43 @@ class _Sized:
 
     def riff(self, head: riff.Head) -> Recordings:
         """WAV with a codec that libsndfile decodes."""
-        self._found.samples = (
-            head.data_offset,
-            self._size if head.data_size is None else head.data_size,
-        )
-        if head.container == "W64":
-            return self._found
-        if head.data_size is None:
-            self._open(head.data_offset)
-            return self._found
-        self._look(head.data_offset, head.data_size, AIFF if head.order == ">" else RIFF)
-        return self._patched({head.data_offset - 4: head.order + "I"}, head.data_offset)
+        start, size, wide = head.data_offset, head.data_size, head.container == "W64"
+        self._found.samples = start, self._size if size is None else size
+        self._found.aligned = 8 if wide else 2
+        self._found.blocks, self._stated = head.fmt.blocks, head.stated_frames
+        words = {start - 8: "<Q"} if wide else {start - 4: head.order + "I"}
+        if head.container == "RF64":
+            words = {_DS64_SIZE: "<Q"} if self._window(12).read(4) == b"ds64" else {}
+        if size is None:
+            self._open(start)
+            self._state_size(words, start)
+        elif wide:
+            self._source.seek(start + size)
+            self._found.rest = w64.read_rest(self._source, size, [])
+        else:
+            self._look(start, size, AIFF if head.order == ">" else RIFF)
+        found = self._patched(words, start)
+        if head.fmt.tag in _MPEG_IN_WAV:
+            self._count_mpeg(head)
+        return found
+
+    def _count_mpeg(self, head: Head) -> None:
+        """Frames of MPEG audio in WAV, where no header of its own says how many there are."""
+        found, file = self._found, self._source.raw.fileno()
+        start, size = found.samples or (0, 0)
+        counted = mpeg.tally(file, start, min(self._size, start + size))
+        if counted.stated is None and not (counted.damaged or counted.torn):
+            each = mpeg.samples_of(os.pread(file, 4, counted.start))
+            stated = None if self._ignore else head.stated_frames
+            held = counted.frames * each
+            found.count = Count(blocks.agreed(held, stated, each, found.warnings))
 
     def aiff(self) -> Recordings:
         """AIFF and AIFF-C."""
+        common = aiff.read_common(self._source)
+        if common is not None:
+            self._found.blocks = blocks.of_aiff(common.codec, common.channels)
+            self._found.aligned, self._stated = 2, common.frames
         for header in walk(self._window(aiff.HEAD), AIFF):
             if header.name == b"SSND":
                 # libsndfile itself reads on to the end where the size is 0.
@@ -334,20 +388,32 @@ class _Sized:
                 else:
                     self._found.samples = header.at + 8, self._size
                     self._open(header.at + 8)
-                return self._patched({header.at - 4: ">I"}, header.at)
+                return self._patched_aiff(header.at, common)
         return self._found
+
+    def _patched_aiff(self, start: int, common: Common | None) -> Recordings:
+        if self._found.blocks and common and self._found.samples:
+            self._stated = aiff.frames_of_codec(
+                common,
+                self._found.samples[1] // self._found.blocks.size * self._found.blocks.frames,
+            )
+        found = self._patched({start - 4: ">I"}, start)
+        if found.count and common and common.codec != aiff.IMA4:
+            # libsndfile reads as many frames as the description says.
+            self._patches[common.at + 2] = struct.pack(">I", found.count.frames)
+            return self._linked()
+        return found
 
     def caf(self) -> Recordings:
         """Core Audio."""
+        self._found.packets = caf.packet_table(self._source)
         for header in walk(self._window(caf.START), CAF):
             if header.name == b"data":
                 start, size = header.at, header.size
                 # libsndfile refuses a size that was never filled in, -1, and one beyond the end of
                 # the file.
                 if size <= 4 or start + size > self._size:
-                    self._found.links = [
-                        Link(patches={start - 8: struct.pack(">q", self._size - start)})
-                    ]
+                    self._patches[start - 8] = struct.pack(">q", self._size - start)
                     size = self._size
                     if header.size <= 4:
                         self._open(start + 4)
@@ -364,13 +430,34 @@ class _Sized:
         start, size = struct.unpack_from(">II", magic, 4)
         # libsndfile takes the word for a signed one.
         if (size == 0 or (size >= _SIGNED and start + size >= self._size)) and self._size > start:
-            self._found.links = [Link(patches={8: struct.pack(">I", UNKNOWN_AU)})]
+            self._patches[8] = struct.pack(">I", UNKNOWN_AU)
+        encoding = os.pread(self._source.raw.fileno(), 4, 12)
+        self._found.blocks = blocks.of_au(int.from_bytes(encoding, "big"))
         self._found.samples = start, size or UNKNOWN_AU
         if size in (0, UNKNOWN_AU):
             self._open(start)
         elif self._size > start + size:
             self._unread(start + size)
         return self._patched({8: ">I"}, start)
+
+    def sphere(self) -> Recordings:
+        """NIST SPHERE, of which libsndfile reads all up to the end."""
+        start, frames, align = sphere.find_samples(self._source)
+        if frames is None:
+            self._open(start)
+            self._found.samples = start, self._size
+            return self._found
+        size = frames * align
+        self._found.samples = start, size
+        if self._size > start + size:
+            self._unread(start + size)
+        if self._ignore and self._found.rest.kind == "bytes":
+            self._found.rest, self._found.samples = Rest(), (start, self._size)
+        else:
+            there = min(frames, max(0, self._size - start) // align)
+            self._found.count = Count(there, frames - there)
+        self._found.warnings += riff.unread_words(self._found.rest, joinable=False)
+        return self._found
 
     def _window(self, at: int) -> Window:
         return Window.of(self._source, at)
@@ -407,21 +494,51 @@ class _Sized:
         places of sizes.
         """
         found = self._found
+        if found.packets and found.rest.kind == "bytes":  # which no packet holds
+            found.rest.kind = "strange"
         if self._ignore and found.rest.kind == "bytes":
-            there = self._size - start
-            if there >= _MAX_WORD and ">q" not in words.values():
-                found.warnings.append(
-                    "its samples pass 4 GiB, which its header cannot state: what lies beyond "
-                    "is left behind"
-                )
-            sizes = {
-                at: struct.pack(word, min(there, 2**62 if word == ">q" else _MAX_WORD))
-                for at, word in words.items()
-            }
-            found.links, found.rest = [Link(patches=sizes)], Rest()
+            self._state_size(words, start)
+            found.rest = Rest()
             if found.samples:
                 found.samples = found.samples[0], self._size
-        if found.rest.kind == "recording":
-            found.links = [Link(end=found.rest.offset)]
+                self._stated = None
+        self._count_blocks()
         found.warnings += riff.unread_words(found.rest, joinable=False)
-        return found
+        return self._linked()
+
+    def _state_size(self, words: dict[int, str], start: int) -> None:
+        """Let libsndfile see all up to the end of the file as samples."""
+        there = self._size - start
+        long = any(word.endswith(("q", "Q")) for word in words.values())
+        if there >= _MAX_WORD and not long:
+            self._found.warnings.append(
+                "its samples pass 4 GiB, which its header cannot state: what lies beyond "
+                "is left behind"
+            )
+        for at, word in words.items():
+            counted = W64.counts if word == "<Q" and at != _DS64_SIZE else 0
+            self._patches[at] = struct.pack(
+                word, min(there + counted, 2**62 if long else _MAX_WORD)
+            )
+
+    def _linked(self) -> Recordings:
+        rest = self._found.rest
+        end = rest.offset if rest.kind == "recording" else None
+        self._found.links = [Link(end=end, patches=dict(self._patches) or None)]
+        return self._found
+
+    def _count_blocks(self) -> None:
+        found = self._found
+        if found.blocks is None or found.samples is None:
+            return
+        start, size = found.samples
+        there = max(0, self._size - start)
+        open_end = size in (self._size, UNKNOWN_AU)
+        found.count = blocks.count_frames(
+            found.blocks,
+            there if open_end else size,
+            there,
+            self._stated,
+            found.warnings,
+            aligned=found.aligned,
+        )

@@ -1,7 +1,6 @@
-"""What a file holds, told by its first bytes: sound that is read, sound that cannot be decoded, or
-none.
+"""What a file holds, told by its first bytes: sound that is read, sound that is not, or none.
 
-Sound that cannot be decoded is named, so that it is never passed over for something else.
+Sound that is not read is named, so that it is never passed over for something else.
 
 References
 ----------
@@ -17,9 +16,47 @@ from earfilt.audio import frame_tags
 from earfilt.audio.containers import mpeg
 
 WAY_OUT = "convert it first, e.g. 'ffmpeg -i INPUT -c:a pcm_f32le OUTPUT.wav'"
+_BY_SOX = "convert it first, e.g. 'sox -t {type} INPUT -e float -b 32 OUTPUT.wav'"
+_BY_OCTAVE = (
+    "write its samples as WAV where they were made, e.g. in Octave "
+    "'load INPUT; audiowrite(\"OUTPUT.wav\", NAME, RATE)'"
+)
+_BY_SOUNDFILE = (
+    'convert it first, e.g. with Python: \'import soundfile; soundfile.write("OUTPUT.wav", '
+    '*soundfile.read("INPUT"), "FLOAT")\''
+)
 
 HEAD = 64
 """Bytes of a file's beginning that tell what it is."""
+
+BEYOND = {
+    "AVR": "Audio Visual Research",
+    "HTK": "HTK",
+    "IRCAM": "IRCAM",
+    "MAT4": "a MAT file",
+    "MAT5": "a MAT file",
+    "MPC2K": "Akai MPC 2000",
+    "PAF": "Ensoniq PARIS",
+    "PVF": "Portable Voice Format",
+    "SD2": "Sound Designer II",
+    "SDS": "MIDI Sample Dump",
+    "SVX": "8SVX or 16SV",
+    "VOC": "Creative Voice",
+    "WVE": "Psion Series 3 sound",
+    "XI": "a FastTracker instrument",
+}
+"""Names of what libsndfile reads, by its own: without a check whether samples, channels and rate are
+what the file says. It is refused.
+"""
+
+_WAYS_OUT = {
+    BEYOND["HTK"]: _BY_SOX.format(type="htk"),
+    BEYOND["MAT4"]: _BY_OCTAVE,
+    BEYOND["MPC2K"]: _BY_SOX.format(type="sndfile"),
+    BEYOND["SD2"]: _BY_SOX.format(type="raw -e signed -b 16 -B -r HZ -c CHANNELS"),
+    BEYOND["WVE"]: _BY_SOX.format(type="wve"),
+    BEYOND["XI"]: _BY_SOUNDFILE,
+}
 
 _LOOK = 1 << 20
 _MAGICS: list[tuple[bytes, str]] = [
@@ -40,10 +77,17 @@ _MAGICS: list[tuple[bytes, str]] = [
     (rb"OggS.{24}.{0,2}\x7fFLAC", "FLAC in Ogg"),
     (rb"OggS.{24}.{0,2}Speex", "Speex"),
     (rb"ADIF", "AAC"),
+    (rb"FORM....(8SVX|16SV)", BEYOND["SVX"]),
+    (rb"Creative Voice File", BEYOND["VOC"]),
+    (rb"2BIT", BEYOND["AVR"]),
+    (rb"PVF1", BEYOND["PVF"]),
+    (rb"ALawSoundFile", BEYOND["WVE"]),
+    (rb" paf|fap ", BEYOND["PAF"]),
+    (rb"\x64\xa3[\1-\4]\0|\0[\1-\4]\xa3\x64", BEYOND["IRCAM"]),
 ]
 _READ = re.compile(
-    rb"(RIFF|RIFX|RF64|BW64)....WAVE|FORM....(AIF[FC]|8SVX|16SV)|fLaC|caff|riff\x2e\x91\xcf\x11|\.snd|NIST_1A|Creative Voice File"
-    rb"|OggS.{24}.{0,2}(\x01vorbis|OpusHead)|2BIT|PVF1|ALawSoundFile| paf|fap |\x64\xa3[\1-\4]\0|\0[\1-\4]\xa3\x64",
+    rb"(RIFF|RIFX|RF64|BW64)....WAVE|FORM....AIF[FC]|fLaC|caff|riff\x2e\x91\xcf\x11|\.snd|NIST_1A"
+    rb"|OggS.{24}.{0,2}(\x01vorbis|OpusHead)",
     re.DOTALL,
 )
 _CONTENT = [(re.compile(pattern, re.DOTALL), name) for pattern, name in _MAGICS]
@@ -54,8 +98,13 @@ _NAMES = {
     ".wma": "Windows Media Audio", ".ape": "Monkey's Audio", ".wv": "WavPack", ".tta": "True " "Audio", ".dsf": "DSD (DSF)",
     ".dff": "DSD (DSDIFF)", ".amr": "AMR", ".awb": "AMR", ".mka": "Matroska " "audio", ".weba": "WebM audio", ".mpc": "Musepack",
     ".tak": "TAK", ".ofr": "OptimFROG", ".shn": "Shorten", ".spx": "Speex", ".ac3": "AC-3", ".eac3": "AC-3", ".dts": "DTS",
-    ".3ga": "MP4 audio", ".alac": "MP4 audio", ".qcp": "QCELP", ".oma": "ATRAC", ".aa3": "ATRAC",
+    ".3ga": "MP4 audio", ".alac": "MP4 audio", ".qcp": "QCELP", ".oma": "ATRAC", ".aa3": "ATRAC", ".sd2": BEYOND["SD2"],
 }  # fmt: skip
+
+
+def way_out(name: str) -> str:
+    """How to make something that is read of what is called so."""
+    return _WAYS_OUT.get(name, WAY_OUT)
 
 
 def begins_as_read(head: bytes) -> bool:
@@ -64,7 +113,7 @@ def begins_as_read(head: bytes) -> bool:
 
 
 def is_sound(path: str) -> bool:
-    """Whether a file is sound by its content, or cannot be decoded and is sound by its name.
+    """Whether a file is sound by its content, or is not read and is sound by its name.
 
     Parameters
     ----------
@@ -84,7 +133,7 @@ def is_sound(path: str) -> bool:
 
 
 def foreign_format(file: int, suffix: str) -> str | None:
-    """What the sound in a file is called that cannot be decoded; None where it is not such a sound.
+    """What the sound in a file is called that is not read; None where it is not such a sound.
 
     Content decides; a name alone does where the content is neither known nor a text.
 

@@ -107,7 +107,7 @@ class Search:
     """Finds sound files, in the order of their names; counts what it passes over.
 
     Directories are searched for names with an audio extension and for files whose first bytes are
-    those of sound. Sound that cannot be decoded is found, too, so that it fails and is not passed
+    those of sound. Sound that is not read is found, too, so that it fails and is not passed
     over. Files that are named one by one are taken as they are. Links are followed, but not those
     to a directory above them.
 

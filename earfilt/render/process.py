@@ -20,7 +20,7 @@ from earfilt import __version__
 from earfilt.audio.containers.pcm import Array
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.metadata import stale, tags
-from earfilt.audio.output_format import plan_target
+from earfilt.audio.output_format import check_kept, plan_target
 from earfilt.audio.reader import Reader, changed_while_read, cut_short, open_reader, probe
 from earfilt.audio.speakers import is_right_first, two_eared
 from earfilt.audio.writer import open_writer
@@ -215,6 +215,8 @@ def _plan(
     if info.missing and not job.options.repair:
         raise cut_short(info)
     _refuse_loss(job, info)
+    if job.options.in_place:
+        check_kept(info, os.path.splitext(job.source)[1], job.options.format)
     return plan_target(
         heard(job, info),
         *suffixes,

@@ -506,13 +506,6 @@ def test_an_mp3_without_a_header_whose_rest_no_decoder_finds_is_damaged(tmp_path
         read_all(path)
 
 
-def test_mp3_inside_wav_is_not_cut_short(tmp_path):
-    wav, path = tmp_path / "a.wav", tmp_path / "b.wav"
-    sf.write(wav, X, 48_000)
-    run(need("ffmpeg"), "-v", "error", "-i", wav, "-c:a", "mp3", path)
-    assert len(read_all(path)[0]) == len(ffmpeg_samples(path))
-
-
 @pytest.mark.parametrize(
     ("size", "place"), [(0, "AU"), (0xFFFFFFFF, "AU"), (0, "CAF"), (4, "CAF"), (-1, "CAF")]
 )
@@ -557,6 +550,8 @@ def test_chunks_behind_samples_of_odd_length_in_aiff(tmp_path, pad):
             b"fLaC\0\0\0\x22",
             b"\xff\xfb\x90\0",
             b"ID3\4",
+            b"NIST_1A\n   1024\nsample_count -i 9\nsample_n_bytes -i 2\n",
+            b"FORM\0\0\0\0AIFCCOMM\0\0\0\x16\0\0\0\0\0\x09\0\x04" + bytes(10) + b"ima4SSND",
         ]
     ),
     st.binary(max_size=300),
@@ -768,10 +763,63 @@ def test_a_rate_of_whole_hertz_needs_no_words(tmp_path, container, fs):
     assert (read_all(path)[1].fs, read_all(path)[1].warnings) == (fs, ())
 
 
-@pytest.mark.parametrize("container", ["AIFF", "AU", "CAF", "OGG"])
+@pytest.mark.parametrize("container", ["AIFF", "AU", "CAF", "OGG", "NIST"])
 def test_a_tag_before_a_container_that_has_no_place_for_one_is_refused(tmp_path, container):
     path = tmp_path / "a"
     data = coded(X, container, COMPRESSED.get(container, "PCM_16"))
     path.write_bytes(TAGS["ID3v2"] + data)
     with pytest.raises(AudioError, match=r"'tail -c \+27 INPUT' gives it alone"):
+        probe(str(path))
+
+
+def in_sphere(count=1000, channels=2, more="", samples=X):
+    """A SPHERE file that states so many frames of 16 bits."""
+    fields = (
+        f"NIST_1A\n   1024\nsample_count -i {count}\nsample_rate -i 16000\n"
+        f"channel_count -i {channels}\nsample_n_bytes -i 2\nsample_byte_format -s2 01\n"
+        f"sample_sig_bits -i 16\nsample_coding -s3 pcm\n{more}end_head\n"
+    )
+    return fields.encode().ljust(1024) + samples[: 1000 * channels].astype("<i2").tobytes()
+
+
+@pytest.mark.parametrize("behind", [b"a text of a tool\n" * 30, b"\x81\x92\x0a" * 67])
+def test_bytes_behind_the_samples_of_sphere_are_no_sound(tmp_path, behind):
+    path = tmp_path / "a.sph"
+    path.write_bytes(in_sphere() + behind)
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, X[:2000:2])
+    assert (probe(str(path)).frames, info.unread) == (1000, len(behind))
+    assert "header states fewer samples than the file holds; --ignore-length" in info.warnings[0]
+    heard, info = read_all(path, ignore_length=True)
+    assert len(heard) == 1000 + len(behind) // 4
+    assert info.unread == len(behind) % 4
+    assert bool(info.warnings) == bool(len(behind) % 4)
+
+
+def test_zeros_behind_sphere_are_padding(tmp_path):
+    path = tmp_path / "a.sph"
+    path.write_bytes(in_sphere() + bytes(512))
+    heard, info = read_all(path)
+    assert (len(heard), info.unread) == (1000, 0)
+    assert "512 zero bytes beyond the stated end" in info.warnings[0]
+
+
+def test_a_sphere_file_that_is_cut_short(tmp_path):
+    path = tmp_path / "a.sph"
+    path.write_bytes(in_sphere()[:-400])
+    with pytest.raises(AudioError, match="promises 1000 frames, 900 are there"):
+        read_all(path)
+    assert len(read_all(path, repair=True)[0]) == 900
+
+
+def test_a_whole_sphere_file_needs_no_words(tmp_path):
+    path = tmp_path / "a.sph"
+    path.write_bytes(in_sphere(more="channels_interleaved -s4 TRUE\nspeaker -s2 ab\n"))
+    assert (read_all(path)[1].warnings, read_all(path)[1].unread) == ((), 0)
+
+
+def test_channels_of_sphere_one_behind_the_other_are_refused(tmp_path):
+    path = tmp_path / "a.sph"
+    path.write_bytes(in_sphere(more="channels_interleaved -s5 FALSE\n"))
+    with pytest.raises(AudioError, match="one behind the other"):
         probe(str(path))

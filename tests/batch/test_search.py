@@ -66,7 +66,7 @@ NO_SOUND = {
 }
 
 
-def test_sound_that_cannot_be_decoded_is_found_and_other_files_are_not(tmp_path: Path) -> None:
+def test_sound_that_is_not_read_is_found_and_other_files_are_not(tmp_path: Path) -> None:
     for name, content in (FOREIGN | NO_SOUND).items():
         (tmp_path / name).write_bytes(content)
     search = Search(Selection())
@@ -75,21 +75,22 @@ def test_sound_that_cannot_be_decoded_is_found_and_other_files_are_not(tmp_path:
 
 
 @pytest.mark.parametrize("name", sorted(FOREIGN))
-def test_sound_that_cannot_be_decoded_names_the_way_out(name: str, tmp_path: Path) -> None:
+def test_sound_that_is_not_read_names_the_way_out(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(FOREIGN[name])
-    with pytest.raises(AudioError, match=r"cannot be decoded here; .*ffmpeg -i INPUT"):
+    with pytest.raises(AudioError, match=r"is not read; .*ffmpeg -i INPUT"):
         probe(str(path))
 
 
-@pytest.mark.parametrize("name", ["take.mp3", "take.ogg", "take.sph", "take.voc"])
+@pytest.mark.parametrize("name", ["take.mp3", "take.ogg", "take.sph", "take.voc", "take.8svx"])
 def test_sound_without_an_extension_is_found_by_its_content(name: str, tmp_path: Path) -> None:
     kind = {
         "mp3": ("MP3", "MPEG_LAYER_III"),
         "ogg": ("OGG", "VORBIS"),
         "sph": ("NIST", "PCM_16"),
         "voc": ("VOC", "PCM_16"),
-    }[name[-3:]]
+        "8svx": ("SVX", "PCM_S8"),
+    }[name.partition(".")[2]]
     sf.write(tmp_path / name, np.sin(np.arange(9000) / 9), 16_000, kind[1], format=kind[0])
     (tmp_path / name).rename(tmp_path / "take")
     assert names(tmp_path) == ["take"]

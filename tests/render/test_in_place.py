@@ -337,6 +337,79 @@ def test_a_file_that_ends_within_a_frame_is_not_replaced(tmp_path: Path, suffix:
     assert path.read_bytes() == data + b"x"
 
 
+def test_a_sphere_file_is_not_replaced_by_its_first_samples(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    sf.write(path, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000, format="NIST")
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"text of a tool, no sound" * 30)
+    before = content(path)
+    with pytest.raises(AudioError, match=r"is not replaced.*: 720 bytes after"):
+        filter_file(job(path))
+    path.write_bytes(whole[:-2000])
+    with pytest.raises(AudioError, match="is cut short: its header promises 16000 frames, 15000"):
+        filter_file(job(path))
+    path.write_bytes(whole + b"text of a tool, no sound" * 30)
+    assert content(path) == before
+
+
+@pytest.mark.parametrize("subtype", ["IMA_ADPCM", "GSM610"])
+def test_a_file_of_blocks_keeps_its_number_of_frames(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.wav"
+    with sf.SoundFile(path, "w", 8000, 1, subtype) as file:
+        file.write(np.random.default_rng(0).normal(0, 0.1, 4081))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"fact") + 8
+    data[at : at + 4] = struct.pack("<I", 4081)
+    path.write_bytes(data)
+    planned = check(job(path))
+    assert planned is not None
+    assert planned.frames == filter_file(job(path)).frames == sf.info(path).frames == 4081
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [("a.flac", "wav"), ("a.wav", "flac"), ("a.wav", "aiff"), ("a.aiff", "caf"), ("a.wav", "w64")],
+)
+def test_no_container_is_put_under_the_name_of_another(
+    tmp_path: Path, name: str, asked: str
+) -> None:
+    path = tmp_path / name
+    sf.write(path, np.random.default_rng(0).normal(0, 0.1, 1000), 16_000, "PCM_16")
+    before = content(path)
+    for call in (check, filter_file):
+        with pytest.raises(UsageError, match="under the name of another format: leave --format"):
+            call(job(path, format=asked))
+    assert content(path) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "read"),
+    [
+        ("a.flac", "flac", "FLAC"),
+        ("a.wav", "wav", "WAV"),
+        ("a.wav", "rf64", "RF64"),
+        ("a.aiff", "aif", "AIFF"),
+    ],
+)
+def test_the_container_of_its_name_is_kept_in_place(
+    tmp_path: Path, name: str, asked: str, read: str
+) -> None:
+    path = tmp_path / name
+    sf.write(path, np.random.default_rng(0).normal(0, 0.1, 1000), 16_000, "PCM_16")
+    filter_file(job(path, format=asked))
+    assert sf.info(path).format == read
+
+
+def test_what_is_read_only_cannot_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.sph"
+    sf.write(path, np.random.default_rng(0).normal(0, 0.1, 1000), 16_000, format="NIST")
+    before = content(path)
+    for asked in (None, "wav"):
+        with pytest.raises(UsageError, match="give an output"):
+            filter_file(job(path, format=asked))
+    assert content(path) == before
+
+
 needs_attributes = pytest.mark.skipif(
     not hasattr(os, "setxattr"), reason="files have no extended attributes on this system"
 )

@@ -149,7 +149,8 @@ class Wanted:
         As another reader finds them in the source of a filter that changes nothing.
     all : bool
         Whether that reader finds as many as it should: libsndfile takes what follows the samples of
-        a W64 for more of them, and stops early in what is cut short.
+        a W64, and what fills up the last block of a codec, for more of them, and stops early in
+        what is cut short.
     code : float
         Step of an output in integers, where it was asked for; 0 where the output is as fine as the
         source.
@@ -238,6 +239,14 @@ def _is_guessed(mp3: bytes) -> bool:
     follows = mpeg.frame_length(mp3[length : length + 4])
     flags = mp3[:length].partition(b"Xing")[2][3:4]
     return not (length and follows and flags and flags[0] & 1)
+
+
+def lies_in_blocks(data: bytes) -> bool:
+    """Whether the codec of a file fills up its last block."""
+    try:
+        return soundfile.info(io.BytesIO(data)).subtype in ("MS_ADPCM", "IMA_ADPCM", "GSM610")
+    except (soundfile.SoundFileError, RuntimeError, TypeError):
+        return False
 
 
 def as_libsndfile_reads(data: bytes) -> np.ndarray | None:

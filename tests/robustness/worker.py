@@ -14,6 +14,7 @@ from tests.robustness.judge import (
     Verdict,
     Wanted,
     as_libsndfile_reads,
+    lies_in_blocks,
     limit_memory,
     run,
     verdict,
@@ -68,7 +69,9 @@ def _wanted(hostile: Mutant, arguments: Sequence[str]) -> Wanted:
     exact = target is None or SUBTYPES[target[1]].lossless
     samples = as_libsndfile_reads(hostile.data) if identity and exact else None
     bits = SUBTYPES[target[1]].bits if target else 0
-    whole = hostile.kind != "W64" and "--repair" not in arguments
+    whole = (
+        hostile.kind != "W64" and "--repair" not in arguments and not lies_in_blocks(hostile.data)
+    )
     return Wanted(samples=samples, all=whole, code=2.0 ** (1 - bits) if bits else 0.0)
 
 

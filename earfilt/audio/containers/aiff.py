@@ -11,7 +11,7 @@ import math
 import os
 import struct
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from earfilt.audio.containers.chunks import AIFF, Chunk, Window, carried, legible, walk
 from earfilt.errors import AudioError
@@ -27,23 +27,59 @@ LAYOUT = b"CHAN"
 STRUCTURE = (b"COMM", b"SSND", b"FVER", b"PEAK", b"FLLR")
 """Chunks that describe the samples or fill space: written anew, never carried."""
 
+IMA4 = b"ima4"
+"""The codec whose description counts packets of 64 frames, by Apple's technical note 1081."""
+
 TEXTS = {b"NAME": "TITLE", b"AUTH": "ARTIST", b"(c) ": "COPYRIGHT", b"ANNO": "COMMENT"}
 """Chunks that reach other containers, under the names that Vorbis comments have for them."""
 
 
-def stated_rate(source: Source) -> float | None:
-    """The sampling rate in Hz, which an AIFF file states as a number of 80 bits; None where there
-    is none.
+class Common(NamedTuple):
+    """What the chunk COMM says.
+
+    Attributes
+    ----------
+    channels, frames, bits : int
+    rate : float or None
+        Hz, stated as a number of 80 bits; None where that is none.
+    codec : bytes
+        Four letters of AIFF-C; empty in AIFF.
+    at : int
+        Where the content begins.
     """
+
+    channels: int
+    frames: int
+    bits: int
+    rate: float | None
+    codec: bytes
+    at: int
+
+    @property
+    def plain(self) -> bool:
+        """Whether the samples are not compressed."""
+        return self.codec in (b"", b"NONE", b"sowt", b"twos")
+
+
+def read_common(source: Source) -> Common | None:
+    """The description of an AIFF file's samples; None where there is none."""
     window = Window.of(source, HEAD)
     for header in walk(window, AIFF):
         if header.name == b"COMM":
-            content = window.read(18)
+            content = window.read(22)
             if len(content) < 18:
                 return None
-            exponent, mantissa = struct.unpack_from(">HQ", content, 8)
-            return math.ldexp(mantissa, exponent - 16_383 - 63) if exponent < 17_000 else None
+            channels, frames, bits, exponent, mantissa = struct.unpack_from(">HIHHQ", content)
+            rate = math.ldexp(mantissa, exponent - 16_383 - 63) if exponent < 17_000 else None
+            codec = content[18:] if header.size >= 22 else b""
+            return Common(channels, frames, bits, rate, codec, header.at)
     return None
+
+
+def frames_of_codec(common: Common, held: int) -> int:
+    """Frames that a description states, where blocks hold so many."""
+    packets = common.codec == IMA4 and common.frames <= held - 64
+    return 64 * common.frames if packets else common.frames
 
 
 def read_chunks(source: Source, beyond: list[str], start: int = 0) -> tuple[Chunk, ...]:
@@ -51,17 +87,6 @@ def read_chunks(source: Source, beyond: list[str], start: int = 0) -> tuple[Chun
     `chunks.carried`.
     """
     return carried(source, AIFF, start + HEAD, STRUCTURE, beyond)
-
-
-def stated_bits(source: Source) -> int:
-    """Bits of a sample, by the description of an AIFF file; 0 where there is none, or a codec."""
-    window = Window.of(source, HEAD)
-    for header in walk(window, AIFF):
-        if header.name == b"COMM":
-            common = window.read(22)
-            plain = common[18:22] in (b"", b"NONE", b"sowt", b"twos") or header.size < 22
-            return int.from_bytes(common[6:8], "big") if plain else 0
-    return 0
 
 
 def text_tags(chunks: Iterable[Chunk]) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from earfilt.audio.containers.chunks import CAF, Chunk, carried, legible
+from earfilt.audio.containers.chunks import CAF, Chunk, Window, carried, legible, walk
 
 if TYPE_CHECKING:
     from earfilt.audio.source import Source
@@ -29,6 +29,9 @@ START = 8
 HEAD = START + CAF.width + 32
 """Bytes of the file header and the description, after which other chunks may come."""
 
+PACKET = 4096
+"""Frames of a packet of ALAC."""
+
 _KEYS = {
     "track number": "TRACKNUMBER",
     "comments": "COMMENT",
@@ -42,6 +45,21 @@ def stated_rate(source: Source) -> float | None:
     """The sampling rate in Hz, which may be any number; None where there is none."""
     word = os.pread(source.raw.fileno(), 8, START + CAF.width)
     return float(struct.unpack(">d", word)[0]) if len(word) == 8 else None
+
+
+def packet_table(source: Source) -> tuple[int, int] | None:
+    """Frames before the first one of the recording, and of the recording, by the table of packets;
+    None where there is none.
+    """
+    window = Window.of(source, START)
+    for header in walk(window, CAF):
+        if header.name == b"pakt":
+            words = window.read(24)
+            if len(words) < 24:
+                return None
+            _, valid, priming, _ = struct.unpack(">qqii", words)
+            return (priming, valid) if priming >= 0 and valid > 0 else None
+    return None
 
 
 def read_chunks(source: Source, beyond: list[str], start: int = 0) -> tuple[Chunk, ...]:

@@ -282,6 +282,14 @@ def samples_per_frame(fs: int) -> int:
     return 1152 if fs >= min(_RATES) else 576
 
 
+def samples_of(head: bytes) -> int:
+    """Samples of a channel in the frame with this header of four bytes."""
+    if not frame_length(head):
+        return 0
+    layer, first = 4 - (head[1] >> 1 & 3), head[1] >> 3 & 3 == 3
+    return 384 if layer == 1 else 1152 if first or layer == 2 else 576
+
+
 def _xing(frame: bytes) -> int:
     """Offset of the Xing header in a first frame, behind header and side information of layer III;
     0 where there is none.

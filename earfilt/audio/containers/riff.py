@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from earfilt.audio.blocks import Blocks, of_wave
 from earfilt.audio.containers.chunks import (
     AIFF,
     MAX_CHUNKS,
@@ -116,8 +117,9 @@ _AMBISONIC_TAIL = bytes.fromhex("00002107d3118644c8c1ca000000")
 class WaveFormat:
     """What the fmt chunk says, and the bytes of a frame that follow from it.
 
-    ``subtype`` is None for codecs that are left to libsndfile; ``stated_align`` is what the chunk
-    says that a frame takes, ``stated_bits`` that a sample has.
+    ``subtype`` is None for codecs that are left to libsndfile, whose ``tag`` and ``blocks`` say how
+    their samples lie; ``stated_align`` is what the chunk says that a frame takes, ``stated_bits``
+    that a sample has.
     """
 
     subtype: str | None
@@ -127,6 +129,8 @@ class WaveFormat:
     extensible: Extensible | None
     stated_align: int = 0
     stated_bits: int = 0
+    tag: int = 0
+    blocks: Blocks | None = None
 
     @property
     def unsettled(self) -> bool:
@@ -168,6 +172,8 @@ class Head:
         Names of what is not carried.
     form : str
         ``BW64`` or ``RIFX`` where the file begins so.
+    stated_frames : int or None
+        Frames by the fact chunk, or by ds64 where that has them.
     """
 
     container: str
@@ -179,6 +185,7 @@ class Head:
     order: Order = "<"
     beyond: list[str] = field(default_factory=list)
     form: str = ""
+    stated_frames: int | None = None
 
 
 def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
@@ -224,7 +231,8 @@ def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:
     subtype = _subtype(tag, bits) if order == "<" else None
     stated_bits = (min(stated, bits) or bits) if tag == _PCM else 0
     if subtype is None:
-        return WaveFormat(None, fs, channels, align, extensible, 0, stated_bits)
+        blocks = of_wave(tag, channels, align)
+        return WaveFormat(None, fs, channels, align, extensible, 0, stated_bits, tag, blocks)
     # The size of a frame follows from channels and bits; the word that repeats it is often wrong,
     # and no program reads it.
     width = SUBTYPES[subtype].width
@@ -293,6 +301,8 @@ def read_head(source: Source, magic: bytes) -> Head:
     fmt: WaveFormat | None = None
     data: tuple[int, int] | None = None
     data64: int | None = None
+    frames: int | None = None
+    frames64: int | None = None
     before: list[Chunk] = []
     warnings: list[str] = []
     for header in walk(source, LAYOUTS[order]):
@@ -308,6 +318,10 @@ def read_head(source: Source, magic: bytes) -> Head:
         elif header.name == b"ds64":
             content = source.read(min(header.size, MAX_DESCRIPTION))
             data64 = struct.unpack_from("<Q", content, 8)[0] if len(content) >= 16 else None
+            frames64 = struct.unpack_from("<Q", content, 16)[0] if len(content) >= 24 else None
+        elif header.name == b"fact" and data is None:
+            content = source.read(min(header.size, MAX_DESCRIPTION))
+            frames = struct.unpack_from(order + "I", content)[0] if len(content) >= 4 else None
         elif data is None:  # what lies behind the samples is read with the rest
             _carry(source, header, before, warnings, order)
         if fmt is not None and data is not None:
@@ -316,8 +330,9 @@ def read_head(source: Source, magic: bytes) -> Head:
             promised = _promised(source, magic, data[1], data64, fmt, order)
             form = magic[:4].decode("ascii") if magic[:4] in (b"BW64", b"RIFX") else ""
             return Head(
-                _container(magic, fmt), fmt, data[0], promised, before, warnings, order, form=form
-            )
+                _container(magic, fmt), fmt, data[0], promised, before, warnings, order, form=form,
+                stated_frames=frames64 if frames == STREAMING else frames,
+            )  # fmt: skip
     raise no_samples(source, fmt)
 
 
@@ -431,18 +446,20 @@ def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
     ]
 
 
-def partial_frame(left: bytes, align: int) -> tuple[int, list[str]]:
-    """What to tell of bytes at the end of the samples that make no whole frame of ``align`` bytes,
-    and how many of them would be lost: none where they are but padding.
+def partial_frame(left: bytes, align: int, *, unit: str = "frame") -> tuple[int, list[str]]:
+    """What to tell of bytes at the end of the samples that make no whole frame (or another
+    ``unit``) of ``align`` bytes, and how many of them would be lost: none where they are but
+    padding.
     """
     if not left:
         return 0, []
     words = (
-        "the last {count} bytes of its samples make no whole frame of {align}: they are not read"
+        "the last {count} bytes of its samples make no whole {unit} of {align}: they are not read"
     )
     if len(left) == 1:
-        words = "the last byte of its samples makes no whole frame of {align}: it is not read"
-    return len(left) if any(left) else 0, [Note.of(words, count=len(left), align=align)]
+        words = "the last byte of its samples makes no whole {unit} of {align}: it is not read"
+    said = Note.of(words, count=len(left), unit=unit, align=align)
+    return len(left) if any(left) else 0, [said]
 
 
 def is_known(name: bytes) -> bool:

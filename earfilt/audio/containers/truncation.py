@@ -5,13 +5,11 @@ FLAC needs nothing here (its decoder raises), and the RIFF family and W64 have e
 
 from __future__ import annotations
 
-import os
-import re
 import struct
 from typing import TYPE_CHECKING
 
 from earfilt.audio.containers import aiff, caf
-from earfilt.audio.containers.chunks import AIFF, CAF, Window, walk
+from earfilt.audio.containers.chunks import CAF, Window, walk
 
 if TYPE_CHECKING:
     from earfilt.audio.containers.riff import Head
@@ -22,9 +20,6 @@ UNKNOWN_AU = 0xFFFFFFFF
 
 UNKNOWN_AIFF = 0x7F000000
 """Bytes of samples that SoX states in an AIFF file that it writes into a pipe."""
-
-_SPHERE_HEAD = 1024
-_SPHERE_COUNT = re.compile(rb"\nsample_count -i (\d{1,15})\s")
 
 
 def promised_frames(
@@ -59,9 +54,6 @@ def promised_frames(
     if magic[:4] == b".snd":
         offset, size = struct.unpack_from(">II", magic, 4)
         return _scaled(frames, source, None if size in (0, UNKNOWN_AU) else (offset, size))
-    if magic[:8] == b"NIST_1A\n":
-        count = _SPHERE_COUNT.search(os.pread(source.raw.fileno(), _SPHERE_HEAD, 0))
-        return int(count[1]) if count else None
     return None
 
 
@@ -77,16 +69,11 @@ def _scaled(frames: int | None, source: Source, data: tuple[int, int] | None) ->
 
 
 def _aiff(source: Source) -> int | None:
-    window = Window.of(source, aiff.HEAD)
-    for header in walk(window, AIFF):
-        if header.name == b"COMM":
-            content = window.read(8)
-            if len(content) < 8:
-                return None
-            channels, frames, bits = struct.unpack_from(">HIH", content)
-            align = max(1, channels * -(-bits // 8))
-            return int(frames) if frames != UNKNOWN_AIFF // align else None
-    return None
+    common = aiff.read_common(source)
+    if common is None:
+        return None
+    align = max(1, common.channels * -(-common.bits // 8))
+    return common.frames if common.frames != UNKNOWN_AIFF // align else None
 
 
 def _caf_data(source: Source) -> tuple[int, int] | None:

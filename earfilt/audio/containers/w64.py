@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 MAGIC = W64_FORM[:12]
 """First 12 bytes of a file."""
 
+_UNKNOWN = 2**62
+"""No file has so many bytes or frames."""
+
 
 def read_head(source: Source) -> Head:
     """Walk to the first sample.
@@ -54,6 +57,7 @@ def read_head(source: Source) -> Head:
     """
     source.skip(4 + 8 + 16)  # rest of the first name, size of the file, name of the form
     fmt = None
+    frames: int | None = None
     before: list[Chunk] = []
     warnings: list[str] = []
     for header in walk(source, W64):
@@ -63,11 +67,22 @@ def read_head(source: Source) -> Head:
                     source.name, "{subject} is damaged: its samples come before its fmt chunk"
                 )
             # Streams leave the size at 0, at the header's own 24, or at the largest that there is.
-            promised = header.size if 0 < header.size < 2**62 else None
-            return Head("W64", fmt, header.at, promised, before, warnings)
+            promised = header.size if 0 < header.size < _UNKNOWN else None
+            if (
+                promised
+                and frames
+                and fmt.subtype
+                and 0 < promised - frames * fmt.align < W64.aligned
+            ):
+                promised = frames * fmt.align  # ffmpeg counts padding as samples
+            return Head("W64", fmt, header.at, promised, before, warnings, stated_frames=frames)
         if header.name[:4] == b"fmt ":
             content = source.read(max(0, min(header.size, MAX_DESCRIPTION)))
             fmt = parse_format(content, source.name)
+        elif header.name[:4] == b"fact":
+            content = source.read(max(0, min(header.size, MAX_DESCRIPTION)))
+            frames = int.from_bytes(content[:8], "little")
+            frames = frames if frames < _UNKNOWN else None
         else:
             _carry(source, header, before, warnings)
     raise no_samples(source, fmt)

@@ -44,9 +44,6 @@ _MOST = 64 << 20
 _ONCE = ("OGG", "MP3", "AIFF")
 """Containers as they are written here that hold each tag once (AIFF: but for its comments)."""
 
-_WITH_TEXTS = ("SVX", "VOC", "IRCAM", "AVR", "XI", "MPC2K", "MAT4", "MAT5", "SD2")
-"""What libsndfile reads and nothing else is read of here, though there may be more in it."""
-
 _ID3_FOOTER = 10
 
 TAGS_OF_JOINED = "tags of the recordings that were joined to the first"
@@ -105,7 +102,7 @@ def read_metadata(
     container : str
         As libsndfile calls it.
     strings : mapping of str to str
-        Tags that libsndfile found, for where nothing else is read.
+        Tags that libsndfile found in an MP3 file, for where its own cannot be read.
     starts : sequence of int
         First byte of each recording of the file.
     """
@@ -114,17 +111,13 @@ def read_metadata(
     start = 0 if container == "MP3" else mpeg.id3_end(file, 0)
     if start:
         beyond.append(TAG_IN_FRONT)
-    read = {"FLAC": _of_flac, "AIFF": _of_aiff, "CAF": _of_caf, "OGG": _of_ogg, "AU": _of_au}
-    if container in read:
-        metadata = read[container](source, beyond, start)
-    elif container == "MP3":
+    read = {
+        "FLAC": _of_flac, "AIFF": _of_aiff, "CAF": _of_caf, "OGG": _of_ogg, "AU": _of_au, "NIST": _of_sphere,
+    }  # fmt: skip
+    if container == "MP3":
         metadata = _of_mp3(source, beyond, strings, joined=len(starts) > 1)
-    elif container == "NIST":
-        metadata = Metadata(tags=sphere.read_fields(source))
     else:
-        if container in _WITH_TEXTS:
-            beyond.append(f"what {container} may hold beside its samples")
-        metadata = Metadata(tags=foreign_tags(strings))
+        metadata = read[container](source, beyond, start)
     if container in ("FLAC", "OGG"):
         first, names = at_the_end.find_tags(file)
         beyond += [*names, *(["ID3v1 tag"] if first else [])]
@@ -162,6 +155,10 @@ def _of_au(source: Source, beyond: list[str], _: int) -> Metadata:
     content = annotation.read_annotation(source, beyond)
     text = annotation.text_of(content)
     return Metadata(annotation=content, tags=(("COMMENT", text),) if text else ())
+
+
+def _of_sphere(source: Source, _: list[str], __: int) -> Metadata:
+    return Metadata(tags=sphere.read_fields(source))
 
 
 def _of_mp3(

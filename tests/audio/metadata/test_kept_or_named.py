@@ -417,14 +417,6 @@ def test_chunks_of_a_joined_wav_are_named(tmp_path, apply):
     assert apply(tmp_path / "a.wav", tmp_path / "b.wav", ignore_length=True).warnings == []
 
 
-def test_what_only_libsndfile_reads_may_hold_more(tmp_path, apply):
-    soundfile.write(tmp_path / "a.voc", X / 2.0**15, 8000, format="VOC")
-    row = apply(tmp_path / "a.voc", tmp_path / "b.wav")
-    assert row.warnings == [f"{NOT_CARRIED}what VOC may hold beside its samples"]
-    soundfile.write(tmp_path / "a.pvf", X / 2.0**15, 8000, format="PVF")
-    assert apply(tmp_path / "a.pvf", tmp_path / "b.wav").warnings == []
-
-
 def test_a_chunk_without_a_legible_name_is_named(tmp_path, apply):
     soundfile.write(tmp_path / "plain.caf", X / 2.0**15, 8000, subtype="PCM_16")
     data = (tmp_path / "plain.caf").read_bytes()
