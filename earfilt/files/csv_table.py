@@ -105,9 +105,10 @@ def _separator(line: str) -> str:
 def _rows(
     lines: Iterable[tuple[int, str]], separator: str, path: str | os.PathLike[str]
 ) -> Iterator[CsvRow]:
+    name = shown(path)
     for number, line in lines:
         if line.strip() and not line.startswith("#"):
-            yield CsvRow(number, split(line, separator, f"{shown(path)}, line {number}"))
+            yield CsvRow(number, split(line, separator, f"{name}, line {number}"))
 
 
 def split(line: str, separator: str, where: str) -> list[str]:

@@ -187,9 +187,9 @@ def _read_csv(path: PathLike) -> Content:
         )
     names = table.header[1:]
     taps: list[list[float]] = []
-    first = 0.0
+    first, name_of_file = 0.0, shown(path)
     for line, fields in table.rows:
-        where = f"{shown(path)}, line {line}"
+        where = f"{name_of_file}, line {line}"
         if len(fields) != 1 + len(names):
             raise DataError(where, f"{len(fields)} fields where the header has {1 + len(names)}")
         sample = number(fields[0], where, "sample")
@@ -246,8 +246,9 @@ def _comments(lines: list[str]) -> list[str]:
 
 
 def _coefficients(lines: list[str], path: PathLike) -> Iterator[float]:
+    name = shown(path)
     for n, line in enumerate(lines, start=1):
-        where = f"{shown(path)}, line {n}"
+        where = f"{name}, line {n}"
         for word in _WORD.finditer(line.partition("#")[0]):
             yield _coefficient(word[0], where)
 
