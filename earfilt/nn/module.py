@@ -169,7 +169,7 @@ class EarModule(EarFilter):
             return None
         with torch.no_grad():
             numbers = [self._value(name).cpu().numpy() for name in self._exact]
-            taps = np.atleast_2d(self.taps().cpu().numpy())
+            taps = np.atleast_2d(self._taps().cpu().numpy())
         members = list(zip((member.part for member in self._members), numbers, strict=True))
         return max(
             _deviation(row, [one for one in members if one[0].row in (None, index)])
@@ -185,8 +185,8 @@ class EarModule(EarFilter):
 
     @property
     def freqs(self) -> list[Tensor]:
-        """The frequencies that the numbers belong to, (N,) float64 each, in Hz."""
-        return list(self._grids.values())
+        """The frequencies that the numbers belong to, (N,) float64 each, in Hz: copies."""
+        return [grid.clone() for grid in self._grids.values()]
 
     def response(self, freqs: npt.ArrayLike | Tensor) -> Tensor:
         """Response of the applied filter at any frequencies, by the sum over the taps.
@@ -202,7 +202,7 @@ class EarModule(EarFilter):
             Time zero is where output and input are aligned; differentiable with respect to the
             numbers in ``train()``.
         """
-        taps = self.taps()
+        taps = self._taps()
         cycles = torch.as_tensor(freqs, dtype=torch.float64, device=taps.device) / self.fs
         # With k = row·width + column the phase is a product of one factor for each.
         numtaps = taps.shape[-1]

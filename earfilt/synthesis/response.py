@@ -80,7 +80,7 @@ def respond(fir: Fir, freqs: Floats) -> Response:
     with np.errstate(divide="ignore", invalid="ignore"):
         delay = np.where(spectrum == 0.0, np.nan, (moment / spectrum).real / fir.fs)
         return Response(
-            np.asarray(freqs, np.float64),
+            np.array(freqs, np.float64),  # not the caller's own, who may go on to write to it
             20.0 * np.log10(np.abs(spectrum)),
             np.angle(spectrum),
             delay,
