@@ -1,6 +1,5 @@
 """``earfilt fit`` of an ear to a curve."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,20 +26,24 @@ class Adaptation:
         self.options = options
         if not options["curve"] or not options["start"]:
             raise UsageError("--curve and --start go together")
-        if options["resume"] and options["checkpoint"] is None:
-            raise UsageError("--resume needs the --checkpoint FILE from which it continues")
+        if options["resume"] or options["checkpoint"] is not None:
+            from earfilt.nn.descent import check_checkpoint
+
+            check_checkpoint(options["checkpoint"], resume=options["resume"])
 
     def run(self, outputs: list[str], report: str | None, *, force: bool, quiet: bool) -> int:
         from earfilt.chains.members import resolve
         from earfilt.files.goals import read_weighted_curve
         from earfilt.storage.reading import SmallFile
-        from earfilt.storage.writing import write_bytes
+        from earfilt.storage.writing import refuse_inputs, write_bytes
 
         asked = self.options
         start = resolve(asked["start"])
         read = [asked["curve"], *start.files]
         check_files(outputs, report, read, ".json", "an ear", force=force)
-        self._check_checkpoint([*read, *outputs, *([report] if report else [])])
+        if asked["checkpoint"] is not None:
+            others = [*read, *outputs, *([report] if report else [])]
+            refuse_inputs([asked["checkpoint"]], others)
         file = SmallFile(asked["curve"])
         weights = asked["weights"]
         wanted = read_weighted_curve(file, weights=None if weights is None else weights.value)
@@ -59,19 +62,6 @@ class Adaptation:
             for line in done.words():
                 say(f"{printable(outputs[0])}: {line}")
         return 0
-
-    def _check_checkpoint(self, others: list[str]) -> None:
-        from earfilt.storage.writing import refuse_inputs
-
-        checkpoint = self.options["checkpoint"]
-        if checkpoint is None:
-            return
-        refuse_inputs([checkpoint], others)
-        if os.path.lexists(checkpoint) and not self.options["resume"]:
-            raise UsageError(
-                f"{printable(checkpoint)} exists; add --resume to continue from it, or name "
-                "another file"
-            )
 
     def _adapted(
         self,
