@@ -262,7 +262,7 @@ def _deviation(taps: Floats, members: list[tuple[Part, Floats]]) -> float:
     parts, numbers = [part for part, _ in members], [one for _, one in members]
     published = curve.product([part.target.curve() for part in parts])
     wanted = adapted_curve(published, parts, numbers)
-    return max(deviation(taps, wanted).db, deviation_between(taps, wanted).db)
+    return max(deviation(taps, wanted).db, deviation_between(taps, wanted, floored=True).db)
 
 
 def _names(members: tuple[SavedMember, ...]) -> list[str]:

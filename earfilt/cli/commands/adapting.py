@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from earfilt.cli.commands.identifying import check_files
 from earfilt.cli.streams import say
-from earfilt.errors import UsageError, printable
+from earfilt.errors import UsageError, counted, printable
 
 if TYPE_CHECKING:
     from earfilt.arrays import Floats
@@ -133,7 +133,7 @@ class _Adapted:
             f"the target at {len(off)} points from {at[0]:.4g} to {at[-1]:.5g} Hz{by}, "
             f"{off[worst]:+.3g} dB at most, at "
             f"{at[worst]:.5g} Hz; {_rms(before):.3g} dB before",
-            f"{len(self.fitted.losses)} steps ({ended}), {1e3 * self.fitted.step_s:.3g} ms each",
+            f"{counted(len(self.fitted.losses), 'step')} ({ended}), {1e3 * self.fitted.step_s:.3g} ms each",
         ]
 
     def figure(self, suffix: str) -> bytes:
