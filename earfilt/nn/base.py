@@ -21,6 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from earfilt.arrays import Floats, constant, is_constant, is_mapped
+from earfilt.ears.options import flag, whole
 from earfilt.engine.segments import check_ears
 from earfilt.engine.tensors import Spectra, convolve, is_traced
 from earfilt.errors import DtypeError, UsageError
@@ -36,7 +37,7 @@ class EarFilter(nn.Module):
     def __init__(self, fs: float, *, learnable: bool) -> None:
         super().__init__()
         self.fs = fs
-        self.learnable = bool(learnable)
+        self.learnable = flag("learnable", learnable)
         # float64, wherever the module is; on the CPU where a module has no values (meta), or its
         # device no float64 (MPS).
         self._exact: dict[str, Tensor] = {}
@@ -65,8 +66,7 @@ class EarFilter(nn.Module):
 
         What is shown of a table has the frequencies as its first column, which are fixed.
         """
-        if not dtype.is_floating_point:
-            raise DtypeError(f"dtype is {dtype}; allowed: floating-point dtypes")
+        check_dtype(dtype)
         home = home_of(torch.empty(0).device)
         exact = torch.tensor(values, dtype=torch.float64, device=home)
         self._exact[name] = exact
@@ -374,6 +374,7 @@ class EarFilter(nn.Module):
         H : (nfft//2 + 1,) complex128; (2, nfft//2 + 1) of two ears
             Without the advance of ``compensate_delay``.
         """
+        nfft = checked_nfft(nfft)
         taps = self._taps()
         rows = [
             frequency_response(row, nfft, lookahead=self.lookahead)
@@ -386,6 +387,17 @@ class EarFilter(nn.Module):
         return torch.arange(nfft // 2 + 1, dtype=torch.float64, device=like.device) * (
             self.fs / nfft
         )
+
+
+def checked_nfft(nfft: int) -> int:
+    """An FFT length, or UsageError where it is none."""
+    return whole("nfft", nfft, "a whole number, 1 or more")
+
+
+def check_dtype(dtype: torch.dtype) -> None:
+    """Refuse a dtype that numbers cannot be kept in with a UsageError."""
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise DtypeError(f"dtype is {dtype!r}; allowed: floating-point dtypes of torch")
 
 
 def home_of(device: torch.device) -> torch.device:

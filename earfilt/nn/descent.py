@@ -16,6 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from earfilt.ears.options import number, samples, whole
+from earfilt.ears.options import path as path_of
 from earfilt.errors import UsageError, is_out_of_memory
 from earfilt.nn.module import EarModule
 from earfilt.storage.reading import open_regular, shown
@@ -93,8 +95,8 @@ class Goal:
         return loss
 
     def _checked(self, module: EarModule, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        freqs, wanted = (np.asarray(one, np.float64) for one in (self.freqs, self.gain_db))
-        given = np.ones(freqs.shape) if self.weight is None else np.asarray(self.weight, np.float64)
+        freqs, wanted = samples("freqs", self.freqs), samples("gain_db", self.gain_db)
+        given = np.ones(freqs.shape) if self.weight is None else samples("weight", self.weight)
         if freqs.ndim != 1 or not freqs.shape == wanted.shape == given.shape or len(freqs) < 2:
             raise UsageError(
                 f"a curve of {freqs.shape} frequencies, {wanted.shape} gains and {given.shape} "
@@ -113,7 +115,7 @@ class Goal:
             )
         if (given < 0.0).any() or not given[kept].any():
             raise UsageError("weights must not be negative, and not all of them zero")
-        if not 0.0 <= self.smoothness < math.inf:
+        if not 0.0 <= number("smoothness", self.smoothness) < math.inf:
             raise UsageError(f"a smoothness of {self.smoothness:g}; it must be 0 or more")
         freqs, wanted, given = freqs[kept], wanted[kept], given[kept] / given[kept].sum()
         a, b, c = (torch.from_numpy(one).to(device) for one in (freqs, wanted, given))
@@ -469,15 +471,19 @@ def fit(
     >>> earfilt.fit(ear, flat, steps=40).loss < 0.01
     True
     """
+    checkpoint = None if checkpoint is None else path_of("checkpoint", checkpoint)
     check_checkpoint(checkpoint, resume=resume)
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"the module is of type {type(module).__name__}, and no torch.nn.Module")
+    steps = whole("steps", steps)
     # for calls of any mode: a descent is made of gradients
     with torch.inference_mode(False), torch.enable_grad():
         if device is not None:
             if optimizer is not None:
                 raise UsageError("move a module to its device before you make its optimizer")
-            module.to(device)
+            _move(module, device)
         if seed is not None:
-            torch.manual_seed(seed)
+            torch.manual_seed(whole("seed", seed))
         learnt = [one for one in module.parameters() if one.requires_grad]
         if not learnt:
             raise UsageError("the module has nothing to learn; earfilt.ear(…, learnable=True) has")
@@ -496,12 +502,24 @@ def fit(
             module.train(was_training)
 
 
+def _move(module: nn.Module, device: str | torch.device) -> None:
+    try:
+        module.to(device)
+    except (RuntimeError, AssertionError, TypeError) as error:  # no such kind, or none of it here
+        if is_out_of_memory(error):
+            raise
+        raise UsageError(f"device {device!s} does not exist on this machine") from error
+
+
 def _loss(module: nn.Module, goal: Goal | None, loss: Loss | None) -> Loss:
     if (goal is None) == (loss is None):
         raise UsageError("give either a goal or a loss")
     if loss is not None:
+        if not callable(loss):
+            raise UsageError(f"the loss is of type {type(loss).__name__}; it is a function")
         return loss
-    assert goal is not None
+    if not isinstance(goal, Goal):
+        raise UsageError(f"the goal is of type {type(goal).__name__}; earfilt.Goal makes one")
     if not isinstance(module, EarModule):
         raise UsageError(
             f"a goal is for an ear of earfilt.ear, not for {type(module).__name__}; give a loss"

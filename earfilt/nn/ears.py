@@ -9,8 +9,9 @@ from torch import Tensor
 from earfilt.arrays import can_be_looked_at, is_constant
 from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.kinds import documented
+from earfilt.ears.options import flag
 from earfilt.ears.target import Target
-from earfilt.nn.base import EarFilter
+from earfilt.nn.base import EarFilter, checked_nfft
 from earfilt.synthesis.adjoint import amplified
 from earfilt.synthesis.passes import Passes, check_design, lookahead, normalization_db, passes
 from earfilt.synthesis.proportional import Proportional, proportional
@@ -181,7 +182,7 @@ class HeadphoneFilter(_Documented):
     ) -> None:
         target = documented.headphone(fs)
         super().__init__(target, order, phase_type, learnable)
-        self.compensate_delay = bool(compensate_delay)
+        self.compensate_delay = flag("compensate_delay", compensate_delay)
         self._store_numbers(dtype)
         _ = self._made()
 
@@ -291,11 +292,13 @@ class MiddleEarFilter(_Documented):
         compensate_delay: bool = True,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        target = documented.middle_ear(fs, filter_type, normalize_gain=bool(normalize_gain))
+        target = documented.middle_ear(
+            fs, filter_type, normalize_gain=flag("normalize_gain", normalize_gain)
+        )
         super().__init__(target, order, phase_type, learnable)
         self.filter_type = filter_type
-        self.normalize_gain = bool(normalize_gain)
-        self.compensate_delay = bool(compensate_delay)
+        self.normalize_gain = flag("normalize_gain", normalize_gain)
+        self.compensate_delay = flag("compensate_delay", compensate_delay)
         self._dropped = (
             self.group_delay if self.compensate_delay and self.phase_type == "minimum" else 0
         )
@@ -433,6 +436,7 @@ class OuterMiddleEarFilter(_Documented):
         """Frequencies (nfft//2 + 1,) in Hz and response in dB of the FIR of one pass; exact for any
         ``nfft``.
         """
+        nfft = checked_nfft(nfft)
         response = frequency_response(self._made().passes.one_pass, nfft)
         tiny = torch.finfo(torch.float64).tiny
         return self._frequencies(nfft, response), 20.0 * torch.log10(response.abs().clamp(min=tiny))

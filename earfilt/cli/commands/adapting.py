@@ -80,6 +80,7 @@ class Adaptation:
         asked = self.options
         fs = asked["fs"]
         rate = fs if fs is not None else default_fs([start])
+        wanted = wanted.up_to(rate / 2.0)  # beyond, there is no response
         more = {} if asked["order"] is None else {"order": asked["order"]}
         ear = EarModule(asked["start"], rate, learnable=True, dtype=torch.float64, **more)
         goal = Goal(wanted.freqs, wanted.gain_db, wanted.weight, asked["smoothness"])
