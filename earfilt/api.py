@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,25 @@ from earfilt.chains.directions import refuse_motion
 from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
 from earfilt.ears import catalogue
-from earfilt.ears.options import choice
+from earfilt.ears.options import (
+    checked_fs,
+    choice,
+    flag,
+    frequencies,
+    is_number,
+    plain,
+    refuse_masked,
+    samples,
+    text,
+    whole,
+)
+from earfilt.ears.options import path as path_of
 from earfilt.engine import pipeline
 from earfilt.engine.samples import SampleFormat, clip_warning
 from earfilt.engine.segments import check_ears, latency_frames
 from earfilt.engine.stream import Stream
 from earfilt.engine.windows import Precision
-from earfilt.errors import UsageError
+from earfilt.errors import UsageError, counted
 from earfilt.render.job import FileJob, Options
 from earfilt.render.record import Row
 from earfilt.synthesis import fir as firs
@@ -78,8 +90,11 @@ class Fir(firs.Fir):
         """
         from earfilt.files.firs import write_fir
 
-        write_fir(self, path, force=force)
+        write_fir(self, path_of("path", path), force=force)
 
+
+Name: TypeAlias = str | os.PathLike[str]
+"""A filter: ``NAME[:VARIANT]``, joined by ``+`` into a chain, or the path of a file."""
 
 DEFAULT_FS = 48_000.0
 _FLOATS = ("float16", "float32", "float64")
@@ -88,7 +103,7 @@ _INTEGERS = ("int16", "int32")
 
 def apply(
     x: Signal,
-    filter: str,
+    filter: Name,
     *,
     fs: float,
     axis: int = -1,
@@ -103,7 +118,7 @@ def apply(
         Floating-point samples, or int16 or int32 with full scale at 2¹⁵ or 2³¹. ``axis`` is time, T
         ≥ 1; all other dimensions are filtered alike. With two ears, the last of the others is that
         of the channels: (T,) and (…, 1, T) are mono, (…, 2, T) is stereo.
-    filter : str
+    filter : str or path
         ``NAME[:VARIANT]``, joined by ``+`` into a chain; or the path of a curve or FIR.
         ``L=CHAIN,R=CHAIN`` is a pair of ears.
     fs : float
@@ -145,6 +160,7 @@ def apply(
     >>> heard.shape, heard.dtype
     ((2, 4800), dtype('float32'))
     """
+    refuse_masked("the signal", x)
     fir = resolve(filter, **options).at(fs)
     if isinstance(x, np.ndarray):
         return _apply_array(x, fir, axis, precision)
@@ -257,7 +273,7 @@ def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int, precision: Precision) -> 
 
 
 def stream(
-    filter: str,
+    filter: Name,
     *,
     fs: float,
     channels: int = 1,
@@ -303,17 +319,18 @@ def stream(
     >>> sum(len(stream.push(block)) for block in blocks) + len(stream.flush())
     9600
     """
+    latency = latency_frames(latency_ms, checked_fs(fs))
     fir = resolve(filter, **options).at(fs)
     return Stream(
         fir,
         channels=channels,
         dtype=dtype,
         precision=precision,
-        latency=latency_frames(latency_ms, fs),
+        latency=latency,
     )
 
 
-def design(filter: str, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:
+def design(filter: Name, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:
     """Design the FIR of a filter, with all passes and gains in one convolution.
 
     Parameters
@@ -338,7 +355,7 @@ def design(filter: str, *, fs: float, **options: Unpack[FilterOptions]) -> Fir:
 
 
 def ear(
-    filter: str,
+    filter: Name,
     fs: float | None = None,
     *,
     learnable: bool = False,
@@ -349,7 +366,7 @@ def ear(
 
     Parameters
     ----------
-    filter : str
+    filter : str or path
         As in `apply`; or the path of a saved ear (``.json``), to continue with it.
     fs : float, optional
         Sampling rate in Hz; by default the one that a FIR file or a saved ear states.
@@ -393,7 +410,7 @@ def _savable(fir: firs.Fir) -> Fir:
 
 
 def design_sections(
-    filter: str,
+    filter: Name,
     *,
     fs: float,
     sections: int | None = None,
@@ -435,7 +452,13 @@ def design_sections(
     """
     from earfilt.chains.sections import design as fit
 
-    return fit(resolve(filter, **options), float(fs), sections=sections, form=form, band=band)
+    return fit(
+        resolve(filter, **options),
+        float(checked_fs(fs)),
+        sections=None if sections is None else whole("sections", sections),
+        form=form,
+        band=_band(band),
+    )
 
 
 def identify(
@@ -498,8 +521,7 @@ def identify(
         raise UsageError(
             f"{len(played)} dry and {len(heard)} wet signals; each dry signal needs a wet one"
         )
-    if not 0.0 < fs < float("inf"):
-        raise UsageError(f"fs is {fs:g} Hz; it must be above 0")
+    fs, band = float(checked_fs(fs)), _band(band)
     if estimator == "sweep":
         return sweep.identify_sweeps(played, heard, fs, band=band, mean=mean)
     return identification.identify(played, heard, fs, estimator=estimator, band=band, mean=mean)
@@ -507,14 +529,28 @@ def identify(
 
 def _signals(given: Any, name: str) -> list[npt.NDArray[np.float64]]:
     """Signals of (T,) float64, one or a list of them."""
-    some = given if isinstance(given, (list, tuple)) and np.ndim(given[0]) else [given]
-    signals = [np.asarray(one, np.float64) for one in some]
+    several = isinstance(given, (list, tuple)) and given and not is_number(plain(given[0]))
+    signals = [samples(name, one) for one in (given if several else [given])]
+    if not all(one.size for one in signals):
+        raise UsageError(f"{name} holds no samples")
     wrong = [one.shape for one in signals if one.ndim != 1]
     if wrong:
         raise UsageError(
             f"{name} has the shape {wrong[0]}; a signal to measure with has the shape (T,)"
         )
     return signals
+
+
+def _band(band: Any) -> tuple[float, float] | None:
+    """A range in Hz, or UsageError where it is none."""
+    if band is None:
+        return None
+    ends = frequencies("band", band)
+    if len(ends) != 2:
+        raise UsageError(
+            f"band has {counted(len(ends), 'number')}; it is a lowest and a highest Hz"
+        )
+    return float(ends[0]), float(ends[1])
 
 
 class PlotOptions(TypedDict, total=False):
@@ -618,6 +654,8 @@ class ResponseTable:
         from earfilt.report.figures import Look, check_suffix, figure
         from earfilt.storage.writing import write_bytes
 
+        path = None if path is None else path_of("path", path)
+        labels = _words("labels", labels)
         tables = [self, *beside]
         if labels and len(labels) != len(tables):
             raise UsageError(f"{len(labels)} labels are given for {len(tables)} curves")
@@ -644,7 +682,7 @@ class ResponseTable:
 
 
 def response(
-    filter: str,
+    filter: Name,
     *,
     fs: float | None = None,
     freqs: npt.ArrayLike | None = None,
@@ -677,9 +715,9 @@ def response(
     True
     """
     found = resolve(filter, **options)
-    rate = fs if fs is not None else found.stated_fs or DEFAULT_FS
+    rate = float(checked_fs(fs)) if fs is not None else found.stated_fs or DEFAULT_FS
+    asked = frequency_grid(rate) if freqs is None else frequencies("freqs", freqs)
     fir = found.still_at(rate)
-    asked = frequency_grid(rate) if freqs is None else np.atleast_1d(np.asarray(freqs, np.float64))
     return ResponseTable(*respond(fir, asked).columns(), _savable(fir), found)
 
 
@@ -712,7 +750,7 @@ class FileOptions(FilterOptions, _FileOptions, total=False):
 def apply_file(
     source: str | os.PathLike[str],
     destination: str | os.PathLike[str],
-    filter: str,
+    filter: Name,
     *,
     exists: Literal["refuse", "force", "skip"] = "refuse",
     **options: Unpack[FileOptions],
@@ -723,7 +761,7 @@ def apply_file(
     ----------
     source, destination : path
         The output appears whole or not at all; its extension chooses the container.
-    filter : str
+    filter : str or path
         As in `apply`.
     exists : 'refuse', 'force' or 'skip'
         What to do if the output exists.
@@ -754,17 +792,16 @@ def apply_file(
     from earfilt.render.process import filter_file
 
     found, chosen = _split(filter, options)
-    name = os.path.basename(os.fspath(source))
-    job = FileJob(
-        os.fspath(source), os.fspath(destination), name, found, Options(exists=exists, **chosen)
-    )
+    source, destination = path_of("source", source), path_of("destination", destination)
+    name = os.path.basename(source)
+    job = FileJob(source, destination, name, found, Options(exists=exists, **chosen))
     return filter_file(job)
 
 
 def apply_files(
     inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None,
-    filter: str,
+    filter: Name,
     *,
     exists: Literal["refuse", "force", "skip", "resume"] = "refuse",
     in_place: bool = False,
@@ -832,29 +869,45 @@ def apply_files(
     found, chosen = _split(filter, options)
     kept = "refuse" if exists == "resume" else exists
     rules = Rules(
-        Selection(tuple(include), tuple(exclude)),
+        Selection(_words("include", include), _words("exclude", exclude)),
         format=chosen.get("format"),
         subtype=chosen.get("subtype"),
         exists=exists,
         in_place=in_place,
-        shard=shard,
+        shard=_shard(shard),
     )
     batch = Batch(
         found,
         Options(exists=kept, in_place=in_place, **chosen),
         rules,
-        jobs=jobs,
-        fail_fast=fail_fast,
-        dask=dask,
+        jobs=None if jobs is None else whole("jobs", jobs),
+        fail_fast=flag("fail_fast", fail_fast),
+        dask=None if dask is None else text("dask", dask),
     )
-    if isinstance(inputs, str | os.PathLike):
-        inputs = [inputs]
-    paths = [os.fspath(path) for path in inputs]
-    plan = prepare(batch, paths, None if output is None else os.fspath(output))
+    paths = list(_words("inputs", inputs))
+    plan = prepare(batch, paths, None if output is None else path_of("output", output))
     return (row for row, _ in run(batch, plan))
 
 
-def _split(name: str, options: FileOptions) -> tuple[Filter, dict[str, Any]]:
+def _shard(given: Any) -> tuple[int, int] | None:
+    """A part of so many, or UsageError where it is none."""
+    if given is None:
+        return None
+    if not isinstance(given, Iterable) or len(pair := list(given)) != 2:
+        raise UsageError(f"shard is {given!r}; it is (I, N), the I-th of N parts")
+    return whole("shard", pair[0]), whole("shard", pair[1])
+
+
+def _words(name: str, given: Any) -> tuple[str, ...]:
+    """Paths or patterns, of one or of several."""
+    if isinstance(given, str | bytes | os.PathLike):
+        given = [given]
+    if not isinstance(given, Iterable):
+        given = [path_of(name, given)]
+    return tuple(path_of(name, one) for one in given)
+
+
+def _split(name: Name, options: FileOptions) -> tuple[Filter, dict[str, Any]]:
     """The filter, and the options that are of files."""
     given: dict[str, Any] = dict(options)
     own = {key: given.pop(key) for key in list(given) if key in _FileOptions.__annotations__}
@@ -904,4 +957,4 @@ def filters(name: str | None = None) -> tuple[catalogue.Entry, ...]:
     >>> [ear.full_name for ear in earfilt.filters("headphone")]
     ['headphone']
     """
-    return catalogue.entries() if name is None else (catalogue.find(name),)
+    return catalogue.entries() if name is None else (catalogue.find(text("name", name)),)

@@ -290,6 +290,15 @@ def did_you_mean(word: str, known: Iterable[str], *, alike: float = 0.75, most: 
     return f"did you mean {', '.join(others)} or {last}?" if others else f"did you mean {last}?"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "tap"), counted(512, "tap")
+    ('1 tap', '512 taps')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def printable(text: str) -> str:
     """Text that is safe to print in a message: control characters and lone surrogates are shown as
     escapes.

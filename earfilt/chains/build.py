@@ -23,7 +23,7 @@ from earfilt.ears.kinds.inverse import Inverse
 from earfilt.ears.kinds.own import Own
 from earfilt.errors import UsageError, printable
 from earfilt.synthesis import passes
-from earfilt.synthesis.deviation import deviation
+from earfilt.synthesis.deviation import deviation, deviation_between
 from earfilt.synthesis.fir import Fir, paired, rounded
 from earfilt.synthesis.native import native_taps
 from earfilt.synthesis.provenance import FileUse, Provenance, joined, of_pair
@@ -286,10 +286,17 @@ def _provenance(
         ),
         deviation_db=None if largest is None else largest.db,
         deviation_hz=None if largest is None else largest.hz,
-        deviation_between_db=max((found.between.db for found in designs), default=None),
+        deviation_between_db=_between_db(designs, taps, wanted),
         limited_hz=tuple(band for member in members for band in _limited_hz(member, parts[0].fir)),
         cautions=_cautions(chain),
     )
+
+
+def _between_db(designs: list[Design], taps: Floats, wanted: PublishedCurve | None) -> float | None:
+    """Largest deviation from the curve of what was designed for it."""
+    if wanted is not None and not all(found.met for found in designs):  # where there is a floor
+        return deviation_between(taps, wanted, floored=True).db
+    return max((found.between.db for found in designs), default=None)
 
 
 def _cautions(chain: Chain) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from earfilt.errors import printable
+from earfilt.errors import counted, printable
 
 if TYPE_CHECKING:
     from earfilt.synthesis.fir import Fir
@@ -46,7 +46,9 @@ def design_words(fir: "Fir") -> str:
     """
     told = fir.provenance
     words = [told.filter or "FIR"]
-    words += [f"{fir.numtaps} taps" if told.order is None else f"order {together(told.order)}"]
+    words += [
+        counted(fir.numtaps, "tap") if told.order is None else f"order {together(told.order)}"
+    ]
     words += [f"{together(told.phase)} phase"] if told.phase else []
     convention = told.options.get("convention")
     words += [f"{together(convention)} convention"] if convention else []
@@ -89,7 +91,9 @@ def ears_words(told: "Provenance", lookahead: int) -> str:
     off = [
         "unknown" if ear.deviation_db is None else f"{ear.deviation_db:.3g} dB" for ear in told.ears
     ]
-    aligned = f"both look ahead by {lookahead} samples" if lookahead else "both are causal"
+    aligned = (
+        f"both look ahead by {counted(lookahead, 'sample')}" if lookahead else "both are causal"
+    )
     return (
         f"deviation left {off[0]}, right {off[1]}; {aligned}, which adds an interaural delay of 0 "
         "samples"
@@ -144,28 +148,29 @@ def _use_words(file: "FileUse") -> str:
         said = [file.dialect, " and ".join(map(repr, file.columns))]
         how = ", ".join(word for word in said if word)
         return (
-            f"a curve of {file.points} points, {first:g} to {last:g} Hz, {lowest:g} to "
+            f"a curve of {counted(file.points or 0, 'point')}, {first:g} to {last:g} Hz, {lowest:g} to "
             f"{highest:g} dB{f' ({how})' if how else ''}"
         )
     if file.kind == "equaliser":
-        return f"an equaliser of {file.bands} bands ({file.dialect})"
+        return f"an equaliser of {counted(file.bands or 0, 'band')} ({file.dialect})"
     if file.kind == "curve":
         return "the target"
     if file.kind == "path":
         return "the path of the source"
     if file.kind == "sofa":
-        return f"{file.directions} directions ({file.dialect})"
+        return f"{counted(file.directions or 0, 'direction')} ({file.dialect})"
     numtaps, latency = file.numtaps or 0, file.latency or 0
     if file.sections is not None:
-        return f"a filter of {file.sections} sections, applied as a FIR of {numtaps} taps"
+        sections, taps = counted(file.sections, "section"), counted(numtaps, "tap")
+        return f"a filter of {sections}, applied as a FIR of {taps}"
     if latency == 0:
         aligned = "causal"
     elif abs(2 * latency - numtaps) <= 2:
-        aligned = f"centred (latency {latency} samples)"
+        aligned = f"centred (latency {counted(latency, 'sample')})"
     else:
-        aligned = f"latency {latency} samples"
+        aligned = f"latency {counted(latency, 'sample')}"
     what = {2: "a pair of FIRs (left, right)", 4: "a matrix of FIRs"}.get(file.rows or 1, "a FIR")
-    return f"{what} of {numtaps} taps, {aligned}"
+    return f"{what} of {counted(numtaps, 'tap')}, {aligned}"
 
 
 def warnings(fir: "Fir") -> list[str]:
@@ -187,10 +192,10 @@ def _missed(fir: "Fir") -> list[str]:
         if missed
         else "missed between the points"
     )
-    return [
-        f"{design_words(fir)}: the tolerance of {told.tolerance_db:g} dB is {where}; this is the "
-        "best order found"
-    ]
+    why = "; this is the best order found"
+    if told.rounded_to is not None:
+        why = f", rounded to {told.rounded_to}; FLOAT and DOUBLE keep what is small"
+    return [f"{design_words(fir)}: the tolerance of {told.tolerance_db:g} dB is {where}{why}"]
 
 
 def _limits(told: "Provenance") -> list[str]:

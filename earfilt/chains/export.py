@@ -6,20 +6,25 @@ from pathlib import Path
 
 import numpy as np
 
+from earfilt.arrays import Floats
 from earfilt.chains import sections as chain_sections
 from earfilt.chains.members import Filter
+from earfilt.ears.curve import PublishedCurve
 from earfilt.errors import UsageError, printable
 from earfilt.files import sos
-from earfilt.files.fir_formats import write_wav
+from earfilt.files.fir_formats import as_stored, write_wav
 from earfilt.files.firs import SUFFIXES, fir_bytes
 from earfilt.files.presets import c_header, graphic
 from earfilt.files.presets.preset import Form, Graphic, Impulse, Preset
 from earfilt.files.presets.programs import Program, program
 from earfilt.synthesis.biquads.sections import Sections
+from earfilt.synthesis.deviation import deviation, deviation_between, off_points
 from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.provenance import Provenance, of_pair
 
 __all__ = ["Export", "Written", "export"]
 
+_NOTABLE_DB = 0.1
 _SECTIONS = (".sos.json", ".sos.csv", ".h")
 
 
@@ -129,7 +134,7 @@ def export(filter: Filter, fs: float, path: str, how: Export) -> Written:
     """
     form = how.form_for(path)
     if how.program is None and form == "fir":
-        fir = filter.still_at(fs)
+        fir = _as_written(filter, fs, path, how.subtype)
         data = fir_bytes(fir, path, channels=how.channels, subtype=how.subtype)
         return Written([(path, data)], fir)
     if form == "fir":
@@ -156,8 +161,9 @@ def _with_impulse(filter: Filter, fs: float, path: str, how: Export) -> Written:
     """A preset and the wave file that it names, stereo in 32-bit float where nothing else is asked
     for: what every convolver reads.
     """
-    fir = filter.still_at(fs)
     beside = how.impulse_path(path)
+    subtype = "FLOAT" if how.subtype is None else how.subtype
+    fir = _as_written(filter, fs, beside, subtype)
     if fir.rows == 4:
         raise UsageError(
             f"a preset names a FIR for each of two channels, and {printable(filter.name)} is a matrix "
@@ -166,7 +172,7 @@ def _with_impulse(filter: Filter, fs: float, path: str, how: Export) -> Written:
     wave = write_wav(
         fir,
         channels=2 if how.channels is None else how.channels,
-        subtype="FLOAT" if how.subtype is None else how.subtype,
+        subtype=subtype,
     )
     named = Impulse(path=os.path.basename(beside), latency=fir.lookahead, ears=fir.rows)
     words: Program = program(how.program or "")
@@ -174,6 +180,54 @@ def _with_impulse(filter: Filter, fs: float, path: str, how: Export) -> Written:
         named = replace(named, path=os.path.abspath(beside))
     text = words.write(_preset(filter, fs, path, named))
     return Written([(path, text.encode()), (beside, wave)], fir)
+
+
+def _as_written(filter: Filter, fs: float, path: str, subtype: str | None) -> Fir:
+    """The FIR with the taps that a file of a sample format holds, and what is true of these."""
+    fir = filter.still_at(fs)
+    if subtype is None or Path(path).suffix.lower() != ".wav":
+        return fir
+    taps = as_stored(fir.taps, subtype)
+    if np.array_equal(taps, fir.taps):
+        return fir
+    told = fir.provenance
+    if filter.sides:
+        each = zip(told.ears, taps, filter.sides, strict=True)
+        ears = [_rounded(one, row, side.curve_at(fs), subtype) for one, row, side in each]
+        own = of_pair(*ears)
+        told = replace(own, filter=told.filter, command=told.command, rounded_to=subtype)
+    else:
+        told = _rounded(told, taps, filter.curve_at(fs), subtype)
+    return replace(fir, taps=taps, provenance=told)
+
+
+def _rounded(
+    told: Provenance, taps: Floats, curve: PublishedCurve | None, subtype: str
+) -> Provenance:
+    """What is known of a FIR, after its taps were rounded."""
+    told = replace(told, rounded_to=subtype)
+    if curve is None:
+        return told
+    at_points, off = deviation(taps, curve), off_points(taps, curve)
+    if (tolerance_db := told.tolerance_db) is not None:
+        met = max(float(off.max()), deviation_between(taps, curve).db) <= tolerance_db
+        return replace(
+            told,
+            deviation_db=at_points.db,
+            deviation_hz=at_points.hz,
+            deviation_between_db=deviation_between(taps, curve, floored=True).db,
+            tolerance_met=told.tolerance_met and met,
+            missed_points_hz=tuple(curve.points_hz[off > tolerance_db].tolist()),
+        )
+    designed_db = told.deviation_db or 0.0
+    told = replace(told, deviation_db=at_points.db, deviation_hz=at_points.hz)
+    if at_points.db <= designed_db + _NOTABLE_DB:
+        return told
+    caution = (
+        f"rounded to {subtype}, it is {at_points.db:.3g} dB at most from the published points, and "
+        f"{designed_db:.3g} dB without; FLOAT and DOUBLE keep what is small"
+    )
+    return replace(told, cautions=(*told.cautions, caution))
 
 
 def _graphic(filter: Filter, fs: float) -> Graphic:

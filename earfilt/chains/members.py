@@ -11,12 +11,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from earfilt.chains.chain import Chain, Member, Options
 from earfilt.chains.directions import SOFA_OPTIONS, make, refuse_motion
 from earfilt.chains.joins import check_joins
-from earfilt.chains.request import FilterOptions, Request, parse_command, sides_of
+from earfilt.chains.request import FilterOptions, Request, checked, parse_command, sides_of
 from earfilt.chains.ways import INVERSE_PREFIX
 from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
@@ -24,7 +24,16 @@ from earfilt.ears.kinds.equaliser import Equaliser
 from earfilt.ears.kinds.inverse import Inverse
 from earfilt.ears.kinds.own import TARGET, Own
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
-from earfilt.ears.options import FORCE_CHAIN, INVERSE, LARGEST_ORDER, MAX_GAIN, Option, settings
+from earfilt.ears.options import (
+    FORCE_CHAIN,
+    INVERSE,
+    LARGEST_ORDER,
+    MAX_GAIN,
+    Option,
+    checked_fs,
+    settings,
+    text,
+)
 from earfilt.errors import DataError, EarfiltError, UnknownNameError, UsageError, printable
 from earfilt.storage.reading import SmallFile
 
@@ -77,9 +86,10 @@ class Filter(Chain):
         """
         from earfilt.chains.build import design  # and numpy, which listing names does without
 
+        fs = float(checked_fs(fs))
         self.check_design()
         self.check_rates(fs)
-        return design(self, float(fs))
+        return design(self, fs)
 
     def still_at(self, fs: float) -> "Fir":
         """As `at`, of a filter that stays what it is.
@@ -141,12 +151,12 @@ class Filter(Chain):
                 raise UsageError(_other_rate(member, fir, fs))
 
 
-def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
+def resolve(name: str | os.PathLike[str], **options: Unpack[FilterOptions]) -> Filter:
     """Look up names, read files, and check everything that needs no sampling rate.
 
     Parameters
     ----------
-    name : str
+    name : str or path
         ``NAME[:VARIANT]``, joined by ``+`` into a chain; a path stands for a curve or a FIR.
         ``L=CHAIN,R=CHAIN``: one for each ear.
     **options
@@ -157,10 +167,12 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
     UnknownNameError
         A name that does not exist.
     UsageError
-        An empty piece, a file that cannot be read or is neither a curve nor a FIR, an option that
+        A name or option of another type, an empty piece, a file that cannot be read or is neither a curve nor a FIR, an option that
         no member has, contradictory or impossible values.
     """
-    request = Request(name, **options)
+    name = text("filter", name)
+    wanted: Any = checked(options)
+    request = Request(name, **wanted)
     given = request.given()
     _check_design(given)
     names = _sides(name) or (name,)
@@ -170,7 +182,7 @@ def resolve(name: str, **options: Unpack[FilterOptions]) -> Filter:
     if len(made) == 1:
         return Filter(request, made[0])
     left, right = (
-        Filter(Request(part, **options), tuple(replace(one, ear_side=ear) for one in members))
+        Filter(Request(part, **wanted), tuple(replace(one, ear_side=ear) for one in members))
         for part, members, ear in zip(names, made, _EARS, strict=True)
     )
     return Filter(request, (*left.members, *right.members), (left, right))

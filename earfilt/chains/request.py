@@ -6,11 +6,13 @@ Picklable, hashable, independent of the sampling rate; nothing is read and nothi
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
 
-__all__ = ["FilterOptions", "Request", "sides_of"]
+from earfilt.ears.options import flag, is_number, number, path, plain, text, whole
+
+__all__ = ["FilterOptions", "Request", "checked", "sides_of"]
 
 Phase = Literal["minimum", "zero", "native"]
 
@@ -128,7 +130,7 @@ class Request:
     options: tuple[tuple[str, Any], ...]
 
     def __init__(self, name: str, **options: Unpack[FilterOptions]) -> None:
-        given = ((key, _plain(value)) for key, value in options.items() if value is not None)
+        given = ((key, plain(value)) for key, value in options.items() if value is not None)
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "options", tuple(sorted(given)))
 
@@ -150,9 +152,36 @@ class Request:
         return " ".join(option_words(self.given()))
 
 
-def _plain(value: Any) -> Any:
-    """A number of NumPy or torch as one of Python, which reports and saved ears can hold."""
-    return value.item() if getattr(value, "ndim", None) == 0 else value
+def checked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the types that they are said to have; what is None is left out.
+
+    >>> import numpy as np
+    >>> checked({"order": np.int64(512), "phase": None})
+    {'order': 512}
+
+    Raises
+    ------
+    UsageError
+        One is of another type.
+    """
+    found = {name: value for name, value in options.items() if value is not None}
+    known = FilterOptions.__annotations__  # what else there is will be refused by its name
+    return {n: _typed(n)(n, v) if n in known else v for n, v in found.items()}
+
+
+def _typed(name: str) -> Callable[[str, Any], Any]:
+    if name in _PATHS:
+        return path
+    if name in _FLAGS:
+        return flag
+    if name in _WHOLE:
+        return whole
+    return number if name in _REAL else _align if name == "align" else text
+
+
+def _align(name: str, value: Any) -> str:
+    """A frequency may be a number."""
+    return f"{plain(value):.12g}" if is_number(plain(value)) else text(name, value)
 
 
 def sides_of(name: str) -> list[tuple[str, str]]:
@@ -235,5 +264,6 @@ _FLAGS = (
     "resample_fir",
     "nearest",
 )
+_PATHS = ("target", "path")
 _WHOLE = ("order", "latency")
 _REAL = ("tolerance", "flow", "fhigh", "max_gain", "azimuth", "elevation", "distance")

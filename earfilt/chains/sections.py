@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from earfilt.ears.curve import to_db
+from earfilt.ears.options import choice
 from earfilt.errors import UsageError, printable
 from earfilt.synthesis.biquads.bands import design_bands
 from earfilt.synthesis.biquads.sections import Aim, Sections, default_band, design_sections
@@ -55,6 +56,7 @@ def design(
         Options that contradict each other, a phase other than minimum, or an impossible rate.
     """
     check_one_ear(filter, "sections")
+    choice("form", form, FORMS)
     given = filter.request.given()
     useless = [name for name in _WITHOUT_EFFECT if name in given]
     if useless:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from earfilt.chains.describe import short_citation
 from earfilt.ears import catalogue
 from earfilt.ears.entry import POINTS, Entry
-from earfilt.ears.options import choice
+from earfilt.ears.options import choice, text
 from earfilt.errors import UsageError
 
 INVERSE_PREFIX = "inverse:"
@@ -50,7 +50,11 @@ def point(words: str) -> str:
         There is none of that name.
     """
     names = {name.replace(" ", "-"): name for name in POINTS}
-    return names[choice("a reference point", words.replace(" ", "-"), tuple(names))]
+    return names[
+        choice(
+            "a reference point", text("a reference point", words).replace(" ", "-"), tuple(names)
+        )
+    ]
 
 
 def name_of(way: Way) -> str:

@@ -1,14 +1,20 @@
 """Options of ears: each kind of ear declares its own, once, and everything that knows of them reads
-the declaration: flags, defaults, checks, provenance and help.
+the declaration: flags, defaults, checks, provenance and help. And the checks of whatever a caller may
+give in place of a number, a word or a path.
 """
 
 import math
 import numbers
+import os
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from earfilt.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from earfilt.arrays import Floats
 
 _Value = TypeVar("_Value")
 
@@ -150,9 +156,115 @@ def settings(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, A
 
 def checked_fs(fs: float) -> float:
     """A sampling rate in Hz, or UsageError where it is not one."""
-    if isinstance(fs, bool) or not isinstance(fs, numbers.Real) or not math.isfinite(fs) or fs <= 0:
-        raise UsageError(f"fs is {fs!r}; it must be a positive, finite sampling rate in Hz")
-    return fs
+    value: Any = plain(fs)
+    if not is_number(value) or not 0.0 < float(value) < math.inf:
+        raise UsageError(f"fs is {_said(fs)}; it must be a positive, finite sampling rate in Hz")
+    return value
+
+
+def plain(value: Any) -> Any:
+    """A number of numpy or torch as one of Python, which reports and saved ears can hold."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
+
+
+def is_number(value: Any) -> bool:
+    """Whether a plain value is a real number that a float can hold: no truth value.
+
+    >>> is_number(3), is_number("3"), is_number(True), is_number(10**400)
+    (True, False, False, False)
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
+def number(name: str, value: Any) -> Any:
+    """A number as one of Python, or UsageError where it is none."""
+    found = plain(value)
+    if not is_number(found):
+        raise UsageError(f"{name} is {_said(value)}; it must be a number")
+    return found if isinstance(found, int | float) else float(found)
+
+
+def whole(name: str, value: Any, rule: str = "a whole number") -> int:
+    """A whole number as one of Python, or UsageError where it is none."""
+    found = plain(value)
+    if not is_number(found) or not isinstance(found, numbers.Integral):
+        raise UsageError(f"{name} is {_said(value)}; it must be {rule}")
+    return int(found)
+
+
+def flag(name: str, value: Any) -> bool:
+    """A truth value, or UsageError where it is none: "no" would count as true."""
+    found = plain(value)
+    if not isinstance(found, bool):
+        raise UsageError(f"{name} is {_said(value)}; it must be True or False")
+    return found
+
+
+def text(name: str, value: Any) -> str:
+    """A text, or that of a path, or UsageError where it is neither."""
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, str):
+        raise UsageError(f"{name} is {_said(value)}; it must be a text or a path")
+    return value
+
+
+def path(name: str, value: Any) -> str:
+    """The text of a path of any type, or UsageError where it is none."""
+    return text(name, os.fsdecode(value) if isinstance(value, bytes) else value)
+
+
+def frequencies(name: str, values: Any) -> "Floats":
+    """Frequencies as a new array (M,), of one number or several, or UsageError where they are none."""
+    found = samples(name, values)
+    if found.ndim > 1:
+        raise UsageError(f"{name} has the shape {found.shape}; it must be a list of numbers")
+    return found.reshape(-1)
+
+
+def samples(name: str, values: Any) -> "Floats":
+    """Numbers as a new float64 array, or UsageError where they are none, or masked."""
+    import numpy as np
+
+    refuse_masked(name, values)
+    try:
+        found = np.asarray(values)
+        if found.dtype.kind in "iuf" or all(is_number(plain(one)) for one in found.flat):
+            return found.astype(np.float64)
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+        RuntimeError,
+    ):  # ragged, or of torch with gradients
+        pass
+    raise UsageError(f"{name} is {_said(values)}; it must be numbers")
+
+
+def refuse_masked(name: str, values: Any) -> None:
+    """Refuse a masked array with a UsageError: nothing that is made of it would have its mask."""
+    if getattr(values, "mask", None) is not None and hasattr(values, "filled"):
+        raise UsageError(
+            f"{name} is a masked array, whose mask would be lost; fill it first, with .filled(0.0)"
+        )
+
+
+def _said(value: Any) -> str:
+    """A value in few words."""
+    try:
+        return printable(_SHORT.repr(value))
+    except Exception:  # whatever it is, it may fail to say
+        return f"of type {type(value).__name__}"
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
 
 
 def choice(name: str, value: _Value, allowed: tuple[_Value, ...]) -> _Value:

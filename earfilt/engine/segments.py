@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earfilt.arrays import power_of_two
+from earfilt.ears.options import number
 from earfilt.errors import UsageError
 
 __all__ = [
@@ -111,6 +112,7 @@ def latency_frames(latency_ms: float | None, fs: float) -> int | None:
     """
     if latency_ms is None:
         return None
+    latency_ms = number("latency_ms", latency_ms)
     if not 0.0 < latency_ms < math.inf:
         raise UsageError(f"the latency is {latency_ms} ms; it must be above 0 ms and finite")
     return math.floor(latency_ms * fs / 1000.0)

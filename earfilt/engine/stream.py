@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from earfilt.ears.options import refuse_masked, whole
 from earfilt.engine.samples import SampleFormat, Samples, Tally, clip_warning
 from earfilt.engine.segments import keep_memory
 from earfilt.engine.windows import Cutting, Precision, Settings, WindowFilter
@@ -83,8 +84,10 @@ class Stream:
         precision: Precision = "auto",
         latency: int | None = None,
     ) -> None:
-        if not isinstance(channels, int | np.integer) or channels < 1:
-            raise UsageError(f"channels is {channels!r}; it must be a whole number, 1 or more")
+        rule = "a whole number, 1 or more"
+        channels = whole("channels", channels, rule)
+        if channels < 1:
+            raise UsageError(f"channels is {channels}; it must be {rule}")
         keep_memory()
         form = SampleFormat.of_arrays(dtype)
         settings = Settings(precision=precision, latency=latency)
@@ -120,6 +123,7 @@ class Stream:
             The block has another shape or another kind of samples; it holds NaN or infinity (on
             the CPU); it is on another device than the signal so far.
         """
+        refuse_masked("the block", block)
         if isinstance(block, np.ndarray):
             self._is_array = True
             return self._push(block)

@@ -336,7 +336,9 @@ class _Segments(NamedTuple):
         segments, frames = spectra.shape[-2], gradient.shape[-1]
         pad = torch.nn.functional.pad
         cut = pad(gradient.to(self.dtype), (0, segments * self.hop - frames))
-        cut = pad(cut.unflatten(-1, (segments, self.hop)), (self.n_fft - self.hop, 0))
+        # not by `unflatten`, for which batched gradients have no rule
+        cut = cut.reshape(*cut.shape[:-1], segments, self.hop)
+        cut = pad(cut, (self.n_fft - self.hop, 0))
         correlation = (torch.fft.rfft(cut) * spectra.conj()).sum((0, 1, 2))
         return torch.fft.irfft(correlation, self.n_fft)[:numtaps]
 

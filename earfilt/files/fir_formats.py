@@ -372,8 +372,7 @@ def write_wav(fir: Fir, *, channels: int | None = None, subtype: str = "DOUBLE")
         raise UsageError(
             f"a .wav cannot state a sampling rate of {fir.fs} Hz; write .json, .mat or .csv"
         )
-    if subtype not in WAV_SUBTYPES:
-        raise UsageError(f"--subtype {printable(subtype)}; a FIR is {', '.join(WAV_SUBTYPES)}")
+    sample = _sample_format(subtype)
     channels = fir.rows if channels is None else channels
     if fir.rows > 1 and channels != fir.rows:
         raise UsageError(
@@ -387,9 +386,32 @@ def write_wav(fir: Fir, *, channels: int | None = None, subtype: str = "DOUBLE")
 
     comment = RIFF.pack(b"ICMT", _header_line(fir).encode() + b"\0")
     target = Target("WAV", subtype, fs, channels)
-    data = pcm.encode(_samples(fir.taps, channels, target.sample), subtype).tobytes()
+    data = pcm.encode(_samples(fir.taps, channels, sample), subtype).tobytes()
     head = wav.header(target, len(data), [Chunk(b"LIST", b"INFO" + comment)], 0, room=False)
     return head + data
+
+
+def as_stored(taps: Floats, subtype: str) -> Floats:
+    """Taps as a ``.wav`` of a sample format holds them.
+
+    Raises
+    ------
+    UsageError
+        As `write_wav`.
+    """
+    sample = _sample_format(subtype)
+    frames = _samples(taps, len(np.atleast_2d(taps)), sample)
+    if not sample.bits:
+        return frames.T.reshape(taps.shape).astype(np.float64)
+    return np.ldexp(frames.T.reshape(taps.shape).astype(np.float64), 1 - 8 * frames.itemsize)
+
+
+def _sample_format(subtype: str) -> "Subtype":
+    from earfilt.audio.formats import subtype_named
+
+    if subtype not in WAV_SUBTYPES:
+        raise UsageError(f"--subtype {printable(subtype)}; a FIR is {', '.join(WAV_SUBTYPES)}")
+    return subtype_named(subtype)
 
 
 def _samples(taps: Floats, channels: int, sample: "Subtype") -> NDArray[Any]:

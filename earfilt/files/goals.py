@@ -32,6 +32,16 @@ class WeightedCurve(NamedTuple):
     column: str
     coherence: "Floats | None"
 
+    def up_to(self, highest_hz: float) -> "WeightedCurve":
+        """The points up to a frequency."""
+        kept = self.freqs <= highest_hz
+        return self._replace(
+            freqs=self.freqs[kept],
+            gain_db=self.gain_db[kept],
+            weight=self.weight[kept],
+            coherence=None if self.coherence is None else self.coherence[kept],
+        )
+
 
 def read_weighted_curve(
     path: str | os.PathLike[str], *, weights: Weights | None = None

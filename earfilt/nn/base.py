@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch._C._functorch import maybe_current_level
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from earfilt.arrays import Floats, constant, is_constant, is_mapped
+from earfilt.ears.options import flag, whole
 from earfilt.engine.segments import check_ears
 from earfilt.engine.tensors import Spectra, convolve, is_traced
 from earfilt.errors import DtypeError, UsageError
@@ -33,7 +37,7 @@ class EarFilter(nn.Module):
     def __init__(self, fs: float, *, learnable: bool) -> None:
         super().__init__()
         self.fs = fs
-        self.learnable = bool(learnable)
+        self.learnable = flag("learnable", learnable)
         # float64, wherever the module is; on the CPU where a module has no values (meta), or its
         # device no float64 (MPS).
         self._exact: dict[str, Tensor] = {}
@@ -62,8 +66,7 @@ class EarFilter(nn.Module):
 
         What is shown of a table has the frequencies as its first column, which are fixed.
         """
-        if not dtype.is_floating_point:
-            raise DtypeError(f"dtype is {dtype}; allowed: floating-point dtypes")
+        check_dtype(dtype)
         home = home_of(torch.empty(0).device)
         exact = torch.tensor(values, dtype=torch.float64, device=home)
         self._exact[name] = exact
@@ -85,7 +88,11 @@ class EarFilter(nn.Module):
         """The numbers in float64; one that still equals its rounded original stands for that
         original.
         """
-        shown, exact = self._numbers_shown(name), self._exact[name]
+        return self._restored(name, self._numbers_shown(name))
+
+    def _restored(self, name: str, shown: Tensor) -> Tensor:
+        """The same of what is shown of them."""
+        exact = self._exact[name]
         if shown.is_meta:
             return exact
         shown = shown.to(home_of(shown.device))
@@ -97,8 +104,10 @@ class EarFilter(nn.Module):
 
     def _numbers_shown(self, name: str) -> Tensor:
         """What is shown of the numbers, in the module's dtype: a table without its frequencies."""
-        shown = self._stored(name)
-        return shown[:, 1] if name in self._tables else shown
+        return self._without_grid(name, self._stored(name))
+
+    def _without_grid(self, name: str, stored: Tensor) -> Tensor:
+        return stored[:, 1] if name in self._tables else stored
 
     def _stored(self, name: str) -> Tensor:
         """A parameter or buffer as it is, which `getattr` brings into order first."""
@@ -243,13 +252,31 @@ class EarFilter(nn.Module):
         """The design as a constant, where a program is recorded."""
         if self.learnable and self.training:
             raise UsageError("an ear is exported in eval() only; in train() its numbers may change")
-        # The tensors of the module stand for others here, so that those of the last call are asked.
-        if self._cache is None or not self._cache.is_of([one.tensor for one in self._cache.marks]):
+        if not self._is_as_last_called():
             raise UsageError(
                 "an ear is exported as of its last call, and it has not been called since its "
-                "numbers were set; call it once, in eval() and on the CPU"
+                "numbers were set; call it once, in eval() and on the CPU, with parameters of its "
+                "own (parametrizations removed)"
             )
+        assert self._cache is not None
         return self._cache.made
+
+    def _is_as_last_called(self) -> bool:
+        """Whether the numbers, for which others may stand in a recording, are those of the last
+        call: the same tensors, with the same values.
+        """
+        cached = self._cache
+        if cached is None:
+            return False
+        with _unrecorded():
+            values = []
+            for name, mark in zip(self._exact, cached.marks, strict=True):
+                # none of its own where it is parametrized
+                own: Tensor | None = {**self._parameters, **self._buffers}.get(name)
+                if own is None or not _stands_for(own, mark.tensor):
+                    return False
+                values.append(self._restored(name, self._without_grid(name, mark.tensor)).cpu())
+            return cached.holds(values)
 
     def taps(self) -> Tensor:
         """Taps of the one convolution that the audio gets: all passes, scaling and gain.
@@ -258,8 +285,13 @@ class EarFilter(nn.Module):
         -------
         (numtaps,) float64
             With minimum phase order + 1 causal taps; with zero phase 2·order + 1 taps, centred on
-            time zero. (2, numtaps) for two ears, left first; (4, numtaps) for a matrix.
+            time zero. (2, numtaps) for two ears, left first; (4, numtaps) for a matrix. A copy:
+            to write to it changes no filter.
         """
+        return self._taps().clone()
+
+    def _taps(self) -> Tensor:
+        """The taps that are kept, which nobody else is handed."""
         return self._made().passes.effective
 
     # -- the application -------------------------------------------------------------------------
@@ -342,7 +374,8 @@ class EarFilter(nn.Module):
         H : (nfft//2 + 1,) complex128; (2, nfft//2 + 1) of two ears
             Without the advance of ``compensate_delay``.
         """
-        taps = self.taps()
+        nfft = checked_nfft(nfft)
+        taps = self._taps()
         rows = [
             frequency_response(row, nfft, lookahead=self.lookahead)
             for row in taps.reshape(-1, taps.shape[-1])
@@ -354,6 +387,17 @@ class EarFilter(nn.Module):
         return torch.arange(nfft // 2 + 1, dtype=torch.float64, device=like.device) * (
             self.fs / nfft
         )
+
+
+def checked_nfft(nfft: int) -> int:
+    """An FFT length, or UsageError where it is none."""
+    return whole("nfft", nfft, "a whole number, 1 or more")
+
+
+def check_dtype(dtype: torch.dtype) -> None:
+    """Refuse a dtype that numbers cannot be kept in with a UsageError."""
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise DtypeError(f"dtype is {dtype!r}; allowed: floating-point dtypes of torch")
 
 
 def home_of(device: torch.device) -> torch.device:
@@ -381,6 +425,28 @@ def _bits(value: Tensor) -> Tensor:
 def _is_writable(tensor: Tensor) -> bool:
     """Whether it can be written here: what was made in inference mode only there."""
     return torch.is_inference_mode_enabled() or not tensor.is_inference()
+
+
+@contextmanager
+def _unrecorded() -> Iterator[None]:
+    """Values are looked at in the midst of a recording, which goes on without it."""
+    native: Any = torch._C
+    state = native._get_tracing_state()
+    native._set_tracing_state(None)
+    try:
+        with torch.no_grad(), _disable_current_modes():
+            yield
+    finally:
+        native._set_tracing_state(state)
+
+
+def _stands_for(shown: Tensor, real: Tensor) -> bool:
+    """Whether a module's tensor, in a recording, is a real one or stands for it: `torch.export`
+    makes one fake of each real tensor, and knows it again.
+    """
+    if not isinstance(shown, FakeTensor):
+        return shown is real
+    return shown.fake_mode.from_tensor(real, static_shapes=True) is shown
 
 
 class _Made:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import math
 import os
@@ -15,12 +16,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from earfilt.errors import UsageError, printable
+from earfilt.ears.options import number, samples, whole
+from earfilt.ears.options import path as path_of
+from earfilt.errors import UsageError, is_out_of_memory
 from earfilt.nn.module import EarModule
-from earfilt.storage.reading import read_bytes, shown
-from earfilt.storage.writing import write_bytes
+from earfilt.storage.reading import open_regular, shown
+from earfilt.storage.writing import refuse_existing, write_bytes
 
-__all__ = ["Fitted", "Goal", "fit"]
+__all__ = ["Fitted", "Goal", "check_checkpoint", "fit"]
 
 STEPS = 100
 """Of a descent at most; it ends earlier where nothing changes any more."""
@@ -92,8 +95,8 @@ class Goal:
         return loss
 
     def _checked(self, module: EarModule, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        freqs, wanted = (np.asarray(one, np.float64) for one in (self.freqs, self.gain_db))
-        given = np.ones(freqs.shape) if self.weight is None else np.asarray(self.weight, np.float64)
+        freqs, wanted = samples("freqs", self.freqs), samples("gain_db", self.gain_db)
+        given = np.ones(freqs.shape) if self.weight is None else samples("weight", self.weight)
         if freqs.ndim != 1 or not freqs.shape == wanted.shape == given.shape or len(freqs) < 2:
             raise UsageError(
                 f"a curve of {freqs.shape} frequencies, {wanted.shape} gains and {given.shape} "
@@ -112,7 +115,7 @@ class Goal:
             )
         if (given < 0.0).any() or not given[kept].any():
             raise UsageError("weights must not be negative, and not all of them zero")
-        if not 0.0 <= self.smoothness < math.inf:
+        if not 0.0 <= number("smoothness", self.smoothness) < math.inf:
             raise UsageError(f"a smoothness of {self.smoothness:g}; it must be 0 or more")
         freqs, wanted, given = freqs[kept], wanted[kept], given[kept] / given[kept].sum()
         a, b, c = (torch.from_numpy(one).to(device) for one in (freqs, wanted, given))
@@ -229,6 +232,8 @@ class _Relative:
         """As torch's optimizers."""
         with torch.no_grad():
             for own, number in zip(self._own, state["numbers"], strict=True):
+                if own.shape != number.shape:  # which would be repeated
+                    raise ValueError(f"{number.shape} for {own.shape}")
                 own.copy_(number)
         self._lbfgs.load_state_dict(state["lbfgs"])
 
@@ -252,23 +257,33 @@ class _State:
     optimizer: torch.optim.Optimizer | _Relative
     scheduler: Any
     losses: list[float] = field(default_factory=list)
+    own_file: bool = False  # whether a checkpoint is of this descent, and may be replaced
+    resumed: str = ""  # the checkpoint that the next step is the first to use
 
     def step(self, wanted: Loss) -> float:
         """One step; the loss before it."""
+        of_loss = False
 
         def closure() -> Tensor:
+            nonlocal of_loss
+            of_loss = True
             self.optimizer.zero_grad()
             value = wanted(self.module)
-            if not math.isfinite(float(value.detach())):
-                raise UsageError(
-                    f"the loss is {float(value.detach())} at step {len(self.losses) + 1}; a lower "
-                    "learning rate may help"
-                )
+            _check_loss(value, len(self.losses) + 1)
             value.backward()
+            if all(one.grad is None for one in self.module.parameters()):
+                raise UsageError(_CONSTANT)
+            of_loss = False
             return value
 
         take: Any = self.optimizer.step  # whose closures are said to give plain numbers
-        loss = float(torch.as_tensor(take(closure)).detach())
+        try:
+            loss = float(torch.as_tensor(take(closure)).detach())
+        except Exception as error:
+            if of_loss or not self.resumed or is_out_of_memory(error):
+                raise
+            raise _no_checkpoint(self.resumed, _OF_OTHERS) from error
+        self.resumed = ""
         if self.scheduler is not None:
             self.scheduler.step()
         self.losses.append(loss)
@@ -286,25 +301,110 @@ class _State:
             "random": torch.get_rng_state(),
         }
         torch.save(content, buffer)
-        write_bytes(path, buffer.getvalue(), force=True)
+        write_bytes(path, buffer.getvalue(), force=self.own_file)
+        self.own_file = True
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Go on where a checkpoint was written."""
+        """Go on where a checkpoint was written; the module stays as it is where that is none of this
+        descent.
+        """
+        content = _checkpoint(path)
+        before = copy.deepcopy(self.module.state_dict())
         try:
-            content = torch.load(io.BytesIO(read_bytes(path)), weights_only=True)
-            if content.get("earfilt") != _CHECKPOINT:
-                raise ValueError("of another program or version")
             self.module.load_state_dict(content["module"])
+            _check_like(content["optimizer"], self.optimizer.state_dict())
             self.optimizer.load_state_dict(content["optimizer"])
+            if (self.scheduler is None) != (content["scheduler"] is None):
+                raise ValueError("one of them has a scheduler")
             if self.scheduler is not None:
                 self.scheduler.load_state_dict(content["scheduler"])
-            self.losses = list(content["losses"])
             torch.set_rng_state(content["random"])
-        except UsageError:
-            raise
-        except Exception as error:
-            why = printable(str(error).splitlines()[0] if str(error) else type(error).__name__)
-            raise UsageError(f"{shown(path)} is not a checkpoint of this descent: {why}") from error
+        except Exception as error:  # torch has many words for what does not fit
+            if is_out_of_memory(error):
+                raise
+            self.module.load_state_dict(before)
+            raise _no_checkpoint(path, _OF_OTHERS) from error
+        self.losses = list(content["losses"])
+        self.own_file, self.resumed = True, os.fspath(path)
+
+
+_OF_OTHERS = "it was made of another module, optimizer or scheduler"
+_CONSTANT = "the loss does not depend on anything that the module learns"
+
+
+def _check_loss(value: Any, step: int) -> None:
+    """Refuse what cannot be minimised with a UsageError."""
+    if not isinstance(value, Tensor) or value.numel() != 1 or not value.is_floating_point():
+        what = (
+            f"a tensor of {value.dtype}, {tuple(value.shape)}" if isinstance(value, Tensor) else ""
+        )
+        raise UsageError(
+            f"the loss is {what or f'of type {type(value).__name__}'}; it must be a scalar tensor "
+            "of floating point"
+        )
+    if not value.requires_grad:
+        raise UsageError(_CONSTANT)
+    if not math.isfinite(number := float(value.detach())):
+        raise UsageError(f"the loss is {number} at step {step}; a lower learning rate may help")
+
+
+def check_checkpoint(path: str | os.PathLike[str] | None, *, resume: bool) -> None:
+    """Refuse, before any work, a file that is not to be written over, or none to continue from."""
+    if path is None:
+        if resume:
+            raise UsageError("--resume needs the --checkpoint FILE from which it continues")
+        return
+    refuse_existing(path, force=True)  # a directory
+    if os.path.lexists(path) and not resume:
+        raise UsageError(
+            f"{shown(path)} exists; add --resume to continue from it, or name another file"
+        )
+
+
+def _no_checkpoint(path: str | os.PathLike[str], why: str) -> UsageError:
+    return UsageError(f"{shown(path)} is not a checkpoint of this descent: {why}")
+
+
+def _checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a checkpoint holds; the content of its parts is looked at by those that they are of.
+
+    Raises
+    ------
+    UsageError
+        It cannot be read, or is no checkpoint of this version.
+    """
+    with open_regular(path) as file:
+        try:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # of any kind, and with advice that would run code of the file
+            if is_out_of_memory(error):
+                raise
+            raise _no_checkpoint(path, "it holds something else, or is damaged") from error
+    what = content.get("earfilt") if isinstance(content, dict) else None
+    if not isinstance(what, str) or what != _CHECKPOINT:
+        raise _no_checkpoint(path, "it is of another program or version")
+    if missing := [name for name in _PARTS if name not in content]:
+        raise _no_checkpoint(path, f"it lacks {', '.join(missing)}")
+    losses = content["losses"]
+    if not isinstance(losses, list) or not all(
+        isinstance(one, float) and math.isfinite(one) for one in losses
+    ):
+        raise _no_checkpoint(path, "its losses are no numbers")
+    return content
+
+
+_PARTS = ("module", "optimizer", "scheduler", "losses", "random")
+
+
+def _check_like(state: Any, own: Any) -> None:
+    """Raise ValueError where an optimizer's state is that of another kind."""
+    pairs = [(state, own)]
+    if "lbfgs" in own:
+        state, own = state["lbfgs"], own["lbfgs"]
+        pairs.append((state, own))
+    pairs += zip(state["param_groups"], own["param_groups"], strict=True)
+    if any(set(one) != set(other) for one, other in pairs):
+        raise ValueError("of another kind")
 
 
 def fit(
@@ -342,7 +442,8 @@ def fit(
     device : optional
         Device to compute on; default that of the module.
     checkpoint : path, optional
-        A file that is written from time to time, and at the end.
+        A file that is written from time to time, and at the end; it must not exist, unless to
+        resume from it.
     resume : bool
         Continue from the checkpoint, if there is one.
     progress : callable, optional
@@ -356,7 +457,8 @@ def fit(
     ------
     UsageError
         Neither or both of goal and loss are given; nothing can learn; a goal for a module that is
-        not an ear; a loss that is not finite; a checkpoint of another descent.
+        not an ear; a loss that is not finite, no scalar, or constant; a checkpoint that exists, or
+        to resume from one of another descent.
 
     References
     ----------
@@ -369,36 +471,55 @@ def fit(
     >>> earfilt.fit(ear, flat, steps=40).loss < 0.01
     True
     """
-    if device is not None:
-        if optimizer is not None:
-            raise UsageError("move a module to its device before you make its optimizer")
-        module.to(device)
-    if seed is not None:
-        torch.manual_seed(seed)
-    learnt = [one for one in module.parameters() if one.requires_grad]
-    if not learnt:
-        raise UsageError("the module has nothing to learn; earfilt.ear(…, learnable=True) has")
-    if steps < 1:
-        raise UsageError(f"{steps} steps; give at least 1")
-    was_training = module.training
-    module.train()
-    wanted = _loss(module, goal, loss)
-    chosen = optimizer or (_lbfgs(learnt) if goal is None else _Relative(learnt))
-    state = _State(module, chosen, scheduler)
-    if resume and checkpoint is not None and os.path.exists(checkpoint):
-        state.load(checkpoint)
+    checkpoint = None if checkpoint is None else path_of("checkpoint", checkpoint)
+    check_checkpoint(checkpoint, resume=resume)
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"the module is of type {type(module).__name__}, and no torch.nn.Module")
+    steps = whole("steps", steps)
+    # for calls of any mode: a descent is made of gradients
+    with torch.inference_mode(False), torch.enable_grad():
+        if device is not None:
+            if optimizer is not None:
+                raise UsageError("move a module to its device before you make its optimizer")
+            _move(module, device)
+        if seed is not None:
+            torch.manual_seed(whole("seed", seed))
+        learnt = [one for one in module.parameters() if one.requires_grad]
+        if not learnt:
+            raise UsageError("the module has nothing to learn; earfilt.ear(…, learnable=True) has")
+        if steps < 1:
+            raise UsageError(f"{steps} steps; give at least 1")
+        was_training = module.training
+        module.train()
+        try:
+            wanted = _loss(module, goal, loss)
+            chosen = optimizer or (_lbfgs(learnt) if goal is None else _Relative(learnt))
+            state = _State(module, chosen, scheduler)
+            if resume and checkpoint is not None and os.path.lexists(checkpoint):
+                state.load(checkpoint)
+            return _descend(state, wanted, steps, checkpoint, progress)
+        finally:
+            module.train(was_training)
+
+
+def _move(module: nn.Module, device: str | torch.device) -> None:
     try:
-        return _descend(state, wanted, steps, checkpoint, progress)
-    finally:
-        module.train(was_training)
+        module.to(device)
+    except (RuntimeError, AssertionError, TypeError) as error:  # no such kind, or none of it here
+        if is_out_of_memory(error):
+            raise
+        raise UsageError(f"device {device!s} does not exist on this machine") from error
 
 
 def _loss(module: nn.Module, goal: Goal | None, loss: Loss | None) -> Loss:
     if (goal is None) == (loss is None):
         raise UsageError("give either a goal or a loss")
     if loss is not None:
+        if not callable(loss):
+            raise UsageError(f"the loss is of type {type(loss).__name__}; it is a function")
         return loss
-    assert goal is not None
+    if not isinstance(goal, Goal):
+        raise UsageError(f"the goal is of type {type(goal).__name__}; earfilt.Goal makes one")
     if not isinstance(module, EarModule):
         raise UsageError(
             f"a goal is for an ear of earfilt.ear, not for {type(module).__name__}; give a loss"

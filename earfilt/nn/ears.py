@@ -1,5 +1,6 @@
 """The three ears as torch modules: which numbers are shown under which name, and can be learnt."""
 
+from dataclasses import replace
 from typing import Any, final
 
 import torch
@@ -8,8 +9,9 @@ from torch import Tensor
 from earfilt.arrays import can_be_looked_at, is_constant
 from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.kinds import documented
+from earfilt.ears.options import flag
 from earfilt.ears.target import Target
-from earfilt.nn.base import EarFilter
+from earfilt.nn.base import EarFilter, checked_nfft
 from earfilt.synthesis.adjoint import amplified
 from earfilt.synthesis.passes import Passes, check_design, lookahead, normalization_db, passes
 from earfilt.synthesis.proportional import Proportional, proportional
@@ -81,7 +83,8 @@ class _Documented(EarFilter):
         """(order + 1,) FIR of one pass, scaled, without ``gain_normalization``; the module's dtype
         and device.
         """
-        return self._made().passes.one_pass.to(self._where)
+        # a copy, also where it is of this dtype
+        return self._made().passes.one_pass.to(self._where, copy=True)
 
     @property
     def lookahead(self) -> int:
@@ -100,7 +103,14 @@ class _Documented(EarFilter):
         """
         with torch.no_grad():
             numbers = self._value(self._shown)
-        return self._target.curve(numbers.cpu().numpy())
+        curve = self._target.curve(numbers.cpu().numpy().copy())
+        # whose arrays may be those of the catalogue
+        return replace(
+            curve,
+            points_hz=curve.points_hz.copy(),
+            points_db=curve.points_db.copy(),
+            corners_hz=curve.corners_hz.copy(),
+        )
 
 
 @final
@@ -172,9 +182,9 @@ class HeadphoneFilter(_Documented):
     ) -> None:
         target = documented.headphone(fs)
         super().__init__(target, order, phase_type, learnable)
-        self.compensate_delay = bool(compensate_delay)
+        self.compensate_delay = flag("compensate_delay", compensate_delay)
         self._store_numbers(dtype)
-        _ = self.taps()
+        _ = self._made()
 
     def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
         """Frequencies (nfft//2 + 1,) in Hz and complex response of what ``forward`` does; exact for
@@ -282,11 +292,13 @@ class MiddleEarFilter(_Documented):
         compensate_delay: bool = True,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        target = documented.middle_ear(fs, filter_type, normalize_gain=bool(normalize_gain))
+        target = documented.middle_ear(
+            fs, filter_type, normalize_gain=flag("normalize_gain", normalize_gain)
+        )
         super().__init__(target, order, phase_type, learnable)
         self.filter_type = filter_type
-        self.normalize_gain = bool(normalize_gain)
-        self.compensate_delay = bool(compensate_delay)
+        self.normalize_gain = flag("normalize_gain", normalize_gain)
+        self.compensate_delay = flag("compensate_delay", compensate_delay)
         self._dropped = (
             self.group_delay if self.compensate_delay and self.phase_type == "minimum" else 0
         )
@@ -299,7 +311,7 @@ class MiddleEarFilter(_Documented):
             dtype,
             learnable=self.learnable and self.normalize_gain,
         )
-        _ = self.taps()
+        _ = self._made()
 
     def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
         """Frequencies (nfft//2 + 1,) in Hz and complex response, normalisation included; exact for
@@ -409,21 +421,22 @@ class OuterMiddleEarFilter(_Documented):
         self.convention = convention
         self.flow, self.fhigh = float(flow), float(fhigh)
         self._store_numbers(dtype, table=False)
-        _ = self.taps()
+        _ = self._made()
 
     @property
     def fvec(self) -> Tensor:
-        """(N,) float64: the 1-Hz grid in Hz."""
-        return self._freqs
+        """(N,) float64: the 1-Hz grid in Hz, a copy."""
+        return self._freqs.clone()
 
     def get_transfer_function(self) -> tuple[Tensor, Tensor]:
-        """``fvec`` (N,) in Hz and ``tf_gains`` (N,) in dB."""
-        return self.fvec, self.tf_gains
+        """``fvec`` (N,) in Hz and ``tf_gains`` (N,) in dB, copies; differentiable."""
+        return self.fvec, self.tf_gains.clone()
 
     def get_frequency_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
         """Frequencies (nfft//2 + 1,) in Hz and response in dB of the FIR of one pass; exact for any
         ``nfft``.
         """
+        nfft = checked_nfft(nfft)
         response = frequency_response(self._made().passes.one_pass, nfft)
         tiny = torch.finfo(torch.float64).tiny
         return self._frequencies(nfft, response), 20.0 * torch.log10(response.abs().clamp(min=tiny))

@@ -14,18 +14,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from earfilt.arrays import Floats, beside, can_be_looked_at, is_constant
+from earfilt.arrays import Floats, beside, can_be_looked_at, constant, is_constant
 from earfilt.chains.describe import together
 from earfilt.chains.members import Filter, resolve
 from earfilt.chains.request import FilterOptions
 from earfilt.ears import curve
-from earfilt.ears.options import checked_fs
+from earfilt.ears.options import checked_fs, frequencies
+from earfilt.ears.options import path as path_of
 from earfilt.errors import UsageError, printable
 from earfilt.files.saved_ears import SavedEar, SavedMember, read_ear, saved_bytes
-from earfilt.nn.base import EarFilter, home_of
+from earfilt.nn.base import EarFilter, check_dtype, home_of
 from earfilt.synthesis.deviation import deviation, deviation_between
 from earfilt.synthesis.fir import Fir
 from earfilt.synthesis.passes import Passes
+from earfilt.synthesis.response import check_freqs
 from earfilt.synthesis.within.adapted import Part, adapted, adapted_curve
 
 __all__ = ["EarModule"]
@@ -37,7 +39,7 @@ class EarModule(EarFilter):
 
     Parameters
     ----------
-    filter : str
+    filter : str or path
         ``NAME[:VARIANT]``, joined by ``+`` into a chain; the path of a curve, a FIR, or a saved
         ear.
     fs : float, optional
@@ -84,18 +86,19 @@ class EarModule(EarFilter):
 
     def __init__(
         self,
-        filter: str,
+        filter: str | os.PathLike[str],
         fs: float | None = None,
         *,
         learnable: bool = False,
         dtype: torch.dtype = torch.float32,
         **options: Unpack[FilterOptions],
     ) -> None:
+        check_dtype(dtype)
         found = resolve(filter, **options)
         saved = _saved(found)
         rate = fs if fs is not None else found.stated_fs
         if rate is None:
-            raise UsageError(f"'{printable(filter)}' states no sampling rate; give fs, in Hz")
+            raise UsageError(f"'{printable(found.name)}' states no sampling rate; give fs, in Hz")
         super().__init__(checked_fs(rate), learnable=learnable)
         found.check_design()
         found.check_rates(self.fs)
@@ -169,7 +172,7 @@ class EarModule(EarFilter):
             return None
         with torch.no_grad():
             numbers = [self._value(name).cpu().numpy() for name in self._exact]
-            taps = np.atleast_2d(self.taps().cpu().numpy())
+            taps = np.atleast_2d(self._taps().cpu().numpy())
         members = list(zip((member.part for member in self._members), numbers, strict=True))
         return max(
             _deviation(row, [one for one in members if one[0].row in (None, index)])
@@ -185,8 +188,8 @@ class EarModule(EarFilter):
 
     @property
     def freqs(self) -> list[Tensor]:
-        """The frequencies that the numbers belong to, (N,) float64 each, in Hz."""
-        return list(self._grids.values())
+        """The frequencies that the numbers belong to, (N,) float64 each, in Hz: copies."""
+        return [grid.clone() for grid in self._grids.values()]
 
     def response(self, freqs: npt.ArrayLike | Tensor) -> Tensor:
         """Response of the applied filter at any frequencies, by the sum over the taps.
@@ -194,16 +197,23 @@ class EarModule(EarFilter):
         Parameters
         ----------
         freqs : (M,) array or tensor
-            Hz.
+            Hz, within 0 … fs/2 (looked at on the CPU only: what lies on a device would be waited
+            for); or one number.
 
         Returns
         -------
         (M,) complex128; (2, M) of two ears, (4, M) of a matrix
             Time zero is where output and input are aligned; differentiable with respect to the
             numbers in ``train()``.
+
+        Raises
+        ------
+        UsageError
+            A frequency outside 0 … fs/2, or what is no number.
         """
-        taps = self.taps()
-        cycles = torch.as_tensor(freqs, dtype=torch.float64, device=taps.device) / self.fs
+        asked = self._asked(freqs)
+        taps = self._taps()
+        cycles = asked.to(taps.device) / self.fs
         # With k = row·width + column the phase is a product of one factor for each.
         numtaps = taps.shape[-1]
         width = math.isqrt(numtaps - 1) + 1
@@ -214,6 +224,18 @@ class EarModule(EarFilter):
         first = width * torch.arange(table.shape[-2], device=taps.device) - self.lookahead
         value = ((columns @ table.mT.to(columns.dtype)) * torch.exp(turn * first)).sum(-1)
         return value.reshape(*taps.shape[:-1], *cycles.shape)
+
+    def _asked(self, freqs: npt.ArrayLike | Tensor) -> Tensor:
+        """Frequencies (M,) float64, checked where they can be looked at."""
+        if isinstance(freqs, Tensor) and not freqs.is_complex():
+            asked = freqs.reshape(-1).double() if freqs.ndim < 2 else freqs.double()
+        else:
+            asked = torch.from_numpy(frequencies("freqs", freqs))
+        if asked.ndim > 1:
+            raise UsageError(f"freqs has the shape {tuple(asked.shape)}; it must be (M,)")
+        if can_be_looked_at(asked):
+            check_freqs(constant(asked).numpy(), self.fs)
+        return asked
 
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
         """Write name, options, numbers and design as ``.json``, which `earfilt.ear` and every
@@ -235,8 +257,9 @@ class EarModule(EarFilter):
         """
         from earfilt.storage.writing import write_bytes
 
+        path = path_of("path", path)
         if os.path.splitext(path)[1].lower() != ".json":
-            raise UsageError(f"an ear is saved as .json, not as {printable(os.fspath(path))}")
+            raise UsageError(f"an ear is saved as .json, not as {printable(path)}")
         with torch.no_grad():
             numbers = [self._value(name).cpu().numpy() for name in self._exact]
         if not all(np.isfinite(one).all() for one in numbers):
@@ -262,7 +285,7 @@ def _deviation(taps: Floats, members: list[tuple[Part, Floats]]) -> float:
     parts, numbers = [part for part, _ in members], [one for _, one in members]
     published = curve.product([part.target.curve() for part in parts])
     wanted = adapted_curve(published, parts, numbers)
-    return max(deviation(taps, wanted).db, deviation_between(taps, wanted).db)
+    return max(deviation(taps, wanted).db, deviation_between(taps, wanted, floored=True).db)
 
 
 def _names(members: tuple[SavedMember, ...]) -> list[str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import secrets
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 from earfilt.audio.formats import RawFormat
+from earfilt.ears.options import flag, number, text, whole
 from earfilt.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -96,6 +99,7 @@ class Options:
                 raise UsageError(
                     f"{name} is '{getattr(self, name)}'; it can be {', '.join(allowed)}"
                 )
+        _check_types(self)
         _check_device(self.device)
         if not abs(self.gain_db) <= 400.0:
             raise UsageError(f"gain is {self.gain_db} dB; it must be −400 to 400 dB")
@@ -113,6 +117,19 @@ class Options:
         if self.raw is None or self.rate is None or self.channels is None:
             return None
         return RawFormat(self.raw, self.rate, self.channels)
+
+
+def _check_types(options: Options) -> None:
+    """Refuse what is no number, no truth value, or no word, in place of one."""
+    for item in fields(options):
+        value = getattr(options, item.name)
+        if value is not None or item.default is not None:
+            _CHECKS[str(item.type).removesuffix(" | None")](item.name, value)
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = defaultdict(
+    lambda: text, {"float": number, "int": whole, "bool": flag}
+)
 
 
 def _check_device(name: str) -> None:

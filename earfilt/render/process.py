@@ -356,7 +356,9 @@ class _Run:
         job, options = self.job, self.options
         metadata, left = self._metadata()
         self.warnings += left
-        stored = not self.target.native
+        # what would clip goes nowhere, which shows at the end
+        unclipped = options.clip == "error" and bool(self.target.sample.bits)
+        stored = unclipped or not self.target.native
         with (
             self.record.held() if self.record else nullcontext(),
             open_output(

@@ -17,6 +17,8 @@ from earfilt.ears.ear import Ear
 from earfilt.ears.entry import GROUPS, Entry
 from earfilt.ears.options import DESIGN, Option
 from earfilt.ears.table import Table
+from earfilt.errors import printable
+from earfilt.storage.writing import put
 
 
 def print_all(form: str = "table") -> None:
@@ -31,7 +33,7 @@ def print_all(form: str = "table") -> None:
     if form == "table":
         _print_overview(entries)
     else:
-        _print(_bibtex(entries) if form == "bibtex" else _json([_facts(one) for one in entries]))
+        put(_bibtex(entries) if form == "bibtex" else _json([_facts(one) for one in entries]))
     for problem in catalogue.problems():
         print(f"earfilt: warning: {problem}", file=sys.stderr)
 
@@ -55,7 +57,7 @@ def print_one(name: str, form: str = "table") -> None:
     if form == "table":
         _print_entry(entry)
     else:
-        _print(_bibtex((entry,)) if form == "bibtex" else _json(_facts(entry)))
+        put(_bibtex((entry,)) if form == "bibtex" else _json(_facts(entry)))
 
 
 def print_ways(start: str, end: str) -> None:
@@ -73,14 +75,14 @@ def print_ways(start: str, end: str) -> None:
     found = ways.ways(ways.point(start), ways.point(end))
     if not sys.stdout.isatty():
         for way in found:
-            _print(f"{ways.name_of(way)}\t{ways.sources_of(way)}\n")
+            put(f"{ways.name_of(way)}\t{ways.sources_of(way)}\n")
         return
     short = [way for way in found if len(way) == min(map(len, found))]
     width = max((len(ways.name_of(way)) for way in short), default=0)
     for way in short:
-        _print(f"{ways.name_of(way):<{width}}  {ways.sources_of(way)}\n")
+        put(f"{ways.name_of(way):<{width}}  {ways.sources_of(way)}\n")
     if more := len(found) - len(short):
-        _print(f"{more} longer ways, some through an inverse; add '| less' to see all\n")
+        put(f"{more} longer ways, some through an inverse; add '| less' to see all\n")
 
 
 def print_comparison(first: str, second: str, *, relative_to: float | None = None) -> None:
@@ -96,16 +98,12 @@ def print_comparison(first: str, second: str, *, relative_to: float | None = Non
     from earfilt.chains.compare import compare
     from earfilt.chains.members import resolve
 
-    _print("low_hz\thigh_hz\tlargest_db\tat_hz\trms_db\n")
+    put("low_hz\thigh_hz\tlargest_db\tat_hz\trms_db\n")
     for band in compare(resolve(first), resolve(second), relative_to=relative_to):
-        _print(
+        put(
             f"{band.low:.0f}\t{band.high:.0f}\t{band.largest_db:+.2f}\t{band.at_hz:.0f}\t"
             f"{band.rms_db:.2f}\n"
         )
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text)
 
 
 def _json(facts: Any) -> str:
@@ -188,7 +186,7 @@ def _print_overview(entries: tuple[Entry, ...]) -> None:
         )
         for entry in entries
     ]
-    _print("".join("\t".join(row) + "\n" for row in (header, *rows)))
+    put("".join("\t".join(row) + "\n" for row in (header, *rows)))
 
 
 def _print_grid(entries: tuple[Entry, ...]) -> None:
@@ -208,8 +206,10 @@ def _print_grid(entries: tuple[Entry, ...]) -> None:
         grid.add_column("range", no_wrap=True, justify="right")
         for entry in members:
             low, high = _range(entry)
-            about = Text.assemble(entry.summary, "\n", (short_sources(entry), "dim"))
-            grid.add_row(entry.full_name, about, f"{low:.0f}-{high:.0f} Hz")
+            about = Text.assemble(
+                printable(entry.summary), "\n", (printable(short_sources(entry)), "dim")
+            )
+            grid.add_row(printable(entry.full_name), about, f"{low:.0f}-{high:.0f} Hz")
         console.print(grid)
         console.print()
     console.print(
@@ -251,7 +251,7 @@ def _print_entry(entry: Entry) -> None:
     for caveat in entry.caveats:
         _print_facts({"caveat": caveat})
     for source in entry.sources:
-        _print("#\n")
+        put("#\n")
         _print_facts({"source": source.citation})
         shown = ("where", "doi", "checked", "provenance", "licence")
         _print_facts({key: getattr(source, key) for key in shown})
@@ -260,9 +260,9 @@ def _print_entry(entry: Entry) -> None:
         _print_facts({"points": "values of the formula or model at these frequencies"})
         columns = [_points(ear)]
     for of_one in columns:
-        _print(",".join(of_one) + "\n")
+        put(",".join(of_one) + "\n")
         rows = zip(*of_one.values(), strict=True)
-        _print("".join(",".join(map(_digits, row)) + "\n" for row in rows))
+        put("".join(",".join(map(_digits, row)) + "\n" for row in rows))
 
 
 def _points(ear: Ear) -> Mapping[str, tuple[float, ...]]:
@@ -279,7 +279,7 @@ def _print_facts(facts: dict[str, str]) -> None:
             line = textwrap.fill(
                 line, max(40, shutil.get_terminal_size().columns), subsequent_indent="#   "
             )
-        _print(line + "\n")
+        put(line + "\n")
 
 
 def _digits(value: float) -> str:

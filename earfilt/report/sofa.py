@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from earfilt.errors import printable
+from earfilt.storage.writing import put
 
 
 def print_sofa(path: str, *, as_json: bool = False) -> None:
@@ -17,11 +18,11 @@ def print_sofa(path: str, *, as_json: bool = False) -> None:
     """
     facts = facts_of(path)
     if as_json:
-        print(json.dumps(facts, indent=1))
+        put(json.dumps(facts, indent=1) + "\n")
         return
     for name, value in facts.items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        print(f"{name}\t{printable(text)}")
+        put(f"{name}\t{printable(text)}\n")
 
 
 def facts_of(path: str) -> dict[str, Any]:

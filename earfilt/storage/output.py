@@ -104,6 +104,9 @@ def check_destination(
         and not (in_place and path != "-")
         and _is(source, there)
     ):
+        if "-" in (source, path):  # which the shell has opened
+            both = "the standard output" if path == "-" else f"output {printable(path)}"
+            raise UsageError(f"{both} is the input itself; write to another file")
         raise UsageError(
             f"output {printable(path)} is the input itself; use --in-place to replace it"
         )

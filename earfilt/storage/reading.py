@@ -72,7 +72,7 @@ class LargeFile(os.PathLike[str]):
 
 def shown(path: str | os.PathLike[str]) -> str:
     """A path as messages show it: control characters escaped."""
-    return printable(os.fspath(path))
+    return printable(os.fsdecode(path))
 
 
 def read_bytes(path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> bytes:

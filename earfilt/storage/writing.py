@@ -1,14 +1,15 @@
 """Small data files, written so that no half-written one is ever seen, and never over a file that
-the same call reads.
+the same call reads; and text for the standard output.
 """
 
 import os
 import stat
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from earfilt.errors import UsageError
+from earfilt.errors import UsageError, printable
 from earfilt.storage.output import open_output, write_all
 from earfilt.storage.reading import shown
 
@@ -133,3 +134,16 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, force: bool = Fals
     refuse_existing(path, force=force)
     with open_output(os.fspath(path), exists="force" if force else "refuse") as output:
         write_all(output.file.write, data)
+
+
+def put(text: str) -> None:
+    """Write text to the standard output: its bytes to files and pipes; on a terminal, names of files
+    and words of tables that came from anyone move no cursor, since control characters are escaped.
+    """
+    if sys.stdout.isatty():
+        text = "\n".join(map(_line, text.split("\n")))
+    sys.stdout.write(text)
+
+
+def _line(line: str) -> str:
+    return "\t".join(map(printable, line.split("\t")))

@@ -1,4 +1,9 @@
-"""How far a realised filter is from the curve of its ear: at the points and between them."""
+"""How far a realised filter is from the curve of its ear: at the points and between them.
+
+A design is held to the curve as it is, however deep. What is *said* of a filter has a floor: what lies
+more than `FLOOR_DB` below the highest point counts as lying there, in the curve and in the filter,
+since a ratio to what is zero, as in a notch, says nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ from earfilt.ears.curve import PublishedCurve, to_db
 from earfilt.synthesis.fir import dtft
 from earfilt.synthesis.remez.polynomials import at
 
+FLOOR_DB = 100.0
 SAMPLES_PER_TAP = 64  # of the response: a ripple's height is then read to 0.1 % of itself
 _PER_GAP = 4  # and at least this many between the two closest points, where the curve itself bends
 _FELT_DB = 0.0005  # a corner of the curve this high is looked at exactly
@@ -41,9 +47,10 @@ def magnitude_at(taps: Floats, freqs: Floats, fs: float) -> Floats:
 
 
 def deviation(taps: Floats, curve: PublishedCurve) -> Deviation:
-    """Largest deviation of the response of `taps` (numtaps,) from the published points."""
-    off = off_points(taps, curve)
-    return largest(curve.points_hz, off)
+    """Largest deviation of the response of `taps` (numtaps,) from the published points, above the
+    floor.
+    """
+    return largest(curve.points_hz, off_points(taps, curve, floored=True))
 
 
 def largest(freqs: Floats, off: Floats) -> Deviation:
@@ -53,16 +60,16 @@ def largest(freqs: Floats, off: Floats) -> Deviation:
 
 
 def deviation_between(
-    taps: Floats, curve: PublishedCurve, per_tap: int = SAMPLES_PER_TAP
+    taps: Floats, curve: PublishedCurve, per_tap: int = SAMPLES_PER_TAP, *, floored: bool = False
 ) -> Deviation:
     """Largest deviation of `taps` (numtaps,) from the aimed curve, first to last point, ends
     included.
     """
-    return largest(*deviations(taps, curve, per_tap))
+    return largest(*deviations(taps, curve, per_tap, floored=floored))
 
 
 def deviations(
-    taps: Floats, curve: PublishedCurve, per_tap: int = SAMPLES_PER_TAP
+    taps: Floats, curve: PublishedCurve, per_tap: int = SAMPLES_PER_TAP, *, floored: bool = False
 ) -> tuple[Floats, Floats]:
     """Deviation of `taps` (numtaps,) from the aimed curve at the points, at its corners and densely
     between them: (freqs in Hz, |dB|).
@@ -72,7 +79,7 @@ def deviations(
     freqs = np.concatenate([exact, dense])
     reached = np.concatenate([magnitude_at(taps, exact, curve.fs), magnitude])
     order = np.argsort(freqs, kind="stable")
-    return freqs[order], abs(to_db(reached) - to_db(curve.aim(freqs)))[order]
+    return freqs[order], _off(reached, to_db(curve.aim(freqs)), curve, floored=floored)[order]
 
 
 def felt_corners(curve: PublishedCurve, height_db: float) -> Floats:
@@ -97,9 +104,18 @@ def felt_corners(curve: PublishedCurve, height_db: float) -> Floats:
     return every[np.diff(every, prepend=-np.inf) > 0]
 
 
-def off_points(taps: Floats, curve: PublishedCurve) -> Floats:
+def off_points(taps: Floats, curve: PublishedCurve, *, floored: bool = False) -> Floats:
     """|dB| by which `taps` miss each point: (N,)."""
-    return abs(to_db(magnitude_at(taps, curve.points_hz, curve.fs)) - curve.points_db)
+    reached = magnitude_at(taps, curve.points_hz, curve.fs)
+    return _off(reached, curve.points_db, curve, floored=floored)
+
+
+def _off(reached: Floats, wanted_db: Floats, curve: PublishedCurve, *, floored: bool) -> Floats:
+    """|dB| between magnitudes and what is wanted; of what lies above the floor, if there is one."""
+    if not floored:
+        return abs(to_db(reached) - wanted_db)
+    floor_db = curve.points_db.max() - FLOOR_DB
+    return abs(np.maximum(to_db(reached), floor_db) - np.maximum(wanted_db, floor_db))
 
 
 def _dense_response(taps: Floats, curve: PublishedCurve, per_tap: int) -> tuple[Floats, Floats]:

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from earfilt.ears.options import samples
 from earfilt.errors import UsageError
 from earfilt.synthesis.provenance import Provenance
 
@@ -152,7 +153,7 @@ class Fir:
         """
         if self.fs is None:
             raise ValueError("the sampling rate of this FIR is unknown")
-        cycles = np.atleast_1d(np.asarray(freqs, dtype=np.float64)) / self.fs
+        cycles = np.atleast_1d(samples("freqs", freqs)) / self.fs
         rows = [
             dtft(taps, cycles.reshape(-1), -self.lookahead).reshape(cycles.shape)
             for taps in self.taps.reshape(self.rows, -1)

@@ -106,8 +106,11 @@ class Provenance:
     tolerance_met : bool
     missed_points_hz : list of float
         Published points that a tolerance was not met at.
+    rounded_to : str, optional
+        Sample format that the taps were rounded to, as they were written; what is said of the
+        tolerance and of deviations is of the rounded ones.
     deviation_db, deviation_hz : float, optional
-        Largest deviation from the published points, and where.
+        Largest deviation from the published points, and where (`earfilt.synthesis.deviation`).
     deviation_between_db : float, optional
         Largest deviation from the curve between the points.
     limited_hz : tuple of (float, float)
@@ -133,6 +136,7 @@ class Provenance:
     tolerance_db: float | None = None
     tolerance_met: bool = True
     missed_points_hz: tuple[float, ...] = ()
+    rounded_to: str | None = None
     deviation_db: float | None = None
     deviation_hz: float | None = None
     deviation_between_db: float | None = None

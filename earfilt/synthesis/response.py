@@ -80,7 +80,7 @@ def respond(fir: Fir, freqs: Floats) -> Response:
     with np.errstate(divide="ignore", invalid="ignore"):
         delay = np.where(spectrum == 0.0, np.nan, (moment / spectrum).real / fir.fs)
         return Response(
-            np.asarray(freqs, np.float64),
+            np.array(freqs, np.float64),  # not the caller's own, who may go on to write to it
             20.0 * np.log10(np.abs(spectrum)),
             np.angle(spectrum),
             delay,
@@ -169,8 +169,9 @@ def frequency_grid(
 
 
 def to_csv(curves: Sequence[tuple[str, Response]], ears: Sequence[str] = ()) -> str:
-    """Rows as CSV, full precision; with several curves a leading ``filter`` column names each, or
-    they stand side by side where they are the rows of one filter.
+    """Rows as CSV, full precision; with several curves a leading ``filter`` column names each (a file
+    whose name begins as a formula does, by its path ``./…``), or they stand side by side where they
+    are the rows of one filter.
 
     Parameters
     ----------
@@ -182,12 +183,23 @@ def to_csv(curves: Sequence[tuple[str, Response]], ears: Sequence[str] = ()) -> 
     if ears:
         return _side_by_side([values for _, values in curves], ears)
     several = len(curves) > 1
+    curves = [(_cell(name), curve) for name, curve in curves]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*(["filter"] if several else []), *COLUMNS])
     for name, curve in curves:
         writer.writerows([*([name] if several else []), *row] for row in _rows(curve))
     return buffer.getvalue()
+
+
+def _cell(name: str) -> str:
+    """A name that no spreadsheet takes for a formula, and that still names the filter: a file that
+    begins as one does is written as a path.
+
+    >>> _cell("=x.csv"), _cell("headphone")
+    ('./=x.csv', 'headphone')
+    """
+    return f"./{name}" if name[:1] in ("=", "+", "-", "@", "\t", "\r") else name
 
 
 def _side_by_side(ears: Sequence[Response], names: Sequence[str]) -> str:

@@ -311,3 +311,81 @@ def test_help_says_how_each_reader_aligns(capsys):
     for suffix in SUFFIXES:
         assert suffix in text
     assert "SoX advances by half the taps" in text
+
+
+def level_db(path: str, hz: float) -> float:
+    """Of the taps in a .wav, by another program's reading."""
+    taps, fs = soundfile.read(path, dtype="float64")
+    return float(20 * np.log10(abs(taps @ np.exp(-2j * np.pi * hz / fs * np.arange(len(taps))))))
+
+
+@pytest.mark.parametrize(
+    ("line", "hz"),
+    [("a-weighting", 20.0), ("iso532-middle", 20.0), ("a-weighting --order 4096", 20.0)],
+)
+def test_the_deviation_is_that_of_the_taps_that_were_written(
+    tmp_path, monkeypatch, capfd, line, hz
+):
+    """PCM_16 has no small numbers: lows that are 50 dB down are lost."""
+    monkeypatch.chdir(tmp_path)
+    assert run("design", "-f", *line.split(), "-o", "whole.wav") == 0
+    assert "rounded" not in capfd.readouterr().err
+    assert run("design", "-f", *line.split(), "--subtype", "PCM_16", "-o", "16.wav") == 0
+    said = capfd.readouterr().err
+    [own] = re.findall(r"([0-9.]+) dB at most from the published points, at 20 Hz", said)
+    moved = abs(level_db("16.wav", hz) - level_db("whole.wav", hz))
+    assert moved > 0.5
+    whole = 0.1 if "--order" not in line else 4.0
+    assert moved - whole <= float(own) <= moved + whole
+    assert ", rounded to PCM_16," in said
+    assert said.count("warning: ") == 1
+    assert "FLOAT and DOUBLE keep what is small" in said
+    comment = Path("16.wav").read_bytes()[:6000].decode("latin-1")
+    assert '"rounded_to": "PCM_16"' in comment
+    assert f'"deviation_db": {own[:3]}' in comment
+
+
+def test_rounding_that_changes_nothing_is_no_warning(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert run("design", "-f", "headphone", "--subtype", "FLOAT", "-o", "float.wav") == 0
+    assert "warning" not in capfd.readouterr().err
+
+
+def test_each_ear_says_what_became_of_its_own_taps(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert (
+        run("design", "-f", "L=headphone,R=a-weighting", "--subtype", "PCM_16", "-o", "2.wav") == 0
+    )
+    said = capfd.readouterr().err
+    left, right = map(
+        float, re.findall(r"deviation left ([0-9.]+) dB, right ([0-9.]+) dB", said)[0]
+    )
+    assert left < 0.2 < 2.0 < right
+
+
+NOTCH = "Filter 1: ON NO Fc 1000 Hz Q 5\n"
+
+
+def test_a_notch_is_not_said_to_be_off_where_it_passes_nothing(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    Path("n.txt").write_text(NOTCH)
+    assert run("design", "-f", "n.txt", "--fs", 16000, "-o", "own.wav") == 0
+    said = capfd.readouterr().err
+    assert float(re.findall(r"([0-9.e-]+) dB at most", said)[0]) < 0.01
+    assert "warning" not in said
+    assert "an equaliser of 1 band (" in said
+    # one of minimum phase is not as deep as can be told from nothing, and says so
+    assert run("design", "-f", "n.txt", "--fs", 16000, "--phase", "minimum", "-o", "m.wav") == 0
+    said = capfd.readouterr().err
+    off = float(re.findall(r"([0-9.]+) dB at most", said)[0])
+    assert off == pytest.approx(100.0 + level_db("m.wav", 1000.0), abs=0.1)
+    assert "the tolerance of 0.1 dB is missed at 1000 Hz" in said
+
+
+def test_one_tap_is_one_tap(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    np.save("one.npy", np.array([1.0]))
+    assert run("design", "-f", "one.npy", "--fs", 16000, "-o", "one.wav") == 0
+    said = capfd.readouterr().err
+    assert "1 tap at 16000 Hz" in said
+    assert "1 taps" not in said

@@ -1,6 +1,7 @@
 """Adaptation: against least squares by scipy, resumed runs, and networks around an ear."""
 
 import math
+import os
 
 import numpy as np
 import pytest
@@ -90,6 +91,121 @@ def test_what_is_no_checkpoint_is_refused(ear, goal, tmp_path, content) -> None:
         earfilt.fit(ear, earfilt.Goal(*goal), checkpoint=tmp_path / "run.pt", resume=True)
 
 
+class Stranger:
+    """What runs code where a file of it is believed."""
+
+    def __reduce__(self):
+        return os.system, ("touch was-run",)
+
+
+def changed(name, value):
+    def change(content):
+        return {**content, name: value}
+
+    return change
+
+
+BAD = {
+    "code": lambda _: Stranger(),
+    "a list": lambda _: [1],
+    "of another": changed("earfilt", torch.zeros(2)),
+    "without losses": lambda good: {name: good[name] for name in good if name != "losses"},
+    "losses in words": changed("losses", "x"),
+    "losses by name": changed("losses", {}),
+    "no module": changed("module", None),
+    "numbers of another": changed("module", {"numbers_0": torch.zeros(3)}),
+    "one number for all": lambda good: {
+        **good,
+        "optimizer": {**good["optimizer"], "numbers": [torch.zeros(1)]},
+    },
+    "a history in words": lambda good: {
+        **good,
+        "optimizer": {
+            **good["optimizer"],
+            "lbfgs": {**good["optimizer"]["lbfgs"], "state": {0: {"d": "x", "n_iter": 3}}},
+        },
+    },
+    "a scheduler": changed("scheduler", {"last_epoch": 3}),
+    "no random state": changed("random", "x"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_checkpoint_of_any_content_is_refused_in_a_sentence_of_ours(
+    ear, goal, tmp_path, monkeypatch, what
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other = earfilt.ear("headphone", 16000, learnable=True, order=256)
+    earfilt.fit(other, earfilt.Goal(*goal), steps=2, checkpoint="run.pt")
+    torch.save(BAD[what](torch.load("run.pt", weights_only=True)), "run.pt")
+    before = ear.numbers_0.detach().clone()
+    with pytest.raises(
+        UsageError, match=r"^run\.pt is not a checkpoint of this descent: [ -~]+$"
+    ) as e:
+        earfilt.fit(ear, earfilt.Goal(*goal), steps=4, checkpoint="run.pt", resume=True)
+    assert not any(word in str(e.value) for word in ("weights_only", "torch", "attribute", "'"))
+    assert not (tmp_path / "was-run").exists()
+    if what != "a history in words":  # which the first step shows
+        assert torch.equal(ear.numbers_0, before)
+
+
+def test_no_file_is_replaced_by_a_checkpoint_but_what_it_resumes(ear, goal, tmp_path) -> None:
+    file = tmp_path / "only-copy.wav"
+    file.write_bytes(b"RIFF")
+    for resume in (False, True):
+        with pytest.raises(UsageError, match=r"only-copy\.wav (exists|is not a checkpoint)"):
+            earfilt.fit(ear, earfilt.Goal(*goal), steps=1, checkpoint=file, resume=resume)
+        assert file.read_bytes() == b"RIFF"
+    with pytest.raises(UsageError, match="is a directory"):
+        earfilt.fit(ear, earfilt.Goal(*goal), steps=1, checkpoint=tmp_path)
+    with pytest.raises(UsageError, match="needs the --checkpoint"):
+        earfilt.fit(ear, earfilt.Goal(*goal), steps=1, resume=True)
+
+    def appears(step: int, loss: float) -> None:
+        (tmp_path / "new.pt").write_bytes(b"of another")
+
+    with pytest.raises(UsageError, match="exists"):
+        earfilt.fit(
+            ear, earfilt.Goal(*goal), steps=1, checkpoint=tmp_path / "new.pt", progress=appears
+        )
+    assert (tmp_path / "new.pt").read_bytes() == b"of another"
+
+
+def test_a_checkpoint_larger_than_any_curve_is_resumed(tmp_path) -> None:
+    def network():
+        torch.manual_seed(0)
+        return torch.nn.Linear(4100, 4100)  # 67 MB
+
+    def loss(one):
+        return one.weight[0].square().sum()
+
+    for steps in (1, 2):
+        own = network()
+        optimizer = torch.optim.SGD(own.parameters(), lr=0.1)
+        done = earfilt.fit(
+            own,
+            loss=loss,
+            steps=steps,
+            optimizer=optimizer,
+            checkpoint=tmp_path / "run.pt",
+            resume=True,
+        )
+    assert done.losses[1] < done.losses[0]
+    adam = torch.optim.Adam(own.parameters())
+    with pytest.raises(UsageError, match="made of another module, optimizer"):
+        earfilt.fit(own, loss=loss, optimizer=adam, checkpoint=tmp_path / "run.pt", resume=True)
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_a_descent_in_a_mode_without_gradients_is_one_all_the_same(goal, mode) -> None:
+    wanted = earfilt.ear("headphone", 16000, learnable=True, order=256)
+    earfilt.fit(wanted, earfilt.Goal(*goal), steps=3)
+    with mode():
+        own = earfilt.ear("headphone", 16000, learnable=True, order=256)
+        earfilt.fit(own, earfilt.Goal(*goal), steps=3)
+    assert torch.equal(own.numbers_0, wanted.numbers_0)
+
+
 def test_any_loss_optimizer_and_scheduler_of_a_network_around_an_ear() -> None:
     network = torch.nn.Sequential(
         earfilt.ear("middle-ear", 16000, learnable=True), torch.nn.Linear(256, 1)
@@ -149,6 +265,13 @@ def test_what_cannot_be_fitted_is_refused(ear, goal) -> None:
         (ear, {"goal": earfilt.Goal([200.0, 300.0], [0.0, 0.0], [1.0, -1.0])}, "not be negative"),
         (ear, {"goal": earfilt.Goal(*goal, smoothness=-1.0)}, "smoothness"),
         (ear, {"loss": lambda one: one.numbers_0.sum() * math.inf}, "the loss is"),
+        (ear, {"loss": lambda _: 1.0}, "the loss is of type float; it must be a scalar"),
+        (ear, {"loss": lambda _: None}, "the loss is of type NoneType"),
+        (ear, {"loss": lambda one: one.numbers_0}, r"float32, \(\d+,\); it must be a scalar"),
+        (ear, {"loss": lambda _: torch.tensor(1)}, "int64"),
+        (ear, {"loss": lambda _: torch.tensor(1.0)}, "does not depend on anything"),
+        (ear, {"loss": lambda one: one.numbers_0.detach().sum()}, "does not depend on anything"),
+        (ear, {"loss": lambda _: torch.ones((), requires_grad=True)}, "does not depend on any"),
     ):
         with pytest.raises(UsageError, match=words):
             earfilt.fit(module, **more)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 from torch.export import Dim
+from torch.nn.utils import parametrize
 
 import earfilt
 from earfilt import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
@@ -113,6 +114,63 @@ def test_an_edit_after_the_last_call_is_refused() -> None:
         torch.export.export(ear, (EXAMPLE,))
     wanted = ear(EXAMPLE)
     agree(torch.export.export(ear, (EXAMPLE,)).module()(EXAMPLE), wanted)
+
+
+def edits() -> dict[str, Callable[[nn.Module, torch.Tensor], Any]]:
+    def by_attribute(ear: Any, other: torch.Tensor) -> None:
+        ear.numbers_0 = nn.Parameter(other)
+
+    def by_state(ear: Any, other: torch.Tensor) -> None:
+        ear.load_state_dict({"numbers_0": other}, assign=True)
+
+    def through_data(ear: Any, other: torch.Tensor) -> None:
+        ear.numbers_0.data.copy_(other)
+
+    def in_another_call(ear: Any, other: torch.Tensor) -> None:
+        torch.func.functional_call(ear, {"numbers_0": other}, (EXAMPLE,))
+
+    def parametrized(ear: Any, other: torch.Tensor) -> None:
+        class Louder(nn.Module):
+            def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+                return 2.0 * numbers
+
+        parametrize.register_parametrization(ear, "numbers_0", Louder())
+        ear(EXAMPLE)
+        with torch.no_grad():
+            ear.parametrizations.numbers_0.original.copy_(other)
+
+    return {one.__name__: one for one in locals().values() if callable(one)}
+
+
+@pytest.mark.parametrize("edit", edits().values(), ids=edits().keys())
+@pytest.mark.parametrize("within", [False, True], ids=["alone", "within"])
+def test_no_program_is_made_of_numbers_before_an_edit(
+    edit: Callable[[nn.Module, torch.Tensor], Any], within: bool
+) -> None:
+    ear: Any = earfilt.ear("middle-ear", FS, learnable=True).eval()
+    ear(EXAMPLE)
+    other = ear.numbers_0.detach() * torch.linspace(0.5, 2.0, len(ear.numbers_0))
+    edit(ear, other)
+    with pytest.raises(earfilt.UsageError, match="call it once"):
+        torch.export.export(nn.Sequential(ear) if within else ear, (EXAMPLE,))
+    if hasattr(ear, "parametrizations"):
+        parametrize.remove_parametrizations(ear, "numbers_0")
+    wanted = ear(EXAMPLE)
+    agree(torch.export.export(ear, (EXAMPLE,)).module()(EXAMPLE), wanted)
+
+
+def test_numbers_that_a_network_puts_in_are_not_those_of_the_ear() -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.ear = called_once(lambda: earfilt.ear("middle-ear", FS, learnable=True))
+            self.other = nn.Parameter(2.0 * self.ear.numbers_0.detach())  # type: ignore[operator]
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return torch.func.functional_call(self.ear, {"numbers_0": self.other}, (x,))
+
+    with pytest.raises(earfilt.UsageError, match="call it once"):
+        torch.export.export(Network().eval(), (EXAMPLE,))
 
 
 def test_numbers_that_learn_are_refused() -> None:

@@ -611,3 +611,79 @@ def test_a_module_made_or_cast_in_inference_mode_is_a_module(name: str, learnabl
             torch.optim.AdamW(module.parameters(), weight_decay=0.5).step()
         for key, value in here.state_dict().items():
             torch.testing.assert_close(value, wanted.state_dict()[key])
+
+
+EVERY_EAR = {
+    "fixed": lambda: earfilt.ear("headphone", FS),
+    "learnt": lambda: earfilt.ear("headphone", FS, learnable=True).eval(),
+    "learning": lambda: earfilt.ear("headphone", FS, learnable=True).train(),
+    "two-ears": lambda: earfilt.ear("L=headphone,R=iso532-free", FS),
+    "headphone": lambda: earfilt.HeadphoneFilter(FS, dtype=torch.float64),
+    "middle-ear": lambda: earfilt.MiddleEarFilter(FS, "jepsen2008", compensate_delay=False),
+    "outer-middle": lambda: earfilt.OuterMiddleEarFilter(32000, order=512),
+    "outer-middle-learning": lambda: earfilt.OuterMiddleEarFilter(32000, order=512, learnable=True),
+}
+
+
+def handed_out(ear: Any) -> list[Any]:
+    """Every array that a module hands out, but for the parameters and buffers themselves."""
+    found = [ear.taps(), *ear.get_effective_response(1024)]
+    if isinstance(ear, EarModule):
+        return [*found, *ear.freqs, ear.response([100.0, 1000.0])]
+    curve = ear.published_curve()
+    found += [ear.fir_coeffs, curve.points_hz, curve.points_db, curve.corners_hz]
+    if isinstance(ear, earfilt.OuterMiddleEarFilter):
+        found += [ear.fvec, *ear.get_transfer_function()]
+    return found
+
+
+@pytest.mark.parametrize("name", EVERY_EAR)
+def test_who_writes_to_what_an_ear_hands_out_changes_no_filter(name: str) -> None:
+    """For an axis in kHz, or a peak of 1."""
+    x, short = NOISE[:2], NOISE[:2, :700].double()  # the second makes spectra of its own
+    used, fresh = EVERY_EAR[name](), EVERY_EAR[name]()
+    used(x)
+    with torch.no_grad():
+        for one in handed_out(used):
+            one *= 0.001
+        for signal in (x, short):
+            assert torch.equal(used(signal), fresh(signal))
+            assert torch.equal(EVERY_EAR[name]()(signal), fresh(signal))
+        for one, own in zip(handed_out(used), handed_out(fresh), strict=True):
+            np.testing.assert_array_equal(one, own)
+
+
+def test_what_learns_hands_out_what_gradients_flow_through() -> None:
+    ear = earfilt.OuterMiddleEarFilter(32000, order=512, learnable=True)
+    for handed in (ear.taps(), ear.fir_coeffs, ear.get_transfer_function()[1]):
+        (gradient,) = torch.autograd.grad(handed.square().sum(), ear.tf_gains)
+        assert float(gradient.abs().sum()) > 0.0
+
+
+@pytest.mark.parametrize(
+    "name", ["headphone+middle-ear", "outer-middle-ear", "L=headphone,R=iso532-free"]
+)
+def test_gradients_in_a_batch_are_those_one_by_one(name: str) -> None:
+    ear = earfilt.ear(name, FS, learnable=True, tolerance=1.0, dtype=F64)
+    y, weights = ear(NOISE[:2].double()), torch.randn(3, 2, NOISE.shape[-1], dtype=F64)
+    numbers = list(ear.parameters())
+    found = torch.autograd.grad(y, numbers, weights, is_grads_batched=True, retain_graph=True)
+    for index, one in enumerate(weights):
+        wanted = torch.autograd.grad(y, numbers, one, retain_graph=True)
+        for batched, own in zip(found, wanted, strict=True):
+            torch.testing.assert_close(batched[index], own)
+
+
+@pytest.mark.parametrize("phase", ["minimum", "zero"])
+def test_curvature_in_one_call(phase: str) -> None:
+    ear = earfilt.MiddleEarFilter(FS, order=64, phase_type=phase, learnable=True, dtype=F64)
+
+    def energy(numbers: torch.Tensor) -> Any:
+        named = {"frequency_data": numbers}
+        return functional_call(ear, named, (NOISE[:1, :300].double(),)).square().sum()
+
+    start = ear.frequency_data.detach()
+    one_by_one, at_once = (
+        torch.autograd.functional.hessian(energy, start, vectorize=way) for way in (False, True)
+    )
+    torch.testing.assert_close(at_once, one_by_one)

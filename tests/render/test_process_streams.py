@@ -123,6 +123,17 @@ def test_rescaling_needs_two_passes_also_of_a_pipe(tmp_path, one):
     assert np.abs(codes(tmp_path / "b.wav").astype(int)).max() in (32_766, 32_767)
 
 
+@pytest.mark.parametrize("output", ["- ", "- --to-raw ", "/dev/stdout "])
+def test_what_would_clip_does_not_reach_a_pipe(tmp_path, one, output):
+    (tmp_path / "a.wav").write_bytes(wav_bytes(np.tile(CODES, (6, 1))))
+    line = f"EARFILT apply a.wav {output} -f one.npy --clip error -q"
+    done = shell(f"{line} --gain 40 | cat", tmp_path)
+    assert done.stdout == b""
+    assert b"samples would be clipped" in done.stderr
+    done = shell(f"{line} --gain -6 | cat", tmp_path)
+    assert (len(done.stdout) > 700_000, done.stderr) == (True, b"")
+
+
 def test_a_closed_pipe_ends_quietly(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav_bytes(np.tile(CODES, (40, 1))))
     done = shell("EARFILT apply a.wav - -f headphone -q | head -c 100 | wc -c", tmp_path)
@@ -171,6 +182,7 @@ def test_the_input_is_recognised_behind_a_redirection(tmp_path, one, line):
     done = shell(line, tmp_path)
     assert done.returncode == 2
     assert b"is the input itself" in done.stderr
+    assert b"--in-place" not in done.stderr  # which takes no -
     assert (tmp_path / "a.wav").read_bytes() == wav_bytes(CODES)
 
 

@@ -69,6 +69,21 @@ def test_what_lies_outside_the_points_does_not_count() -> None:
     assert deviation_between(lowpass, straight([100.0, 2500.0], [1.0, 1.0])).db > 30.0
 
 
+def test_what_is_100_db_down_counts_as_that_in_curve_and_filter() -> None:
+    taps = np.array([1.0, 0.0, 1.0])  # zero at FS/4
+    at, deep, shallow = FS / 4, 1e-9, 1e-3
+    assert deviation(taps, straight([100.0, at], [2.0, deep])).db < 0.03
+    assert deviation_between(taps, straight([100.0, at], [2.0, 2.0]), floored=True).db > 99.0
+    # but a design is held to all of it
+    assert off_points(np.array([1.0]), straight([100.0, at], [1.0, deep])).max() > 179.0
+    # a filter that is deeper than the curve is off as far as can be told from nothing
+    off = deviation(taps, straight([100.0, at], [2.0, shallow]))
+    assert off.db == pytest.approx(20 * np.log10(shallow / 2.0) + 100.0)
+    # and so is a curve that is deeper than the filter
+    off = deviation(np.array([1.0]), straight([100.0, at], [1.0, deep]))
+    assert off.db == pytest.approx(100.0)
+
+
 def test_product_of_curves() -> None:
     a, b = (
         straight([100.0, 1000.0, 3000.0], [1.0, 2.0, 1.0]),

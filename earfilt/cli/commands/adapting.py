@@ -1,6 +1,5 @@
 """``earfilt fit`` of an ear to a curve."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from earfilt.cli.commands.identifying import check_files
 from earfilt.cli.streams import say
-from earfilt.errors import UsageError, printable
+from earfilt.errors import UsageError, counted, printable
 
 if TYPE_CHECKING:
     from earfilt.arrays import Floats
@@ -27,20 +26,24 @@ class Adaptation:
         self.options = options
         if not options["curve"] or not options["start"]:
             raise UsageError("--curve and --start go together")
-        if options["resume"] and options["checkpoint"] is None:
-            raise UsageError("--resume needs the --checkpoint FILE from which it continues")
+        if options["resume"] or options["checkpoint"] is not None:
+            from earfilt.nn.descent import check_checkpoint
+
+            check_checkpoint(options["checkpoint"], resume=options["resume"])
 
     def run(self, outputs: list[str], report: str | None, *, force: bool, quiet: bool) -> int:
         from earfilt.chains.members import resolve
         from earfilt.files.goals import read_weighted_curve
         from earfilt.storage.reading import SmallFile
-        from earfilt.storage.writing import write_bytes
+        from earfilt.storage.writing import refuse_inputs, write_bytes
 
         asked = self.options
         start = resolve(asked["start"])
         read = [asked["curve"], *start.files]
         check_files(outputs, report, read, ".json", "an ear", force=force)
-        self._check_checkpoint([*read, *outputs, *([report] if report else [])])
+        if asked["checkpoint"] is not None:
+            others = [*read, *outputs, *([report] if report else [])]
+            refuse_inputs([asked["checkpoint"]], others)
         file = SmallFile(asked["curve"])
         weights = asked["weights"]
         wanted = read_weighted_curve(file, weights=None if weights is None else weights.value)
@@ -60,19 +63,6 @@ class Adaptation:
                 say(f"{printable(outputs[0])}: {line}")
         return 0
 
-    def _check_checkpoint(self, others: list[str]) -> None:
-        from earfilt.storage.writing import refuse_inputs
-
-        checkpoint = self.options["checkpoint"]
-        if checkpoint is None:
-            return
-        refuse_inputs([checkpoint], others)
-        if os.path.lexists(checkpoint) and not self.options["resume"]:
-            raise UsageError(
-                f"{printable(checkpoint)} exists; add --resume to continue from it, or name "
-                "another file"
-            )
-
     def _adapted(
         self,
         start: "Filter",
@@ -90,6 +80,7 @@ class Adaptation:
         asked = self.options
         fs = asked["fs"]
         rate = fs if fs is not None else default_fs([start])
+        wanted = wanted.up_to(rate / 2.0)  # beyond, there is no response
         more = {} if asked["order"] is None else {"order": asked["order"]}
         ear = EarModule(asked["start"], rate, learnable=True, dtype=torch.float64, **more)
         goal = Goal(wanted.freqs, wanted.gain_db, wanted.weight, asked["smoothness"])
@@ -143,7 +134,7 @@ class _Adapted:
             f"the target at {len(off)} points from {at[0]:.4g} to {at[-1]:.5g} Hz{by}, "
             f"{off[worst]:+.3g} dB at most, at "
             f"{at[worst]:.5g} Hz; {_rms(before):.3g} dB before",
-            f"{len(self.fitted.losses)} steps ({ended}), {1e3 * self.fitted.step_s:.3g} ms each",
+            f"{counted(len(self.fitted.losses), 'step')} ({ended}), {1e3 * self.fitted.step_s:.3g} ms each",
         ]
 
     def figure(self, suffix: str) -> bytes:

@@ -17,7 +17,7 @@ from earfilt.cli.options import (
     refuse_without_effect,
 )
 from earfilt.cli.streams import say
-from earfilt.errors import UsageError, printable
+from earfilt.errors import UsageError, counted, printable
 
 if TYPE_CHECKING:
     from earfilt.chains.export import Export, Written
@@ -264,9 +264,9 @@ def _summary(written: "Written", filter: "Filter") -> str:
 
 def _sections_summary(paths: str, made: "Sections") -> str:
     low, high = made.band_hz or (0.0, 0.0)
-    what = "bands" if made.bands else "sections"
+    what = counted(len(made), "band" if made.bands else "section")
     words = [
-        f"{len(made)} {what} at {made.fs:.12g} Hz",
+        f"{what} at {made.fs:.12g} Hz",
         made.provenance.filter or "",
         f"{made.deviation_db:.3g} dB at most from the curve between {low:g} and {high:g} Hz, "
         f"at {made.deviation_hz:.5g} Hz",
@@ -285,12 +285,13 @@ def _fir_summary(paths: str, fir: "Fir") -> str:
 
     fs = fir.fs or 0.0
     rows = f"{fir.rows} rows of " if fir.rows > 1 else ""
-    latency = f"latency {fir.lookahead} samples ({1e3 * fir.lookahead / fs:.3g} ms)"
+    latency = f"latency {counted(fir.lookahead, 'sample')} ({1e3 * fir.lookahead / fs:.3g} ms)"
     words = [
-        f"{rows}{fir.numtaps} taps at {fs:.12g} Hz",
+        f"{rows}{counted(fir.numtaps, 'tap')} at {fs:.12g} Hz",
         latency,
         describe.design_words(fir),
         describe.deviation_words(fir.provenance),
+        f"rounded to {fir.provenance.rounded_to}" if fir.provenance.rounded_to else "",
         describe.range_words(fir.provenance),
         describe.ears_words(fir.provenance, fir.lookahead),
     ]

@@ -188,7 +188,7 @@ def response(
     aligned with the input), group_delay_s (from the coefficients). With several filters or a
     measurement a first column names each; a filter of two ears has the columns of both.
     """
-    from earfilt.storage.writing import check_outputs, write_bytes
+    from earfilt.storage.writing import check_outputs, put, write_bytes
     from earfilt.synthesis.response import to_csv
 
     files = [path for path in outputs or () if path != _STDOUT]
@@ -255,7 +255,7 @@ def response(
         write_bytes(path, data, force=force)
     sys.stdout.write(drawing)
     if _STDOUT in (outputs or ()) or not (files or show):
-        sys.stdout.write(to_csv(curves.rows(), curves.ears))
+        put(to_csv(curves.rows(), curves.ears))
     if not quiet:
         sys.stdout.flush()
         for line in curves.remarks():

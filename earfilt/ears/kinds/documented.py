@@ -22,6 +22,7 @@ from earfilt.ears.options import (
     Option,
     checked_fs,
     choice,
+    number,
 )
 from earfilt.ears.table import Table, shipped
 from earfilt.ears.target import Target
@@ -231,6 +232,7 @@ def outer_middle_ear(
     ]
     outer = _FIELD_COLUMN[choice("field_type", field_type, tuple(_FIELD_COLUMN))]
     choice("convention", convention, CONVENTIONS)
+    flow, fhigh = number("flow", flow), number("fhigh", fhigh)
     if not 20.0 <= flow < fhigh <= 20_000.0:
         raise UsageError(
             f"flow is {flow!r} and fhigh is {fhigh!r}; the tables allow 20 <= flow < fhigh <= "

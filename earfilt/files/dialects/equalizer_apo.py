@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from earfilt.ears.biquads import FLAT_Q, Band
+from earfilt.ears.biquads import FLAT_Q, Band, Coefficients
 from earfilt.errors import DataError
 from earfilt.files.dialects.found import (
     MAX_ROWS,
@@ -33,6 +33,9 @@ _MARKS = re.compile(
 )
 _COMMAND = re.compile(r"\s*([A-Za-z]+)[ \t]*(\d*)\s*:\s*(.*)", re.DOTALL)
 _NUMBER = r"([-+0-9.,eE\u00a0\u202f']+)"
+# what is written around coefficients, which hold for one rate
+_FOR_A_RATE = re.compile(r"\s*If\s*:\s*sampleRate\s*==\s*(\d{1,7}(?:\.\d{1,6})?)\s*", re.IGNORECASE)
+_SECTION = re.compile(r"Order\s+2\s+Coefficients((?:\s+\S+){6})", re.IGNORECASE)
 _SILENT = ("device", "stage")  # where and when the program runs, and nothing of the sound
 _AUDIBLE = (
     "copy", "delay", "convolution", "include", "if", "elseif", "else", "endif", "eval", "vstplugin",
@@ -57,10 +60,13 @@ _MOST_WORDS = 1000
 
 
 class _Command(NamedTuple):
+    """A line that makes sound; ``fs`` in Hz, where it holds for one rate alone."""
+
     line: int
     name: str
     text: str
     channels: str
+    fs: float | None = None
 
 
 def is_config(text: str) -> bool:
@@ -110,8 +116,16 @@ def read_config(
             gain_db += value(found[1], command.line)
         elif command.name == "filter" and (band := _band(command, subject, value)) is not None:
             bands.append(band)
+    rates = {command.fs for command in commands if command.fs is not None}
+    if len(rates) > 1:
+        raise DataError(
+            subject, f"holds filters for {len(rates)} sampling rates; keep those of one of them"
+        )
+    fs = rates.pop() if rates else None
     if not graphic:
-        return FoundEqualiser("Equalizer APO filters", tuple(bands), gain_db)
+        return FoundEqualiser("Equalizer APO filters", tuple(bands), gain_db, fs)
+    if fs is not None:
+        raise DataError(subject, "has a GraphicEQ for one sampling rate alone; take its 'If:' out")
     if bands or len(graphic) > 1:
         raise DataError(
             subject, "has a GraphicEQ and further filters; keep one, and chain two files by a '+'"
@@ -123,6 +137,7 @@ def read_config(
 def _commands(text: str, subject: str) -> Iterator[_Command]:
     """The lines that make sound; words before the first of them are passed over."""
     begun, words, count, channels = False, 0, 0, "all"
+    fs: float | None = None
     for n, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -134,7 +149,11 @@ def _commands(text: str, subject: str) -> Iterator[_Command]:
             begun, count = True, count + 1
             if count > _MOST_BANDS:
                 raise DataError(subject, f"has more than {_MOST_BANDS} filters, the most read")
-            yield _Command(n, name, found[3].strip(), channels)
+            yield _Command(n, name, found[3].strip(), channels, fs)
+        elif fs is None and (rate := _FOR_A_RATE.fullmatch(line)):
+            fs = float(rate[1])
+        elif fs is not None and found and name == "endif" and not found[3].strip():
+            fs = None
         elif found and name == "channel":
             channels = " ".join(found[3].lower().split())
         elif name in _SILENT:
@@ -197,6 +216,8 @@ def _band(command: _Command, subject: str, value: Callable[[str, int], float]) -
     if state.lower() != "on":
         raise _not_understood(command, subject)
     name, _, rest = rest.strip().partition(" ")
+    if name.upper() == "IIR":
+        return _section(rest.strip(), command, subject, value)
     kind = _KINDS.get(name.upper())
     if kind is None:
         raise _not_understood(command, subject)
@@ -225,6 +246,29 @@ def _band(command: _Command, subject: str, value: Callable[[str, int], float]) -
     if shelf and widths and not name.upper().endswith(("C", "Q")):
         hz = _middle(kind, hz, gain, width, by)
     return Band(kind, hz, gain, width, by)
+
+
+def _section(
+    text: str, command: _Command, subject: str, value: Callable[[str, int], float]
+) -> Band:
+    """The band of ``IIR Order 2 Coefficients b0 b1 b2 a0 a1 a2``."""
+    found = _SECTION.fullmatch(text)
+    if found is None:
+        raise _not_understood(command, subject)
+    if command.fs is None:
+        raise DataError(
+            subject,
+            f"line {command.line}: '{excerpt(command.text)}' is not understood without the rate of "
+            "its coefficients, which a line 'If: sampleRate == 48000' before it and 'EndIf:' behind "
+            "it state",
+        )
+    b0, b1, b2, a0, a1, a2 = (value(field, command.line) for field in found[1].split())
+    if a0 == 0.0 or not abs(a2 / a0) < 1.0 or not abs(a1 / a0) < 1.0 + a2 / a0:
+        raise DataError(subject, f"line {command.line}: its coefficients make no stable filter")
+    return Band(
+        "coefficients",
+        coefficients=Coefficients((b0 / a0, b1 / a0, b2 / a0), (1.0, a1 / a0, a2 / a0)),
+    )
 
 
 def _middle(kind: str, hz: float, gain: float, width: float, by: str) -> float:
@@ -261,5 +305,5 @@ def _not_understood(command: _Command, subject: str) -> DataError:
     return DataError(
         subject,
         f"line {command.line}: '{excerpt(command.text)}' is not understood; filters are PK, LS, "
-        "LSC, HS, HSC, LP, LPQ, HP, HPQ, BP, NO and AP with Fc, Gain and Q",
+        "LSC, HS, HSC, LP, LPQ, HP, HPQ, BP, NO and AP with Fc, Gain and Q, and IIR Order 2 Coefficients",
     )

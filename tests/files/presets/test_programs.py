@@ -14,8 +14,10 @@ import yaml
 from numpy.typing import NDArray
 from scipy.signal import sosfilt, sosfreqz
 
+import earfilt
 from earfilt.chains.export import Export, export
 from earfilt.chains.members import resolve
+from earfilt.cli import run as command
 from earfilt.ears.biquads import Band
 from earfilt.errors import UsageError
 from earfilt.files.fir_formats import write_wav
@@ -363,3 +365,55 @@ def test_pcm_that_would_clip_is_refused(largest: float) -> None:
 def test_every_program_has_a_test() -> None:
     text = Path(__file__).read_text()
     assert all(f'"{name}"' in text or name == "c" for name in PROGRAMS)
+
+
+def test_sections_for_equalizer_apo_are_read_back(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = "design -f headphone --fs 48000 --sections 4 -q"
+    assert command(f"{line} --for equalizerapo -o eq.txt".split()) == 0
+    assert command(f"{line} -o own.sos.json".split()) == 0
+    freqs = np.geomspace(20.0, 20000.0, 200)
+    found, own = (
+        earfilt.response(name, fs=48000, freqs=freqs).magnitude_db
+        for name in ("eq.txt", "own.sos.json")
+    )
+    np.testing.assert_allclose(found, own, atol=1e-3)
+    with pytest.raises(earfilt.UsageError, match="holds coefficients for 48000 Hz"):
+        earfilt.design("eq.txt", fs=44100)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("Filter: ON IIR Order 2 Coefficients 1 0 0 1 0 0\n", "without the rate"),
+        (
+            "If: sampleRate == 48000\nFilter: ON IIR Order 2 Coefficients 1 0 0 1 0\nEndIf:\n",
+            "not und",
+        ),
+        (
+            "If: sampleRate == 48000\nFilter: ON IIR Order 2 Coefficients 1 0 0 0 0 0\nEndIf:\n",
+            "stable",
+        ),
+        (
+            "If: sampleRate == 48000\nFilter: ON IIR Order 2 Coefficients 1 0 0 1 -2 1\nEndIf:\n",
+            "stable",
+        ),
+        (
+            "If: sampleRate == 48000\nFilter: ON IIR Order 2 Coefficients 1 0 0 1 0 0\nEndIf:\n"
+            "If: sampleRate == 44100\nFilter: ON IIR Order 2 Coefficients 2 0 0 1 0 0\nEndIf:\n",
+            "2 sampling rates",
+        ),
+        ("Filter: ON PK Fc 100 Hz Gain 1 dB Q 1\nIf: inputChannelCount == 2\n", "not understood"),
+        (
+            "If: sampleRate == 48000\nFilter: ON PK Fc 100 Hz Gain 1 dB Q 1\nElse:\n",
+            "not understood",
+        ),
+    ],
+)
+def test_coefficients_for_equalizer_apo_that_say_too_little_are_refused(
+    tmp_path: Path, monkeypatch: Any, text: str, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("eq.txt").write_text(text)
+    with pytest.raises(earfilt.DataError, match=says):
+        earfilt.design("eq.txt", fs=48000)
