@@ -240,7 +240,9 @@ def _centre(taps: NDArray[np.float64], step: float) -> int:
     """
     largest = np.abs(taps).max() or 1.0
     unit = taps / largest
-    with np.errstate(over="ignore"):  # of taps that are all but nothing: finer than that none is told
+    with np.errstate(
+        over="ignore"
+    ):  # of taps that are all but nothing: finer than that none is told
         step = max(step / largest, _decimal_step(taps))
     within = max(_ARITHMETIC, min(_STEPS * step, _COARSEST))
     if _is_mirrored(unit, within):

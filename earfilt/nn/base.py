@@ -17,8 +17,6 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 from torch._C._functorch import maybe_current_level
-from torch._subclasses.fake_tensor import FakeTensor
-from torch.utils._python_dispatch import _disable_current_modes
 
 from earfilt.arrays import Floats, constant, is_constant, is_mapped
 from earfilt.ears.options import flag, whole
@@ -430,6 +428,9 @@ def _is_writable(tensor: Tensor) -> bool:
 @contextmanager
 def _unrecorded() -> Iterator[None]:
     """Values are looked at in the midst of a recording, which goes on without it."""
+    # torch's own affairs, which may move: asked for where something is exported, and nowhere else
+    from torch.utils._python_dispatch import _disable_current_modes
+
     native: Any = torch._C
     state = native._get_tracing_state()
     native._set_tracing_state(None)
@@ -444,6 +445,8 @@ def _stands_for(shown: Tensor, real: Tensor) -> bool:
     """Whether a module's tensor, in a recording, is a real one or stands for it: `torch.export`
     makes one fake of each real tensor, and knows it again.
     """
+    from torch._subclasses.fake_tensor import FakeTensor
+
     if not isinstance(shown, FakeTensor):
         return shown is real
     return shown.fake_mode.from_tensor(real, static_shapes=True) is shown

@@ -88,9 +88,7 @@ def _of_mark(mark: Mark | None, content: str) -> list[Entry]:
     """What a mark says of a file with this content."""
     if mark is None or mark.sha256 != content:
         return []
-    return [
-        Entry((0, 0), recipe=mark.recipe, output_sha256=content, in_place=True, run=mark.run)
-    ]
+    return [Entry((0, 0), recipe=mark.recipe, output_sha256=content, in_place=True, run=mark.run)]
 
 
 class Known:

@@ -1014,7 +1014,8 @@ def test_a_flac_of_unknown_length_becomes_every_container(tmp_path, one):
 
 
 @pytest.mark.parametrize(
-    ("there", "seconds", "threads"), [(1, 60, 2), (2, 60, 2), (8, 60, 8), (64, 600, 16), (64, 3, 3), (64, 1, 1)]
+    ("there", "seconds", "threads"),
+    [(1, 60, 2), (2, 60, 2), (8, 60, 8), (64, 600, 16), (64, 3, 3), (64, 1, 1)],
 )
 def test_as_many_threads_as_cores_where_the_file_is_long_enough(
     tmp_path, monkeypatch, there, seconds, threads
