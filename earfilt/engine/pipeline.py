@@ -10,13 +10,13 @@ on load.
 """
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from earfilt.arrays import kept
 from earfilt.engine.samples import BeyondRangeError, Levels, SampleFormat, Samples, Tally
 from earfilt.engine.segments import keep_memory
 from earfilt.engine.windows import (
@@ -285,8 +285,8 @@ def _filter_for(device: str) -> Callable[..., Windows]:
     return DeviceFilter
 
 
-# Kept from file to file, with the memory of their threads.
-_window_filter = lru_cache(maxsize=4)(WindowFilter)
+# With the memory of their threads.
+_window_filter = kept(4)(WindowFilter)
 
 
 def _levels(filter: Windows, source: SampleFormat, reader: _Source, sink: _Sink) -> Levels:

@@ -9,13 +9,14 @@ a pipe and a stream of blocks give the same bytes, however they were cut.
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from threading import local
 from typing import TYPE_CHECKING, Literal, Protocol, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from earfilt.arrays import kept
 from earfilt.ears.options import choice
 from earfilt.engine.cpu import OverlapSave, Packing, PartitionedConvolution
 from earfilt.engine.roundoff import Judged, Rounding
@@ -218,7 +219,7 @@ class _Step(Protocol):
         """
 
 
-@lru_cache(maxsize=8)
+@kept(8)
 def _step(
     fir: Fir,
     scale: float,

@@ -247,10 +247,29 @@ def _comments(lines: list[str]) -> list[str]:
 
 def _coefficients(lines: list[str], path: PathLike) -> Iterator[float]:
     name = shown(path)
-    for n, line in enumerate(lines, start=1):
-        where = f"{name}, line {n}"
-        for word in _WORD.finditer(line.partition("#")[0]):
-            yield _coefficient(word[0], where)
+    for start in range(0, len(lines), _AT_ONCE):
+        some = lines[start : start + _AT_ONCE]
+        if sum(map(len, some)) < _SHORT and (plain := _plain_numbers(" ".join(some))) is not None:
+            yield from plain
+            continue
+        for n, line in enumerate(some, start=start + 1):
+            for word in _WORD.finditer(line.partition("#")[0]):
+                yield _coefficient(word[0], f"{name}, line {n}")
+
+
+_AT_ONCE, _SHORT = 4096, 1 << 20  # lines, and characters of all, whose words fit into memory
+_PLAIN = re.compile(r"[0-9eE+\-. \t]*")
+
+
+def _plain_numbers(text: str) -> list[float] | None:
+    """The numbers of a text that holds nothing else; None of any other, which is read word by word."""
+    if not _PLAIN.fullmatch(text):
+        return None
+    try:
+        numbers = [float(word) for word in text.split()]
+    except ValueError:
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 def _coefficient(word: str, where: str) -> float:

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from earfilt import __version__
+from earfilt.arrays import kept
 from earfilt.audio.containers.pcm import Array
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.metadata import stale, tags
@@ -546,7 +547,7 @@ def _describe(row: Row, filter: Filter, fir: Fir) -> None:
     row.gain_1khz_db = _gain_1khz_db(fir)
 
 
-@lru_cache(maxsize=64)
+@kept(64)
 def _gain_1khz_db(fir: Fir) -> float | list[float | None] | None:
     if fir.fs is None or fir.fs < 2000.0:
         return None
