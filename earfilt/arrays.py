@@ -14,7 +14,7 @@ Python array API standard, 2023.12, https://data-apis.org/array-api/2023.12/
 import weakref
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,10 +29,18 @@ in.
 """
 
 
+class _Taps(Protocol):
+    """A FIR."""
+
+    @property
+    def taps(self) -> "Floats":
+        """Its taps, in one row or several."""
+
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_Fir = TypeVar("_Fir")
-_KEPT = 1 << 18
+_Fir = TypeVar("_Fir", bound=_Taps)
+_KEPT = 1 << 18  # taps
 
 
 def kept(
@@ -49,8 +57,7 @@ def kept(
 
         @wraps(function)
         def call(fir: _Fir, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-            taps: Any = getattr(fir, "taps")  # noqa: B009
-            made: _T = (keeping if taps.size <= _KEPT else function)(fir, *args, **kwargs)
+            made: _T = (keeping if fir.taps.size <= _KEPT else function)(fir, *args, **kwargs)
             return made
 
         return call

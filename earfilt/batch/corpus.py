@@ -169,10 +169,8 @@ def _is_of(plan: Plan, file: Found, entry: Entry, lead: Callable[[str], str]) ->
     """
     if entry.error:
         return False
-    if not entry.source_path:
-        return (
-            entry.begun or not entry.source_sha256
-        )  # of an earlier version, which took no paths down
+    if not entry.source_path:  # of an earlier version, which took no paths down
+        return entry.begun or not entry.source_sha256
     place = os.path.join(plan.root, entry.source_path)
     if entry.source_path == _source_path(file.source, lead) or _is_one(place, file.source):
         return True

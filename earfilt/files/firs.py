@@ -240,9 +240,8 @@ def _centre(taps: NDArray[np.float64], step: float) -> int:
     """
     largest = np.abs(taps).max() or 1.0
     unit = taps / largest
-    with np.errstate(
-        over="ignore"
-    ):  # of taps that are all but nothing: finer than that none is told
+    # of a row that is all but nothing beside another one
+    with np.errstate(over="ignore"):
         step = max(step / largest, _decimal_step(taps))
     within = max(_ARITHMETIC, min(_STEPS * step, _COARSEST))
     if _is_mirrored(unit, within):
