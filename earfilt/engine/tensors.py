@@ -201,18 +201,18 @@ def convolve(
     UsageError
         Through several rows: `x` is neither mono nor stereo.
     """
-    traced = is_traced()
-    spectra = taps if isinstance(taps, Spectra) else Spectra(taps)
-    if lengths is None and not traced and not torch.compiler.is_compiling():
-        planned = spectra.planned(x, lookahead, odd_ends)
-        if planned is not None:
-            return planned
     # inductor has no complex numbers, and working out sizes symbolically takes it minutes
+    traced = is_traced()
     if torch.compiler.is_compiling() and not traced:
         filtered: Tensor = torch.compiler.disable(convolve)(
             x, taps, lookahead=lookahead, odd_ends=odd_ends, lengths=lengths
         )
         return filtered
+    spectra = taps if isinstance(taps, Spectra) else Spectra(taps)
+    if lengths is None and not traced:
+        planned = spectra.planned(x, lookahead, odd_ends)
+        if planned is not None:
+            return planned
     reached = order_reached(lookahead, odd_ends) + 1
     if traced:
         if lengths is not None:
@@ -450,6 +450,7 @@ class _Plan(NamedTuple):
             head, tail = _mirrored_ends(x, self.mirrored)
             extended = torch.cat((self.zeros[0], head, x, tail, self.zeros[1]), -1)
         n_fft, hop = self.segments.n_fft, self.segments.hop
+        # As `filter_segments`, which first asks what is known here: that is a tenth of a short call.
         spectra = torch.fft.rfft(extended.unfold(-1, n_fft, hop))
         y = _inverse(spectra.mul_(self.response), n_fft, hop)
         return y.flatten(-2)[..., : self.frames]
