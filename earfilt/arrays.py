@@ -12,9 +12,9 @@ Python array API standard, 2023.12, https://data-apis.org/array-api/2023.12/
 """
 
 import weakref
-from collections.abc import Callable, Iterable
-from functools import cache, lru_cache, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,42 +27,6 @@ Array = TypeVar("Array", "Floats", "Tensor")
 """A float64 array of either library; what comes out is of the kind, and on the device, of what went
 in.
 """
-
-
-class _Taps(Protocol):
-    """A FIR."""
-
-    @property
-    def taps(self) -> "Floats":
-        """Its taps, in one row or several."""
-
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-_Fir = TypeVar("_Fir", bound=_Taps)
-_KEPT = 1 << 18  # taps
-
-
-def kept(
-    most: int,
-) -> Callable[[Callable[Concatenate[_Fir, _P], _T]], Callable[Concatenate[_Fir, _P], _T]]:
-    """Keep what a function makes of the last FIRs, but for those of very many taps: some hundred
-    bytes a tap are kept of each, which a program that runs for long must not gather.
-    """
-
-    def decorate(
-        function: Callable[Concatenate[_Fir, _P], _T],
-    ) -> Callable[Concatenate[_Fir, _P], _T]:
-        keeping: Any = lru_cache(most)(function)
-
-        @wraps(function)
-        def call(fir: _Fir, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-            made: _T = (keeping if fir.taps.size <= _KEPT else function)(fir, *args, **kwargs)
-            return made
-
-        return call
-
-    return decorate
 
 
 def is_array(x: Any) -> bool:

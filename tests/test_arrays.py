@@ -18,21 +18,3 @@ def test_a_constant_has_no_graph() -> None:
     assert constant(learnt).tolist() == learnt.tolist()
     for plain in (np.ones(2), torch.ones(2)):
         assert constant(plain) is plain
-
-
-def test_what_is_made_of_firs_is_kept_but_for_very_long_ones() -> None:
-    """A program that filters through many of them must not gather their memory."""
-    from earfilt.arrays import kept
-    from earfilt.synthesis.fir import Fir
-
-    made = []
-
-    @kept(4)
-    def length(fir: Fir, *, more: int = 0) -> int:
-        made.append(fir)
-        return fir.numtaps + more
-
-    short, long = (Fir(np.ones(count), 8000.0, 0, False) for count in (3, 1 << 19))
-    assert [length(short), length(short), length(short, more=1)] == [3, 3, 4]
-    assert [length(long), length(long)] == [1 << 19] * 2
-    assert made == [short, short, long, long]

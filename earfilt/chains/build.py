@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from earfilt.arrays import Floats, power_of_two
+from earfilt.caches import kept_light
 from earfilt.chains import joins
 from earfilt.ears import curve
 from earfilt.ears.kinds.equaliser import Equaliser
@@ -67,7 +67,7 @@ def published(chain: Chain, fs: float) -> PublishedCurve | None:
     return None if chain.sides else _published(_targets(chain, fs))
 
 
-@lru_cache(maxsize=64)
+@kept_light(64)
 def _targets(chain: Chain, fs: float) -> tuple[Target | None, ...]:
     """The target of each member; None for a FIR."""
     return tuple(
@@ -81,7 +81,7 @@ def _published(targets: Sequence[Target | None]) -> PublishedCurve | None:
     return curve.product(found) if len(found) == len(targets) else None
 
 
-@lru_cache(maxsize=64)
+@kept_light(64)
 def _design(chain: Chain, fs: float) -> Fir:
     if chain.sides:
         left, right = (_design(side, fs) for side in chain.sides)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.arrays import kept
+from earfilt.caches import kept
 from earfilt.engine.samples import BeyondRangeError, Levels, SampleFormat, Samples, Tally
 from earfilt.engine.segments import keep_memory
 from earfilt.engine.windows import (

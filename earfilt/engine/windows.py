@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.arrays import kept
+from earfilt.caches import kept
 from earfilt.ears.options import choice
 from earfilt.engine.cpu import OverlapSave, Packing, PartitionedConvolution
 from earfilt.engine.roundoff import Judged, Rounding

@@ -17,7 +17,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from earfilt import __version__
-from earfilt.arrays import kept
 from earfilt.audio.containers.pcm import Array
 from earfilt.audio.info import AudioInfo, Metadata
 from earfilt.audio.metadata import stale, tags
@@ -25,6 +24,7 @@ from earfilt.audio.output_format import check_kept, plan_target
 from earfilt.audio.reader import Reader, changed_while_read, cut_short, open_reader, probe
 from earfilt.audio.speakers import is_right_first, two_eared
 from earfilt.audio.writer import open_writer
+from earfilt.caches import kept
 from earfilt.chains import describe
 from earfilt.cores import cores
 from earfilt.errors import AudioError, Detail, Note, UsageError, printable

@@ -13,9 +13,9 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from earfilt.caches import kept_light
 from earfilt.chains.request import FilterOptions, Request, option_words
 from earfilt.errors import EarfiltError, printable
 from earfilt.render.job import Options
@@ -83,7 +83,7 @@ def recipe_of(filter: Filter, options: Options) -> Recipe:
     return _recipe_of(filter, filter.request, tuple(map(os.path.abspath, filter.files)), options)
 
 
-@lru_cache(maxsize=256)
+@kept_light(256)
 def _recipe_of(
     filter: Filter, _request: Request, _paths: tuple[str, ...], options: Options
 ) -> Recipe:
