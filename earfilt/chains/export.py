@@ -134,7 +134,8 @@ def export(filter: Filter, fs: float, path: str, how: Export) -> Written:
     """
     form = how.form_for(path)
     if how.program is None and form == "fir":
-        fir = _as_written(filter, fs, path, how.subtype)
+        is_wave = Path(path).suffix.lower() == ".wav"
+        fir = _as_written(filter, fs, how.subtype if is_wave else None)
         data = fir_bytes(fir, path, channels=how.channels, subtype=how.subtype)
         return Written([(path, data)], fir)
     if form == "fir":
@@ -163,7 +164,7 @@ def _with_impulse(filter: Filter, fs: float, path: str, how: Export) -> Written:
     """
     beside = how.impulse_path(path)
     subtype = "FLOAT" if how.subtype is None else how.subtype
-    fir = _as_written(filter, fs, beside, subtype)
+    fir = _as_written(filter, fs, subtype)
     if fir.rows == 4:
         raise UsageError(
             f"a preset names a FIR for each of two channels, and {printable(filter.name)} is a matrix "
@@ -182,10 +183,12 @@ def _with_impulse(filter: Filter, fs: float, path: str, how: Export) -> Written:
     return Written([(path, text.encode()), (beside, wave)], fir)
 
 
-def _as_written(filter: Filter, fs: float, path: str, subtype: str | None) -> Fir:
-    """The FIR with the taps that a file of a sample format holds, and what is true of these."""
+def _as_written(filter: Filter, fs: float, subtype: str | None) -> Fir:
+    """The FIR with the taps that a wave file of a sample format holds, and what is true of these; as
+    it is without a format.
+    """
     fir = filter.still_at(fs)
-    if subtype is None or Path(path).suffix.lower() != ".wav":
+    if subtype is None:
         return fir
     taps = as_stored(fir.taps, subtype)
     if np.array_equal(taps, fir.taps):

@@ -57,7 +57,11 @@ def _header(sections: Sections) -> dict[str, Any]:
     if sections.deviation_db is not None:
         found |= {"deviation_db": sections.deviation_db, "deviation_hz": sections.deviation_hz}
     if sections.bands:
-        found |= {"preamp_db": sections.preamp_db, "bands": [vars(b) for b in sections.bands]}
+        bands = [
+            {"kind": band.kind, "hz": band.hz, "gain_db": band.gain_db, "q": band.q}
+            for band in sections.bands
+        ]
+        found |= {"preamp_db": sections.preamp_db, "bands": bands}
     return found | {"meta": sections.provenance.to_json()}
 
 

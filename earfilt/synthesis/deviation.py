@@ -13,8 +13,8 @@ import numpy as np
 
 from earfilt.arrays import Floats, power_of_two
 from earfilt.ears.curve import PublishedCurve, to_db
-from earfilt.synthesis.fir import dtft
 from earfilt.synthesis.remez.polynomials import at
+from earfilt.synthesis.spectrum import dtft
 
 FLOOR_DB = 100.0
 SAMPLES_PER_TAP = 64  # of the response: a ripple's height is then read to 0.1 % of itself

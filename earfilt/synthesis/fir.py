@@ -14,6 +14,7 @@ import numpy.typing as npt
 from earfilt.ears.options import samples
 from earfilt.errors import UsageError
 from earfilt.synthesis.provenance import Provenance
+from earfilt.synthesis.spectrum import dtft
 
 ROW_NAMES: dict[int, tuple[str, ...]] = {
     1: ("",),
@@ -24,7 +25,6 @@ ROW_NAMES: dict[int, tuple[str, ...]] = {
 matrix.
 """
 
-_BLOCK = 1 << 18  # complex numbers worked on at once: a few megabytes
 _DIGITS = 40  # binary digits kept of a designed tap, counted from the largest one,
 _RANGE_DB = 100.0  # and one more for each 6 dB that the curve spans beyond this
 
@@ -139,7 +139,7 @@ class Fir:
         return digest.hexdigest()
 
     def response(self, freqs: npt.ArrayLike) -> npt.NDArray[np.complex128]:
-        """Exact response at any frequencies (a direct DTFT, not the nearest FFT bin).
+        """Response at any frequencies, not at the nearest FFT bin: `earfilt.synthesis.spectrum.dtft`.
 
         Parameters
         ----------
@@ -158,7 +158,8 @@ class Fir:
             dtft(taps, cycles.reshape(-1), -self.lookahead).reshape(cycles.shape)
             for taps in self.taps.reshape(self.rows, -1)
         ]
-        return rows[0] if self.rows == 1 else np.stack(rows)
+        found: npt.NDArray[np.complex128] = np.stack(rows)
+        return found[0] if self.rows == 1 else found
 
 
 def outputs_of(rows: int, channels: int) -> int:
@@ -238,23 +239,3 @@ def rounded(taps: npt.NDArray[np.float64], range_db: float = 0.0) -> npt.NDArray
     digits = _DIGITS + max(0, math.ceil((min(400.0, range_db) - _RANGE_DB) / 6.0))
     shift = digits + 1 - int(np.frexp(np.abs(taps).max())[1])
     return np.ldexp(np.rint(np.ldexp(taps, shift)), -shift)
-
-
-def dtft(
-    taps: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64], first: int = 0
-) -> npt.NDArray[np.complex128]:
-    """Σ_k taps[k]·exp(−2πj·cycles·(first + k)) for (M,) frequencies in cycles per sample: (M,)."""
-    # With k = row·width + column the phase is a product of one factor for each: 2·√numtaps
-    # exponentials a frequency, not numtaps.
-    width = math.isqrt(len(taps) - 1) + 1
-    table = np.pad(taps, (0, -len(taps) % width)).reshape(-1, width)
-    at_rows = -2j * np.pi * (first + width * np.arange(len(table)))
-    at_columns = -2j * np.pi * np.arange(width)
-    out = np.empty(len(cycles), dtype=np.complex128)
-    step = max(1, _BLOCK // width)
-    for start in range(0, len(cycles), step):
-        part = cycles[start : start + step, None]
-        # einsum and not a BLAS product: the last digits must not depend on the number of threads.
-        along = np.einsum("kw,rw->kr", np.exp(part * at_columns), table)
-        out[start : start + step] = (along * np.exp(part * at_rows)).sum(1)
-    return out

@@ -1,15 +1,18 @@
 """``earfilt design --sections``, ``--form`` and ``--for``: what is written, said and refused."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from scipy.signal import sosfilt
+from scipy.signal import sosfilt, sosfreqz
 
 import earfilt
 from earfilt import cli
+from earfilt.ears.biquads import Band
+from tests.synthesis.biquads.test_bands import cookbook
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +69,19 @@ def test_bands_are_read_back_as_an_equaliser() -> None:
     np.testing.assert_allclose(heard, expected, atol=0.001)
 
 
+@pytest.mark.parametrize("name", ["ear.sos.json", "ear.sos.csv"])
+def test_bands_are_written_as_sections_too(name: str) -> None:
+    assert run("--form", "peaking", "--sections", "5", "-q", "-o", name) == 0
+    text = Path(name).read_text()
+    told = json.loads(text[text.index("{") :].splitlines()[0] if name.endswith("csv") else text)
+    bands = [Band(one["kind"], one["hz"], one["gain_db"], one["q"]) for one in told["bands"]]
+    freqs = np.geomspace(125.0, 9000.0, 50)
+    _, response = sosfreqz([cookbook(band, 48000.0) for band in bands], freqs, fs=48000.0)
+    heard = earfilt.response(f"./{name}", fs=48000, freqs=freqs).magnitude_db
+    expected = told["preamp_db"] + 20.0 * np.log10(np.abs(response))
+    np.testing.assert_allclose(heard, expected, atol=0.001)
+
+
 def test_a_fir_is_written_beside_its_preset(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--for", "camilladsp", "-o", "ear.yml") == 0
     assert soundfile.info("ear.wav").channels == 2
@@ -77,6 +93,21 @@ def test_neither_file_replaces_one() -> None:
     assert run("--for", "camilladsp", "-o", "ear.yml") == 2
     assert not Path("ear.yml").exists()
     assert Path("ear.wav").read_text() == "mine"
+
+
+def test_what_is_said_of_a_rounded_fir_does_not_depend_on_its_suffix(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """EasyEffects calls its wave files .irs; taps of 16 bits are as far off there."""
+    told = []
+    for options in (("-o", "ear.wav"), ("--for", "easyeffects", "-o", "ear.json")):
+        assert cli.run(["design", "-f", "a-weighting", "--subtype", "PCM_16", *options]) == 0
+        said = capsys.readouterr().err
+        told += re.findall(r"(\S+) dB at most from the published points", said)
+        assert "rounded to PCM_16" in said
+    taps = [soundfile.read(name, always_2d=True)[0][:, 0] for name in ("ear.wav", "ear.irs")]
+    np.testing.assert_array_equal(*taps)
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize(

@@ -266,12 +266,50 @@ def test_a_shelf_with_a_width_begins_at_its_frequency(tmp_path: Path) -> None:
             "names: [b]}",
             "the channels 0, 1 each differently; --column 0",
         ),
+        (  # no step names the other one, which stays as it is
+            "filters:\n  a: {type: Gain, parameters: {gain: 1}}\npipeline:\n"
+            "  - {type: Filter, channels: [1], names: [a]}",
+            "the channels 0, 1 each differently; --column 1",
+        ),
+        (
+            "devices:\n  capture: {channels: 12}\nfilters:\n"
+            "  a: {type: Gain, parameters: {gain: 1}}\npipeline:\n"
+            "  - {type: Filter, channels: [0, 1], names: [a]}",
+            "the channels 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 each differently; --column 0",
+        ),
     ],
 )
 def test_what_is_not_understood_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         understand(write(tmp_path, text))
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        "  - {type: Filter, channels: [0, 1], names: [a]}",
+        "  - {type: Filter, channel: 0, names: [a]}\n  - {type: Filter, channel: 1, names: [a]}",
+        "  - {type: Filter, names: [a]}",
+    ],
+)
+def test_a_pipeline_that_filters_every_channel_alike_is_one_filter(
+    tmp_path: Path, pipeline: str
+) -> None:
+    text = "filters:\n  a: {type: Biquad, parameters: {type: Highpass, freq: 20, q: 0.7}}\n"
+    found = understand(write(tmp_path, f"{text}pipeline:\n{pipeline}"))
+    assert isinstance(found, FoundEqualiser)
+    assert [band.hz for band in found.bands] == [20.0]
+
+
+def test_the_only_channel_there_is_may_be_filtered_alone(tmp_path: Path) -> None:
+    text = (
+        "devices:\n  capture: {channels: 1}\nfilters:\n  a: {type: Gain, parameters: {gain: 1}}\n"
+        "pipeline:\n  - {type: Filter, channel: 0, names: [a]}"
+    )
+    found = understand(write(tmp_path, text))
+    assert isinstance(found, FoundEqualiser)
+    assert found.gain_db == 1.0
 
 
 def test_a_channel_is_taken_by_its_name(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_magnitude_is_that_of_freqz() -> None:
 def test_magnitude_does_not_depend_on_how_the_sum_is_laid_out(
     numtaps: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("earfilt.synthesis.fir._BLOCK", block)
+    monkeypatch.setattr("earfilt.synthesis.spectrum._BLOCK", block)
     taps = np.random.default_rng(2).standard_normal(numtaps)
     freqs = np.linspace(0.0, 4000.0, 23)
     wanted = abs(np.exp(-2j * np.pi * np.outer(freqs / FS, np.arange(numtaps))) @ taps)

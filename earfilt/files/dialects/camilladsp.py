@@ -21,6 +21,7 @@ _MARK = re.compile(r"^[\"']?filters[\"']?[ \t]*:", re.MULTILINE)
 _MOST_BYTES = 1 << 18
 _MOST_EVENTS = 50_000
 _DEEPEST = 24
+_MOST_CHANNELS = 256
 _SECOND_ORDER = {
     "Peaking": "peaking", "Lowshelf": "low-shelf", "Highshelf": "high-shelf",
     "Lowpass": "low-pass", "Highpass": "high-pass", "Bandpass": "band-pass", "Notch": "notch",
@@ -157,7 +158,8 @@ def _names(
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DataError(subject, "a step of its pipeline has no list of names")
         every.append(([str(channel) for channel in channels], names))
-    numbers = sorted({channel for channels, _ in every for channel in channels})
+    named = {channel for channels, _ in every for channel in channels}
+    numbers = sorted(named | _channels(config), key=_in_order) if named else []
     for channel in numbers or [""]:
         of_channel[channel] = [
             name
@@ -171,12 +173,32 @@ def _names(
         return of_channel[asked]
     first = of_channel[numbers[0] if numbers else ""]
     if any(names != first for names in of_channel.values()):
+        filtered = next(channel for channel in numbers if of_channel[channel])
         raise DataError(
             subject,
             f"filters the channels {', '.join(map(excerpt, numbers))} each differently; "
-            f"{option} {excerpt(numbers[0])} takes one of them",
+            f"{option} {excerpt(filtered)} takes one of them",
         )
     return first
+
+
+def _channels(config: Mapping[str, Any]) -> set[str]:
+    """The channels that there are, from 0: as many as the devices have, or two where nothing says
+    so, since one that no step names stays as it is.
+    """
+    devices = config.get("devices")
+    counts = [
+        device.get("channels")
+        for device in (devices.values() if isinstance(devices, dict) else ())
+        if isinstance(device, dict)
+    ]
+    most = max((count for count in counts if isinstance(count, int)), default=2)
+    return {str(channel) for channel in range(min(most, _MOST_CHANNELS))}
+
+
+def _in_order(channel: str) -> tuple[int, str]:
+    """Numbers as numbers."""
+    return (int(channel) if channel.isascii() and channel.isdecimal() else _MOST_CHANNELS, channel)
 
 
 def _number(found: Mapping[Any, Any], key: str, where: str, subject: str) -> float:
