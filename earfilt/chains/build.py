@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -275,9 +275,7 @@ def _provenance(
         order=order,
         phase=phase,
         options=options,
-        range_hz=None
-        if wanted is None
-        else (float(wanted.points_hz[0]), float(wanted.points_hz[-1])),
+        **_range(wanted),
         led=bool(designs) and wanted is not None and not wanted.ruled,
         tolerance_db=chain.design["tolerance"] if designs else None,
         tolerance_met=all(found.met for found in designs),
@@ -290,6 +288,16 @@ def _provenance(
         limited_hz=tuple(band for member in members for band in _limited_hz(member, parts[0].fir)),
         cautions=_cautions(chain),
     )
+
+
+def _range(wanted: PublishedCurve | None) -> dict[str, Any]:
+    """What was published, and up to where it is met."""
+    if wanted is None:
+        return {}
+    low, high = float(wanted.points_hz[0]), float(wanted.points_hz[-1])
+    if wanted.covers_hz <= high:
+        return {"range_hz": (low, high)}
+    return {"range_hz": (low, float(wanted.covers_hz)), "held_to_hz": high}
 
 
 def _between_db(designs: list[Design], taps: Floats, wanted: PublishedCurve | None) -> float | None:

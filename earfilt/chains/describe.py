@@ -106,6 +106,8 @@ def range_words(told: "Provenance") -> str:
     >>> from earfilt.synthesis.provenance import Provenance
     >>> range_words(Provenance(range_hz=(125.0, 10000.0), options={"beyond": "hold"}))
     'published from 125 to 10000 Hz, held beyond'
+    >>> range_words(Provenance(range_hz=(125.0, 10000.0), held_to_hz=6300.0, led=True))
+    'published from 125 to 10000 Hz, met up to 6300 Hz (none above 0.45 of the rate can be), continued smoothly beyond'
     """
     if told.range_hz is None:
         return ""
@@ -113,7 +115,13 @@ def range_words(told: "Provenance") -> str:
     asked = rules if isinstance(rules, list) else [rules or "documented"]
     words = " and ".join(dict.fromkeys(_BEYOND_WORDS[rule] for rule in asked))
     words = "continued smoothly" if told.led else words
-    return f"published from {told.range_hz[0]:g} to {told.range_hz[1]:g} Hz, {words} beyond"
+    low, high = told.range_hz
+    held = (
+        ""
+        if told.held_to_hz is None
+        else f", met up to {told.held_to_hz:g} Hz (none above 0.45 of the rate can be)"
+    )
+    return f"published from {low:g} to {high:g} Hz{held}, {words} beyond"
 
 
 _BEYOND_WORDS = {

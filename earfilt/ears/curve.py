@@ -36,6 +36,8 @@ class PublishedCurve:
     ruled
         Whether a rule that was asked for, or is the source's own, says what the aim is beyond the
         outermost points. Without one a design is free there, within reason.
+    covers_hz
+        Highest frequency that was published, also where it cannot be met at this rate.
     """
 
     points_hz: Floats
@@ -44,6 +46,7 @@ class PublishedCurve:
     fs: float
     corners_hz: Floats = field(default_factory=lambda: np.zeros(0))
     ruled: bool = False
+    covers_hz: float = 0.0
 
 
 def product(curves: Sequence[PublishedCurve]) -> PublishedCurve:
@@ -79,7 +82,10 @@ def product(curves: Sequence[PublishedCurve]) -> PublishedCurve:
 
     corners_hz = _merged([curve.corners_hz for curve in curves])
     ruled = all(curve.ruled for curve in curves)
-    return PublishedCurve(points_hz, to_db(aim(points_hz)), aim, curves[0].fs, corners_hz, ruled)
+    covers_hz = min(curve.covers_hz for curve in curves)
+    return PublishedCurve(
+        points_hz, to_db(aim(points_hz)), aim, curves[0].fs, corners_hz, ruled, covers_hz
+    )
 
 
 def _merged(values: list[Floats]) -> Floats:

@@ -44,6 +44,8 @@ class Target:
         (freqs, numbers) -> nodes (M,) in Hz, amplitude (M,); of numpy or torch.
     published_hz : tuple of float
         Frequencies in Hz that the source lists.
+    covers_hz : float, optional
+        Highest frequency that the source covers, where that is not the last of those.
     reference_gain : float
         What the numbers are relative to.
     peak : float, optional
@@ -62,6 +64,7 @@ class Target:
     numbers: Floats
     nodes: Nodes
     published_hz: tuple[float, ...]
+    covers_hz: float | None = None
     reference_gain: float = 1.0
     peak: float | None = None
     normalize_gain: bool = False
@@ -115,7 +118,13 @@ class Target:
             return scale * np.interp(at, freqs, amplitude)
 
         return PublishedCurve(
-            points, 20.0 * np.log10(scale * shape), aim, float(self.fs), freqs, self.ruled
+            points,
+            20.0 * np.log10(scale * shape),
+            aim,
+            float(self.fs),
+            freqs,
+            self.ruled,
+            self.covers_hz or self.published_hz[-1],
         )
 
     def _scale(self, highest_point: float, highest_node: float) -> float:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from earfilt.chains.members import Filter
     from earfilt.directions.interaural import Interaural
     from earfilt.synthesis.fir import Fir
+    from earfilt.synthesis.provenance import Provenance
 
 _RANGE_DB = 80.0  # below its peak a curve without published points is not drawn
 _TICKS = [float(digit * 10**power) for power in range(7) for digit in (1, 2, 5)]
@@ -43,7 +44,7 @@ class Line:
     points : (freqs, gain_db), optional
         The published points, Hz and dB.
     range_hz : (float, float), optional
-        What was published; beyond it a rule of interpolation holds, and the line is faint.
+        What was published, as far as the rate lets it be met; beyond it the line is faint.
     bands : tuple of Band
         How far the source says that ears scatter, or are allowed to.
     name : str
@@ -93,10 +94,17 @@ def line_of(
         label or legend(fir),
         response,
         points,
-        fir.provenance.range_hz,
+        _met(fir.provenance),
         () if points is None else _bands(filter, points),
         label or fir.provenance.filter or filter.name,
     )
+
+
+def _met(told: Provenance) -> tuple[float, float] | None:
+    """The published range, as far as a filter of this rate can meet it."""
+    if told.range_hz is None or told.held_to_hz is None:
+        return told.range_hz
+    return told.range_hz[0], told.held_to_hz
 
 
 def with_between(lines: Sequence[Line], fir: Fir) -> list[Line]:

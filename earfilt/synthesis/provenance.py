@@ -99,6 +99,9 @@ class Provenance:
         The other options of the members, each by its name.
     range_hz : (float, float), optional
         Lowest and highest published frequency, of all members alike.
+    held_to_hz : float, optional
+        The highest published frequency that the response is held to, where that is not the end of
+        the range: what lies above 0.45·fs cannot be met at this rate.
     led : bool
         Beyond that range no rule was followed: the response was led on smoothly.
     tolerance_db : float, optional
@@ -132,6 +135,7 @@ class Provenance:
     phase: Joined = None
     options: Mapping[str, Joined] = field(default_factory=dict)
     range_hz: tuple[float, float] | None = None
+    held_to_hz: float | None = None
     led: bool = False
     tolerance_db: float | None = None
     tolerance_met: bool = True
@@ -236,6 +240,7 @@ def of_pair(left: Provenance, right: Provenance) -> Provenance:
         range_hz=(max(low for low, _ in ranges), min(high for _, high in ranges))
         if len(ranges) == len(ears)
         else None,
+        held_to_hz=min((ear.held_to_hz for ear in ears if ear.held_to_hz), default=None),
         led=any(ear.led for ear in ears),
         tolerance_db=left.tolerance_db if right.tolerance_db is None else right.tolerance_db,
         tolerance_met=all(ear.tolerance_met for ear in ears),

@@ -366,6 +366,27 @@ def test_each_ear_says_what_became_of_its_own_taps(tmp_path, monkeypatch, capfd)
 NOTCH = "Filter 1: ON NO Fc 1000 Hz Q 5\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "covers", "last"),
+    [
+        ("iso532-free", 16000.0, 6300.0),
+        ("headphone", 7995.51, 6946.93),
+        ("own.csv", 9000.0, 3000.0),
+    ],
+)
+def test_it_says_up_to_where_published_points_are_met_at_a_low_rate(
+    tmp_path, monkeypatch, capfd, name, covers, last
+):
+    """What lies between 0.45 of the rate and its half is published and not met."""
+    monkeypatch.chdir(tmp_path)
+    Path("own.csv").write_text("hz,db\n100,0\n1000,0\n3000,0\n9000,20\n")
+    assert run("design", "-f", name, "--fs", "16000", "-o", "low.wav") == 0
+    said = capfd.readouterr().err
+    assert f" to {covers:g} Hz, met up to {last:g} Hz (none above 0.45 of the rate can be)" in said
+    assert run("design", "-f", name, "--fs", "48000", "-o", "high.wav") == 0
+    assert "met up to" not in capfd.readouterr().err
+
+
 def test_a_notch_is_not_said_to_be_off_where_it_passes_nothing(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     Path("n.txt").write_text(NOTCH)

@@ -152,6 +152,7 @@ def _inverse(targets: Sequence[Target], limit_db: float) -> Target:
         numbers=xp.concatenate([target.numbers for target in targets]),
         nodes=partial(_nodes, parts=parts, fs=targets[0].fs, limit_db=limit_db),
         published_hz=tuple(points),
+        covers_hz=min(target.covers_hz or target.published_hz[-1] for target in targets),
         reference_gain=1.0,
         peak=None,
         normalize_gain=False,

@@ -83,6 +83,7 @@ class Modelled(Ear):
             numbers=numbers,
             nodes=partial(_nodes, grid=grid, level=level, published=numbers),
             published_hz=tuple(freqs.tolist()),
+            covers_hz=self.range_hz[1],
         )
 
     def _beyond(self, grid: Floats, fs: float, options: dict[str, Any]) -> Floats:
