@@ -1,5 +1,6 @@
 """A filter for other programs: which files are written, and what is in them."""
 
+import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from earfilt.files.presets.preset import Form, Graphic, Impulse, Preset
 from earfilt.files.presets.programs import Program, program
 from earfilt.synthesis.biquads.sections import Sections
 from earfilt.synthesis.deviation import deviation, deviation_between, off_points
-from earfilt.synthesis.fir import Fir
+from earfilt.synthesis.fir import Fir, largest_gain
 from earfilt.synthesis.provenance import Provenance, of_pair
 
 __all__ = ["Export", "Written", "export"]
@@ -45,6 +46,8 @@ class Export:
         Hz, where those are fitted.
     channels, subtype : int and str, optional
         Of a FIR's ``.wav``.
+    headroom : bool
+        A preset is lowered by its largest gain, so that what it is fed cannot gain.
     """
 
     program: str | None = None
@@ -53,6 +56,7 @@ class Export:
     band: tuple[float, float] | None = None
     channels: int | None = None
     subtype: str | None = None
+    headroom: bool = False
 
     def form_for(self, path: str) -> Form:
         """The form of what is written to a path.
@@ -70,6 +74,8 @@ class Export:
         if form in ("graphic", "fir") and (self.sections is not None or self.band is not None):
             name = "--band" if self.sections is None else "--sections"
             raise UsageError(f"{name} has no effect on {form}; --form sections or peaking has them")
+        if self.headroom and self.program is None:
+            raise UsageError("--headroom is of a preset: --for says for which program")
         if form != "fir" and (self.channels is not None or self.subtype is not None):
             raise UsageError("--channels and --subtype are of a FIR's .wav")
         most = program(self.program).most if self.program else None
@@ -123,6 +129,18 @@ class Written:
     files: list[tuple[str, bytes]]
     made: Sections | Graphic | Fir
 
+    @property
+    def largest_gain(self) -> tuple[float, float]:
+        """dB, and where: Hz."""
+        return largest_gain(self.made) if isinstance(self.made, Fir) else self.made.largest_gain
+
+    @property
+    def lowered_db(self) -> float:
+        """What was taken off all levels, dB."""
+        if isinstance(self.made, Graphic):
+            return self.made.lowered_db
+        return self.made.provenance.lowered_db
+
 
 def export(filter: Filter, fs: float, path: str, how: Export) -> Written:
     """The files of a filter at one sampling rate; nothing is written yet.
@@ -135,7 +153,7 @@ def export(filter: Filter, fs: float, path: str, how: Export) -> Written:
     form = how.form_for(path)
     if how.program is None and form == "fir":
         is_wave = Path(path).suffix.lower() == ".wav"
-        fir = _as_written(filter, fs, how.subtype if is_wave else None)
+        fir = _as_written(filter.still_at(fs), filter, how.subtype if is_wave else None)
         data = fir_bytes(fir, path, channels=how.channels, subtype=how.subtype)
         return Written([(path, data)], fir)
     if form == "fir":
@@ -144,7 +162,10 @@ def export(filter: Filter, fs: float, path: str, how: Export) -> Written:
         made: Sections | Graphic = _graphic(filter, fs)
     else:
         made = chain_sections.design(filter, fs, sections=how.sections, form=form, band=how.band)
-    preset = _preset(filter, fs, path, made)
+    lowered_db = _boost(made.largest_gain[0]) if how.headroom else 0.0
+    if lowered_db:
+        made = made.lowered(lowered_db)
+    preset = _preset(filter, fs, path, made, lowered_db)
     return Written([(path, _text(preset, path, how).encode())], made)
 
 
@@ -164,7 +185,9 @@ def _with_impulse(filter: Filter, fs: float, path: str, how: Export) -> Written:
     """
     beside = how.impulse_path(path)
     subtype = "FLOAT" if how.subtype is None else how.subtype
-    fir = _as_written(filter, fs, subtype)
+    fir = filter.still_at(fs)
+    lowered_db = _boost(largest_gain(fir)[0]) if how.headroom else 0.0
+    fir = _as_written(fir, filter, subtype, lowered_db)
     if fir.rows == 4:
         raise UsageError(
             f"a preset names a FIR for each of two channels, and {printable(filter.name)} is a matrix "
@@ -179,29 +202,42 @@ def _with_impulse(filter: Filter, fs: float, path: str, how: Export) -> Written:
     words: Program = program(how.program or "")
     if how.program == "pipewire":  # which has no folder of its own to look into
         named = replace(named, path=os.path.abspath(beside))
-    text = words.write(_preset(filter, fs, path, named))
+    text = words.write(_preset(filter, fs, path, named, lowered_db))
     return Written([(path, text.encode()), (beside, wave)], fir)
 
 
-def _as_written(filter: Filter, fs: float, subtype: str | None) -> Fir:
-    """The FIR with the taps that a wave file of a sample format holds, and what is true of these; as
-    it is without a format.
+def _boost(largest_db: float) -> float:
+    """What is taken off a filter of a largest gain, dB: a tenth is as fine as equalisers go."""
+    return max(0.0, math.ceil(10.0 * largest_db - 1e-6) / 10.0)
+
+
+def _as_written(fir: Fir, filter: Filter, subtype: str | None, lowered_db: float = 0.0) -> Fir:
+    """The FIR of a filter with the taps that a wave file of a sample format holds, lowered, and what
+    is true of these; as it is without a format.
     """
-    fir = filter.still_at(fs)
     if subtype is None:
         return fir
-    taps = as_stored(fir.taps, subtype)
+    gain, fs = 10.0 ** (-lowered_db / 20.0), fir.fs or 0.0
+    stored = as_stored(gain * fir.taps, subtype)
+    fir = replace(fir, provenance=replace(fir.provenance, lowered_db=lowered_db))
+    taps = stored / gain
     if np.array_equal(taps, fir.taps):
-        return fir
+        return replace(fir, taps=stored)
     told = fir.provenance
     if filter.sides:
         each = zip(told.ears, taps, filter.sides, strict=True)
         ears = [_rounded(one, row, side.curve_at(fs), subtype) for one, row, side in each]
         own = of_pair(*ears)
-        told = replace(own, filter=told.filter, command=told.command, rounded_to=subtype)
+        told = replace(
+            own,
+            filter=told.filter,
+            command=told.command,
+            rounded_to=subtype,
+            lowered_db=lowered_db,
+        )
     else:
         told = _rounded(told, taps, filter.curve_at(fs), subtype)
-    return replace(fir, taps=taps, provenance=told)
+    return replace(fir, taps=stored, provenance=told)
 
 
 def _rounded(
@@ -241,12 +277,20 @@ def _graphic(filter: Filter, fs: float) -> Graphic:
     return Graphic(freqs=freqs, gain_db=20.0 * np.log10(magnitude))
 
 
-def _preset(filter: Filter, fs: float, path: str, content: Sections | Graphic | Impulse) -> Preset:
+def _preset(
+    filter: Filter,
+    fs: float,
+    path: str,
+    content: Sections | Graphic | Impulse,
+    lowered_db: float = 0.0,
+) -> Preset:
     words = [filter.name, f"at {fs:.12g} Hz"]
     if isinstance(content, Sections) and content.deviation_db is not None and content.band_hz:
         low, high = content.band_hz
         words.append(f"within {content.deviation_db:.3g} dB from {low:g} to {high:g} Hz")
     if isinstance(content, Impulse) and content.latency:
         words.append(f"{content.latency} samples late")
+    if lowered_db:
+        words.append(f"lowered by {lowered_db:g} dB")
     name = Path(path).name.split(".")[0] or "ear"
     return Preset(name=name, about=f"earfilt: {', '.join(words)}", fs=fs, content=content)

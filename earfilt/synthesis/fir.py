@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from earfilt.arrays import power_of_two
 from earfilt.ears.options import samples
 from earfilt.errors import UsageError
 from earfilt.synthesis.provenance import Provenance
@@ -160,6 +161,17 @@ class Fir:
         ]
         found: npt.NDArray[np.complex128] = np.stack(rows)
         return found[0] if self.rows == 1 else found
+
+
+def largest_gain(fir: Fir) -> tuple[float, float]:
+    """Of all rows of a FIR, dB, and where: Hz."""
+    fs = fir.fs or 0.0
+    n_fft = max(8192, 8 * power_of_two(fir.numtaps))
+    gain = np.zeros(n_fft // 2 + 1)
+    for row in fir.taps.reshape(fir.rows, -1):
+        gain = np.maximum(gain, np.abs(np.fft.rfft(row, n_fft)))
+    top = int(gain.argmax())
+    return float(20.0 * np.log10(max(gain[top], 1e-300))), top * fs / n_fft
 
 
 def outputs_of(rows: int, channels: int) -> int:

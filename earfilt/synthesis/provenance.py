@@ -112,6 +112,9 @@ class Provenance:
     rounded_to : str, optional
         Sample format that the taps were rounded to, as they were written; what is said of the
         tolerance and of deviations is of the rounded ones.
+    lowered_db : float
+        What was taken off all levels of a preset, dB, so that no frequency gains; deviations are
+        those of the shape.
     deviation_db, deviation_hz : float, optional
         Largest deviation from the published points, and where (`earfilt.synthesis.deviation`).
     deviation_between_db : float, optional
@@ -141,6 +144,7 @@ class Provenance:
     tolerance_met: bool = True
     missed_points_hz: tuple[float, ...] = ()
     rounded_to: str | None = None
+    lowered_db: float = 0.0
     deviation_db: float | None = None
     deviation_hz: float | None = None
     deviation_between_db: float | None = None

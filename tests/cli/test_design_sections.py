@@ -95,6 +95,50 @@ def test_neither_file_replaces_one() -> None:
     assert Path("ear.wav").read_text() == "mine"
 
 
+LOUD = "Filter: ON PK Fc 1000 Hz Gain 7.25 dB Q 1\nFilter: ON LSC Fc 100 Hz Gain -12 dB Q 0.7\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "read"),
+    [
+        (("--for", "equalizerapo", "--form", "peaking", "--sections", "4"), "p.txt", "p.txt"),
+        (("--for", "equalizerapo", "--form", "sections", "--sections", "4"), "p.txt", "p.txt"),
+        (("--for", "camilladsp", "--form", "peaking", "--sections", "4"), "p.yml", "p.yml"),
+        (("--for", "wavelet"), "p.txt", "p.txt"),
+        (("--for", "easyeffects"), "p.json", "p.irs"),
+        (("--for", "camilladsp", "--subtype", "DOUBLE"), "p.yml", "p.wav"),
+    ],
+)
+def test_headroom_takes_the_largest_gain_off_and_leaves_the_shape(
+    options: tuple[str, ...], name: str, read: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("loud.txt").write_text(LOUD)
+    freqs = np.geomspace(20.0, 18_000.0, 2000)
+
+    def made(*more: str) -> np.ndarray:
+        assert cli.run(["design", "-f", "loud.txt", *options, "-o", name, "--force", *more]) == 0
+        return earfilt.response(f"./{read}", fs=48000, freqs=freqs).magnitude_db
+
+    louder = made()
+    said = capsys.readouterr().err
+    assert re.search(r"full scale clips by up to 7\.[23] dB: --headroom lowers the preset", said)
+    lower = made("--headroom")
+    said = capsys.readouterr().err
+    assert "music near full scale" not in said
+    off = float(re.search(r"lowered by ([0-9.]+) dB", said)[1])  # type: ignore[index]
+    assert off == pytest.approx(louder.max(), abs=0.11)
+    assert lower.max() <= 0.01
+    np.testing.assert_allclose(lower + off, louder, atol=0.02)
+
+
+def test_headroom_of_what_gains_nothing_changes_nothing() -> None:
+    Path("quiet.txt").write_text("Preamp: -9 dB\n" + LOUD)
+    for more in ((), ("--headroom",)):
+        options = ("--for", "wavelet", "-o", f"p{len(more)}.txt", "-q", *more)
+        assert cli.run(["design", "-f", "quiet.txt", *options]) == 0
+    assert Path("p0.txt").read_text() == Path("p1.txt").read_text()
+
+
 def test_what_is_said_of_a_rounded_fir_does_not_depend_on_its_suffix(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -122,6 +166,7 @@ def test_what_is_said_of_a_rounded_fir_does_not_depend_on_its_suffix(
         (("--sections", "2", "--band", "nan:9", "-o", "ear.h"), "--band nan:9"),
         (("--sections", "2", "-o", "ear.xyz"), "--for writes for a program"),
         (("--for", "camilladsp", "-o", "a.wav"), "are the same file"),
+        (("--headroom", "-o", "a.wav"), "--headroom is of a preset: --for says"),
     ],
 )
 def test_refusals(

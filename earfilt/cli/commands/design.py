@@ -124,6 +124,13 @@ def design(
             show_default=False,
         ),
     ] = None,
+    headroom: Annotated[
+        bool,
+        typer.Option(
+            "--headroom",
+            help="Lower a preset by its largest gain, so that loud music does not clip.",
+        ),
+    ] = False,
     directions: Annotated[
         str | None,
         typer.Option(
@@ -186,6 +193,7 @@ def design(
                 "--for": program,
                 "--channels": channels,
                 "--subtype": subtype,
+                "--headroom": headroom or None,
             },
             "--directions writes one .wav at the rate of the SOFA file",
         )
@@ -203,6 +211,7 @@ def design(
         band=None if band is None else band_of(band),
         channels=channels,
         subtype=subtype,
+        headroom=headroom,
     )
     _check_plan(plan, how)
     paths = [path for _, output in plan for path in how.paths(output)]
@@ -213,6 +222,8 @@ def design(
             write_bytes(path, data, force=force)
         if not quiet:
             say(_summary(written, filter))
+            if program is not None:
+                _advise(written, headroom=headroom)
     return 0
 
 
@@ -248,6 +259,13 @@ def _check_plan(plan: list[tuple[float, str]], how: "Export") -> None:
         )
 
 
+def _advise(written: "Written", *, headroom: bool) -> None:
+    """What a listener needs to know of a preset that makes something louder."""
+    gain_db = round(written.largest_gain[0], 1)
+    if gain_db > 0.0 and not headroom:
+        say(f"music near full scale clips by up to {gain_db:g} dB: --headroom lowers the preset")
+
+
 def _summary(written: "Written", filter: "Filter") -> str:
     """What was written, and one line for each warning."""
     from earfilt.files.presets.preset import Graphic
@@ -255,14 +273,21 @@ def _summary(written: "Written", filter: "Filter") -> str:
 
     paths = " and ".join(printable(path) for path, _ in written.files)
     if isinstance(written.made, Sections):
-        return _sections_summary(paths, written.made)
+        return _sections_summary(paths, written.made, _gain_words(written))
     if isinstance(written.made, Graphic):
-        highest = float(written.made.gain_db.max())
-        return f"{paths}: {len(written.made.freqs)} points, {highest:.1f} dB at most"
-    return _fir_summary(paths, written.made)
+        words = [f"{len(written.made.freqs)} points", _gain_words(written)]
+        return f"{paths}: {', '.join(words)}"
+    return _fir_summary(paths, written.made, _gain_words(written))
 
 
-def _sections_summary(paths: str, made: "Sections") -> str:
+def _gain_words(written: "Written") -> str:
+    """The largest gain, where it is, and whether all was lowered for it."""
+    (gain_db, hz), lowered_db = written.largest_gain, written.lowered_db
+    words = f"largest gain {gain_db:+.2f} dB at {hz:.5g} Hz"
+    return f"{words}, lowered by {lowered_db:g} dB" if lowered_db else words
+
+
+def _sections_summary(paths: str, made: "Sections", gain: str) -> str:
     low, high = made.band_hz or (0.0, 0.0)
     what = counted(len(made), "band" if made.bands else "section")
     words = [
@@ -270,6 +295,7 @@ def _sections_summary(paths: str, made: "Sections") -> str:
         made.provenance.filter or "",
         f"{made.deviation_db:.3g} dB at most from the curve between {low:g} and {high:g} Hz, "
         f"at {made.deviation_hz:.5g} Hz",
+        gain,
         f"rounding to float32 changes {made.float32_db:.2g} dB, to 32-bit integers with "
         f"{31 - made.post_shift} fractional bits {made.q30_db:.2g} dB",
     ]
@@ -280,7 +306,7 @@ def _sections_summary(paths: str, made: "Sections") -> str:
     return "\n".join(lines)
 
 
-def _fir_summary(paths: str, fir: "Fir") -> str:
+def _fir_summary(paths: str, fir: "Fir", gain: str) -> str:
     from earfilt.chains import describe
 
     fs = fir.fs or 0.0
@@ -294,6 +320,7 @@ def _fir_summary(paths: str, fir: "Fir") -> str:
         f"rounded to {fir.provenance.rounded_to}" if fir.provenance.rounded_to else "",
         describe.range_words(fir.provenance),
         describe.ears_words(fir.provenance, fir.lookahead),
+        gain,
     ]
     lines = [
         f"{paths}: {', '.join(word for word in words if word)}",

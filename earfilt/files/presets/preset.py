@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from earfilt.arrays import Floats
@@ -21,10 +21,23 @@ class Graphic:
     ----------
     freqs, gain_db : (N,) float64
         Hz, ascending, and dB.
+    lowered_db : float
+        What was taken off, so that no frequency gains.
     """
 
     freqs: Floats
     gain_db: Floats
+    lowered_db: float = 0.0
+
+    @property
+    def largest_gain(self) -> tuple[float, float]:
+        """dB, and where: Hz."""
+        top = int(self.gain_db.argmax())
+        return float(self.gain_db[top]), float(self.freqs[top])
+
+    def lowered(self, db: float) -> Graphic:
+        """The same at a lower level."""
+        return replace(self, gain_db=self.gain_db - db, lowered_db=db)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

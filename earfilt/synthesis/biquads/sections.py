@@ -103,6 +103,21 @@ class Sections:
         return sos_response(self.sos, np.asarray(freqs, np.float64) / self.fs)
 
     @cached_property
+    def largest_gain(self) -> tuple[float, float]:
+        """dB, and where: Hz."""
+        freqs = np.append(0.0, np.geomspace(1.0, self.fs / 2.0, _DENSE))
+        gain = np.abs(self.response(freqs))
+        top = int(gain.argmax())
+        return float(20.0 * np.log10(max(gain[top], 1e-300))), float(freqs[top])
+
+    def lowered(self, db: float) -> Sections:
+        """The same at a lower level; bands have a lower preamp."""
+        sos = self.sos.copy()
+        sos[0, :3] *= 10.0 ** (-db / 20.0)
+        told = replace(self.provenance, lowered_db=db)
+        return replace(self, sos=sos, preamp_db=round(self.preamp_db - db, 6), provenance=told)
+
+    @cached_property
     def largest_radius(self) -> float:
         """Of all poles."""
         return float(max(np.abs(np.roots(row[3:])).max(initial=0.0) for row in self.sos))
