@@ -327,8 +327,14 @@ def read_manifest(path: str, ledger: Ledger) -> None:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    """Open a file, and nothing else: a named pipe would wait for ever."""
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    """Open a file, and nothing else: a named pipe would wait for ever. It is not written through a
+    link: in an archive of somebody else's, that could lead to any file of the user's.
+    """
+    writes = flags & (os.O_WRONLY | os.O_RDWR)
+    if writes and os.path.islink(path):
+        raise OSError(errno.ELOOP, "the manifest in its directory is a link, which is not followed; remove it")
+    kept = getattr(os, "O_NOFOLLOW", 0) if writes else 0
+    descriptor = os.open(path, flags | kept | getattr(os, "O_NONBLOCK", 0), 0o666)
     if not modes.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file")
@@ -470,7 +476,9 @@ class Manifest:
         # writes over
         temp = self.path + ".new"
         try:
-            with open(temp, "wb") as out:
+            with suppress(FileNotFoundError):
+                os.unlink(temp)
+            with open(temp, "xb") as out:  # never through a link
                 out.writelines(kept.values())
                 out.flush()
                 os.fsync(out.fileno())

@@ -171,6 +171,28 @@ def test_what_was_replaced_is_kept_when_a_manifest_is_compacted(tmp_path: Path) 
     assert len(Path(manifest.path).read_bytes().splitlines()) == 3
 
 
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("suffix", ["", ".new"])
+def test_nothing_is_written_through_a_link(tmp_path: Path, there: bool, suffix: str) -> None:
+    """In a folder of recordings that somebody else has made, one may lead to a file of the user's."""
+    (tmp_path / "out").mkdir()
+    manifest = Manifest(manifest_path(str(tmp_path / "out")))
+    if suffix:  # what compacting writes to
+        manifest.append([("a.wav", ENTRY), ("a.wav", ENTRY)])
+    mine = tmp_path / "mine"
+    if there:
+        mine.write_text("mine")
+    os.symlink(mine, manifest.path + suffix)
+    if suffix:
+        manifest.compact()
+        assert len(Path(manifest.path).read_bytes().splitlines()) == 1
+    else:
+        with pytest.raises(AudioError, match="is a link, which is not followed; remove it"):
+            manifest.append([("a.wav", ENTRY)])
+    assert mine.exists() == there
+    assert not there or mine.read_text() == "mine"
+
+
 def test_opening_compacts_and_a_run_that_has_it_open_goes_on_in_the_new_one(tmp_path: Path) -> None:
     path = Path(manifest_path(str(tmp_path)))
     with open_manifest(str(tmp_path)) as first:
