@@ -435,7 +435,7 @@ def read_list(target: str, *, nul: bool = False) -> list[str]:
             f"cannot read the list {printable(target)}: {error.strerror or error}"
         ) from error
     if nul:
-        return [os.fsdecode(piece) for piece in data.split(b"\0") if piece]
+        return _without_mark([os.fsdecode(piece) for piece in data.split(b"\0") if piece])
     return _lines(data, printable(target))
 
 
@@ -444,6 +444,13 @@ _MARK = "\ufeff"
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
+
+
+def _without_mark(entries: list[str]) -> list[str]:
+    """Entries without the byte-order mark before the first, unless that begins a name that is there."""
+    if entries and entries[0].startswith(_MARK) and not os.path.lexists(entries[0]):
+        entries[0] = entries[0].removeprefix(_MARK)
+    return entries
 
 
 def _lines(data: bytes, name: str) -> list[str]:
@@ -471,9 +478,7 @@ def _lines(data: bytes, name: str) -> list[str]:
             f"the list {name} holds zero bytes: give -0 if they end its entries, or save it "
             "as UTF-8"
         )
-    lines = [line for line in text.split("\n") if line]
-    if lines and lines[0].startswith(_MARK) and not os.path.lexists(lines[0]):
-        lines[0] = lines[0].removeprefix(_MARK)
+    lines = _without_mark([line for line in text.split("\n") if line])
     windows = all(line.endswith("\r") for line in lines)
     cut = (
         line[:-1] if line.endswith("\r") and (windows or not os.path.lexists(line)) else line

@@ -236,7 +236,12 @@ def test_listed_files_keep_relative_paths_or_those_below_their_common_directory(
 
 
 @pytest.mark.parametrize(
-    ("nul", "data"), [(False, b"a b.wav\nc.wav\r\n\n"), (True, b"a b.wav\0c.wav\0")]
+    ("nul", "data"),
+    [
+        (False, b"a b.wav\nc.wav\r\n\n"),
+        (True, b"a b.wav\0c.wav\0"),
+        (True, b"\xef\xbb\xbfa b.wav\0c.wav"),
+    ],
 )
 def test_lists(nul: bool, data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "list"
