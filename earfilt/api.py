@@ -371,7 +371,8 @@ def ear(
     fs : float, optional
         Sampling rate in Hz; by default the one that a FIR file or a saved ear states.
     learnable : bool
-        The numbers of each ear (``numbers_0``, …) become parameters; FIRs stay as they are.
+        The numbers of each ear (``numbers_0``, …) become parameters; FIRs stay as they are. A saved
+        ear learns at its own rate; with ``resample_fir`` it becomes a FIR of another one.
     dtype : torch.dtype, optional
         Dtype of the stored numbers; default float32.
     **options
@@ -386,7 +387,8 @@ def ear(
     Raises
     ------
     UsageError
-        As `apply`; or no rate is given or stated by a file.
+        As `apply`; or no rate is given or stated by a file; or a saved ear of another rate is to
+        learn.
 
     Examples
     --------
