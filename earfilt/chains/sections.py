@@ -12,7 +12,7 @@ from earfilt.ears.options import choice
 from earfilt.errors import UsageError, printable
 from earfilt.synthesis.biquads.bands import design_bands
 from earfilt.synthesis.biquads.sections import Aim, Sections, default_band, design_sections
-from earfilt.synthesis.provenance import Provenance
+from earfilt.synthesis.provenance import Provenance, sources_of
 
 if TYPE_CHECKING:
     from earfilt.arrays import Floats
@@ -121,7 +121,7 @@ def _provenance(filter: Filter, found: Sections) -> Provenance:
     options = dict(filter.request.given())
     return Provenance(
         filter="+".join(member.name for member in filter.members),
-        source=tuple(source.citation for ear in ears for source in ear.sources),
+        **sources_of(member.told for member in filter.members),
         table_sha256={table.id: table.sha256 for table in tables},
         phase="minimum",
         options={name: value for name, value in options.items() if name != "tolerance"},
