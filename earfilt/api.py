@@ -35,7 +35,7 @@ from earfilt.ears.options import (
 from earfilt.ears.options import path as path_of
 from earfilt.engine import pipeline
 from earfilt.engine.samples import SampleFormat, clip_warning
-from earfilt.engine.segments import check_ears, latency_frames
+from earfilt.engine.segments import check_ears, is_transposed, latency_frames
 from earfilt.engine.stream import Stream
 from earfilt.engine.windows import Precision
 from earfilt.errors import UsageError, counted
@@ -106,7 +106,7 @@ def apply(
     filter: Name,
     *,
     fs: float,
-    axis: int = -1,
+    axis: int | None = None,
     precision: Precision = "auto",
     **options: Unpack[FilterOptions],
 ) -> Signal:
@@ -117,14 +117,16 @@ def apply(
     x : (…, T) array or tensor
         Floating-point samples, or int16 or int32 with full scale at 2¹⁵ or 2³¹. ``axis`` is time, T
         ≥ 1; all other dimensions are filtered alike. With two ears, the last of the others is that
-        of the channels: (T,) and (…, 1, T) are mono, (…, 2, T) is stereo.
+        of the channels: (T,) and (…, 1, T) are mono, (…, 2, T) is stereo. What soundfile reads,
+        (T, channels), goes with ``axis=0``.
     filter : str or path
         ``NAME[:VARIANT]``, joined by ``+`` into a chain; or the path of a curve or FIR.
         ``L=CHAIN,R=CHAIN`` is a pair of ears.
     fs : float
         Sampling rate in Hz.
-    axis : int
-        The dimension of time.
+    axis : int, optional
+        The dimension of time; default the last one, unless that is plainly one of channels (at most
+        32 beside more than 1000).
     precision : 'auto', 'float32' or 'float64'
         Precision of the computation. auto: float64 for float64 and int32, otherwise float32; for
         arrays only where its error is negligible, as in ``earfilt apply``.
@@ -144,8 +146,9 @@ def apply(
     UnknownNameError
         No such filter; the message suggests the nearest names.
     UsageError
-        The filter does not have an option; T = 0; no such axis; unsupported dtype or precision; NaN
-        in an array; more than two channels for two ears.
+        The filter does not have an option; T = 0; no such axis, or none is given and the last one
+        cannot be time; unsupported dtype or precision; NaN in an array; more than two channels for
+        two ears.
 
     Warns
     -----
@@ -168,13 +171,14 @@ def apply(
 
 
 def _apply_array(
-    x: npt.NDArray[Any], fir: firs.Fir, axis: int, precision: Precision
+    x: npt.NDArray[Any], fir: firs.Fir, axis: int | None, precision: Precision
 ) -> npt.NDArray[Any]:
     if x.dtype.name not in (*_FLOATS, *_INTEGERS):
         raise UsageError(
             f"the signal's dtype is {x.dtype}; filters take {', '.join((*_FLOATS, *_INTEGERS))}"
         )
-    if x.ndim == 0 or x.shape[_axis_of(x, axis)] == 0:
+    axis = _axis_of(x, axis) if x.ndim else -1
+    if x.ndim == 0 or x.shape[axis] == 0:
         raise UsageError(
             f"the signal's shape is {x.shape}; the dimension of time must hold at least one sample"
         )
@@ -196,14 +200,23 @@ def _apply_array(
     return np.moveaxis(together.reshape(shape).astype(x.dtype, copy=False), 0, axis)
 
 
-def _axis_of(x: Any, axis: int) -> int:
-    """The dimension of time of an array or tensor, which has some.
+def _axis_of(x: Any, axis: int | None) -> int:
+    """The dimension of time of an array or tensor, which has some: the last where none is given.
 
     Raises
     ------
     UsageError
-        It has no such one.
+        It has no such one, or the last cannot be meant.
     """
+    if axis is None:
+        if is_transposed(x.shape):
+            time = max(range(x.ndim), key=lambda i: x.shape[i])
+            raise UsageError(
+                f"the signal's shape is {tuple(x.shape)}, whose last dimension would be time: "
+                f"axis={time} filters signals of {x.shape[time]} samples, axis=-1 those of "
+                f"{x.shape[-1]}"
+            )
+        return -1
     if not isinstance(axis, int | np.integer) or not -x.ndim <= axis < x.ndim:
         raise UsageError(
             f"axis is {axis!r}; the signal's shape is {tuple(x.shape)}, whose dimensions are "
@@ -250,7 +263,7 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir, precision: Precision) -> npt.N
     return out
 
 
-def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int, precision: Precision) -> Tensor:
+def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int | None, precision: Precision) -> Tensor:
     import torch
 
     from earfilt.engine.tensors import convolve
@@ -261,8 +274,9 @@ def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int, precision: Precision) -> 
             f"the signal is a {type(x).__name__}; filters take numpy arrays and torch tensors"
         )
     refuse_motion(fir)
+    axis = _axis_of(x, axis) if x.ndim else -1
     if x.ndim:
-        x = x.movedim(_axis_of(x, axis), -1)
+        x = x.movedim(axis, -1)
     check_signal(x)
     choice("precision", precision, get_args(Precision))
     wide = precision == "float64" or (precision == "auto" and x.dtype == torch.float64)

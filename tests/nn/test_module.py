@@ -691,6 +691,13 @@ def test_who_writes_to_what_an_ear_hands_out_changes_no_filter(name: str) -> Non
             np.testing.assert_array_equal(one, own)
 
 
+@pytest.mark.parametrize("name", EVERY_EAR)
+@pytest.mark.parametrize("shape", [(2001, 2), (3, 2001, 1)])
+def test_channels_are_not_taken_for_time(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(earfilt.UsageError, match=r"last dimension is time.*x\.mT"):
+        EVERY_EAR[name]()(torch.zeros(shape))
+
+
 def test_what_learns_hands_out_what_gradients_flow_through() -> None:
     ear = earfilt.OuterMiddleEarFilter(32000, order=512, learnable=True)
     for handed in (ear.taps(), ear.fir_coeffs, ear.get_transfer_function()[1]):
