@@ -83,10 +83,15 @@ def prepare(
     ------
     UsageError, AudioError
         As `make_plan` and `check_space`; an option that the filter does not have; a manifest of
-        another version's defaults.
+        another version's defaults; a device that this machine, where it does the work, has not.
     """
     if batch.jobs is not None and batch.jobs < 1:
         raise UsageError(f"--jobs is {batch.jobs}; it must be at least 1")
+    if batch.options.device != "cpu" and batch.dask in (None, "local"):
+        from earfilt.render.process import resolve_device  # and torch, which a device needs
+
+        # asked here, since workers leave short files to the CPU, whatever was named
+        resolve_device(batch.options.device, lambda: False)
     recipe = batch.recipe()
     plan = planning.make_plan(inputs, output, batch.rules, listed=listed)
     if batch.rules.in_place:

@@ -62,7 +62,8 @@ def check(job: FileJob) -> AudioInfo | None:
     Raises
     ------
     UsageError
-        The output exists, is the input, or its container cannot hold what is asked.
+        The output exists, is the input, or its container cannot hold what is asked; the device
+        does not exist.
     AudioError
         The source is missing, no audio, damaged or cut short; the destination cannot be written. In
         place: no record can be kept.
@@ -70,6 +71,7 @@ def check(job: FileJob) -> AudioInfo | None:
         In place: it was filtered before.
     """
     options = job.options
+    resolve_device(options.device, lambda: False)
     streams = check_destination(
         job.source, job.destination, exists=options.exists, in_place=options.in_place
     )
