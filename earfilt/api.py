@@ -38,7 +38,7 @@ from earfilt.engine.samples import SampleFormat, clip_warning
 from earfilt.engine.segments import check_ears, is_transposed, latency_frames
 from earfilt.engine.stream import Stream
 from earfilt.engine.windows import Precision
-from earfilt.errors import UsageError, counted
+from earfilt.errors import UsageError, counted, printable
 from earfilt.render.job import FileJob, Options
 from earfilt.render.record import Row
 from earfilt.synthesis import fir as firs
@@ -617,6 +617,14 @@ class ResponseTable:
     def __len__(self) -> int:
         return len(self.frequency_hz)
 
+    def __repr__(self) -> str:
+        hz = self.frequency_hz
+        span = f", {hz[0]:g} to {hz[-1]:g} Hz" if len(hz) else ""
+        return (
+            f"<{type(self).__name__} of {printable(self.filter.name)}: "
+            f"{counted(len(hz), 'frequency', 'frequencies')}{span}; {self.fir!r}>"
+        )
+
     def to_csv(self) -> str:
         """The CSV that ``earfilt response`` prints, at full precision."""
         curves = [(filter.name, respond(fir, self.frequency_hz)) for filter, fir in self._ears()]
@@ -634,6 +642,7 @@ class ResponseTable:
         labels: Sequence[str] = (),
         relative_to: float | None = None,
         suffix: str = ".png",
+        force: bool = False,
         **look: Unpack[PlotOptions],
     ) -> bytes:
         """Draw the response with the published points (needs the extra ``plot``).
@@ -641,8 +650,7 @@ class ResponseTable:
         Parameters
         ----------
         path : str, optional
-            File to write, by its extension ``.png``, ``.svg``, ``.pdf`` or ``.eps``; it must not
-            exist.
+            File to write, by its extension ``.png``, ``.svg``, ``.pdf`` or ``.eps``.
         beside : sequence of ResponseTable
             Further curves.
         labels : sequence of str
@@ -651,6 +659,8 @@ class ResponseTable:
             Frequency in Hz at which every curve is 0 dB.
         suffix : str
             Kind of figure if no path is given.
+        force : bool
+            Replace an existing file.
         **look
             ``panels`` (of ``magnitude``, ``difference``, ``phase``, ``delay``, and for two ears
             ``itd``, ``ild``), ``scale`` (``log`` or ``linear``), ``width_mm``, ``ymin`` and
@@ -681,7 +691,7 @@ class ResponseTable:
         check_suffix(suffix)
         data = figure(lines, suffix, Look(relative_to=relative_to, **look))
         if path is not None:
-            write_bytes(path, data)
+            write_bytes(path, data, force=flag("force", force))
         return data
 
     def _lines(self, label: str, relative_to: float | None) -> list[Line]:

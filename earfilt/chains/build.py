@@ -28,6 +28,7 @@ from earfilt.synthesis.fir import Fir, paired, rounded
 from earfilt.synthesis.native import native_taps
 from earfilt.synthesis.provenance import FileUse, Provenance, joined, of_pair, sources_of
 from earfilt.synthesis.resample import KEPT, resampled
+from earfilt.wording import option
 
 if TYPE_CHECKING:
     from earfilt.chains.chain import Chain, Member
@@ -115,8 +116,8 @@ def _moving(parts: Sequence[Part]) -> Fir | None:
     moving = [part.fir for part in parts if part.fir.moves]
     if moving and len(parts) > 1:
         raise UsageError(
-            "a source that moves (--path) cannot be part of a chain: apply the other filters "
-            "before or after it"
+            f"a source that moves ({option('path')}) cannot be part of a chain: apply the other "
+            "filters before or after it"
         )
     return moving[0] if moving else None
 

@@ -31,6 +31,7 @@ from earfilt.synthesis.fir import ROW_NAMES, Fir
 from earfilt.synthesis.provenance import Provenance
 from earfilt.synthesis.within.adapted import DESIGN, Part, adapted
 from earfilt.version import FORMAT
+from earfilt.wording import option
 
 __all__ = ["SavedEar", "SavedMember", "read_ear", "read_fir_or_ear", "saved_bytes"]
 
@@ -230,7 +231,9 @@ def read_fir_or_ear(path: PathLike, *, latency: int | None = None) -> Fir:
     if not _is_ear(content):
         return build_fir(content, path, latency=latency)
     if latency is not None:
-        raise UsageError(f"{shown(path)} says its own latency; leave --latency {latency} out")
+        raise UsageError(
+            f"{shown(path)} says its own latency; leave {option('latency', latency)} out"
+        )
     return _parse(content.header, path).fir
 
 
