@@ -294,7 +294,8 @@ class EarFilter(nn.Module):
 
     # -- the application -------------------------------------------------------------------------
 
-    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+    # lengths may be positional: the tracing exporter of ONNX passes its default so
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Filter a signal.
 
         Parameters
