@@ -29,6 +29,7 @@ from earfilt.synthesis.fir import Fir
 from earfilt.synthesis.passes import Passes
 from earfilt.synthesis.response import check_freqs
 from earfilt.synthesis.within.adapted import Part, adapted, adapted_curve
+from earfilt.wording import either
 
 __all__ = ["EarModule"]
 
@@ -103,11 +104,11 @@ class EarModule(EarFilter):
             raise UsageError(f"'{printable(found.name)}' states no sampling rate; give fs, in Hz")
         super().__init__(checked_fs(rate), learnable=learnable)
         found.check_design()
-        found.check_rates(self.fs)
         if saved is not None and saved.fs != self.fs:
             if self.learnable:
                 raise UsageError(_learns_at_its_rate(found, saved, self.fs))
             saved = None  # a FIR, which is converted
+        found.check_rates(self.fs)
         self._start: Fir | None = None if saved is None else saved.start
         self._filter = found
         self._members = _members(found, self.fs) if saved is None else saved.members
@@ -312,10 +313,11 @@ def _saved(found: Filter) -> SavedEar | None:
 
 
 def _learns_at_its_rate(found: Filter, saved: SavedEar, fs: float) -> str:
+    without = either("", " without learnable, resample_fir=True converts it as a FIR;")
     return (
         f"{printable(found.name)} is an ear for {saved.fs:.12g} Hz, whose numbers belong to that "
-        f"rate, and {fs:.12g} Hz is asked for: it is converted as a FIR, which does not learn; "
-        f"leave learnable out, or let '{printable(saved.name)}' learn anew at {fs:.12g} Hz"
+        f"rate, and {fs:.12g} Hz is asked for: let it learn at its own rate;{without} or let "
+        f"'{printable(saved.name)}' learn anew at {fs:.12g} Hz"
     )
 
 
