@@ -35,10 +35,10 @@ from earfilt.ears.options import (
 from earfilt.ears.options import path as path_of
 from earfilt.engine import pipeline
 from earfilt.engine.samples import SampleFormat, clip_warning
-from earfilt.engine.segments import check_ears, latency_frames
+from earfilt.engine.segments import check_ears, is_transposed, latency_frames
 from earfilt.engine.stream import Stream
 from earfilt.engine.windows import Precision
-from earfilt.errors import UsageError, counted
+from earfilt.errors import UsageError, counted, printable
 from earfilt.render.job import FileJob, Options
 from earfilt.render.record import Row
 from earfilt.synthesis import fir as firs
@@ -106,7 +106,7 @@ def apply(
     filter: Name,
     *,
     fs: float,
-    axis: int = -1,
+    axis: int | None = None,
     precision: Precision = "auto",
     **options: Unpack[FilterOptions],
 ) -> Signal:
@@ -117,14 +117,16 @@ def apply(
     x : (…, T) array or tensor
         Floating-point samples, or int16 or int32 with full scale at 2¹⁵ or 2³¹. ``axis`` is time, T
         ≥ 1; all other dimensions are filtered alike. With two ears, the last of the others is that
-        of the channels: (T,) and (…, 1, T) are mono, (…, 2, T) is stereo.
+        of the channels: (T,) and (…, 1, T) are mono, (…, 2, T) is stereo. What soundfile reads,
+        (T, channels), goes with ``axis=0``.
     filter : str or path
         ``NAME[:VARIANT]``, joined by ``+`` into a chain; or the path of a curve or FIR.
         ``L=CHAIN,R=CHAIN`` is a pair of ears.
     fs : float
         Sampling rate in Hz.
-    axis : int
-        The dimension of time.
+    axis : int, optional
+        The dimension of time; default the last one, unless that is plainly one of channels (at most
+        32 beside more than 1000).
     precision : 'auto', 'float32' or 'float64'
         Precision of the computation. auto: float64 for float64 and int32, otherwise float32; for
         arrays only where its error is negligible, as in ``earfilt apply``.
@@ -144,8 +146,9 @@ def apply(
     UnknownNameError
         No such filter; the message suggests the nearest names.
     UsageError
-        The filter does not have an option; T = 0; no such axis; unsupported dtype or precision; NaN
-        in an array; more than two channels for two ears.
+        The filter does not have an option; T = 0; no such axis, or none is given and the last one
+        cannot be time; unsupported dtype or precision; NaN in an array; more than two channels for
+        two ears.
 
     Warns
     -----
@@ -168,13 +171,14 @@ def apply(
 
 
 def _apply_array(
-    x: npt.NDArray[Any], fir: firs.Fir, axis: int, precision: Precision
+    x: npt.NDArray[Any], fir: firs.Fir, axis: int | None, precision: Precision
 ) -> npt.NDArray[Any]:
     if x.dtype.name not in (*_FLOATS, *_INTEGERS):
         raise UsageError(
             f"the signal's dtype is {x.dtype}; filters take {', '.join((*_FLOATS, *_INTEGERS))}"
         )
-    if x.ndim == 0 or x.shape[_axis_of(x, axis)] == 0:
+    axis = _axis_of(x, axis) if x.ndim else -1
+    if x.ndim == 0 or x.shape[axis] == 0:
         raise UsageError(
             f"the signal's shape is {x.shape}; the dimension of time must hold at least one sample"
         )
@@ -196,14 +200,23 @@ def _apply_array(
     return np.moveaxis(together.reshape(shape).astype(x.dtype, copy=False), 0, axis)
 
 
-def _axis_of(x: Any, axis: int) -> int:
-    """The dimension of time of an array or tensor, which has some.
+def _axis_of(x: Any, axis: int | None) -> int:
+    """The dimension of time of an array or tensor, which has some: the last where none is given.
 
     Raises
     ------
     UsageError
-        It has no such one.
+        It has no such one, or the last cannot be meant.
     """
+    if axis is None:
+        if is_transposed(x.shape):
+            time = max(range(x.ndim), key=lambda i: x.shape[i])
+            raise UsageError(
+                f"the signal's shape is {tuple(x.shape)}, whose last dimension would be time: "
+                f"axis={time} filters signals of {x.shape[time]} samples, axis=-1 those of "
+                f"{x.shape[-1]}"
+            )
+        return -1
     if not isinstance(axis, int | np.integer) or not -x.ndim <= axis < x.ndim:
         raise UsageError(
             f"axis is {axis!r}; the signal's shape is {tuple(x.shape)}, whose dimensions are "
@@ -250,7 +263,7 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir, precision: Precision) -> npt.N
     return out
 
 
-def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int, precision: Precision) -> Tensor:
+def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int | None, precision: Precision) -> Tensor:
     import torch
 
     from earfilt.engine.tensors import convolve
@@ -261,8 +274,9 @@ def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int, precision: Precision) -> 
             f"the signal is a {type(x).__name__}; filters take numpy arrays and torch tensors"
         )
     refuse_motion(fir)
+    axis = _axis_of(x, axis) if x.ndim else -1
     if x.ndim:
-        x = x.movedim(_axis_of(x, axis), -1)
+        x = x.movedim(axis, -1)
     check_signal(x)
     choice("precision", precision, get_args(Precision))
     wide = precision == "float64" or (precision == "auto" and x.dtype == torch.float64)
@@ -371,7 +385,8 @@ def ear(
     fs : float, optional
         Sampling rate in Hz; by default the one that a FIR file or a saved ear states.
     learnable : bool
-        The numbers of each ear (``numbers_0``, …) become parameters; FIRs stay as they are.
+        The numbers of each ear (``numbers_0``, …) become parameters; FIRs stay as they are. A saved
+        ear learns at its own rate; with ``resample_fir`` it becomes a FIR of another one.
     dtype : torch.dtype, optional
         Dtype of the stored numbers; default float32.
     **options
@@ -386,7 +401,8 @@ def ear(
     Raises
     ------
     UsageError
-        As `apply`; or no rate is given or stated by a file.
+        As `apply`; or no rate is given or stated by a file; or a saved ear of another rate is to
+        learn.
 
     Examples
     --------
@@ -601,6 +617,14 @@ class ResponseTable:
     def __len__(self) -> int:
         return len(self.frequency_hz)
 
+    def __repr__(self) -> str:
+        hz = self.frequency_hz
+        span = f", {hz[0]:g} to {hz[-1]:g} Hz" if len(hz) else ""
+        return (
+            f"<{type(self).__name__} of {printable(self.filter.name)}: "
+            f"{counted(len(hz), 'frequency', 'frequencies')}{span}; {self.fir!r}>"
+        )
+
     def to_csv(self) -> str:
         """The CSV that ``earfilt response`` prints, at full precision."""
         curves = [(filter.name, respond(fir, self.frequency_hz)) for filter, fir in self._ears()]
@@ -618,6 +642,7 @@ class ResponseTable:
         labels: Sequence[str] = (),
         relative_to: float | None = None,
         suffix: str = ".png",
+        force: bool = False,
         **look: Unpack[PlotOptions],
     ) -> bytes:
         """Draw the response with the published points (needs the extra ``plot``).
@@ -625,8 +650,7 @@ class ResponseTable:
         Parameters
         ----------
         path : str, optional
-            File to write, by its extension ``.png``, ``.svg``, ``.pdf`` or ``.eps``; it must not
-            exist.
+            File to write, by its extension ``.png``, ``.svg``, ``.pdf`` or ``.eps``.
         beside : sequence of ResponseTable
             Further curves.
         labels : sequence of str
@@ -635,6 +659,8 @@ class ResponseTable:
             Frequency in Hz at which every curve is 0 dB.
         suffix : str
             Kind of figure if no path is given.
+        force : bool
+            Replace an existing file.
         **look
             ``panels`` (of ``magnitude``, ``difference``, ``phase``, ``delay``, and for two ears
             ``itd``, ``ild``), ``scale`` (``log`` or ``linear``), ``width_mm``, ``ymin`` and
@@ -665,7 +691,7 @@ class ResponseTable:
         check_suffix(suffix)
         data = figure(lines, suffix, Look(relative_to=relative_to, **look))
         if path is not None:
-            write_bytes(path, data)
+            write_bytes(path, data, force=flag("force", force))
         return data
 
     def _lines(self, label: str, relative_to: float | None) -> list[Line]:

@@ -148,7 +148,7 @@ class UsageError(EarfiltError, ValueError):
     ...     earfilt.design("headphone", fs=48000, order=64, tolerance=0.1)
     ... except UsageError as error:
     ...     print(error)
-    --order and --tolerance exclude each other: a tolerance finds the order
+    order and tolerance exclude each other: a tolerance finds the order
     """
 
     exit_code = 2
@@ -290,13 +290,13 @@ def did_you_mean(word: str, known: Iterable[str], *, alike: float = 0.75, most: 
     return f"did you mean {', '.join(others)} or {last}?" if others else f"did you mean {last}?"
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str, nouns: str = "") -> str:
     """A number of things.
 
-    >>> counted(1, "tap"), counted(512, "tap")
-    ('1 tap', '512 taps')
+    >>> counted(1, "tap"), counted(512, "tap"), counted(2, "frequency", "frequencies")
+    ('1 tap', '512 taps', '2 frequencies')
     """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun}" if count == 1 else f"{count} {nouns or noun + 's'}"
 
 
 def printable(text: str) -> str:

@@ -16,7 +16,7 @@ PACKAGE = Path(earfilt.__file__).parent
 # From the bottom up; a module may import from its own group or from lower ones. The longest name
 # that fits counts.
 LAYERS = [
-    ["cores", "errors", "arrays", "caches", "units", "version"],
+    ["cores", "errors", "wording", "arrays", "caches", "units", "version"],
     ["ears", "storage"],
     ["audio", "directions", "synthesis"],
     ["files", "engine", "measure"],

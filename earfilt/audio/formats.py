@@ -13,6 +13,7 @@ Hz; sizes are 32-bit words in WAV, AIFF and AU.
 from dataclasses import dataclass, replace
 
 from earfilt.errors import UsageError, printable
+from earfilt.wording import option
 
 MAX_CHANNELS = 1024
 """libsndfile's own limit; a header that claims more is taken for damaged."""
@@ -310,7 +311,8 @@ def choose_container(source: str, source_suffix: str, suffix: str, fmt: str | No
     if suffix == source_suffix:
         return source
     raise UsageError(
-        f"extension '{printable(suffix)}' names no audio container; add --format, e.g. --format wav"
+        f"extension '{printable(suffix)}' names no audio container; add {option('format')}, e.g. "
+        f"{option('format', 'wav')}"
     )
 
 
@@ -333,7 +335,8 @@ def choose_subtype(source: str, container: Container) -> str:
     if not lossless:
         raise UsageError(
             f"{container.name} is lossy, which is written on request only: add "
-            f"--subtype {' or '.join(container.subtypes)}, or --format wav or flac"
+            f"{option('subtype', ' or '.join(container.subtypes))}, or "
+            f"{option('format', 'wav')} or flac"
         )
     if known is not None and known.lossless:
         if source in container.subtypes:
@@ -349,8 +352,10 @@ def choose_subtype(source: str, container: Container) -> str:
     if wide_enough:
         return min(wide_enough, key=lambda s: s.bits).name
     held = ", ".join(s.name for s in lossless)
-    raise UsageError(f"{container.name} cannot hold {source} (it holds {held}): "
-                     f"add --subtype {lossless[-1].name}, or name the output .wav")  # fmt: skip
+    raise UsageError(
+        f"{container.name} cannot hold {source} (it holds {held}): add "
+        f"{option('subtype', lossless[-1].name)}, or name the output .wav"
+    )
 
 
 def unclipped(target: Target, source: Subtype) -> Target:
@@ -367,8 +372,8 @@ def unclipped(target: Target, source: Subtype) -> Target:
     name = "DOUBLE" if source.bits > 24 or source.dtype == "float64" else "FLOAT"
     if name not in held_by(target.container).subtypes:
         raise UsageError(
-            f"{target.container} cannot hold floating point, which --clip float needs: name the "
-            "output .wav"
+            f"{target.container} cannot hold floating point, which {option('clip', 'float')} "
+            "needs: name the output .wav"
         )
     return replace(target, subtype=name)
 

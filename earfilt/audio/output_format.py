@@ -10,6 +10,7 @@ from earfilt.audio.containers import wav
 from earfilt.audio.formats import CONTAINERS, PCM_INSTEAD, RIFF_FAMILY, Subtype, Target
 from earfilt.audio.speakers import plan_layout
 from earfilt.errors import Note, UsageError, printable
+from earfilt.wording import option
 
 if TYPE_CHECKING:
     from earfilt.audio.info import AudioInfo
@@ -61,12 +62,12 @@ def plan_target(
     if name == formats.RAW.name and not to_raw:
         raise UsageError(
             f"{info.name} has no header, and neither has what is called {printable(suffix)}: add "
-            "--to-raw to write samples alone, or name the output .wav"
+            f"{option('to_raw', True)} to write samples alone, or name the output .wav"
         )
     if name not in CONTAINERS and not to_raw:
         raise UsageError(
-            f"{info.name}: {name} is read only; add --format, e.g. --format wav, or name the "
-            "output .wav"
+            f"{info.name}: {name} is read only; add {option('format')}, e.g. "
+            f"{option('format', 'wav')}, or name the output .wav"
         )
     container = formats.held_by(name)
     chosen = _asked(subtype, name, fmt, suffix, warnings) or _own(info, container, warnings)
@@ -125,8 +126,8 @@ def check_kept(info: AudioInfo, suffix: str, fmt: str | None) -> None:
     name = formats.choose_container(info.container, suffix, suffix, fmt)
     if name != info.container and suffix.lower() not in CONTAINERS[name].suffixes:
         raise UsageError(
-            f"{info.name} would hold {name} under the name of another format: leave --format out, "
-            "or give an output"
+            f"{info.name} would hold {name} under the name of another format: leave "
+            f"{option('format')} out, or give an output"
         )
 
 
@@ -156,13 +157,13 @@ def _raw(info: AudioInfo, suffix: str, subtype: str | None, unclipped: bool) -> 
     """The name of a file without a header, refused where it would be taken for something else."""
     if suffix.lower() in formats.SUFFIXES:
         raise UsageError(
-            f"--to-raw writes no header, which readers of {printable(suffix)} look for: name the "
-            "output .raw, or leave --to-raw out"
+            f"{option('to_raw')} writes no header, which readers of {printable(suffix)} look for: "
+            f"name the output .raw, or leave {option('to_raw')} out"
         )
     if subtype is None and not unclipped and info.subtype not in formats.RAW.subtypes:
         raise UsageError(
-            f"{info.name} holds {printable(info.subtype)}, for which --to-raw has no encoding: add "
-            f"--subtype {' or '.join(formats.RAW.subtypes)}"
+            f"{info.name} holds {printable(info.subtype)}, for which {option('to_raw')} has no "
+            f"encoding: add {option('subtype', ' or '.join(formats.RAW.subtypes))}"
         )
     return formats.RAW.name
 
@@ -204,6 +205,7 @@ def _own(info: AudioInfo, container: formats.Container, warnings: list[str]) -> 
         warnings.append(_no_alac(info.subtype))
     known = formats.SUBTYPES.get(info.subtype)
     if (known is None or not known.lossless) and container.name == info.container:
-        hint = f"; --subtype {info.subtype} keeps it" if info.subtype in container.subtypes else ""
+        kept = f"; {option('subtype', info.subtype)} keeps it"
+        hint = kept if info.subtype in container.subtypes else ""
         warnings.append(f"{printable(info.subtype)} is lossy: written as {chosen}{hint}")
     return chosen

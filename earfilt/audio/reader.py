@@ -43,6 +43,7 @@ from earfilt.audio.recordings import (
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.speakers import with_speakers
 from earfilt.errors import AudioError, Detail, Note
+from earfilt.wording import option
 
 _BLOCK_BYTES = 8 << 20
 _JUSTIFIED = 1 << 16  # bytes that tell how samples lie in their words
@@ -161,7 +162,8 @@ def cut_short(info: AudioInfo) -> AudioError:
         promise = "its header promises {promised} frames, {there} are there"
     return AudioError.about(
         info.name,
-        f"{{subject}} is cut short: {promise}; use --repair to filter what is there",
+        f"{{subject}} is cut short: {promise}; use "
+        f"{option('repair', True)} to filter what is there",
         there=there,
         promised=there + info.missing,
     )
@@ -309,8 +311,8 @@ class RawReader(Reader):
         wave = start[:4] in riff.MAGICS and start[8:12] == b"WAVE"
         if wave or start[: len(w64.MAGIC)] == w64.MAGIC:
             raise AudioError(
-                f"{source.name} begins with the header of a WAV file, which --raw would filter as "
-                "samples: leave --raw out"
+                f"{source.name} begins with the header of a WAV file, which {option('raw')} would "
+                f"filter as samples: leave {option('raw')} out"
             )
 
     def _next(self, frames: int) -> pcm.Array:
@@ -343,7 +345,8 @@ class RawReader(Reader):
         )
         if not self.repair:
             raise AudioError(
-                f"{text}: it is cut short or of another format; use --repair to drop them"
+                f"{text}: it is cut short or of another format; use {option('repair', True)} to "
+                "drop them"
             )
         self.info = replace(
             self.info, warnings=(*self.info.warnings, Note.of("{text}: dropped", text=text))
@@ -546,7 +549,8 @@ class SoundfileReader(Reader):
             raise AudioError.about(
                 self.info.name,
                 "{subject} is damaged or cut short after frame {done} ({error}); use "
-                "--repair to filter what is there",
+                + option("repair", True)
+                + " to filter what is there",
                 done=done,
                 error=error,
             ) from error

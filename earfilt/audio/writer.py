@@ -24,6 +24,7 @@ from earfilt.audio.metadata.tags import crossing, info_chunk, late_warning, soun
 from earfilt.audio.speakers import MASK_TAG
 from earfilt.errors import AudioError, UsageError
 from earfilt.storage.output import write_all
+from earfilt.wording import option
 
 _MAX_OGG_FRAMES = 16_384  # long writes overflow libvorbis's stack
 _LARGEST_IN_MP3 = 2.0**16  # LAME ends the whole process over what is far beyond full scale
@@ -152,7 +153,8 @@ class SoundfileWriter:
         if self.target.container == "MP3" and np.abs(block).max(initial=0.0) > _LARGEST_IN_MP3:
             raise AudioError(
                 f"samples reach {20 * np.log10(np.abs(block).max()):.0f} dB beyond full scale, "
-                "which MP3 cannot hold: lower them with --gain, or name the output .wav"
+                f"which MP3 cannot hold: lower them with {option('gain_db')}, or name the output "
+                ".wav"
             )
         step = _MAX_OGG_FRAMES if self.target.container == "OGG" else len(block) or 1
         with self._failures():
@@ -171,7 +173,7 @@ class SoundfileWriter:
         ):
             raise UsageError(
                 f"the output passes the 4 GiB that WAV can state: name {self.target.subtype} "
-                "with --format rf64"
+                f"with {option('format', 'rf64')}"
             )
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:

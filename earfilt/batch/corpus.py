@@ -32,6 +32,7 @@ from earfilt.storage.manifest import (
     stamp,
 )
 from earfilt.storage.output import Exists, sweep
+from earfilt.wording import existing, option
 
 _TASK_SECONDS = 600.0
 _CD_BYTES = 176_400.0
@@ -83,10 +84,15 @@ def prepare(
     ------
     UsageError, AudioError
         As `make_plan` and `check_space`; an option that the filter does not have; a manifest of
-        another version's defaults.
+        another version's defaults; a device that this machine, where it does the work, has not.
     """
     if batch.jobs is not None and batch.jobs < 1:
-        raise UsageError(f"--jobs is {batch.jobs}; it must be at least 1")
+        raise UsageError(f"{option('jobs')} is {batch.jobs}; it must be at least 1")
+    if batch.options.device != "cpu" and batch.dask in (None, "local"):
+        from earfilt.render.process import resolve_device  # and torch, which a device needs
+
+        # asked here, since workers leave short files to the CPU, whatever was named
+        resolve_device(batch.options.device, lambda: False)
     recipe = batch.recipe()
     plan = planning.make_plan(inputs, output, batch.rules, listed=listed)
     if batch.rules.in_place:
@@ -135,7 +141,11 @@ def _check_version(
             raise UsageError(
                 f"{printable(root)} was begun with earfilt {version}, where the same request "
                 f"meant another filter; {remedy}"
-                + ("" if in_place else ", or use --force to do all of it with this version")
+                + (
+                    ""
+                    if in_place
+                    else f", or use {existing('force')} to do all of it with this version"
+                )
             )
 
 
@@ -240,7 +250,7 @@ def _sort_in_place(batch: Batch, plan: Plan, recipe: Recipe, trees: Iterable[str
         raise UsageError(
             f"{printable(others[0].source)}{_and_more(others)} was filtered in place with "
             "other settings, and its original is gone; continue with the same filter and options, "
-            "or leave it out (--exclude)"
+            f"or leave it out ({option('exclude')})"
         )
     for file, state in states:
         if state.kind == "changed":

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from earfilt.errors import UsageError, printable
 from earfilt.storage.stop_signals import stop_signals
+from earfilt.wording import option
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -221,7 +222,9 @@ def dask(address: str, workers: int) -> Iterator[Pool]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise UsageError("--dask needs the extra: pip install 'earfilt[dask]'") from error
+        raise UsageError(
+            f"{option('dask')} needs the extra: pip install 'earfilt[dask]'"
+        ) from error
     with contextlib.ExitStack() as stack:
         stack.enter_context(_safe_path())  # a local cluster starts a worker again whenever one died
         try:

@@ -19,6 +19,7 @@ from earfilt.audio import formats
 from earfilt.batch.search import Bad, Found, Search, Selection
 from earfilt.errors import AudioError, UsageError, printable
 from earfilt.storage.output import trial_directory
+from earfilt.wording import existing, option
 
 Exists = Literal["refuse", "force", "skip", "resume"]
 
@@ -192,8 +193,8 @@ def _check_apart(inputs: Sequence[str], search: Search, plan: Plan) -> None:
         os.path.isdir(path) and os.path.realpath(path) == os.path.realpath(root) for path in inputs
     ):
         raise UsageError(
-            f"input and output are the same directory, {printable(root)}; use --in-place to "
-            "replace the files"
+            f"input and output are the same directory, {printable(root)}; use "
+            f"{option('in_place', True)} to replace the files"
         )
     names = [plan.output_name(file.name) for file in plan.files]
     _check_not_searched(search, root, root, names)
@@ -268,7 +269,7 @@ def _collision(plan: Plan, one: Found, other: Found) -> UsageError:
     return UsageError(
         f"{printable(one.source)} and {printable(other.source)} would both become "
         f"{printable(plan.destination(other))}; "
-        "use --exclude, or one output directory for each"
+        f"use {option('exclude')}, or one output directory for each"
     )
 
 
@@ -352,9 +353,9 @@ def _look_at_outputs(plan: Plan, exists: Exists) -> None:
     if there and exists == "refuse":
         more = f" (and {len(there) - 1:,} more)" if len(there) > 1 else ""
         raise UsageError(
-            f"output {printable(plan.destination(there[0]))} exists already{more}; --resume "
-            "continues a batch, --skip-existing keeps "
-            "what is there, --force replaces it"
+            f"output {printable(plan.destination(there[0]))} exists already{more}; "
+            f"{existing('resume')} continues a batch, {existing('skip')} keeps what is there, "
+            f"{existing('force')} replaces it"
         )
     if exists == "skip":
         taken = set(there)
@@ -370,7 +371,7 @@ def _check_no_source(plan: Plan, there: list[Found]) -> None:
         if (source := sources.get(_identity(destination))) is not None:
             raise UsageError(
                 f"output {printable(destination)} is the input {printable(source)} itself; "
-                "use --in-place to replace it"
+                f"use {option('in_place', True)} to replace it"
             )
 
 

@@ -14,6 +14,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
+from earfilt import wording
 from earfilt.batch.executors import Pool, Stopped, end_worker
 from earfilt.errors import EarfiltError, is_out_of_memory, printable
 from earfilt.render.job import FileJob
@@ -57,7 +58,7 @@ Done = tuple[Row, Stamp]
 REPLACED = "another program replaced the output as soon as it was there"
 
 
-def work(task: Task, threads: int, fail_fast: bool) -> list[Done]:
+def work(task: Task, threads: int, fail_fast: bool, typed: bool = False) -> list[Done]:
     """Filter some files, on a worker; never raises.
 
     Parameters
@@ -67,6 +68,8 @@ def work(task: Task, threads: int, fail_fast: bool) -> list[Done]:
         That filter one file or, on a GPU, one file each.
     fail_fast : bool
         Leave the rest undone after a failure.
+    typed : bool
+        Whether messages are for the command line, and not for Python.
 
     Returns
     -------
@@ -75,10 +78,11 @@ def work(task: Task, threads: int, fail_fast: bool) -> list[Done]:
     """
     done: list[Done] = []
     try:
-        for result in _results(task, threads) if _is_known(task[0]) else map(_refused, task):
-            done.append(result)
-            if fail_fast and result[0].status == "failed":
-                break
+        with wording.typed(typed):
+            for result in _results(task, threads) if _is_known(task[0]) else map(_refused, task):
+                done.append(result)
+                if fail_fast and result[0].status == "failed":
+                    break
     except Stopped:
         end_worker()
     return done
@@ -204,7 +208,8 @@ class Runner:
             yield self._next(last_try=True)
 
     def _submit(self, task: Task) -> None:
-        future = self._pool.submit(work, task, self._threads, self._fail_fast)
+        words = wording.is_typed()
+        future = self._pool.submit(work, task, self._threads, self._fail_fast, words)
         self._pending[future] = task
         future.add_done_callback(self._finished.put)
 

@@ -26,8 +26,9 @@ from earfilt.synthesis import passes
 from earfilt.synthesis.deviation import deviation, deviation_between
 from earfilt.synthesis.fir import Fir, paired, rounded
 from earfilt.synthesis.native import native_taps
-from earfilt.synthesis.provenance import FileUse, Provenance, joined, of_pair
+from earfilt.synthesis.provenance import FileUse, Provenance, joined, of_pair, sources_of
 from earfilt.synthesis.resample import KEPT, resampled
+from earfilt.wording import option
 
 if TYPE_CHECKING:
     from earfilt.chains.chain import Chain, Member
@@ -115,8 +116,8 @@ def _moving(parts: Sequence[Part]) -> Fir | None:
     moving = [part.fir for part in parts if part.fir.moves]
     if moving and len(parts) > 1:
         raise UsageError(
-            "a source that moves (--path) cannot be part of a chain: apply the other filters "
-            "before or after it"
+            f"a source that moves ({option('path')}) cannot be part of a chain: apply the other "
+            "filters before or after it"
         )
     return moving[0] if moving else None
 
@@ -254,7 +255,7 @@ def _provenance(
     tables = [table for ear in ears for table in ear.tables]
     if len(members) == 1 and members[0].ear is None:
         told = parts[0].fir.provenance
-        order, phase, options, source = told.order, told.phase, told.options, told.source
+        order, phase, options = told.order, told.phase, told.options
     else:
         sampled = chain.design.get("order") if any(one.is_designed for one in members) else None
         order = joined([found.order for found in designs] or sampled)
@@ -263,13 +264,12 @@ def _provenance(
             name for member in members for name in member.options if name != "phase"
         )
         options = {name: joined([m.options.get(name) for m in members]) for name in names}
-        source = tuple(source.citation for ear in ears for source in ear.sources)
     largest = None if wanted is None else deviation(taps, wanted)
     return Provenance(
         filter="+".join(member.name for member in members),
         command=chain.request.command(),
         variant=joined([ear.entry.variant or None for ear in ears]),
-        source=source,
+        **sources_of(member.told for member in members),
         table_sha256={table.id: table.sha256 for table in tables},
         files=tuple(use for member in members for use in _uses(member, parts[0].fir.fs)),
         order=order,
@@ -356,6 +356,7 @@ def _use(member: Member, fs: float | None) -> FileUse:
                 name=name,
                 sha256=sha256,
                 kind="sections",
+                adapted=fir.provenance.adapted,
                 numtaps=fir.numtaps,
                 sections=len(sections),
             )
@@ -364,6 +365,7 @@ def _use(member: Member, fs: float | None) -> FileUse:
             sha256=sha256,
             kind="fir",
             notes=_conversion(fir, fs),
+            adapted=fir.provenance.adapted,
             rows=fir.rows if fir.rows > 1 else None,
             numtaps=fir.numtaps,
             latency=fir.lookahead,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from earfilt.storage.reading import LargeFile
     from earfilt.synthesis.biquads.sections import Sections
     from earfilt.synthesis.fir import Fir
+    from earfilt.synthesis.provenance import Provenance
 
 __all__ = ["DEFAULT_TOLERANCE_DB", "Chain", "Member", "Options"]
 
@@ -122,6 +123,15 @@ class Member:
         return read_sections(self.file)
 
     @property
+    def told(self) -> Provenance:
+        """What is known of it that was published: of an ear its sources, of a file what it says."""
+        from earfilt.synthesis.provenance import Provenance
+
+        if self.ear is not None:
+            return Provenance(source=tuple(source.citation for source in self.ear.sources))
+        return Provenance() if self.fir is None else self.fir.provenance
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What decides its taps beside tables and design, JSON-able; a file by its content, since a
         path is a place and no part of what the filter is.
@@ -177,6 +187,13 @@ class Chain:
             ],
             "tables": {table.id: table.sha256 for one in self.members for table in one.tables},
         }
+
+    @property
+    def told(self) -> Provenance:
+        """What its members have of what was published."""
+        from earfilt.synthesis.provenance import Provenance, sources_of
+
+        return Provenance(**sources_of(member.told for member in self.members))
 
     @property
     def design(self) -> dict[str, Any]:

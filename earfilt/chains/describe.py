@@ -57,7 +57,8 @@ def design_words(fir: "Fir") -> str:
 
 def legend(fir: "Fir") -> str:
     """Label of a curve: a line on the design, and one on its sources where there are any."""
-    sources = "; ".join(dict.fromkeys(map(short_citation, fir.provenance.source)))
+    told = fir.provenance
+    sources = "; ".join(told.citations(short_citation)) or told.adaptation
     # What was published needs no word in a picture; that it was applied four times does.
     design = design_words(fir).removesuffix(", published convention")
     return "\n".join(filter(None, (design, printable(sources))))
@@ -147,7 +148,8 @@ def file_words(told: "Provenance") -> list[str]:
 
 def use_words(file: "FileUse") -> str:
     """What a file was understood as, and what was done to its values."""
-    return "; ".join([_use_words(file), *file.notes])
+    adapted = [f"adapted from {name}" for name in file.adapted]
+    return "; ".join([_use_words(file), *adapted, *file.notes])
 
 
 def _use_words(file: "FileUse") -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earfilt.ears.options import PHASE, Option, settings
 from earfilt.errors import UsageError, printable
+from earfilt.wording import either, option
 
 if TYPE_CHECKING:
     from earfilt.arrays import Floats
@@ -139,30 +140,35 @@ def _check(path: str, options: Options) -> None:
     name = printable(path)
     if options["interaural_delay"] and options["phase"] != "minimum":
         raise UsageError(
-            "--interaural-delay has no effect on the measured phase, which includes it; it needs "
-            "--phase minimum"
+            f"{option('interaural_delay')} has no effect on the measured phase, which includes it; "
+            f"it needs {option('phase', 'minimum')}"
         )
     directed = [key for key in ("azimuth", "elevation", "nearest") if options[key] is not None]
     if options["diffuse_field"] == "only":
         useless = [*directed, *(key for key in ("path", "interaural_delay") if options[key])]
         if useless:
             raise UsageError(
-                f"--{useless[0].replace('_', '-')} has no effect on --diffuse-field only, which is "
-                f"the mean over all directions of {name}"
+                f"{option(useless[0])} has no effect on {option('diffuse_field', 'only')}, which "
+                f"is the mean over all directions of {name}"
             )
     if options["path"] is not None:
         if directed and directed != ["nearest"]:
-            raise UsageError(f"--path says where the source is; leave --{directed[0]} out")
+            raise UsageError(
+                f"{option('path')} says where the source is; leave {option(directed[0])} out"
+            )
         if options.get("resample_fir"):
             raise UsageError(
-                f"--path moves a source at the rate of {name}; convert the recording to it first"
+                f"{option('path')} moves a source at the rate of {name}; convert the recording to "
+                "it first"
             )
     for key, limit in (("azimuth", math.inf), ("elevation", 90.0)):
         value = options[key]
         if value is not None and not (math.isfinite(value) and abs(value) <= limit):
-            raise UsageError(f"--{key} {value:g}; it must be a finite angle{_within(limit)}")
+            raise UsageError(
+                f"{option(key, float(value))}; it must be a finite angle{_within(limit)}"
+            )
     if options["distance"] is not None and not 0.0 < options["distance"] < math.inf:
-        raise UsageError(f"--distance {options['distance']:g}; it must be above 0 m")
+        raise UsageError(f"{option('distance', float(options['distance']))}; it must be above 0 m")
 
 
 def _within(limit: float) -> str:
@@ -182,7 +188,7 @@ def set_at(read: "SofaFile", distance: float | None) -> "Hrirs":
     measured = f"{name} was measured at {', '.join(f'{one:.4g}' for one in shells)} m"
     if distance is None:
         if len(shells) > 1:
-            raise UsageError(f"{measured}: --distance says which")
+            raise UsageError(f"{measured}: {option('distance')} says which")
         return hrirs
     index = min(range(len(shells)), key=lambda i: abs(shells[i] - distance))
     if abs(shells[index] - distance) > _NEAR_DISTANCE * shells[index]:
@@ -214,10 +220,11 @@ def _pair(
 
 def _ask(read: "SofaFile", hrirs: "Hrirs") -> str:
     count = len(hrirs.vectors)
+    where = either("--azimuth DEG --elevation DEG says", "azimuth and elevation say")
     return (
-        f"{printable(read.file.name)} holds {count} direction{'s' * (count > 1)}: --azimuth DEG "
-        "--elevation DEG says where the sound comes from (azimuth 90 is the left), --path FILE "
-        "moves it, and --diffuse-field only is the mean of all"
+        f"{printable(read.file.name)} holds {count} direction{'s' * (count > 1)}: {where} where "
+        f"the sound comes from (azimuth 90 is the left), {either('--path FILE', 'path')} moves it, "
+        f"and {option('diffuse_field', 'only')} is the mean of all"
     )
 
 
@@ -229,7 +236,8 @@ def outside(read: "SofaFile", hrirs: "Hrirs", direction: "Floats") -> str:
     index, angle = hrirs.net.nearest(direction)
     return (
         f"azimuth {azimuth:.5g}, elevation {elevation:.5g} lies outside of what "
-        f"{printable(read.file.name)} measured; --nearest takes {hrirs.words_for(index)}, "
+        f"{printable(read.file.name)} measured; {option('nearest', True)} takes "
+        f"{hrirs.words_for(index)}, "
         f"{angle:.3g}° away"
     )
 
@@ -312,6 +320,6 @@ def refuse_motion(fir: "Fir") -> None:
     """Raise UsageError where a source moves: what is asked for holds one moment alone."""
     if fir.moves:
         raise UsageError(
-            "--path moves the source, so there is no one response: use it with apply (on the "
-            "CPU), or give one direction with --azimuth and --elevation"
+            f"{option('path')} moves the source, so there is no one response: use it with apply "
+            f"(on the CPU), or give one direction with {option('azimuth')} and {option('elevation')}"
         )

@@ -284,7 +284,8 @@ def _preset(
     content: Sections | Graphic | Impulse,
     lowered_db: float = 0.0,
 ) -> Preset:
-    words = [filter.name, f"at {fs:.12g} Hz"]
+    adapted = filter.told.adaptation
+    words = [filter.name, *([adapted] if adapted else []), f"at {fs:.12g} Hz"]
     if isinstance(content, Sections) and content.deviation_db is not None and content.band_hz:
         low, high = content.band_hz
         words.append(f"within {content.deviation_db:.3g} dB from {low:g} to {high:g} Hz")

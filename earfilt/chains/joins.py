@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from earfilt.arrays import floats
 from earfilt.ears import catalogue
 from earfilt.errors import UsageError, printable
+from earfilt.wording import option
 
 if TYPE_CHECKING:
     from earfilt.chains.chain import Member
@@ -62,7 +63,8 @@ def _is_a0_before_a_middle_ear(first: Ear, second: Ear) -> bool:
 def _refusal(first: Ear, second: Ear) -> str:
     return (
         f"{printable(first.name)} ends at the {first.end}, and {printable(second.name)} starts at "
-        f"the {second.start}: {_remedy(first, second)}; --force-chain chains them as they are"
+        f"the {second.start}: {_remedy(first, second)}; "
+        f"{option('force_chain', True)} chains them as they are"
     )
 
 

@@ -34,8 +34,16 @@ from earfilt.ears.options import (
     settings,
     text,
 )
-from earfilt.errors import DataError, EarfiltError, UnknownNameError, UsageError, printable
+from earfilt.errors import (
+    DataError,
+    EarfiltError,
+    UnknownNameError,
+    UsageError,
+    did_you_mean,
+    printable,
+)
 from earfilt.storage.reading import SmallFile
+from earfilt.wording import either, option
 
 if TYPE_CHECKING:
     from earfilt.ears.curve import PublishedCurve
@@ -51,6 +59,7 @@ be one as well.
 
 SOFA_SUFFIX = ".sofa"
 _EARS = ("left", "right")
+_RATES = ("sr", "rate", "samplerate", "samplingrate", "samplefreq", "samplingfrequency", "hz")
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
 
 _DESIGN = tuple(option.name for option in DESIGN_OPTIONS)
@@ -135,8 +144,9 @@ class Filter(Chain):
         given = [name for name in _DESIGN if name in self.request.given()]
         if given and not any(member.is_designed for member in self.members):
             raise UsageError(
-                f"--{given[0]} would have no effect: {printable(self.name)} keeps its own phase, so "
-                "that its taps are its impulse response; --phase minimum designs others"
+                f"{option(given[0])} would have no effect: {printable(self.name)} keeps its own "
+                f"phase, so that its taps are its impulse response; {option('phase', 'minimum')} "
+                "designs others"
             )
 
     def check_rates(self, fs: float) -> None:
@@ -213,13 +223,11 @@ def _check_options(name: str, given: Options, parts: Sequence[tuple[Member, ...]
     """Refuse an option that no member has."""
     members = [member for part in parts for member in part]
     inverse = any(_is_undone(part, given) for part in parts)
-    for option in given:
-        if option == MAX_GAIN.name and inverse:
+    for one in given:
+        if one == MAX_GAIN.name and inverse:
             continue
-        if not any(option in option_names(member) for member in members):
-            raise UsageError(
-                f"'{printable(name)}' has no option --{option.replace('_', '-')}{_owners(option)}"
-            )
+        if not any(one in option_names(member) for member in members):
+            raise UsageError(f"'{printable(name)}' has no option {option(one)}{_owners(one)}")
 
 
 def _chained(name: str, members: tuple[Member, ...], given: Options) -> tuple[Member, ...]:
@@ -258,8 +266,8 @@ def _is_correction(members: Sequence[Member], given: Options) -> bool:
         return False
     if len(members) > 1 and not given.get(INVERSE.name):
         raise UsageError(
-            "--target corrects one measurement; in a chain, add --inverse, which inverts the other "
-            "members too"
+            f"{option('target')} corrects one measurement; in a chain, add "
+            f"{option('inverse', True)}, which inverts the other members too"
         )
     return any(member.target is not None for member in members)
 
@@ -270,7 +278,7 @@ def option_names(member: Member) -> tuple[str, ...]:
     return (*design, FORCE_CHAIN.name, INVERSE.name, *member.options)
 
 
-def _owners(option: str) -> str:
+def _owners(name: str) -> str:
     names = {
         "fir": "FIR files",
         "sofa": "SOFA files",
@@ -279,14 +287,22 @@ def _owners(option: str) -> str:
         "equaliser": "your own equaliser",
     }
     owners = [
-        *(kind for kind in kinds.NAMES if option in _declared_by(kind)),
-        *(["fir"] if any(option == one.name for one in FIR_OPTIONS) else []),
-        *(["sofa"] if any(option == one.name for one in (*SOFA_OPTIONS, *RESAMPLE)) else []),
-        *(["--inverse and inverse:NAME"] if option == MAX_GAIN.name else []),
+        *(kind for kind in kinds.NAMES if name in _declared_by(kind)),
+        *(["fir"] if any(name == one.name for one in FIR_OPTIONS) else []),
+        *(["sofa"] if any(name == one.name for one in (*SOFA_OPTIONS, *RESAMPLE)) else []),
+        *([f"{option('inverse')} and inverse:NAME"] if name == MAX_GAIN.name else []),
     ]
     if not owners:
-        return ", nor has any other filter"
+        return ", nor has any other filter" + _meant(name)
     return f"; it belongs to {', '.join(names.get(kind, kind) for kind in owners)}"
+
+
+def _meant(name: str) -> str:
+    """What an option that no filter has may stand for."""
+    if name.replace("_", "") in _RATES:
+        return ": the sampling rate is fs"
+    near = did_you_mean(name, FilterOptions.__annotations__)
+    return f"; {near}" if near else ""
 
 
 def _declared_by(kind: str) -> set[str]:
@@ -297,7 +313,10 @@ def _check_design(given: Options) -> None:
     """Refuse an order or tolerance that contradict each other or no design can have."""
     order, tolerance = given.get("order"), given.get("tolerance")
     if order is not None and tolerance is not None:
-        raise UsageError("--order and --tolerance exclude each other: a tolerance finds the order")
+        raise UsageError(
+            f"{option('order')} and {option('tolerance')} exclude each other: a tolerance finds "
+            "the order"
+        )
     if order is not None and not 2 <= order <= LARGEST_ORDER:
         raise UsageError(f"order is {order}; it must be 2 to {LARGEST_ORDER}")
     if tolerance is not None and not 0.0 < tolerance <= LARGEST_TOLERANCE_DB:
@@ -422,12 +441,14 @@ def _other_rate(member: Member, fir: "Fir", fs: float) -> str:
     if made_of is None or os.path.lexists(out) or not out.isprintable():
         return (
             f"{refusal}; a FIR belongs to one rate: use one that was made for {fs:.12g} Hz, or "
-            "--resample-fir, which converts it"
+            f"{option('resample_fir', True)}, which converts it"
         )
-    return (
-        f"{refusal}; this makes the right one: earfilt design -f {made_of.request.command()} --fs "
-        f"{fs:.12g} -o {shlex.quote(out)}"
+    request, rate = made_of.request, f"{fs:.12g}"
+    remedy = either(
+        f"earfilt design -f {request.command()} --fs {rate} -o {shlex.quote(out)}",
+        f"earfilt.design({request.arguments()}, fs={rate}).save({out!r})",
     )
+    return f"{refusal}; this makes the right one: {remedy}"
 
 
 def _made_of(fir: "Fir") -> Filter | None:

@@ -146,6 +146,14 @@ class Request:
         """
         return " ".join([shlex.quote(self.name), *option_words(self.given())])
 
+    def arguments(self) -> str:
+        """Filter and options as the arguments of a Python call.
+
+        >>> Request("middle-ear", order=64, normalize_gain=False).arguments()
+        "'middle-ear', normalize_gain=False, order=64"
+        """
+        return ", ".join([repr(self.name), *(f"{key}={one!r}" for key, one in self.options)])
+
     @property
     def typed_options(self) -> str:
         """The options alone, as typed on the command line."""

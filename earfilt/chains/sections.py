@@ -12,7 +12,8 @@ from earfilt.ears.options import choice
 from earfilt.errors import UsageError, printable
 from earfilt.synthesis.biquads.bands import design_bands
 from earfilt.synthesis.biquads.sections import Aim, Sections, default_band, design_sections
-from earfilt.synthesis.provenance import Provenance
+from earfilt.synthesis.provenance import Provenance, sources_of
+from earfilt.wording import option
 
 if TYPE_CHECKING:
     from earfilt.arrays import Floats
@@ -61,10 +62,13 @@ def design(
     useless = [name for name in _WITHOUT_EFFECT if name in given]
     if useless:
         raise UsageError(
-            f"--{useless[0]} has no effect on sections: --sections or --tolerance says how many"
+            f"{option(useless[0])} has no effect on sections: {option('sections')} or "
+            f"{option('tolerance')} says how many"
         )
     if given.get("phase", "minimum") != "minimum":
-        raise UsageError(f"sections have minimum phase; --phase {given['phase']} needs a FIR")
+        raise UsageError(
+            f"sections have minimum phase; {option('phase', given['phase'])} needs a FIR"
+        )
     aim, corners_hz = _aim(filter, fs)
     make = design_bands if form == "peaking" else design_sections
     found = make(
@@ -121,7 +125,7 @@ def _provenance(filter: Filter, found: Sections) -> Provenance:
     options = dict(filter.request.given())
     return Provenance(
         filter="+".join(member.name for member in filter.members),
-        source=tuple(source.citation for ear in ears for source in ear.sources),
+        **sources_of(member.told for member in filter.members),
         table_sha256={table.id: table.sha256 for table in tables},
         phase="minimum",
         options={name: value for name, value in options.items() if name != "tolerance"},

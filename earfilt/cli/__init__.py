@@ -24,6 +24,7 @@ from earfilt.errors import (
 )
 from earfilt.storage.stop_signals import is_default, name_of, stop_signals
 from earfilt.version import __version__
+from earfilt.wording import typed
 
 _ON_WINDOWS = os.name == "nt"
 _SAID: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -119,7 +120,8 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     for ``debug``.
     """
     try:
-        return _run(arguments)
+        with typed():
+            return _run(arguments)
     except _Signalled as interruption:
         return _said(interruption.said, interruption.code)
     except BrokenPipeError:

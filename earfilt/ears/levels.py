@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from earfilt.arrays import Floats, floats, namespace
 from earfilt.errors import DataError, UsageError, printable
+from earfilt.wording import option
 
 FAR_DB = 20.0
 """A curve whose median between 100 Hz and 10 kHz is farther from 0 dB than this holds levels."""
@@ -56,7 +57,7 @@ def gains(
         ``align`` is not valid, lies outside the curve, or contradicts ``absolute``.
     """
     if align is not None and absolute:
-        raise UsageError("--align and --absolute exclude each other")
+        raise UsageError(f"{option('align')} and {option('absolute')} exclude each other")
     if align is not None:
         shift = -_reference(values, align, subject)
         label = f"{float(align):g} Hz" if align not in ("mean", "peak") else f"the {align}"
@@ -70,15 +71,15 @@ def gains(
     if holds_levels(values):
         raise DataError(
             subject,
-            f"holds levels ({lowest:g} to {highest:g} dB), not gains: --align 1000 puts 0 dB at "
-            "1 kHz (or --align mean, --align peak), --absolute takes them as they are; or write a "
-            ".csv of gains",
+            f"holds levels ({lowest:g} to {highest:g} dB), not gains: {option('align', 1000)} puts "
+            f"0 dB at 1 kHz (or {option('align', 'mean')}, {option('align', 'peak')}), "
+            f"{option('absolute', True)} takes them as they are; or write a .csv of gains",
         )
     if not values.in_db and lowest >= 0.0 and highest <= _HIGHEST_FACTOR and any(values.db):
         raise DataError(
             subject,
-            f"may hold factors or dB ({lowest:g} to {highest:g}); --absolute takes them as dB, or "
-            "write a .csv with the header line 'frequency_hz,gain_db'",
+            f"may hold factors or dB ({lowest:g} to {highest:g}); {option('absolute', True)} takes "
+            "them as dB, or write a .csv with the header line 'frequency_hz,gain_db'",
         )
     return values.db, ()
 
@@ -139,7 +140,8 @@ def parse_octaves(text: str) -> float:
         width = math.nan
     if not 1.0 / _FINEST <= width <= 2.0:
         raise UsageError(
-            f"--smooth {printable(text)}; a part of an octave is written 1/3, from 1/{_FINEST} to 2"
+            f"{option('smooth', printable(text))}; a part of an octave is written 1/3, from "
+            f"1/{_FINEST} to 2"
         )
     return width
 
@@ -157,12 +159,12 @@ def _reference(values: Values, align: str, subject: str) -> float:
         hz = math.nan
     if not hz > 0.0:
         raise UsageError(
-            f"--align {printable(align)}; it is a frequency in Hz, or one of mean and peak"
+            f"{option('align', printable(align))}; it is a frequency in Hz, or one of mean and peak"
         )
     if not values.freqs[0] <= hz <= values.freqs[-1]:
         raise UsageError(
-            f"--align {hz:g} lies outside of {subject}, which goes from {values.freqs[0]:g} to "
-            f"{values.freqs[-1]:g} Hz"
+            f"{option('align', hz)} lies outside of {subject}, which goes from "
+            f"{values.freqs[0]:g} to {values.freqs[-1]:g} Hz"
         )
     return _at(values, [hz])[0]
 

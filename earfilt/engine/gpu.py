@@ -28,6 +28,7 @@ from earfilt.engine.segments import choose_n_fft, extend_ends, hop_of, per_call
 from earfilt.engine.tensors import filter_segments
 from earfilt.engine.windows import Filtered, Window, Windows, check_size, scaled_taps
 from earfilt.errors import UsageError
+from earfilt.wording import option
 
 __all__ = ["DeviceFilter", "DeviceStep"]
 
@@ -92,14 +93,16 @@ class DeviceFilter(Windows):
         settings = self.settings
         if self._fir.moves:
             raise UsageError(
-                "a moving source (--path) is filtered on the CPU only: use --device cpu"
+                f"a moving source ({option('path')}) is filtered on the CPU only: use "
+                f"{option('device', 'cpu')}"
             )
         if settings.latency is not None:
             raise UsageError("the latency can be bounded on the CPU only")
         self.least_precision = "float32" if settings.precision == "float32" else "float64"
         if self.least_precision == "float64" and settings.device.startswith("mps"):
             raise UsageError(
-                "mps computes in float32 only: add --precision float32, or use --device cpu"
+                f"mps computes in float32 only: add {option('precision', 'float32')}, or use "
+                f"{option('device', 'cpu')}"
             )
         self._step = DeviceStep(
             scaled_taps(self._fir, self._scale), dtype=self.least_precision, device=settings.device

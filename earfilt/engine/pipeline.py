@@ -29,6 +29,7 @@ from earfilt.engine.windows import (
 )
 from earfilt.errors import AudioError
 from earfilt.synthesis.fir import Fir
+from earfilt.wording import option
 
 __all__ = ["BeyondRangeError", "Levels", "NonFiniteError", "SampleFormat", "Settings", "run"]
 
@@ -47,8 +48,8 @@ class NonFiniteError(AudioError):
 
     def __init__(self, channel: int, frame: int, value: float) -> None:
         super().__init__(
-            f"sample of channel {channel}, frame {frame} is {value}; use --repair to read "
-            "such samples as 0"
+            f"sample of channel {channel}, frame {frame} is {value}; use "
+            f"{option('repair', True)} to read such samples as 0"
         )
         self.channel, self.frame = channel, frame
 

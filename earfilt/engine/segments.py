@@ -31,6 +31,7 @@ __all__ = [
     "choose_n_fft",
     "extend_ends",
     "hop_of",
+    "is_transposed",
     "keep_memory",
     "latency_frames",
     "order_reached",
@@ -44,6 +45,8 @@ GRAIN = 64
 LONG = 1 << 18  # from so many taps on, memory counts more than time
 # of spectra in one call: threads wait for Python's lock between calls, which counts more than caches
 CALL_BYTES = 1 << 22
+# channels of a recording, at most, and samples of one, at least, where one is told from the other
+_FEW, _MANY = 32, 1000
 LANES = 4  # transforms that an FFT of float32 takes side by side; fewer take twice as long each
 
 
@@ -160,6 +163,16 @@ def check_ears(shape: Sequence[int]) -> None:
             f"the signal's shape, time last, is {tuple(shape)}; through two ears go (..., 1, T), "
             "mono, and (..., 2, T), stereo: write a batch of mono signals (B, T) as (B, 1, T)"
         )
+
+
+def is_transposed(shape: Sequence[int]) -> bool:
+    """Whether the last dimension, taken for time, can only be that of channels, as files are read
+    by most libraries: so few samples beside so many signals are nothing to filter.
+
+    >>> is_transposed((48000, 2)), is_transposed((2, 48000)), is_transposed((500, 20))
+    (True, False, False)
+    """
+    return len(shape) > 1 and 0 < shape[-1] <= _FEW and max(shape[:-1]) > _MANY
 
 
 def as_segments(x: npt.NDArray[Any], segments: int, n_fft: int, hop: int) -> npt.NDArray[Any]:

@@ -147,8 +147,10 @@ class Stream:
 
     def _check_shape(self, block: Any) -> None:
         if block.ndim != 2 or block.shape[1] != self.channels:
+            turned = block.ndim == 2 and block.shape[0] == self.channels
             raise UsageError(
                 f"the block's shape is {tuple(block.shape)}; it must be (frames, {self.channels})"
+                + (": block.T is" if turned else "")
             )
 
     def _push(self, block: Samples) -> Samples:

@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from earfilt import wording
 from earfilt.ears.levels import Values, gains
 from earfilt.errors import DataError, UsageError
 from earfilt.files.dialects import camilladsp, equalizer_apo
@@ -34,7 +35,6 @@ __all__ = [
 ]
 
 LARGEST_DB = 200.0
-COLUMN = "--column"
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def understand(
     *,
     column: str | None = None,
     decimal: Decimal | None = None,
-    option: str = COLUMN,
+    option: str = "",
 ) -> CurveFile | FoundEqualiser:
     """Read a curve or an equaliser of any dialect.
 
@@ -94,7 +94,7 @@ def understand(
     decimal : {'point', 'comma'}, optional
         How numbers are written, where they leave it open.
     option : str
-        The option that names a column, for messages.
+        The option that names a column, for messages, as it is written; default ``column``.
 
     Returns
     -------
@@ -108,11 +108,13 @@ def understand(
         It is neither text nor a curve, or what it says is wrong or ambiguous; names the line
         where there is one.
     """
+    option = option or wording.option("column")
     text, subject = read_foreign_text(path), shown(path)
     if camilladsp.is_config(text):
         if decimal is not None:
             raise UsageError(
-                f"--decimal would have no effect: {subject} is YAML, whose numbers have points"
+                f"{wording.option('decimal')} would have no effect: {subject} is YAML, whose numbers "
+                "have points"
             )
         return camilladsp.read_config(text, subject, column=column, option=option)
     if equalizer_apo.is_config(text):
@@ -143,7 +145,7 @@ def is_curve(text: str, subject: str) -> bool:
 
 
 def read_points(
-    path: str | os.PathLike[str], *, column: str | None = None, option: str = COLUMN
+    path: str | os.PathLike[str], *, column: str | None = None, option: str = ""
 ) -> CurveFile:
     """Read a curve, as `understand`, and refuse an equaliser.
 

@@ -29,6 +29,7 @@ from earfilt.storage.reading import shown
 from earfilt.storage.writing import write_bytes
 from earfilt.synthesis.fir import ROW_NAMES, Fir
 from earfilt.synthesis.provenance import Provenance
+from earfilt.wording import option
 
 __all__ = ["SUFFIXES", "fir_bytes", "holds_fir", "read_curve", "read_fir", "write_fir"]
 
@@ -184,8 +185,8 @@ def _build(content: Content, path: PathLike, latency: int | None) -> Fir:
     stated = header.get("latency")
     if stated is not None and latency is not None and stated != latency:
         raise UsageError(
-            f"{shown(path)} says its own latency, {_excerpt(stated)} samples; leave --latency "
-            f"{latency} out"
+            f"{shown(path)} says its own latency, {_excerpt(stated)} samples; leave "
+            f"{option('latency', latency)} out"
         )
     lookahead = (
         stated

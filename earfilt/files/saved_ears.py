@@ -28,8 +28,10 @@ from earfilt.files.fir_formats import Content, PathLike
 from earfilt.files.firs import build_fir, read_content
 from earfilt.storage.reading import shown
 from earfilt.synthesis.fir import ROW_NAMES, Fir
+from earfilt.synthesis.provenance import Provenance
 from earfilt.synthesis.within.adapted import DESIGN, Part, adapted
 from earfilt.version import FORMAT
+from earfilt.wording import option
 
 __all__ = ["SavedEar", "SavedMember", "read_ear", "read_fir_or_ear", "saved_bytes"]
 
@@ -71,6 +73,16 @@ class SavedMember:
         return cls(ear, options, target, target.numbers, side)
 
     @property
+    def is_changed(self) -> bool:
+        """Whether its numbers are others than the published ones."""
+        return not np.array_equal(self.numbers, self.target.numbers)
+
+    @property
+    def citations(self) -> tuple[str, ...]:
+        """Full citations of what was published."""
+        return tuple(source.citation for source in self.ear.sources)
+
+    @property
     def part(self) -> Part:
         """What the design knows of it."""
         row = _SIDES.index(self.side) if self.side else None
@@ -110,12 +122,28 @@ class SavedEar:
     @cached_property
     def fir(self) -> Fir:
         """The FIR of its numbers."""
-        taps = self.start.taps
-        if any(not np.array_equal(one.numbers, one.target.numbers) for one in self.members):
-            parts = [one.part for one in self.members]
-            numbers = [one.numbers for one in self.members]
-            taps = adapted(taps, self.start.lookahead, parts, numbers, self.fs)
-        return replace(self.start, taps=taps)
+        changed = [one for one in self.members if one.is_changed]
+        if not changed:
+            return self.start
+        parts = [one.part for one in self.members]
+        numbers = [one.numbers for one in self.members]
+        taps = adapted(self.start.taps, self.start.lookahead, parts, numbers, self.fs)
+        return replace(self.start, taps=taps, provenance=self._adapted(changed))
+
+    def _adapted(self, changed: "list[SavedMember]") -> Provenance:
+        """What is known of the FIR, whose curve is no more that of what it began as; a source that
+        members share which have changed and which have not is of both.
+        """
+        told = self.start.provenance
+        as_published = {c for one in self.members if not one.is_changed for c in one.citations}
+        others = [c for c in told.source if c not in as_published]
+        moved = [c for one in changed for c in one.citations]
+        return replace(
+            told,
+            source=tuple(c for c in told.source if c in as_published),
+            adapted=tuple(dict.fromkeys([*told.adapted, self.name])),
+            adapted_from=tuple(dict.fromkeys([*told.adapted_from, *others, *moved])),
+        )
 
 
 def saved_bytes(ear: SavedEar) -> bytes:
@@ -203,7 +231,9 @@ def read_fir_or_ear(path: PathLike, *, latency: int | None = None) -> Fir:
     if not _is_ear(content):
         return build_fir(content, path, latency=latency)
     if latency is not None:
-        raise UsageError(f"{shown(path)} says its own latency; leave --latency {latency} out")
+        raise UsageError(
+            f"{shown(path)} says its own latency; leave {option('latency', latency)} out"
+        )
     return _parse(content.header, path).fir
 
 

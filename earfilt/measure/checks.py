@@ -6,6 +6,7 @@ from earfilt.arrays import Floats
 from earfilt.errors import UsageError
 from earfilt.measure.local import Transfer, transfer
 from earfilt.measure.spectra import Spectra
+from earfilt.wording import option
 
 LARGEST_SHARE = 1.0 / 3.0
 """Of the asked band on a logarithmic axis, where the coherence may be low."""
@@ -71,7 +72,7 @@ def check_coherence(curve: Transfer, band: tuple[float, float], least: float) ->
         raise UsageError(
             f"the coherence is below {least:g} in {100 * lost:.0f} % of the band from {band[0]:g} "
             f"to {band[1]:g} Hz: too much noise, reverberation or distortion, or too little of "
-            "these frequencies in the input; --band narrows it"
+            f"these frequencies in the input; {option('band')} narrows it"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from earfilt.arrays import Floats
-from earfilt.errors import UsageError, printable
+from earfilt.errors import UsageError, counted, printable
 from earfilt.measure import checks
 from earfilt.measure.alignment import Clock, follow, settled
 from earfilt.measure.excess import Excess, excess
@@ -104,6 +104,12 @@ class Identified:
     estimator: str
     mean: str
     seatings: tuple[Seating, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__}: {counted(len(self.frequency_hz), 'frequency', 'frequencies')} "
+            f"at {self.fs:.12g} Hz, {self.estimator}, {counted(len(self.seatings), 'seating')}>"
+        )
 
     @property
     def band_hz(self) -> tuple[float, float]:

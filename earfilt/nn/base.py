@@ -20,7 +20,7 @@ from torch._C._functorch import maybe_current_level
 
 from earfilt.arrays import Floats, constant, is_constant, is_mapped
 from earfilt.ears.options import flag, whole
-from earfilt.engine.segments import check_ears
+from earfilt.engine.segments import check_ears, is_transposed
 from earfilt.engine.tensors import Spectra, convolve, is_traced
 from earfilt.errors import DtypeError, UsageError
 from earfilt.synthesis.passes import Passes
@@ -294,7 +294,8 @@ class EarFilter(nn.Module):
 
     # -- the application -------------------------------------------------------------------------
 
-    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+    # lengths may be positional: the tracing exporter of ONNX passes its default so
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Filter a signal.
 
         Parameters
@@ -318,9 +319,16 @@ class EarFilter(nn.Module):
             Integer or complex input, or anything that is not a tensor; lengths that are not
             integers.
         UsageError
-            T = 0, a tensor without dimensions, or lengths that do not fit it.
+            T = 0, a tensor without dimensions, one whose last dimension cannot be time (at most 32
+            beside more than 1000), or lengths that do not fit it.
         """
         check_signal(x)
+        if not is_traced() and is_transposed(x.shape):
+            raise UsageError(
+                f"the signal's shape is {tuple(x.shape)}; the last dimension is time, (..., T), and "
+                f"{x.shape[-1]} samples beside {max(x.shape[:-1])} signals are none: turn it with "
+                "x.mT, or x.movedim(0, -1)"
+            )
         spectra = self._made().spectra
         ears = spectra.taps.ndim > 1
         if ears:

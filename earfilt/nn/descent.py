@@ -22,6 +22,7 @@ from earfilt.errors import UsageError, is_out_of_memory
 from earfilt.nn.module import EarModule
 from earfilt.storage.reading import open_regular, shown
 from earfilt.storage.writing import refuse_existing, write_bytes
+from earfilt.wording import either, option
 
 __all__ = ["Fitted", "Goal", "check_checkpoint", "fit"]
 
@@ -176,7 +177,7 @@ class Fitted:
     """
 
     module: nn.Module
-    losses: list[float]
+    losses: list[float] = field(repr=False)
     loss: float
     step_s: float
     converged: bool
@@ -352,12 +353,14 @@ def check_checkpoint(path: str | os.PathLike[str] | None, *, resume: bool) -> No
     """Refuse, before any work, a file that is not to be written over, or none to continue from."""
     if path is None:
         if resume:
-            raise UsageError("--resume needs the --checkpoint FILE from which it continues")
+            file = either("the --checkpoint FILE", "the checkpoint")
+            raise UsageError(f"{option('resume', True)} needs {file} from which it continues")
         return
     refuse_existing(path, force=True)  # a directory
     if os.path.lexists(path) and not resume:
         raise UsageError(
-            f"{shown(path)} exists; add --resume to continue from it, or name another file"
+            f"{shown(path)} exists; add {option('resume', True)} to continue from it, or name "
+            "another file"
         )
 
 

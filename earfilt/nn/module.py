@@ -29,6 +29,7 @@ from earfilt.synthesis.fir import Fir
 from earfilt.synthesis.passes import Passes
 from earfilt.synthesis.response import check_freqs
 from earfilt.synthesis.within.adapted import Part, adapted, adapted_curve
+from earfilt.wording import either
 
 __all__ = ["EarModule"]
 
@@ -45,7 +46,8 @@ class EarModule(EarFilter):
     fs : float, optional
         Sampling rate in Hz; by default the one that a file states.
     learnable : bool
-        The numbers of each ear become parameters. FIRs stay as they are.
+        The numbers of each ear become parameters. FIRs stay as they are; a saved ear learns at its
+        own rate, and is a FIR in a chain, or where ``resample_fir`` converts it to another rate.
     dtype : torch.dtype
         Dtype of the stored numbers.
     **options
@@ -62,7 +64,8 @@ class EarModule(EarFilter):
     Raises
     ------
     UsageError
-        As `earfilt.apply`; or no rate is given or stated by a file.
+        As `earfilt.apply`; or no rate is given or stated by a file; or a saved ear of another rate
+        is to learn.
 
     Notes
     -----
@@ -101,6 +104,10 @@ class EarModule(EarFilter):
             raise UsageError(f"'{printable(found.name)}' states no sampling rate; give fs, in Hz")
         super().__init__(checked_fs(rate), learnable=learnable)
         found.check_design()
+        if saved is not None and saved.fs != self.fs:
+            if self.learnable:
+                raise UsageError(_learns_at_its_rate(found, saved, self.fs))
+            saved = None  # a FIR, which is converted
         found.check_rates(self.fs)
         self._start: Fir | None = None if saved is None else saved.start
         self._filter = found
@@ -303,6 +310,15 @@ def _saved(found: Filter) -> SavedEar | None:
     if len(found.members) > 1 or first.kind != "fir" or first.file is None:
         return None
     return read_ear(first.file)
+
+
+def _learns_at_its_rate(found: Filter, saved: SavedEar, fs: float) -> str:
+    without = either("", " without learnable, resample_fir=True converts it as a FIR;")
+    return (
+        f"{printable(found.name)} is an ear for {saved.fs:.12g} Hz, whose numbers belong to that "
+        f"rate, and {fs:.12g} Hz is asked for: let it learn at its own rate;{without} or let "
+        f"'{printable(saved.name)}' learn anew at {fs:.12g} Hz"
+    )
 
 
 def _members(found: Filter, fs: float) -> tuple[SavedMember, ...]:

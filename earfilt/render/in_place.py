@@ -33,6 +33,7 @@ from earfilt.storage.manifest import (
     manifest_path,
     read_ledger,
 )
+from earfilt.wording import existing
 
 if TYPE_CHECKING:
     from earfilt.render.recipe import Recipe
@@ -68,9 +69,12 @@ def message(path: str, state: State, more: str = "") -> str:
     if state.kind == "changed":
         return (
             f"{name} was filtered in place before and has changed since; if it is a new "
-            "recording, --force filters it (name it alone)"
+            f"recording, {existing('force')} filters it (name it alone)"
         )
-    return f"{name} was filtered before; --resume leaves such files, --force filters them once more"
+    return (
+        f"{name} was filtered before; {existing('resume')} leaves such files, {existing('force')} "
+        "filters them once more"
+    )
 
 
 def _judged(history: Sequence[Entry], content: str) -> State:

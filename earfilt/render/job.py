@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from earfilt.audio.formats import RawFormat
 from earfilt.ears.options import flag, number, text, whole
 from earfilt.errors import UsageError, printable
+from earfilt.wording import option
 
 if TYPE_CHECKING:
     from earfilt.chains.members import Filter
@@ -148,26 +149,29 @@ def _check_latency(latency_ms: float, device: str) -> None:
         raise UsageError(f"the latency is {latency_ms} ms; it must be above 0 ms")
     if device != "cpu":
         raise UsageError(
-            f"--latency-ms bounds the blocks of the CPU, and the device is {printable(device)}: "
-            "use --device cpu"
+            f"{option('latency_ms')} bounds the blocks of the CPU, and the device is "
+            f"{printable(device)}: use {option('device', 'cpu')}"
         )
 
 
 def _check_raw(options: Options) -> None:
     """Refuse what contradicts itself about samples without a header."""
-    known = {"--rate": options.rate, "--channels": options.channels}
+    known = {option("rate"): options.rate, option("channels"): options.channels}
     given = [name for name, value in known.items() if value is not None]
     if options.raw is None and given:
         raise UsageError(
             f"{' and '.join(given)} would have no effect: the input's header says it; one without "
-            "a header needs --raw"
+            f"a header needs {option('raw')}"
         )
     if options.raw is not None and len(given) < len(known):
-        raise UsageError("--raw needs --rate and --channels, which no header states")
+        raise UsageError(f"{option('raw')} needs {' and '.join(known)}, which no header states")
     if options.raw_format is not None and options.ignore_length:
         raise UsageError("--ignore-length would have no effect: raw samples state no length")
     if options.to_raw and options.format is not None:
-        raise UsageError("--format and --to-raw exclude each other: raw samples have no container")
+        raise UsageError(
+            f"{option('format')} and {option('to_raw')} exclude each other: raw samples have no "
+            "container"
+        )
     if options.in_place and (options.raw is not None or options.to_raw):
         raise UsageError(
             "raw samples are not replaced in place, as nothing in them says what was done: give an "

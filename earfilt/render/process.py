@@ -35,6 +35,7 @@ from earfilt.render.record import Row, decibels
 from earfilt.storage.manifest import content_hash
 from earfilt.storage.output import Output, check_destination, is_stream, open_output
 from earfilt.units import db_to_gain, gain_to_db
+from earfilt.wording import either, option
 
 if TYPE_CHECKING:
     from earfilt.audio.containers.chunks import Chunk
@@ -62,7 +63,8 @@ def check(job: FileJob) -> AudioInfo | None:
     Raises
     ------
     UsageError
-        The output exists, is the input, or its container cannot hold what is asked.
+        The output exists, is the input, or its container cannot hold what is asked; the device
+        does not exist.
     AudioError
         The source is missing, no audio, damaged or cut short; the destination cannot be written. In
         place: no record can be kept.
@@ -70,6 +72,7 @@ def check(job: FileJob) -> AudioInfo | None:
         In place: it was filtered before.
     """
     options = job.options
+    resolve_device(options.device, lambda: False)
     streams = check_destination(
         job.source, job.destination, exists=options.exists, in_place=options.in_place
     )
@@ -301,7 +304,8 @@ class _Run:
         self.tail = self.fir.numtaps - 1 if self.options.tail == "keep" else 0
         if self.tail and self.fir.lookahead:
             raise UsageError(
-                "--tail keep needs a causal filter, this one looks ahead: add --phase minimum"
+                f"{option('tail', 'keep')} needs a causal filter, this one looks ahead: add "
+                f"{option('phase', 'minimum')}"
             )
         self.target, self.warnings = (
             _plan(job, self.info, suffixes, self.tail) if self.tail else planned
@@ -448,7 +452,8 @@ class _Run:
         except pipeline.BeyondRangeError as error:
             raise AudioError.about(
                 self.info.name,
-                "{subject}: the output goes beyond what {subtype} can hold; use a lower --gain",
+                "{subject}: the output goes beyond what {subtype} can hold; use a lower "
+                + option("gain_db"),
                 subtype=self.target.subtype,
             ) from error
 
@@ -574,7 +579,7 @@ def _would_clip(name: str, levels: Levels, fitting: float) -> AudioError:
     return AudioError.about(
         name,
         "{subject}: {count} samples would be clipped ({counts}), the peak is {peak:+.2f} dBFS; "
-        "--gain {fitting:.2f} fits",
+        + either("--gain {fitting:.2f} fits", "gain_db={fitting:.2f} fits"),
         count=int(levels.clipped.sum()),
         counts=Detail(counts),
         peak=gain_to_db(float(levels.peak_out.max())),
@@ -604,7 +609,8 @@ def noise_floor_advice(levels: Levels, target: Target) -> list[str]:
             above = Note.of("only {distance:.0f} dB above", distance=distance)
             return [
                 Note.of(
-                    "the output lies {where} the rounding noise of {subtype}: add --subtype FLOAT",
+                    "the output lies {where} the rounding noise of {subtype}: add "
+                    + option("subtype", "FLOAT"),
                     where=above if distance > 0.0 else "below",
                     subtype=target.subtype,
                 )
@@ -634,6 +640,7 @@ def resolve_device(name: str, pays: Callable[[], bool]) -> str:
     }
     if not there[kind]() or (kind == "cuda" and index and int(index) >= torch.cuda.device_count()):
         raise UsageError(
-            f"device '{printable(name)}' does not exist on this machine; use --device cpu"
+            f"device '{printable(name)}' does not exist on this machine; use "
+            f"{option('device', 'cpu')}"
         )
     return name

@@ -13,6 +13,7 @@ from earfilt.arrays import Floats
 from earfilt.chains.describe import legend
 from earfilt.errors import UsageError, printable
 from earfilt.synthesis.response import Response
+from earfilt.wording import option
 
 if TYPE_CHECKING:
     from earfilt.chains.members import Filter
@@ -147,8 +148,8 @@ def relative(measurement: Measurement, freq: float) -> Measurement:
     freqs, gain_db = measurement.freqs, measurement.gain_db
     if not freqs[0] <= freq <= freqs[-1]:
         raise UsageError(
-            f"--relative-to {freq:g} lies outside {printable(measurement.label)}, which goes from "
-            f"{freqs[0]:g} to {freqs[-1]:g} Hz"
+            f"{option('relative_to', float(freq))} lies outside {printable(measurement.label)}, "
+            f"which goes from {freqs[0]:g} to {freqs[-1]:g} Hz"
         )
     above = freqs > 0.0
     level = np.interp(math.log(freq), np.log(freqs[above]), gain_db[above])
@@ -170,14 +171,15 @@ def level_range(
     UsageError
         The ends are no levels, or no range.
     """
-    for name, end in (("--ymin", ymin), ("--ymax", ymax)):
+    for name, end in (("ymin", ymin), ("ymax", ymax)):
         if end is not None and not math.isfinite(end):
-            raise UsageError(f"{name} {end:g} is not a level")
+            raise UsageError(f"{option(name, float(end))} is not a level")
     found = _all_levels(lines, measurements)
     low, high = found[0] if ymin is None else ymin, found[1] if ymax is None else ymax
     if low >= high:
         raise UsageError(
-            f"levels from {low:g} to {high:g} dB are not a range; --ymin and --ymax say both ends"
+            f"levels from {low:g} to {high:g} dB are not a range; {option('ymin')} and "
+            f"{option('ymax')} say both ends"
         )
     return low, high
 

@@ -53,7 +53,7 @@ def summary(row: "Row", *, verbose: bool = False) -> str:
 def _more(row: "Row") -> dict[str, str]:
     """What a summary leaves out unless it is asked for everything."""
     told = row.provenance
-    sources = {f"source {i}": printable(text) for i, text in enumerate(told.source, 1)}
+    sources = {f"source {i}": printable(text) for i, text in enumerate(told.citations(), 1)}
     return {
         **sources,
         "look-ahead": f"{_counted(row.latency or 0, 'sample')}{_at_1khz(row)}",

@@ -332,7 +332,9 @@ def _open_regular(path: str, flags: int) -> int:
     """
     writes = flags & (os.O_WRONLY | os.O_RDWR)
     if writes and os.path.islink(path):
-        raise OSError(errno.ELOOP, "the manifest in its directory is a link, which is not followed; remove it")
+        raise OSError(
+            errno.ELOOP, "the manifest in its directory is a link, which is not followed; remove it"
+        )
     kept = getattr(os, "O_NOFOLLOW", 0) if writes else 0
     descriptor = os.open(path, flags | kept | getattr(os, "O_NONBLOCK", 0), 0o666)
     if not modes.S_ISREG(os.fstat(descriptor).st_mode):

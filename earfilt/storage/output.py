@@ -29,6 +29,7 @@ from typing import BinaryIO, Literal
 
 from earfilt.errors import AudioError, UsageError, printable
 from earfilt.storage.attributes import copy_attributes
+from earfilt.wording import either, existing
 
 Exists = Literal["refuse", "force", "skip"]
 
@@ -108,7 +109,7 @@ def check_destination(
             both = "the standard output" if path == "-" else f"output {printable(path)}"
             raise UsageError(f"{both} is the input itself; write to another file")
         raise UsageError(
-            f"output {printable(path)} is the input itself; use --in-place to replace it"
+            f"output {printable(path)} is the input itself; use {_in_place()} to replace it"
         )
     if path == "-" and os.isatty(1):
         raise UsageError(_TERMINAL.format("standard output"))
@@ -153,11 +154,16 @@ def _is(source: str, there: os.stat_result) -> bool:
     return status is not None and os.path.samestat(status, there)
 
 
+def _in_place() -> str:
+    return either("--in-place", "apply_files(…, None, …, in_place=True)")
+
+
 def taken(path: str) -> UsageError:
     """What to tell of a destination that exists."""
     return UsageError.about(
         printable(path),
-        "output {subject} exists already; use --force to replace it or --skip-existing to keep it",
+        "output {subject} exists already; use "
+        f"{existing('force')} to replace it or {existing('skip')} to keep it",
     )
 
 

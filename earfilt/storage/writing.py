@@ -12,6 +12,7 @@ from pathlib import Path
 from earfilt.errors import UsageError, printable
 from earfilt.storage.output import open_output, write_all
 from earfilt.storage.reading import shown
+from earfilt.wording import option
 
 
 def refuse_existing(path: str | os.PathLike[str], *, force: bool) -> None:
@@ -22,7 +23,7 @@ def refuse_existing(path: str | os.PathLike[str], *, force: bool) -> None:
     if target.exists() and not target.is_file():
         raise UsageError(f"{shown(path)} is not a regular file and is not replaced")
     if not force and os.path.lexists(target):
-        raise UsageError(f"{shown(path)} exists; --force replaces it")
+        raise UsageError(f"{shown(path)} exists; {option('force', True)} replaces it")
 
 
 def check_outputs(written: Sequence[str], read: Iterable[str], *, force: bool) -> None:

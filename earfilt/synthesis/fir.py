@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from earfilt.arrays import power_of_two
 from earfilt.ears.options import samples
-from earfilt.errors import UsageError
+from earfilt.errors import UsageError, counted, printable
 from earfilt.synthesis.provenance import Provenance
 from earfilt.synthesis.spectrum import dtft
 
@@ -76,6 +76,14 @@ class Fir:
             raise ValueError(f"taps of shape {taps.shape}; a FIR has 1, 2 or 4 rows of them")
         taps.flags.writeable = False
         object.__setattr__(self, "taps", taps)
+
+    def __repr__(self) -> str:
+        rate = "a rate unknown" if self.fs is None else f"{self.fs:.12g} Hz"
+        rows = f"{self.rows} rows of " if self.rows > 1 else ""
+        return (
+            f"<{type(self).__name__} of {printable(self.provenance.filter or 'taps')}: {rows}"
+            f"{counted(self.numtaps, 'tap')} at {rate}, lookahead {self.lookahead}>"
+        )
 
     @property
     def numtaps(self) -> int:

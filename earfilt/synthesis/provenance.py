@@ -4,7 +4,7 @@ are written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -44,6 +44,8 @@ class FileUse:
         Of a curve: number of points, lowest and highest frequency, lowest and highest gain.
     rows : int, optional
         Of a FIR with several rows of taps: how many.
+    adapted : tuple of str
+        Of a saved ear whose numbers were changed, or a FIR that was made of one: what it was.
     numtaps, latency : int, optional
         Of a FIR; the number of taps of sections too.
     sections : int, optional
@@ -63,6 +65,7 @@ class FileUse:
     hz: tuple[float, float] | None = None
     gain_db: tuple[float, float] | None = None
     rows: int | None = None
+    adapted: tuple[str, ...] = ()
     numtaps: int | None = None
     latency: int | None = None
     sections: int | None = None
@@ -86,7 +89,12 @@ class Provenance:
         The same with its options as typed on the command line, quoted for a shell.
     variant : str or list of str, optional
     source : list of str
-        Full citations of the tables.
+        Full citations of the tables, whose curves it has.
+    adapted : tuple of str
+        Names of filters whose numbers were changed or learnt, so that their curves are no more
+        those of their sources.
+    adapted_from : tuple of str
+        Full citations of the sources of those.
     table_sha256 : mapping of str to str
         Hash of the bytes of each table, by its id.
     files : tuple of FileUse
@@ -132,6 +140,8 @@ class Provenance:
     command: str | None = None
     variant: Joined = None
     source: tuple[str, ...] = ()
+    adapted: tuple[str, ...] = ()
+    adapted_from: tuple[str, ...] = ()
     table_sha256: Mapping[str, str] = field(default_factory=dict)
     files: tuple[FileUse, ...] = ()
     order: Joined = None
@@ -175,6 +185,24 @@ class Provenance:
                 found[item.name] = list(value) if isinstance(value, tuple) else value
         return found
 
+    def citations(self, cite: Callable[[str], str] = str) -> tuple[str, ...]:
+        """Every source in words, each once; where its numbers were changed, that they were.
+
+        >>> Provenance(source=("Own 2001.",), adapted_from=("Else 1994.",)).citations()
+        ('Own 2001.', 'adapted from Else 1994.')
+        """
+        said = [*map(cite, self.source), *map(_adapted, map(cite, self.adapted_from))]
+        return tuple(dict.fromkeys(said))
+
+    @property
+    def adaptation(self) -> str:
+        """That numbers were changed, and of what; empty where none were.
+
+        >>> Provenance(adapted=("middle-ear",)).adaptation
+        'adapted from middle-ear'
+        """
+        return _adapted(" and ".join(self.adapted)) if self.adapted else ""
+
     def _ears_json(self) -> dict[str, Any]:
         """What differs from ear to ear; a shared look-ahead keeps them aligned."""
         if not self.ears:
@@ -207,14 +235,21 @@ class Provenance:
         words = {
             name: told[name] for name in ("filter", "command") if isinstance(told.get(name), str)
         }
-        source = told.get("source")
-        cited = tuple(source) if isinstance(source, list) and _is_plain(source, str) else ()
+        lists: dict[str, Any] = {
+            name: tuple(told[name])
+            for name in ("source", "adapted", "adapted_from")
+            if isinstance(told.get(name), list) and _is_plain(told[name], str)
+        }
         options = {
             name: told[name]
             for name in ("convention", "normalize_gain", "beyond")
             if _is_plain(told.get(name), str | bool)
         }
-        return cls(**words, **plain, source=cited, options=options)
+        return cls(**words, **plain, **lists, options=options)
+
+
+def _adapted(what: str) -> str:
+    return f"adapted from {what}"
 
 
 def _is_plain(value: object, kinds: Any) -> bool:
@@ -235,7 +270,7 @@ def of_pair(left: Provenance, right: Provenance) -> Provenance:
     ranges = [ear.range_hz for ear in ears if ear.range_hz is not None]
     return Provenance(
         variant=joined(_flat(ear.variant for ear in ears)),
-        source=_every(ear.source for ear in ears),
+        **sources_of(ears),
         table_sha256={**left.table_sha256, **right.table_sha256},
         files=_every(ear.files for ear in ears),
         order=joined(_flat(ear.order for ear in ears)),
@@ -256,6 +291,13 @@ def of_pair(left: Provenance, right: Provenance) -> Provenance:
         cautions=_every(ear.cautions for ear in ears),
         ears=ears,
     )
+
+
+def sources_of(each: Iterable[Provenance]) -> dict[str, Any]:
+    """What several name as their sources, once: as it was published, and adapted."""
+    each = list(each)
+    names = ("source", "adapted", "adapted_from")
+    return {name: _every(getattr(one, name) for one in each) for name in names}
 
 
 def _flat(values: Iterable[Joined]) -> list[Any]:

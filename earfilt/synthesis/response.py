@@ -17,6 +17,7 @@ from earfilt.ears.levels import Values, evenly
 from earfilt.errors import UsageError
 from earfilt.synthesis.fir import Fir
 from earfilt.version import FORMAT
+from earfilt.wording import option
 
 COLUMNS = ("frequency_hz", "magnitude_db", "phase_rad", "group_delay_s")
 SCALES = ("log", "linear")
@@ -73,7 +74,7 @@ def respond(fir: Fir, freqs: Floats) -> Response:
     Oppenheim, A. V. & Schafer, R. W. (2010). Discrete-time signal processing, 3rd ed., section 5.1.
     """
     if fir.fs is None:
-        raise UsageError("the sampling rate of this FIR is not known; --fs states it")
+        raise UsageError(f"the sampling rate of this FIR is not known; {option('fs')} states it")
     check_freqs(freqs, fir.fs)
     spectrum = fir.response(freqs)
     moment = replace(fir, taps=fir.taps * (np.arange(fir.numtaps) - fir.lookahead)).response(freqs)

@@ -74,7 +74,7 @@ def test_format_wins_over_the_extension():
 def test_the_nearest_lossless_subtype_holds_every_code(source, name):
     container = CONTAINERS[name]
     if name == "FLAC" and source in ("PCM_32", "FLOAT", "DOUBLE"):
-        with pytest.raises(UsageError, match=r"--subtype PCM_24, or name the output \.wav"):
+        with pytest.raises(UsageError, match=r'subtype="PCM_24", or name the output [.]wav'):
             formats.choose_subtype(source, container)
         return
     chosen = SUBTYPES[formats.choose_subtype(source, container)]
@@ -87,7 +87,7 @@ def test_the_nearest_lossless_subtype_holds_every_code(source, name):
 @pytest.mark.parametrize("source", ["VORBIS", "OPUS", "MPEG_LAYER_III", "ULAW", "GSM610", "PCM_16"])
 def test_a_lossy_container_is_never_chosen_unasked(source):
     for name in ("OGG", "MP3"):
-        with pytest.raises(UsageError, match="on request only: add --subtype"):
+        with pytest.raises(UsageError, match="on request only: add subtype="):
             formats.choose_subtype(source, CONTAINERS[name])
 
 

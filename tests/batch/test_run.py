@@ -19,6 +19,7 @@ from earfilt.batch import run as running
 from earfilt.batch.executors import Pool
 from earfilt.batch.run import Outcome, Runner, Unit, work
 from earfilt.chains.members import resolve
+from earfilt.cli import run as run_command
 from earfilt.render import process
 from earfilt.render.process import FileJob, Options
 from earfilt.render.recipe import recipe_of
@@ -220,6 +221,24 @@ def test_auto_leaves_several_files_to_the_cores(
         earfilt.apply_files(tmp_path / "in", tmp_path / "out", "headphone", jobs=1, device="auto")
     )
     assert [(row.status, row.device) for row in rows] == [("ok", "cpu")] * 2
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_done(
+    tree: Tree, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where all files are short, which the CPU would filter."""
+    root = tree("a.wav", "b.wav")
+    out, one = tmp_path / "out", str(tmp_path / "one.wav")
+    for arguments in ([str(root), str(out)], [str(root / "a.wav"), one]):
+        for more in ([], ["--dry-run"], ["--report", str(tmp_path / "rows.jsonl")]):
+            words = ["apply", *arguments, "-f", "headphone", "--device", "cuda:99", *more]
+            assert run_command(words) == 2
+            assert "'cuda:99' does not exist on this machine" in capsys.readouterr().err
+    with pytest.raises(earfilt.UsageError, match="cuda:99"):
+        earfilt.apply_files(root, out, "headphone", device="cuda:99")
+    with pytest.raises(earfilt.UsageError, match="cuda:99"):
+        earfilt.apply_file(root / "a.wav", one, "headphone", device="cuda:99")
+    assert [path.name for path in tmp_path.iterdir()] == [root.name]
 
 
 def test_short_files_are_left_to_the_cpu(tree: Tree, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_an_option_reaches_the_side_that_has_it():
     np.testing.assert_array_equal(
         np.trim_zeros(pair.taps[0], "b"), resolve("middle-ear", normalize_gain=False).at(FS).taps
     )
-    with pytest.raises(UsageError, match="has no option --flow"):
+    with pytest.raises(UsageError, match="has no option flow"):
         resolve("L=middle-ear,R=headphone", flow=100.0)
 
 

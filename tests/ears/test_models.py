@@ -236,7 +236,7 @@ def test_the_design_of_holmberg_changes_at_74_khz() -> None:
 def test_a_rate_without_such_a_filter_is_refused_and_the_prototype_is_not(
     name: str, fs: float
 ) -> None:
-    with pytest.raises(UsageError, match=r"at or above fs/2.*--prototype"):
+    with pytest.raises(UsageError, match=r"at or above fs/2.*prototype=True"):
         resolve(name).at(fs)
     assert resolve(name, prototype=True).at(fs).provenance.tolerance_met
 

@@ -323,3 +323,12 @@ def test_a_stream_on_cuda() -> None:
 def test_a_block_of_another_shape_is_refused(block: np.ndarray) -> None:
     with pytest.raises(UsageError, match=r"must be \(frames, 2\)"):
         Stream(Fir(np.ones(3), 48000.0), channels=2).push(block)
+
+
+@pytest.mark.parametrize("as_block", [np.asarray, torch.as_tensor])
+def test_a_block_that_is_turned_is_told_so(as_block: Callable[[Any], Any]) -> None:
+    stream = earfilt.stream("headphone", fs=16000, channels=2)
+    with pytest.raises(UsageError, match=r"is \(2, 960\); it must be \(frames, 2\): block.T is"):
+        stream.push(as_block(np.zeros((2, 960), np.float32)))
+    with pytest.raises(UsageError, match=r"must be \(frames, 2\)$"):
+        stream.push(as_block(np.zeros((960, 3), np.float32)))

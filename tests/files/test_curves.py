@@ -64,10 +64,10 @@ ROWS = "frequency_hz,gain_db\n100,1\n"
             "frequency_khz,gain_db\n0.125,0\n",
             r"has frequencies in kHz; they must be in Hz",
         ),
-        ("frequency_hz,gain\n100,1\n200,2\n", r"may hold factors or dB .* --absolute"),
+        ("frequency_hz,gain\n100,1\n200,2\n", r"may hold factors or dB .* absolute=True"),
         (
             "frequency_hz,gain_db,gain_db\n100,1,2\n",
-            r"has 2 columns of values: gain_db, gain_db; --column",
+            r"has 2 columns of values: gain_db, gain_db; column",
         ),
         ("# only\n\n", r"is neither a curve nor a FIR"),
         ("frequency_hz,gain_db\nfoo,2\n100,1\n200,1\n", r"line 2: 'foo,2' is not a row of numbers"),
@@ -150,11 +150,11 @@ def test_a_table_of_frequencies_is_a_curve(tmp_path, name, text):
         ("-2 0.1\n-1 0.3\n0 1\n", "may be a FIR or a curve: 3 rows .* from -2 to 0"),
         (
             "* Freq(Hz) SPL(dB)\n20 60\n1000 75\n",
-            r"holds levels \(60 to 75 dB\), not gains: --align",
+            r"holds levels \(60 to 75 dB\), not gains: align",
         ),
         (
             "20 70\n1000 75\n20000 68\n",
-            r"holds levels \(68 to 75 dB\), not gains: .* --absolute .*\.csv",
+            r"holds levels \(68 to 75 dB\), not gains: .* absolute=True .*\.csv",
         ),
         ("20 0.5\n1000 1\n20000 0.8\n", "may hold factors or dB"),
         ("* kHz dB\n100 -5\n200 -3\n", "kHz; they must be in Hz"),
@@ -232,7 +232,7 @@ def test_what_is_no_frequency_in_hz_by_its_name_is_refused(tmp_path, header):
             for name in ("Insertion loss (dB)", "attenuation", "Dämpfung (dB)", "HearingLoss")
         ),
         *(
-            (f"Frequency (Hz),{name}", "may be no gains in dB; --column 2 says that they are")
+            (f"Frequency (Hz),{name}", "may be no gains in dB; column 2 says that they are")
             for name in ("Error (dB)", "Hearing threshold (dB HL)", "residual")
         ),
     ],
@@ -241,7 +241,7 @@ def test_what_is_no_gain_in_db_by_its_name_is_refused(tmp_path, header, message)
     path = headed(tmp_path, header)
     with pytest.raises(DataError, match=message):
         read_curve(path)
-    taken = "--column" in message
+    taken = "column 2" in message
     if taken:
         assert read_points(path, column="2").values.db == (-2, 0, 3)
     else:

@@ -244,7 +244,7 @@ def test_a_shelf_with_a_width_begins_at_its_frequency(tmp_path: Path) -> None:
         ("GraphicEQ: 20 -3; 100 0\nFilter: ON HP Fc 20 Hz", "a GraphicEQ and further filters"),
         (
             "Channel: L\nFilter: ON HP Fc 20 Hz\nChannel: R\nFilter: ON HP Fc 30 Hz",
-            "the channels L, R each differently; --column L",
+            "the channels L, R each differently; column L",
         ),
         ("filters:\n  a: {type: Biquad, parameters: {type: Comb, freq: 3}}", "Biquad 'Comb'; read"),
         (
@@ -264,7 +264,7 @@ def test_a_shelf_with_a_width_begins_at_its_frequency(tmp_path: Path) -> None:
             "  b: {type: Gain, parameters: {gain: 2}}\npipeline:\n"
             "  - {type: Filter, channel: 0, names: [a]}\n  - {type: Filter, channel: 1, "
             "names: [b]}",
-            "the channels 0, 1 each differently; --column 0",
+            "the channels 0, 1 each differently; column 0",
         ),
         (  # no step names the other one, which stays as it is
             "filters:\n  a: {type: Gain, parameters: {gain: 1}}\npipeline:\n"
@@ -346,7 +346,7 @@ def test_numbers_that_can_be_read_in_two_ways_are_asked_for(
     tmp_path: Path, rows: str, decimal: Any, wanted: list[float]
 ) -> None:
     path = write(tmp_path, "f;x\n" + rows)
-    with pytest.raises(DataError, match="--decimal point or --decimal comma says which"):
+    with pytest.raises(DataError, match='decimal="point" or decimal="comma" says which'):
         understand(path)
     found = understand(path, decimal=decimal) if decimal == "comma" else None
     if found is not None:
@@ -356,7 +356,7 @@ def test_numbers_that_can_be_read_in_two_ways_are_asked_for(
 
 def test_a_third_column_that_may_be_a_channel_is_asked_for(tmp_path: Path) -> None:
     path = write(tmp_path, "20 0 1\n1000 1 2\n20000 -3 -2\n")
-    with pytest.raises(DataError, match="--column 2 or --column 3"):
+    with pytest.raises(DataError, match="column 2 or column 3"):
         understand(path)
     found = understand(path, column="3")
     assert isinstance(found, CurveFile)
@@ -364,9 +364,7 @@ def test_a_third_column_that_may_be_a_channel_is_asked_for(tmp_path: Path) -> No
 
 
 def test_a_notation_is_stated_only_where_numbers_have_several() -> None:
-    with pytest.raises(
-        UsageError, match=r"--decimal would have no effect: .*camilla-2\.yml is YAML"
-    ):
+    with pytest.raises(UsageError, match=r"decimal would have no effect: .*camilla-2\.yml is YAML"):
         understand(FOLDER / "camilla-2.yml", decimal="comma")
     for name, decimal in (("german.csv", "comma"), ("plain.csv", "point"), ("peace.txt", "point")):
         understand(FOLDER / name, decimal=decimal)

@@ -274,7 +274,7 @@ def test_matlab_files_of_another_writer(tmp_path, compressed, dtype):
 def test_a_latency_that_contradicts_the_file_is_refused(tmp_path):
     write_fir(Fir(np.arange(5.0), 8000.0, 2), tmp_path / "fir.json")
     assert read_fir(tmp_path / "fir.json", latency=2).lookahead == 2
-    with pytest.raises(UsageError, match="says its own latency, 2 samples; leave --latency 1 out"):
+    with pytest.raises(UsageError, match="says its own latency, 2 samples; leave latency=1 out"):
         read_fir(tmp_path / "fir.json", latency=1)
     np.save(tmp_path / "fir.npy", np.arange(5.0))
     for latency in (5, -1):
@@ -286,7 +286,7 @@ def test_existing_files_stay_unless_forced(tmp_path):
     path = tmp_path / "fir.json"
     path.write_text("precious")
     fir = Fir(np.ones(3), 8000.0)
-    with pytest.raises(UsageError, match="exists; --force"):
+    with pytest.raises(UsageError, match="exists; force=True"):
         write_fir(fir, path)
     assert path.read_text() == "precious"
     write_fir(fir, path, force=True)

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 import earfilt
+from earfilt.chains.describe import legend
+from earfilt.cli import run
 from earfilt.errors import DataError, UsageError
 from earfilt.files.firs import read_fir
 from earfilt.files.saved_ears import read_ear, read_fir_or_ear
@@ -136,3 +139,75 @@ def test_a_curve_of_a_toml_is_saved_with_its_points(tmp_path: Path) -> None:
     np.testing.assert_allclose(target.numbers, [-5, -3, 0, -7])
     reached = 20 * np.log10(abs(ear.fir.response(target.freqs)))
     np.testing.assert_allclose(reached, [-5, -3, 0, -7], atol=0.1)
+
+
+# -- whose curve it is ---------------------------------------------------------------------------
+
+PRALONG, LOPEZ = "Pralong, D. & Carlile, S. (1996).", "Lopez-Poveda, E. A. & Meddis, R. (2001)."
+
+
+@pytest.fixture
+def learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A middle ear whose numbers were changed, and a recording."""
+    monkeypatch.chdir(tmp_path)
+    earfilt.ear("middle-ear", FS).save("learnt.json")
+    double(0, "learnt.json")
+    soundfile.write("in.wav", np.zeros(800), FS)
+    return tmp_path
+
+
+def double(member: int, path: str) -> None:
+    def change(found: Any) -> None:
+        numbers = found["members"][member]["numbers"]
+        found["members"][member]["numbers"] = [2.0 * one for one in numbers]
+
+    rewrite(Path(path), change)
+
+
+def test_summary_and_report_of_a_learnt_ear_say_so(
+    learnt: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["apply", "in.wav", "out.wav", "-f", "learnt.json"]
+    assert run([*words, "-v", "--report", "r.jsonl"]) == 0
+    said = "".join(capsys.readouterr())
+    assert "causal; adapted from middle-ear\n" in said
+    assert f"source 1    adapted from {LOPEZ}" in said
+    told = json.loads((learnt / "r.jsonl").read_text())["parameters"]
+    assert "source" not in told
+    assert told["adapted"] == ["middle-ear"]
+    assert told["adapted_from"][0].startswith(LOPEZ)
+
+
+@pytest.mark.parametrize(
+    ("out", "more"), [("fir.wav", []), ("fir.json", []), ("few.sos.json", ["--sections", "2"])]
+)
+def test_what_is_made_of_a_learnt_ear_says_so(learnt: Path, out: str, more: list[str]) -> None:
+    assert run(["design", "-f", "learnt.json", "--fs", "16000", "-o", out, "-q", *more]) == 0
+    made = earfilt.design(out, fs=FS)
+    assert legend(made).endswith("\nadapted from Lopez-Poveda & Meddis 2001")
+    assert made.provenance.adapted == ("middle-ear",)
+
+
+def test_presets_and_figures_of_a_learnt_ear_say_so(learnt: Path) -> None:
+    words = ["design", "-f", "learnt.json", "--fs", "16000", "-q", "--sections", "2"]
+    assert run([*words, "--for", "equalizerapo", "-o", "a.txt"]) == 0
+    assert run([*words, "-o", "a.h"]) == 0
+    assert "learnt.json, adapted from middle-ear" in (learnt / "a.txt").read_text()
+    assert "learnt.json, adapted from middle-ear" in (learnt / "a.h").read_text()
+    assert run(["response", "-f", "learnt.json", "-o", "a.svg", "-q"]) == 0
+    assert "adapted from Lopez-Poveda &amp; Meddis 2001" in (learnt / "a.svg").read_text()
+
+
+def test_only_the_members_that_were_changed_are_adapted(learnt: Path) -> None:
+    earfilt.ear("headphone+middle-ear", FS).save("chain.json")
+    assert earfilt.design("chain.json", fs=FS).provenance.adapted == ()
+    double(0, "chain.json")
+    told = earfilt.design("chain.json", fs=FS).provenance
+    assert [one.startswith(LOPEZ) for one in told.source] == [True]
+    assert [one.startswith(PRALONG) for one in told.adapted_from] == [True]
+    for name in ("learnt.json+headphone", "L=learnt.json,R=headphone"):
+        told = earfilt.design(name, fs=FS).provenance
+        assert [one.startswith(PRALONG) for one in told.source] == [True]
+        assert [one.startswith(LOPEZ) for one in told.adapted_from] == [True]
+    earfilt.ear("learnt.json", 48000, resample_fir=True).save("converted.json")
+    assert earfilt.design("converted.json", fs=48000).provenance.adapted == ("middle-ear",)

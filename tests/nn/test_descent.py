@@ -158,7 +158,7 @@ def test_no_file_is_replaced_by_a_checkpoint_but_what_it_resumes(ear, goal, tmp_
         assert file.read_bytes() == b"RIFF"
     with pytest.raises(UsageError, match="is a directory"):
         earfilt.fit(ear, earfilt.Goal(*goal), steps=1, checkpoint=tmp_path)
-    with pytest.raises(UsageError, match="needs the --checkpoint"):
+    with pytest.raises(UsageError, match="resume=True needs the checkpoint"):
         earfilt.fit(ear, earfilt.Goal(*goal), steps=1, resume=True)
 
     def appears(step: int, loss: float) -> None:

@@ -88,6 +88,19 @@ def test_onnx_in_its_runtime(
         agree(session.run(None, {"x": x.numpy()})[0], ear(x))
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:Constant folding")
+@pytest.mark.parametrize("name", ["middle-ear", "L=headphone,R=iso532-free"])
+def test_the_older_exporter_of_onnx(name: str, tmp_path: Path) -> None:
+    ear = earfilt.ear(name, FS, order=64).eval()
+    ear(EXAMPLE)
+    path = str(tmp_path / "ear.onnx")
+    axes = {"x": {1: "frames"}}
+    torch.onnx.export(ear, (EXAMPLE,), path, dynamo=False, input_names=["x"], dynamic_axes=axes)
+    other = OTHER[:2]
+    (found,) = onnxruntime.InferenceSession(path).run(None, {"x": other.numpy()})
+    agree(found, ear(other))
+
+
 def test_half_precision_stays_what_it_is() -> None:
     ear = called_once(EARS["minimum"])
     x = EXAMPLE.half()

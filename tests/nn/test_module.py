@@ -559,6 +559,47 @@ def test_a_saved_ear_goes_with_its_rate() -> None:
             call("mine.json", 48000)
 
 
+OTHER_RATES = {
+    "saved": "mine.json",
+    "saved-in-a-chain": "mine.json+headphone",
+    "saved-for-each-ear": "L=mine.json,R=mine.json",
+    "saved-pair": "pair.json",
+    "fir": "room.wav",
+    "fir-in-a-chain": "headphone+room.wav",
+}
+
+
+@pytest.mark.parametrize("name", OTHER_RATES.values(), ids=OTHER_RATES.keys())
+def test_at_another_rate_a_module_converts_as_apply_does(name: str, folder: Path) -> None:
+    changed(earfilt.ear("headphone", FS, learnable=True), by=3.0).save("mine.json")
+    changed(earfilt.ear("L=headphone,R=iso532-free", FS, learnable=True), by=3.0).save("pair.json")
+    ear = earfilt.ear(name, 48000, resample_fir=True).eval()
+    x = torch.zeros(9000, dtype=F64)
+    x[4000] = 1.0
+    wanted = earfilt.apply(x.numpy(), name, fs=48000, resample_fir=True)
+    np.testing.assert_allclose(ear(x), wanted, rtol=0, atol=1e-12)
+    if "headphone" not in name:  # nothing is designed: the response is that of the file's taps
+        taps, hz = earfilt.design(name, fs=FS).taps, [250.0, 1000.0, 4000.0]
+        for row, found in zip(np.atleast_2d(taps), np.atleast_2d(ear.response(hz)), strict=True):
+            _, own = scipy.signal.freqz(row, worN=hz, fs=FS)
+            np.testing.assert_allclose(np.abs(found), np.abs(own), rtol=1e-5)
+    ear.save("again.json")
+    again = earfilt.ear("again.json").eval()
+    assert again.fs == 48000
+    assert torch.equal(again(x), ear(x))
+
+
+@pytest.mark.parametrize("name", ["headphone", "L=headphone,R=iso532-free"])
+def test_a_saved_ear_learns_at_its_own_rate(name: str) -> None:
+    earfilt.ear(name, FS).save("mine.json")
+    for more in ({}, {"resample_fir": True}):
+        with pytest.raises(
+            earfilt.UsageError, match=r"mine\.json is an ear for 16000 Hz.*'[LR=]*h"
+        ):
+            earfilt.ear("mine.json", 48000, learnable=True, **more)
+    assert earfilt.ear("mine.json", FS, learnable=True, resample_fir=True).numbers[0].requires_grad
+
+
 def test_saving_refuses() -> None:
     ear = earfilt.ear("headphone", FS, learnable=True)
     ear.save("mine.json")
@@ -651,6 +692,13 @@ def test_who_writes_to_what_an_ear_hands_out_changes_no_filter(name: str) -> Non
             assert torch.equal(EVERY_EAR[name]()(signal), fresh(signal))
         for one, own in zip(handed_out(used), handed_out(fresh), strict=True):
             np.testing.assert_array_equal(one, own)
+
+
+@pytest.mark.parametrize("name", EVERY_EAR)
+@pytest.mark.parametrize("shape", [(2001, 2), (3, 2001, 1)])
+def test_channels_are_not_taken_for_time(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(earfilt.UsageError, match=r"last dimension is time.*x\.mT"):
+        EVERY_EAR[name]()(torch.zeros(shape))
 
 
 def test_what_learns_hands_out_what_gradients_flow_through() -> None:

@@ -377,7 +377,7 @@ def test_no_container_is_put_under_the_name_of_another(
     sf.write(path, np.random.default_rng(0).normal(0, 0.1, 1000), 16_000, "PCM_16")
     before = content(path)
     for call in (check, filter_file):
-        with pytest.raises(UsageError, match="under the name of another format: leave --format"):
+        with pytest.raises(UsageError, match="under the name of another format: leave format"):
             call(job(path, format=asked))
     assert content(path) == before
 

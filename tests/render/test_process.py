@@ -133,7 +133,7 @@ def test_lossy_files_are_read_and_written_on_request_only(tmp_path, one, extensi
     source = tmp_path / f"a.{extension}"
     run(ffmpeg, "-v", "error", "-i", sox_file(tmp_path / "noise.wav"), "-ar", "48000", source)
     frames = soundfile.info(source).frames
-    with pytest.raises(UsageError, match="on request only: add --subtype"):
+    with pytest.raises(UsageError, match="on request only: add subtype="):
         apply(source, tmp_path / f"b.{extension}", one)
     assert apply(source, tmp_path / "b.wav", one).subtype == "FLOAT"
     assert apply(source, tmp_path / "b.flac", one).subtype == "PCM_24"
@@ -176,9 +176,9 @@ def test_the_channel_mask_is_kept(tmp_path, one):
             2,
             "b.flac",
             {},
-            r"FLAC cannot hold FLOAT .* add --subtype PCM_24, or name the output \.wav",
+            r"FLAC cannot hold FLOAT .* add subtype=.PCM_24., or name the output \.wav",
         ),
-        ("PCM_32", 2, "b.flac", {}, "add --subtype PCM_24"),
+        ("PCM_32", 2, "b.flac", {}, 'add subtype="PCM_24"'),
         ("PCM_16", 9, "b.flac", {}, r"at most 8 channels, the source has 9: name the output \.wav"),
         (
             "PCM_16",
@@ -188,8 +188,8 @@ def test_the_channel_mask_is_kept(tmp_path, one):
             "FLAC cannot hold FLOAT; it holds PCM_S8, PCM_16, PCM_24",
         ),
         ("PCM_16", 1, "b.flac", {"clip": "float"}, r"name the output \.wav"),
-        ("PCM_16", 1, "b.xyz", {}, "--format wav"),
-        ("PCM_16", 1, "b.mp3", {}, "--subtype MPEG_LAYER_III"),
+        ("PCM_16", 1, "b.xyz", {}, 'format="wav"'),
+        ("PCM_16", 1, "b.mp3", {}, 'subtype="MPEG_LAYER_III"'),
         ("PCM_16", 1, "b.wav", {"subtype": "PCM_17"}, "unknown subtype 'PCM_17'"),
         ("PCM_16", 1, "b.wav", {"format": "wma"}, "unknown format 'wma'"),
     ],
@@ -354,7 +354,7 @@ def test_gain_is_exact(tmp_path, one):
 
 def test_floating_point_that_overflows_is_an_error(tmp_path, one):
     source = sine(tmp_path, 0.9, "DOUBLE")
-    with pytest.raises(AudioError, match="beyond what FLOAT can hold; use a lower --gain"):
+    with pytest.raises(AudioError, match="beyond what FLOAT can hold; use a lower gain_db"):
         apply(
             source,
             tmp_path / "b.wav",
@@ -382,7 +382,7 @@ def test_clip_error_leaves_no_file(tmp_path, one):
     source = sine(tmp_path, 0.9, channels=2)
     with pytest.raises(
         AudioError,
-        match=r"would be clipped \(\d+ in channel 0, \d+ in channel 1\), the peak is \+\d.\d\d dBFS; --gain",
+        match=r"would be clipped \(\d+ in channel 0, \d+ in channel 1\), the peak is \+\d.\d\d dBFS; gain_db=",
     ):
         apply(source, tmp_path / "b.wav", one, gain_db=6.0, clip="error")
     assert sorted(os.listdir(tmp_path)) == ["a.wav", "one.npy"]
@@ -427,7 +427,7 @@ def test_losing_the_signal_in_the_noise_floor_is_said(tmp_path, one, recording):
     raw = resolve("middle-ear", normalize_gain=False)
     job = FileJob(str(recording), str(tmp_path / "b.wav"), "a", raw)
     (advice,) = filter_file(job).warnings
-    assert "rounding noise of PCM_16: add --subtype FLOAT" in advice
+    assert 'rounding noise of PCM_16: add subtype="FLOAT"' in advice
     for spec, options in (
         (raw, Options(subtype="FLOAT", exists="force")),
         (resolve("middle-ear"), Options(exists="force")),
@@ -442,7 +442,7 @@ def test_nan_is_an_error_that_says_where(tmp_path, one, value, subtype):
     x[65_001:65_003, 2] = value
     soundfile.write(tmp_path / "a.wav", x, 48_000, subtype=subtype)
     with pytest.raises(
-        NonFiniteError, match=r"a\.wav: sample of channel 2, frame 65001 is .*--repair"
+        NonFiniteError, match=r"a\.wav: sample of channel 2, frame 65001 is .*repair=True"
     ):
         apply(tmp_path / "a.wav", tmp_path / "b.wav", one, subtype="PCM_16")
     assert not (tmp_path / "b.wav").exists()
@@ -701,7 +701,7 @@ def test_the_input_is_replaced_in_place_only_and_keeps_mode_and_links(tmp_path, 
             if exists == "skip":
                 assert apply(a, b, one, exists=exists).status == "skipped"
                 continue
-            with pytest.raises(UsageError, match="is the input itself; use --in-place"):
+            with pytest.raises(UsageError, match=r"is the input itself; use .*in_place=True"):
                 apply(a, b, one, exists=exists)
     apply(link, link, fir_file(tmp_path, [-1.0]), in_place=True)
     assert link.is_symlink()
@@ -715,7 +715,7 @@ def test_an_output_that_exists(tmp_path, one, exists):
     out.write_bytes(b"old")
     if exists == "refuse":
         with pytest.raises(
-            UsageError, match="exists already; use --force to replace it or --skip-existing"
+            UsageError, match=r"exists already; use exists=.force. to replace it or exists=.skip."
         ):
             apply(source, out, one)
     else:
@@ -739,7 +739,7 @@ def test_a_source_cut_short_is_an_error_that_says_so(tmp_path, one, extension, s
         whole, rng.uniform(-0.5, 0.5, (48_000, 2)), 48_000, subtype=subtype, format=kind
     )
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    with pytest.raises(AudioError, match=r"cut short.*use --repair"):
+    with pytest.raises(AudioError, match=r"cut short.*use repair=True"):
         apply(cut, out, one)
     assert not out.exists()
     row = apply(cut, out, one, repair=True)
@@ -843,7 +843,7 @@ def test_tail_keep_lengthens_by_the_order_and_needs_a_causal_filter(tmp_path):
     np.testing.assert_allclose(
         samples(tmp_path / "b.wav", "DOUBLE")[99:, 0], [0.25, 0.125, 0.0625], atol=1e-12
     )
-    with pytest.raises(UsageError, match="--phase minimum"):
+    with pytest.raises(UsageError, match='phase="minimum"'):
         apply(tmp_path / "a.wav", tmp_path / "c.wav", "outer-middle-ear", tail="keep")
 
 

@@ -73,27 +73,27 @@ def test_a_part_of_a_frame_at_the_end_is_an_error_or_dropped(tmp_path, size):
 
 
 def test_a_header_is_not_taken_for_samples(tmp_path, recording):
-    with pytest.raises(AudioError, match=r"begins with the header of a WAV file.*leave --raw out"):
+    with pytest.raises(AudioError, match=r"begins with the header of a WAV file.*leave raw out"):
         open_reader(str(recording), raw=RawFormat("s16le", 48_000, 2))
 
 
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"rate": 8000}, "--rate would have no effect"),
-        ({"rate": 8000, "channels": 1}, "--rate and --channels would have no effect"),
-        ({"raw": "s16le"}, "--raw needs --rate and --channels"),
-        ({"raw": "s16le", "rate": 8000}, "--raw needs --rate and --channels"),
+        ({"rate": 8000}, "rate would have no effect"),
+        ({"rate": 8000, "channels": 1}, "rate and channels would have no effect"),
+        ({"raw": "s16le"}, "raw needs rate and channels"),
+        ({"raw": "s16le", "rate": 8000}, "raw needs rate and channels"),
         ({"raw": "s16be", "rate": 8000, "channels": 1}, "unknown encoding 's16be'"),
         ({"raw": "s16le", "rate": 0, "channels": 1}, "the rate is 0 Hz"),
         ({"raw": "s16le", "rate": 8000, "channels": 0}, "channels is 0"),
         ({"raw": "s16le", "rate": 8000, "channels": 1, "ignore_length": True}, "--ignore-length"),
         ({"raw": "s16le", "rate": 8000, "channels": 1, "in_place": True}, "in place"),
         ({"to_raw": True, "in_place": True}, "in place"),
-        ({"to_raw": True, "format": "wav"}, "--format and --to-raw exclude each other"),
+        ({"to_raw": True, "format": "wav"}, "format and to_raw exclude each other"),
         ({"latency_ms": 0.0}, "the latency is 0.0 ms"),
         ({"latency_ms": float("nan")}, "the latency is nan ms"),
-        ({"latency_ms": 20.0, "device": "cuda"}, "use --device cpu"),
+        ({"latency_ms": 20.0, "device": "cuda"}, 'use device="cpu"'),
     ],
 )
 def test_what_contradicts_itself_is_refused(options, match):
@@ -117,13 +117,13 @@ def test_names_and_headers_agree(tmp_path, recording, output, options, match):
 def test_raw_into_a_raw_name_needs_the_flag(tmp_path):
     (tmp_path / "a.raw").write_bytes(bytes(8000))
     known = {"raw": "s16le", "rate": 8000, "channels": 1}
-    with pytest.raises(UsageError, match="add --to-raw to write samples alone"):
+    with pytest.raises(UsageError, match="add to_raw=True to write samples alone"):
         earfilt.apply_file(tmp_path / "a.raw", tmp_path / "b.raw", "headphone", **known)
 
 
 def test_an_encoding_that_raw_samples_do_not_have_is_asked_for(tmp_path, recording):
     run(need("sox"), recording, "-e", "mu-law", tmp_path / "u.wav")
-    with pytest.raises(UsageError, match="holds ULAW, for which --to-raw has no encoding"):
+    with pytest.raises(UsageError, match="holds ULAW, for which to_raw has no encoding"):
         earfilt.apply_file(tmp_path / "u.wav", tmp_path / "u.raw", "headphone", to_raw=True)
 
 

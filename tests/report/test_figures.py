@@ -163,7 +163,7 @@ def test_the_range_of_levels_can_be_given_and_holds_what_is_drawn():
     for wrong in ({"ymin": 3.0, "ymax": 3.0}, {"ymin": 99.0}):
         with pytest.raises(UsageError, match="are not a range"):
             panel("magnitude", line(), **wrong)
-    with pytest.raises(UsageError, match="--ymax nan is not a level"):
+    with pytest.raises(UsageError, match="ymax=nan is not a level"):
         panel("magnitude", line(), ymax=float("nan"))
 
 
@@ -212,7 +212,7 @@ def test_a_measurement_relative_to_a_frequency():
     moved = relative(MINE, 500.0)
     level = np.interp(np.log(500.0), np.log(MINE.freqs), MINE.gain_db)
     assert moved.gain_db == pytest.approx(MINE.gain_db - level)
-    with pytest.raises(UsageError, match="--relative-to 50 lies outside mine"):
+    with pytest.raises(UsageError, match="relative_to=50 lies outside mine"):
         relative(MINE, 50.0)
 
 

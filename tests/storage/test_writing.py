@@ -33,7 +33,7 @@ def test_an_input_is_recognised_under_every_name(name: str) -> None:
 
 def test_other_files_are_no_input() -> None:
     check_outputs(["new.csv", "folder/other.csv"], ["precious.csv", "missing.csv"], force=True)
-    with pytest.raises(UsageError, match=r"other\.csv exists; --force replaces it"):
+    with pytest.raises(UsageError, match=r"other\.csv exists; force=True replaces it"):
         check_outputs(["folder/other.csv"], [], force=False)
 
 

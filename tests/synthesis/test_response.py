@@ -121,7 +121,7 @@ def test_frequencies_and_rates_that_make_no_sense():
     ):
         with pytest.raises(UsageError, match=message):
             respond(fir, np.array(freqs))
-    with pytest.raises(UsageError, match="--fs states it"):
+    with pytest.raises(UsageError, match="fs states it"):
         respond(Fir(np.ones(3), None), np.array([1.0]))
 
 

@@ -293,13 +293,14 @@ def _sections_summary(paths: str, made: "Sections", gain: str) -> str:
     words = [
         f"{what} at {made.fs:.12g} Hz",
         made.provenance.filter or "",
+        made.provenance.adaptation,
         f"{made.deviation_db:.3g} dB at most from the curve between {low:g} and {high:g} Hz, "
         f"at {made.deviation_hz:.5g} Hz",
         gain,
         f"rounding to float32 changes {made.float32_db:.2g} dB, to 32-bit integers with "
         f"{31 - made.post_shift} fractional bits {made.q30_db:.2g} dB",
     ]
-    lines = [f"{paths}: {', '.join(printable(word) for word in words)}"]
+    lines = [f"{paths}: {', '.join(printable(word) for word in words if word)}"]
     wanted = made.provenance.tolerance_db
     if wanted is not None and not made.provenance.tolerance_met:
         lines.append(f"warning: the tolerance of {wanted:g} dB is missed; these are the best found")

@@ -19,6 +19,7 @@ from earfilt.ears.entry import Entry
 from earfilt.ears.kinds.modelled import Phased
 from earfilt.ears.options import BEYOND, NORMALIZE_GAIN, PHASE, Option
 from earfilt.errors import DataError, UsageError
+from earfilt.wording import option
 
 Stage = Mapping[str, Any]
 _NATIVE_FS = 48_000.0  # of a stage that has no analog filter behind it, where no rate is asked for
@@ -62,7 +63,7 @@ class Axis(NamedTuple):
         if hz >= self.fs / 2.0:
             raise UsageError(
                 f"a corner at {hz:g} Hz lies at or above fs/2 = {self.fs / 2.0:g} Hz, where the "
-                "program has no filter; --prototype takes the analog one"
+                f"program has no filter; {option('prototype', True)} takes the analog one"
             )
         return 2.0 * self.fs * math.tan(math.pi * hz / self.fs)
 
@@ -230,8 +231,8 @@ class Circuit(Phased):
         options = self.settings(options)
         if options["prototype"]:
             raise UsageError(
-                "--phase native is the phase of the program's digital filter, and --prototype the "
-                "analog one; minimum phase goes with it"
+                f"{option('phase', 'native')} is the phase of the program's digital filter, and "
+                f"{option('prototype')} the analog one; minimum phase goes with it"
             )
         offset = self.reference_db(fs, options) if options.get("normalize_gain") else 0.0
         gain = 10.0 ** (-offset / 20.0)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from earfilt.errors import DataError
+from earfilt.wording import option
 
 Decimal = Literal["point", "comma"]
 
@@ -97,6 +98,7 @@ def notation(fields: Iterable[str], subject: str) -> Decimal:
         raise DataError(
             subject,
             f"'{example.strip()}' may be {number(example):.12g} or "
-            f"{number(example, 'comma'):.12g}; --decimal point or --decimal comma says which",
+            f"{number(example, 'comma'):.12g}; {option('decimal', 'point')} or "
+            f"{option('decimal', 'comma')} says which",
         )
     return "comma" if possible["comma"] and not possible["point"] else "point"

@@ -22,6 +22,7 @@ from earfilt.errors import DataError
 from earfilt.files.dialects import headers
 from earfilt.files.dialects.found import MAX_LINE, MAX_ROWS, FoundCurve, Row, excerpt
 from earfilt.files.dialects.numbers import Decimal, is_number, notation, number
+from earfilt.wording import option
 
 FORMS = (
     "a FIR in .txt has one coefficient a line (or a .csv with the header line "
@@ -513,7 +514,8 @@ def _rows(table: Table, chosen: int, decimal: Decimal, subject: str) -> Iterator
             what, field = (
                 ("frequency", fields[table.frequency]) if hz is None else ("gain", fields[chosen])
             )
-            hint = "; --decimal says how its numbers are written" if "," in field else ""
+            said = f"; {option('decimal')} says how its numbers are written"
+            hint = said if "," in field else ""
             raise DataError(
                 subject, f"line {line}: {what} '{excerpt(field)}' is not a finite number{hint}"
             )

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from earfilt.arrays import Complexes, Floats
 from earfilt.ears.biquads import Band
-from earfilt.errors import UsageError
+from earfilt.errors import UsageError, counted, printable
 from earfilt.synthesis.biquads import quadratics
 from earfilt.synthesis.biquads.minimax import Family, Goal, descend
 from earfilt.synthesis.provenance import Provenance
+from earfilt.wording import either, option
 
 __all__ = [
     "MOST_SECTIONS",
@@ -97,6 +98,12 @@ class Sections:
 
     def __len__(self) -> int:
         return len(self.sos)
+
+    def __repr__(self) -> str:
+        what = counted(len(self), "band" if self.bands else "section")
+        of = printable(self.provenance.filter or "coefficients")
+        off = "" if self.deviation_db is None else f", deviation_db {self.deviation_db:.3g}"
+        return f"<{type(self).__name__} of {of}: {what} at {self.fs:.12g} Hz{off}>"
 
     def response(self, freqs: Floats) -> Complexes:
         """H(f) at frequencies in Hz: complex128 of their shape."""
@@ -183,11 +190,15 @@ def check_band(band: tuple[float, float], fs: float) -> None:
     low, high = band
     if not 0.0 < low < high <= 0.49 * fs:
         raise UsageError(
-            f"--band {low:g}:{high:g}; two frequencies above 0 Hz are needed, the lower one first, "
-            f"up to 0.49 of fs ({0.49 * fs:g} Hz)"
+            f"{_band(low, high)}; two frequencies above 0 Hz are needed, the lower one first, up "
+            f"to 0.49 of fs ({0.49 * fs:g} Hz)"
         )
     if high / low < 2.0:
-        raise UsageError(f"--band {low:g}:{high:g}; it must be at least an octave wide")
+        raise UsageError(f"{_band(low, high)}; it must be at least an octave wide")
+
+
+def _band(low: float, high: float) -> str:
+    return either(f"--band {low:g}:{high:g}", f"band=({low:g}, {high:g})")
 
 
 def design_sections(
@@ -250,11 +261,15 @@ def design_sections(
 def check_amount(sections: int | None, tolerance_db: float | None) -> None:
     """Refuse both or neither of a number of sections and a tolerance, and impossible values."""
     if (sections is None) == (tolerance_db is None):
-        raise UsageError("give one of --sections (how many) and --tolerance (how close)")
+        raise UsageError(
+            f"give one of {option('sections')} (how many) and {option('tolerance')} (how close)"
+        )
     if sections is not None and not 1 <= sections <= MOST_SECTIONS:
-        raise UsageError(f"--sections {sections}; 1 to {MOST_SECTIONS} are possible")
+        raise UsageError(f"{option('sections', sections)}; 1 to {MOST_SECTIONS} are possible")
     if tolerance_db is not None and not 0.0 < tolerance_db <= 20.0:
-        raise UsageError(f"--tolerance {tolerance_db:g}; it must be above 0 and at most 20 dB")
+        raise UsageError(
+            f"{option('tolerance', float(tolerance_db))}; it must be above 0 and at most 20 dB"
+        )
 
 
 def fewest(

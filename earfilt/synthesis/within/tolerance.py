@@ -28,6 +28,7 @@ from earfilt.synthesis.within.taps import (
     spectral_factor,
     symmetric,
 )
+from earfilt.wording import option
 
 __all__ = ["order_for"]
 
@@ -114,7 +115,7 @@ def _refuse_cliffs(problem: Problem, curve: PublishedCurve, tolerance_db: float)
         raise UsageError(
             f"no order up to {LARGEST_ORDER} stays within {tolerance_db:g} dB: the curve has "
             f"a step of {db:.3g} dB between {low:.12g} and "
-            f"{high:.12g} Hz; leave one of them out, or use --order"
+            f"{high:.12g} Hz; leave one of them out, or use {option('order')}"
         )
 
 

@@ -110,7 +110,7 @@ def test_default_band() -> None:
 
 @pytest.mark.parametrize("band", [(0.0, 100.0), (200.0, 100.0), (100.0, 24000.0), (100.0, 150.0)])
 def test_impossible_bands(band: tuple[float, float]) -> None:
-    with pytest.raises(UsageError, match="--band"):
+    with pytest.raises(UsageError, match="band="):
         check_band(band, 48000.0)
 
 
@@ -120,7 +120,7 @@ def test_impossible_bands(band: tuple[float, float]) -> None:
 def test_impossible_amounts(options: dict[str, float]) -> None:
     tolerance = options.pop("tolerance", None)
     filter = resolve("headphone") if tolerance is None else resolve("headphone", tolerance=1.0)
-    with pytest.raises(UsageError, match="--sections"):
+    with pytest.raises(UsageError, match="sections"):
         design(filter, 48000.0, **options)  # type: ignore[arg-type]
 
 
