@@ -151,16 +151,9 @@ def _leave_done(plan: Plan, recipe: Recipe, ledger: Ledger) -> None:
         own = entry is not None and _is_of(plan, file, entry, lead)
         done = own and entry is not None and same(entry.recipe) and _vouched(plan, file, entry)
         (plan.skipped if done else plan.files).append(file)
-        if not done and _is_foreign(plan, file, own):
-            plan.foreign.add(file.name)
-
-
-def _is_foreign(plan: Plan, file: Found, own: bool) -> bool:
-    """Whether something lies under an output's name that no batch has made of this source: any link
-    is.
-    """
-    path = plan.destination(file)
-    return os.path.islink(path) if own else os.path.lexists(path)
+        path = plan.destination(file)
+        if not done and os.path.lexists(path):  # no batch has made a link
+            (plan.own if own and not os.path.islink(path) else plan.foreign).add(file.name)
 
 
 def _is_of(plan: Plan, file: Found, entry: Entry, lead: Callable[[str], str]) -> bool:
@@ -421,17 +414,14 @@ class _Units:
         self._plan, self._absolute, self._run = plan, absolute, new_run()
         self._filter = batch.filter
         self._recipe = batch.recipe().name
-        # What was there when the batch was planned may be replaced; otherwise the second run to
-        # reach a name must be told. A cluster may repeat a task that had finished, so there an
-        # output of this batch's own is no obstacle.
-        exists: Exists = "skip" if batch.rules.exists == "skip" else "refuse"
-        if absolute or batch.rules.exists in ("force", "resume"):
-            exists = "force"
-        if batch.rules.in_place:
+        exists: Exists = "refuse" if batch.rules.exists == "resume" else batch.rules.exists
+        if batch.rules.in_place and exists != "force":
             # What was filtered since it was planned is left, whatever for: another run, or a worker
             # that died before it could tell.
-            exists = "force" if batch.rules.exists == "force" else "skip"
+            exists = "skip"
         self._options = replace(batch.options, exists=exists, in_place=batch.rules.in_place)
+        # A cluster may repeat a task that had finished, and runs that go on may meet on one tree.
+        self._may_be_done = absolute or batch.rules.exists == "resume"
 
     def __call__(self, file: Found) -> Unit:
         source = file.source
@@ -439,9 +429,18 @@ class _Units:
         if self._absolute:
             source, destination = os.path.abspath(source), os.path.abspath(destination)
         options = self._options
-        if file.name in self._plan.foreign:
-            options = replace(options, exists="refuse")
-        job = FileJob(source, destination, file.name, self._filter, options, self._run, hashes=True)
+        if file.name in self._plan.own:
+            options = replace(options, exists="force")
+        job = FileJob(
+            source,
+            destination,
+            file.name,
+            self._filter,
+            options,
+            self._run,
+            hashes=True,
+            may_be_done=self._may_be_done and file.name not in self._plan.foreign,
+        )
         return Unit(job, (file.size, file.mtime_ns), self._recipe)
 
 

@@ -69,8 +69,9 @@ class Plan:
         Fail before any work.
     passed_over : int
         Files of directories that are not audio.
-    foreign : set of str
-        Names of the files under whose outputs' names something lies that no manifest tells of.
+    own, foreign : set of str
+        Names of the files under whose outputs' names something lies, to go on with: what a batch
+        made of the same source, which may be replaced; and what no manifest tells of.
     places : set of str
         Directories that were searched.
     """
@@ -81,6 +82,7 @@ class Plan:
     skipped: list[Found] = field(default_factory=list)
     bad: list[Bad] = field(default_factory=list)
     passed_over: int = 0
+    own: set[str] = field(default_factory=set)
     foreign: set[str] = field(default_factory=set)
     places: set[str] = field(default_factory=set)
 

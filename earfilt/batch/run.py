@@ -241,8 +241,6 @@ def _died(error: BaseException) -> str:
 
 def _again(unit: Unit) -> Unit:
     """The unit for a second try: an output that the first one may have finished is no obstacle (in
-    place, its record says so).
+    place, its record says so), whatever else lies there is.
     """
-    if unit.job.options.in_place:
-        return unit
-    return replace(unit, job=replace(unit.job, options=replace(unit.job.options, exists="force")))
+    return replace(unit, job=replace(unit.job, may_be_done=True))

@@ -9,6 +9,7 @@ unlocked file is removed a day after the last write to it.
 """
 
 import errno
+import filecmp
 import hashlib
 import io
 import os
@@ -153,9 +154,13 @@ def _is(source: str, there: os.stat_result) -> bool:
     return status is not None and os.path.samestat(status, there)
 
 
-def taken(path: str) -> UsageError:
+class Taken(UsageError):
+    """A destination that exists and may not be replaced."""
+
+
+def taken(path: str) -> Taken:
     """What to tell of a destination that exists."""
-    return UsageError.about(
+    return Taken.about(
         printable(path),
         "output {subject} exists already; use --force to replace it or --skip-existing to keep it",
     )
@@ -163,7 +168,12 @@ def taken(path: str) -> UsageError:
 
 @contextmanager
 def open_output(
-    path: str, *, exists: Exists = "refuse", in_place: bool = False, spool: bool = False
+    path: str,
+    *,
+    exists: Exists = "refuse",
+    in_place: bool = False,
+    spool: bool = False,
+    may_be_done: bool = False,
 ) -> Iterator[Output]:
     """An output that appears when the block ends, and never if it raises.
 
@@ -178,11 +188,15 @@ def open_output(
         As 'force', but a link is followed and stays.
     spool : bool
         Make a stream seekable: it is put together on disk and sent at the end.
+    may_be_done : bool
+        A regular file under the name that holds the same bytes is the output.
 
     Raises
     ------
+    Taken
+        The destination was taken meanwhile.
     UsageError
-        The destination was taken meanwhile, or is a terminal.
+        It is a terminal.
     AudioError
         What the system says: no space, no permission, a directory that is gone.
     """
@@ -201,7 +215,11 @@ def open_output(
                 take_after(file, final, in_place=in_place)
             made = os.fstat(file.fileno())
             file.close()
-            publish(temp, final, replace)
+            try:
+                publish(temp, final, replace)
+            except Taken:
+                if not (may_be_done and _holds_the_same(temp, final)):
+                    raise
             output.published = _same(made, final)
     except OSError as error:
         if isinstance(error, AudioError):
@@ -209,6 +227,11 @@ def open_output(
         raise AudioError.about(
             printable(path), "cannot write {subject}: {why}", why=error.strerror or error
         ) from error
+
+
+def _holds_the_same(temp: str, final: str) -> bool:
+    """Whether a name is that of a regular file, and no link, with the bytes of another."""
+    return not os.path.islink(final) and filecmp.cmp(temp, final, shallow=False)
 
 
 def _same(made: os.stat_result, path: str) -> os.stat_result | None:
@@ -334,7 +357,7 @@ def take_after(file: io.FileIO | BinaryIO, final: str, *, in_place: bool = False
 
 
 def publish(temp: str, final: str, replace: bool) -> None:
-    """Give a whole file its name; without ``replace``, `UsageError` where the name is taken
+    """Give a whole file its name; without ``replace``, `Taken` where the name is taken
     (``temp`` may then keep its own).
     """
     if replace:

@@ -131,6 +131,25 @@ def test_a_second_try_is_not_stopped_by_the_output_of_the_first(tree: Tree, tmp_
     assert [row.status for row, _ in work([running._again(job)], 1, False)] == ["ok"]
 
 
+def test_a_second_try_replaces_nothing_that_is_not_its_own(tree: Tree, tmp_path: Path) -> None:
+    root, out = tree("a.wav", "b.wav", "poison.wav"), tmp_path / "out"
+    master = tmp_path / "master.wav"
+    for path in (out / "a.wav", master):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"the only copy")
+    (out / "b.wav").symlink_to(master)
+    units = [unit(root / name, out / name) for name in ("a.wav", "b.wav", "poison.wav")]
+    found = outcomes([units])
+    assert [outcome.row.status for outcome in found] == ["failed"] * 3
+    assert all("exists already" in (outcome.row.error or "") for outcome in found[:2])
+    assert (out / "a.wav").read_bytes() == master.read_bytes() == b"the only copy"
+    assert (out / "b.wav").is_symlink()
+    # what was to be kept is left, and no failure
+    kept = running._again(unit(root / "a.wav", out / "a.wav", exists="skip"))
+    assert [row.status for row, _ in work([kept], 1, False)] == ["skipped"]
+    assert (out / "a.wav").read_bytes() == b"the only copy"
+
+
 def test_a_file_in_place_is_never_filtered_twice(tree: Tree) -> None:
     path = tree("a.wav") / "a.wav"
     job = unit(path, path, in_place=True)
