@@ -236,7 +236,7 @@ def _sort_in_place(batch: Batch, plan: Plan, recipe: Recipe, trees: Iterable[str
             "or leave it out (--exclude)"
         )
     for file, state in states:
-        if state.kind == "changed":
+        if state.kind in ("changed", "unclear"):
             plan.bad.append(Bad(file.source, file.name, in_place.message(file.source, state)))
     plan.files = [file for file, state in states if state.kind == "new"]
     plan.skipped += [file for file, _ in filtered]

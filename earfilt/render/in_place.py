@@ -45,10 +45,11 @@ _following = threading.Lock()
 @dataclass(frozen=True)
 class State:
     """What a file is: ``new`` (not filtered, as far as anything is known), ``filtered``, or
-    ``changed``: neither what it was before it was filtered in place nor what it was made to be.
+    ``changed``: neither what it was before it was filtered in place nor what it was made to be; or
+    ``unclear``: a line that cannot be read may say that it was filtered.
     """
 
-    kind: Literal["new", "filtered", "changed"]
+    kind: Literal["new", "filtered", "changed", "unclear"]
     entry: Entry | None = None
 
 
@@ -70,18 +71,29 @@ def message(path: str, state: State, more: str = "") -> str:
             f"{name} was filtered in place before and has changed since; if it is a new "
             "recording, --force filters it (name it alone)"
         )
+    if state.kind == "unclear":
+        manifest = printable(manifest_path(os.path.dirname(os.path.realpath(path))))
+        return (
+            f"{name} may have been filtered in place before: a line of {manifest} cannot be read "
+            "(it is damaged, or of a later version of earfilt); if it was not, --force filters it "
+            "(name it alone)"
+        )
     return f"{name} was filtered before; --resume leaves such files, --force filters them once more"
 
 
-def _judged(history: Sequence[Entry], content: str) -> State:
-    """What a file with this content is, by what was done to its name."""
+def _judged(history: Sequence[Entry], content: str, *, unclear: bool) -> State:
+    """What a file with this content is, by what was done to its name; `unclear`: as far as that can
+    be read.
+    """
     for entry in reversed(history):
         if entry.output_sha256 == content:
             return State("filtered", entry)
     # An announced replacement that never came, or the original from a backup.
-    if not history or any(entry.source_sha256 == content for entry in history):
+    if any(entry.source_sha256 == content for entry in history):
         return State("new")
-    return State("changed", history[-1])
+    if unclear:
+        return State("unclear")
+    return State("changed", history[-1]) if history else State("new")
 
 
 def _of_mark(mark: Mark | None, content: str) -> list[Entry]:
@@ -167,18 +179,21 @@ class Known:
         real = os.path.realpath(path)
         directory, name = os.path.split(real)
         history = self._ledgers[directory].replaced.get(name, [])
+        unclear = self._ledgers[directory].is_unclear(name)
         status, mark = os.stat(real), mark_of(real)
         if history or mark or status.st_size in self._sizes:
             content = content_hash_at(real)
             if marked := _of_mark(mark, content):
                 return State("filtered", marked[0])
-            if history and (state := _judged(history, content)).kind != "changed":
+            if history and (state := _judged(history, content, unclear=False)).kind != "changed":
                 return state
             # it was moved or copied, or is the output of a batch
             if (entry := self._outputs.get(content)) is not None:
                 return State("filtered", entry)
-            if history:
+            if history and not unclear:
                 return State("changed", history[-1])
+        if unclear:
+            return State("unclear")
         places = [directory, *_above(directory)]
         return self._as_of_0_1(real, (status.st_size, status.st_mtime_ns), places)
 
@@ -266,12 +281,14 @@ class Record:
             The file cannot be read.
         """
         self._status, self.content = os.fstat(source), content_hash(source)
-        history = self._history(_refreshed(self._manifest.path))
+        ledger = _refreshed(self._manifest.path)
+        history = self._history(ledger)
         self._lines = len(history)
         mark = mark_of(source)
         if mark and (mark.run == self._run or not self._again):
             history += _of_mark(mark, self.content)
-        self._demand_new(history, self.content)
+        unclear = ledger.is_unclear(self._name) and not self._again
+        self._demand_new(history, self.content, unclear=unclear)
 
     def _history(self, ledger: Ledger) -> list[Entry]:
         history = ledger.replaced.get(self._name, [])
@@ -279,8 +296,8 @@ class Record:
             [entry for entry in history if entry.run == self._run] if self._again else list(history)
         )
 
-    def _demand_new(self, history: Sequence[Entry], content: str) -> None:
-        if (state := _judged(history, content)).kind != "new":
+    def _demand_new(self, history: Sequence[Entry], content: str, *, unclear: bool = False) -> None:
+        if (state := _judged(history, content, unclear=unclear)).kind != "new":
             raise AlreadyFiltered(self._path, state)
 
     @contextmanager
