@@ -82,7 +82,7 @@ def prepare(
     Raises
     ------
     UsageError, AudioError
-        As `make_plan` and `check_space`; an option that the filter does not have; a manifest of
+        As `make_plan`, `check_permission` and `check_space`; an option that the filter does not have; a manifest of
         another version's defaults.
     """
     if batch.jobs is not None and batch.jobs < 1:
@@ -91,6 +91,8 @@ def prepare(
     plan = planning.make_plan(inputs, output, batch.rules, listed=listed)
     if batch.rules.in_place:
         _sort_in_place(batch, plan, recipe, filter(os.path.isdir, inputs))
+        for file in {plan.place(file): file for file in plan.files}.values():
+            in_place.check_record(file.source)
     elif batch.rules.exists in ("resume", "skip"):
         ledger = read_ledger(plan.root)
         _check_version(
@@ -102,6 +104,7 @@ def prepare(
         )
         if batch.rules.exists == "resume":
             _leave_done(plan, recipe, ledger)
+    planning.check_permission(plan)
     planning.check_space(plan, batch.options.subtype)
     return plan
 
@@ -211,9 +214,6 @@ def _sort_in_place(batch: Batch, plan: Plan, recipe: Recipe, trees: Iterable[str
     for tree in trees:
         known.read_below(tree)
     known.read_in(plan.places)
-    one_each = {os.path.dirname(os.path.realpath(file.source)): file for file in plan.files}
-    for file in one_each.values():
-        in_place.check_record(file.source)
     if batch.rules.exists == "force":
         return
     states = _states(known, plan)

@@ -20,6 +20,7 @@ from earfilt.render.job import FileJob
 from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row
 from earfilt.storage.manifest import NO_OUTPUT, Stamp, content_hash_at, stamp
+from earfilt.storage.trees import make_directories
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,7 @@ def _one(unit: Unit, threads: int) -> Done:
 
     job = unit.job
     try:
-        directory = os.path.dirname(job.destination) or os.curdir
-        if not os.path.isdir(directory):
-            os.makedirs(directory, exist_ok=True)
+        make_directories(os.path.dirname(job.destination))
         row = filter_file(job, threads=threads, device=_device(unit))
         found = _stamp_of(row)
         if found == NO_OUTPUT and row.status == "ok":

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from earfilt.errors import AudioError, UsageError, printable
+from earfilt.storage import trees
 from earfilt.storage.attributes import Mark, mark_of, set_mark
 from earfilt.storage.manifest import (
     Entry,
@@ -111,6 +112,7 @@ class Known:
         self._outputs: dict[str, Entry] = {}
         self._sizes: set[int] = set()
         self._own: set[str] = set()
+        self._walked: set[trees.Identity] = set()
 
     def recipes(self) -> dict[str, Mapping[str, Any]]:
         """What the names of recipes stand for, by all that was read."""
@@ -145,15 +147,17 @@ class Known:
 
     def read_below(self, directory: str) -> None:
         """Read all manifests of a directory tree: a file may have been moved within it."""
-        for place, folders, names in os.walk(os.path.realpath(directory)):
-            folders.sort()
-            if any(map(is_manifest, names)):
-                self._read(place, must=False)
+        for folder in trees.walk(os.path.realpath(directory), links=False):
+            self._walked.add(folder.identity)
+            if any(is_manifest(entry.name) for entry in folder.files):
+                self._read(folder.path, must=False)
 
     def read_in(self, directories: Iterable[str]) -> None:
         """Read the manifests of directories that were searched, by whatever way."""
         for directory in directories:
-            self._read(os.path.realpath(directory), must=False)
+            # a real path takes a look at each directory above
+            if trees.identity_or_none(directory) not in self._walked:
+                self._read(os.path.realpath(directory), must=False)
 
     def _read(self, directory: str, *, must: bool) -> None:
         if directory in self._ledgers:

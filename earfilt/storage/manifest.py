@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from earfilt.errors import AudioError, printable
+from earfilt.storage.trees import make_directories
 
 _STEM, _SUFFIX = ".earfilt-manifest", ".jsonl"
 _PIECE = 1 << 16  # stays in the nearest caches, and costs no mapping of memory
@@ -474,7 +475,7 @@ class Manifest:
                 os.close(descriptor)  # another run has replaced the file since it was opened
                 time.sleep(0.001)
                 continue
-            os.makedirs(os.path.dirname(self.path) or os.curdir, exist_ok=True)
+            make_directories(os.path.dirname(self.path))
         raise OSError(
             errno.EAGAIN,
             "it is replaced again and again, or its file system cannot tell files apart",

@@ -335,7 +335,8 @@ def trial_directory(place: str) -> Iterator[str]:
 def _remove(path: str) -> None:
     """Remove an unfinished output or a trial, as far as that can be done."""
     if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
+        with suppress(RecursionError):  # deeper than any trial: not ours
+            shutil.rmtree(path, ignore_errors=True)
     with suppress(OSError):
         os.unlink(path)
 

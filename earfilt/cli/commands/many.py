@@ -138,6 +138,7 @@ def apply_many(
     """
     from earfilt.batch.corpus import prepare, run
     from earfilt.report.file import open_report
+    from earfilt.storage.trees import make_directories
 
     started = time.perf_counter()
     plan = prepare(batch, inputs, output, listed=listed)
@@ -147,7 +148,7 @@ def apply_many(
     if report is not None and os.path.dirname(os.path.abspath(report)) == os.path.abspath(
         plan.root
     ):
-        os.makedirs(plan.root, exist_ok=True)  # where the outputs will be, a report may be too
+        make_directories(plan.root)  # where the outputs will be, a report may be too
     totals, ended = Totals(passed_over=plan.passed_over), False
     try:
         with (
