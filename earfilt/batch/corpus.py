@@ -1,6 +1,7 @@
 """A batch from its wishes to its rows: plan, leave what is done, run, keep the manifest."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -265,11 +266,18 @@ def _and_more(files: Sequence[object]) -> str:
     return f" (and {len(files) - 1:,} more)" if len(files) > 1 else ""
 
 
-def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
+def run(
+    batch: Batch, plan: Plan, late: list[Row] | None = None
+) -> Generator[tuple[Row, int], None, None]:
     """Do what was planned: a row for every file, as they are done, with the bytes of its source.
 
     Rows of what failed before any work come first, then those of what is skipped. Closing the
     iterator ends the work: files that are not finished leave nothing behind.
+
+    Parameters
+    ----------
+    late : list, optional
+        Gets the rows of files that were finished when the work was ended, and had not been told of.
 
     Raises
     ------
@@ -302,10 +310,33 @@ def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
         )
     try:
         if plan.files:
-            yield from _work(batch, plan)
+            yield from _work(batch, plan, [] if late is None else late)
     finally:
         for directory in plan.directories():
             sweep(directory)  # what killed workers left, of this run or an earlier one
+
+
+def count_done(plan: Plan, told: int) -> int:
+    """How many files of a batch that was ended are done.
+
+    Parameters
+    ----------
+    told : int
+        By the rows that came. In place the files tell, which may be replaced and not be told of.
+    """
+    if not plan.in_place:
+        return told
+    return len(plan.skipped) + sum(map(_is_replaced, plan.files))
+
+
+def _is_replaced(file: Found) -> bool:
+    """Whether a source is not the file any more that was found."""
+    try:
+        status = os.stat(file.source)
+    except OSError:
+        return False
+    now = status.st_size, status.st_mtime_ns, status.st_ino
+    return now != (file.size, file.mtime_ns, file.inode)
 
 
 def foresee(batch: Batch, plan: Plan) -> Iterator[tuple[Found, str | None]]:
@@ -324,29 +355,43 @@ def foresee(batch: Batch, plan: Plan) -> Iterator[tuple[Found, str | None]]:
             yield file, None
 
 
-def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
+def _work(batch: Batch, plan: Plan, late: list[Row]) -> Iterator[tuple[Row, int]]:
     jobs = batch.jobs or cores()
     # A GPU is fed by one process: several would share it by turns.
     workers = 1 if _needs_device(batch, plan) else min(jobs, len(plan.files))
     recipe = batch.recipe()
     # In place, workers keep the record, beside each file and before it is replaced.
     kept = nullcontext() if batch.rules.in_place else open_manifest(plan.root, batch.rules.shard)
-    with kept as manifest, _pool(batch, workers) as pool:
+    lead = cache(lambda directory: _lead(directory, plan.root))
+    threads = 1 if batch.dask else max(1, jobs // workers)
+    told: deque[Outcome] = deque()
+    manifest, runner = None, None
+
+    def record(outcomes: Sequence[Outcome]) -> None:
+        told.extend(outcomes)
         if manifest is not None:
-            manifest.append([], (recipe.name, recipe.made_by))
-        lead = cache(lambda directory: _lead(directory, plan.root))
-        threads = 1 if batch.dask else max(1, jobs // workers)
-        for outcomes in Runner(pool, threads=threads, fail_fast=batch.fail_fast).outcomes(
-            _tasks(batch, plan, pool, manifest, lead)
-        ):
+            made = (outcome for outcome in outcomes if outcome.row.status != "skipped")
+            manifest.append(
+                (outcome.unit.job.name, _entry(outcome, plan, recipe.name, lead))
+                for outcome in made
+            )
+
+    try:
+        with kept as manifest, _pool(batch, workers) as pool:
             if manifest is not None:
-                made = (outcome for outcome in outcomes if outcome.row.status != "skipped")
-                manifest.append(
-                    (outcome.unit.job.name, _entry(outcome, plan, recipe.name, lead))
-                    for outcome in made
-                )
-            for outcome in outcomes:
-                yield outcome.row, outcome.unit.source[0]
+                manifest.append([], (recipe.name, recipe.made_by))
+            runner = Runner(pool, threads=threads, fail_fast=batch.fail_fast)
+            for outcomes in runner.outcomes(_tasks(batch, plan, pool, manifest, lead)):
+                record(outcomes)
+                while told:
+                    outcome = told.popleft()
+                    yield outcome.row, outcome.unit.source[0]
+    except BaseException:
+        with suppress(EarfiltError):
+            for outcomes in runner.rest() if runner is not None else ():
+                record(outcomes)
+        late.extend(outcome.row for outcome in told)
+        raise
 
 
 def _needs_device(batch: Batch, plan: Plan) -> bool:

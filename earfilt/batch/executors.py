@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 _ADDRESS = re.compile(r"[a-z]+://.*|[^/\\]*:\d+")
+_stopping = threading.Event()
 _PATIENCE = 10.0  # seconds that a Dask scheduler has to answer
 
 
@@ -180,7 +181,13 @@ def _start_worker(lifeline: Connection) -> None:
 
 def _stop(number: int, frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _stopping.set()
     raise Stopped
+
+
+def is_stopping() -> bool:
+    """Whether this process is a worker that was told to end."""
+    return _stopping.is_set()
 
 
 def _watch(lifeline: Connection) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from earfilt.batch.executors import Pool, Stopped, end_worker
+from earfilt.batch.executors import Pool, Stopped, is_stopping
 from earfilt.errors import EarfiltError, is_out_of_memory, printable
 from earfilt.render.job import FileJob
 from earfilt.render.recipe import recipe_of
@@ -72,16 +72,19 @@ def work(task: Task, threads: int, fail_fast: bool) -> list[Done]:
     Returns
     -------
     list of (Row, Stamp)
-        In order; shorter than the task after a failure, if so asked.
+        In order; shorter than the task after a failure, if so asked, and where the worker was told
+        to end.
     """
     done: list[Done] = []
+    if is_stopping():
+        return done
     try:
         for result in _results(task, threads) if _is_known(task[0]) else map(_refused, task):
             done.append(result)
             if fail_fast and result[0].status == "failed":
                 break
     except Stopped:
-        end_worker()
+        pass  # what was done is told: in place, the originals of that are gone
     return done
 
 
@@ -202,6 +205,15 @@ class Runner:
             self._submit([_again(self._suspects.popleft())])
             yield self._next(last_try=True)
 
+    def rest(self) -> Iterator[list[Outcome]]:
+        """What came of the tasks under way when the work was ended from outside, and the pool has
+        been closed.
+        """
+        for future, task in self._pending.items():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                yield _outcomes(task, future.result())
+        self._pending.clear()
+
     def _submit(self, task: Task) -> None:
         future = self._pool.submit(work, task, self._threads, self._fail_fast)
         self._pending[future] = task
@@ -222,13 +234,17 @@ class Runner:
             done = [(failed(unit.job, _died(error)), NO_OUTPUT) for unit in task]
         if self._fail_fast and any(row.status == "failed" for row, _ in done):
             self._stop()
-        # Fewer rows than files after a failure that ends the batch.
-        return [Outcome(unit, row, output) for unit, (row, output) in zip(task, done, strict=False)]
+        return _outcomes(task, done)
 
     def _stop(self) -> None:
         self._stopped = True
         for future in list(self._pending):
             future.cancel()
+
+
+def _outcomes(task: Task, done: Sequence[Done]) -> list[Outcome]:
+    """Fewer than files after a failure that ends the batch, or where the worker was told to end."""
+    return [Outcome(unit, row, output) for unit, (row, output) in zip(task, done, strict=False)]
 
 
 def _died(error: BaseException) -> str:

@@ -453,6 +453,29 @@ def test_in_place_is_done_once_however_often_it_is_killed(
     assert hashes(root) == undisturbed
 
 
+def test_in_place_an_ended_run_says_how_many_originals_are_gone(tmp_path: Path) -> None:
+    root, report = tmp_path / "in", tmp_path / "report"
+    for i in range(80):
+        write_tone(root / f"{i:02d}.wav", frames=100_000, seed=i)
+    originals = hashes(root)
+
+    def replaced() -> set[str]:
+        now = hashes(root)
+        return {name for name, content in originals.items() if now[name] != content}
+
+    process = command(root, "--in-place", "--jobs", 2, "--report", report)
+    wait_for(lambda: len(replaced()) > 5, process)
+    process.terminate()
+    code, err = finish(process)
+    assert code == 143
+    assert f"{len(replaced())} of 80 files are done and whole" in err
+    told = [json.loads(line) for line in Path(f"{report}.partial").read_text().splitlines()]
+    levels = {row["name"] for row in told if row["status"] == "ok" and row["peak_out_dbfs"]}
+    # a worker that is told to end between a file and its row tells no more of that one
+    assert levels <= replaced()
+    assert len(levels) >= len(replaced()) - 2
+
+
 def test_in_place_again_is_refused_unless_forced(
     tree: Tree, capfd: pytest.CaptureFixture[str]
 ) -> None:
