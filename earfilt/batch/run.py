@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from earfilt.batch.executors import Pool, Stopped, is_stopping
-from earfilt.errors import EarfiltError, is_out_of_memory, printable
+from earfilt.errors import EarfiltError, is_out_of_memory, no_more_open_files, printable
 from earfilt.render.job import FileJob
 from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row
@@ -132,8 +132,8 @@ def _one(unit: Unit, threads: int) -> Done:
     except EarfiltError as error:
         return failed(job, str(error), error.reason), NO_OUTPUT
     except Exception as error:
-        reason = "out of memory" if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
-        return failed(job, reason), NO_OUTPUT
+        reason = "out of memory" if is_out_of_memory(error) else no_more_open_files(error)
+        return failed(job, reason or f"{type(error).__name__}: {error}"), NO_OUTPUT
 
 
 def _stamp_of(row: Row) -> Stamp:

@@ -41,6 +41,8 @@ _DAY = 86_400.0
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1  # of Linux's renameat2(2)
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 _PIECE = 1 << 20
+_LONGEST_NAME = 220  # bytes of a hidden name; usual file systems take 255
+_LONGEST_PATH = 4095  # bytes, on Linux
 _TERMINAL = (
     "{} is a terminal, which would show audio as gibberish; name a file, or redirect it with | or >"
 )
@@ -225,8 +227,18 @@ def open_output(
         if isinstance(error, AudioError):
             raise
         raise AudioError.about(
-            printable(path), "cannot write {subject}: {why}", why=error.strerror or error
+            printable(path), "cannot write {subject}: {why}", why=_why(error)
         ) from error
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.ENAMETOOLONG:
+        return (
+            "its name or path, or that of the hidden file beside it which is written first, is "
+            "longer than the system takes; use shorter names, or go to a nearer directory (cd) and "
+            "name it from there"
+        )
+    return error.strerror or str(error)
 
 
 def _holds_the_same(temp: str, final: str) -> bool:
@@ -264,13 +276,12 @@ def _temporary(final: str) -> Iterator[tuple[str, io.FileIO]]:
 def _temp_name(final: str) -> str:
     directory, name = os.path.split(final)
     suffix = os.path.splitext(name)[1][:16]
-    # 255 bytes is the longest name that usual file systems take; some take whole characters only
-    kept = os.fsencode(name)[: 180 - len(os.fsencode(suffix))].decode("utf-8", "ignore")
+    end = f".earfilt-{_host()}{_process_space()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}"
+    # some file systems take whole characters only
+    room = min(_LONGEST_NAME, _LONGEST_PATH - len(os.fsencode(os.path.join(directory, "."))))
+    kept = os.fsencode(name)[: max(0, room - len(os.fsencode(end)))].decode("utf-8", "ignore")
     stem = os.fsdecode(kept.encode("utf-8"))
-    return os.path.join(
-        directory,
-        f".{stem}.earfilt-{_host()}{_process_space()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}",
-    )
+    return os.path.join(directory, f".{stem}{end}")
 
 
 @cache
