@@ -15,6 +15,7 @@ catch what they are used to. Messages are one line: what was given, the rule, an
 library raises; only ``earfilt.cli`` catches.
 """
 
+import errno
 from collections.abc import Iterable, Mapping
 from typing import Self
 
@@ -260,6 +261,17 @@ def is_out_of_memory(error: BaseException) -> bool:
     True
     """
     return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+
+
+def no_more_open_files(error: BaseException) -> str:
+    """What to tell of an error where no more files may be open; empty for any other.
+
+    >>> no_more_open_files(OSError(errno.EMFILE, "Too many open files"))
+    'too many open files; raise the limit (ulimit -n 1024), or end what else has files open'
+    """
+    if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+        return ""
+    return "too many open files; raise the limit (ulimit -n 1024), or end what else has files open"
 
 
 def did_you_mean(word: str, known: Iterable[str], *, alike: float = 0.75, most: int = 3) -> str:

@@ -1,6 +1,7 @@
 """A batch from its wishes to its rows: plan, leave what is done, run, keep the manifest."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -83,8 +84,9 @@ def prepare(
     Raises
     ------
     UsageError, AudioError
-        As `make_plan` and `check_space`; an option that the filter does not have; a manifest of
-        another version's defaults; a device that this machine, where it does the work, has not.
+        As `make_plan`, `check_permission` and `check_space`; an option that the filter does not
+        have; a manifest of another version's defaults; a device that this machine, where it does the
+        work, has not.
     """
     if batch.jobs is not None and batch.jobs < 1:
         raise UsageError(f"{option('jobs')} is {batch.jobs}; it must be at least 1")
@@ -97,6 +99,8 @@ def prepare(
     plan = planning.make_plan(inputs, output, batch.rules, listed=listed)
     if batch.rules.in_place:
         _sort_in_place(batch, plan, recipe, filter(os.path.isdir, inputs))
+        for file in {plan.place(file): file for file in plan.files}.values():
+            in_place.check_record(file.source)
     elif batch.rules.exists in ("resume", "skip"):
         ledger = read_ledger(plan.root)
         _check_version(
@@ -108,6 +112,7 @@ def prepare(
         )
         if batch.rules.exists == "resume":
             _leave_done(plan, recipe, ledger)
+    planning.check_permission(plan)
     planning.check_space(plan, batch.options.subtype)
     return plan
 
@@ -161,16 +166,9 @@ def _leave_done(plan: Plan, recipe: Recipe, ledger: Ledger) -> None:
         own = entry is not None and _is_of(plan, file, entry, lead)
         done = own and entry is not None and same(entry.recipe) and _vouched(plan, file, entry)
         (plan.skipped if done else plan.files).append(file)
-        if not done and _is_foreign(plan, file, own):
-            plan.foreign.add(file.name)
-
-
-def _is_foreign(plan: Plan, file: Found, own: bool) -> bool:
-    """Whether something lies under an output's name that no batch has made of this source: any link
-    is.
-    """
-    path = plan.destination(file)
-    return os.path.islink(path) if own else os.path.lexists(path)
+        path = plan.destination(file)
+        if not done and os.path.lexists(path):  # no batch has made a link
+            (plan.own if own and not os.path.islink(path) else plan.foreign).add(file.name)
 
 
 def _is_of(plan: Plan, file: Found, entry: Entry, lead: Callable[[str], str]) -> bool:
@@ -228,9 +226,6 @@ def _sort_in_place(batch: Batch, plan: Plan, recipe: Recipe, trees: Iterable[str
     for tree in trees:
         known.read_below(tree)
     known.read_in(plan.places)
-    one_each = {os.path.dirname(os.path.realpath(file.source)): file for file in plan.files}
-    for file in one_each.values():
-        in_place.check_record(file.source)
     if batch.rules.exists == "force":
         return
     states = _states(known, plan)
@@ -253,7 +248,7 @@ def _sort_in_place(batch: Batch, plan: Plan, recipe: Recipe, trees: Iterable[str
             f"or leave it out ({option('exclude')})"
         )
     for file, state in states:
-        if state.kind == "changed":
+        if state.kind in ("changed", "unclear"):
             plan.bad.append(Bad(file.source, file.name, in_place.message(file.source, state)))
     plan.files = [file for file, state in states if state.kind == "new"]
     plan.skipped += [file for file, _ in filtered]
@@ -282,11 +277,18 @@ def _and_more(files: Sequence[object]) -> str:
     return f" (and {len(files) - 1:,} more)" if len(files) > 1 else ""
 
 
-def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
+def run(
+    batch: Batch, plan: Plan, late: list[Row] | None = None
+) -> Generator[tuple[Row, int], None, None]:
     """Do what was planned: a row for every file, as they are done, with the bytes of its source.
 
     Rows of what failed before any work come first, then those of what is skipped. Closing the
     iterator ends the work: files that are not finished leave nothing behind.
+
+    Parameters
+    ----------
+    late : list, optional
+        Gets the rows of files that were finished when the work was ended, and had not been told of.
 
     Raises
     ------
@@ -319,10 +321,33 @@ def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
         )
     try:
         if plan.files:
-            yield from _work(batch, plan)
+            yield from _work(batch, plan, [] if late is None else late)
     finally:
         for directory in plan.directories():
             sweep(directory)  # what killed workers left, of this run or an earlier one
+
+
+def count_done(plan: Plan, told: int) -> int:
+    """How many files of a batch that was ended are done.
+
+    Parameters
+    ----------
+    told : int
+        By the rows that came. In place the files tell, which may be replaced and not be told of.
+    """
+    if not plan.in_place:
+        return told
+    return len(plan.skipped) + sum(map(_is_replaced, plan.files))
+
+
+def _is_replaced(file: Found) -> bool:
+    """Whether a source is not the file any more that was found."""
+    try:
+        status = os.stat(file.source)
+    except OSError:
+        return False
+    now = status.st_size, status.st_mtime_ns, status.st_ino
+    return now != (file.size, file.mtime_ns, file.inode)
 
 
 def foresee(batch: Batch, plan: Plan) -> Iterator[tuple[Found, str | None]]:
@@ -341,29 +366,43 @@ def foresee(batch: Batch, plan: Plan) -> Iterator[tuple[Found, str | None]]:
             yield file, None
 
 
-def _work(batch: Batch, plan: Plan) -> Iterator[tuple[Row, int]]:
+def _work(batch: Batch, plan: Plan, late: list[Row]) -> Iterator[tuple[Row, int]]:
     jobs = batch.jobs or cores()
     # A GPU is fed by one process: several would share it by turns.
     workers = 1 if _needs_device(batch, plan) else min(jobs, len(plan.files))
     recipe = batch.recipe()
     # In place, workers keep the record, beside each file and before it is replaced.
     kept = nullcontext() if batch.rules.in_place else open_manifest(plan.root, batch.rules.shard)
-    with kept as manifest, _pool(batch, workers) as pool:
+    lead = cache(lambda directory: _lead(directory, plan.root))
+    threads = 1 if batch.dask else max(1, jobs // workers)
+    told: deque[Outcome] = deque()
+    manifest, runner = None, None
+
+    def record(outcomes: Sequence[Outcome]) -> None:
+        told.extend(outcomes)
         if manifest is not None:
-            manifest.append([], (recipe.name, recipe.made_by))
-        lead = cache(lambda directory: _lead(directory, plan.root))
-        threads = 1 if batch.dask else max(1, jobs // workers)
-        for outcomes in Runner(pool, threads=threads, fail_fast=batch.fail_fast).outcomes(
-            _tasks(batch, plan, pool, manifest, lead)
-        ):
+            made = (outcome for outcome in outcomes if outcome.row.status != "skipped")
+            manifest.append(
+                (outcome.unit.job.name, _entry(outcome, plan, recipe.name, lead))
+                for outcome in made
+            )
+
+    try:
+        with kept as manifest, _pool(batch, workers) as pool:
             if manifest is not None:
-                made = (outcome for outcome in outcomes if outcome.row.status != "skipped")
-                manifest.append(
-                    (outcome.unit.job.name, _entry(outcome, plan, recipe.name, lead))
-                    for outcome in made
-                )
-            for outcome in outcomes:
-                yield outcome.row, outcome.unit.source[0]
+                manifest.append([], (recipe.name, recipe.made_by))
+            runner = Runner(pool, threads=threads, fail_fast=batch.fail_fast)
+            for outcomes in runner.outcomes(_tasks(batch, plan, pool, manifest, lead)):
+                record(outcomes)
+                while told:
+                    outcome = told.popleft()
+                    yield outcome.row, outcome.unit.source[0]
+    except BaseException:
+        with suppress(EarfiltError):
+            for outcomes in runner.rest() if runner is not None else ():
+                record(outcomes)
+        late.extend(outcome.row for outcome in told)
+        raise
 
 
 def _needs_device(batch: Batch, plan: Plan) -> bool:
@@ -431,17 +470,14 @@ class _Units:
         self._plan, self._absolute, self._run = plan, absolute, new_run()
         self._filter = batch.filter
         self._recipe = batch.recipe().name
-        # What was there when the batch was planned may be replaced; otherwise the second run to
-        # reach a name must be told. A cluster may repeat a task that had finished, so there an
-        # output of this batch's own is no obstacle.
-        exists: Exists = "skip" if batch.rules.exists == "skip" else "refuse"
-        if absolute or batch.rules.exists in ("force", "resume"):
-            exists = "force"
-        if batch.rules.in_place:
+        exists: Exists = "refuse" if batch.rules.exists == "resume" else batch.rules.exists
+        if batch.rules.in_place and exists != "force":
             # What was filtered since it was planned is left, whatever for: another run, or a worker
             # that died before it could tell.
-            exists = "force" if batch.rules.exists == "force" else "skip"
+            exists = "skip"
         self._options = replace(batch.options, exists=exists, in_place=batch.rules.in_place)
+        # A cluster may repeat a task that had finished, and runs that go on may meet on one tree.
+        self._may_be_done = absolute or batch.rules.exists == "resume"
 
     def __call__(self, file: Found) -> Unit:
         source = file.source
@@ -449,9 +485,18 @@ class _Units:
         if self._absolute:
             source, destination = os.path.abspath(source), os.path.abspath(destination)
         options = self._options
-        if file.name in self._plan.foreign:
-            options = replace(options, exists="refuse")
-        job = FileJob(source, destination, file.name, self._filter, options, self._run, hashes=True)
+        if file.name in self._plan.own:
+            options = replace(options, exists="force")
+        job = FileJob(
+            source,
+            destination,
+            file.name,
+            self._filter,
+            options,
+            self._run,
+            hashes=True,
+            may_be_done=self._may_be_done and file.name not in self._plan.foreign,
+        )
         return Unit(job, (file.size, file.mtime_ns), self._recipe)
 
 

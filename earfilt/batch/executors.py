@@ -12,6 +12,7 @@ as the batch runs, and end cleanly (temporary files removed) when it closes, for
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import re
@@ -24,7 +25,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from earfilt.errors import UsageError, printable
+from earfilt.errors import EarfiltError, UsageError, no_more_open_files, printable
 from earfilt.storage.stop_signals import stop_signals
 from earfilt.wording import option
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 _ADDRESS = re.compile(r"[a-z]+://.*|[^/\\]*:\d+")
+_stopping = threading.Event()
+_NO_THREAD = "start new thread"
 _PATIENCE = 10.0  # seconds that a Dask scheduler has to answer
 
 
@@ -59,14 +62,17 @@ class Pool:
         """As `Executor.submit`; an executor that broke is replaced."""
         from concurrent.futures import BrokenExecutor
 
-        with _without_main(), _sheltered():
+        with _started(), _without_main(), _sheltered():
             if self._executor is not None:
                 try:
                     return self._executor.submit(function, *args)
                 except BrokenExecutor:
                     self._executor.shutdown(wait=False)
-            self._executor = self._make()
-            return self._executor.submit(function, *args)
+            self._executor = None
+            executor = self._make()
+            future = executor.submit(function, *args)  # which starts processes
+            self._executor = executor
+            return future
 
     def close(self) -> None:
         """Cancel what waits, let finish what runs."""
@@ -80,8 +86,41 @@ def warm_up() -> None:
         from multiprocessing import forkserver
 
         multiprocessing.set_forkserver_preload(["earfilt.batch.preload"])
-        with _without_main(), _sheltered():
+        with _started(), _without_main(), _sheltered():
             forkserver.ensure_running()
+
+
+@contextmanager
+def _started() -> Iterator[None]:
+    """Say what is short where the system starts no process.
+
+    Raises
+    ------
+    EarfiltError
+    """
+    try:
+        yield
+    except (EOFError, OSError, RuntimeError) as error:
+        if isinstance(error, EarfiltError):
+            raise
+        if why := no_more_open_files(error):
+            raise EarfiltError(f"no worker processes can be started: {why}") from error
+        # A fork server that may not fork closes its connection.
+        if (
+            isinstance(error, EOFError)
+            or _NO_THREAD in str(error)
+            or _is_errno(error, errno.EAGAIN)
+        ):
+            raise EarfiltError(
+                "no worker processes can be started: the system allows no more processes and "
+                "threads; raise the limit (ulimit -u, or that of the container), end others, or use "
+                "fewer --jobs"
+            ) from error
+        raise
+
+
+def _is_errno(error: BaseException, number: int) -> bool:
+    return isinstance(error, OSError) and error.errno == number
 
 
 @contextmanager
@@ -153,7 +192,8 @@ def processes(workers: int) -> Iterator[Pool]:
     from concurrent.futures import ProcessPoolExecutor  # slow to load: the helpers start before it
 
     context = multiprocessing.get_context(_method())
-    lifeline, held = context.Pipe(duplex=False)
+    with _started():
+        lifeline, held = context.Pipe(duplex=False)
     pool = Pool(
         lambda: ProcessPoolExecutor(workers, context, _start_worker, (lifeline,)), lambda: workers
     )
@@ -181,7 +221,13 @@ def _start_worker(lifeline: Connection) -> None:
 
 def _stop(number: int, frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _stopping.set()
     raise Stopped
+
+
+def is_stopping() -> bool:
+    """Whether this process is a worker that was told to end."""
+    return _stopping.is_set()
 
 
 def _watch(lifeline: Connection) -> None:

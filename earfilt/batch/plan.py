@@ -19,6 +19,7 @@ from earfilt.audio import formats
 from earfilt.batch.search import Bad, Found, Search, Selection
 from earfilt.errors import AudioError, UsageError, printable
 from earfilt.storage.output import trial_directory
+from earfilt.storage.trees import make_directories
 from earfilt.wording import existing, option
 
 Exists = Literal["refuse", "force", "skip", "resume"]
@@ -70,10 +71,13 @@ class Plan:
         Fail before any work.
     passed_over : int
         Files of directories that are not audio.
-    foreign : set of str
-        Names of the files under whose outputs' names something lies that no manifest tells of.
+    own, foreign : set of str
+        Names of the files under whose outputs' names something lies, to go on with: what a batch
+        made of the same source, which may be replaced; and what no manifest tells of.
     places : set of str
         Directories that were searched.
+    in_place : bool
+        Outputs replace their sources, where links lead; the root is no more than a name.
     """
 
     root: str
@@ -82,8 +86,10 @@ class Plan:
     skipped: list[Found] = field(default_factory=list)
     bad: list[Bad] = field(default_factory=list)
     passed_over: int = 0
+    own: set[str] = field(default_factory=set)
     foreign: set[str] = field(default_factory=set)
     places: set[str] = field(default_factory=set)
+    in_place: bool = False
 
     def output_name(self, name: str) -> str:
         """Name of a file's output, relative to the root, by the file's own."""
@@ -93,12 +99,16 @@ class Plan:
         """Path of a file's output."""
         return os.path.join(self.root, self.output_name(file.name))
 
+    def place(self, file: Found) -> str:
+        """Directory in which a file's output appears."""
+        path = self.destination(file)
+        if self.in_place and os.path.islink(path):
+            path = os.path.realpath(path)
+        return os.path.dirname(path) or os.curdir
+
     def directories(self) -> list[str]:
         """Every directory of an output."""
-        names = {
-            os.path.dirname(self.output_name(file.name)) for file in (*self.files, *self.skipped)
-        }
-        return [os.path.join(self.root, name) for name in sorted(names)]
+        return sorted({self.place(file) for file in (*self.files, *self.skipped)})
 
 
 def make_plan(
@@ -120,8 +130,6 @@ def make_plan(
     UsageError
         Outputs collide, lie inside an input, are an input, or exist; the output's name is that of a
         file.
-    AudioError
-        The output directory cannot be written, or the disk is too small.
     """
     suffix = (
         formats.default_suffix(formats.container_named(rules.format).name) if rules.format else None
@@ -139,6 +147,7 @@ def make_plan(
         bad=search.bad,
         passed_over=search.passed_over,
         places=search.places,
+        in_place=rules.in_place,
     )
     if output is not None:
         _check_apart(inputs, search, plan)
@@ -147,7 +156,6 @@ def make_plan(
         _take_shard(plan, *rules.shard)
     if not rules.in_place:
         _look_at_outputs(plan, rules.exists)
-    _check_permission(plan)
     return plan
 
 
@@ -273,6 +281,7 @@ def _collision(plan: Plan, one: Found, other: Found) -> UsageError:
     )
 
 
+_DEEPEST_TRIAL = 200
 _LOOSE_END = re.compile(r"[. ](/|$)")
 
 
@@ -303,9 +312,11 @@ def _one_on_disk(root: str, names: Sequence[str]) -> list[tuple[str, str]]:
     pairs = []
     with suppress(OSError), trial_directory(place) as trial:
         for number, name in enumerate(names):
+            if name.count(os.sep) > _DEEPEST_TRIAL:  # one that cannot be removed again
+                continue
             path = os.path.join(trial, name)
             with suppress(OSError):  # a name that the disk does not take fails later, by itself
-                os.makedirs(os.path.dirname(path), exist_ok=True)
+                make_directories(os.path.dirname(path))
                 try:
                     with open(path, "x", encoding="ascii") as file:
                         file.write(str(number))
@@ -315,12 +326,16 @@ def _one_on_disk(root: str, names: Sequence[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _existing(path: str) -> str:
-    """The nearest directory above (or at) a path that exists."""
-    place = os.path.abspath(path)
-    while not os.path.exists(place):
+def _existing(path: str, known: dict[str, str] | None = None) -> str:
+    """The nearest directory above (or at) a path that exists; `known` keeps what was found."""
+    known = {} if known is None else known
+    place, missing = os.path.abspath(path), []
+    while place not in known and not os.path.exists(place):
+        missing.append(place)
         place = os.path.dirname(place)
-    return place
+    found = known.setdefault(place, place)
+    known.update(dict.fromkeys(missing, found))
+    return found
 
 
 def _take_shard(plan: Plan, index: int, count: int) -> None:
@@ -383,15 +398,21 @@ def _identity(path: str) -> tuple[int, int] | str:
     return status.st_dev, status.st_ino
 
 
-def _check_permission(plan: Plan) -> None:
-    """Refuse where a directory cannot be made or written to.
+def check_permission(plan: Plan) -> None:
+    """Refuse where a directory of an output, or of the manifest, cannot be made or written to.
 
     Raises
     ------
     AudioError
         Naming the directory.
     """
-    for directory in {_existing(place) for place in [plan.root, *plan.directories()]}:
+    if not plan.files:
+        return
+    known: dict[str, str] = {}
+    places = {plan.place(file) for file in plan.files}
+    if not plan.in_place:
+        places.add(plan.root)
+    for directory in sorted({_existing(place, known) for place in places}):
         if not os.path.isdir(directory):
             raise AudioError.about(
                 printable(directory), "{subject} is a file where a directory is needed"
@@ -417,18 +438,30 @@ def estimate_bytes(plan: Plan, subtype: str | None = None) -> int:
     """Disk space that the outputs will take, from the sizes of the sources: usual compression, 16
     bit where a subtype is asked for.
     """
+    return round(sum(_estimated(plan, file, subtype) for file in plan.files))
+
+
+def _estimated(plan: Plan, file: Found, subtype: str | None) -> float:
     wider = _WIDTH.get((subtype or "").upper().replace("-", "_"), 1.0)
+    source = os.path.splitext(file.name)[1].lower()
+    target = plan.suffix or source
+    return file.size * wider * _COMPRESSION.get(target, 1.0) / _COMPRESSION.get(source, 1.0)
 
-    def one(file: Found) -> float:
-        source = os.path.splitext(file.name)[1].lower()
-        target = plan.suffix or source
-        return file.size * wider * _COMPRESSION.get(target, 1.0) / _COMPRESSION.get(source, 1.0)
 
-    return round(sum(map(one, plan.files)))
+@dataclass
+class _Share:
+    """What a disk has to hold of a batch: bytes of its outputs, of what they replace, and of the
+    largest source.
+    """
+
+    place: str
+    outputs: float = 0.0
+    replaced: int = 0
+    largest: int = 0
 
 
 def check_space(plan: Plan, subtype: str | None = None) -> None:
-    """Refuse a batch that the disk has no room for.
+    """Refuse a batch for which a disk has no room; one that does not tell is not asked.
 
     Files that are replaced give their room back only after their successors are whole, one after
     the other: the largest counts.
@@ -438,18 +471,39 @@ def check_space(plan: Plan, subtype: str | None = None) -> None:
     AudioError
         Naming what is needed and what is free.
     """
-    needed = estimate_bytes(plan, subtype)
-    replaced = (
-        sum(_size(plan.destination(file)) for file in plan.files) if os.path.isdir(plan.root) else 0
-    )
-    if replaced:
-        needed = max(needed - replaced, max(file.size for file in plan.files))
-    free = shutil.disk_usage(_existing(plan.root)).free
-    if needed > free:
-        raise AudioError(
-            f"the outputs need about {needed / 1e9:.2f} GB, {printable(plan.root)} has "
-            f"{free / 1e9:.2f} GB free"
-        )
+    for share in _shares(plan, subtype):
+        needed = share.outputs
+        if share.replaced:
+            needed = max(needed - share.replaced, share.largest)
+        try:
+            usage = shutil.disk_usage(share.place)
+        except OSError:
+            continue
+        if usage.total > 0 and needed > usage.free:
+            raise AudioError(
+                f"the outputs need about {needed / 1e9:.2f} GB on the disk of "
+                f"{printable(share.place)}, which has {usage.free / 1e9:.2f} GB free; make room, or "
+                "filter a part at a time (--include, --shard 1/2)"
+            )
+
+
+def _shares(plan: Plan, subtype: str | None) -> Iterable[_Share]:
+    """The outputs by disk: each counts where its directory lies or will be made."""
+    by_disk: dict[int, _Share] = {}
+    disks: dict[str, tuple[int, str]] = {}
+    known: dict[str, str] = {}
+    there = plan.in_place or os.path.isdir(plan.root)
+    for file in plan.files:
+        place = plan.place(file)
+        if place not in disks:
+            existing = _existing(place, known)
+            disks[place] = os.stat(existing).st_dev, existing
+        disk, existing = disks[place]
+        share = by_disk.setdefault(disk, _Share(existing))
+        share.outputs += _estimated(plan, file, subtype)
+        share.replaced += _size(plan.destination(file)) if there else 0
+        share.largest = max(share.largest, file.size)
+    return by_disk.values()
 
 
 def _size(path: str) -> int:

@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from earfilt import wording
-from earfilt.batch.executors import Pool, Stopped, end_worker
-from earfilt.errors import EarfiltError, is_out_of_memory, printable
+from earfilt.batch.executors import Pool, Stopped, is_stopping
+from earfilt.errors import EarfiltError, is_out_of_memory, no_more_open_files, printable
 from earfilt.render.job import FileJob
 from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row
 from earfilt.storage.manifest import NO_OUTPUT, Stamp, content_hash_at, stamp
+from earfilt.storage.trees import make_directories
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,12 @@ def work(task: Task, threads: int, fail_fast: bool, typed: bool = False) -> list
     Returns
     -------
     list of (Row, Stamp)
-        In order; shorter than the task after a failure, if so asked.
+        In order; shorter than the task after a failure, if so asked, and where the worker was told
+        to end.
     """
     done: list[Done] = []
+    if is_stopping():
+        return done
     try:
         with wording.typed(typed):
             for result in _results(task, threads) if _is_known(task[0]) else map(_refused, task):
@@ -84,7 +88,7 @@ def work(task: Task, threads: int, fail_fast: bool, typed: bool = False) -> list
                 if fail_fast and result[0].status == "failed":
                     break
     except Stopped:
-        end_worker()
+        pass  # what was done is told: in place, the originals of that are gone
     return done
 
 
@@ -123,9 +127,7 @@ def _one(unit: Unit, threads: int) -> Done:
 
     job = unit.job
     try:
-        directory = os.path.dirname(job.destination) or os.curdir
-        if not os.path.isdir(directory):
-            os.makedirs(directory, exist_ok=True)
+        make_directories(os.path.dirname(job.destination))
         row = filter_file(job, threads=threads, device=_device(unit))
         found = _stamp_of(row)
         if found == NO_OUTPUT and row.status == "ok":
@@ -134,8 +136,8 @@ def _one(unit: Unit, threads: int) -> Done:
     except EarfiltError as error:
         return failed(job, str(error), error.reason), NO_OUTPUT
     except Exception as error:
-        reason = "out of memory" if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
-        return failed(job, reason), NO_OUTPUT
+        reason = "out of memory" if is_out_of_memory(error) else no_more_open_files(error)
+        return failed(job, reason or f"{type(error).__name__}: {error}"), NO_OUTPUT
 
 
 def _stamp_of(row: Row) -> Stamp:
@@ -207,6 +209,15 @@ class Runner:
             self._submit([_again(self._suspects.popleft())])
             yield self._next(last_try=True)
 
+    def rest(self) -> Iterator[list[Outcome]]:
+        """What came of the tasks under way when the work was ended from outside, and the pool has
+        been closed.
+        """
+        for future, task in self._pending.items():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                yield _outcomes(task, future.result())
+        self._pending.clear()
+
     def _submit(self, task: Task) -> None:
         words = wording.is_typed()
         future = self._pool.submit(work, task, self._threads, self._fail_fast, words)
@@ -228,13 +239,17 @@ class Runner:
             done = [(failed(unit.job, _died(error)), NO_OUTPUT) for unit in task]
         if self._fail_fast and any(row.status == "failed" for row, _ in done):
             self._stop()
-        # Fewer rows than files after a failure that ends the batch.
-        return [Outcome(unit, row, output) for unit, (row, output) in zip(task, done, strict=False)]
+        return _outcomes(task, done)
 
     def _stop(self) -> None:
         self._stopped = True
         for future in list(self._pending):
             future.cancel()
+
+
+def _outcomes(task: Task, done: Sequence[Done]) -> list[Outcome]:
+    """Fewer than files after a failure that ends the batch, or where the worker was told to end."""
+    return [Outcome(unit, row, output) for unit, (row, output) in zip(task, done, strict=False)]
 
 
 def _died(error: BaseException) -> str:
@@ -246,8 +261,6 @@ def _died(error: BaseException) -> str:
 
 def _again(unit: Unit) -> Unit:
     """The unit for a second try: an output that the first one may have finished is no obstacle (in
-    place, its record says so).
+    place, its record says so), whatever else lies there is.
     """
-    if unit.job.options.in_place:
-        return unit
-    return replace(unit, job=replace(unit.job, options=replace(unit.job.options, exists="force")))
+    return replace(unit, job=replace(unit.job, may_be_done=True))

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from earfilt.audio.formats import SUFFIXES
 from earfilt.audio.sniff import is_sound
 from earfilt.errors import UsageError, printable
+from earfilt.storage import trees
 from earfilt.storage.manifest import is_manifest
 from earfilt.storage.output import is_temporary
 
 _ANY_DEPTH = "**"
-
-Identity = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ class Search:
         self.bad: list[Bad] = []
         self.passed_over = 0
         self.places: set[str] = set()
-        self._searched: dict[Identity | None, set[_Rule]] = {}
+        self._searched: dict[trees.Identity | None, set[_Rule]] = {}
 
     def input_that_takes(self, root: str, names: Iterable[str]) -> str | None:
         """The input by which the next search would find outputs: one that lies in a searched
@@ -141,8 +140,8 @@ class Search:
             Relative names of the outputs.
         """
         real = os.path.realpath(root)
-        for place in _places_above(real):
-            rules = self._searched.get(_identity_or_none(place), set())
+        for place in trees.places_above(real):
+            rules = self._searched.get(trees.identity_or_none(place), set())
             below = [] if place == real else os.path.relpath(real, place).split(os.sep)
             for rule in rules:
                 if rule.pattern is None or any(
@@ -241,13 +240,13 @@ class Search:
         """The names below `base` that a pattern takes, as `glob.glob` finds them, but never in
         circles.
         """
-        stack = [(_Rule(said, tuple(wild), ""), _above(base))]
+        stack = [(_Rule(said, tuple(wild), ""), trees.identities_above(base))]
         while stack:
             rule, above = stack.pop()
             place = os.path.join(base, rule.lead) or os.curdir
             first, *rest = rule.pattern or ()
             try:
-                here = _identity(place)
+                here = trees.identity_of(place)
                 with os.scandir(place) as listed:
                     entries = [entry for entry in listed if _fits_part(first, entry.name)]
             except OSError:
@@ -263,37 +262,30 @@ class Search:
                     yield name
                 if (
                     deeper
-                    and _is_dir(entry)
-                    and (inside := _identity_or_none(entry.path)) not in above
+                    and trees.is_directory(entry)
+                    and (inside := trees.identity_or_none(entry.path)) not in above
                 ):
                     stack.append((_Rule(said, deeper, name), above | {inside}))
 
     def _tree(self, base: str, start: str = "", *, said: str) -> Iterator[Found]:
-        rule, stack = _Rule(said, None, ""), [(start, _above(os.path.join(base, start)))]
-        while stack:
-            folder, above = stack.pop()
-            try:
-                here = _identity(os.path.join(base, folder) or ".")
-                with os.scandir(os.path.join(base, folder) or ".") as entries:
-                    ordered = sorted(entries, key=lambda entry: entry.name)
-            except OSError as error:
-                path = os.path.join(base, folder)
-                self._refuse(
-                    path,
-                    folder or path,
-                    f"cannot list {printable(path)}: {error.strerror or error}",
-                )
-                continue
-            self._searched.setdefault(here, set()).add(rule)
-            self.places.add(os.path.join(base, folder) or os.curdir)
-            folders = []
-            for entry in ordered:
-                name = os.path.join(folder, entry.name)
-                if not _is_dir(entry):
-                    yield from self._in_tree(base, name, entry.path, entry)
-                elif (inside := _identity_or_none(entry.path)) not in above:
-                    folders.append((name, above | {inside}))
-            stack += [item for item in reversed(folders) if self._enters(base, item[0])]
+        rule = _Rule(said, None, "")
+
+        def unlisted(name: str, error: OSError) -> None:
+            folder = os.path.join(start, name) if name else start
+            path = os.path.join(base, folder)
+            why = error.strerror or error
+            self._refuse(path, folder or path, f"cannot list {printable(path)}: {why}")
+
+        for folder in trees.walk(
+            os.path.join(base, start),
+            enters=lambda name: self._enters(base, os.path.join(start, name)),
+            failed=unlisted,
+        ):
+            self._searched.setdefault(folder.identity, set()).add(rule)
+            self.places.add(folder.path)
+            for entry in folder.files:
+                name = os.path.join(start, folder.name, entry.name)
+                yield from self._in_tree(base, name, entry.path, entry)
 
     def _enters(self, base: str, name: str) -> bool:
         if is_temporary(os.path.basename(name)) or self._selection.leaves_out(_posix(name)):
@@ -337,38 +329,6 @@ def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def _is_dir(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _identity(path: str) -> Identity:
-    status = os.stat(path)
-    return status.st_dev, status.st_ino
-
-
-def _identity_or_none(path: str) -> Identity | None:
-    try:
-        return _identity(path)
-    except (OSError, ValueError):
-        return None
-
-
-def _places_above(real: str) -> Iterator[str]:
-    """A real path and all directories above it."""
-    yield real
-    while (above := os.path.dirname(real)) != real:
-        real = above
-        yield real
-
-
-def _above(folder: str) -> frozenset[Identity | None]:
-    """A directory and those above it: a link to one of them leads in a circle."""
-    return frozenset(map(_identity_or_none, _places_above(os.path.realpath(folder or os.curdir))))
-
-
 def _fits_part(pattern: str, name: str) -> bool:
     """Whether one part of a path fits one of a pattern, as in a shell: hidden names only where the
     pattern says so.
@@ -382,16 +342,21 @@ def _fits(pattern: Sequence[str], parts: Sequence[str]) -> bool:
     """Whether the parts of a path fit those of a pattern, in which ``**`` stands for any number of
     directories.
     """
-    if not pattern:
-        return not parts
-    first, rest = pattern[0], pattern[1:]
-    if first == _ANY_DEPTH and _fits(rest, parts):
-        return True
-    return (
-        bool(parts)
-        and _fits_part(first, parts[0])
-        and _fits(pattern if first == _ANY_DEPTH else rest, parts[1:])
-    )
+    ahead = _past_any_depth(pattern, {0})
+    for part in parts:
+        fitting = {i for i in ahead if i < len(pattern) and _fits_part(pattern[i], part)}
+        ahead = _past_any_depth(pattern, {i + (pattern[i] != _ANY_DEPTH) for i in fitting})
+    return len(pattern) in ahead
+
+
+def _past_any_depth(pattern: Sequence[str], ahead: set[int]) -> set[int]:
+    """Places in a pattern, and those behind each ``**`` there, which may stand for nothing."""
+    found = set(ahead)
+    for i in ahead:
+        while i < len(pattern) and pattern[i] == _ANY_DEPTH:
+            i += 1
+            found.add(i)
+    return found
 
 
 def _without_detours(path: str) -> str:

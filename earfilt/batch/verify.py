@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from earfilt.audio.formats import SUFFIXES
@@ -19,6 +19,8 @@ from earfilt.storage.manifest import (
     read_manifest,
     stamp,
 )
+from earfilt.storage.output import is_temporary
+from earfilt.storage.trees import Folder, walk
 from earfilt.version import DESIGN
 
 _AT_ONCE = 1024  # files handed to the threads
@@ -30,13 +32,13 @@ class Difference:
 
     Parameters
     ----------
-    what : 'output', 'source' or 'filter'
+    what : 'output', 'source', 'filter' or 'directory'
     path : str
-        The file, or the table of a filter.
+        The file, the table of a filter, or a directory of which not all can be told.
     reason : str
     """
 
-    what: Literal["output", "source", "filter"]
+    what: Literal["output", "source", "filter", "directory"]
     path: str
     reason: str
 
@@ -51,6 +53,8 @@ class Verification:
         Paths of the outputs that the manifests tell of.
     failed : int
         Files that failed when they were filtered, and have no output.
+    begun : int
+        Files of which nothing is known but that they were to be filtered.
     unknown : int
         Sound files of the directory that are in no manifest.
     recipes : set of str
@@ -59,30 +63,46 @@ class Verification:
 
     outputs: set[str] = field(default_factory=set)
     failed: int = 0
+    begun: int = 0
     unknown: int = 0
     recipes: set[str] = field(default_factory=set)
     _ledgers: dict[str, Ledger] = field(default_factory=dict)
-    _made: dict[str, str] = field(default_factory=dict)  # hashes of the outputs of batches
+    _made: dict[str, set[str]] = field(default_factory=dict)  # hashes of the outputs of batches
+    _unlisted: list[Difference] = field(default_factory=list)
 
     def add(self, directory: str, ledger: Ledger) -> None:
         """Take in what the manifests of a directory say."""
         self._ledgers[directory] = ledger
         done = [entry for entry in ledger.entries.values() if entry.is_done]
         last = [history[-1] for history in ledger.replaced.values()]
-        made = {
-            os.path.normpath(os.path.join(directory, entry.path)): entry.output_sha256
-            for entry in done
-        }
-        self.outputs |= made.keys()
-        self._made |= made
+        for entry in done:
+            output = os.path.normpath(os.path.join(directory, entry.path))
+            self._made.setdefault(output, set()).add(entry.output_sha256)
+        self.outputs |= self._made.keys()
         self.outputs |= {
             os.path.normpath(os.path.join(directory, name)) for name in ledger.replaced
         }
         self.failed += sum(bool(entry.error) for entry in ledger.entries.values())
+        self.begun += sum(entry.begun for entry in ledger.entries.values())
         self.recipes |= {entry.recipe for entry in (*done, *last)}
 
+    def add_unlisted(self, directory: str, why: object) -> None:
+        """Take down that a directory cannot be looked into."""
+        self._unlisted.append(Difference("directory", directory, f"cannot be listed: {why}"))
+
     def differences(self) -> Iterator[Difference]:
-        """Everything that differs, as it is found: filters first, then files by directory and name."""
+        """Everything that differs or cannot be told, as it is found: directories and filters first,
+        then files by directory and name.
+        """
+        yield from self._unlisted
+        for directory, ledger in self._ledgers.items():
+            for name in sorted(ledger.unclear - ledger.replaced.keys()):
+                about = f"about {printable(name)} " if name else ""
+                yield Difference(
+                    "directory",
+                    directory,
+                    f"a line of its manifest {about}cannot be read: damaged, or of a later version",
+                )
         for directory, ledger in self._ledgers.items():
             for name in sorted(self.recipes & ledger.recipes.keys()):
                 yield from _of_recipe(ledger.recipes[name])
@@ -107,6 +127,11 @@ class Verification:
             entry.recipe for history in ledger.replaced.values() for entry in history
         }
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no manifest was found where everything could be looked into."""
+        return not self._ledgers and not self._unlisted
+
     def _checks(self, directory: str, ledger: Ledger) -> Iterator[Callable[[], list[Difference]]]:
         for _, entry in sorted(ledger.entries.items()):
             if entry.is_done:
@@ -124,6 +149,8 @@ class Verification:
             return _of_0_1(output, entry)
         told = self._replaced(directory, output, entry)
         found = [] if told else _compared("output", output, entry.output_sha256)
+        if found and len(self._made[output]) > 1 and _content(output) in self._made[output]:
+            found = []  # made by a batch over a part of the tree, which another manifest tells
         return found + (
             _compared("source", source, entry.source_sha256) if entry.source_path else []
         )
@@ -147,7 +174,9 @@ class Verification:
         if not found or found[0].reason != "has another content":
             return found
         content = content_hash_at(path)
-        if content == self._made.get(os.path.normpath(path)) and not self._is_older(path, content):
+        if content in self._made.get(os.path.normpath(path), ()) and not self._is_older(
+            path, content
+        ):
             return []
         earlier = [entry for entry in history[:-1] if entry.output_sha256 == content]
         if earlier:
@@ -169,7 +198,8 @@ class Verification:
 
 
 def read_manifests(root: str | None, manifest: str | None = None) -> Verification:
-    """What the manifests of a directory and of those below vouch for, or one manifest alone.
+    """What the manifests of a directory and of those below vouch for, or one manifest alone; links are
+    followed, as they are when files are filtered.
 
     Parameters
     ----------
@@ -196,16 +226,15 @@ def read_manifests(root: str | None, manifest: str | None = None) -> Verificatio
     root = root if root is not None else os.curdir
     if not os.path.isdir(root):
         raise UsageError(f"{printable(root)} is not a directory; --manifest FILE names a manifest")
-    sounds: set[str] = set()
-    for directory, folders, names in os.walk(root):
-        folders.sort()
-        sounds.update(
-            os.path.normpath(os.path.join(directory, name)) for name in names if _is_sound(name)
-        )
-        if any(map(is_manifest, names)):
-            found.add(os.path.normpath(directory), read_ledger(directory))
-    found.unknown = len(sounds - found.outputs)
-    if not found.outputs and not found.failed:
+    sounds, linked = set[str](), set[str]()
+    for folder in _folders(root, found):
+        for entry in filter(_is_sound, folder.files):
+            path = os.path.normpath(os.path.join(folder.path, entry.name))
+            (linked if entry.is_symlink() else sounds).add(path)
+        if any(is_manifest(entry.name) for entry in folder.files):
+            found.add(os.path.normpath(folder.path), read_ledger(folder.path))
+    found.unknown = len(sounds - found.outputs) + _add_linked(linked - found.outputs, found)
+    if found.is_empty:
         raise UsageError(
             f"there is no manifest in {printable(root)} or below; 'apply' on more than one "
             "file, or --in-place, keeps one"
@@ -213,8 +242,45 @@ def read_manifests(root: str | None, manifest: str | None = None) -> Verificatio
     return found
 
 
-def _is_sound(name: str) -> bool:
+def _folders(root: str, found: Verification) -> Iterator[Folder]:
+    """The directories of a tree that can be listed."""
+
+    def unlisted(name: str, error: OSError) -> None:
+        found.add_unlisted(os.path.normpath(os.path.join(root, name)), error.strerror or error)
+
+    return walk(root, enters=lambda name: not is_temporary(name), failed=unlisted)
+
+
+def _add_linked(links: set[str], found: Verification) -> int:
+    """Take in what is told of the files that links lead to, which may lie in other trees; how many
+    nothing is told of.
+    """
+    known = {os.path.realpath(path) for path in found.outputs} if links else set()
+    targets = {os.path.realpath(path) for path in links}
+    away: dict[str, set[str]] = {}
+    for path in targets - known:
+        directory, name = os.path.split(path)
+        away.setdefault(directory, set()).add(name)
+    unknown = 0
+    for directory, names in sorted(away.items()):
+        ledger = read_ledger(directory)
+        told = {name: ledger.replaced[name] for name in names & ledger.replaced.keys()}
+        unknown += len(names) - len(told)
+        if told:
+            found.add(directory, replace(ledger, entries={}, replaced=told, unclear=set()))
+    return unknown
+
+
+def _is_sound(entry: os.DirEntry[str]) -> bool:
+    name = entry.name
     return os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
+
+
+def _content(path: str) -> str | None:
+    try:
+        return content_hash_at(path)
+    except (OSError, ValueError):
+        return None
 
 
 def _compared(

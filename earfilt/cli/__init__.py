@@ -20,6 +20,7 @@ from earfilt.errors import (
     UsageError,
     did_you_mean,
     is_out_of_memory,
+    no_more_open_files,
     printable,
 )
 from earfilt.storage.stop_signals import is_default, name_of, stop_signals
@@ -187,7 +188,7 @@ def _explained(error: Exception) -> int:
     if is_out_of_memory(error):
         return _said("out of memory", 1)
     if isinstance(error, OSError):
-        return _said(str(error), 1)
+        return _said(no_more_open_files(error) or str(error), 1)
     return _said(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1)
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from earfilt.errors import AudioError, UsageError, printable
+from earfilt.storage import trees
 from earfilt.storage.attributes import Mark, mark_of, set_mark
 from earfilt.storage.manifest import (
     Entry,
@@ -46,10 +47,11 @@ _following = threading.Lock()
 @dataclass(frozen=True)
 class State:
     """What a file is: ``new`` (not filtered, as far as anything is known), ``filtered``, or
-    ``changed``: neither what it was before it was filtered in place nor what it was made to be.
+    ``changed``: neither what it was before it was filtered in place nor what it was made to be; or
+    ``unclear``: a line that cannot be read may say that it was filtered.
     """
 
-    kind: Literal["new", "filtered", "changed"]
+    kind: Literal["new", "filtered", "changed", "unclear"]
     entry: Entry | None = None
 
 
@@ -71,21 +73,32 @@ def message(path: str, state: State, more: str = "") -> str:
             f"{name} was filtered in place before and has changed since; if it is a new "
             f"recording, {existing('force')} filters it (name it alone)"
         )
+    if state.kind == "unclear":
+        manifest = printable(manifest_path(os.path.dirname(os.path.realpath(path))))
+        return (
+            f"{name} may have been filtered in place before: a line of {manifest} cannot be read "
+            "(it is damaged, or of a later version of earfilt); if it was not, "
+            f"{existing('force')} filters it (name it alone)"
+        )
     return (
         f"{name} was filtered before; {existing('resume')} leaves such files, {existing('force')} "
         "filters them once more"
     )
 
 
-def _judged(history: Sequence[Entry], content: str) -> State:
-    """What a file with this content is, by what was done to its name."""
+def _judged(history: Sequence[Entry], content: str, *, unclear: bool) -> State:
+    """What a file with this content is, by what was done to its name; `unclear`: as far as that can
+    be read.
+    """
     for entry in reversed(history):
         if entry.output_sha256 == content:
             return State("filtered", entry)
     # An announced replacement that never came, or the original from a backup.
-    if not history or any(entry.source_sha256 == content for entry in history):
+    if any(entry.source_sha256 == content for entry in history):
         return State("new")
-    return State("changed", history[-1])
+    if unclear:
+        return State("unclear")
+    return State("changed", history[-1]) if history else State("new")
 
 
 def _of_mark(mark: Mark | None, content: str) -> list[Entry]:
@@ -103,6 +116,7 @@ class Known:
         self._outputs: dict[str, Entry] = {}
         self._sizes: set[int] = set()
         self._own: set[str] = set()
+        self._walked: set[trees.Identity] = set()
 
     def recipes(self) -> dict[str, Mapping[str, Any]]:
         """What the names of recipes stand for, by all that was read."""
@@ -137,15 +151,17 @@ class Known:
 
     def read_below(self, directory: str) -> None:
         """Read all manifests of a directory tree: a file may have been moved within it."""
-        for place, folders, names in os.walk(os.path.realpath(directory)):
-            folders.sort()
-            if any(map(is_manifest, names)):
-                self._read(place, must=False)
+        for folder in trees.walk(os.path.realpath(directory), links=False):
+            self._walked.add(folder.identity)
+            if any(is_manifest(entry.name) for entry in folder.files):
+                self._read(folder.path, must=False)
 
     def read_in(self, directories: Iterable[str]) -> None:
         """Read the manifests of directories that were searched, by whatever way."""
         for directory in directories:
-            self._read(os.path.realpath(directory), must=False)
+            # a real path takes a look at each directory above
+            if trees.identity_or_none(directory) not in self._walked:
+                self._read(os.path.realpath(directory), must=False)
 
     def _read(self, directory: str, *, must: bool) -> None:
         if directory in self._ledgers:
@@ -171,18 +187,21 @@ class Known:
         real = os.path.realpath(path)
         directory, name = os.path.split(real)
         history = self._ledgers[directory].replaced.get(name, [])
+        unclear = self._ledgers[directory].is_unclear(name)
         status, mark = os.stat(real), mark_of(real)
         if history or mark or status.st_size in self._sizes:
             content = content_hash_at(real)
             if marked := _of_mark(mark, content):
                 return State("filtered", marked[0])
-            if history and (state := _judged(history, content)).kind != "changed":
+            if history and (state := _judged(history, content, unclear=False)).kind != "changed":
                 return state
             # it was moved or copied, or is the output of a batch
             if (entry := self._outputs.get(content)) is not None:
                 return State("filtered", entry)
-            if history:
+            if history and not unclear:
                 return State("changed", history[-1])
+        if unclear:
+            return State("unclear")
         places = [directory, *_above(directory)]
         return self._as_of_0_1(real, (status.st_size, status.st_mtime_ns), places)
 
@@ -270,12 +289,14 @@ class Record:
             The file cannot be read.
         """
         self._status, self.content = os.fstat(source), content_hash(source)
-        history = self._history(_refreshed(self._manifest.path))
+        ledger = _refreshed(self._manifest.path)
+        history = self._history(ledger)
         self._lines = len(history)
         mark = mark_of(source)
         if mark and (mark.run == self._run or not self._again):
             history += _of_mark(mark, self.content)
-        self._demand_new(history, self.content)
+        unclear = ledger.is_unclear(self._name) and not self._again
+        self._demand_new(history, self.content, unclear=unclear)
 
     def _history(self, ledger: Ledger) -> list[Entry]:
         history = ledger.replaced.get(self._name, [])
@@ -283,8 +304,8 @@ class Record:
             [entry for entry in history if entry.run == self._run] if self._again else list(history)
         )
 
-    def _demand_new(self, history: Sequence[Entry], content: str) -> None:
-        if (state := _judged(history, content)).kind != "new":
+    def _demand_new(self, history: Sequence[Entry], content: str, *, unclear: bool = False) -> None:
+        if (state := _judged(history, content, unclear=unclear)).kind != "new":
             raise AlreadyFiltered(self._path, state)
 
     @contextmanager

@@ -211,6 +211,9 @@ class FileJob:
     hashes : bool
         Tell the hashes of source and output, as a manifest needs them. They cost another reading of
         both.
+    may_be_done : bool
+        An earlier try may have made the output and not have told: a file that is there and holds
+        what this one makes is the output, any other stays and counts by ``exists``.
     """
 
     source: str
@@ -220,3 +223,4 @@ class FileJob:
     options: Options = field(default_factory=Options)
     run: str = field(default_factory=new_run)
     hashes: bool = False
+    may_be_done: bool = False

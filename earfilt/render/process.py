@@ -33,7 +33,7 @@ from earfilt.render.job import FileJob, Options
 from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row, decibels
 from earfilt.storage.manifest import content_hash
-from earfilt.storage.output import Output, check_destination, is_stream, open_output
+from earfilt.storage.output import Output, Taken, check_destination, is_stream, open_output
 from earfilt.units import db_to_gain, gain_to_db
 from earfilt.wording import either, option
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from earfilt.audio.formats import Target
     from earfilt.chains.members import Filter
     from earfilt.engine.pipeline import Levels, SampleFormat
+    from earfilt.storage.output import Exists
     from earfilt.synthesis.fir import Fir
 
 __all__ = ["FileJob", "Options", "Row", "check", "filter_file"]
@@ -157,13 +158,14 @@ def filter_file(
     started, options = time.perf_counter(), job.options
     if (
         options.exists == "skip"
-        and not options.in_place
+        and not (options.in_place or job.may_be_done)
         and os.path.lexists(job.destination)
         and not is_stream(job.destination)
     ):
-        return Row(job.source, job.destination, job.name, "skipped", filter=job.filter.name)
+        return _skipped(job)
+    at_first: Exists = "skip" if job.may_be_done else options.exists
     streams = check_destination(
-        job.source, job.destination, exists=options.exists, in_place=options.in_place
+        job.source, job.destination, exists=at_first, in_place=options.in_place
     )
     twice = options.clip == "rescale"
     record = None
@@ -189,8 +191,16 @@ def filter_file(
             row = _Run(job, reader, suffixes, threads, progress, record, device).row()
         except in_place.AlreadyFiltered as found:
             row = _left(job, found)
+        except Taken:
+            if options.exists != "skip":
+                raise
+            row = _skipped(job)
     row.seconds = round(time.perf_counter() - started, 6)
     return row
+
+
+def _skipped(job: FileJob) -> Row:
+    return Row(job.source, job.destination, job.name, "skipped", filter=job.filter.name)
 
 
 def _left(job: FileJob, found: in_place.AlreadyFiltered) -> Row:
@@ -206,7 +216,7 @@ def _left(job: FileJob, found: in_place.AlreadyFiltered) -> Row:
             f"{printable(job.source)} was filtered in place with other settings; its original "
             "is gone"
         )
-    row = Row(job.source, job.destination, job.name, "skipped", filter=job.filter.name)
+    row = _skipped(job)
     row.warnings.append(
         "was filtered already when its turn came: by another run, or before a worker died"
     )
@@ -367,7 +377,11 @@ class _Run:
         with (
             self.record.held() if self.record else nullcontext(),
             open_output(
-                job.destination, exists=options.exists, in_place=options.in_place, spool=stored
+                job.destination,
+                exists=options.exists,
+                in_place=options.in_place,
+                spool=stored,
+                may_be_done=job.may_be_done,
             ) as output,
         ):
             levels = self._write_samples(output, metadata)

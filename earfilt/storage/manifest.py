@@ -15,7 +15,8 @@ Content is compared by SHA-256, which processors compute in hardware, and which 
 
 A line is appended under a lock that is held for that moment alone, so that several runs share a
 manifest, and a run that is killed tears at most the last line. A line that is torn or foreign says
-nothing, whatever it holds. Opening a manifest for a batch first reduces it to the last entry of
+nothing, whatever it holds; but one that is whole and about a replacement, and cannot be read
+(damaged, or of a later version), leaves its file in doubt. Opening a manifest for a batch first reduces it to the last entry of
 each file.
 """
 
@@ -31,12 +32,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from earfilt.errors import AudioError, printable
+from earfilt.storage.trees import make_directories
 
 _STEM, _SUFFIX = ".earfilt-manifest", ".jsonl"
 _PIECE = 1 << 16  # stays in the nearest caches, and costs no mapping of memory
 _LONGEST_LINE = 1 << 20  # a path takes a few thousand bytes
-_LARGEST = 1 << 63
+_LARGEST = 10**9 << 63  # file systems keep seconds, sizes and inodes in up to 64 bits
 _TRIES = 200
+_REPLACEMENT = b'"in_place": true'
 
 Stamp = tuple[int, int]
 """Bytes, and time of change in ns."""
@@ -219,6 +222,9 @@ class Ledger:
         in place or by a batch.
     recipes : dict
         What the hash of a recipe stands for.
+    unclear : set of str
+        Names of files about whose replacement a line cannot be read; empty where it does not even
+        say which file's.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -226,6 +232,11 @@ class Ledger:
     outputs: dict[str, Entry] = field(default_factory=dict)
     latest: dict[str, Entry] = field(default_factory=dict)
     recipes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    unclear: set[str] = field(default_factory=set)
+
+    def is_unclear(self, name: str) -> bool:
+        """Whether a line that cannot be read may say that a file was replaced."""
+        return not self.unclear.isdisjoint((name, ""))
 
     def take(self, line: bytes) -> Hashable | None:
         """Read one line; returns what it is the last word on, None if it says nothing new."""
@@ -235,25 +246,42 @@ class Ledger:
                 return self._note(_text(data["name"]), _entry(data))
             name, made_by = _text(data["recipe"]), data["made_by"]
         except MALFORMED:
-            return None
+            return self._doubt(line)
         self.recipes[name] = made_by if isinstance(made_by, dict) else {}
         return "recipe", name
 
-    def add(self, other: "Ledger") -> None:
-        """Take in what another manifest of the same directory says: of two outputs that were made for
-        one name, the later one counts.
+    def _doubt(self, line: bytes) -> Hashable | None:
+        """Of a line that cannot be read, take down which file's replacement it may tell of. What
+        was killed at it left no whole object, and had replaced nothing.
+        """
+        if _REPLACEMENT not in line or not line.rstrip().endswith(b"}"):
+            return None
+        try:
+            self.unclear.add(_text(json.loads(line)["name"]))
+        except MALFORMED:
+            self.unclear.add("")
+        return "unclear", line
+
+    def add(self, other: "Ledger", root: str) -> None:
+        """Take in what another manifest of the same directory `root` says: of two outputs that were
+        made for one name, the one that is there counts or, where that does not tell, the later one.
         """
         for subject, entry in other.entries.items():
             before = self.entries.get(subject)
-            if before is None or not before.is_done or (entry.is_done and _is_later(entry, before)):
+            if (
+                before is None
+                or not before.is_done
+                or (entry.is_done and _is_true(entry, before, root, entry.path or subject))
+            ):
                 self.entries[subject] = entry
         for path, entry in other.latest.items():
-            if path not in self.latest or _is_later(entry, self.latest[path]):
+            if path not in self.latest or _is_true(entry, self.latest[path], root, path):
                 self.latest[path] = entry
         for name, history in other.replaced.items():
             self.replaced.setdefault(name, []).extend(history)
         self.outputs |= other.outputs
         self.recipes |= other.recipes
+        self.unclear |= other.unclear
 
     def _note(self, name: str, entry: Entry) -> Hashable | None:
         if entry.output_sha256 and not entry.error:
@@ -273,11 +301,23 @@ class Ledger:
         return "output", subject
 
 
-def _is_later(one: Entry, other: Entry) -> bool:
-    """By the time at which the outputs were written, which the disk tells for all machines; that of
-    equal times which is asked about.
+def _is_true(entry: Entry, before: Entry, root: str, name: str) -> bool:
+    """Whether of two entries about one output, by two manifests of one directory, the first holds.
+
+    Clocks go wrong, so what is on the disk decides: by its stamp, which costs least; by its content,
+    where both stamps fit, or none does, as in a copy. Where neither entry is about that, the later
+    one holds: by the time at which the outputs were written, which the disk tells for all machines.
     """
-    return one.output[1] >= other.output[1]
+    path = os.path.join(root, name)
+    try:
+        now = stamp(path)
+        fits = [one for one in (entry, before) if one.output == now]
+        if len(fits) != 1 and entry.output_sha256 != before.output_sha256:
+            content = content_hash_at(path)
+            fits = [one for one in (entry, before) if one.output_sha256 == content]
+    except (OSError, ValueError):
+        fits = []
+    return fits == [entry] if len(fits) == 1 else entry.output[1] >= before.output[1]
 
 
 def read_ledger(root: str) -> Ledger:
@@ -302,7 +342,7 @@ def read_ledger(root: str) -> Ledger:
     for name in names:
         one = Ledger()
         read_manifest(os.path.join(root, name), one)
-        ledger.add(one)
+        ledger.add(one, root)
     return ledger
 
 
@@ -443,7 +483,7 @@ class Manifest:
                 os.close(descriptor)  # another run has replaced the file since it was opened
                 time.sleep(0.001)
                 continue
-            os.makedirs(os.path.dirname(self.path) or os.curdir, exist_ok=True)
+            make_directories(os.path.dirname(self.path))
         raise OSError(
             errno.EAGAIN,
             "it is replaced again and again, or its file system cannot tell files apart",

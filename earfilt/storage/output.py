@@ -9,6 +9,7 @@ unlocked file is removed a day after the last write to it.
 """
 
 import errno
+import filecmp
 import hashlib
 import io
 import os
@@ -41,6 +42,8 @@ _DAY = 86_400.0
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1  # of Linux's renameat2(2)
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 _PIECE = 1 << 20
+_LONGEST_NAME = 220  # bytes of a hidden name; usual file systems take 255
+_LONGEST_PATH = 4095  # bytes, on Linux
 _TERMINAL = (
     "{} is a terminal, which would show audio as gibberish; name a file, or redirect it with | or >"
 )
@@ -158,9 +161,13 @@ def _in_place() -> str:
     return either("--in-place", "apply_files(…, None, …, in_place=True)")
 
 
-def taken(path: str) -> UsageError:
+class Taken(UsageError):
+    """A destination that exists and may not be replaced."""
+
+
+def taken(path: str) -> Taken:
     """What to tell of a destination that exists."""
-    return UsageError.about(
+    return Taken.about(
         printable(path),
         "output {subject} exists already; use "
         f"{existing('force')} to replace it or {existing('skip')} to keep it",
@@ -169,7 +176,12 @@ def taken(path: str) -> UsageError:
 
 @contextmanager
 def open_output(
-    path: str, *, exists: Exists = "refuse", in_place: bool = False, spool: bool = False
+    path: str,
+    *,
+    exists: Exists = "refuse",
+    in_place: bool = False,
+    spool: bool = False,
+    may_be_done: bool = False,
 ) -> Iterator[Output]:
     """An output that appears when the block ends, and never if it raises.
 
@@ -184,11 +196,15 @@ def open_output(
         As 'force', but a link is followed and stays.
     spool : bool
         Make a stream seekable: it is put together on disk and sent at the end.
+    may_be_done : bool
+        A regular file under the name that holds the same bytes is the output.
 
     Raises
     ------
+    Taken
+        The destination was taken meanwhile.
     UsageError
-        The destination was taken meanwhile, or is a terminal.
+        It is a terminal.
     AudioError
         What the system says: no space, no permission, a directory that is gone.
     """
@@ -207,14 +223,33 @@ def open_output(
                 take_after(file, final, in_place=in_place)
             made = os.fstat(file.fileno())
             file.close()
-            publish(temp, final, replace)
+            try:
+                publish(temp, final, replace)
+            except Taken:
+                if not (may_be_done and _holds_the_same(temp, final)):
+                    raise
             output.published = _same(made, final)
     except OSError as error:
         if isinstance(error, AudioError):
             raise
         raise AudioError.about(
-            printable(path), "cannot write {subject}: {why}", why=error.strerror or error
+            printable(path), "cannot write {subject}: {why}", why=_why(error)
         ) from error
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.ENAMETOOLONG:
+        return (
+            "its name or path, or that of the hidden file beside it which is written first, is "
+            "longer than the system takes; use shorter names, or go to a nearer directory (cd) and "
+            "name it from there"
+        )
+    return error.strerror or str(error)
+
+
+def _holds_the_same(temp: str, final: str) -> bool:
+    """Whether a name is that of a regular file, and no link, with the bytes of another."""
+    return not os.path.islink(final) and filecmp.cmp(temp, final, shallow=False)
 
 
 def _same(made: os.stat_result, path: str) -> os.stat_result | None:
@@ -247,13 +282,12 @@ def _temporary(final: str) -> Iterator[tuple[str, io.FileIO]]:
 def _temp_name(final: str) -> str:
     directory, name = os.path.split(final)
     suffix = os.path.splitext(name)[1][:16]
-    # 255 bytes is the longest name that usual file systems take; some take whole characters only
-    kept = os.fsencode(name)[: 180 - len(os.fsencode(suffix))].decode("utf-8", "ignore")
+    end = f".earfilt-{_host()}{_process_space()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}"
+    # some file systems take whole characters only
+    room = min(_LONGEST_NAME, _LONGEST_PATH - len(os.fsencode(os.path.join(directory, "."))))
+    kept = os.fsencode(name)[: max(0, room - len(os.fsencode(end)))].decode("utf-8", "ignore")
     stem = os.fsdecode(kept.encode("utf-8"))
-    return os.path.join(
-        directory,
-        f".{stem}.earfilt-{_host()}{_process_space()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}",
-    )
+    return os.path.join(directory, f".{stem}{end}")
 
 
 @cache
@@ -318,7 +352,8 @@ def trial_directory(place: str) -> Iterator[str]:
 def _remove(path: str) -> None:
     """Remove an unfinished output or a trial, as far as that can be done."""
     if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
+        with suppress(RecursionError):  # deeper than any trial: not ours
+            shutil.rmtree(path, ignore_errors=True)
     with suppress(OSError):
         os.unlink(path)
 
@@ -340,7 +375,7 @@ def take_after(file: io.FileIO | BinaryIO, final: str, *, in_place: bool = False
 
 
 def publish(temp: str, final: str, replace: bool) -> None:
-    """Give a whole file its name; without ``replace``, `UsageError` where the name is taken
+    """Give a whole file its name; without ``replace``, `Taken` where the name is taken
     (``temp`` may then keep its own).
     """
     if replace:

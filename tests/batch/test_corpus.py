@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ import soundfile as sf
 from earfilt import __version__
 from earfilt.batch.corpus import Batch, prepare
 from earfilt.batch.corpus import run as run_batch
+from earfilt.batch.executors import Pool
+from earfilt.batch.plan import Rules
 from earfilt.chains.members import resolve
 from earfilt.cli import run
 from earfilt.errors import AudioError
@@ -187,6 +190,36 @@ def test_what_a_killed_batch_had_begun_is_its_own(tree: Tree, tmp_path: Path) ->
     manifest.write_text("".join(f"{line}\n" for line in lines))
     assert apply(root, out, "--resume", "-q") == 0
     assert hashes(out) == made
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["processes", "cluster"])
+@pytest.mark.parametrize(
+    ("exists", "status"), [("refuse", "failed"), ("resume", "failed"), ("skip", "skipped")]
+)
+def test_what_comes_under_an_outputs_name_during_a_run_is_not_replaced(
+    exists: Any,
+    status: str,
+    shared: bool,
+    tree: Tree,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root, out = tree("a.wav", "b.wav"), tmp_path / "out"
+
+    @contextlib.contextmanager
+    def threads(*_: object) -> Iterator[Pool]:
+        pool = Pool(lambda: ThreadPoolExecutor(1), lambda: 1, shared_disk=shared)
+        yield pool
+        pool.close()
+
+    monkeypatch.setattr("earfilt.batch.corpus._pool", threads)
+    batch = Batch(resolve("headphone", order=64), rules=Rules(exists=exists))
+    plan = prepare(batch, [str(root)], str(out))
+    out.mkdir()
+    (out / "a.wav").write_bytes(b"the only copy")
+    found = {row.name: row.status for row, _ in run_batch(batch, plan)}
+    assert found == {"a.wav": status, "b.wav": "ok"}
+    assert (out / "a.wav").read_bytes() == b"the only copy"
 
 
 def test_resume_sees_that_a_users_curve_was_edited(tree: Tree, tmp_path: Path) -> None:
@@ -418,6 +451,29 @@ def test_in_place_is_done_once_however_often_it_is_killed(
     # it cannot be had otherwise any more
     assert apply(root, "--in-place", "--resume", "--gain", "-6", "-q", ear=LONG_FILTER) == 2
     assert hashes(root) == undisturbed
+
+
+def test_in_place_an_ended_run_says_how_many_originals_are_gone(tmp_path: Path) -> None:
+    root, report = tmp_path / "in", tmp_path / "report"
+    for i in range(80):
+        write_tone(root / f"{i:02d}.wav", frames=100_000, seed=i)
+    originals = hashes(root)
+
+    def replaced() -> set[str]:
+        now = hashes(root)
+        return {name for name, content in originals.items() if now[name] != content}
+
+    process = command(root, "--in-place", "--jobs", 2, "--report", report)
+    wait_for(lambda: len(replaced()) > 5, process)
+    process.terminate()
+    code, err = finish(process)
+    assert code == 143
+    assert f"{len(replaced())} of 80 files are done and whole" in err
+    told = [json.loads(line) for line in Path(f"{report}.partial").read_text().splitlines()]
+    levels = {row["name"] for row in told if row["status"] == "ok" and row["peak_out_dbfs"]}
+    # a worker that is told to end between a file and its row tells no more of that one
+    assert levels <= replaced()
+    assert len(levels) >= len(replaced()) - 2
 
 
 def test_in_place_again_is_refused_unless_forced(

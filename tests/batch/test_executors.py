@@ -1,13 +1,16 @@
 """Workers: what they cost their user, and how they end."""
 
 import contextlib
+import errno
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -15,7 +18,7 @@ import pytest
 
 from earfilt.batch.executors import Pool, _connection, dask, processes
 from earfilt.chains.members import resolve
-from earfilt.errors import UsageError
+from earfilt.errors import EarfiltError, UsageError
 from earfilt.render.process import FileJob, filter_file
 from tests.batch.trees import FILTER, write_tone
 from tests.hostile import lay_names
@@ -190,6 +193,38 @@ def test_a_broken_pool_is_made_anew() -> None:
         with pytest.raises(Exception, match="terminated abruptly"):
             pool.submit(time.sleep, 600).result()
         assert pool.submit(os.getpid).result() != first
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ulimit -u"),
+        (EOFError(), "ulimit -u"),  # the fork server could not fork
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
+    ],
+)
+def test_what_is_short_is_named_where_no_worker_starts(error: Exception, words: str) -> None:
+    class Refused(ThreadPoolExecutor):
+        def submit(self, *_: object, **__: object) -> "Future[object]":  # type: ignore[override]
+            raise error
+
+    pool = Pool(lambda: Refused(1), lambda: 1)
+    with pytest.raises(EarfiltError, match=f"no worker processes can be started.*{words}"):
+        pool.submit(print)
+    pool.close()
+
+
+def test_too_few_open_files_are_named(tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    words = [EARFILT, "apply", str(tmp_path / "in"), str(tmp_path / "out"), *FILTER]
+    few = shlex.join(words)
+    told = subprocess.run(
+        ["sh", "-c", f"ulimit -n 10; exec {few}"], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert told.returncode == 1
+    assert "ulimit -n 1024" in told.stderr
+    assert "Errno" not in told.stderr
 
 
 def test_no_scheduler_file(monkeypatch: pytest.MonkeyPatch) -> None:

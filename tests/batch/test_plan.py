@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 from earfilt.batch import plan as planning
-from earfilt.batch.plan import Plan, Rules, check_space, estimate_bytes, make_plan, shard_of, tasks
+from earfilt.batch.plan import (
+    Plan,
+    Rules,
+    check_permission,
+    check_space,
+    estimate_bytes,
+    make_plan,
+    shard_of,
+    tasks,
+)
 from earfilt.batch.search import Found, Selection
 from earfilt.errors import AudioError, UsageError
 from tests.batch.conftest import Tree
@@ -220,9 +229,29 @@ def test_permission(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "out" / "x").mkdir(parents=True)
     # tests may run as root
     monkeypatch.setattr(planning.os, "access", lambda path, mode: not str(path).endswith("x"))
+    plan = plan_of(root, tmp_path / "out")
     with pytest.raises(AudioError, match=r"no permission to write in .*out/x"):
-        plan_of(root, tmp_path / "out")
+        check_permission(plan)
     assert AudioError.exit_code == 1
+    plan.skipped, plan.files = plan.files, plan.files[:1]  # nothing is written there
+    check_permission(plan)
+
+
+def test_permission_in_place_is_that_of_the_files_own_directories(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = [tree("a.wav", under="own/a"), tree("b.wav", under="own/b")]
+    (own[1] / "linked.wav").symlink_to(tree("c.wav", under="away") / "c.wav")
+    writable = {str(path) for path in own}
+
+    def access(path: Any, mode: int) -> bool:
+        return str(path) in writable
+
+    monkeypatch.setattr(planning.os, "access", access)
+    with pytest.raises(AudioError, match=r"no permission to write in .*/away$"):
+        check_permission(plan_of(own, None, in_place=True))
+    writable.add(str(tmp_path / "away"))
+    check_permission(plan_of(own, None, in_place=True))
 
 
 def test_a_file_where_a_directory_is_needed(tree: Tree, tmp_path: Path) -> None:
@@ -230,7 +259,7 @@ def test_a_file_where_a_directory_is_needed(tree: Tree, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "x").write_text("")
     with pytest.raises(AudioError, match="is a file where a directory is needed"):
-        plan_of(root, tmp_path / "out")
+        check_permission(plan_of(root, tmp_path / "out"))
 
 
 def test_space(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,15 +267,51 @@ def test_space(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     plan = plan_of(root, tmp_path / "out")
     assert estimate_bytes(plan) == sum(path.stat().st_size for path in root.iterdir())
     assert estimate_bytes(plan, "pcm-24") == pytest.approx(1.5 * estimate_bytes(plan))
-    usage = type("Usage", (), {"free": 30_000})
+    usage = type("Usage", (), {"total": 40_000, "free": 30_000})
     monkeypatch.setattr(planning.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(AudioError, match="outputs need about"):
+    with pytest.raises(AudioError, match=r"outputs need about .*--shard 1/2"):
         check_space(plan)
+    check_space(plan_of(root, tmp_path / "out", shard=(1, 2)))  # the way out
+    usage.total = usage.free = 0  # as ramfs and some network disks have it
+    check_space(plan)
+    usage.total, usage.free = 40_000, 30_000
     (tmp_path / "out").mkdir()
     for path in root.iterdir():
         shutil.copy(path, tmp_path / "out")
     # they take the room of those they replace
     check_space(plan_of(root, tmp_path / "out", exists="force"))
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_space_is_asked_for_on_the_disk_of_each_output(
+    in_place: bool, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if x lay on a disk of its own."""
+    root, out = tree("a.wav", "x/y/b.wav", "x/c.wav", frames=10_000), tmp_path / "out"
+    (out / "x").mkdir(parents=True)
+    free, stat = {"": 30_000, "x": 50_000}, os.stat
+
+    def disk(path: Any) -> str:
+        return "x" if "x" in Path(path).relative_to(tmp_path).parts else ""
+
+    def mounted(path: Any, **how: Any) -> os.stat_result:
+        status = list(stat(path, **how))
+        status[2] = ["", "x"].index(disk(path))
+        return os.stat_result(status)
+
+    def usage(path: Any) -> Any:
+        return type("Usage", (), {"total": 60_000, "free": free[disk(path)]})
+
+    plan = plan_of(root, None if in_place else out, in_place=in_place)
+    monkeypatch.setattr(planning.shutil, "disk_usage", usage)
+    monkeypatch.setattr(planning.os, "stat", mounted)
+    check_space(plan)  # 20 044 bytes a file
+    free["x"] = 15_000
+    with pytest.raises(AudioError, match=r"disk of .*/x(/y)?, which has"):
+        check_space(plan)
+    free |= {"": 15_000, "x": 50_000}
+    with pytest.raises(AudioError, match=r"disk of .*/(in|out), which has"):
+        check_space(plan)
 
 
 def test_in_place_names_are_relative_to_the_common_directory(tree: Tree, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import soundfile
 
 import earfilt
 from earfilt.batch import run as running
-from earfilt.batch.executors import Pool
+from earfilt.batch.executors import Pool, Stopped
 from earfilt.batch.run import Outcome, Runner, Unit, work
 from earfilt.chains.members import resolve
 from earfilt.cli import run as run_command
@@ -132,6 +132,25 @@ def test_a_second_try_is_not_stopped_by_the_output_of_the_first(tree: Tree, tmp_
     assert [row.status for row, _ in work([running._again(job)], 1, False)] == ["ok"]
 
 
+def test_a_second_try_replaces_nothing_that_is_not_its_own(tree: Tree, tmp_path: Path) -> None:
+    root, out = tree("a.wav", "b.wav", "poison.wav"), tmp_path / "out"
+    master = tmp_path / "master.wav"
+    for path in (out / "a.wav", master):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"the only copy")
+    (out / "b.wav").symlink_to(master)
+    units = [unit(root / name, out / name) for name in ("a.wav", "b.wav", "poison.wav")]
+    found = outcomes([units])
+    assert [outcome.row.status for outcome in found] == ["failed"] * 3
+    assert all("exists already" in (outcome.row.error or "") for outcome in found[:2])
+    assert (out / "a.wav").read_bytes() == master.read_bytes() == b"the only copy"
+    assert (out / "b.wav").is_symlink()
+    # what was to be kept is left, and no failure
+    kept = running._again(unit(root / "a.wav", out / "a.wav", exists="skip"))
+    assert [row.status for row, _ in work([kept], 1, False)] == ["skipped"]
+    assert (out / "a.wav").read_bytes() == b"the only copy"
+
+
 def test_a_file_in_place_is_never_filtered_twice(tree: Tree) -> None:
     path = tree("a.wav") / "a.wav"
     job = unit(path, path, in_place=True)
@@ -186,6 +205,36 @@ def test_fail_fast_starts_nothing_more(tree: Tree, tmp_path: Path) -> None:
     found = outcomes([[one] for one in units], fail_fast=True)
     assert len(found) <= 4  # the failed one and those that were already handed over
     assert found[0].row.status == "failed"
+
+
+def test_a_worker_that_is_told_to_end_tells_what_it_has_done(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, convolve = tree("a.wav", "b.wav", "c.wav"), process.filter_file
+
+    def ended(job: FileJob, **how: Any) -> Row:
+        if job.name == "b.wav":
+            raise Stopped
+        return convolve(job, **how)
+
+    monkeypatch.setattr(process, "filter_file", ended)
+    units = [unit(path, tmp_path / path.name) for path in sorted(root.iterdir())]
+    assert [row.name for row, _ in work(units, 1, False)] == ["a.wav"]
+    monkeypatch.setattr("earfilt.batch.run.is_stopping", lambda: True)
+    assert work(units[:1], 1, False) == []  # what waits is not begun
+
+
+def test_what_was_done_when_the_work_was_ended_is_told(tree: Tree, tmp_path: Path) -> None:
+    root, out = tree("a.wav", "b.wav"), tmp_path / "out"
+    pool = Pool(lambda: ThreadPoolExecutor(2), lambda: 2)
+    runner = Runner(pool)
+    rows = runner.outcomes([[unit(path, out / path.name)] for path in sorted(root.iterdir())])
+    first = next(rows)
+    rows.close()
+    pool.close()
+    last = list(runner.rest())
+    assert sorted(one.row.name for task in (first, *last) for one in task) == ["a.wav", "b.wav"]
+    assert hashes(out).keys() == {"a.wav", "b.wav"}
 
 
 def test_memory_does_not_grow_with_the_number_of_tasks(tree: Tree, tmp_path: Path) -> None:

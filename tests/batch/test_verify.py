@@ -258,3 +258,94 @@ def test_an_output_directory_that_is_named_through_a_link(tree: Tree, tmp_path: 
     assert apply(root, tmp_path / "link", "-q") == 0
     assert differences(tmp_path / "link") == []
     assert differences(real) == []
+
+
+def test_in_place_what_links_lead_to_is_verified(tree: Tree, tmp_path: Path) -> None:
+    root, away = tree("a.wav", "x/b.wav"), tree("c.wav", under="away")
+    write_tone(tmp_path / "single" / "d.wav", seed=9)
+    (root / "x" / "more").symlink_to(away)
+    (root / "x" / "d.wav").symlink_to(tmp_path / "single" / "d.wav")
+    (root / "x" / "again.wav").symlink_to("b.wav")
+    (away / "circle").symlink_to(root)
+    assert apply(root, "--in-place", "-q") == 0
+    found = read_manifests(str(root))
+    assert (len(found.outputs), found.unknown, list(found.differences())) == (4, 0, [])
+    for path in (away / "c.wav", tmp_path / "single" / "d.wav"):
+        with path.open("ab") as file:
+            file.write(b"damage")
+    assert sorted(differences(root)) == [
+        ("output", "../single/d.wav", "has another content"),
+        ("output", "x/more/c.wav", "has another content"),
+    ]
+
+
+def test_directories_that_cannot_be_listed_are_told(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = tree("a.wav", "x/b.wav", "x/y/c.wav")
+    assert apply(root, "--in-place", "-q") == 0
+    scandir = os.scandir
+
+    def closed(path: str) -> object:
+        if path.endswith("/x"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    capfd.readouterr()
+    assert run(["verify", str(root)]) == 1
+    assert capfd.readouterr().out == f"directory\t{root}/x\tcannot be listed: Permission denied\n"
+
+
+def test_a_batch_that_was_killed_at_once_has_a_manifest(
+    corpus: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    manifest = corpus / "out" / ".earfilt-manifest.jsonl"
+    begun = [line for line in manifest.read_text().splitlines() if "output_sha256" not in line]
+    manifest.write_text("".join(f"{line}\n" for line in begun))
+    capfd.readouterr()
+    assert run(["verify", str(corpus / "out")]) == 0
+    said = capfd.readouterr().err
+    assert "outputs: 0, 3 begun and not recorded as done; different: 0" in said
+    assert "sound files in no manifest: 3" in said
+
+
+def test_lines_in_place_that_cannot_be_read_are_told(tree: Tree) -> None:
+    root = tree("a.wav", "b.wav")
+    assert apply(root, "--in-place", "-q") == 0
+    manifest = root / ".earfilt-manifest.jsonl"
+    lines = manifest.read_text().splitlines()
+    damaged = [line.replace('"output": [', '"output": [[') for line in lines if "b.wav" in line]
+    kept = [line for line in lines if "b.wav" not in line]
+    manifest.write_text("".join(f"{line}\n" for line in [*kept, *damaged]))
+    ((what, name, why),) = differences(root)
+    assert (what, name) == ("directory", ".")
+    assert "cannot be read" in why
+
+
+def test_whatever_the_clock_was_the_entry_that_fits_the_file_counts(
+    tree: Tree, tmp_path: Path
+) -> None:
+    root, out, report = tree("a.wav", "b.wav"), tmp_path / "out", tmp_path / "report"
+    assert apply(root, out, "-q") == 0
+    manifest, ahead = out / ".earfilt-manifest.jsonl", 2_051_222_400_000_000_000  # 2035
+    for path in out.glob("*.wav"):
+        then, _ = path.stat().st_mtime_ns, os.utime(path, ns=(ahead, ahead))
+        manifest.write_text(manifest.read_text().replace(str(then), str(ahead)))
+    assert not differences(out)
+    for seed, path in enumerate(root.iterdir(), 7):
+        write_tone(path, seed=seed)
+    for part in ("1/2", "2/2"):
+        assert apply(root, out, "--resume", "--shard", part, "-q") == 0
+    assert not differences(out)
+    assert apply(root, out, "--resume", "-q", "--report", report) == 0
+    assert {row["status"] for row in rows(report)} == {"skipped"}
+
+
+def test_a_batch_over_a_part_of_a_tree_counts_for_the_whole(tree: Tree, tmp_path: Path) -> None:
+    root, out = tree("a.wav", "x/b.wav"), tmp_path / "out"
+    assert apply(root, out, "-q") == 0
+    assert apply(root / "x", out / "x", "--force", "-q", ear=("-f", "middle-ear")) == 0
+    assert not differences(out)
+    write_tone(out / "x" / "b.wav", seed=5)
+    assert set(differences(out)) == {("output", "x/b.wav", "has another content")}

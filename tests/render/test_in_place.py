@@ -135,6 +135,39 @@ def test_a_torn_record_says_nothing_and_stops_nothing(
         check(job(recording))
 
 
+@pytest.mark.parametrize("year", [1950, 2300])
+def test_a_file_of_another_century_is_filtered_once(
+    year: int, recording: Path, once: str, tmp_path: Path
+) -> None:
+    seconds = (year - 1970) * 31_557_600
+    os.utime(recording, (seconds, seconds))
+    if recording.stat().st_mtime_ns != seconds * 10**9:
+        pytest.skip("this disk holds no such time")
+    filter_file(job(recording))
+    shutil.copytree(recording.parent, tmp_path / "copy", copy_function=shutil.copyfile)
+    with pytest.raises(UsageError, match="was filtered before"):
+        check(job(tmp_path / "copy" / "a.wav"))
+    assert filter_file(job(tmp_path / "copy" / "a.wav", exists="skip")).status == "skipped"
+
+
+def test_a_record_that_cannot_be_read_is_no_leave_to_filter(
+    recording: Path, once: str, tmp_path: Path
+) -> None:
+    filter_file(job(recording))
+    copy = tmp_path / "copy" / "a.wav"  # whose mark is gone
+    shutil.copytree(recording.parent, copy.parent, copy_function=shutil.copyfile)
+    record = Path(manifest_path(str(copy.parent)))
+    record.write_text(record.read_text().replace(f'"{once}"', f'{{"sha3": "{once}"}}'))
+    for act in (check, filter_file):
+        with pytest.raises(UsageError, match=r"may have been filtered .* --force filters it"):
+            act(job(copy))
+    with pytest.raises(UsageError, match="may have been filtered"):
+        filter_file(job(copy, exists="skip"))
+    assert content(copy) == once
+    assert filter_file(job(copy, exists="force")).status == "ok"
+    assert filter_file(job(copy, exists="skip")).status == "skipped"
+
+
 def no_locks(descriptor: int) -> None:
     raise OSError(38, "Function not implemented")
 

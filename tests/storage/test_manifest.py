@@ -1,5 +1,6 @@
 """What a manifest remembers, from any writer, however it ended."""
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -51,6 +52,37 @@ def test_what_was_recorded_is_read_back(tmp_path: Path) -> None:
     assert ledger.recipes == {"abc": {"filter": "headphone"}}
     assert ledger.replaced == {"a.wav": [REPLACED]}
     assert ledger.outputs == {"0" * 64: REPLACED}
+
+
+# NTFS ends in 60056, XFS in 2486, ext4 in 2446; zip archives and broken clocks give years before 1970
+@pytest.mark.parametrize("year", [-1, -(1 << 40), 9_223_372_037, (1 << 63) - 1])
+def test_whatever_a_disk_can_hold_is_read_back(year: int, tmp_path: Path) -> None:
+    stamp = ((1 << 63) - 1, year * 1_000_000_000 + 999_999_999)
+    entry = replace(REPLACED, source=stamp, output=stamp)
+    Manifest(manifest_path(str(tmp_path))).append([("a.wav", entry), of("b.wav")])
+    assert read_ledger(str(tmp_path)).replaced == {"a.wav": [entry]}
+
+
+REPLACEMENT = b'{"name": "a.wav", "source": [1, 2], "recipe": "r", "output": [3, 4], '
+IN_DOUBT = [
+    (REPLACEMENT + b'"output_sha256": {"sha3": "0"}, "in_place": true, "run": "r"}', True, False),
+    (REPLACEMENT[:9] + b"\xff" + REPLACEMENT[9:] + b'"in_place": true, "run": "r"}', True, True),
+    (REPLACEMENT[:-3] + b'"in_place": true, "run": "r"}', True, True),
+    (REPLACEMENT + b'"in_place": true, "run": "', False, False),  # killed at it
+    (REPLACEMENT + b'"output_sha256": 3}', False, False),  # of a batch, which replaces nothing
+]
+
+
+@pytest.mark.parametrize(("line", "own", "others"), IN_DOUBT)
+def test_a_line_about_a_replacement_that_cannot_be_read_leaves_its_file_in_doubt(
+    line: bytes, own: bool, others: bool, tmp_path: Path
+) -> None:
+    Path(manifest_path(str(tmp_path))).write_bytes(line + b"\n")
+    for _ in range(2):
+        ledger = read_ledger(str(tmp_path))
+        assert (ledger.is_unclear("a.wav"), ledger.is_unclear("b.wav")) == (own, others)
+        with open_manifest(str(tmp_path)) as manifest:  # which compacts
+            manifest.append([of("c.wav"), of("c.wav")])
 
 
 def test_nothing_is_known_of_a_new_directory(tmp_path: Path) -> None:
@@ -266,3 +298,26 @@ def test_of_several_manifests_the_later_output_counts(later: str, tmp_path: Path
             manifest.append([("a.wav", new if kind == later else old)])
     ledger = read_ledger(str(tmp_path))
     assert (ledger.entries["a.wav"], ledger.latest["a.wav"]) == (new, new)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("there", ["whole", "shard"])
+def test_of_several_manifests_the_output_that_is_there_counts(
+    there: str, copied: bool, tmp_path: Path
+) -> None:
+    """Whatever the clock of the machine that made the other one."""
+    path, entries = tmp_path / "a.wav", {}
+    for kind, year in (("whole", 2035), ("shard", 2026)):
+        path.write_text(kind)
+        stamp = (len(kind), (year - 1970) * 31_557_600 * 10**9)
+        content = hashlib.sha256(kind.encode()).hexdigest()
+        entries[kind] = replace(ENTRY, output=stamp, output_sha256=content)
+    path.write_text(there)
+    if not copied:
+        os.utime(path, ns=(0, entries[there].output[1]))
+    for shard, kind in (((1, 2), "shard"), (None, "whole")):
+        with open_manifest(str(tmp_path), shard) as manifest:
+            manifest.append([("a.wav", entries[kind])])
+    ledger = read_ledger(str(tmp_path))
+    assert ledger.entries["a.wav"] is ledger.latest["a.wav"]
+    assert ledger.entries["a.wav"] == entries[there]

@@ -213,6 +213,34 @@ def test_long_and_odd_names(tmp_path):
         assert path.read_bytes() == DATA
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="paths of other lengths")
+def test_a_path_as_long_as_the_system_takes(tmp_path):
+    room, folder = 4095 - 60, str(tmp_path)
+    while len(folder) < room - 1:
+        folder += "/" + "d" * min(200, room - len(folder) - 2)
+        os.mkdir(folder)
+    longest = f"{folder}/{'x' * (4095 - len(folder) - 5)}.wav"
+    with open_output(longest) as output:
+        output.file.write(DATA)
+    with open(longest, "rb") as file:
+        assert file.read() == DATA
+    assert os.listdir(folder) == [os.path.basename(longest)]
+
+
+def test_a_path_that_leaves_no_room_names_the_way_out(tmp_path, monkeypatch):
+    folder = str(tmp_path) + 22 * ("/" + "d" * 200)[: (4080 - len(str(tmp_path))) // 22]
+    os.makedirs(folder)
+    with (
+        pytest.raises(AudioError, match=r"hidden file .* nearer directory"),
+        open_output(f"{folder}/a.wav"),
+    ):
+        pass
+    monkeypatch.chdir(folder)
+    with open_output("a.wav") as output:
+        output.file.write(DATA)
+    assert os.listdir() == ["a.wav"]
+
+
 KILLED = """
 import os, signal, sys
 from earfilt.storage.output import open_output

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from earfilt.batch.corpus import Batch
     from earfilt.batch.plan import Plan
     from earfilt.render.process import FileJob
+    from earfilt.render.record import Row
     from earfilt.report.file import Exists
 
 _TIME_AND_BAR = 12  # the fewest columns of a terminal that both take
@@ -138,6 +139,7 @@ def apply_many(
     """
     from earfilt.batch.corpus import prepare, run
     from earfilt.report.file import open_report
+    from earfilt.storage.trees import make_directories
 
     started = time.perf_counter()
     plan = prepare(batch, inputs, output, listed=listed)
@@ -147,23 +149,32 @@ def apply_many(
     if report is not None and os.path.dirname(os.path.abspath(report)) == os.path.abspath(
         plan.root
     ):
-        os.makedirs(plan.root, exist_ok=True)  # where the outputs will be, a report may be too
+        make_directories(plan.root)  # where the outputs will be, a report may be too
     totals, ended = Totals(passed_over=plan.passed_over), False
+    late: list[Row] = []
     try:
-        with (
-            open_report(
-                report, exists=report_exists(batch.rules.exists), filter=batch.filter
-            ) as rows_out,
-            closing(run(batch, plan)) as rows,
-            _progress(plan, totals, quiet=quiet) as show,
-        ):
-            for row, size in rows:
+        with open_report(
+            report, exists=report_exists(batch.rules.exists), filter=batch.filter
+        ) as rows_out:
+
+            def take(row: "Row") -> None:
                 totals.add(row)
                 if rows_out is not None:
                     rows_out.write(row)
                 if verbose and row.status == "failed":
                     say(f"{printable(row.source)}: {printable(row.error or '')}")
-                show(size)
+
+            try:
+                with (
+                    closing(run(batch, plan, late)) as rows,
+                    _progress(plan, totals, quiet=quiet) as show,
+                ):
+                    for row, size in rows:
+                        take(row)
+                        show(size)
+            finally:
+                for row in late:
+                    take(row)
         ended = True
     finally:
         if totals.failed or not quiet:
@@ -235,9 +246,12 @@ def _print_plan(batch: "Batch", plan: "Plan") -> int:
 
 def _print_how_to_go_on(totals: Totals, plan: "Plan") -> None:
     """What is left of a batch that was interrupted, and how it is done."""
+    from earfilt.batch.corpus import count_done
+
+    done = count_done(plan, totals.done + totals.skipped)
     everything = len(plan.files) + len(plan.skipped) + len(plan.bad)
     say(
-        f"{totals.done + totals.skipped:,} of {everything:,} files are done and whole; run the "
+        f"{done:,} of {everything:,} files are done and whole; run the "
         "same command with --resume to continue"
     )
 

@@ -25,7 +25,7 @@ def verify(
     quiet: Quiet = False,
 ) -> int:
     """Compare outputs, sources and filters with what the manifest says of their content; one line
-    for each that differs, exit code 1.
+    for each that differs, and for each directory that cannot be looked into, exit code 1.
     """
     if (directory is None) == (manifest is None):
         raise UsageError("give a DIR, or --manifest FILE")
@@ -37,7 +37,8 @@ def verify(
         print(difference.what, printable(difference.path), printable(difference.reason), sep="\t")
     if not quiet:
         failed = f", {found.failed:,} failed and have no output" if found.failed else ""
+        begun = f", {found.begun:,} begun and not recorded as done" if found.begun else ""
         mixed = f", made by {len(found.recipes)} recipes" if len(found.recipes) > 1 else ""
         unknown = f"; sound files in no manifest: {found.unknown:,}" if found.unknown else ""
-        say(f"outputs: {len(found.outputs):,}{mixed}{failed}; different: {count:,}{unknown}")
+        say(f"outputs: {len(found.outputs):,}{mixed}{failed}{begun}; different: {count:,}{unknown}")
     return 1 if count else 0
