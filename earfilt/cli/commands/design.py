@@ -226,12 +226,14 @@ def _write_directions(
     for path in outputs:
         if Path(path).suffix.lower() != ".wav":
             raise UsageError(f"{printable(path)}: a set of directions is written as .wav")
-    data, words, read = direction_set(name, which, **ctx.obj)
-    check_outputs(outputs, read, force=force)
+    made = direction_set(name, which, **ctx.obj)
+    check_outputs(outputs, made.files, force=force)
     for path in outputs:
-        write_bytes(path, data, force=force)
+        write_bytes(path, made.data, force=force)
         if not quiet:
-            say(f"{printable(path)}: {', '.join(words)}")
+            say(f"{printable(path)}: {', '.join(made.words)}")
+    for text in () if quiet else made.cautions:
+        say(f"warning: {text}")
     return 0
 
 
