@@ -156,7 +156,8 @@ def design(
     .json  everything: fs, taps, latency, rule for the ends, parameters, source.
 
     earfilt reads all of them back with -f to the same bits. .npy states neither rate nor latency:
-    symmetric taps are taken as centred, others as causal (--latency overrides).
+    symmetric taps are taken as centred, others as causal (--latency overrides). A .wav whose
+    comment another program carried along with other taps is read like one, which a warning says.
 
     \b
     --sections N or --form: a few biquads in place of the FIR.
