@@ -201,8 +201,8 @@ class Hrirs:
         if timed and self._tapered:
             whole = whole * _taper(whole.shape[-1])
         ahead = self.ahead if timed else 0  # without arrival times both ears start at time zero
-        numtaps = self.numtaps - self.ahead + ahead if how.diffuse == "keep" else n_fft // 2
-        made, lookahead = interpolation.taps_of(whole, numtaps)
+        numtaps = self.numtaps if how.diffuse == "keep" else n_fft // 2
+        made, lookahead = interpolation.taps_of(whole, numtaps - self.ahead + ahead)
         return Pair(made, ahead + lookahead, self._words(place, how))
 
     def apart(self, index: int) -> Spectra:

@@ -203,9 +203,12 @@ def test_what_lies_before_time_zero_is_a_look_ahead(
         level = np.abs(plain.response(freqs)).max()
         expected = plain.response(freqs) * turn
         np.testing.assert_allclose(made.response(freqs), expected, atol=1e-3 * level)
-    still = earfilt.apply(noise[None], early, fs=FS, azimuth=30.0)
-    moved = earfilt.apply(noise[None], early, fs=FS, path=track(tmp_path / "rest.csv", "0,30,0\n"))
-    np.testing.assert_allclose(moved, still, atol=1e-9)
+    rest = track(tmp_path / "rest.csv", "0,30,0\n")
+    at_once = {"phase": "minimum", "interaural_delay": "remove", "diffuse_field": "remove"}
+    for options in ({}, at_once):
+        still = earfilt.apply(noise[None], early, fs=FS, azimuth=30.0, **options)
+        moved = earfilt.apply(noise[None], early, fs=FS, path=rest, **options)
+        np.testing.assert_allclose(moved, still, atol=1e-9)
     words = ["design", "-f", early, "--azimuth", "90", "-o", str(tmp_path / "a.wav")]
     assert run(words) == run(["filters", early]) == 0
     said = capsys.readouterr()
