@@ -99,7 +99,7 @@ def _design(chain: Chain, fs: float) -> Fir:
     wanted = _published(targets)
     if wanted is not None:  # no member was read from a file of taps
         taps = rounded(taps, float(np.ptp(wanted.points_db)))
-    told = _provenance(chain, parts, taps, wanted)
+    told = _provenance(chain, parts, taps, wanted, fs)
     if (moving := _moving(parts)) is not None:
         return replace(moving, provenance=told)
     return Fir(taps, fs, lookahead, odd_ends, told)
@@ -247,7 +247,7 @@ def _read(member: Member, fs: float) -> Fir:
 
 
 def _provenance(
-    chain: Chain, parts: list[Part], taps: Floats, wanted: PublishedCurve | None
+    chain: Chain, parts: list[Part], taps: Floats, wanted: PublishedCurve | None, fs: float
 ) -> Provenance:
     """What is known of the FIR of a chain."""
     members, designs = chain.members, [part.design for part in parts if part.design is not None]
@@ -271,7 +271,7 @@ def _provenance(
         variant=joined([ear.entry.variant or None for ear in ears]),
         **sources_of(member.told for member in members),
         table_sha256={table.id: table.sha256 for table in tables},
-        files=tuple(use for member in members for use in _uses(member, parts[0].fir.fs)),
+        files=tuple(use for member in members for use in _uses(member, fs)),
         order=order,
         phase=phase,
         options=options,
@@ -309,12 +309,13 @@ def _between_db(designs: list[Design], taps: Floats, wanted: PublishedCurve | No
 
 def _cautions(chain: Chain) -> tuple[str, ...]:
     """What to know of the members, and of how they join."""
-    own = [c for one in chain.members if one.made is not None for c in one.made.provenance.cautions]
+    firs = [member.fir for member in chain.members]
+    own = [c for fir in firs if fir is not None for c in fir.provenance.cautions]
     met = [] if "inverse" in chain.request.given() else joins.warnings(chain.members)
     return (*own, *met)
 
 
-def _uses(member: Member, fs: float | None) -> Iterator[FileUse]:
+def _uses(member: Member, fs: float) -> Iterator[FileUse]:
     """What the files of a member were understood as."""
     if member.file is not None:
         yield _use(member, fs)
@@ -333,15 +334,17 @@ def _limited_hz(member: Member, fir: Fir) -> tuple[tuple[float, float], ...]:
     return member.ear.limited_hz(fir.fs, **member.options)
 
 
-def _conversion(fir: Fir, fs: float | None) -> tuple[str, ...]:
-    """What became of a FIR that was made for another rate."""
-    if fir.fs is None or fs is None or fir.fs == fs:
+def _conversion(fir: Fir, fs: float) -> tuple[str, ...]:
+    """What became of a FIR that was made for another rate, or states none."""
+    if fir.fs is None:
+        return (f"it states no rate, and is taken as made for {fs:.12g} Hz",)
+    if fir.fs == fs:
         return ()
     kept = KEPT * min(fir.fs, fs)
     return (f"converted from {fir.fs:g} Hz: unchanged up to {kept:.0f} Hz, and band-limited above",)
 
 
-def _use(member: Member, fs: float | None) -> FileUse:
+def _use(member: Member, fs: float) -> FileUse:
     """What a curve or FIR file was understood as."""
     assert member.file is not None
     name, sha256 = member.file.name, member.file.sha256
@@ -357,6 +360,7 @@ def _use(member: Member, fs: float | None) -> FileUse:
                 sha256=sha256,
                 kind="sections",
                 adapted=fir.provenance.adapted,
+                notes=_conversion(fir, fs),
                 numtaps=fir.numtaps,
                 sections=len(sections),
             )

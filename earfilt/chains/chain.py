@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from earfilt.storage.reading import SmallFile
-from earfilt.version import DESIGN
+from earfilt.version import DESIGN, READING
 
 if TYPE_CHECKING:
     from earfilt.chains.request import Request
@@ -147,7 +147,14 @@ class Member:
         if self.track is not None:
             settings["path"] = self.track.sha256
         side = {"side": self.ear_side} if self.ear_side else {}
-        return {**what, "kind": self.kind, **settings, **side}
+        reading = {"reading": READING} if self._is_read_anew else {}
+        return {**what, "kind": self.kind, **settings, **side, **reading}
+
+    @property
+    def _is_read_anew(self) -> bool:
+        """Whether its file may have meant another filter to earlier versions."""
+        fir = self.fir
+        return fir is not None and (self.made is not None or bool(fir.provenance.cautions))
 
 
 @dataclass(frozen=True, eq=False)

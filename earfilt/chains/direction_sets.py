@@ -10,7 +10,7 @@ ITU-R BS.2051-3 (2022). Advanced sound system for programme production.
 """
 
 import io
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from earfilt.errors import UsageError, printable
 from earfilt.files.sofa.reader import holds_sofa, read_sofa
 from earfilt.synthesis.fir import Fir
 
-__all__ = ["HESUVI", "direction_set"]
+__all__ = ["HESUVI", "DirectionSet", "direction_set"]
 
 _SPEAKERS = {"FL": 30.0, "FR": -30.0, "FC": 0.0, "SL": 90.0, "SR": -90.0, "RL": 135.0, "RR": -135.0}
 HESUVI = ("FL-L", "FL-R", "SL-L", "SL-R", "RL-L", "RL-R", "FC-L", "FR-R", "FR-L", "SR-R", "SR-L", "RR-R", "RR-L", "FC-R")  # fmt: skip
@@ -31,11 +31,19 @@ HESUVI = ("FL-L", "FL-R", "SL-L", "SL-R", "RL-L", "RL-R", "FC-L", "FR-R", "FR-L"
 _WITHOUT_EFFECT = ("azimuth", "elevation", "path")
 
 
-def direction_set(
-    name: str, which: str, **options: Unpack[FilterOptions]
-) -> tuple[bytes, list[str], list[str]]:
-    """The bytes of a wave file (32-bit float, at the rate of the set), what to say of it, and the
-    files that were read.
+class DirectionSet(NamedTuple):
+    """The bytes of a wave file, what to say of it, what to know of the SOFA file, and the files that
+    were read.
+    """
+
+    data: bytes
+    words: list[str]
+    cautions: tuple[str, ...]
+    files: list[str]
+
+
+def direction_set(name: str, which: str, **options: Unpack[FilterOptions]) -> DirectionSet:
+    """A wave file (32-bit float, at the rate of the set) of several directions.
 
     Parameters
     ----------
@@ -80,7 +88,7 @@ def direction_set(
         f"{hrirs.fs:.12g} Hz",
         f"latency {latency} samples, the same for all",
     ]
-    return _wave(channels, hrirs.fs), words, [name, *files]
+    return DirectionSet(_wave(channels, hrirs.fs), words, read.found.cautions, [name, *files])
 
 
 def _angles(which: str) -> tuple[Floats, list[str]]:

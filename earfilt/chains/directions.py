@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earfilt.ears.options import PHASE, Option, settings
-from earfilt.errors import UsageError, printable
+from earfilt.errors import UsageError, counted, printable
 from earfilt.wording import either, option
 
 if TYPE_CHECKING:
@@ -249,7 +249,9 @@ def _fir(
     from earfilt.synthesis.fir import Fir
 
     between, words = _between(pair, hrirs.fs) if where else ({}, ())
-    told = told_of(read, options, (*pair.made_of, *words), {**where, **between})
+    told = told_of(
+        read, options, (*pair.made_of, *words, *ahead_words(hrirs)), {**where, **between}
+    )
     return Fir(pair.taps, hrirs.fs, pair.lookahead, provenance=told)
 
 
@@ -263,6 +265,14 @@ def _between(pair: "Pair", fs: float) -> tuple[dict[str, float], tuple[str, ...]
         return {}, ()
     facts = {"interaural_delay_s": round(later, 9), "interaural_level_db": round(louder, 6)}
     return facts, (f"ITD {1e6 * later:+.0f} µs, ILD {louder:+.1f} dB (left minus right)",)
+
+
+def ahead_words(hrirs: "Hrirs") -> tuple[str, ...]:
+    """What comes before time zero in a set of directions, if anything does."""
+    if not hrirs.ahead:
+        return ()
+    ahead = counted(hrirs.ahead, "sample")
+    return (f"the responses of all directions begin {ahead} before time zero",)
 
 
 def told_of(
@@ -312,7 +322,7 @@ def _moving(read: "SofaFile", hrirs: "Hrirs", options: Options) -> Made:
         f"a source that moves through {len(times)} points from {times[0]:g} to {times[-1]:g} s, "
         f"faded linearly from one pair of ears to the next every {HOP} frames"
     )
-    told = told_of(read, options, (words,), {})
+    told = told_of(read, options, (words, *ahead_words(hrirs)), {})
     return Made(read.file, options, replace(moving_fir(motion), provenance=told), track)
 
 

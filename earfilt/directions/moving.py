@@ -15,7 +15,7 @@ import numpy as np
 from earfilt.arrays import Floats
 from earfilt.directions.geometry import angles_between, between
 from earfilt.directions.hrirs import Hrirs, Treatment
-from earfilt.directions.interpolation import BEFORE, Spectra, fft_size, taken_apart
+from earfilt.directions.interpolation import BEFORE, fft_size
 from earfilt.synthesis.fir import Fir
 
 HOP = 256
@@ -65,6 +65,11 @@ class Motion:
         return None
 
     @property
+    def lookahead(self) -> int:
+        """Samples, of every pair of ears."""
+        return BEFORE + self.hrirs.ahead
+
+    @property
     def numtaps(self) -> int:
         """Of every pair of ears."""
         own = self.hrirs.numtaps
@@ -76,22 +81,18 @@ class Ears:
 
     def __init__(self, motion: Motion) -> None:
         self._motion = motion
-        self._apart = lru_cache(maxsize=_KEPT)(self._taken_apart)
+        self._apart = lru_cache(maxsize=_KEPT)(motion.hrirs.apart)
 
     def taps(self, seconds: float) -> Floats:
-        """Taps (2, numtaps) with a look-ahead of BEFORE samples."""
+        """Taps (2, numtaps) with the look-ahead of the motion."""
         motion = self._motion
         place = motion.hrirs.place(motion.direction(seconds), nearest=motion.how.nearest)
         assert place is not None  # the path was looked at when it was read
         made = motion.hrirs.pair(place, motion.how, apart=self._apart)
         found = np.zeros((2, motion.numtaps))
-        start = BEFORE - made.lookahead
+        start = motion.lookahead - made.lookahead
         found[:, start : start + made.taps.shape[1]] = made.taps
         return found
-
-    def _taken_apart(self, index: int) -> Spectra:
-        measured = self._motion.hrirs.measured(index)
-        return taken_apart(measured, fft_size(measured.shape[-1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,4 +114,4 @@ class MovingFir(Fir):
 
 def moving_fir(motion: Motion) -> MovingFir:
     """The FIR of a motion."""
-    return MovingFir(Ears(motion).taps(0.0), motion.hrirs.fs, BEFORE, motion=motion)
+    return MovingFir(Ears(motion).taps(0.0), motion.hrirs.fs, motion.lookahead, motion=motion)

@@ -154,9 +154,15 @@ class Net:
         return parts / parts.sum()
 
     @cached_property
-    def _distinct(self) -> NDArray[np.intp]:
+    def firsts(self) -> NDArray[np.intp]:
+        """For each direction the first one that equals it, (M,)."""
         rounded = np.round(self.vectors / np.radians(SAME_DEG))
-        return np.sort(np.unique(rounded, axis=0, return_index=True)[1])
+        _, first, of = np.unique(rounded, axis=0, return_index=True, return_inverse=True)
+        return first[of.reshape(-1)]
+
+    @cached_property
+    def _distinct(self) -> NDArray[np.intp]:
+        return np.unique(self.firsts)
 
     @cached_property
     def _plane(self) -> "Floats | None":

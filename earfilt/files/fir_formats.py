@@ -29,7 +29,10 @@ from earfilt.errors import DataError, UsageError, printable
 from earfilt.files.csv_table import column_names, csv_table, number
 from earfilt.files.curves import is_curve
 from earfilt.files.dialects.table import FORMS
-from earfilt.files.matlab import Value, read_mat, write_mat
+from earfilt.files.matlab import Unread, Value, read_mat, write_mat
+from earfilt.files.plain_taps import doubts
+from earfilt.files.rates import stated_fs
+from earfilt.files.symmetry import assumed_lookahead
 from earfilt.storage.reading import MAX_BYTES, read_bytes, read_foreign_text, read_text, shown
 from earfilt.synthesis.fir import ROW_NAMES, Fir
 from earfilt.version import FORMAT
@@ -57,12 +60,15 @@ class Content(NamedTuple):
     has none; both unchecked.
 
     ``step`` is the distance of neighbouring values that the format can hold, at the largest tap:
-    what rounding may have done to it.
+    what rounding may have done to it. ``cautions`` are what to know of it, and ``unclear`` says why
+    nothing tells which tap is time zero; empty where the taps do.
     """
 
     taps: Floats
     header: dict[str, Any]
     step: float = 0.0
+    cautions: tuple[str, ...] = ()
+    unclear: str = ""
 
 
 # The header
@@ -233,8 +239,22 @@ def _read_txt(path: PathLike) -> Content:
     # is read, and refused.
     taps = np.fromiter(itertools.islice(_coefficients(lines, path), MAX_TAPS + 1), np.float64)
     if not header or len(taps) > MAX_TAPS:
+        if doubt := doubts(_as_table(taps, lines), lines=True):
+            raise DataError(shown(path), doubt)
         return Content(taps, {"latency": (len(taps) - 1) // 2} if len(taps) else {})
     return Content(_without_padding(taps, header, path), header)
+
+
+def _as_table(taps: Floats, lines: list[str]) -> Floats:
+    """Coefficients as the rows of a table, (lines, N), where all of a few lines hold as many."""
+    if not len(taps) or len(lines) > _MOST_LINES or sum(map(len, lines)) > _SHORT:
+        return taps
+    words = [line.partition("#")[0].split() for line in lines]
+    counts = {len(row) for row in words if row}
+    return taps if counts == {1} or len(counts) > 1 else taps.reshape(-1, counts.pop())
+
+
+_MOST_LINES = 2000  # of a table of sections, or of a few rows
 
 
 def _comments(lines: list[str]) -> list[str]:
@@ -345,11 +365,15 @@ def _array_step(array: NDArray[Any]) -> float:
     return float(np.abs(array).max()) * float(np.finfo(array.dtype).eps)
 
 
-def _taps(array: NDArray[Any], path: PathLike, what: str) -> Floats:
+def _taps(array: NDArray[Any], path: PathLike, what: str, *, named: bool = False) -> Floats:
     """Real numbers in one row or column, or in several rows, as float64."""
     one = array.size == max(array.shape, default=0)
-    if array.dtype.kind not in "fiu" or not (one or (array.ndim == 2 and len(array) in ROW_NAMES)):
-        turned = array.ndim == 2 and array.shape[1] in ROW_NAMES and array.dtype.kind in "fiu"
+    real = array.dtype.kind in "fiu"
+    flat = array.reshape(-1) if one and array.ndim != 2 else array
+    if real and (doubt := doubts(flat, named=named)):
+        raise DataError(shown(path), f"{what} {doubt}")
+    if not real or not (one or (array.ndim == 2 and len(array) in ROW_NAMES)):
+        turned = real and array.ndim == 2 and array.shape[1] in ROW_NAMES
         raise DataError(
             shown(path),
             f"{what} is {array.dtype} of shape {array.shape}; a FIR is real numbers: one row or "
@@ -403,9 +427,11 @@ def write_wav(fir: Fir, *, channels: int | None = None, subtype: str = "DOUBLE")
     from earfilt.audio.containers.chunks import RIFF, Chunk
     from earfilt.audio.formats import Target
 
-    comment = RIFF.pack(b"ICMT", _header_line(fir).encode() + b"\0")
+    samples = _samples(fir.taps, channels, sample)
+    peak = _peak(samples.T[: fir.rows].astype(np.float64))
+    comment = RIFF.pack(b"ICMT", _header_line(fir, peak=peak).encode() + b"\0")
     target = Target("WAV", subtype, fs, channels)
-    data = pcm.encode(_samples(fir.taps, channels, sample), subtype).tobytes()
+    data = pcm.encode(samples, subtype).tobytes()
     head = wav.header(target, len(data), [Chunk(b"LIST", b"INFO" + comment)], 0, room=False)
     return head + data
 
@@ -482,8 +508,9 @@ def _read_wav(path: PathLike) -> Content:
         raise DataError.about(
             shown(path), "{subject} is not an audio file: {error}", error=printable(str(error))
         ) from error
-    header = {**_header_of(_info_comments(data), path), "fs": fs}
-    alike = header.get("rows", 1) == 1 and not (taps != taps[:, :1]).any()
+    told = _header_of(_info_comments(data), path)
+    equal = not (taps != taps[:, :1]).any()
+    alike = equal and not 1 < channels == told.get("rows", 1)
     if not alike and channels not in (2, 4):
         raise DataError.about(
             shown(path),
@@ -498,7 +525,49 @@ def _read_wav(path: PathLike) -> Content:
             frames=frames,
             count=len(taps),
         )
-    return Content(taps[:, 0] if alike else taps.T, header, _PCM_STEPS.get(subtype, 0.0))
+    rows, step = taps[:, 0] if alike else taps.T, _PCM_STEPS.get(subtype, 0.0)
+    if not told or not (why := _misfit(told, rows, step, fs)):
+        return Content(rows, {**told, "fs": fs}, step)
+    changed = f"{why}: another program has changed the taps since it was written"
+    if told.get("latency") != 0 and not assumed_lookahead(rows, step):
+        return Content(rows, {"fs": fs}, step, unclear=changed)
+    caution = (
+        f"{shown(path)}: {changed}. It is left aside; --latency N says which tap is time zero, if it "
+        "is another"
+    )
+    return Content(rows, {"fs": fs}, step, (caution,))
+
+
+def _misfit(told: Mapping[str, Any], taps: Floats, step: float, fs: int) -> str:
+    """In what the comment of a file, which other programs carry along, contradicts its samples; the
+    empty word where it is true of them. What was cut off or added behind the taps, and their gain,
+    have no part in it.
+    """
+    rows, latency = np.atleast_2d(taps), told.get("latency")
+    if told.get("fs", fs) != fs:
+        return f"the comment is of a rate of {_excerpt(told['fs'])} Hz, and the file of {fs} Hz"
+    if told.get("rows", 1) != len(rows):
+        return f"the comment is of {_excerpt(told.get('rows', 1))} rows of taps, not {len(rows)}"
+    if "peak" in told:
+        peak = _peak(rows)
+        moved = told["peak"] != peak
+        return f"by the comment the largest tap is {_excerpt(told['peak'])}, not {peak}" * moved
+    if type(latency) is int and latency >= rows.shape[1]:
+        return f"the comment centres {rows.shape[1]} taps on {latency}"
+    # of earlier versions, which did not say it
+    centre = assumed_lookahead(taps, step) if type(latency) is int and latency > 0 else 0
+    if centre not in (0, latency):
+        return f"the comment centres the taps on {latency}, and they are symmetric about {centre}"
+    return ""
+
+
+def _peak(rows: Floats) -> int:
+    """Index of the largest tap of rows (R, numtaps), in whichever row it is; the first of equals."""
+    return int(np.abs(rows).max(axis=0).argmax()) if rows.size else 0
+
+
+def _excerpt(value: object) -> str:
+    return printable(repr(value)[:40])
 
 
 def _info_comments(data: bytes) -> list[str]:
@@ -523,47 +592,81 @@ def _write_mat(fir: Fir) -> bytes:
             **rate,
             "latency": float(fir.lookahead),
             "odd_ends": fir.odd_ends,
+            "numtaps": float(_array(fir).shape[-1]),
             "meta": meta,
         }
     )
 
 
 def _read_mat(path: PathLike) -> Content:
-    """Variables ``taps`` (or the only vector there is), ``fs``, ``latency``, ``odd_ends`` and
-    ``meta`` (JSON).
+    """Variables ``taps`` (or the only one that is no number and no text), ``latency``, ``odd_ends``,
+    ``meta`` (JSON), and a rate.
     """
     data = read_bytes(path)
     try:
         found = read_mat(data, limit=MAX_BYTES)
     except ValueError as error:
         raise DataError.about(shown(path), "cannot read {subject}: {error}", error=error) from error
-    arrays = {name: value for name, value in found.items() if not isinstance(value, str)}
-    vectors = [name for name, value in arrays.items() if value.size > 1]
-    chosen = vectors[0] if len(vectors) == 1 else "taps"
-    if chosen not in arrays:
+    large = [name for name, value in found.items() if _may_be_taps(value)]
+    chosen = large[0] if len(large) == 1 and "taps" not in found else "taps"
+    array = found.get(chosen)
+    if not isinstance(array, np.ndarray):
         raise DataError.about(
-            shown(path), "{subject} is not a FIR: it has no vector of numbers called 'taps'"
+            shown(path),
+            "{subject} is not plainly a FIR: it holds {variables}; save real numbers as 'taps', and the "
+            "rate in Hz as 'fs'",
+            variables=_listed(found),
         )
+    what = f"'{printable(chosen)}'"
     return Content(
-        _taps(arrays[chosen], path, f"'{printable(chosen)}'"),
+        _taps(array, path, what, named=chosen == "taps"),
         _mat_header(found, path),
-        _array_step(arrays[chosen]),
+        _array_step(array),
     )
 
 
+def _may_be_taps(value: Value) -> bool:
+    return isinstance(value, Unread) or (isinstance(value, np.ndarray) and value.size > 1)
+
+
+def _listed(found: Mapping[str, Value]) -> str:
+    """The first variables of a file, and what they are."""
+    said = [f"'{printable(name[:_LONGEST_NAME])}' ({_kind(found[name])})" for name in found]
+    more = f" and {len(said) - _MOST_NAMED} more" if len(said) > _MOST_NAMED else ""
+    return (", ".join(said[:_MOST_NAMED]) or "nothing") + more
+
+
+_MOST_NAMED, _LONGEST_NAME = 4, 32
+
+
+def _kind(value: Value) -> str:
+    if isinstance(value, Unread):
+        return value.kind
+    return "text" if isinstance(value, str) else "×".join(map(str, value.shape))
+
+
 def _mat_header(found: Mapping[str, Value], path: PathLike) -> dict[str, Any]:
-    given = {name: found[name] for name in ("fs", "latency", "odd_ends") if name in found}
-    header: dict[str, Any] = {
-        n: v.item() if not isinstance(v, str) and v.size == 1 else v for n, v in given.items()
-    }
+    rate = stated_fs({name: _plain(value) for name, value in found.items()}, shown(path))
+    header: dict[str, Any] = {} if rate is None else {"fs": rate}
+    for name in ("latency", "numtaps", "odd_ends"):
+        if name in found:
+            header[name] = _plain(found[name])
     # MATLAB's whole numbers are doubles, and its truth values small integers.
-    if isinstance(header.get("latency"), float) and header["latency"].is_integer():
-        header["latency"] = int(header["latency"])
+    for name in ("latency", "numtaps"):
+        if isinstance(header.get(name), float) and header[name].is_integer():
+            header[name] = int(header[name])
     if type(header.get("odd_ends")) is int:
         header["odd_ends"] = bool(header["odd_ends"])
     if isinstance(meta := found.get("meta"), str):
         header["meta"] = _parse_json(meta, path)
     return header
+
+
+def _plain(value: Value) -> Any:
+    """A single number as Python's own; of all else what it is, in words."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        return value.item()
+    return value if isinstance(value, str) else _kind(value)
 
 
 READERS: dict[str, Callable[[PathLike], Content]] = {

@@ -6,12 +6,14 @@ advances a ``.txt`` by half its taps; of the others, symmetric taps are centred 
 causal.
 """
 
-import math
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from earfilt.arrays import Floats
 from earfilt.errors import DataError, UsageError, printable
 from earfilt.files.curves import read_curve
 from earfilt.files.fir_formats import (
@@ -25,6 +27,9 @@ from earfilt.files.fir_formats import (
     holds_curve,
     write_wav,
 )
+from earfilt.files.plain_taps import LARGEST_WHOLE
+from earfilt.files.rates import stated_fs
+from earfilt.files.symmetry import assumed_lookahead
 from earfilt.storage.reading import shown
 from earfilt.storage.writing import write_bytes
 from earfilt.synthesis.fir import ROW_NAMES, Fir
@@ -37,14 +42,6 @@ SUFFIXES = tuple(READERS)
 """Extensions of FIR files, lower case."""
 
 _MAX_FS = 1e9
-# How far mirrored taps may differ, re the largest, and still count as equal: what arithmetic in 32
-# bits leaves, whatever format it is then kept in; or 4 steps of a coarser format (two roundings and
-# dither), as long as that is little.
-_ARITHMETIC = 2.0**-20
-_STEPS = 4.0
-_COARSEST = 0.02
-# decimal digits of numbers that were printed and read back; how many taps are looked at
-_FEW_DIGITS, _LOOKED_AT = 6, 4096
 
 
 def read_fir(path: PathLike, *, latency: int | None = None) -> Fir:
@@ -120,6 +117,7 @@ def build_fir(content: Content, path: PathLike, *, latency: int | None = None) -
         row, tap = wrong[0].tolist()
         where = f"tap {tap}" + (f" of row {row}" if len(rows) > 1 else "")
         raise DataError(shown(path), f"{where} is not a finite number")
+    _check_count(content.header, rows.shape[1], path)
     return _build(content, path, latency)
 
 
@@ -188,12 +186,16 @@ def _build(content: Content, path: PathLike, latency: int | None) -> Fir:
             f"{shown(path)} says its own latency, {_excerpt(stated)} samples; leave "
             f"{option('latency', latency)} out"
         )
+    if stated is None and latency is None and content.unclear:
+        raise DataError(
+            shown(path), f"{content.unclear}; --latency N says which tap is time zero now"
+        )
     lookahead = (
         stated
         if stated is not None
         else latency
         if latency is not None
-        else _assumed_lookahead(content)
+        else assumed_lookahead(content.taps, content.step)
     )
     if (
         not isinstance(lookahead, int)
@@ -210,9 +212,37 @@ def _build(content: Content, path: PathLike, latency: int | None) -> Fir:
         raise DataError.about(
             shown(path), "{subject} is damaged: odd_ends must be true or false, and meta an object"
         )
-    return Fir(
-        taps, _checked_fs(header.get("fs"), path), lookahead, odd_ends, Provenance.from_json(meta)
+    fs = _checked_fs(stated_fs(header, shown(path)), path)
+    told = replace(Provenance.from_json(meta), cautions=_cautions(content, path))
+    return Fir(taps, fs, lookahead, odd_ends, told)
+
+
+def _check_count(header: Mapping[str, Any], numtaps: int, path: PathLike) -> None:
+    """Refuse taps that were changed since their number was written, beside their latency."""
+    stated = header.get("numtaps")
+    if isinstance(stated, int) and stated != numtaps:
+        raise DataError.about(
+            shown(path),
+            "{subject} says that it has {stated} taps, and has {numtaps}: what else it says may be "
+            "untrue too; correct 'latency' and 'numtaps' in it, or take both out",
+            stated=stated,
+            numtaps=numtaps,
+        )
+
+
+def _cautions(content: Content, path: PathLike) -> tuple[str, ...]:
+    """What to know of a file that was not written as it is."""
+    if "meta" in content.header or not _are_codes(content.taps):
+        return content.cautions
+    return (
+        *content.cautions,
+        f"{shown(path)}: its taps are whole numbers up to {np.abs(content.taps).max():.9g}; if they "
+        "are codes of a fixed-point format, divide them by its full scale",
     )
+
+
+def _are_codes(taps: Floats) -> bool:
+    return bool(np.abs(taps).max() >= LARGEST_WHOLE and (taps == np.rint(taps)).all())
 
 
 def _checked_fs(fs: object, path: PathLike) -> float | None:
@@ -224,56 +254,6 @@ def _checked_fs(fs: object, path: PathLike) -> float | None:
             f"sampling rate {_excerpt(fs)}; it must be above 0 and at most {_MAX_FS:g} Hz",
         )
     return float(fs)
-
-
-def _assumed_lookahead(content: Content) -> int:
-    """The one of the rows where they agree, silent ones aside; else they are causal."""
-    found = {_centre(row, content.step) for row in np.atleast_2d(content.taps) if row.any()}
-    return found.pop() if len(found) == 1 else 0
-
-
-def _centre(taps: NDArray[np.float64], step: float) -> int:
-    """Centred where the phase is linear, causal otherwise.
-
-    The phase is linear where the taps are symmetric or antisymmetric (Hilbert transformers,
-    differentiators), zeros at the end aside. An even number of taps may also be mirrored at tap
-    n/2, as an inverse FFT rotated by half its length leaves them.
-    """
-    largest = np.abs(taps).max() or 1.0
-    unit = taps / largest
-    # of a row that is all but nothing beside another one
-    with np.errstate(over="ignore"):
-        step = max(step / largest, _decimal_step(taps))
-    within = max(_ARITHMETIC, min(_STEPS * step, _COARSEST))
-    if _is_mirrored(unit, within):
-        return (len(unit) - 1) // 2
-    held = np.trim_zeros(unit, "b")
-    if _is_mirrored(held, within):
-        return (len(held) - 1) // 2
-    rotated = len(unit) % 2 == 0 and len(unit) > 2 and abs(unit[0]) <= _COARSEST
-    return len(unit) // 2 if rotated and _is_mirrored(unit[1:], within) else 0
-
-
-def _decimal_step(taps: NDArray[np.float64]) -> float:
-    """The last place that taps were printed with, re the largest; 0 where they have all the digits
-    that a float can have.
-    """
-    largest = np.abs(taps).max()
-    shown = [f"{tap:.7g}" for tap in taps[np.abs(taps) > 1e-3 * largest][:_LOOKED_AT]]
-    if not shown or any(len(_digits(text)) > _FEW_DIGITS for text in shown):
-        return 0.0
-    places = max(len(_digits(text)) for text in shown)
-    return float(10.0 ** (math.floor(math.log10(largest)) + 1 - places) / largest)
-
-
-def _digits(number: str) -> str:
-    """Significant digits of a printed number."""
-    return number.partition("e")[0].replace(".", "").lstrip("-0").rstrip("0")
-
-
-def _is_mirrored(unit: NDArray[np.float64], within: float) -> bool:
-    mirror = unit[::-1]
-    return bool(min(np.abs(unit - mirror).max(), np.abs(unit + mirror).max()) <= within)
 
 
 def _excerpt(value: object) -> str:

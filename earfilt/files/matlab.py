@@ -1,5 +1,5 @@
 """MATLAB files of level 5 (``save -v6``, ``-v7``), as far as a FIR needs them: real arrays, truth
-values and text.
+values and text; all others by their names.
 
 Own code instead of scipy's reader, which ends the interpreter (SIGSEGV) on some damaged files; here
 every size is held against the bytes that are there.
@@ -18,7 +18,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Value = NDArray[np.generic] | str
+
+class Unread(NamedTuple):
+    """A variable whose values are not read, and what it is, in words."""
+
+    kind: str
+
+
+Value = NDArray[np.generic] | str | Unread
 
 _HEADER = 128
 _COMPRESSED, _MATRIX = 15, 14
@@ -37,7 +44,19 @@ _TYPES = {
 }
 _ENCODINGS = {1: "latin-1", 2: "latin-1", 4: "utf-16", _UTF8: "utf-8", 17: "utf-16", 18: "utf-32"}
 _CHAR_CLASS, _DOUBLE_CLASS, _UINT8_CLASS = 4, 6, 9
-_NUMBER_CLASSES = range(6, 16)
+_NUMBER_CLASSES = {
+    6: "f8",
+    7: "f4",
+    8: "i1",
+    9: "u1",
+    10: "i2",
+    11: "u2",
+    12: "i4",
+    13: "u4",
+    14: "i8",
+    15: "u8",
+}
+_OTHER_CLASSES = {1: "a cell array", 2: "a structure", 3: "an object", 5: "a sparse matrix"}
 _COMPLEX, _LOGICAL = 0x0800, 0x0200  # array flags, above the class
 
 
@@ -47,8 +66,8 @@ class _Element(NamedTuple):
 
 
 def read_mat(data: bytes, *, limit: int) -> dict[str, Value]:
-    """Variables of a level 5 file that are real arrays or text; others (cells, structures, complex
-    or sparse ones) are passed over.
+    """Variables of a level 5 file: real arrays and text; others (cells, structures, complex or
+    sparse ones) as what they are.
 
     Parameters
     ----------
@@ -60,7 +79,7 @@ def read_mat(data: bytes, *, limit: int) -> dict[str, Value]:
     Returns
     -------
     dict
-        Arrays in their own shape, text as str.
+        Arrays in their own shape and class, text as str, others as `Unread`.
 
     Raises
     ------
@@ -146,23 +165,27 @@ def _unpack(packed: bytes, limit: int) -> bytes:
 
 
 def _variable(body: bytes, order: str) -> Iterator[tuple[str, Value]]:
-    """Name and value of a matrix element, or nothing where it is of another class."""
+    """Name and value of a matrix element; nothing of one without a name, which is not the user's."""
     elements = _elements(body, order)
     flags, shape, name = (next(elements, _Element(0, b"")) for _ in range(3))
     if len(flags.body) != 8 or flags.kind != _UINT32 or shape.kind != _INT32 or len(shape.body) % 4:
         raise ValueError("it is damaged")
     (bits,) = struct.unpack_from(order + "I", flags.body)
-    if bits & _COMPLEX or (bits & 0xFF) not in (_CHAR_CLASS, *_NUMBER_CLASSES):
+    label, kind = name.body.decode("ascii", "replace"), bits & 0xFF
+    if not label:
+        return
+    if kind not in (_CHAR_CLASS, *_NUMBER_CLASSES):
+        yield label, Unread(_OTHER_CLASSES.get(kind, "of another class"))
+        return
+    if bits & _COMPLEX:
+        yield label, Unread("complex numbers")
         return
     real = next(elements, _Element(0, b""))
-    label = name.body.decode("ascii", "replace")
-    if bits & 0xFF == _CHAR_CLASS:
+    if kind == _CHAR_CLASS:
         yield label, _text(real, order)
-    else:
-        yield (
-            label,
-            _array(real, struct.unpack(f"{order}{len(shape.body) // 4}i", shape.body), order),
-        )
+        return
+    sizes = struct.unpack(f"{order}{len(shape.body) // 4}i", shape.body)
+    yield label, _array(real, sizes, order).astype(_NUMBER_CLASSES[kind])
 
 
 def _text(real: _Element, order: str) -> str:

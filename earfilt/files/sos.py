@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from earfilt.errors import DataError, UsageError
+from earfilt.files.rates import stated_fs
 from earfilt.storage.reading import read_bytes, read_text, shown
 from earfilt.synthesis.biquads.impulse import impulse_response, largest_radius
 from earfilt.synthesis.biquads.sections import Sections
@@ -102,7 +103,7 @@ def read_sections(path: PathLike) -> Sections:
     meta = header.get("meta")
     return Sections(
         sos,
-        _checked_fs(header.get("fs"), path),
+        _checked_fs(stated_fs(header, shown(path)), path),
         provenance=Provenance.from_json(meta if isinstance(meta, dict) else {}),
     )
 

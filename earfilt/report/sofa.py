@@ -44,6 +44,7 @@ def facts_of(path: str) -> dict[str, Any]:
         "fs": hrirs.fs,
         "taps": hrirs.taps.shape[2],
         "delays_samples": [float(hrirs.delays.min()), float(hrirs.delays.max())],
+        **({"lookahead_samples": hrirs.ahead} if hrirs.ahead else {}),
         **{name.lower(): text for name, text in found.about.items()},
         **({"warnings": list(found.cautions)} if found.cautions else {}),
     }

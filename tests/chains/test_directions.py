@@ -179,6 +179,62 @@ def test_a_path_of_stereo_whose_right_channel_comes_first(
     np.testing.assert_array_equal(swapped[:, ::-1], through(fir, stereo))
 
 
+@pytest.fixture(scope="module")
+def early(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Ears with delays between samples, of which some taps come before time zero."""
+    import h5py
+
+    path = write_sphere(tmp_path_factory.mktemp("sofa") / "early.sofa")
+    with h5py.File(path, "r+") as file:
+        del file["Data.Delay"]
+        file["Data.Delay"] = np.array([[0.5, 0.75]])
+    return str(path)
+
+
+def test_what_lies_before_time_zero_is_a_look_ahead(
+    early: str, sofa: str, noise: np.ndarray, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Nothing is late but by the delays, whatever is made of the directions."""
+    freqs = np.linspace(100.0, 0.45 * FS, 50)
+    turn = np.exp(-2j * np.pi * freqs / FS * np.array([[0.5], [0.75]]))
+    for options in ({"azimuth": 90.0}, {"azimuth": 93.0, "elevation": 4.0}):
+        made, plain = (earfilt.design(name, fs=FS, **options) for name in (early, sofa))
+        assert made.lookahead >= 32
+        level = np.abs(plain.response(freqs)).max()
+        expected = plain.response(freqs) * turn
+        np.testing.assert_allclose(made.response(freqs), expected, atol=1e-3 * level)
+    rest = track(tmp_path / "rest.csv", "0,30,0\n")
+    at_once = {"phase": "minimum", "interaural_delay": "remove", "diffuse_field": "remove"}
+    for options in ({}, at_once):
+        still = earfilt.apply(noise[None], early, fs=FS, azimuth=30.0, **options)
+        moved = earfilt.apply(noise[None], early, fs=FS, path=rest, **options)
+        np.testing.assert_allclose(moved, still, atol=1e-9)
+    words = ["design", "-f", early, "--azimuth", "90", "-o", str(tmp_path / "a.wav")]
+    assert run(words) == run(["filters", early]) == 0
+    said = capsys.readouterr()
+    assert "latency 32 samples" in said.err
+    assert "the responses of all directions begin 32 samples before time zero" in said.err
+    assert "behind 0.5 and 0.75 samples, exact up to 19845 Hz" in said.err
+    assert "lookahead_samples\t32" in said.out
+
+
+def test_what_is_known_of_a_file_is_said_of_a_set_of_its_directions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import h5py
+
+    path = write_sphere(tmp_path / "swapped.sofa", 30.0)
+    with h5py.File(path, "r+") as file:
+        file["ReceiverPosition"][...] *= -1.0
+    asked = ["design", "-f", str(path), "-o", str(tmp_path / "a.wav"), "--force"]
+    for more in (["--azimuth", "90"], ["--directions", "hesuvi"]):
+        assert run([*asked, *more]) == 0
+        warning = "warning: sound from the left reaches the right ear first"
+        assert capsys.readouterr().err.count(warning) == 1
+    assert run([*asked, "--directions", "hesuvi", "-q"]) == 0
+    assert not capsys.readouterr().err
+
+
 BAD_PATHS = {
     "0,0,0\n0,10,0\n": (DataError, "does not rise"),
     "-1e308,0,0\n1e308,10,0\n": (DataError, r"beyond 1e\+09 s"),
@@ -205,8 +261,7 @@ def test_a_path_is_for_sound_alone(sofa: str, tmp_path: Path) -> None:
 
 
 def test_hesuvi(sofa: str) -> None:
-    data, _, _ = direction_set(sofa, "hesuvi")
-    channels, fs = soundfile.read(io.BytesIO(data))
+    channels, fs = soundfile.read(io.BytesIO(direction_set(sofa, "hesuvi").data))
     assert fs == FS
     assert channels.shape[1] == len(HESUVI) == 14
     front = earfilt.design(sofa, fs=FS, azimuth=-30.0)

@@ -159,3 +159,29 @@ def test_a_fir_for_another_rate_is_converted_where_asked_for() -> None:
     write_fir(Fir(np.ones(3), 44100.0), "fir.npy")
     with pytest.raises(UsageError, match="does not say which rate"):
         resolve("fir.npy", resample_fir=True).at(48000)
+
+
+@pytest.mark.parametrize("stated", [True, False])
+@pytest.mark.parametrize("name", ["fir.json", "sections.sos.json"])
+def test_a_rate_that_no_one_states_is_told(name: str, stated: bool) -> None:
+    held = '"taps": [1.0, 0.5]' if name == "fir.json" else '"sos": [[1, 0.5, 0, 1, 0, 0]]'
+    Path(name).write_text(f"{{{held}}}" if not stated else f'{{{held}, "SampleRate": 48000}}')
+    (words,) = file_words(resolve(name).at(48000).provenance)
+    assert words.endswith("; it states no rate, and is taken as made for 48000 Hz") != stated
+    if stated:
+        with pytest.raises(UsageError, match="was made for 48000 Hz, and 44100 Hz is asked for"):
+            resolve(name).at(44100)
+
+
+def test_a_file_that_earlier_versions_read_otherwise_is_another_filter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that no corpus is resumed with it; one that meant the same is."""
+    write_fir(Fir(np.hanning(9), 48000.0, 4), "whole.wav")
+    data = Path("whole.wav").read_bytes()
+    Path("cut.wav").write_bytes(data.replace(b'"peak": 4', b'"peak": 3'))
+    before = [resolve(name).sha256 for name in ("whole.wav", "cut.wav")]
+    assert "left aside" in warnings(resolve("cut.wav").at(48000))[0]
+    monkeypatch.setattr("earfilt.chains.chain.READING", 1)
+    after = [resolve(name).sha256 for name in ("whole.wav", "cut.wav")]
+    assert (before[0] == after[0], before[1] == after[1]) == (True, False)

@@ -138,15 +138,49 @@ def test_the_rigid_sphere_between_its_directions(tmp_path: Path) -> None:
 
 
 def test_delays_before_the_taps() -> None:
-    taps = np.random.default_rng(0).standard_normal((2, 64)) * np.hanning(64)
-    found = delayed(taps, np.array([3.0, 2.5]), 80)
-    np.testing.assert_array_equal(found[0, 3:67], taps[0])
-    again = delayed(found[1:], np.array([0.5]), 81)
-    np.testing.assert_allclose(again[0, 3:67], taps[1], atol=0.1)
-    band = np.abs(np.fft.rfftfreq(80)) < 0.4
-    turn = np.exp(-2j * np.pi * np.fft.rfftfreq(80) * 2.5)
-    expected = np.fft.rfft(taps[1], 80) * turn
-    np.testing.assert_allclose(np.fft.rfft(found[1])[band], expected[band], atol=0.3)
+    """A whole number of samples keeps the bits; between them phase and magnitude are those of the
+    delay up to 0.45 of the rate.
+    """
+    taps = np.random.default_rng(0).standard_normal((2, 64))
+    found = delayed(taps, np.array([35.0, 34.3]), 135)
+    np.testing.assert_array_equal(found[0, 35:99], taps[0])
+    freqs = np.linspace(0.0, 0.45, 91)
+    spectra = [
+        np.exp(-2j * np.pi * np.outer(freqs, np.arange(len(h)))) @ h for h in (found[1], taps[1])
+    ]
+    expected = spectra[1] * np.exp(-2j * np.pi * freqs * 34.3)
+    np.testing.assert_allclose(spectra[0], expected, atol=1e-4 * np.abs(expected).max())
+
+
+TREATMENTS = {
+    "as measured": (Treatment(), 0.0),
+    "between": (Treatment(), 7.0),
+    "minimum": (Treatment(minimum=True), 0.0),
+    "minimum between": (Treatment(minimum=True), 7.0),
+    "at once": (Treatment(minimum=True, delayed=False), 7.0),
+}
+
+
+@pytest.mark.parametrize("kind", TREATMENTS)
+@pytest.mark.parametrize("delays", [(0.5, 3.4), (4.5, 10.3), (40.25, 60.75)])
+def test_delays_between_samples_change_no_magnitude(kind: str, delays: tuple[float, float]) -> None:
+    """Taps of minimum phase, which start at once, up to 0.45 of the rate."""
+    how, azimuth = TREATMENTS[kind]
+    taps = np.zeros((36, 2, 96))
+    taps[..., :6] = [1, 0.5, -0.2, 0.1, 0.05, 0.02]
+    vectors = unit_vectors(np.arange(0.0, 360.0, 10.0), 0.0)
+    found = Hrirs(taps, FS, vectors, np.ones(36), np.tile(delays, (36, 1)))
+    place = found.place(unit_vectors(azimuth, 0.0))
+    assert place is not None
+    made = found.pair(place, how)
+    freqs = np.linspace(0.005, 0.45, 90)
+    time = np.arange(made.taps.shape[1]) - made.lookahead
+    got = np.exp(-2j * np.pi * np.outer(freqs, time)) @ made.taps.T
+    own = np.exp(-2j * np.pi * np.outer(freqs, np.arange(6))) @ taps[0, 0, :6]
+    late = np.array(delays) if how.delayed else np.zeros(2)
+    expected = own[:, None] * np.exp(-2j * np.pi * np.outer(freqs, late))
+    assert np.abs(20 * np.log10(np.abs(got / expected))).max() < 0.01
+    assert np.abs(np.angle(got / expected)).max() < 2e-3
 
 
 @pytest.mark.parametrize("delayed_", [True, False])

@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import re
 import struct
+import subprocess
 import tracemalloc
 import zlib
 from functools import partial
@@ -22,6 +24,7 @@ from earfilt.files.firs import SUFFIXES, holds_fir, read_fir, write_fir
 from earfilt.storage import reading
 from earfilt.synthesis.fir import Fir
 from earfilt.synthesis.provenance import Provenance
+from tests.tools import need
 
 CARRY_ALL = [suffix for suffix in SUFFIXES if suffix != ".npy"]
 TOLD = Provenance(
@@ -185,7 +188,7 @@ def test_taps_of_linear_phase_are_centred_whatever_holds_them(tmp_path, kind, nu
         elif suffix == "json":
             path.write_text(json.dumps({"taps": taps.tolist()}))
         else:
-            held = np.rint(taps * 30000).astype(how) if how == "i2" else taps.astype(how)
+            held = np.rint(taps * 90).astype(how) if how == "i2" else taps.astype(how)
             np.save(path, held) if suffix == "npy" else scipy.io.savemat(path, {"h": held})
 
     store(taps)
@@ -259,7 +262,7 @@ def test_numpy_arrays_of_any_real_dtype(tmp_path, dtype, shape):
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i2", "u1"])
 def test_matlab_files_of_another_writer(tmp_path, compressed, dtype):
     values = {
-        "taps": np.arange(300, dtype=dtype),
+        "taps": (np.arange(300) % 50).astype(dtype),
         "fs": np.int32(22050),
         "note": "x" * 99,
         "other": {"cell": [1]},
@@ -267,7 +270,7 @@ def test_matlab_files_of_another_writer(tmp_path, compressed, dtype):
     }
     scipy.io.savemat(tmp_path / "fir.mat", values, do_compression=compressed)
     fir = read_fir(tmp_path / "fir.mat")
-    assert np.array_equal(fir.taps, np.arange(300).astype(dtype))
+    assert np.array_equal(fir.taps, np.arange(300) % 50)
     assert (fir.fs, fir.lookahead) == (22050.0, 0)
 
 
@@ -503,6 +506,229 @@ def test_damaged_files_raise_nothing_else(tmp_path_factory, suffix, noise, cut):
         return
     assert np.isfinite(fir.taps).all()
     assert 0 <= fir.lookahead < fir.numtaps
+
+
+# What is not plainly taps
+
+
+def saved_array(path, array):
+    """An array as numpy, MATLAB's format (under a name that says nothing) or text has it."""
+    if path.suffix == ".npy":
+        np.save(path, array)
+    elif path.suffix == ".mat":
+        scipy.io.savemat(path, {"x": array})
+    else:
+        np.savetxt(path, array)
+    return path
+
+
+BUTTER = scipy.signal.butter(2, 0.1)
+LOOKALIKES = {
+    "1 section": (scipy.signal.butter(2, 0.1, output="sos"), r"1 section of b0 .* \.sos\.json"),
+    "2 sections": (scipy.signal.butter(4, 0.1, output="sos"), r"2 sections of b0"),
+    "4 sections": (scipy.signal.butter(8, 0.1, output="sos"), r"4 sections of b0"),
+    "b and a": (np.stack(BUTTER), r"coefficients b and a of a recursive filter: .*tf2sos"),
+    "a table in rows": (np.array([[100, 1000, 5000.0], [0, 5, -3]]), "table .* 100 to 5000"),
+    "an axis": (np.linspace(0, 24000, 513), "runs from 0 to 24000"),
+    "times": (np.arange(100) / 48000, "runs from 0 to 0.0020625"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".mat", ".txt"])
+@pytest.mark.parametrize("kind", LOOKALIKES)
+def test_sections_tables_and_axes_are_no_taps(tmp_path, suffix, kind):
+    array, words = LOOKALIKES[kind]
+    with pytest.raises(DataError, match=words):
+        read_fir(saved_array(tmp_path / f"x{suffix}", array))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".mat"])
+@pytest.mark.parametrize(
+    "kind", ["2 sections", "4 sections", "b and a", "a table in rows", "an axis"]
+)
+def test_zeros_behind_rows_say_that_they_are_taps(tmp_path, suffix, kind):
+    array = LOOKALIKES[kind][0]
+    padded = np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, 1)])
+    path = saved_array(tmp_path / f"x{suffix}", padded)
+    assert read_fir(path).taps.tolist() == padded.tolist()
+
+
+def test_one_coefficient_a_line_says_that_they_are_taps(tmp_path):
+    sos = LOOKALIKES["2 sections"][0]
+    path = saved_array(tmp_path / "x.txt", sos.reshape(-1))
+    assert read_fir(path).taps.tolist() == sos.reshape(-1).tolist()
+
+
+@pytest.mark.parametrize("shape", ["columns", "four rows"])
+def test_a_table_is_no_taps_whichever_way_it_lies(tmp_path, shape):
+    """Its transpose would be taken for a pair, and four points of it for a matrix."""
+    table = np.array([[100, 0.0], [1000, 5], [5000, -3], [9000, 0]])
+    table = table[:3] if shape == "columns" else table
+    with pytest.raises(DataError, match="holds a table that runs from 100") as caught:
+        read_fir(saved_array(tmp_path / "x.npy", table))
+    assert "transpose" not in str(caught.value)
+
+
+@pytest.mark.parametrize("rows", [2, 4])
+def test_rows_of_six_taps_are_no_sections(tmp_path, rows):
+    """Also with a delay of three samples in each row."""
+    array = np.random.default_rng(1).uniform(-0.5, 0.5, (rows, 6))
+    for one in (array, np.eye(6)[[3] * rows]):
+        assert read_fir(saved_array(tmp_path / "x.npy", one)).taps.tolist() == one.tolist()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".mat"])
+@pytest.mark.parametrize("dtype", ["i2", "i4", "u1", "i8"])
+def test_codes_of_a_fixed_point_format_are_asked_for(tmp_path, suffix, dtype):
+    """A WAV of the same integers is at full scale 1, and as numbers they are 88 dB louder."""
+    path = saved_array(tmp_path / f"x{suffix}", np.array([64, 32, 7]).astype(dtype))
+    with pytest.raises(DataError, match=r"up to 64, which may be codes .* divided by"):
+        read_fir(path)
+    saved_array(path, np.array([64, 32, 7]) / 128.0)
+    assert read_fir(path).taps.tolist() == [0.5, 0.25, 7 / 128]
+
+
+def test_numbers_that_may_be_codes_are_told(tmp_path):
+    (tmp_path / "q15.txt").write_text("16384\n8192\n4096\n")
+    (tmp_path / "q15.json").write_text('{"taps": [16384, 8192, 4096]}')
+    np.save(tmp_path / "q15.npy", np.array([16384.0, 8192.0, 4096.0]))
+    for suffix in (".txt", ".json", ".npy"):
+        (caution,) = read_fir(tmp_path / f"q15{suffix}").provenance.cautions
+        assert "whole numbers up to 16384" in caution
+    np.save(tmp_path / "taps.npy", np.array([1.0, 4.0, 6.0, 4.0, 1.0]))
+    assert not read_fir(tmp_path / "taps.npy").provenance.cautions
+
+
+FOREIGN = {
+    "complex": ({"H": np.exp(-1j * np.arange(9)), "f": np.arange(9.0)}, r"'H' \(complex numbers\)"),
+    "a structure": ({"ir": {"h": np.ones(3)}, "t": np.ones(9)}, r"'ir' \(a structure\), 't' \(1×9"),
+    "a cell array": ({"h": np.array([[1], "a"], object)}, r"'h' \(a cell array\)"),
+    "two vectors": ({"h": np.ones(3), "g": np.ones(3)}, r"'h' \(1×3\), 'g' \(1×3\)"),
+    "sparse": ({"h": scipy.sparse.eye_array(3).tocsc()}, r"'h' \(a sparse matrix\)"),
+    "nothing": ({"note": "text"}, r"'note' \(text\)"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_matlab_variables_that_are_not_plainly_taps_are_named(tmp_path, kind):
+    values, words = FOREIGN[kind]
+    scipy.io.savemat(tmp_path / "x.mat", values | {"fs": 48000.0})
+    with pytest.raises(DataError, match=words + ".*save real numbers as 'taps'"):
+        read_fir(tmp_path / "x.mat")
+
+
+RATES = [
+    "fs",
+    "Fs",
+    "FS",
+    "sr",
+    "samplerate",
+    "sample_rate",
+    "SampleRate",
+    "sampling_rate",
+    "Fs_Hz",
+]
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_a_rate_is_read_under_its_usual_names(tmp_path, name):
+    scipy.io.savemat(tmp_path / "x.mat", {"h": np.array([1, 0.5, 0.2]), name: 44100.0})
+    (tmp_path / "x.json").write_text(json.dumps({"taps": [1.0, 0.5], name: 44100}))
+    for suffix in (".mat", ".json"):
+        assert read_fir(tmp_path / f"x{suffix}").fs == 44100.0
+
+
+def test_two_rates_that_contradict_are_refused(tmp_path):
+    scipy.io.savemat(tmp_path / "x.mat", {"h": np.ones(3) / 3, "Fs": 44100.0, "fs": 48000.0})
+    (tmp_path / "x.json").write_text('{"taps": [1.0], "fs": 44100, "samplerate": 48000}')
+    for suffix in (".mat", ".json"):
+        with pytest.raises(DataError, match=r"two sampling rates, .* and .*48000.*; leave one"):
+            read_fir(tmp_path / f"x{suffix}")
+    (tmp_path / "x.json").write_text('{"taps": [1.0], "fs": 44100.0, "samplerate": 44100}')
+    assert read_fir(tmp_path / "x.json").fs == 44100.0
+
+
+# What other programs carry along
+
+
+def ffmpeg_made(path, chain):
+    """A copy of a WAV, which has its comment."""
+    out = path.with_name("made.wav")
+    words = [need("ffmpeg"), "-v", "error", "-y", "-i", path, *chain, "-c:a", "pcm_f64le", out]
+    subprocess.run(words, check=True)
+    assert b"earfilt FIR" in out.read_bytes()
+    return out
+
+
+CENTRED = np.hanning(129)
+MIXED = np.convolve(np.hanning(33), 0.9 ** np.arange(60))  # time zero 16, which no tap shows
+
+
+@pytest.mark.parametrize("version", ["this", "earlier"])
+def test_a_comment_that_is_not_of_the_taps_is_left_aside(tmp_path, version):
+    """ffmpeg trims and resamples the taps, and copies the comment."""
+    path = tmp_path / "fir.wav"
+    write_fir(Fir(CENTRED, 48000.0, 64, True, TOLD), path)
+    if version == "earlier":
+        path.write_bytes(without_peak(path.read_bytes()))
+    trim = "atrim=start_sample=32:end_sample=97,asetpts=PTS-STARTPTS"
+    fir = read_fir(ffmpeg_made(path, ["-af", trim]))
+    assert (fir.numtaps, fir.lookahead, fir.provenance.filter) == (65, 32, None)
+    assert "another program has changed the taps" in fir.provenance.cautions[0]
+    assert read_fir(tmp_path / "made.wav", latency=7).lookahead == 7
+    fir = read_fir(path)
+    assert (fir.lookahead, fir.odd_ends, fir.provenance) == (64, True, TOLD)
+
+
+def without_peak(data):
+    """The comment as earlier versions wrote it, of the same length."""
+    return re.sub(rb'"peak": \d+, ', lambda found: b" " * len(found[0]), data)
+
+
+def test_a_latency_that_no_tap_tells_any_more_is_asked_for(tmp_path):
+    write_fir(Fir(MIXED, 48000.0, 16), tmp_path / "fir.wav")
+    trim = "atrim=start_sample=8,asetpts=PTS-STARTPTS"
+    for chain, words in (
+        (["-af", trim], r"the largest tap is .*, not .*; --latency N says"),
+        (["-ar", "96000"], r"a rate of 48000\.0 Hz, and the file of 96000 Hz: .*; --latency N"),
+    ):
+        made = ffmpeg_made(tmp_path / "fir.wav", chain)
+        with pytest.raises(DataError, match=words):
+            read_fir(made)
+        assert read_fir(made, latency=8).lookahead == 8
+        assert read_fir(made, latency=8).fs == (96000.0 if "-ar" in chain else 48000.0)
+
+
+def test_what_moves_no_tap_leaves_the_comment_true(tmp_path):
+    """A gain, rounding, another number format, and what is cut off behind."""
+    path = tmp_path / "fir.wav"
+    write_fir(Fir(MIXED / 30, 48000.0, 16), path)
+    for chain in (["-af", "volume=-6dB"], ["-af", "atrim=end_sample=80"]):
+        assert read_fir(ffmpeg_made(path, chain)).lookahead == 16
+    data, fs = soundfile.read(path)
+    comment = re.search(rb"LIST.*?\}\x00", path.read_bytes(), re.DOTALL)
+    soundfile.write(path, data, fs, "PCM_16")
+    with open(path, "ab") as file:
+        file.write(comment[0] + b"\0" * (len(comment[0]) % 2))
+    fir = read_fir(path)
+    assert (fir.lookahead, fir.provenance.cautions) == (16, ())
+
+
+@pytest.mark.parametrize("suffix", [".json", ".mat"])
+def test_taps_that_are_not_as_many_as_stated_are_refused(tmp_path, suffix):
+    """A script replaces the taps, and leaves their latency."""
+    path = tmp_path / f"fir{suffix}"
+    write_fir(Fir(CENTRED, 48000.0, 64), path)
+    if suffix == ".json":
+        found = json.loads(path.read_text())
+        path.write_text(json.dumps(found | {"taps": found["taps"][:65]}))
+    else:
+        found = scipy.io.loadmat(path)
+        scipy.io.savemat(
+            path, {n: v for n, v in found.items() if n[0] != "_"} | {"taps": CENTRED[:65]}
+        )
+    with pytest.raises(DataError, match="says that it has 129 taps, and has 65"):
+        read_fir(path)
 
 
 # A FIR or a curve

@@ -1,12 +1,13 @@
 """MATLAB files against scipy's reader and writer."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
 import scipy.io
 
-from earfilt.files.matlab import read_mat, write_mat
+from earfilt.files.matlab import Unread, read_mat, write_mat
 
 VALUES = {
     "matrix": np.arange(6, dtype="f8").reshape(2, 3) / 7,
@@ -37,14 +38,30 @@ def test_arrays_keep_shape_and_bits(compressed):
         assert np.array_equal(value, wanted[name])
 
 
-def test_cells_structures_complex_and_sparse_variables_are_passed_over():
+def test_cells_structures_complex_and_sparse_variables_are_named():
     odd = {
         "cell": np.array([[1, "a"]], dtype=object),
         "struct": {"a": 1},
         "z": np.array([1j]),
         "s": scipy.sparse.eye_array(3).tocsc(),
     }
-    assert read_mat(saved(odd | {"taps": [1.0, 2.0]}), limit=1 << 20).keys() == {"taps"}
+    found = read_mat(saved(odd | {"taps": [1.0, 2.0]}), limit=1 << 20)
+    assert found.pop("taps").tolist() == [[1.0, 2.0]]
+    kinds = ("a cell array", "a structure", "complex numbers", "a sparse matrix")
+    assert found == dict(zip(odd, map(Unread, kinds), strict=True))
+
+
+def test_numbers_have_the_class_of_their_variable_however_they_are_stored():
+    """MATLAB stores whole numbers of class double in one byte each, as this file does."""
+    data = write_mat({"taps": np.array([1.0, 2.0, 1.0])})
+    double = np.array([1.0, 2.0, 1.0]).tobytes()
+    stored = struct.pack("<II", 9, 24) + double
+    small = data.replace(stored, struct.pack("<HH", 2, 3) + bytes([1, 2, 1, 0]))
+    size = struct.unpack_from("<I", data, 132)[0]
+    small = small[:132] + struct.pack("<I", size - 24) + small[136:]
+    assert scipy.io.loadmat(io.BytesIO(small))["taps"].tolist() == [[1], [2], [1]]
+    assert read_mat(small, limit=1 << 20)["taps"].dtype == np.float64
+    assert read_mat(saved({"taps": np.int16([1, 2])}), limit=1 << 20)["taps"].dtype == np.int16
 
 
 def test_scipy_reads_what_is_written():

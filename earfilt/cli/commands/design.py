@@ -163,7 +163,8 @@ def design(
     .json  everything: fs, taps, latency, rule for the ends, parameters, source.
 
     earfilt reads all of them back with -f to the same bits. .npy states neither rate nor latency:
-    symmetric taps are taken as centred, others as causal (--latency overrides).
+    symmetric taps are taken as centred, others as causal (--latency overrides). A .wav whose
+    comment another program carried along with other taps is read like one, which a warning says.
 
     \b
     --sections N or --form: a few biquads in place of the FIR.
@@ -237,12 +238,14 @@ def _write_directions(
     for path in outputs:
         if Path(path).suffix.lower() != ".wav":
             raise UsageError(f"{printable(path)}: a set of directions is written as .wav")
-    data, words, read = direction_set(name, which, **ctx.obj)
-    check_outputs(outputs, read, force=force)
+    made = direction_set(name, which, **ctx.obj)
+    check_outputs(outputs, made.files, force=force)
     for path in outputs:
-        write_bytes(path, data, force=force)
+        write_bytes(path, made.data, force=force)
         if not quiet:
-            say(f"{printable(path)}: {', '.join(words)}")
+            say(f"{printable(path)}: {', '.join(made.words)}")
+    for text in () if quiet else made.cautions:
+        say(f"warning: {text}")
     return 0
 
 

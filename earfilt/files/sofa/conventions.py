@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from earfilt.arrays import Floats
+from earfilt.arrays import Complexes, Floats
 from earfilt.directions.geometry import norms, seen_by, unit_vectors
 from earfilt.directions.hrirs import Hrirs
 from earfilt.directions.interpolation import fft_size, taken_apart
-from earfilt.errors import DataError, UsageError
+from earfilt.errors import DataError, UsageError, counted
 from earfilt.files.sofa.variables import Variables
 from earfilt.synthesis.biquads.impulse import impulse_response, largest_radius
 
@@ -35,6 +35,11 @@ _MOST_TAPS, _MOST_DELAY = 1 << 20, 1 << 20
 _MOST_DIRECTIONS = 1 << 17
 _MOST_SECTIONS = 1000
 _UNEVEN = 1e-3  # of the step of a grid of frequencies
+# Of the energy, just before the first sample: what a response that begins there has at most, how much
+# less a better place for its beginning has, and from where on it fills its period.
+_ENDED, _QUIETER, _FULL = 1e-3, 0.1, 1e-2
+_GUARD = 32  # samples that are looked at there
+_LED_ON = 4  # steps from which a phase is led on to 0 Hz
 _LATERAL, _LOOKED_AT = 0.7, 24  # sine of the angle from the median plane; directions
 _KEPT = (
     "Title",
@@ -61,6 +66,8 @@ class Understood(NamedTuple):
 class _Responses(NamedTuple):
     taps: Floats  # (M, R, N)
     fs: float
+    before: int = 0  # samples of them that come before time zero
+    cautions: tuple[str, ...] = ()
 
 
 def understand(found: Variables, name: str) -> Understood:
@@ -93,9 +100,11 @@ def understand(found: Variables, name: str) -> Understood:
         vectors,
         distances,
         _delays(found, name, count)[:, ears],
+        responses.before,
     )
     about = {key: text for key in _KEPT if (text := found.text(key))}
-    return Understood(set_, convention, about, (*cautions, *_suspicions(set_)))
+    noted = (*cautions, *responses.cautions, *_suspicions(set_), *_repetitions(set_))
+    return Understood(set_, convention, about, noted)
 
 
 def _impulse_responses(found: Variables, name: str) -> _Responses:
@@ -104,7 +113,11 @@ def _impulse_responses(found: Variables, name: str) -> _Responses:
 
 
 def _transfer_functions(found: Variables, name: str) -> _Responses:
-    """Spectra on an even grid of frequencies from 0 Hz, or its first step, on."""
+    """Spectra on an even grid of frequencies from 0 Hz, or its first step, on.
+
+    What comes before time zero, as in responses that are referred to the middle of the head, an
+    inverse transform puts behind all others: the period is cut where it is quiet.
+    """
     shape = _check_shape(found, name, "Data.Real", _MOST_TAPS // 2)
     if found.shape("Data.Imag") != shape or found.shape("N") != (shape[2],):
         raise DataError(name, "Data.Real, Data.Imag and N do not belong together")
@@ -126,9 +139,46 @@ def _transfer_functions(found: Variables, name: str) -> _Responses:
         )
     spectra = found.numbers("Data.Real") + 1j * found.numbers("Data.Imag")
     if first == 1:  # what was not measured at 0 Hz
-        spectra = np.concatenate([np.abs(spectra[..., :1]), spectra], axis=-1)
+        spectra = np.concatenate([_at_zero(spectra), spectra], axis=-1)
     spectra[..., [0, -1]] = spectra[..., [0, -1]].real
-    return _Responses(np.fft.irfft(spectra), 2.0 * step * (spectra.shape[-1] - 1))
+    taps = np.fft.irfft(spectra)
+    before, cautions = _before_zero(taps)
+    return _Responses(
+        np.roll(taps, before, axis=-1), 2.0 * step * (spectra.shape[-1] - 1), before, cautions
+    )
+
+
+def _at_zero(spectra: Complexes) -> Complexes:
+    """What spectra (…, bins) from the first step of their grid on have at 0 Hz, (…, 1): the first
+    magnitude, with the sign to which the phase leads on.
+    """
+    few = spectra[..., : _LED_ON + 1]
+    turn = np.sum(few[..., 1:] * np.conj(few[..., :-1]), axis=-1, keepdims=True)
+    led_on = (spectra[..., :1] * np.conj(turn)).real
+    return np.where(led_on < 0.0, -1.0, 1.0) * np.abs(spectra[..., :1])
+
+
+def _before_zero(taps: Floats) -> tuple[int, tuple[str, ...]]:
+    """How many samples of periodic responses (M, R, N) come before time zero, at the end of the
+    period; and what to know where that cannot be told.
+    """
+    numtaps = taps.shape[-1]
+    energy = np.sum(taps**2, axis=-1, keepdims=True)
+    backwards = np.mean(taps**2 / np.where(energy > 0.0, energy, 1.0), axis=(0, 1))[::-1]
+    guard = max(1, min(_GUARD, numtaps // 8))
+    # energy just before each beginning: at time zero, one sample earlier, …
+    ahead = np.convolve(backwards, np.ones(guard), "valid")[: numtaps // 2 + 1]
+    if ahead[0] <= _ENDED:
+        return 0, ()
+    least = float(ahead.min())
+    if least <= _QUIETER * ahead[0]:
+        return int(np.argmax(ahead <= 2.0 * least)), ()
+    if ahead[0] <= _FULL:
+        return 0, ()
+    return 0, (
+        f"its responses fill all of the {numtaps} samples that its grid of frequencies allows: "
+        "where they begin cannot be told, and they are taken to begin at time zero",
+    )
 
 
 def _sections(found: Variables, name: str) -> _Responses:
@@ -317,4 +367,16 @@ def _suspicions(found: Hrirs) -> tuple[str, ...]:
     return (
         "sound from the left reaches the right ear first in this file: its ears, or its azimuths, "
         "seem to be swapped",
+    )
+
+
+def _repetitions(found: Hrirs) -> tuple[str, ...]:
+    """Whether a direction has a second response, which is not used."""
+    if not (again := found.repeated):
+        return ()
+    others = len(again) - 1
+    more = f", and {counted(others, 'response')} more like it" if others else ""
+    return (
+        f"direction {found.words_for(again[0])} has more than one response in this file: the first "
+        f"is taken, and response {again[0] + 1} is not{more}",
     )

@@ -105,15 +105,83 @@ def test_delays_of_all_or_of_each(path: Path, taps: np.ndarray, delays: list[lis
             assert not row[:late].any()
 
 
-def test_transfer_functions(tmp_path: Path, taps: np.ndarray) -> None:
+def write_hrtf(path: Path, spectra: np.ndarray, freqs: np.ndarray, places: np.ndarray) -> Path:
     sofa = sofar.Sofa("SimpleFreeFieldHRTF")
-    spectra = np.fft.rfft(taps)
     sofa.Data_Real, sofa.Data_Imag = spectra.real, spectra.imag
-    sofa.N, sofa.SourcePosition = np.fft.rfftfreq(32, 1 / FS), POSITIONS
-    sofar.write_sofa(str(tmp_path / "hrtf.sofa"), sofa)
-    found = read_sofa(tmp_path / "hrtf.sofa").found.hrirs
-    assert found.fs == pytest.approx(FS)
+    sofa.N, sofa.SourcePosition = freqs, places
+    sofa.ReceiverPosition = np.array([[0, 0.09, 0], [0, -0.09, 0]])
+    sofar.write_sofa(str(path), sofa)
+    return path
+
+
+def test_transfer_functions(tmp_path: Path, taps: np.ndarray) -> None:
+    """Those of noise, which fills its period: nothing tells where it begins."""
+    freqs = np.fft.rfftfreq(32, 1 / FS)
+    found = read_sofa(write_hrtf(tmp_path / "a.sofa", np.fft.rfft(taps), freqs, POSITIONS)).found
+    assert found.hrirs.fs == pytest.approx(FS)
+    np.testing.assert_allclose(found.hrirs.taps, taps, atol=1e-12)
+    assert found.hrirs.before == 0
+    assert "they are taken to begin at time zero" in found.cautions[0]
+
+
+AROUND = np.column_stack([np.arange(0.0, 360.0, 10.0), np.zeros(36), np.full(36, 1.4)])
+
+
+def around_the_head(delay_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Spectra (36, 2, 257) at 48 kHz of two ears at ±90° on a sphere that lets sound through, which
+    arrives so much later at its middle than at time zero; and their arrival times (36, 2) in s.
+    """
+    sines = np.sin(np.radians(AROUND[:, 0]))
+    arrival = delay_s - 0.0875 / 343.0 * np.stack([sines, -sines], 1)
+    freqs = np.fft.rfftfreq(512, 1 / 48000.0)
+    low = 1.0 / (1.0 + (freqs / 12000.0) ** 6)
+    return low * np.exp(-2j * np.pi * freqs * arrival[..., None]), arrival
+
+
+@pytest.mark.parametrize("delay_ms", [0.0, 0.1, -0.2, 2.0])
+def test_what_comes_before_time_zero_stays_there(tmp_path: Path, delay_ms: float) -> None:
+    """Calculated responses are referred to the middle of the head: the near ear is early."""
+    spectra, arrival = around_the_head(1e-3 * delay_ms)
+    freqs = np.fft.rfftfreq(512, 1 / 48000.0)
+    found = read_sofa(write_hrtf(tmp_path / "a.sofa", spectra, freqs, AROUND)).found
+    assert not found.cautions
+    hrirs = found.hrirs
+    assert (hrirs.before > 0) == (delay_ms < 2.0)
+    for index in (0, 9, 20, 27):
+        taps = hrirs.measured(index)
+        # the delay of the spectrum at low frequencies, by the phases of its first steps
+        at = np.array([100.0, 200.0]) / 48000.0
+        time = np.arange(hrirs.numtaps) - hrirs.ahead
+        phase = np.angle(np.exp(-2j * np.pi * np.outer(at, time)) @ taps.T)
+        delay_s = -np.diff(phase, axis=0)[0] / (2 * np.pi * 100.0)
+        np.testing.assert_allclose(delay_s, arrival[index], atol=1e-7)
+        got, expected = np.abs(np.fft.rfft(taps, 512)), np.abs(spectra[index])
+        np.testing.assert_allclose(got[:, :-1], expected[:, :-1], atol=1e-9)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("delay", [0, 20, 200])
+def test_what_was_not_measured_at_0_hz_follows_the_phase(
+    tmp_path: Path, sign: int, delay: int
+) -> None:
+    taps = np.zeros((36, 2, 512))
+    taps[..., delay] = sign * 0.5
+    freqs = np.fft.rfftfreq(512, 1 / FS)[1:]
+    spectra = np.fft.rfft(taps)[..., 1:]
+    found = read_sofa(write_hrtf(tmp_path / "a.sofa", spectra, freqs, AROUND)).found.hrirs
     np.testing.assert_allclose(found.taps, taps, atol=1e-12)
+
+
+def test_a_direction_that_was_measured_twice_is_told(tmp_path: Path, taps: np.ndarray) -> None:
+    twice = np.concatenate([POSITIONS, POSITIONS[2:], POSITIONS[1:2]])
+    again = np.concatenate([taps, 0.9 * taps[2:], taps[1:2]])
+    path = write_sofa(tmp_path / "twice.sofa", again, twice)
+    (caution,) = [text for text in read_sofa(path).found.cautions if "more than one" in text]
+    assert "direction 180/30 has" in caution
+    assert "response 5 is not, and 1 response more like it" in caution
+    far = twice + np.repeat([[0, 0, 0.0], [0, 0, 1.0]], [4, 3], axis=0)
+    path = write_sofa(tmp_path / "distances.sofa", again, far)
+    assert not [text for text in read_sofa(path).found.cautions if "more than one" in text]
 
 
 def test_sections(tmp_path: Path) -> None:
