@@ -325,6 +325,16 @@ def _is_there(piece: str) -> bool:
     return True
 
 
+def is_chain_of_names(name: str) -> bool:
+    """Whether a text is a name of the catalogue, or several joined by ``+``."""
+    try:
+        for piece in name.split("+"):
+            catalogue.find(piece)
+    except EarfiltError:
+        return False
+    return True
+
+
 def is_path(piece: str) -> bool:
     """Whether a piece of a name can only be a path: it has a separator, or the extension of a file
     that filters are read from.

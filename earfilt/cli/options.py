@@ -4,6 +4,7 @@ The options of filters are those that the kinds of ears declare (``earfilt.ears.
 choices and help are made from there.
 """
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
@@ -138,6 +139,7 @@ class FilterCommand(PlainCommand):
         place = next(i for i, one in enumerate(params) if "--filter" in one.opts)
         self._named = params[place]
         self._named.required = False
+        self._named.instead_of_several = _as_one_filter
         added = [*_way_parameters(), *_parameters()]
         place += 1
         super().__init__(*args, params=[*params[:place], *added, *params[place:]], **more)
@@ -174,6 +176,16 @@ class FilterCommand(PlainCommand):
         way = ways.preferred_way(ways.point(start), ways.point(end))
         params[name] = [ways.name_of(way)] if self._named.multiple else ways.name_of(way)
         return f"{way[0].start} to {way[-1].end}: {ways.name_of(way)} ({ways.sources_of(way)})"
+
+
+def _as_one_filter(names: list[str]) -> str:
+    """What to type for several filters where one is applied."""
+    sides = sorted(names)
+    if [name[:2] for name in sides] == ["L=", "R="]:
+        return f"a filter for each ear is -f {shlex.quote(','.join(sides))}"
+    if any(name.startswith(("L=", "R=")) for name in names):
+        return "a filter for each ear is written L=FILTER,R=FILTER"
+    return f"one after the other they are -f {shlex.quote('+'.join(names))}"
 
 
 def finder(ctx: typer.Context, **more: Any) -> Resolve:
