@@ -59,14 +59,18 @@ def plan_target(
     else:
         name = formats.choose_container(info.container, source_suffix, suffix, fmt)
     if name == formats.RAW.name and not to_raw:
-        raise UsageError(
-            f"{info.name} has no header, and neither has what is called {printable(suffix)}: add "
-            "--to-raw to write samples alone, or name the output .wav"
+        raise UsageError.about(
+            info.name,
+            "{subject} has no header, and neither has what is called {suffix}: add --to-raw to "
+            "write samples alone, or name the output .wav",
+            suffix=printable(suffix),
         )
     if name not in CONTAINERS and not to_raw:
-        raise UsageError(
-            f"{info.name}: {name} is read only; add --format, e.g. --format wav, or name the "
-            "output .wav"
+        raise UsageError.about(
+            info.name,
+            "{subject}: {container} is read only; add --format, e.g. --format wav, or name the "
+            "output .wav",
+            container=name,
         )
     container = formats.held_by(name)
     chosen = _asked(subtype, name, fmt, suffix, warnings) or _own(info, container, warnings)
@@ -160,9 +164,11 @@ def _raw(info: AudioInfo, suffix: str, subtype: str | None, unclipped: bool) -> 
             "output .raw, or leave --to-raw out"
         )
     if subtype is None and not unclipped and info.subtype not in formats.RAW.subtypes:
-        raise UsageError(
-            f"{info.name} holds {printable(info.subtype)}, for which --to-raw has no encoding: add "
-            f"--subtype {' or '.join(formats.RAW.subtypes)}"
+        raise UsageError.about(
+            info.name,
+            "{subject} holds {subtype}, for which --to-raw has no encoding: add --subtype {known}",
+            subtype=printable(info.subtype),
+            known=" or ".join(formats.RAW.subtypes),
         )
     return formats.RAW.name
 

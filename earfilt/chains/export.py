@@ -239,7 +239,7 @@ def _graphic(filter: Filter, fs: float) -> Graphic:
 
 
 def _preset(filter: Filter, fs: float, path: str, content: Sections | Graphic | Impulse) -> Preset:
-    words = [filter.name, f"at {fs:.12g} Hz"]
+    words = [filter.applied, f"at {fs:.12g} Hz"]
     if isinstance(content, Sections) and content.deviation_db is not None and content.band_hz:
         low, high = content.band_hz
         words.append(f"within {content.deviation_db:.3g} dB from {low:g} to {high:g} Hz")

@@ -141,7 +141,8 @@ def apply(
             "--full-scale-spl",
             metavar="DB",
             help="Level of digital full scale in dB SPL, to report levels in dB SPL (AMT: "
-            "93.98, or 100 in older models, with rms).",
+            "93.98, or 100 in older models, with rms); of the output where the filter gives sound "
+            "pressure.",
         ),
     ] = None,
     full_scale: Annotated[
@@ -452,7 +453,7 @@ def _filter_one(job: "FileJob", *, quiet: bool) -> "tuple[Row, EarfiltError | No
             "failed",
             error=str(error),
             reason=error.reason,
-            filter=job.filter.name,
+            filter=job.filter.applied,
         ), error
 
 
