@@ -87,6 +87,8 @@ def prepare(
     """
     if batch.jobs is not None and batch.jobs < 1:
         raise UsageError(f"--jobs is {batch.jobs}; it must be at least 1")
+    if batch.dask is not None:
+        executors.check_dask()
     recipe = batch.recipe()
     plan = planning.make_plan(inputs, output, batch.rules, listed=listed)
     if batch.rules.in_place:
@@ -294,7 +296,7 @@ def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
                 "failed",
                 error=bad.reason,
                 reason=bad.reason,
-                filter=batch.filter.name,
+                filter=batch.filter.applied,
             ),
             0,
         )
@@ -303,7 +305,11 @@ def run(batch: Batch, plan: Plan) -> Generator[tuple[Row, int], None, None]:
     for file in plan.skipped:
         yield (
             Row(
-                file.source, plan.destination(file), file.name, "skipped", filter=batch.filter.name
+                file.source,
+                plan.destination(file),
+                file.name,
+                "skipped",
+                filter=batch.filter.applied,
             ),
             0,
         )
