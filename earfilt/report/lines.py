@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from earfilt.arrays import Floats
-from earfilt.chains.describe import legend
+from earfilt.chains.describe import legend, points_words
 from earfilt.errors import UsageError, printable
 from earfilt.synthesis.response import Response
 
@@ -50,6 +50,10 @@ class Line:
         For a legend with little room; default the label.
     between : Interaural, optional
         Of the left ear of a pair: what lies between it and the right one, which is the next line.
+    marks : str
+        What the points are.
+    fs : float, optional
+        Sampling rate that it was realised at, Hz.
     """
 
     label: str
@@ -59,6 +63,8 @@ class Line:
     bands: tuple[Band, ...] = ()
     name: str = ""
     between: Interaural | None = None
+    marks: str = "published"
+    fs: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +101,15 @@ def line_of(
         points,
         fir.provenance.range_hz,
         () if points is None else _bands(filter, points),
-        label or fir.provenance.filter or filter.name,
+        label or fir.provenance.filter or filter.applied,
+        marks=points_words(fir.provenance),
+        fs=fir.fs,
     )
+
+
+def marks_of(lines: Sequence[Line]) -> str:
+    """What the points of some lines are."""
+    return " or ".join(dict.fromkeys(line.marks for line in lines if line.points is not None))
 
 
 def with_between(lines: Sequence[Line], fir: Fir) -> list[Line]:
