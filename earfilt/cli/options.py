@@ -144,6 +144,19 @@ class FilterCommand(PlainCommand):
         place += 1
         super().__init__(*args, params=[*params[:place], *added, *params[place:]], **more)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Its values; where it takes no arguments, one is a filter that lacks its option."""
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if rest:
+            given = ctx.params.get(self._named.name)
+            filter = f"{given}+{rest[0]}" if isinstance(given, str) else rest[0]
+            raise UsageError(
+                f"'{printable(rest[0])}' belongs to no option; a filter is given as -f "
+                f"{printable(shlex.quote(filter))} (see '{ctx.command_path} --help')"
+            )
+        return rest
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; the options of filters wait in the context."""
         ctx.obj = {one.name: ctx.params.pop(one.name) for one in _parameters()}

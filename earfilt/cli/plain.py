@@ -4,6 +4,7 @@ Where typer converts values by pydantic, loading that takes longer than filterin
 it asks it about every text, and about every option that was not given.
 """
 
+import os
 from functools import partial
 from typing import Any
 
@@ -49,6 +50,15 @@ class PlainCommand(TyperCommand):
         """Its parameters."""
         return _plain(super().get_params(ctx))
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Its values; an error knows whose they are."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if getattr(error, "ctx", ctx) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write its help."""
         pages.write(pages.page_of(self, ctx), formatter)
@@ -69,6 +79,8 @@ class PlainGroup(TyperGroup):
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             meant = _MEANT.get(name)
             hint = f"'earfilt {meant}' does that" if meant else did_you_mean(name, self.commands)
+            if not meant and (os.path.exists(name) or os.path.splitext(name)[1] or "-f" in args):
+                hint = "recordings are filtered by 'earfilt apply INPUT OUTPUT -f FILTER'"
             raise UsageError(
                 f"there is no command '{printable(name)}'{'; ' if hint else ''}{hint} "
                 "(see 'earfilt --help')"
