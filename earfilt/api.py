@@ -627,7 +627,7 @@ class ResponseTable:
 
     def to_csv(self) -> str:
         """The CSV that ``earfilt response`` prints, at full precision."""
-        curves = [(filter.name, respond(fir, self.frequency_hz)) for filter, fir in self._ears()]
+        curves = [(filter.applied, respond(fir, self.frequency_hz)) for filter, fir in self._ears()]
         return to_csv(curves, self.fir.row_names if self.fir.rows > 1 else ())
 
     def _ears(self) -> list[tuple[Filter, firs.Fir]]:

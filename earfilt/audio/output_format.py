@@ -60,14 +60,21 @@ def plan_target(
     else:
         name = formats.choose_container(info.container, source_suffix, suffix, fmt)
     if name == formats.RAW.name and not to_raw:
-        raise UsageError(
-            f"{info.name} has no header, and neither has what is called {printable(suffix)}: add "
-            f"{option('to_raw', True)} to write samples alone, or name the output .wav"
+        raise UsageError.about(
+            info.name,
+            "{subject} has no header, and neither has what is called {suffix}: add {to_raw} to "
+            "write samples alone, or name the output .wav",
+            suffix=printable(suffix),
+            to_raw=option("to_raw", True),
         )
     if name not in CONTAINERS and not to_raw:
-        raise UsageError(
-            f"{info.name}: {name} is read only; add {option('format')}, e.g. "
-            f"{option('format', 'wav')}, or name the output .wav"
+        raise UsageError.about(
+            info.name,
+            "{subject}: {container} is read only; add {option}, e.g. {example}, or name the output "
+            ".wav",
+            container=name,
+            option=option("format"),
+            example=option("format", "wav"),
         )
     container = formats.held_by(name)
     chosen = _asked(subtype, name, fmt, suffix, warnings) or _own(info, container, warnings)
@@ -161,9 +168,12 @@ def _raw(info: AudioInfo, suffix: str, subtype: str | None, unclipped: bool) -> 
             f"name the output .raw, or leave {option('to_raw')} out"
         )
     if subtype is None and not unclipped and info.subtype not in formats.RAW.subtypes:
-        raise UsageError(
-            f"{info.name} holds {printable(info.subtype)}, for which {option('to_raw')} has no "
-            f"encoding: add {option('subtype', ' or '.join(formats.RAW.subtypes))}"
+        raise UsageError.about(
+            info.name,
+            "{subject} holds {subtype}, for which {to_raw} has no encoding: add {known}",
+            subtype=printable(info.subtype),
+            to_raw=option("to_raw"),
+            known=option("subtype", " or ".join(formats.RAW.subtypes)),
         )
     return formats.RAW.name
 

@@ -672,8 +672,18 @@ def _not_read(source: Source, reason: str) -> str:
     start = source.read(sniff.HEAD)
     if name := sniff.foreign_format(source.raw.fileno(), os.path.splitext(source.name)[1]):
         return _is_not_read(name)
-    remedy = f"; {sniff.WAY_OUT}" if sniff.begins_as_read(start) else ""
+    remedy = ""
+    if sniff.begins_as_read(start):
+        remedy = f"; {sniff.WAY_OUT}"
+    elif not _is_text(start):  # perhaps nothing but samples
+        remedy = "; samples without a header need --raw s16le --rate HZ --channels N"
     return f"is not audio that can be read ({reason}){remedy}"
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether the first bytes of a file are of a text."""
+    words = start.decode("utf-8", "ignore")
+    return len(words) >= len(start) - 3 and all(c.isprintable() or c.isspace() for c in words)
 
 
 def _is_not_read(name: str) -> str:

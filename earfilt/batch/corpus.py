@@ -90,6 +90,8 @@ def prepare(
     """
     if batch.jobs is not None and batch.jobs < 1:
         raise UsageError(f"{option('jobs')} is {batch.jobs}; it must be at least 1")
+    if batch.dask is not None:
+        executors.check_dask()
     if batch.options.device != "cpu" and batch.dask in (None, "local"):
         from earfilt.render.process import resolve_device  # and torch, which a device needs
 
@@ -306,7 +308,7 @@ def run(
                 "failed",
                 error=bad.reason,
                 reason=bad.reason,
-                filter=batch.filter.name,
+                filter=batch.filter.applied,
             ),
             0,
         )
@@ -315,7 +317,11 @@ def run(
     for file in plan.skipped:
         yield (
             Row(
-                file.source, plan.destination(file), file.name, "skipped", filter=batch.filter.name
+                file.source,
+                plan.destination(file),
+                file.name,
+                "skipped",
+                filter=batch.filter.applied,
             ),
             0,
         )

@@ -248,6 +248,16 @@ def end_worker() -> None:
     os._exit(143)
 
 
+def check_dask() -> None:
+    """Refuse a Dask cluster with a UsageError where Dask is not installed."""
+    try:
+        import distributed  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f"{option('dask')} needs the extra: pip install 'earfilt[dask]'"
+        ) from error
+
+
 @contextmanager
 def dask(address: str, workers: int) -> Iterator[Pool]:
     """Workers of a Dask cluster.
@@ -265,12 +275,9 @@ def dask(address: str, workers: int) -> Iterator[Pool]:
     UsageError
         Dask is not installed, or no scheduler answers.
     """
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise UsageError(
-            f"{option('dask')} needs the extra: pip install 'earfilt[dask]'"
-        ) from error
+    check_dask()
+    from distributed import Client
+
     with contextlib.ExitStack() as stack:
         stack.enter_context(_safe_path())  # a local cluster starts a worker again whenever one died
         try:

@@ -170,7 +170,7 @@ def failed(job: FileJob, error: str, reason: str | None = None) -> Row:
         "failed",
         error=printable(error),
         reason=printable(reason or error),
-        filter=job.filter.name,
+        filter=job.filter.applied,
     )
 
 

@@ -87,7 +87,7 @@ def _design(chain: Chain, fs: float) -> Fir:
     if chain.sides:
         left, right = (_design(side, fs) for side in chain.sides)
         told = of_pair(left.provenance, right.provenance)
-        told = replace(told, filter=chain.name, command=chain.request.command())
+        told = replace(told, filter=chain.applied, command=chain.request.command())
         return paired(left, right, told)
     targets = _targets(chain, fs)
     parts = _parts(chain, fs, targets)
@@ -267,6 +267,7 @@ def _provenance(
     largest = None if wanted is None else deviation(taps, wanted)
     return Provenance(
         filter="+".join(member.name for member in members),
+        quantity=joins.quantity(members),
         command=chain.request.command(),
         variant=joined([ear.entry.variant or None for ear in ears]),
         **sources_of(member.told for member in members),

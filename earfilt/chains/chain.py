@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from earfilt.ears.kinds.inverse import INVERSE_PREFIX, inverse_of
 from earfilt.storage.reading import SmallFile
 from earfilt.version import DESIGN, READING
 
@@ -180,6 +181,20 @@ class Chain:
     def name(self) -> str:
         """As it was asked for."""
         return self.request.name
+
+    @property
+    def applied(self) -> str:
+        """The name of what is applied: as it was asked for, and of an inverse that an option made
+        (``--inverse``, or the correction of a measurement), that.
+        """
+        if self.sides:
+            left, right = (side.applied for side in self.sides)
+            same = [side.name for side in self.sides] == [left, right]
+            return self.name if same else f"L={left},R={right}"
+        asked = bool(self.request.given().get("inverse"))
+        by_name = self.name.startswith(INVERSE_PREFIX)  # the members of a chain bring their own
+        made = asked or (len(self.members) == 1 and self.members[0].inner and not by_name)
+        return inverse_of(self.name) if made else self.name
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from earfilt.errors import counted, printable
+from earfilt.synthesis.provenance import PRESSURE
 
 if TYPE_CHECKING:
     from earfilt.synthesis.fir import Fir
@@ -50,9 +51,37 @@ def design_words(fir: "Fir") -> str:
         counted(fir.numtaps, "tap") if told.order is None else f"order {together(told.order)}"
     ]
     words += [f"{together(told.phase)} phase"] if told.phase else []
+    words += gain_words(told)
     convention = told.options.get("convention")
     words += [f"{together(convention)} convention"] if convention else []
     return printable(", ".join(words))
+
+
+def gain_words(told: "Provenance") -> list[str]:
+    """What the level is, where it is not the normalised one.
+
+    >>> from earfilt.synthesis.provenance import Provenance
+    >>> gain_words(Provenance(options={"normalize_gain": False})), gain_words(Provenance())
+    (['absolute gain'], [])
+    """
+    return ["absolute gain"] if told.options.get("normalize_gain") is False else []
+
+
+def level_words(told: "Provenance") -> str:
+    """What levels behind a filter are in, where those before it are in dB SPL.
+
+    >>> from earfilt.synthesis.provenance import Provenance
+    >>> level_words(Provenance()), level_words(Provenance(quantity="A-weighted sound pressure"))
+    ('dB SPL', 'dB(A)')
+    >>> level_words(Provenance(quantity="stapes velocity"))
+    'dB (stapes velocity: dB SPL of the input plus the gain of the filter)'
+    """
+    gives = told.quantity
+    if gives in (None, PRESSURE):
+        return "dB SPL"
+    if weighted := re.fullmatch(r"([AC])-weighted [a-z ]*", gives):
+        return f"dB({weighted[1]})"
+    return f"dB ({printable(gives)}: dB SPL of the input plus the gain of the filter)"
 
 
 def legend(fir: "Fir") -> str:
@@ -73,9 +102,27 @@ def deviation_words(told: "Provenance") -> str:
     """
     if told.deviation_db is None or told.deviation_hz is None:
         return ""
-    return (
-        f"{told.deviation_db:.3g} dB at most from the published points, at {told.deviation_hz:g} Hz"
-    )
+    if _is_of_the_amt(told):
+        points = "points as the AMT applies them, four times the published dB"
+    else:
+        points = "published points"
+    return f"{told.deviation_db:.3g} dB at most from the {points}, at {told.deviation_hz:g} Hz"
+
+
+def points_words(told: "Provenance") -> str:
+    """What the points are that a design is held to, as a figure calls them.
+
+    >>> from earfilt.synthesis.provenance import Provenance
+    >>> points_words(Provenance()), points_words(Provenance(options={"convention": "amt"}))
+    ('published', "the AMT's, four times the published dB")
+    """
+    return "the AMT's, four times the published dB" if _is_of_the_amt(told) else "published"
+
+
+def _is_of_the_amt(told: "Provenance") -> bool:
+    """Whether a member takes its numbers four times (ruling 6)."""
+    convention = told.options.get("convention")
+    return "amt" in (convention if isinstance(convention, list) else [convention])
 
 
 def ears_words(told: "Provenance", lookahead: int) -> str:

@@ -285,7 +285,7 @@ def _preset(
     lowered_db: float = 0.0,
 ) -> Preset:
     adapted = filter.told.adaptation
-    words = [filter.name, *([adapted] if adapted else []), f"at {fs:.12g} Hz"]
+    words = [filter.applied, *([adapted] if adapted else []), f"at {fs:.12g} Hz"]
     if isinstance(content, Sections) and content.deviation_db is not None and content.band_hz:
         low, high = content.band_hz
         words.append(f"within {content.deviation_db:.3g} dB from {low:g} to {high:g} Hz")

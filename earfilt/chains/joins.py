@@ -6,6 +6,7 @@ sides of it is looked at as if it were not there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from earfilt.arrays import floats
 from earfilt.ears import catalogue
 from earfilt.errors import UsageError, printable
+from earfilt.synthesis.provenance import PRESSURE
 from earfilt.wording import option
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 FIELDS = ("free field", "diffuse field")
 A0 = "transmission a0"
 _SHOWN = 4
+_NO_PRESSURE = ("stapes", "transmission", "weighting", "level")
+_INSIDE = ("stapes", "cochlea")
 
 
 def check_joins(members: Sequence[Member]) -> None:
@@ -47,6 +51,31 @@ def warnings(members: Sequence[Member]) -> list[str]:
         if relative and first.start in FIELDS and first.start != relative:
             found.append(_other_field(first, second))
     return found
+
+
+def quantity(members: Sequence[Member]) -> str:
+    """What comes out of a chain: ``sound pressure``, or what the last member makes of it that
+    gives something else. Levels of a recording are dB SPL of the first alone.
+    """
+    for member in reversed(members):
+        if (found := _given_by(member)) != PRESSURE:
+            return found
+    return PRESSURE
+
+
+def _given_by(member: Member) -> str:
+    if member.ear is None:  # a FIR that earfilt designed says so; of others it is not known
+        fir = member.fir
+        return (None if fir is None else fir.provenance.quantity) or PRESSURE
+    inner = quantity(member.inner) if member.inner else PRESSURE
+    if member.inner:
+        return PRESSURE if inner == PRESSURE else f"the inverse of {inner}"
+    entry = member.ear.entry
+    if found := re.fullmatch(r"([ac])-weighting", entry.name):
+        return f"{found[1].upper()}-weighted sound pressure"
+    if entry.quantity.startswith(_NO_PRESSURE):
+        return entry.quantity
+    return f"at the {entry.end}" if entry.end in _INSIDE else PRESSURE
 
 
 def _neighbours(members: Sequence[Member]) -> Iterator[tuple[Ear, Ear]]:

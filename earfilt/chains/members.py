@@ -17,11 +17,10 @@ from earfilt.chains.chain import Chain, Member, Options
 from earfilt.chains.directions import SOFA_OPTIONS, make, refuse_motion
 from earfilt.chains.joins import check_joins
 from earfilt.chains.request import FilterOptions, Request, checked, parse_command, sides_of
-from earfilt.chains.ways import INVERSE_PREFIX
 from earfilt.ears import catalogue, kinds
 from earfilt.ears.ear import Ear
 from earfilt.ears.kinds.equaliser import Equaliser
-from earfilt.ears.kinds.inverse import Inverse
+from earfilt.ears.kinds.inverse import INVERSE_PREFIX, Inverse
 from earfilt.ears.kinds.own import TARGET, Own
 from earfilt.ears.options import DESIGN as DESIGN_OPTIONS
 from earfilt.ears.options import (
@@ -47,6 +46,7 @@ from earfilt.wording import either, option
 
 if TYPE_CHECKING:
     from earfilt.ears.curve import PublishedCurve
+    from earfilt.files.curves import CurveFile
     from earfilt.synthesis.fir import Fir
 
 __all__ = ["Filter", "resolve"]
@@ -132,7 +132,7 @@ class Filter(Chain):
         for index, name in enumerate(fir.row_names):
             side = self.sides[index] if self.sides else self
             own = told.ears[index] if told.ears else told
-            row = replace(fir.row(index), provenance=replace(own, filter=f"{side.name}, {name}"))
+            row = replace(fir.row(index), provenance=replace(own, filter=f"{side.applied}, {name}"))
             found.append((side, row))
         return found
 
@@ -344,6 +344,16 @@ def _is_there(piece: str) -> bool:
     return True
 
 
+def is_chain_of_names(name: str) -> bool:
+    """Whether a text is a name of the catalogue, or several joined by ``+``."""
+    try:
+        for piece in name.split("+"):
+            catalogue.find(piece)
+    except EarfiltError:
+        return False
+    return True
+
+
 def is_path(piece: str) -> bool:
     """Whether a piece of a name can only be a path: it has a separator, or the extension of a file
     that filters are read from.
@@ -408,16 +418,26 @@ def _of_file(file: SmallFile, given: Options) -> Member:
         return Member(file.name, equaliser.kind, equaliser, file, equaliser.settings(given))
     path = given.get("target")
     target = None if path is None else SmallFile(path)
+    wanted = None if target is None else curves.read_points(target, result="target")
     ear = Own.understood(
         file.name,
         found.values,
         given,
-        target=None if target is None else curves.read_points(target).values,
+        target=None if wanted is None else wanted.values,
         dialect=found.dialect,
         columns=found.columns,
-        notes=found.notes,
+        notes=(*found.notes, *_of_results(wanted)),
     )
     return Member(file.name, ear.kind, ear, file, ear.settings(given), target)
+
+
+def _of_results(target: "CurveFile | None") -> tuple[str, ...]:
+    """Which column of AutoEq's results a target was taken from."""
+    from earfilt.files.dialects.table import AUTOEQ
+
+    if target is None or target.dialect != AUTOEQ:
+        return ()
+    return (f"the target is the column '{printable(target.columns[-1])}'",)
 
 
 def _check_rate_is_known(name: str, fir: "Fir") -> None:

@@ -6,10 +6,10 @@ from typing import NamedTuple
 from earfilt.chains.describe import short_citation
 from earfilt.ears import catalogue
 from earfilt.ears.entry import POINTS, Entry
+from earfilt.ears.kinds.inverse import INVERSE_PREFIX
 from earfilt.ears.options import choice, text
 from earfilt.errors import UsageError
 
-INVERSE_PREFIX = "inverse:"
 _MOST_STEPS = 4
 
 

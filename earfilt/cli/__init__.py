@@ -192,13 +192,23 @@ def _explained(error: Exception) -> int:
     return _said(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1)
 
 
+_BESIDE = {"--full-scale": "the level of full scale is given by --full-scale-spl"}
+"""What is meant by values that belong to another option."""
+
+
 def _of_parser(error: Any) -> str:
     """An error of the parser, with options that are near."""
     text = error.format_message().replace("Value error, ", "")
     if hasattr(error, "possibilities"):
-        known = [flag for one in error.ctx.command.get_params(error.ctx) for flag in one.opts]
+        known = [
+            flag
+            for one in error.ctx.command.get_params(error.ctx)
+            for flag in (*one.opts, *one.secondary_opts)
+        ]
         near = did_you_mean(error.option_name, known)
         text = f"there is no option {error.option_name}{'; ' if near else ''}{near}"
+    flags = getattr(getattr(error, "param", None), "opts", ())
+    text = "; ".join([text.rstrip("."), *(_BESIDE[flag] for flag in flags if flag in _BESIDE)])
     context = getattr(error, "ctx", None)
     return f"{text} (see '{context.command_path if context else 'earfilt'} --help')"
 

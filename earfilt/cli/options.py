@@ -4,6 +4,7 @@ The options of filters are those that the kinds of ears declare (``earfilt.ears.
 choices and help are made from there.
 """
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
@@ -138,9 +139,23 @@ class FilterCommand(PlainCommand):
         place = next(i for i, one in enumerate(params) if "--filter" in one.opts)
         self._named = params[place]
         self._named.required = False
+        self._named.instead_of_several = _as_one_filter
         added = [*_way_parameters(), *_parameters()]
         place += 1
         super().__init__(*args, params=[*params[:place], *added, *params[place:]], **more)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Its values; where it takes no arguments, one is a filter that lacks its option."""
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if rest:
+            given = ctx.params.get(self._named.name)
+            filter = f"{given}+{rest[0]}" if isinstance(given, str) else rest[0]
+            raise UsageError(
+                f"'{printable(rest[0])}' belongs to no option; a filter is given as -f "
+                f"{printable(shlex.quote(filter))} (see '{ctx.command_path} --help')"
+            )
+        return rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; the options of filters wait in the context."""
@@ -174,6 +189,16 @@ class FilterCommand(PlainCommand):
         way = ways.preferred_way(ways.point(start), ways.point(end))
         params[name] = [ways.name_of(way)] if self._named.multiple else ways.name_of(way)
         return f"{way[0].start} to {way[-1].end}: {ways.name_of(way)} ({ways.sources_of(way)})"
+
+
+def _as_one_filter(names: list[str]) -> str:
+    """What to type for several filters where one is applied."""
+    sides = sorted(names)
+    if [name[:2] for name in sides] == ["L=", "R="]:
+        return f"a filter for each ear is -f {shlex.quote(','.join(sides))}"
+    if any(name.startswith(("L=", "R=")) for name in names):
+        return "a filter for each ear is written L=FILTER,R=FILTER"
+    return f"one after the other they are -f {shlex.quote('+'.join(names))}"
 
 
 def finder(ctx: typer.Context, **more: Any) -> Resolve:

@@ -6,6 +6,7 @@ every other ear is found as before.
 """
 
 import os
+import shlex
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -206,10 +207,36 @@ def shipped_index() -> str:
 
 def _suggestion(name: str) -> str:
     """What to say after an unknown name: the nearest names, or where the list is."""
+    if (plain := "".join(name.split()).lower()) != name:
+        there = any(plain in (entry.name, entry.full_name) for entry in entries())
+        return f"did you mean {plain}?" if there else _suggestion(plain)
     stem = name.partition(":")[0]
     every = entries()
     siblings = [entry.full_name for entry in every if entry.variant and entry.name == stem]
     if siblings:
         return did_you_mean(name, siblings, alike=0.0, most=len(siblings))
     known = sorted({name for entry in every for name in (entry.name, entry.full_name)})
+    if near := did_you_mean(name, known):
+        return near
+    if matching(name):
+        word = printable(shlex.quote(name))
+        return f"'earfilt filters {word}' lists those that are called or sourced so"
     return did_you_mean(name, known, alike=0.4) or "'earfilt filters' lists them"
+
+
+def matching(word: str) -> tuple[Entry, ...]:
+    """The entries with a word in their name, title or sources, whatever its case."""
+    wanted = word.lower()
+    return tuple(
+        entry
+        for entry in entries()
+        if any(
+            wanted in text.lower()
+            for text in (
+                entry.full_name,
+                entry.summary,
+                entry.title,
+                *(source.citation for source in entry.sources),
+            )
+        )
+    )

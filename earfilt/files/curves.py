@@ -18,7 +18,7 @@ from earfilt import wording
 from earfilt.ears.levels import Values, gains
 from earfilt.errors import DataError, UsageError
 from earfilt.files.dialects import camilladsp, equalizer_apo
-from earfilt.files.dialects.found import FoundCurve, FoundEqualiser, Row
+from earfilt.files.dialects.found import FoundCurve, FoundEqualiser, Row, fir_named_in
 from earfilt.files.dialects.numbers import Decimal
 from earfilt.files.dialects.table import FORMS, IDENTIFIED, LOWEST_END_HZ, find_table, read_table
 from earfilt.storage.reading import read_foreign_text, shown
@@ -80,6 +80,7 @@ def understand(
     column: str | None = None,
     decimal: Decimal | None = None,
     option: str = "",
+    result: str = "raw",
 ) -> CurveFile | FoundEqualiser:
     """Read a curve or an equaliser of any dialect.
 
@@ -95,6 +96,8 @@ def understand(
         How numbers are written, where they leave it open.
     option : str
         The option that names a column, for messages, as it is written; default ``column``.
+    result : 'raw' or 'target'
+        Which column of AutoEq's results is meant where none is named.
 
     Returns
     -------
@@ -124,8 +127,8 @@ def understand(
         return found if isinstance(found, FoundEqualiser) else checked_curve(found, subject)
     table = find_table(text, subject)
     if table is None:
-        raise DataError(subject, f"is neither a curve nor a FIR: {FORMS}")
-    curve = read_table(table, subject, column=column, decimal=decimal, option=option)
+        raise DataError(subject, fir_named_in(text) or f"is neither a curve nor a FIR: {FORMS}")
+    curve = read_table(table, subject, column=column, decimal=decimal, option=option, result=result)
     return checked_curve(curve, subject)
 
 
@@ -145,7 +148,11 @@ def is_curve(text: str, subject: str) -> bool:
 
 
 def read_points(
-    path: str | os.PathLike[str], *, column: str | None = None, option: str = ""
+    path: str | os.PathLike[str],
+    *,
+    column: str | None = None,
+    option: str = "",
+    result: str = "raw",
 ) -> CurveFile:
     """Read a curve, as `understand`, and refuse an equaliser.
 
@@ -154,7 +161,7 @@ def read_points(
     UsageError, DataError
         As `understand`; or the file holds bands of an equaliser.
     """
-    found = understand(path, column=column, option=option)
+    found = understand(path, column=column, option=option, result=result)
     if isinstance(found, FoundEqualiser):
         raise DataError(shown(path), "holds bands of an equaliser and no points of a curve")
     return found

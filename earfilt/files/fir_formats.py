@@ -28,6 +28,7 @@ from earfilt.arrays import Floats
 from earfilt.errors import DataError, UsageError, printable
 from earfilt.files.csv_table import column_names, csv_table, number
 from earfilt.files.curves import is_curve
+from earfilt.files.dialects.found import fir_named_in
 from earfilt.files.dialects.table import FORMS
 from earfilt.files.matlab import Unread, Value, read_mat, write_mat
 from earfilt.files.plain_taps import doubts
@@ -143,6 +144,8 @@ def _read_json(path: PathLike) -> Content:
     taps = found.get("taps")
     nested = isinstance(taps, list) and bool(taps) and isinstance(taps[0], list)
     rows: list[Any] = found["taps"] if nested else [taps]
+    if taps is None:
+        _refuse_preset(read_text(path), path)
     if not all(
         isinstance(row, list) and all(type(tap) in (int, float) for tap in row) for row in rows
     ):
@@ -233,16 +236,28 @@ def _write_txt(fir: Fir) -> bytes:
 
 
 def _read_txt(path: PathLike) -> Content:
-    lines = read_text(path).splitlines()
+    text = read_text(path)
+    lines = text.splitlines()
     header = _header_of(_comments(lines), path)
     # One word after the other, since the words of 64 MiB would take gigabytes; one beyond the limit
     # is read, and refused.
-    taps = np.fromiter(itertools.islice(_coefficients(lines, path), MAX_TAPS + 1), np.float64)
+    try:
+        taps = np.fromiter(itertools.islice(_coefficients(lines, path), MAX_TAPS + 1), np.float64)
+    except DataError as error:
+        _refuse_preset(text, path, error)
+        raise
     if not header or len(taps) > MAX_TAPS:
         if doubt := doubts(_as_table(taps, lines), lines=True):
             raise DataError(shown(path), doubt)
         return Content(taps, {"latency": (len(taps) - 1) // 2} if len(taps) else {})
     return Content(_without_padding(taps, header, path), header)
+
+
+def _refuse_preset(text: str, path: PathLike, cause: Exception | None = None) -> None:
+    """Refuse a program's preset with what it names, where it names a FIR."""
+    if named := fir_named_in(text):
+        words = "{subject} is a preset and no FIR: {named}"
+        raise DataError.about(shown(path), words, named=named) from cause
 
 
 def _as_table(taps: Floats, lines: list[str]) -> Floats:
@@ -732,6 +747,7 @@ def holds_curve(path: PathLike) -> bool:
         return True
     if form == suffix or _FIRST_NUMBER.match(text):
         return False
+    _refuse_preset(text, path)
     raise DataError(
         shown(path), f"is neither a curve nor a FIR: {FORMS}; an impulse response is a .wav"
     )

@@ -200,7 +200,7 @@ def filter_file(
 
 
 def _skipped(job: FileJob) -> Row:
-    return Row(job.source, job.destination, job.name, "skipped", filter=job.filter.name)
+    return Row(job.source, job.destination, job.name, "skipped", filter=job.filter.applied)
 
 
 def _left(job: FileJob, found: in_place.AlreadyFiltered) -> Row:
@@ -231,15 +231,21 @@ def _plan(
     _refuse_loss(job, info)
     if job.options.in_place:
         check_kept(info, os.path.splitext(job.source)[1], job.options.format)
-    return plan_target(
-        heard(job, info),
-        *suffixes,
-        fmt=job.options.format,
-        subtype=job.options.subtype,
-        to_raw=job.options.to_raw,
-        unclipped=job.options.clip == "float",
-        tail=tail,
-    )
+    described = heard(job, info)
+    try:
+        return plan_target(
+            described,
+            *suffixes,
+            fmt=job.options.format,
+            subtype=job.options.subtype,
+            to_raw=job.options.to_raw,
+            unclipped=job.options.clip == "float",
+            tail=tail,
+        )
+    except UsageError as error:
+        if error.subject:
+            raise
+        raise UsageError.about(info.name, "{subject}: {why}", why=str(error)) from error
 
 
 def heard(job: FileJob, info: AudioInfo) -> AudioInfo:
@@ -491,7 +497,7 @@ class _Run:
         return carried, [*false, *tags.left_behind(metadata, self.target)]
 
     def _history(self) -> str:
-        name = printable(self.job.filter.name).replace(",", ";")
+        name = printable(self.job.filter.applied).replace(",", ";")
         return f"earfilt {__version__}; {name}"
 
     def _fitting(self, levels: Levels) -> float:
@@ -540,11 +546,23 @@ class _Run:
         row.warnings = [
             *info.warnings,
             *self.warnings,
+            *_rescaled(row),
             *_repairs(row, info),
             *describe.warnings(fir),
             *noise_floor_advice(levels, target),
         ]
         return row
+
+
+def _rescaled(row: Row) -> list[str]:
+    """That a file has a gain of its own, in words."""
+    if not row.rescaled_db:
+        return []
+    words = (
+        "scaled by {gain:.2f} dB to fit full scale: its level does not compare with that of other "
+        "files"
+    )
+    return [Note.of(words, gain=row.rescaled_db)]
 
 
 def _repairs(row: Row, info: AudioInfo) -> list[str]:
@@ -561,7 +579,7 @@ def _repairs(row: Row, info: AudioInfo) -> list[str]:
 
 
 def _describe(row: Row, filter: Filter, fir: Fir) -> None:
-    row.filter, row.provenance, row.coefficients_sha256 = filter.name, fir.provenance, fir.sha256
+    row.filter, row.provenance, row.coefficients_sha256 = filter.applied, fir.provenance, fir.sha256
     row.latency = fir.lookahead
     row.gain_1khz_db = _gain_1khz_db(fir)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from earfilt.errors import Note
 from earfilt.synthesis.provenance import Provenance
+from earfilt.version import __version__
 
 Status = Literal["ok", "skipped", "failed"]
 
@@ -32,7 +33,7 @@ class Row:
     source_channels : int
         Of the input: two ears make two channels of mono.
     filter : str
-        As it was asked for.
+        As it was asked for; of an inverse, ``inverse:`` before it.
     provenance : Provenance
         Everything that is known about the filter; ``parameters`` in the report, where
         ``convention``, ``order`` and ``phase`` stand beside it as well.
@@ -47,7 +48,9 @@ class Row:
     peak_in_dbfs, rms_in_dbfs, peak_out_dbfs, rms_out_dbfs : list of float or None
         dB re full scale 1.0; the peak out is that before clipping.
     spl_in_db, spl_out_db : list of float or None
-        RMS levels in dB SPL, where the level of full scale was given.
+        RMS levels, where the level of full scale was given: dB SPL of the input; of the output too
+        where the filter gives sound pressure (``quantity`` of the provenance), else that plus the
+        gain of the filter.
     clipped : list of int
         Samples by channel.
     fitting_gain_db : float or None
@@ -66,6 +69,8 @@ class Row:
         Frames that were filtered together: a pipe gets its output in multiples of them.
     seconds : float
         Wall-clock time.
+    version : str
+        Of earfilt.
     stamp : (int, int), optional
         Bytes and time of change (ns) of the output as it appeared; not in reports. None where it is
         not known whether what is there now is this output.
@@ -118,6 +123,7 @@ class Row:
     precision: str | None = None
     block: int | None = None
     seconds: float = 0.0
+    version: str = __version__
     warnings: list[str] = field(default_factory=list)
     stamp: tuple[int, int] | None = None
 

@@ -17,8 +17,10 @@ from earfilt.ears.ear import Ear
 from earfilt.ears.entry import GROUPS, Entry
 from earfilt.ears.options import DESIGN, Option
 from earfilt.ears.table import Table
-from earfilt.errors import printable
+from earfilt.errors import UnknownNameError, printable
 from earfilt.storage.writing import put
+
+_SHORTEST_WORD = 3
 
 
 def print_all(form: str = "table") -> None:
@@ -39,12 +41,12 @@ def print_all(form: str = "table") -> None:
 
 
 def print_one(name: str, form: str = "table") -> None:
-    """One entry: what is known of it, and its points.
+    """One entry: what is known of it, and its points; the list of those that a word is about.
 
     Parameters
     ----------
     name : str
-        ``NAME[:VARIANT]``.
+        ``NAME[:VARIANT]``; else a word of names, titles and sources.
     form : 'table', 'json' or 'bibtex'
         A table is CSV after ``#`` lines.
 
@@ -53,7 +55,13 @@ def print_one(name: str, form: str = "table") -> None:
     UnknownNameError, DataError
         As `earfilt.ears.catalogue.find`.
     """
-    entry = catalogue.find(name)
+    try:
+        entry = catalogue.find(name)
+    except UnknownNameError:
+        if form == "table" and len(name) >= _SHORTEST_WORD and (found := catalogue.matching(name)):
+            _print_overview(found)
+            return
+        raise
     if form == "table":
         _print_entry(entry)
     else:

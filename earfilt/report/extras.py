@@ -50,7 +50,26 @@ def load_extra(name: str, purpose: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise UsageError(
-            f"{purpose} need {name}, which is not installed; get it with: pip install "
-            "'earfilt[plot]'"
-        ) from error
+        raise _missing(name, purpose) from error
+
+
+def check_extra(name: str, purpose: str) -> None:
+    """Refuse work whose result could not be shown, without loading anything.
+
+    Raises
+    ------
+    UsageError
+        As `load_extra`.
+    """
+    try:
+        there = find_spec(name) is not None
+    except ValueError:  # what was kept from being imported
+        there = sys.modules.get(name) is not None
+    if not there:
+        raise _missing(name, purpose)
+
+
+def _missing(name: str, purpose: str) -> UsageError:
+    return UsageError(
+        f"{purpose} need {name}, which is not installed; get it with: pip install 'earfilt[plot]'"
+    )

@@ -25,6 +25,7 @@ from earfilt.report.lines import (
     Measurement,
     frequency_range,
     level_range,
+    marks_of,
     short_hz,
     ticks_between,
 )
@@ -33,6 +34,7 @@ from earfilt.synthesis.response import Response
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
     from matplotlib.lines import Line2D
 
 SUFFIXES = (".png", ".svg", ".pdf", ".eps")
@@ -217,7 +219,7 @@ def compose(
         if outside:
             _add_legend(drawing, legend, title, columns)
         elif look.legend == "inside":
-            axes[0].legend(handles=legend, loc="best", **_LEGEND_LOOK, framealpha=1.0)
+            _add_legend_inside(drawing, axes[0], legend)
     return drawing
 
 
@@ -419,7 +421,7 @@ def _printed_mm(text: str) -> float:
 def _legend_title(look: Look, lines: Sequence[Line]) -> str:
     """What the signs mean, of those that are there."""
     said = {
-        "marker: published; line: realised; faint: not published": any(
+        f"marker: {marks_of(lines)}; line: realised{_at_rate(lines)}; faint: not published": any(
             line.points for line in lines
         ),
         "band: standard deviation or tolerance of the source": any(line.bands for line in lines),
@@ -428,6 +430,13 @@ def _legend_title(look: Look, lines: Sequence[Line]) -> str:
     }
     words = "; ".join(words for words, shown in said.items() if shown)
     return _wrapped(words, look.width_mm - _LEGEND_EDGES_MM)
+
+
+def _at_rate(lines: Sequence[Line]) -> str:
+    """The sampling rate of all lines, where they have one."""
+    rates = {line.fs for line in lines}
+    (fs,) = rates if len(rates) == 1 else (None,)
+    return "" if fs is None else f" at {fs / 1000:.7g} kHz"
 
 
 def _most_rows(entries: Sequence[Line2D], columns: int) -> int:
@@ -442,6 +451,44 @@ def _add_legend(drawing: Figure, entries: list[Line2D], title: str, columns: int
         handles=entries, loc="outside lower left", title=title or None, ncols=columns,
         title_fontsize=style.LEGEND_PT, alignment="left", frameon=False, **_LEGEND_LOOK,
     )  # fmt: skip
+
+
+def _add_legend_inside(drawing: Figure, ax: Axes, entries: list[Line2D]) -> None:
+    """Where it hides nothing of the curves, or the least. (matplotlib's own "best" looks before the
+    axes have their place.)
+    """
+    hidden: dict[str, int] = {}
+    for place in _PLACES:
+        hidden[place] = _hidden(drawing, ax, _legend_at(ax, entries, place))
+        if not hidden[place]:
+            return
+    _legend_at(ax, entries, min(hidden, key=hidden.__getitem__))
+
+
+_PLACES = ("upper left", "upper right", "lower left", "lower right", "upper center", "lower center")
+
+
+def _legend_at(ax: Axes, entries: list[Line2D], place: Any) -> Legend:
+    return ax.legend(handles=entries, loc=place, **_LEGEND_LOOK, framealpha=1.0)
+
+
+def _hidden(drawing: Figure, ax: Axes, legend: Legend) -> int:
+    """Points of the curves and of their bands that lie behind a legend."""
+    with warnings.catch_warnings():
+        # a file's name in a script that the font lacks
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        drawing.draw_without_rendering()
+    box = legend.get_window_extent()
+    drawn: list[tuple[Any, Any]] = [
+        (line.get_xydata(), line.get_transform()) for line in ax.get_lines()
+    ]
+    drawn += [
+        (path.vertices, band.get_transform())
+        for band in ax.collections
+        for path in band.get_paths()
+    ]
+    points = [where.transform(xy) for xy, where in drawn if len(xy)]
+    return sum(int(box.count_contains(of_one)) for of_one in points)
 
 
 _LEGEND_LOOK: Any = {"handlelength": 3.2, "labelspacing": 0.4}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from earfilt.arrays import Floats
-from earfilt.chains.describe import legend
+from earfilt.chains.describe import legend, points_words
 from earfilt.errors import UsageError, printable
 from earfilt.synthesis.response import Response
 from earfilt.wording import option
@@ -52,6 +52,10 @@ class Line:
         For a legend with little room; default the label.
     between : Interaural, optional
         Of the left ear of a pair: what lies between it and the right one, which is the next line.
+    marks : str
+        What the points are.
+    fs : float, optional
+        Sampling rate that it was realised at, Hz.
     """
 
     label: str
@@ -61,6 +65,8 @@ class Line:
     bands: tuple[Band, ...] = ()
     name: str = ""
     between: Interaural | None = None
+    marks: str = "published"
+    fs: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +103,9 @@ def line_of(
         points,
         _met(fir.provenance),
         () if points is None else _bands(filter, points),
-        label or fir.provenance.filter or filter.name,
+        label or fir.provenance.filter or filter.applied,
+        marks=points_words(fir.provenance),
+        fs=fir.fs,
     )
 
 
@@ -106,6 +114,11 @@ def _met(told: Provenance) -> tuple[float, float] | None:
     if told.range_hz is None or told.held_to_hz is None:
         return told.range_hz
     return told.range_hz[0], told.held_to_hz
+
+
+def marks_of(lines: Sequence[Line]) -> str:
+    """What the points of some lines are."""
+    return " or ".join(dict.fromkeys(line.marks for line in lines if line.points is not None))
 
 
 def with_between(lines: Sequence[Line], fir: Fir) -> list[Line]:

@@ -4,12 +4,22 @@ A row is the record of one file (`earfilt.render.record.Row`); everything here o
 come from file systems, so that whatever reaches a terminal goes through `printable`.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from earfilt.chains.describe import deviation_words, ears_words, file_words, range_words, together
+from earfilt.chains.describe import (
+    deviation_words,
+    ears_words,
+    file_words,
+    gain_words,
+    level_words,
+    range_words,
+    short_citation,
+    together,
+)
 from earfilt.errors import Note, printable
 
 if TYPE_CHECKING:
@@ -32,6 +42,7 @@ def summary(row: "Row", *, verbose: bool = False) -> str:
     said = {
         "filter": _filter(row),
         **{f"file {i}": text for i, text in enumerate(file_words(row.provenance), 1)},
+        "source": "" if verbose else _sources(row),
         "deviation": deviation_words(row.provenance),
         "range": range_words(row.provenance),
         "ears": ears_words(row.provenance, row.latency or 0),
@@ -39,9 +50,7 @@ def summary(row: "Row", *, verbose: bool = False) -> str:
         f"frames ({duration(audio_seconds(row))})",
         "written as": f"{row.format} {row.subtype}, computed in {_precision(row)} on {row.device}",
         "peak": f"in {_levels(row.peak_in_dbfs)}, out {_levels(row.peak_out_dbfs)} dBFS",
-        "level": f"in {_levels(row.spl_in_db)}, out {_levels(row.spl_out_db)} dB SPL"
-        if row.spl_in_db
-        else "",
+        "level": _spl(row),
         "clipped": _clipped(row),
         **(_more(row) if verbose else {}),
         **{f"warning {i}": printable(text) for i, text in enumerate(row.warnings, 1)},
@@ -55,6 +64,7 @@ def _more(row: "Row") -> dict[str, str]:
     told = row.provenance
     sources = {f"source {i}": printable(text) for i, text in enumerate(told.citations(), 1)}
     return {
+        "asked for": printable(told.command or ""),
         **sources,
         "look-ahead": f"{_counted(row.latency or 0, 'sample')}{_at_1khz(row)}",
         "hash": f"{row.coefficients_sha256} (SHA-256 of the coefficients)",
@@ -62,6 +72,11 @@ def _more(row: "Row") -> dict[str, str]:
         "rms": f"in {_levels(row.rms_in_dbfs)}, out {_levels(row.rms_out_dbfs)} dBFS",
         "time": f"{row.seconds:.3f} s, {_speed(audio_seconds(row), row.seconds)}",
     }
+
+
+def _sources(row: "Row") -> str:
+    """Author and year of each source."""
+    return printable("; ".join(dict.fromkeys(map(short_citation, row.provenance.source))))
 
 
 def _at_1khz(row: "Row") -> str:
@@ -85,6 +100,7 @@ def _filter(row: "Row") -> str:
     words += [f"{together(convention)} convention"] if convention else []
     words += [f"order {together(told.order)}"] if told.order is not None else []
     words += [f"{together(told.phase)} phase"] if told.phase else []
+    words += gain_words(told)
     words += [f"gain {row.gain_db:+.2f} dB"] if row.gain_db else []
     return ", ".join(words)
 
@@ -97,6 +113,15 @@ def _channels(row: "Row") -> str:
     counted = _counted(row.channels or 0, "channel")
     of_mono = row.source_channels == 1 and row.channels == 2
     return f"mono to {counted}" if of_mono else counted
+
+
+def _spl(row: "Row") -> str:
+    """Levels re the sound pressure that full scale stands for."""
+    if not row.spl_in_db:
+        return ""
+    unit, levels = level_words(row.provenance), f"out {_levels(row.spl_out_db)}"
+    before = "" if unit == "dB SPL" else " dB SPL"
+    return f"in {_levels(row.spl_in_db)}{before}, {levels} {unit}"
 
 
 def _clipped(row: "Row") -> str:
@@ -173,6 +198,9 @@ class Totals:
     clipped_files: int = 0
     clipped_samples: int = 0
     fitting_gain: tuple[float, str] = (float("inf"), "")
+    rescaled_files: int = 0
+    rescaled_db: tuple[float, float] = (float("inf"), float("-inf"))
+    gain_for_all: float = float("inf")
     warnings: Grouped = field(default_factory=Grouped)
     largest_deviation: tuple[float, str] = (-1.0, "")
 
@@ -192,6 +220,13 @@ class Totals:
         self.audio_seconds += audio_seconds(row)
         for text in dict.fromkeys(row.warnings):
             self.warnings.add(Note.kind_of(text), text, row)
+        if row.rescaled_db:
+            self.rescaled_files += 1
+            self.rescaled_db = (
+                min(self.rescaled_db[0], row.rescaled_db),
+                max(self.rescaled_db[1], row.rescaled_db),
+            )
+            self.gain_for_all = min(self.gain_for_all, row.gain_db)
         deviation = row.provenance.deviation_db
         if deviation is not None:
             said = f"{deviation_words(row.provenance)} (sampling rate {row.fs:g} Hz)"
@@ -218,7 +253,16 @@ def table(totals: Totals, seconds: float) -> str:
     seconds : float
         Wall-clock time of the whole batch.
     """
-    lines = list(_lines(totals, seconds))
+    return _in_columns(_lines(totals, seconds))
+
+
+def failures(totals: Totals) -> str:
+    """What failed of a batch, with reasons grouped, and nothing else."""
+    return _in_columns(_failed(totals))
+
+
+def _in_columns(counted: Iterator[tuple[str, str]]) -> str:
+    lines = list(counted)
     width = max(len(count) for count, _ in lines)
     return "\n".join(f"{count:>{width}}  {text}" for count, text in lines)
 
@@ -233,16 +277,22 @@ def _lines(totals: Totals, seconds: float) -> Iterator[tuple[str, str]]:
         yield f"{totals.skipped:,}", "skipped: already there"
     if totals.passed_over:
         yield f"{totals.passed_over:,}", "ignored: not audio"
-    if totals.failed:
-        yield f"{totals.failed:,}", "failed:"
-    for count, reason in totals.reasons.most_common(20):
-        yield f"{count:,}", f"  {reason}"
+    yield from _failed(totals)
     for count, text in totals.warnings.most_common(5):
         yield f"{count:,}", f"warned: {text}"
     if totals.clipped_files:
         yield f"{totals.clipped_files:,}", clipping(totals)
+    if totals.rescaled_files:
+        yield f"{totals.rescaled_files:,}", rescaling(totals)
     if totals.largest_deviation[1]:
         yield "", f"deviation: {totals.largest_deviation[1]}"
+
+
+def _failed(totals: Totals) -> Iterator[tuple[str, str]]:
+    if totals.failed:
+        yield f"{totals.failed:,}", "failed:"
+    for count, reason in totals.reasons.most_common(20):
+        yield f"{count:,}", f"  {reason}"
 
 
 def clipping(totals: Totals) -> str:
@@ -251,4 +301,14 @@ def clipping(totals: Totals) -> str:
     samples = _counted(totals.clipped_samples, "sample")
     return (
         f"clipped: {samples}; --gain {gain:.2f} fits all of them (the loudest is {printable(name)})"
+    )
+
+
+def rescaling(totals: Totals) -> str:
+    """One line on the gains of rescaled files, with the one that fits all."""
+    low, high = totals.rescaled_db
+    gain = math.floor(100.0 * totals.gain_for_all) / 100.0
+    return (
+        f"rescaled by {low:.2f} to {high:.2f} dB, each by a gain of its own; --gain {gain:.2f} "
+        "without --clip rescale fits them, and keeps their levels beside each other"
     )

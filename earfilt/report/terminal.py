@@ -16,6 +16,7 @@ from earfilt.report.lines import (
     Measurement,
     frequency_range,
     level_range,
+    marks_of,
     short_hz,
     ticks_between,
 )
@@ -207,7 +208,9 @@ def _legend(
             sample = f"\x1b[38;5;{looks.colour}m{sample}\x1b[0m"
         entries.append((f"{sample} ", ", ".join(map(printable, line.label.splitlines()))))
     if marks:
-        entries.append((f"{' '.join(dict.fromkeys(marks))} ", "published points"))
+        said = marks_of(lines)
+        words = "published points" if said == "published" else f"points: {said}"
+        entries.append((f"{' '.join(dict.fromkeys(marks))} ", words))
     return entries + [
         (f"{_measured(index)} ", printable(measurement.label))
         for index, measurement in enumerate(measurements)

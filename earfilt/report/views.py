@@ -214,7 +214,7 @@ def report_page(rows: Iterable[Told], filter: Filter | None = None) -> str:
         columns.add(row)
     made_with = columns.made_with.most_common()
     data = {
-        "title": "Report of earfilt" if filter is None else f"Through {printable(filter.name)}",
+        "title": "Report of earfilt" if filter is None else f"Through {printable(filter.applied)}",
         "silence": _SILENCE,
         "columns": columns.to_json(),
         "filters": [
@@ -234,7 +234,7 @@ def _figure(filter: Filter, made: Sequence[tuple[str, int]]) -> Told:
     from earfilt.report.page import PageCurve, told
     from earfilt.synthesis.response import Response, respond
 
-    rates = list(dict.fromkeys(fs for name, fs in made if name == filter.name))[:_MOST_RATES]
+    rates = list(dict.fromkeys(fs for name, fs in made if name == filter.applied))[:_MOST_RATES]
     freqs = np.geomspace(20.0, 20_000.0, 300)
     curves = []
     for fs in rates:
@@ -244,7 +244,7 @@ def _figure(filter: Filter, made: Sequence[tuple[str, int]]) -> Told:
                 values = (found.magnitude_db, found.phase_rad, found.group_delay_s)
                 beyond = (0, len(freqs) - len(found.freqs))
                 padded = [np.pad(part, beyond, constant_values=np.nan) for part in values]
-                label = printable(f"{fir.provenance.filter or filter.name}, {fs:g} Hz")
+                label = printable(f"{fir.provenance.filter or filter.applied}, {fs:g} Hz")
                 line = line_of(one, fir, Response(freqs, *padded), label=label)
                 curves.append(told(PageCurve(line)))
     return {"freqs": [round(float(freq), 4) for freq in freqs], "curves": curves}

@@ -11,6 +11,9 @@ from typing import Any, Literal, TypeAlias, TypeVar
 Joined: TypeAlias = Any
 """One value that all members of a chain share, or a list with one for each that has any."""
 
+PRESSURE = "sound pressure"
+"""What most filters give; levels of it are dB SPL."""
+
 T = TypeVar("T")
 
 _OF_AN_EAR = (
@@ -87,6 +90,9 @@ class Provenance:
         The name as resolved: ``NAME[:VARIANT]`` or a path, joined by ``+``.
     command : str, optional
         The same with its options as typed on the command line, quoted for a shell.
+    quantity : str, optional
+        What comes out where sound pressure goes in: ``sound pressure``, ``stapes velocity``, …; of
+        two ears that differ both, with a slash. Only levels of the first are dB SPL.
     variant : str or list of str, optional
     source : list of str
         Full citations of the tables, whose curves it has.
@@ -138,6 +144,7 @@ class Provenance:
 
     filter: str | None = None
     command: str | None = None
+    quantity: str | None = None
     variant: Joined = None
     source: tuple[str, ...] = ()
     adapted: tuple[str, ...] = ()
@@ -233,7 +240,9 @@ class Provenance:
             if _is_plain(told.get(name), str | int)
         }
         words = {
-            name: told[name] for name in ("filter", "command") if isinstance(told.get(name), str)
+            name: told[name]
+            for name in ("filter", "command", "quantity")
+            if isinstance(told.get(name), str)
         }
         lists: dict[str, Any] = {
             name: tuple(told[name])
@@ -269,6 +278,7 @@ def of_pair(left: Provenance, right: Provenance) -> Provenance:
     between = [ear.deviation_between_db for ear in ears if ear.deviation_between_db is not None]
     ranges = [ear.range_hz for ear in ears if ear.range_hz is not None]
     return Provenance(
+        quantity=" / ".join(dict.fromkeys(ear.quantity or PRESSURE for ear in ears)),
         variant=joined(_flat(ear.variant for ear in ears)),
         **sources_of(ears),
         table_sha256={**left.table_sha256, **right.table_sha256},

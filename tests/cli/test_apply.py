@@ -1,5 +1,7 @@
 """``earfilt apply`` for one file: what the issue of the main job promises."""
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -108,6 +110,96 @@ def test_summary_names_what_was_done(
     assert y > 0.99
     assert run(["apply", str(recording), str(tmp_path / "quiet.wav"), "-f", "headphone", "-q"]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "filter"),
+    [
+        ("headphone", [], "headphone"),
+        ("headphone", ["--inverse"], "inverse:headphone"),
+        ("inverse:headphone", [], "inverse:headphone"),
+        ("iso532-free+iso532-middle", ["--inverse"], "inverse:(iso532-free+iso532-middle)"),
+        (
+            "L=headphone,R=iso532-free+iso532-middle",
+            ["--inverse"],
+            "L=inverse:headphone,R=inverse:(iso532-free+iso532-middle)",
+        ),
+        ("middle-ear", ["--no-normalize-gain"], "middle-ear"),
+    ],
+)
+def test_a_filter_is_called_what_was_applied(
+    name: str,
+    words: list[str],
+    filter: str,
+    recording: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, rows = tmp_path / "out.wav", tmp_path / "rows.jsonl"
+    asked = ["-f", name, *words, "--subtype", "FLOAT", "--report", str(rows)]
+    assert run(["apply", str(recording), str(out), *asked, "-v"]) == 0
+    said = capsys.readouterr().err
+    assert f"  filter      {filter}, " in said
+    assert " ".join([name, *words]) in said
+    assert ("absolute gain" in said) == ("--no-normalize-gain" in words)
+    assert json.loads(rows.read_text())["filter"] == filter
+    if len(words) == 1:
+        assert run(["response", "-f", name, *words, "--freqs", "1000"]) == 0
+        assert ("inverse:" in capsys.readouterr().err) == ("inverse:" in filter)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("headphone", "dB SPL"),
+        ("inverse:headphone", "dB SPL"),
+        ("a-weighting", "dB(A)"),
+        ("middle-ear", "dB (stapes velocity"),
+        ("headphone+iso532-middle", "dB (transmission"),
+        ("inverse:middle-ear", "dB (the inverse of stapes velocity"),
+        ("equal-loudness:60", "dB (level"),
+    ],
+)
+def test_a_level_is_dB_SPL_only_of_sound_pressure(
+    name: str, unit: str, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fir, out = tmp_path / "fir.json", tmp_path / "out.wav"
+    assert run(["design", "-f", name, "--fs", "16000", "-o", str(fir), "-q"]) == 0
+    for one in (name, str(fir)):
+        words = ["-f", one, "--subtype", "FLOAT", "--full-scale-spl", "94", "--force"]
+        assert run(["apply", str(recording), str(out), *words]) == 0
+        said = capsys.readouterr().err
+        before = "" if unit == "dB SPL" else " dB SPL"
+        x, y = (20 * np.log10(np.std(sf.read(path)[0])) + 94 for path in (recording, out))
+        assert f"level       in {x:.1f}"[:-1] in said
+        assert f"{before}, out {y:.1f}"[:-1] in said
+        assert f" {unit}" in said
+
+
+def test_each_rescaled_file_says_that_it_has_a_gain_of_its_own(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x, fs = sf.read(recording)
+    (tmp_path / "in").mkdir()
+    for name, gain in (("a", 1.2), ("b", 1.5), ("quiet", 0.1)):
+        sf.write(tmp_path / "in" / f"{name}.wav", gain * x, fs)
+    rows = tmp_path / "rows.jsonl"
+    asked = ["-f", "iso532-free", "--report", str(rows)]
+    assert (
+        run(["apply", str(tmp_path / "in"), str(tmp_path / "out"), *asked, "--clip", "rescale"])
+        == 0
+    )
+    said = capsys.readouterr().err
+    found = {row["name"]: row for row in map(json.loads, rows.read_text().splitlines())}
+    for name in ("a.wav", "b.wav"):
+        (warning,) = found[name]["warnings"]
+        assert f"scaled by {found[name]['rescaled_db']:.2f} dB" in warning
+    assert found["quiet.wav"]["warnings"] == []
+    gain = float(re.findall(r"--gain (\S+) without --clip rescale", said)[0])
+    words = ["-f", "iso532-free", "--gain", str(gain), "--clip", "error", "-q"]
+    assert run(["apply", str(tmp_path / "in"), str(tmp_path / "all"), *words]) == 0
+    loudest = max(np.abs(sf.read(path)[0]).max() for path in (tmp_path / "all").glob("*.wav"))
+    assert loudest > 10 ** (-0.02 / 20)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ def test_it_is_compared_in_a_figure(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_column_to_compare_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["response", "-f", "headphone", "--compare", "HD 250.csv"]) == 2
+    Path("two.csv").write_text("frequency,left,right\n100,-3,-2\n1000,0,0\n9000,-6,-9\n")
+    assert cli.run(["response", "-f", "headphone", "--compare", "two.csv"]) == 2
     assert "--compare-column says which" in capsys.readouterr().err
     assert cli.run(["response", "-f", "headphone", "--compare-column", "raw"]) == 2
     assert "--compare-column would have no effect" in capsys.readouterr().err

@@ -175,3 +175,10 @@ def test_refusals(
     assert run(*arguments) == 2
     assert message in capsys.readouterr().err
     assert not list(folder.iterdir())
+
+
+def test_programs_are_called_as_they_are_written() -> None:
+    for name in ("EqualizerAPO", "equalizerapo"):
+        assert run("--for", name, "--form", "peaking", "--sections", "3", "-o", f"{name}.txt") == 0
+    first, second = (Path(f"{name}.txt").read_text() for name in ("EqualizerAPO", "equalizerapo"))
+    assert first == second

@@ -219,3 +219,21 @@ def test_two_filters_compared(capsys):
     assert rows[-1][:2] == ["200", "12500"]
     assert run("filters", "--relative-to", "1000") == 2
     assert run("filters", "peaq", "--compare", "peaq", "headphone") == 2
+
+
+def test_a_word_lists_the_filters_of_an_author_or_a_standard(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for word, within, without in (
+        ("moore", "moore1997-middle", "headphone"),
+        ("Pralong", "headphone", "iso532-free"),
+        ("iso532", "iso532-free", "headphone"),
+        ("11904", "iso11904-free", "iso532-free"),
+    ):
+        assert cli.run(["filters", word]) == 0
+        names = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+        assert within in names
+        assert without not in names
+    for words in (["xyzzy"], ["moore", "--json"], ["moore", "--bibtex"]):
+        assert cli.run(["filters", *words]) == 2
+        assert not capsys.readouterr().out

@@ -1,6 +1,7 @@
 """``earfilt fit``: what it writes, says and refuses."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -100,6 +101,13 @@ def test_an_ear_is_adapted_to_a_curve(folder, capfd) -> None:
     assert run(f"{line} --checkpoint run.pt --force") == 2
     assert "add --resume to continue" in capfd.readouterr().err
     assert run(f"{line} --checkpoint run.pt --force --resume --steps 30 --seed 1") == 0
+
+
+def test_a_figure_that_cannot_be_drawn_is_refused_first(folder, monkeypatch, capfd) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert run("--input dry.wav --target wet.wav -o mine.csv -o mine.svg") == 2
+    assert "pip install 'earfilt[plot]'" in capfd.readouterr().err
+    assert not (folder / "mine.csv").exists()
 
 
 def test_the_figure_needs_a_known_extension(folder, capfd) -> None:

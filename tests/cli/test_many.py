@@ -1,5 +1,6 @@
 """What a terminal is shown while a batch goes on."""
 
+import json
 import os
 import pty
 import re
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from earfilt import __version__
+from earfilt.cli import run
 from earfilt.cli.commands.many import progress_words
 from earfilt.report.rows import Totals
 
@@ -70,3 +73,49 @@ def test_a_terminal_shows_files_audio_rate_and_time(columns: int, tmp_path: Path
     assert shown
     assert max(map(len, shown)) <= columns
     assert re.search(r"3/3 files, 3\.0 s.*, \d[\d,]* ×.*, left *(\d+:\d\d:\d\d|-:--:--)", shown[-1])
+
+
+def test_quiet_leaves_the_failures_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    soundfile.write(tmp_path / "in/good.wav", np.zeros(1600), 16000)
+    (tmp_path / "in/notes.txt").write_text("no audio")
+    words = [str(tmp_path / "in"), str(tmp_path / "out"), "-f", "headphone", "-q"]
+    assert run(["apply", *words]) == 0
+    assert capsys.readouterr().err == ""
+    (tmp_path / "in/bad.wav").write_text("no audio either")
+    assert run(["apply", *words, "--force"]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "1  failed:"
+    assert "bad.wav" in second
+
+
+def test_every_failed_row_names_its_file(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    rows = tmp_path / "rows.jsonl"
+    soundfile.write(tmp_path / "in/a.mp3", np.zeros(16000), 16000)
+    soundfile.write(tmp_path / "in/b.ogg", np.zeros(16000), 16000)
+    (tmp_path / "in/c.wav").write_text("no audio")
+    words = [str(tmp_path / "in"), str(tmp_path / "out"), "-f", "headphone", "-q"]
+    assert run(["apply", *words, "--report", str(rows)]) == 1
+    found = [json.loads(line) for line in rows.read_text().splitlines()]
+    assert len(found) == 3
+    for row in found:
+        assert row["source"] in row["error"]
+        assert row["source"] not in row["reason"]
+        assert row["version"] == __version__
+
+
+def test_without_dask_nothing_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    soundfile.write(tmp_path / "a.wav", np.zeros(1600), 16000)
+    words = [str(tmp_path), str(tmp_path / "out"), "-f", "headphone", "--dask", "local"]
+    for more in ([], ["--dry-run"]):
+        assert run(["apply", *words, *more]) == 2
+        said = capsys.readouterr()
+        assert said.err == "earfilt: --dask needs the extra: pip install 'earfilt[dask]'\n"
+        assert not said.out
+    assert not (tmp_path / "out").exists()

@@ -109,6 +109,52 @@ def test_an_option_without_effect_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["apply", "in.wav", "out.wav", *FILTER, "-f", "middle-ear"], "-f headphone+middle-ear"),
+        (
+            ["apply", "in.wav", "out.wav", "-f", "L=headphone", "-f", "R=middle-ear"],
+            "-f L=headphone,R=middle-ear",
+        ),
+        (["apply", "in.wav", "out.wav", "-f", "a b.csv", "-f", "$c.csv"], "-f 'a b.csv+$c.csv'"),
+        (["apply", "in.wav", "out.wav", *FILTER, "--gain", "3", "--gain", "-3"], "--gain"),
+        (["apply", "in.wav", "out.wav", *FILTER, "--order", "32"], "64, 32"),
+        (["apply", "in.wav", "out.wav", *FILTER, "--phase", "zero", "--phase", "minimum"], "zero"),
+        (
+            ["apply", "in.wav", "out.wav", *FILTER, "--normalize-gain", "--no-normalize-gain"],
+            "--normalize-gain and --no-normalize-gain exclude each other",
+        ),
+        (["design", "-o", "a.json", *FILTER, "--filter", "middle-ear"], "headphone+middle-ear"),
+        (["design", "-o", "a.json", *FILTER, "--sections", "4", "--sections", "5"], "--sections"),
+        (["response", *FILTER, "--fs", "16000", "--fs", "48000"], "--fs"),
+    ],
+)
+def test_two_values_where_one_is_taken_are_refused(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    assert words in capsys.readouterr().err
+    assert [path.name for path in Path().iterdir()] == ["in.wav"]
+
+
+def test_a_value_may_be_said_again() -> None:
+    words = ["--gain", "-6", "--gain", "-6", "-q", "-q", "--no-metadata", "--no-metadata"]
+    assert run(["apply", "in.wav", "out.wav", *FILTER, *FILTER, *words]) == 0
+
+
+def test_a_second_filter_is_not_taken_for_a_directory(capsys: pytest.CaptureFixture[str]) -> None:
+    write_tone(Path("more.wav"))
+    for inputs in (["in.wav", "out.wav"], ["in.wav", "more.wav"]):
+        assert run(["apply", *inputs, *FILTER, "iso532-middle"]) == 2
+        said = capsys.readouterr().err
+        assert "-f headphone+iso532-middle" in said
+        assert "iso532-middle/" in said
+    assert not Path("iso532-middle").exists()
+    assert run(["apply", "in.wav", "more.wav", "iso532-middle/", *FILTER, "-q"]) == 0
+    assert run(["apply", "in.wav", "more.wav", "headphone", *FILTER, "-q"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
         (["in.wav", "more.wav", "-"], "- (standard output) takes one file"),
         (["tree", "-"], "- (standard output) takes one file"),
         (["tree", "-", "--resume"], "- (standard output) takes one file"),

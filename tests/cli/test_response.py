@@ -92,6 +92,21 @@ def test_the_convention_is_said(capsys):
     assert "published convention" in err
 
 
+def test_numbers_that_are_taken_four_times_are_not_called_published(tmp_path, capsys):
+    asked = ("-f", "outer-middle-ear", "--order", "64", "--fs", "16000")
+    for convention, said in (("amt", "the points as the AMT applies them"), ("published", "")):
+        drawing = tmp_path / f"{convention}.svg"
+        words = (*asked, "--convention", convention)
+        assert run("response", *words, "-o", drawing, "--show") == 0
+        out, err = capsys.readouterr()
+        ours = convention == "published"
+        assert ("the published points" in err) == ours
+        assert said in err
+        assert ("published points" in out) == ours
+        assert ("the AMT's, four times" in out) != ours
+        assert drawing.exists()
+
+
 def test_a_fir_file_is_shown_at_its_own_rate(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     run("design", "-q", "-f", "headphone", "--fs", 22050, "-o", "fir.mat")
@@ -325,6 +340,8 @@ def test_without_the_extra_the_message_says_how_to_get_it(tmp_path, monkeypatch,
         )
         assert out == ""
     assert run("response", "-f", "headphone", "-o", tmp_path / "a.csv") == 0
+    monkeypatch.setattr("earfilt.chains.build.design", None)  # the refusal comes before all work
+    assert run("response", "-f", "headphone", "-o", tmp_path / "a.png") == 2
 
 
 @pytest.mark.parametrize("columns", [60, 200])

@@ -9,6 +9,7 @@ import pytest
 import scipy.signal
 
 from earfilt.chains.members import resolve
+from earfilt.cli import run
 from earfilt.ears.biquads import Band, coefficients
 from earfilt.errors import DataError, UsageError
 from earfilt.files.curves import CurveFile, understand
@@ -236,6 +237,11 @@ def test_a_shelf_with_a_width_begins_at_its_frequency(tmp_path: Path) -> None:
             "line 2: 'Copy: L=R' is not understood",
         ),
         ("Filter: ON PK Fc 100 Hz Gain 3 dB Q 1\nFliter: ON PK", "line 2: .* is not understood"),
+        (
+            "Preamp: -3 dB\nConvolution: C:\\eq\\ear.wav",
+            "line 2: it names the FIR 'ear.wav', which -f takes itself",
+        ),
+        ("Channel: L\nFilter: ON HP Fc 20 Hz", "the channel L in its own way.* --column L"),
         ("Include: other.txt\nPreamp: -3 dB", "line 1: 'Include: other.txt' is not understood"),
         ("Filter: ON IIR Order 2 Coefficients 1 2 3 4 5 6", "line 1: .* is not understood"),
         ("Preamp: loud\nFilter: ON PK Fc 100 Hz Gain 3 dB Q 1", "line 1: 'loud' is not understood"),
@@ -368,3 +374,48 @@ def test_a_notation_is_stated_only_where_numbers_have_several() -> None:
         understand(FOLDER / "camilla-2.yml", decimal="comma")
     for name, decimal in (("german.csv", "comma"), ("plain.csv", "point"), ("peace.txt", "point")):
         understand(FOLDER / name, decimal=decimal)
+
+
+@pytest.mark.parametrize("program", ["equalizerapo", "camilladsp", "pipewire", "easyeffects"])
+@pytest.mark.parametrize("name", ["preset.txt", "preset.yml"])
+def test_a_preset_that_names_a_fir_says_so(
+    program: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `design --for` writes them, beside the wave file."""
+    monkeypatch.chdir(tmp_path)
+    words = ["-f", "headphone", "--order", "64", "--form", "fir", "--for", program]
+    own = {"camilladsp": "ear.yml", "pipewire": "ear.conf", "easyeffects": "ear.json"}
+    written = own.get(program, "ear.txt")
+    assert run(["design", *words, "-o", written, "-q"]) == 0
+    wave = "ear.irs" if program == "easyeffects" else "ear.wav"
+    Path(written).rename(name)
+    with pytest.raises(DataError, match=f"names the FIR '{wave}', which -f takes itself"):
+        resolve(name).at(48000)
+    assert resolve(wave).at(48000).numtaps >= 65
+
+
+def test_results_of_autoeq_are_a_measurement_and_a_target(tmp_path: Path) -> None:
+    """The columns that AutoEq's program writes beside a headphone's measurement."""
+    names = (
+        "frequency,raw,error,smoothed,error_smoothed,equalization,parametric_eq,fixed_band_eq,"
+        "equalized_raw,equalized_smoothed,target"
+    )
+    hz = np.geomspace(20, 20_000, 60)
+    raw, target = 3 * np.sin(np.log(hz)), 5 * np.cos(np.log(hz))
+    zeros = ",0.00" * 8
+    rows = [f"{f:.2f},{a:.4f}{zeros},{b:.4f}" for f, a, b in zip(hz, raw, target, strict=True)]
+    path = tmp_path / "HD 250.csv"
+    path.write_text("\n".join([names, *rows]))
+    found = understand(path)
+    assert isinstance(found, CurveFile)
+    assert found.columns == ("frequency", "raw")
+    np.testing.assert_allclose(found.values.db, raw, atol=1e-4)
+    correction = resolve(str(path), target=str(path), align="1000").at(48000)
+    at = np.array([100.0, 1000.0, 5000.0])
+    wanted = np.interp(np.log(at), np.log(hz), target - raw)
+    wanted -= wanted[1]
+    got = 20 * np.log10(np.abs(correction.response(at)).ravel())
+    np.testing.assert_allclose(got, wanted, atol=0.25)
+    assert any(
+        "column 'target'" in note for use in correction.provenance.files for note in use.notes
+    )

@@ -164,3 +164,19 @@ def test_a_pipe_that_ends_within_a_frame_is_refused_or_repaired(tmp_path, size):
     assert mended.returncode == 0
     assert "dropped" in mended.stderr
     assert soundfile.info(tmp_path / "b.wav").frames == size // 4
+
+
+def test_samples_without_a_header_lead_to_raw(tmp_path, recording) -> None:
+    bare = samples_of(recording, "s16le")
+    out = tmp_path / "out.wav"
+    named = {"a.raw": bare, "a.wav": bare, "silence": bytes(3000), "a.txt": b"no samples\n" * 99}
+    for name, data in named.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(AudioError) as caught:
+            earfilt.apply_file(tmp_path / name, out, "headphone")
+        hint = "need --raw s16le --rate HZ --channels N"
+        assert (hint in str(caught.value)) == (name != "a.txt")
+    words = [sys.executable, "-m", "earfilt", "apply", "-", str(out), "-f", "headphone"]
+    done = subprocess.run(words, input=bare, capture_output=True)
+    assert done.returncode == 1
+    assert b"need --raw s16le --rate HZ --channels N" in done.stderr

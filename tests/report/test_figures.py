@@ -25,7 +25,7 @@ from earfilt.report.lines import (
 )
 from earfilt.report.terminal import terminal
 from earfilt.synthesis.fir import Fir
-from earfilt.synthesis.response import frequency_grid, respond
+from earfilt.synthesis.response import Response, frequency_grid, respond
 from tests.conftest import ROOT
 
 FREQS = frequency_grid(48000.0, points=64)
@@ -167,6 +167,17 @@ def test_the_range_of_levels_can_be_given_and_holds_what_is_drawn():
         panel("magnitude", line(), ymax=float("nan"))
 
 
+def test_the_legend_says_what_the_marks_are():
+    for marks, said in (
+        (["published"], "marker: published;"),
+        (["the AMT's"], "marker: the AMT's;"),
+        (["published", "the AMT's"], "marker: published or the AMT's;"),
+    ):
+        lines = [replace(line(), marks=one) for one in marks]
+        title = compose(lines).legends[0].get_title().get_text()
+        assert said in " ".join(title.split())
+
+
 def test_the_legend_lies_below_on_the_axes_or_nowhere():
     named = replace(line(), name="short")
     drawing = compose([named], Look(legend="inside"))
@@ -177,6 +188,21 @@ def test_the_legend_lies_below_on_the_axes_or_nowhere():
     assert not without.legends
     assert without.axes[0].get_legend() is None
     assert without.get_figheight() < compose([named]).get_figheight()
+
+
+def test_a_legend_on_the_axes_hides_no_curve_where_there_is_room():
+    freqs = np.geomspace(20.0, 20_000.0, 400)
+    for place in (0.15, 0.85):  # of a peak, which the legend would hide above it
+        level = 14.0 * np.exp(-((np.linspace(0.0, 1.0, 400) - place) ** 2) / 0.005)
+        flat = Response(freqs, level, np.zeros(400), np.zeros(400))
+        lines = [Line(name, flat, fs=48000.0) for name in ("a curve", "another curve")]
+        drawing = compose(lines, Look(legend="inside", ymin=-1.0, ymax=15.0))
+        drawing.draw_without_rendering()
+        (ax,) = drawing.axes
+        box = ax.get_legend().get_window_extent()
+        for drawn in ax.get_lines():
+            points = drawn.get_transform().transform(drawn.get_xydata())
+            assert not box.count_contains(points)
 
 
 def test_bands_lie_about_the_published_points_and_within_the_axis():

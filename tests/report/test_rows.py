@@ -62,6 +62,26 @@ def test_summary_says_what_was_done() -> None:
         assert words in said
 
 
+def test_a_summary_calls_dB_SPL_what_is_sound_pressure() -> None:
+    levels = {"spl_in_db": [70.0], "spl_out_db": [60.0]}
+    for quantity, words in (
+        (None, "in 70.00, out 60.00 dB SPL"),
+        ("sound pressure", "in 70.00, out 60.00 dB SPL"),
+        ("A-weighted sound pressure", "in 70.00 dB SPL, out 60.00 dB(A)"),
+        ("stapes velocity", "in 70.00 dB SPL, out 60.00 dB (stapes velocity: "),
+    ):
+        assert words in summary(done(**levels, provenance=Provenance(quantity=quantity)))
+
+
+def test_rescaled_files_are_told_with_the_gain_that_fits_all() -> None:
+    totals = Totals()
+    for name, gain in (("a.wav", -3.904), ("b.wav", -7.404)):
+        totals.add(done(name, gain_db=gain, rescaled_db=gain))
+    totals.add(done("c.wav"))
+    assert "2  rescaled by -7.40 to -3.90 dB" in table(totals, 1.0)
+    assert "--gain -7.41 without --clip rescale fits them" in table(totals, 1.0)
+
+
 def test_names_cannot_drive_the_terminal() -> None:
     evil = "\x1b]0;owned\x07\n.wav"
     rows = [done(evil), failed(evil, f"in/{evil} is empty")]

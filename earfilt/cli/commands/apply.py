@@ -2,6 +2,7 @@
 
 import glob
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -140,7 +141,8 @@ def apply(
             "--full-scale-spl",
             metavar="DB",
             help="Level of digital full scale in dB SPL, to report levels in dB SPL (AMT: "
-            "93.98, or 100 in older models, with rms).",
+            "93.98, or 100 in older models, with rms); of the output where the filter gives sound "
+            "pressure.",
         ),
     ] = None,
     full_scale: Annotated[
@@ -229,6 +231,8 @@ def apply(
         )
     _check_format(subtype, clip, dither=dither)
     inputs, output = _inputs_and_output(paths or [], in_place, files_from)
+    if output is not None:
+        _refuse_second_filter(output, inputs, filter_name)
     destination = None if files_from is not None else _one_to_one(inputs, output)
     of_batches = {"--resume": resume, "--shard": shard, "--dask": dask}
     if destination is not None and any(of_batches.values()):
@@ -350,6 +354,26 @@ def _inputs_and_output(
     return paths[:-1], paths[-1]
 
 
+def _refuse_second_filter(output: str, inputs: list[str], filter_name: str) -> None:
+    """Refuse the name of another filter where a directory would be made of it: it was meant to
+    follow ``-f``, and what stands before it, to be the output.
+    """
+    from earfilt.chains.members import is_chain_of_names
+
+    if (
+        len(inputs) < 2
+        or os.path.lexists(output)
+        or output in (filter_name, *filter_name.split("+"))
+        or not is_chain_of_names(output)
+    ):
+        return
+    raise UsageError(
+        f"{output} is the name of a filter, and would become a directory; filters one after the "
+        f"other are -f {shlex.quote(f'{filter_name}+{output}')}, and a directory of that name is "
+        f"given as {output}/"
+    )
+
+
 def _one_to_one(inputs: list[str], output: str | None) -> str | None:
     """The output file where one file goes to one file (or into a directory that is there); None for
     a batch.
@@ -429,7 +453,7 @@ def _filter_one(job: "FileJob", *, quiet: bool) -> "tuple[Row, EarfiltError | No
             "failed",
             error=str(error),
             reason=error.reason,
-            filter=job.filter.name,
+            filter=job.filter.applied,
         ), error
 
 

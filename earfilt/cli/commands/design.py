@@ -103,6 +103,7 @@ def design(
             "--for",
             metavar="PROGRAM",
             help="Write a preset for a program; the programs are named above.",
+            case_sensitive=False,
             show_default=False,
         ),
     ] = None,

@@ -13,7 +13,8 @@ def filters(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="Describe one filter, with source and points, or a SOFA file.",
+            help="Describe one filter, with source and points, or a SOFA file; of another word, "
+            "list the filters with it in name or source.",
             show_default=False,
         ),
     ] = None,

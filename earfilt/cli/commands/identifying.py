@@ -25,6 +25,7 @@ def check_files(
     force: bool,
 ) -> None:
     """Refuse outputs of other kinds than a result and figures, and what would do harm."""
+    from earfilt.report.extras import check_extra
     from earfilt.report.figures import SUFFIXES
     from earfilt.report.file import check_report
     from earfilt.storage.writing import check_outputs
@@ -35,6 +36,8 @@ def check_files(
             f"-o {printable(wrong[0])}: {what} is written as {suffix}, a figure as "
             f"{', '.join(SUFFIXES)}"
         )
+    if any(Path(one).suffix.lower() in SUFFIXES for one in outputs):
+        check_extra("matplotlib", "figures")
     written = [*outputs, *([] if report is None else [report])]
     check_outputs(written, read, force=force)
     check_report(report, read=read, written=outputs)

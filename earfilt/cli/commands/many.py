@@ -11,7 +11,7 @@ import typer
 
 from earfilt.cli.streams import say
 from earfilt.errors import UsageError, printable
-from earfilt.report.rows import Totals, duration, table
+from earfilt.report.rows import Totals, duration, failures, table
 
 if TYPE_CHECKING:
     from earfilt.batch.corpus import Batch
@@ -177,8 +177,10 @@ def apply_many(
                     take(row)
         ended = True
     finally:
-        if totals.failed or not quiet:
+        if not quiet:
             _print_totals(totals, time.perf_counter() - started)
+        elif totals.failed:
+            say(failures(totals))
         if not ended and not quiet:
             _print_how_to_go_on(totals, plan)
     return 1 if totals.failed else 0

@@ -22,6 +22,7 @@ from earfilt.cli.options import (
 )
 from earfilt.cli.streams import say
 from earfilt.errors import UsageError, printable
+from earfilt.version import __version__
 
 if TYPE_CHECKING:
     import numpy as np
@@ -221,6 +222,7 @@ def response(
         refuse_without_effect({"--compare-column": compare_column}, "give --compare FILE")
     axis, width_mm = scale or Scale.log, _WIDTH_MM if width is None else width
     _check_figures(files, width_mm)
+    _check_extras(figures, show=show)
     _check_labels(labels or [], len(filter_names), len(compare or []))
     filters = list(map(finder(ctx), filter_names))
     check_outputs(
@@ -284,7 +286,7 @@ class _Curves:
         self._filters = [filter for rows in ears for filter, _ in rows]
         self._firs: list[Fir] = [fir for rows in ears for _, fir in rows]
         self._names = [
-            filter.name if len(rows) == 1 else fir.provenance.filter or ""
+            filter.applied if len(rows) == 1 else fir.provenance.filter or ""
             for filter, rows in zip(filters, ears, strict=True)
             for _, fir in rows
         ]
@@ -385,7 +387,7 @@ class _Curves:
                 filter(
                     None,
                     (
-                        describe.design_words(fir),
+                        f"{describe.design_words(fir)} at {self._fs:.12g} Hz",
                         describe.deviation_words(fir.provenance),
                         describe.range_words(fir.provenance),
                     ),
@@ -407,7 +409,13 @@ class _Curves:
     def _facts(fir: "Fir") -> dict[str, Any]:
         shown = fir.provenance.to_json()
         shown.pop("filter", None)
-        return {"fs": fir.fs, "numtaps": fir.numtaps, "latency": fir.lookahead, **shown}
+        return {
+            "version": __version__,
+            "fs": fir.fs,
+            "numtaps": fir.numtaps,
+            "latency": fir.lookahead,
+            **shown,
+        }
 
     def _lines(self) -> "list[Line]":
         from earfilt.report.lines import line_of, with_between
@@ -494,6 +502,16 @@ def _check_figures(files: list[str], width: float) -> None:
         known = (*_TABLES, *SUFFIXES, _PAGE)
         if _suffix(path) not in known:
             raise UsageError(f"{printable(path)}: a response is written as {', '.join(known)}")
+
+
+def _check_extras(figures: list[str], *, show: bool) -> None:
+    """Refuse drawings that nothing here can draw, before anything is designed."""
+    from earfilt.report.extras import check_extra
+
+    if figures:
+        check_extra("matplotlib", "figures")
+    if show:
+        check_extra("plotext", "drawings in the terminal")
 
 
 def _check_labels(labels: list[str], filters: int, measurements: int) -> None:

@@ -20,6 +20,16 @@ KNEE_DB = 3.0
 _KNEE_WIDTH_DB = 1.5 * KNEE_DB
 _SMALLEST = 1e-15  # amplitude whose inverse is far beyond every limit
 LARGEST_GAIN_DB = 60.0
+INVERSE_PREFIX = "inverse:"
+
+
+def inverse_of(name: str) -> str:
+    """What the way back of a filter or a whole chain is called.
+
+    >>> inverse_of("iso532-free"), inverse_of("iso532-free+iso532-middle")
+    ('inverse:iso532-free', 'inverse:(iso532-free+iso532-middle)')
+    """
+    return f"{INVERSE_PREFIX}({name})" if "+" in name else INVERSE_PREFIX + name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +66,7 @@ class Inverse(Ear):
             raise UsageError(f"the published ranges of {names} do not overlap")
         first, last = ears[0].entry, ears[-1].entry
         entry = Entry(
-            name=f"inverse:{names}",
+            name=inverse_of(names),
             kind=cls.kind,
             summary=f"the way back of {names}",
             quantity=last.quantity,

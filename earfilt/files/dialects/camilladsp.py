@@ -15,7 +15,7 @@ from typing import Any
 
 from earfilt.ears.biquads import Band, Coefficients
 from earfilt.errors import DataError, printable
-from earfilt.files.dialects.found import FoundEqualiser, excerpt
+from earfilt.files.dialects.found import OF_BOTH, FoundEqualiser, excerpt, fir_named_in
 
 _MARK = re.compile(r"^[\"']?filters[\"']?[ \t]*:", re.MULTILINE)
 _MOST_BYTES = 1 << 18
@@ -82,8 +82,10 @@ def read_config(text: str, subject: str, *, column: str | None, option: str) -> 
         elif found.get("type") == "Biquad":
             bands.append(_band(parameters, where, subject))
         else:
+            named = fir_named_in(text) if found.get("type") == "Conv" else ""
             raise DataError(
-                subject, f"{where} is of type {_shown(found.get('type'))}; read are Biquad and Gain"
+                subject,
+                f"{where} is of type {_shown(found.get('type'))}; read are Biquad and Gain{'; ' if named else ''}{named}",
             )
     if any(band.coefficients for band in bands):
         devices = _mapping(config.get("devices"), "devices", subject)
@@ -177,7 +179,7 @@ def _names(
         raise DataError(
             subject,
             f"filters the channels {', '.join(map(excerpt, numbers))} each differently; "
-            f"{option} {excerpt(filtered)} takes one of them",
+            f"{option} {excerpt(filtered)} takes one of them{OF_BOTH}",
         )
     return first
 

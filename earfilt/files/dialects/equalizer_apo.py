@@ -18,10 +18,12 @@ from earfilt.ears.biquads import FLAT_Q, Band, Coefficients
 from earfilt.errors import DataError
 from earfilt.files.dialects.found import (
     MAX_ROWS,
+    OF_BOTH,
     FoundCurve,
     FoundEqualiser,
     Row,
     excerpt,
+    fir_named_in,
 )
 from earfilt.files.dialects.numbers import Decimal, notation, number
 
@@ -158,6 +160,12 @@ def _commands(text: str, subject: str) -> Iterator[_Command]:
             channels = " ".join(found[3].lower().split())
         elif name in _SILENT:
             continue
+        elif name == "convolution" and (named := fir_named_in(line)):
+            raise DataError(
+                subject,
+                f"line {n}: {named}; the other filters are read without this line, and chained by "
+                "a '+'",
+            )
         elif begun or name in _AUDIBLE or re.search(r"\bFc\b", line):
             raise DataError(subject, f"line {n}: '{excerpt(line.strip())}' is not understood")
         else:
@@ -175,10 +183,17 @@ def _of_channel(
         return commands
     names = sorted({name for channels in several for name in channels.split()} - {"all"})
     if asked is None:
+        shown = [excerpt(name).upper() for name in names]
+        if len(names) == 1:
+            raise DataError(
+                subject,
+                f"filters the channel {shown[0]} in its own way, and the others in another; "
+                f"{option} {shown[0]} takes what is for it",
+            )
         raise DataError(
             subject,
-            f"filters the channels {', '.join(map(excerpt, names)).upper()} each differently; "
-            f"{option} {excerpt(names[0]).upper()} takes one of them",
+            f"filters the channels {', '.join(shown)} each differently; {option} {shown[0]} takes "
+            f"one of them{OF_BOTH}",
         )
     if asked.lower() not in names:
         raise DataError(subject, f"has no channel '{excerpt(asked)}'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from earfilt.errors import printable
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 1 << 17
 MAX_LINE = 1 << 16
+
+OF_BOTH = (
+    "; for two ears, 'earfilt design' writes one channel at a time, each with the --fs of the "
+    "recording, and -f L=left.json,R=right.json applies both"
+)
+"""How a file whose channels differ becomes a pair."""
 
 
 class Row(NamedTuple):
@@ -45,6 +52,30 @@ class FoundEqualiser(NamedTuple):
     gain_db: float = 0.0
     fs: float | None = None
     notes: tuple[str, ...] = ()
+
+
+_NAMES_A_FIR = (
+    r"^[ \t]*Convolution[ \t]*:[ \t]*(.+?\.wav)[ \t]*$",  # Equalizer APO
+    r"filename[\"']?[ \t]*:[ \t]*[\"']?([^\"'\n]+\.(?:wav|irs))",  # CamillaDSP, PipeWire
+    r"\"kernel-name\"[ \t]*:[ \t]*\"([^\"\n]+)\"",  # EasyEffects, without its .irs
+)
+_MOST_SEARCHED = 1 << 18
+
+
+def fir_named_in(text: str) -> str:
+    """What to do about a program's preset that names a FIR in a file of its own; empty of others.
+
+    >>> fir_named_in("Convolution: ear.wav")
+    "it names the FIR 'ear.wav', which -f takes itself"
+    >>> fir_named_in("Filter 1: ON PK Fc 105 Hz Gain 4.5 dB Q 0.7")
+    ''
+    """
+    for pattern in _NAMES_A_FIR:
+        if found := re.search(pattern, text[:_MOST_SEARCHED], re.MULTILINE | re.IGNORECASE):
+            name = re.split(r"[\\/]", found[1])[-1]
+            name = name if "." in name else f"{name}.irs"
+            return f"it names the FIR '{excerpt(name)}', which -f takes itself"
+    return ""
 
 
 def excerpt(text: str) -> str:

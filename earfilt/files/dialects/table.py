@@ -55,6 +55,9 @@ IDENTIFIED = "earfilt fit"
 """What a curve from two recordings was understood as."""
 
 _IDENTIFIED = {"frequency_hz", "gain_db", "coherence", "lower_db", "upper_db"}
+AUTOEQ = "AutoEq CSV"
+"""What a table of its results was understood as: the measurement among what was made of it."""
+
 _AUTOEQ = ("error", "smoothed", "equalization", "target", "equalized_raw")
 
 
@@ -112,7 +115,13 @@ def find_table(text: str, subject: str) -> Table | None:
 
 
 def read_table(
-    table: Table, subject: str, *, column: str | None, decimal: Decimal | None, option: str
+    table: Table,
+    subject: str,
+    *,
+    column: str | None,
+    decimal: Decimal | None,
+    option: str,
+    result: str = "raw",
 ) -> FoundCurve:
     """The rows of one column of a table.
 
@@ -127,6 +136,8 @@ def read_table(
         Where the numbers leave it open.
     option : str
         The option that names a column, for messages.
+    result : 'raw' or 'target'
+        Which column of AutoEq's results is meant where none is named.
 
     Raises
     ------
@@ -139,6 +150,8 @@ def read_table(
         raise DataError(subject, "line {}: {}".format(*table.spoilt))
     _check_frequency(table, subject)
     _check_commas(table, subject)
+    if column is None and _dialect(table) == AUTOEQ and _names_once(table, result):
+        column, option = result, ""
     chosen = _column(table, subject, column, option)
     _check_value(table, chosen, subject, None if column is not None else option)
     fields = (row[i] for _, row in table.rows for i in (table.frequency, chosen))
@@ -469,6 +482,10 @@ def _column(table: Table, subject: str, asked: str | None, option: str) -> int:
     )
 
 
+def _names_once(table: Table, name: str) -> bool:
+    return [one.lower() for one in table.names].count(name) == 1
+
+
 def _asked_column(table: Table, subject: str, asked: str, others: list[int]) -> int:
     def plain(name: str) -> str:
         return re.sub(r"\s*[(\[].*", "", name.strip().lower())
@@ -528,7 +545,7 @@ def _dialect(table: Table) -> str:
     if _IDENTIFIED.issubset(names):
         return IDENTIFIED
     if "raw" in names and any(name in names for name in _AUTOEQ):
-        return "AutoEq CSV"
+        return AUTOEQ
     if re.search(r"\brew\b|room eq", said):
         return "REW text"
     if _is_calibration(said):
