@@ -9,7 +9,7 @@ from typing import Any, Literal
 from earfilt.audio.formats import SUFFIXES
 from earfilt.cores import cores
 from earfilt.ears.table import shipped
-from earfilt.errors import EarfiltError, UsageError, printable
+from earfilt.errors import EarfiltError, UsageError, counted, printable
 from earfilt.storage.manifest import (
     Entry,
     Ledger,
@@ -102,6 +102,11 @@ class Verification:
                     "directory",
                     directory,
                     f"a line of its manifest {about}cannot be read: damaged, or of a later version",
+                )
+            if lines := ledger.damaged - len(ledger.unclear):
+                what = counted(lines, "line of its manifest", "lines of its manifest")
+                yield Difference(
+                    "directory", directory, f"{what} cannot be read: damaged, or of a later version"
                 )
         for directory, ledger in self._ledgers.items():
             for name in sorted(self.recipes & ledger.recipes.keys()):
@@ -221,6 +226,10 @@ def read_manifests(root: str | None, manifest: str | None = None) -> Verificatio
             raise UsageError(f"there is no manifest {printable(manifest)}")
         ledger = Ledger()
         read_manifest(manifest, ledger)
+        if ledger.says_nothing:
+            raise UsageError(
+                f"{printable(manifest)} holds no entry: it is no manifest, or is damaged"
+            )
         found.add(os.path.dirname(manifest) or os.curdir, ledger)
         return found
     root = root if root is not None else os.curdir

@@ -225,6 +225,8 @@ class Ledger:
     unclear : set of str
         Names of files about whose replacement a line cannot be read; empty where it does not even
         say which file's.
+    damaged : int
+        Lines that say nothing, though none was killed at them.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -233,6 +235,12 @@ class Ledger:
     latest: dict[str, Entry] = field(default_factory=dict)
     recipes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     unclear: set[str] = field(default_factory=set)
+    damaged: int = 0
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether no line could be read."""
+        return not (self.entries or self.replaced or self.recipes or self.unclear)
 
     def is_unclear(self, name: str) -> bool:
         """Whether a line that cannot be read may say that a file was replaced."""
@@ -254,6 +262,8 @@ class Ledger:
         """Of a line that cannot be read, take down which file's replacement it may tell of. What
         was killed at it left no whole object, and had replaced nothing.
         """
+        torn = line.startswith(b"{") and not line.rstrip().endswith(b"}")
+        self.damaged += bool(line.strip()) and not torn
         if _REPLACEMENT not in line or not line.rstrip().endswith(b"}"):
             return None
         try:
@@ -282,6 +292,7 @@ class Ledger:
         self.outputs |= other.outputs
         self.recipes |= other.recipes
         self.unclear |= other.unclear
+        self.damaged += other.damaged
 
     def _note(self, name: str, entry: Entry) -> Hashable | None:
         if entry.output_sha256 and not entry.error:

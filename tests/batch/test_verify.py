@@ -349,3 +349,28 @@ def test_a_batch_over_a_part_of_a_tree_counts_for_the_whole(tree: Tree, tmp_path
     assert not differences(out)
     write_tone(out / "x" / "b.wav", seed=5)
     assert set(differences(out)) == {("output", "x/b.wav", "has another content")}
+
+
+@pytest.mark.parametrize("data", [b"", b"hello\n", b"RIFF\x00\x01\n", b'("name": "a"}\n' * 3])
+def test_what_is_no_manifest_vouches_for_nothing(
+    corpus: Path, data: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A check that runs each night must not pass since it was given another file."""
+    path = corpus / "out" / "m.jsonl"
+    path.write_bytes(data)
+    assert run(["verify", "--manifest", str(path)]) == 2
+    assert "holds no entry: it is no manifest, or is damaged" in capfd.readouterr().err
+
+
+def test_damaged_lines_are_told_and_one_that_was_torn_by_a_kill_is_not(corpus: Path) -> None:
+    path = corpus / "out" / ".earfilt-manifest.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"name": "c.wav", "source": [1, 1], "rec\n' + b'{"name": "d')
+    assert differences(corpus / "out") == []
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:-2], lines[-2].replace(b'"', b"'"), lines[-1]]))
+    found = differences(corpus / "out")
+    assert ("directory", ".", MANIFEST_DAMAGED) in found
+
+
+MANIFEST_DAMAGED = "1 line of its manifest cannot be read: damaged, or of a later version"
