@@ -154,7 +154,7 @@ def cut_short(info: AudioInfo) -> AudioError:
     """What to tell of a source that was cut short."""
     there = info.frames or 0
     if info.container == "OGG":
-        promise = "pages of it are missing, {there} frames are there"
+        promise = "pages of it are missing or damaged, {there} frames are there"
     elif info.frames is None:
         promise = "its header promises more than is there"
     else:
@@ -446,6 +446,13 @@ def _open_decoder(source: Source, recordings: Recordings) -> Decoder:
     try:
         decoder = Decoder(source, recordings.links)
     except FAILURES as error:
+        if recordings.lost_pages:
+            raise AudioError.about(
+                source.name,
+                "{subject} is cut short: pages of it are missing or damaged, and the others cannot "
+                "be decoded without them ({reason})",
+                reason=_reason(error),
+            ) from error
         why = _not_read(source, _reason(error))
         raise NotAudioError.about(source.name, "{subject} {why}", why=why) from error
     if decoder.format not in READ:
@@ -495,7 +502,7 @@ class SoundfileReader(Reader):
             self._promised = max(1, frames - mpeg.samples_per_frame(file.samplerate) + 1)
         mpeg_audio = file.subtype.startswith("MPEG")
         frames = None if mpeg_audio else frames
-        missing = recordings.unfinished or max(
+        missing = recordings.lost_pages or max(
             0, (promised_frames(source, magic, head, file.frames) or 0) - (file.frames or 0)
         )
         said: list[str] = []
