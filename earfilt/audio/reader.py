@@ -36,6 +36,7 @@ from earfilt.audio.metadata.tags import (
 from earfilt.audio.recordings import (
     UNKNOWN_LENGTH,
     Recordings,
+    can_join_flac,
     find_recordings,
     rate_words,
     rest_behind_flac,
@@ -216,9 +217,10 @@ class WavReader(Reader):
         if promised is None and not source.flowed and not ignore_length:
             head.warnings.append(UNKNOWN_LENGTH)
         metadata = riff_metadata(head, rest)
+        joinable = not ignore_length and _joinable(source, head, rest)
         left = b"" if missing_frames or not source.seekable else self._left_of_parts(source)
         partial, said = riff.partial_frame(left, fmt.align)
-        warnings = (*head.warnings, *said, *riff.unread_words(rest))
+        warnings = (*head.warnings, *said, *riff.unread_words(rest, joinable=joinable))
         return AudioInfo(
             source.name, head.container, subtype.name, fmt.fs, fmt.channels, frames, missing_frames,
             subtype.dtype, subtype.bits, fmt.extensible, metadata, warnings, rest.size + partial,
@@ -266,7 +268,8 @@ class WavReader(Reader):
             rest = _read_rest(self.source, self._head)
             warnings += self._head.warnings[known:]
         partial, said = riff.partial_frame(self._over, self._head.fmt.align)
-        warnings += [*said, *riff.unread_words(rest)]
+        # What a pipe brings is gone by, and with it whether it can be joined.
+        warnings += [*said, *riff.unread_words(rest, joinable=False)]
         late = riff_metadata(replace(self._head, before=[], beyond=[]), rest)
         warnings += not_carried(chunk.label for chunk in w64.beyond_riff(late.w64))
         metadata = replace(self.info.metadata, after=late.after)
@@ -418,6 +421,19 @@ def _all_parts(
             head.beyond.append(TAGS_OF_JOINED)
     rest.chunks = chunks
     return parts, rest, missing // head.fmt.align
+
+
+def _joinable(source: Source, head: riff.Head, rest: riff.Rest) -> bool:
+    """Whether all that follows the samples of a file can be read with them."""
+    if rest.kind != "recording":
+        return False
+    try:
+        _, left, missing = _all_parts(
+            source, replace(head, beyond=[], warnings=[]), replace(rest, chunks=[])
+        )
+    except AudioError:
+        return False
+    return not left.size and not missing
 
 
 def _further_head(source: Source, head: riff.Head, rest: riff.Rest) -> riff.Head:
@@ -583,7 +599,7 @@ class SoundfileReader(Reader):
                 warnings.append("its last MPEG frame is incomplete: its end is missing")
         elif self.info.container == "FLAC":
             for rest in self._flac_rests():
-                joinable = os.pread(self.source.raw.fileno(), 4, rest.offset) == b"fLaC"
+                joinable = rest.kind == "recording" and can_join_flac(self.source)
                 warnings += riff.unread_words(rest, joinable=joinable)
                 unread += rest.size
         self.info = replace(self.info, warnings=tuple(warnings), unread=unread)

@@ -41,7 +41,7 @@ from earfilt.audio.containers.truncation import UNKNOWN_AIFF, UNKNOWN_AU
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError, Link
 from earfilt.audio.frame_tags import between_tags
 from earfilt.audio.metadata import sphere
-from earfilt.errors import Note
+from earfilt.errors import AudioError, Note
 
 if TYPE_CHECKING:
     from earfilt.audio.containers.aiff import Common
@@ -293,6 +293,16 @@ def _flac(source: Source, ignore_length: bool) -> Recordings:
         there=there,
     )
     return Recordings(rest=Rest(offset=0, size=source.size or 0, kind="frames"), warnings=[note])
+
+
+def can_join_flac(source: Source) -> bool:
+    """Whether FLAC recordings that follow one another can be read as one."""
+    starts = flac_frames.joined_starts(source)
+    try:
+        Decoder(source, _between([0, *starts])).close()
+    except (AudioError, *FAILURES):
+        return False
+    return bool(starts)
 
 
 def rest_behind_flac(source: Source, link: Link, position: int, frames: int) -> Rest:
