@@ -518,9 +518,9 @@ class SoundfileReader(Reader):
             self._promised = max(1, frames - mpeg.samples_per_frame(file.samplerate) + 1)
         mpeg_audio = file.subtype.startswith("MPEG")
         frames = None if mpeg_audio else frames
-        missing = recordings.lost_pages or max(
-            0, (promised_frames(source, magic, head, file.frames) or 0) - (file.frames or 0)
-        )
+        align = subtype.width * file.channels
+        promised = promised_frames(source, magic, head, file.frames, align) or 0
+        missing = recordings.lost_pages or max(0, promised - (file.frames or 0))
         said: list[str] = []
         if count := recordings.count or _by_packets(recordings, file, missing, said):
             self._limit, self._priming = count.frames, count.priming
@@ -784,6 +784,10 @@ def _choose(
     if tagged:
         magic = _behind_tag(source, magic)
     head = read_head(source, magic)
+    if head is not None and head.data_size == 0 and not source.seekable:
+        # What follows tells whether the size was never filled in.
+        source.spool(spool_dir)
+        head = read_head(source, source.read(len(magic)))
     if head is not None and tagged:
         head.beyond.append(TAG_IN_FRONT)
     if head is not None and head.fmt.subtype is not None:

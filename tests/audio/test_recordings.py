@@ -672,6 +672,27 @@ def test_samples_that_look_like_a_chunk_are_samples(tmp_path):
     assert heard.tobytes() == bytes(data[44:])
 
 
+@pytest.mark.parametrize("container", ["CAF", "AU", "AIFF", "W64", "RF64", "WAV"])
+@pytest.mark.parametrize("cut", [1, 3, 4, 1001])
+def test_a_file_that_is_cut_short_says_how_much_it_promised(tmp_path, container, cut):
+    path = tmp_path / "a"
+    path.write_bytes(coded(X[:4800].reshape(-1, 2), container)[:-cut])
+    with pytest.raises(AudioError, match=f"promises 2400 frames, {2400 - -(-cut // 4)} are there"):
+        read_all(path)
+
+
+def test_a_size_of_0_that_was_never_filled_in_is_read_from_a_pipe_too(tmp_path, monkeypatch):
+    data = wav_bytes(X[:3000], data_size=0, size=6036)
+    (tmp_path / "a.wav").write_bytes(data)
+    reading, writing = os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    dup = os.dup
+    monkeypatch.setattr(os, "dup", lambda file: dup(file) if file else reading)
+    for name in (str(tmp_path / "a.wav"), "-"):
+        np.testing.assert_array_equal(read_all(name)[0], X[:3000])
+
+
 def test_a_size_of_0_before_silence_names_the_way_out(tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(wav_bytes(np.concatenate([np.zeros(50, np.int16), X]), data_size=0, size=9000))
