@@ -64,7 +64,7 @@ class AudioInfo:
         Frames that are there; None where only reading to the end tells.
     missing : int
         Frames that the header promises and the file does not have: it was cut short. (Ogg promises
-        none; 1 stands for its last page.)
+        none: pages that are missing or damaged.)
     dtype : 'int16', 'int32', 'float32' or 'float64'
         What `Reader.read` returns; integers left-justified.
     bits : int

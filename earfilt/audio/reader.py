@@ -36,6 +36,7 @@ from earfilt.audio.metadata.tags import (
 from earfilt.audio.recordings import (
     UNKNOWN_LENGTH,
     Recordings,
+    can_join_flac,
     find_recordings,
     rate_words,
     rest_behind_flac,
@@ -155,7 +156,7 @@ def cut_short(info: AudioInfo) -> AudioError:
     """What to tell of a source that was cut short."""
     there = info.frames or 0
     if info.container == "OGG":
-        promise = "pages of it are missing, {there} frames are there"
+        promise = "pages of it are missing or damaged, {there} frames are there"
     elif info.frames is None:
         promise = "its header promises more than is there"
     else:
@@ -218,9 +219,10 @@ class WavReader(Reader):
         if promised is None and not source.flowed and not ignore_length:
             head.warnings.append(UNKNOWN_LENGTH)
         metadata = riff_metadata(head, rest)
+        joinable = not ignore_length and _joinable(source, head, rest)
         left = b"" if missing_frames or not source.seekable else self._left_of_parts(source)
         partial, said = riff.partial_frame(left, fmt.align)
-        warnings = (*head.warnings, *said, *riff.unread_words(rest))
+        warnings = (*head.warnings, *said, *riff.unread_words(rest, joinable=joinable))
         return AudioInfo(
             source.name, head.container, subtype.name, fmt.fs, fmt.channels, frames, missing_frames,
             subtype.dtype, subtype.bits, fmt.extensible, metadata, warnings, rest.size + partial,
@@ -268,7 +270,8 @@ class WavReader(Reader):
             rest = _read_rest(self.source, self._head)
             warnings += self._head.warnings[known:]
         partial, said = riff.partial_frame(self._over, self._head.fmt.align)
-        warnings += [*said, *riff.unread_words(rest)]
+        # What a pipe brings is gone by, and with it whether it can be joined.
+        warnings += [*said, *riff.unread_words(rest, joinable=False)]
         late = riff_metadata(replace(self._head, before=[], beyond=[]), rest)
         warnings += not_carried(chunk.label for chunk in w64.beyond_riff(late.w64))
         metadata = replace(self.info.metadata, after=late.after)
@@ -423,6 +426,19 @@ def _all_parts(
     return parts, rest, missing // head.fmt.align
 
 
+def _joinable(source: Source, head: riff.Head, rest: riff.Rest) -> bool:
+    """Whether all that follows the samples of a file can be read with them."""
+    if rest.kind != "recording":
+        return False
+    try:
+        _, left, missing = _all_parts(
+            source, replace(head, beyond=[], warnings=[]), replace(rest, chunks=[])
+        )
+    except AudioError:
+        return False
+    return not left.size and not missing
+
+
 def _further_head(source: Source, head: riff.Head, rest: riff.Rest) -> riff.Head:
     """Head of the recording, or of the data chunk, that follows the samples."""
     source.seek(rest.offset)
@@ -449,6 +465,13 @@ def _open_decoder(source: Source, recordings: Recordings) -> Decoder:
     try:
         decoder = Decoder(source, recordings.links)
     except FAILURES as error:
+        if recordings.lost_pages:
+            raise AudioError.about(
+                source.name,
+                "{subject} is cut short: pages of it are missing or damaged, and the others cannot "
+                "be decoded without them ({reason})",
+                reason=_reason(error),
+            ) from error
         why = _not_read(source, _reason(error))
         raise NotAudioError.about(source.name, "{subject} {why}", why=why) from error
     if decoder.format not in READ:
@@ -498,9 +521,9 @@ class SoundfileReader(Reader):
             self._promised = max(1, frames - mpeg.samples_per_frame(file.samplerate) + 1)
         mpeg_audio = file.subtype.startswith("MPEG")
         frames = None if mpeg_audio else frames
-        missing = recordings.unfinished or max(
-            0, (promised_frames(source, magic, head, file.frames) or 0) - (file.frames or 0)
-        )
+        align = subtype.width * file.channels
+        promised = promised_frames(source, magic, head, file.frames, align) or 0
+        missing = recordings.lost_pages or max(0, promised - (file.frames or 0))
         said: list[str] = []
         if count := recordings.count or _by_packets(recordings, file, missing, said):
             self._limit, self._priming = count.frames, count.priming
@@ -580,7 +603,7 @@ class SoundfileReader(Reader):
                 warnings.append("its last MPEG frame is incomplete: its end is missing")
         elif self.info.container == "FLAC":
             for rest in self._flac_rests():
-                joinable = os.pread(self.source.raw.fileno(), 4, rest.offset) == b"fLaC"
+                joinable = rest.kind == "recording" and can_join_flac(self.source)
                 warnings += riff.unread_words(rest, joinable=joinable)
                 unread += rest.size
         self.info = replace(self.info, warnings=tuple(warnings), unread=unread)
@@ -775,6 +798,10 @@ def _choose(
     if tagged:
         magic = _behind_tag(source, magic)
     head = read_head(source, magic)
+    if head is not None and head.data_size == 0 and not source.seekable:
+        # What follows tells whether the size was never filled in.
+        source.spool(spool_dir)
+        head = read_head(source, source.read(len(magic)))
     if head is not None and tagged:
         head.beyond.append(TAG_IN_FRONT)
     if head is not None and head.fmt.subtype is not None:

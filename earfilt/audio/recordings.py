@@ -34,19 +34,21 @@ from earfilt.audio.containers.chunks import (
     Window,
     walk,
 )
+from earfilt.audio.containers.ogg import opus
+from earfilt.audio.containers.ogg.streams import find_streams
 from earfilt.audio.containers.riff import Rest
 from earfilt.audio.containers.truncation import UNKNOWN_AIFF, UNKNOWN_AU
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError, Link
 from earfilt.audio.frame_tags import between_tags
 from earfilt.audio.metadata import sphere
-from earfilt.errors import Note
+from earfilt.errors import AudioError, Note
 
 if TYPE_CHECKING:
     from earfilt.audio.containers.aiff import Common
+    from earfilt.audio.containers.ogg.streams import Stream
     from earfilt.audio.containers.riff import Head
     from earfilt.audio.source import Source
 
-_PIECE = 1 << 20
 _MAX_WORD = 2**32 - 256
 _SIGNED = 0x7FFF0000
 _MAX_ALIGN = 8 * 1024
@@ -65,8 +67,8 @@ class Recordings:
     ----------
     links : list of Link
         The recordings, one behind the other.
-    unfinished : int
-        Links of an Ogg file whose last page is missing.
+    lost_pages : int
+        Pages of an Ogg file that are damaged or missing.
     rest : Rest
         Bytes that are not read and would be lost with the file.
     samples : tuple of (int, int), optional
@@ -83,7 +85,7 @@ class Recordings:
     """
 
     links: list[Link] = field(default_factory=lambda: [Link()])
-    unfinished: int = 0
+    lost_pages: int = 0
     rest: Rest = field(default_factory=Rest)
     samples: tuple[int, int] | None = None
     aligned: int = 1
@@ -175,37 +177,64 @@ def _mpeg_link(
 
 
 def _ogg(source: Source) -> Recordings:
-    """Links begin at the first of the pages that begin streams, behind pages that carry one on."""
-    file, at, size = source.raw.fileno(), 0, source.size or 0
-    starts, ended = [0], []
-    ends: list[int | None] = []
-    within = last = False
-    page = end = stray = 0
-    while len(head := os.pread(file, 27 + 255, at)) >= 27:
-        if head[:4] != b"OggS":
-            # The page before may be cut short, with the next inside what it claims to be.
-            at = page = _next_page(file, page + 4)
-            if end < at < size:
-                first, behind = between_tags(file, end, at)
-                stray += behind - first
-            continue
-        begins = bool(head[5] & 2)
-        if begins and within:
-            starts.append(at)
-            ends.append(min(end, at))
-            ended.append(last)
-        within, last, page = not begins, bool(head[5] & 4), at
-        at = end = at + 27 + head[26] + sum(head[27 : 27 + head[26]])
-    found = Recordings(unfinished=[*ended, last].count(False))
-    if stray:
-        words = "{stray} bytes between its pages belong to none and are not read"
-        found.warnings.append(Note.of(words, stray=stray))
-    found.leave(rest_behind(source, min(end, size)))
+    """The first stream of each link."""
+    size = source.size or 0
+    streams, strange = find_streams(source.raw.fileno())
+    if not streams:
+        return Recordings()
+    last = streams[-1]
+    found = Recordings(
+        lost_pages=sum(stream.lost + (not stream.finished) for stream in streams)
+        + (not streams[0].first.begins)
+    )
+    if strange:
+        words = "{strange} bytes between its pages belong to none and are not read"
+        found.warnings.append(Note.of(words, strange=strange))
+    beside = sum(sum(stream.beside.values()) for stream in streams)
+    if beside:
+        words = (
+            "its streams beside the first ({count} of them, {beside} bytes) are not read; "
+            "'ffmpeg -i INPUT -map 0:1 OUTPUT.wav' gives the second"
+        )
+        count = max(len(stream.beside) for stream in streams)
+        found.warnings.append(Note.of(words, count=count, beside=beside))
+    if last.finished:
+        found.leave(rest_behind(source, last.end))
     # libsndfile looks for the last page near the end of what it gets, and takes zeros for damage.
-    ends.append(end if end < size else None)
-    found.links = [Link(*places) for places in zip(starts, ends, strict=True)]
-    found.rest.size += stray
+    ends = [*(stream.end for stream in streams[:-1]), last.end if last.end < size else None]
+    starts = [0, *(stream.first.at for stream in streams[1:])]
+    rate = _opus_rate(streams, found.warnings)
+    found.links = [
+        Link(start, end, {start: opus.with_rate(stream.first, rate)} if rate else None)
+        for start, end, stream in zip(starts, ends, streams, strict=True)
+    ]
+    found.rest.size += strange + beside
     return found
+
+
+def _opus_rate(streams: list[Stream], warnings: list[str]) -> int | None:
+    """What libsndfile is to see in the headers of Opus in place of what they state, which is for
+    information only (RFC 7845, section 5.1): it decodes at that rate, and takes none for 8 kHz.
+    """
+    rates = [opus.stated_rate(stream.first) for stream in streams]
+    stated = rates[0]
+    if stated is None or None in rates:
+        return None
+    fs = max(opus.decoded_rate(rate or 0) for rate in rates)
+    band = max(stream.band for stream in streams)
+    # The codec has no band for 12 kHz where it transforms: it takes the next one.
+    if band > max(fs, 16_000 if fs == 12_000 else 0):
+        words = (
+            "its header states {stated} Hz, and its packets hold sound of {band} Hz: read, and "
+            "written, as {full} Hz"
+        )
+        fs = opus.RATES[-1]
+        warnings.append(Note.of(words, stated=stated, band=band, full=fs))
+    elif stated not in (0, fs):
+        warnings.append(_read_as(stated, fs))
+    return (
+        None if all(0 < (rate or 0) <= fs == opus.decoded_rate(rate or 0) for rate in rates) else fs
+    )
 
 
 def rate_words(source: Source, magic: bytes, fs: int) -> list[str]:
@@ -218,8 +247,12 @@ def rate_words(source: Source, magic: bytes, fs: int) -> list[str]:
         stated = caf.stated_rate(source)
     if stated is None or stated == fs:
         return []
+    return [_read_as(stated, fs)]
+
+
+def _read_as(stated: float, fs: int) -> Note:
     words = "its sampling rate of {stated:.10g} Hz is read, and written, as {fs} Hz"
-    return [Note.of(words, stated=stated, fs=fs)]
+    return Note.of(words, stated=stated, fs=fs)
 
 
 def rest_behind(source: Source, begin: int, end: int | None = None) -> Rest:
@@ -244,15 +277,6 @@ def _between(starts: list[int]) -> list[Link]:
     return [Link(start, end) for start, end in zip(starts, [*starts[1:], None], strict=True)]
 
 
-def _next_page(file: int, at: int) -> int:
-    """The next page from a byte on; the end of the file where there is no more."""
-    while piece := os.pread(file, _PIECE, at):
-        if (found := piece.find(b"OggS")) >= 0:
-            return at + found
-        at += max(1, len(piece) - 3)
-    return at
-
-
 def _flac(source: Source, ignore_length: bool) -> Recordings:
     if ignore_length and (further := flac_frames.joined_starts(source)):
         return Recordings(_between([0, *further]))
@@ -269,6 +293,16 @@ def _flac(source: Source, ignore_length: bool) -> Recordings:
         there=there,
     )
     return Recordings(rest=Rest(offset=0, size=source.size or 0, kind="frames"), warnings=[note])
+
+
+def can_join_flac(source: Source) -> bool:
+    """Whether FLAC recordings that follow one another can be read as one."""
+    starts = flac_frames.joined_starts(source)
+    try:
+        Decoder(source, _between([0, *starts])).close()
+    except (AudioError, *FAILURES):
+        return False
+    return bool(starts)
 
 
 def rest_behind_flac(source: Source, link: Link, position: int, frames: int) -> Rest:

@@ -10,7 +10,7 @@ others as their own programs write them.
 
 import os
 import re
-import struct
+from collections.abc import Iterator
 
 from earfilt.audio import frame_tags
 from earfilt.audio.containers import mpeg
@@ -58,7 +58,7 @@ _WAYS_OUT = {
     BEYOND["XI"]: _BY_SOUNDFILE,
 }
 
-_LOOK = 1 << 20
+_MOST = 4096  # parts of a file that are looked at
 _MAGICS: list[tuple[bytes, str]] = [
     (rb"MAC ", "Monkey's Audio"),
     (rb"wvpk", "WavPack"),
@@ -92,7 +92,12 @@ _READ = re.compile(
 )
 _CONTENT = [(re.compile(pattern, re.DOTALL), name) for pattern, name in _MAGICS]
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_STREAM = bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365")
 _ASF_FILM = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
+_ASF_SOUND = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")
+_EBML = b"\x1aE\xdf\xa3"
+_SEGMENT, _TRACKS = 0x18538067, 0x1654AE6B
+_TRACK, _TRACK_TYPE = 0xAE, 0x83
 _NAMES = {
     ".m4a": "MP4 audio", ".m4b": "MP4 audio", ".m4p": "MP4 " "audio", ".m4r": "MP4 audio", ".aac": "AAC", ".adts": "AAC",
     ".wma": "Windows Media Audio", ".ape": "Monkey's Audio", ".wv": "WavPack", ".tta": "True " "Audio", ".dsf": "DSD (DSF)",
@@ -153,22 +158,17 @@ def foreign_format(file: int, suffix: str) -> str | None:
     if head[4:8] == b"ftyp":
         return (
             "MP4 audio"
-            if suffix in _NAMES or head[8:11] in (b"M4A", b"M4B", b"M4P") or _mp4_sound(file)
+            if suffix in _NAMES
+            or head[8:11] in (b"M4A", b"M4B", b"M4P")
+            or _is_sound(_mp4_kinds(file))
             else None
         )
-    if head[:4] == b"\x1aE\xdf\xa3":
-        data = os.pread(file, _LOOK, 0)
-        return (
-            _NAMES.get(suffix, "Matroska or WebM audio")
-            if suffix in _NAMES or (b"A_" in data and b"V_" not in data)
-            else None
-        )
+    if head[:4] == _EBML:
+        sound = suffix in _NAMES or _is_sound(_matroska_kinds(file))
+        return _NAMES.get(suffix, "Matroska or WebM audio") if sound else None
     if head[:16] == _ASF:
-        return (
-            "Windows Media Audio"
-            if suffix in _NAMES or _ASF_FILM not in os.pread(file, _LOOK, 0)
-            else None
-        )
+        sound = suffix in _NAMES or _is_sound(_asf_kinds(file))
+        return "Windows Media Audio" if sound else None
     if _adts_frames(file, start) or (suffix in (".ac3", ".eac3") and head[:2] == b"\x0bw"):
         return _NAMES.get(suffix, "AAC")
     return _NAMES.get(suffix) if head and not _is_text(head) else None
@@ -178,25 +178,86 @@ def _is_text(head: bytes) -> bool:
     return all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head)
 
 
-def _mp4_sound(file: int) -> bool:
-    """Whether the tracks of an MP4 file are sound and no film."""
-    at = 0
-    for _ in range(64):
+def _is_sound(kinds: set[str]) -> bool:
+    """Whether tracks of such kinds are sound and no film."""
+    return "sound" in kinds and "film" not in kinds
+
+
+def _mp4_kinds(file: int) -> set[str]:
+    """Kinds of the tracks of an MP4 file."""
+    kinds = {b"soun": "sound", b"vide": "film"}
+    return {
+        kinds.get(os.pread(file, 4, at + 8), "")
+        for moov in _boxes(file, 0, os.fstat(file).st_size, b"moov")
+        for track in _boxes(file, *moov, b"trak")
+        for media in _boxes(file, *track, b"mdia")
+        for at, _ in _boxes(file, *media, b"hdlr")
+    }
+
+
+def _boxes(file: int, at: int, end: int, name: bytes) -> Iterator[tuple[int, int]]:
+    """First byte of the content, and the one behind it, of boxes of MP4 with a name."""
+    for _ in range(_MOST):
         head = os.pread(file, 16, at)
-        if len(head) < 8:
-            return False
-        size = struct.unpack_from(">I", head)[0]
-        if size == 1 and len(head) == 16:
-            size = struct.unpack_from(">Q", head, 8)[0]
-        if head[4:8] == b"moov":
-            handlers = re.findall(
-                rb"hdlr.{8}(....)", os.pread(file, min(size, 16 * _LOOK), at), re.DOTALL
-            )
-            return b"soun" in handlers and b"vide" not in handlers
-        if size < 8:
-            return False
+        if at + 8 > end or len(head) < 8:
+            return
+        size, width = int.from_bytes(head[:4], "big"), 8
+        if size == 1:
+            size, width = int.from_bytes(head[8:], "big"), 16
+        size = size or end - at  # up to the end
+        if size < width:
+            return
+        if head[4:8] == name:
+            yield at + width, min(end, at + size)
         at += size
-    return False
+
+
+def _matroska_kinds(file: int) -> set[str]:
+    """Kinds of the tracks of a Matroska or WebM file."""
+    end = os.fstat(file).st_size
+    kinds = {1: "film", 2: "sound"}
+    return {
+        kinds.get(int.from_bytes(os.pread(file, min(8, last - at), at), "big"), "")
+        for segment in _elements(file, 0, end, _SEGMENT)
+        for tracks in _elements(file, *segment, _TRACKS)
+        for track in _elements(file, *tracks, _TRACK)
+        for at, last in _elements(file, *track, _TRACK_TYPE)
+    }
+
+
+def _elements(file: int, at: int, end: int, name: int) -> Iterator[tuple[int, int]]:
+    """The same of elements of Matroska with an identifier."""
+    for _ in range(_MOST):
+        head = os.pread(file, 12, at)
+        if at >= end or len(head) < 2 or not head[0]:
+            return
+        width = 9 - head[0].bit_length()
+        found = int.from_bytes(head[:width], "big")
+        if width > 4 or len(head) <= width or not head[width]:
+            return
+        more = 9 - head[width].bit_length()
+        size = int.from_bytes(head[width : width + more], "big") & ~(-1 << 7 * more)
+        at += width + more
+        # All ones stand for a length that was not known when it was written.
+        last = end if size == (1 << 7 * more) - 1 else min(end, at + size)
+        if found == name:
+            yield at, last
+        at = last
+
+
+def _asf_kinds(file: int) -> set[str]:
+    """Kinds of the streams of an ASF file."""
+    kinds, at = set(), 30
+    end = int.from_bytes(os.pread(file, 8, 16), "little")
+    for _ in range(_MOST):
+        head = os.pread(file, 40, at)
+        size = int.from_bytes(head[16:24], "little")
+        if at >= end or len(head) < 40 or size < 24:
+            break
+        if head[:16] == _ASF_STREAM:
+            kinds.add({_ASF_FILM: "film", _ASF_SOUND: "sound"}.get(head[24:], ""))
+        at += size
+    return kinds
 
 
 def _adts_frames(file: int, at: int) -> bool:

@@ -13,8 +13,10 @@ import numpy as np
 import soundfile
 
 from earfilt import __version__
-from earfilt.audio.containers import aiff, caf, flac, ogg, pcm
+from earfilt.audio.containers import aiff, caf, flac, pcm
 from earfilt.audio.containers.chunks import Chunk
+from earfilt.audio.containers.ogg import opus
+from earfilt.audio.containers.ogg.pages import set_serials
 from earfilt.audio.containers.pcm import Array
 from earfilt.audio.containers.wav import WavWriter, append_chunks, fits, set_mask
 from earfilt.audio.formats import RAW, RIFF_FAMILY, Target, check_limits
@@ -27,6 +29,7 @@ from earfilt.storage.output import write_all
 from earfilt.wording import option
 
 _MAX_OGG_FRAMES = 16_384  # long writes overflow libvorbis's stack
+_OPUS_PACKETS = 50  # in a second
 _LARGEST_IN_MP3 = 2.0**16  # LAME ends the whole process over what is far beyond full scale
 _SET_ADD_PEAK_CHUNK = 0x1050
 _UPDATE_HEADER_NOW = 0x1060
@@ -177,7 +180,12 @@ class SoundfileWriter:
             )
 
     def finish(self, after: Sequence[Chunk] = ()) -> list[str]:
+        is_opus = self.target.subtype == "OPUS"
         with self._failures():
+            if is_opus:
+                # libsndfile fills the last packet up with what its buffer held, so that this one
+                # must have no part in the sound.
+                self._sound.write(np.zeros((self.target.fs // _OPUS_PACKETS, self.target.channels)))
             self._sound.close()
         if self._blocks:
             self._splice()
@@ -194,8 +202,10 @@ class SoundfileWriter:
         if self.target.container in RIFF_FAMILY:
             append_chunks(self._file, (*self._riff, *after))
             after = ()
+        if is_opus:
+            opus.set_end(self._file, self._frames * opus.RATES[-1] // self.target.fs)
         if self.target.container == "OGG":
-            ogg.set_serials(self._file)
+            set_serials(self._file)
         return late_warning(after, self.target)
 
     def _splice(self) -> None:

@@ -572,7 +572,10 @@ def _repairs(row: Row, info: AudioInfo) -> list[str]:
         notes.append(Note.of("{count} NaN or infinite samples read as 0", count=row.repaired))
     if info.missing:
         words = (
-            "the source is cut short: {frames} frames were there, at least {missing} are missing"
+            "pages of the source are missing or damaged: {frames} frames were there, and what "
+            "follows a gap comes too early"
+            if info.container == "OGG"
+            else "the source is cut short: {frames} frames were there, at least {missing} are missing"
         )
         notes.append(Note.of(words, frames=info.frames, missing=info.missing))
     return notes

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import subprocess
 
@@ -158,10 +159,42 @@ def test_joined_recordings_are_told_and_read_as_one_if_asked(tmp_path, container
     path.write_bytes(coded(X, container) + coded(Y, container) + coded(X, container))
     heard, info = read_all(path)
     np.testing.assert_array_equal(heard, X)
-    assert "another recording was joined" in info.warnings[-1]
+    assert "another recording was joined to the first; --ignore-length takes" in info.warnings[-1]
     heard, info = read_all(path, ignore_length=True)
     np.testing.assert_array_equal(heard, np.concatenate([X, Y, X]))
     assert (info.unread, info.warnings) == (0, ())
+
+
+OTHER = {
+    "a rate": lambda container: coded(Y, container, fs=44_100),
+    "channels": lambda container: coded(Y[:3000].reshape(-1, 2), container),
+    "a container": lambda container: coded(Y, {"WAV": "FLAC", "FLAC": "WAV"}[container]),
+    "a third": lambda container: coded(Y, container) + coded(X, container, fs=8000),
+}
+
+
+@pytest.mark.parametrize("container", ["WAV", "FLAC"])
+@pytest.mark.parametrize("other", OTHER)
+def test_only_what_can_be_joined_is_said_to_be(tmp_path, container, other):
+    first, further = coded(X, container), OTHER[other](container)
+    (tmp_path / "a").write_bytes(first + further)
+    info = read_all(tmp_path / "a")[1]
+    said = info.warnings[-1]
+    assert "another recording was joined to the first" in said
+    # The way out gives what follows, byte for byte.
+    command = re.search(r"'tail -c (\+\d+) INPUT' gives", said)
+    assert "--ignore-length" not in said
+    assert run("tail", "-c", command[1], tmp_path / "a") == further
+
+
+def test_a_recording_behind_another_in_a_pipe_has_a_way_out_that_works(tmp_path, monkeypatch):
+    first, further = coded(X[:900], "WAV"), coded(Y[:900], "WAV", fs=8000)
+    reading, writing = os.pipe()
+    os.write(writing, first + further)
+    os.close(writing)
+    monkeypatch.setattr(os, "dup", lambda _: reading)
+    said = read_all("-")[1].warnings[-1]
+    assert f"'tail -c +{len(first) + 1} INPUT' gives" in said
 
 
 def test_a_joined_recording_of_another_format_is_refused(tmp_path):
@@ -637,6 +670,27 @@ def test_samples_that_look_like_a_chunk_are_samples(tmp_path):
     assert probe(str(path)).unread == 2 * (len(X) - 1000)
     heard, _ = read_all(path, ignore_length=True)
     assert heard.tobytes() == bytes(data[44:])
+
+
+@pytest.mark.parametrize("container", ["CAF", "AU", "AIFF", "W64", "RF64", "WAV"])
+@pytest.mark.parametrize("cut", [1, 3, 4, 1001])
+def test_a_file_that_is_cut_short_says_how_much_it_promised(tmp_path, container, cut):
+    path = tmp_path / "a"
+    path.write_bytes(coded(X[:4800].reshape(-1, 2), container)[:-cut])
+    with pytest.raises(AudioError, match=f"promises 2400 frames, {2400 - -(-cut // 4)} are there"):
+        read_all(path)
+
+
+def test_a_size_of_0_that_was_never_filled_in_is_read_from_a_pipe_too(tmp_path, monkeypatch):
+    data = wav_bytes(X[:3000], data_size=0, size=6036)
+    (tmp_path / "a.wav").write_bytes(data)
+    reading, writing = os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    dup = os.dup
+    monkeypatch.setattr(os, "dup", lambda file: dup(file) if file else reading)
+    for name in (str(tmp_path / "a.wav"), "-"):
+        np.testing.assert_array_equal(read_all(name)[0], X[:3000])
 
 
 def test_a_size_of_0_before_silence_names_the_way_out(tmp_path):

@@ -39,7 +39,50 @@ def test_content_decides_where_the_name_says_nothing(tree: Tree) -> None:
     assert names(root) == ["recording.dat", "take1"]
 
 
+CHANCE = b"V_ A_ vide hdlr soun \x86\x85V_VP8" * 3
+"""What may stand in compressed sound."""
+
+
+def matroska(*kinds: int) -> bytes:
+    """A live recording (of a length that was not known) with tracks of such kinds, and CHANCE."""
+    tracks = b"".join(b"\xae\x86\xd7\x81\1\x83\x81" + bytes([kind]) for kind in kinds)
+    unknown = b"\x01" + b"\xff" * 7
+    head = b"\x1aE\xdf\xa3\x84\x42\x86\x81\1\x18\x53\x80\x67" + unknown
+    tracks = b"\x16\x54\xae\x6b" + bytes([0x80 | len(tracks)]) + tracks
+    return head + tracks + b"\x1f\x43\xb6\x75" + unknown + CHANCE
+
+
+def box(name: bytes, *content: bytes) -> bytes:
+    data = b"".join(content)
+    return (8 + len(data)).to_bytes(4, "big") + name + data
+
+
+def mp4(*kinds: bytes) -> bytes:
+    """A film's container with tracks of such kinds, behind CHANCE."""
+    tracks = [box(b"trak", box(b"mdia", box(b"hdlr", bytes(8), kind, bytes(12)))) for kind in kinds]
+    texts = box(b"udta", CHANCE)
+    moov = box(b"moov", texts, *tracks)
+    return box(b"ftyp", b"isom", bytes(4)) + box(b"mdat", CHANCE) + moov
+
+
+def asf(*kinds: str) -> bytes:
+    """Windows Media with streams of such kinds."""
+    streams = [
+        bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365" + "2800000000000000" + kind)
+        for kind in kinds
+    ]
+    text = bytes.fromhex("33" * 16) + (24 + 16).to_bytes(8, "little") + bytes.fromhex(FILM)
+    body = b"".join([text, *streams])
+    head = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+    return head + (30 + len(body)).to_bytes(8, "little") + bytes(6) + body
+
+
+SOUND, FILM = "409e69f84d5bcf11a8fd00805f5c442b", "c0ef19bc4d5bcf11a8fd00805f5c442b"
 FOREIGN = {
+    "browser.webm": matroska(2),
+    "two.mkv": matroska(2, 2),
+    "sound.mp4": mp4(b"soun"),
+    "sound.asf": asf(SOUND),
     "memo.m4a": b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0\0\0\0\x08mdat",
     "memo": b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0\0\0\0\x08mdat",
     "a.ape": b"MAC \x96\x0f\0\0" + bytes(60),
@@ -51,7 +94,6 @@ FOREIGN = {
     "a.amr": b"#!AMR\n" + bytes(60),
     "a.wma": bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + bytes(60),
     "a.mka": b"\x1aE\xdf\xa3" + bytes(60),
-    "a.webm": b"\x1aE\xdf\xa3" + bytes(60) + b"\x86\x86A_OPUS",
     "a.aac": b"\xff\xf1\x50\x80\x01\x1f\xfc\0" * 20,
     "unknown.m4a": b"\1\2\3" * 20,
     "tagged.ape": b"ID3\4\0\0\0\0\0\x10" + bytes(16) + b"MAC " + bytes(60),
@@ -59,9 +101,10 @@ FOREIGN = {
 NO_SOUND = {
     "notes.ape": b"a text about monkeys\n" * 5,
     "tree.dts": b"/dts-v1/;\n" * 10,
-    "film.webm": b"\x1aE\xdf\xa3" + bytes(60) + b"\x86\x85V_VP8\x86\x86A_OPUS",
-    "film.mp4": b"\0\0\0\x18ftypisom\0\0\0\0isomisom\0\0\0\x28moov\0\0\0\x20hdlr\0\0\0\0\0\0\0\0vide"
-    + bytes(12),
+    "film.webm": matroska(1, 2),
+    "subtitles.mkv": matroska(17),
+    "film.mp4": mp4(b"vide", b"soun"),
+    "film.asf": asf(FILM, SOUND),
     "picture.png": b"\x89PNG\r\n\x1a\n" + bytes(60),
 }
 

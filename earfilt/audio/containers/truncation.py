@@ -23,7 +23,7 @@ UNKNOWN_AIFF = 0x7F000000
 
 
 def promised_frames(
-    source: Source, magic: bytes, head: Head | None, frames: int | None
+    source: Source, magic: bytes, head: Head | None, frames: int | None, align: int = 0
 ) -> int | None:
     """Frames that the header promises.
 
@@ -37,6 +37,8 @@ def promised_frames(
         Of a file of the RIFF family.
     frames : int or None
         Frames that libsndfile found.
+    align : int
+        Bytes of a frame; 0 where that differs.
 
     Returns
     -------
@@ -44,20 +46,22 @@ def promised_frames(
         None where the format makes no promise that can be checked.
     """
     if head is not None:
-        return _scaled(
-            frames, source, None if head.data_size is None else (head.data_offset, head.data_size)
-        )
+        data = None if head.data_size is None else (head.data_offset, head.data_size)
+        return _scaled(frames, source, data, align)
     if magic[:4] == b"FORM" and magic[8:] in (b"AIFF", b"AIFC"):
         return _aiff(source)
     if magic[:4] == b"caff":
-        return _scaled(frames, source, _caf_data(source))
+        return _scaled(frames, source, _caf_data(source), align)
     if magic[:4] == b".snd":
         offset, size = struct.unpack_from(">II", magic, 4)
-        return _scaled(frames, source, None if size in (0, UNKNOWN_AU) else (offset, size))
+        data = None if size in (0, UNKNOWN_AU) else (offset, size)
+        return _scaled(frames, source, data, align)
     return None
 
 
-def _scaled(frames: int | None, source: Source, data: tuple[int, int] | None) -> int | None:
+def _scaled(
+    frames: int | None, source: Source, data: tuple[int, int] | None, align: int
+) -> int | None:
     """Frames of a data chunk (offset, size) whose part that is there holds ``frames``."""
     if frames is None or data is None:
         return None
@@ -65,6 +69,8 @@ def _scaled(frames: int | None, source: Source, data: tuple[int, int] | None) ->
     there = (source.size or 0) - offset
     if size <= there or there <= 0 or not frames:
         return None
+    if align:
+        return size // align
     return max(frames + 1, frames * size // there)
 
 

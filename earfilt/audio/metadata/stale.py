@@ -23,11 +23,19 @@ if TYPE_CHECKING:
     from earfilt.audio.containers.chunks import Chunk
     from earfilt.audio.info import Metadata
 
-_PREFIXES = ("REPLAYGAIN_", "R128_", "MP3GAIN_", "LOUDNESS_", "BWF_LOUDNESS_", "BWF_MAX_")
-_KEYS = frozenset(
-    ("ITUNNORM", "ITUNSMPB", "LOUDNESS", "PEAKLEVEL", "PEAK " "LEVEL", "PEAKVALUE", "AVERAGELEVEL", "DYNAMIC RANGE", "ALBUM DYNAMIC RANGE",
-     "DYNAMICRANGE", "ACOUSTID_FINGERPRINT", "ACOUSTID FINGERPRINT", "MD5", "MD5SUM", "CHECKSUM")
-)  # fmt: skip
+_KEYS = re.compile(
+    r"""(REPLAYGAIN|R128|MP3GAIN|BWFMAX|CTDB).+   # CTDB: how many have ripped the same samples
+    |ACCURATERIP.*(?<!ID)                         # but not of which disc
+    |.*(LOUDNESS(RANGE|VALUE|LUFS)?|TRUEPEAK(LEVEL)?(DB|DBTP)?|LUFS|LKFS)
+    |LOUDNESS.*
+    |ITUN(NORM|SMPB)|PEAK(LEVEL|VALUE)|AVERAGELEVEL|(ALBUM)?DYNAMICRANGE
+    |ACOUSTIDFINGERPRINT
+    |.*(CRC|CRC32|MD5|MD5SUM|SHA1|SHA256|CHECKSUM)
+    """,
+    re.VERBOSE,
+)
+"""Keys, without what parts their words."""
+
 _SOUND_CHECK = re.compile(r"(\s*[0-9A-Fa-f]{8}){10,12}\s*")
 _FRAMES = ("RVA2", "RVAD", "RVA", "XRVA", "XRV", "RGAD")
 """ID3 frames of relative volume and of replay gain."""
@@ -50,10 +58,8 @@ def is_false(key: str, value: str = "") -> bool:
     """Whether a tag speaks of loudness, peak, fingerprint or checksum of the samples (its key in
     any case).
     """
-    plain = key.upper().rpartition(":")[2].strip()
-    return (
-        plain.startswith(_PREFIXES) or plain in _KEYS or _SOUND_CHECK.fullmatch(value) is not None
-    )
+    plain = re.sub(r"[\s_-]", "", key.upper().rpartition(":")[2])
+    return _KEYS.fullmatch(plain) is not None or _SOUND_CHECK.fullmatch(value) is not None
 
 
 def without_false(metadata: Metadata) -> tuple[Metadata, list[str]]:

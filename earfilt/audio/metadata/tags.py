@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from earfilt.audio.containers import aiff, caf, flac, mpeg, ogg, w64
+from earfilt.audio.containers import aiff, caf, flac, mpeg, w64
 from earfilt.audio.containers.aiff import TEXTS
 from earfilt.audio.containers.chunks import RIFF, Chunk, legible, pieces
+from earfilt.audio.containers.ogg.streams import read_comments
 from earfilt.audio.formats import RIFF_FAMILY, Target
 from earfilt.audio.info import Metadata
 from earfilt.audio.metadata import annotation, at_the_end, id3, sphere
@@ -147,7 +148,7 @@ def _of_caf(source: Source, beyond: list[str], start: int) -> Metadata:
 
 
 def _of_ogg(source: Source, beyond: list[str], start: int) -> Metadata:
-    found = flac.parse_comments(ogg.read_comments(source, beyond, start))
+    found = flac.parse_comments(read_comments(source, beyond, start))
     return Metadata(tags=tuple(pair for pair in found if pair[0] != "ENCODER"))
 
 

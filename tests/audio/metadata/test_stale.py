@@ -39,7 +39,10 @@ def said(row):
 @pytest.mark.parametrize(
     "key",
     ["REPLAYGAIN_TRACK_GAIN", "replaygain_album_peak", "R128_TRACK_GAIN", "iTunNORM", "iTunSMPB", "com.apple.iTunes:iTunNORM",
-     "MP3GAIN_MINMAX", "ACOUSTID_FINGERPRINT", "MD5", "Dynamic Range"],
+     "MP3GAIN_MINMAX", "ACOUSTID_FINGERPRINT", "MD5", "Dynamic Range", "AccurateRipResult", "ACCURATERIPCRC", "ACCURATERIPCOUNT",
+     "CTDBTRACKCONFIDENCE", "ENCODERCRC", "Encoder CRC", "CRC32", "MD5CHECKSUM", "AUDIO_MD5", "SHA256", "CHECKSUM", "TRUE_PEAK",
+     "True Peak Level", "MAX_TRUE_PEAK", "INTEGRATED_LOUDNESS", "LOUDNESS_RANGE", "Momentary-Loudness", "LUFS", "PEAK LEVEL",
+     "BWF_MAX_TRUE_PEAK_LEVEL"],
 )  # fmt: skip
 def test_tags_about_level_and_identity_of_the_samples_are_false(key):
     assert stale.is_false(key)
@@ -47,7 +50,23 @@ def test_tags_about_level_and_identity_of_the_samples_are_false(key):
 
 @pytest.mark.parametrize(
     "key",
-    ["TITLE", "COMMENT", "REPLAY", "ACOUSTID_ID", "MUSICBRAINZ_TRACKID", "MEDIUM", "ISRC", "GAIN"],
+    [
+        "TITLE",
+        "COMMENT",
+        "REPLAY",
+        "ACOUSTID_ID",
+        "MUSICBRAINZ_TRACKID",
+        "MEDIUM",
+        "ISRC",
+        "GAIN",
+        "ACCURATERIPDISCID",
+        "AccurateRip ID",
+        "DISCID",
+        "PEAK",
+        "ENCODEDBY",
+        "TRUE",
+        "MD",
+    ],
 )
 def test_other_tags_are_true(key):
     assert not stale.is_false(key, "0000020D is a good number")

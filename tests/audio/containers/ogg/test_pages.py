@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earfilt.audio.containers import ogg
+from earfilt.audio.containers.ogg import pages as ogg
 
 
 def checksum(page: bytes) -> int:
