@@ -14,7 +14,8 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from earfilt.batch.executors import Pool, Stopped, end_worker
+from earfilt.batch.executors import Pool
+from earfilt.batch.workers import Stopped, end_worker
 from earfilt.errors import EarfiltError, is_out_of_memory, printable
 from earfilt.render.job import FileJob
 from earfilt.render.recipe import recipe_of

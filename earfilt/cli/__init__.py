@@ -146,7 +146,7 @@ def _run(arguments: list[str]) -> int:
         print_all()
         return 0
     if _begins_a_batch(arguments):
-        from earfilt.batch.executors import warm_up
+        from earfilt.batch.workers import warm_up
 
         warm_up()  # its workers load the engine beside the parser and all that follows
     from earfilt.cli import completion
