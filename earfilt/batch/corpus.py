@@ -32,6 +32,7 @@ from earfilt.storage.manifest import (
     stamp,
 )
 from earfilt.storage.output import Exists, sweep
+from earfilt.storage.streams import is_of_the_system
 
 _TASK_SECONDS = 600.0
 _CD_BYTES = 176_400.0
@@ -88,6 +89,11 @@ def prepare(
     if batch.jobs is not None and batch.jobs < 1:
         raise UsageError(f"--jobs is {batch.jobs}; it must be at least 1")
     recipe = batch.recipe()
+    if output is not None and is_of_the_system(os.path.join(output, "")):
+        raise UsageError(
+            f"{printable(output)} is a directory of the system's own, which holds devices and "
+            "processes; name another one"
+        )
     plan = planning.make_plan(inputs, output, batch.rules, listed=listed)
     if batch.rules.in_place:
         _sort_in_place(batch, plan, recipe, filter(os.path.isdir, inputs))
@@ -441,7 +447,16 @@ class _Units:
         options = self._options
         if file.name in self._plan.foreign:
             options = replace(options, exists="refuse")
-        job = FileJob(source, destination, file.name, self._filter, options, self._run, hashes=True)
+        job = FileJob(
+            source,
+            destination,
+            file.name,
+            self._filter,
+            options,
+            self._run,
+            hashes=True,
+            regular=True,
+        )
         return Unit(job, (file.size, file.mtime_ns), self._recipe)
 
 
@@ -454,7 +469,7 @@ def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:
     size = seconds = 0.0
     for file in files[:: max(1, len(files) // samples)]:
         try:
-            length = probe(file.source).seconds
+            length = probe(file.source, regular=True).seconds
         except AudioError:
             continue
         if length:

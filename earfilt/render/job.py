@@ -207,6 +207,8 @@ class FileJob:
     hashes : bool
         Tell the hashes of source and output, as a manifest needs them. They cost another reading of
         both.
+    regular : bool
+        Source and destination are files: a pipe or device under one of their names fails.
     """
 
     source: str
@@ -216,3 +218,4 @@ class FileJob:
     options: Options = field(default_factory=Options)
     run: str = field(default_factory=new_run)
     hashes: bool = False
+    regular: bool = False
