@@ -14,7 +14,7 @@ import threading
 from types import FrameType
 from typing import Any, NoReturn
 
-from earfilt.cli.streams import open_closed, own_stderr
+from earfilt.cli.streams import open_closed, own_stderr, wait_for_streams
 from earfilt.errors import (
     EarfiltError,
     UsageError,
@@ -76,6 +76,7 @@ def main() -> None:
             signal.signal(number, _unwind)
     sys.unraisablehook = _sent_again
     open_closed()
+    wait_for_streams()
     try:
         with contextlib.nullcontext() if debug else own_stderr():
             code = _flushed(run(arguments, debug=debug))
