@@ -122,7 +122,7 @@ class _Server:
         self._control, theirs = _channel()
         try:
             with theirs:
-                self.process = _start("serve_control", theirs)
+                self.process = _start("serve_control", theirs, preload="earfilt.batch.preload")
         except BaseException:
             self._control.close()
             raise
@@ -201,17 +201,18 @@ def _channel() -> tuple[socket.socket, socket.socket]:
     return ends
 
 
-def _start(task: str, channel: socket.socket) -> subprocess.Popen[bytes]:
+def _start(task: str, channel: socket.socket, *, preload: str = "sys") -> subprocess.Popen[bytes]:
     """A new Python that does a task of this module with a socket as its standard input.
 
-    It imports from where this one does, but for the current directory.
+    It imports from where this one does, but for the current directory, and a module before all else.
     """
     home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     places = [place for place in sys.path if isinstance(place, str) and place]
     if home not in places:
         places.append(home)
     code = (
-        f"import sys; sys.path[:] = {places!a}; from earfilt.batch.workers import {task}; {task}()"
+        f"import sys; sys.path[:] = {places!a}; import {preload}; "
+        f"from earfilt.batch.workers import {task}; {task}()"
     )
     flags = cast(Any, subprocess)._args_from_interpreter_flags()  # as multiprocessing does
     safe = [] if "-P" in flags or "-I" in flags else ["-P"]
@@ -258,8 +259,6 @@ def _take(stream: BinaryIO) -> bytes:
 def serve_control() -> None:
     """Fork a worker for each socket that comes, until none can come any more."""
     control = _standard_socket()
-    from earfilt.batch import preload  # noqa: F401
-
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # their sockets tell when workers end
     while True:
         said, descriptors, _, _ = socket.recv_fds(control, 1, 2)

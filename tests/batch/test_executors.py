@@ -269,7 +269,7 @@ def test_no_more_is_needed_of_the_system_than_processes(
 def test_where_no_process_can_be_started_the_limits_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     stop_server()
