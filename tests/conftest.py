@@ -46,9 +46,9 @@ def _own_fork_server() -> None:
     """Helper processes of one module are no copies of those of another: these have other things
     loaded, and other signals blocked.
     """
-    server = sys.modules.get("multiprocessing.forkserver")
-    if server is not None:
-        server._forkserver._stop()  # as Python's own tests do; nothing public does
+    workers = sys.modules.get("earfilt.batch.workers")
+    if workers is not None:
+        workers.stop_server()
 
 
 @pytest.fixture

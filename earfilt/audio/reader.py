@@ -726,6 +726,7 @@ def open_reader(
     ignore_length: bool = False,
     spool: bool = False,
     spool_dir: str | None = None,
+    regular: bool = False,
 ) -> Reader:
     """Open a file, or the standard input for ``-``.
 
@@ -742,13 +743,15 @@ def open_reader(
         Make a pipe rewindable by storing it on disk (what has to seek is stored anyway).
     spool_dir : str, optional
         Where; default the system's directory for temporary files.
+    regular : bool
+        Only a file will do, as `open_source`.
 
     Raises
     ------
     AudioError
         Missing, not permitted, not audio, damaged, or without a single frame.
     """
-    source = open_source(path)
+    source = open_source(path, regular=regular)
     try:
         reader = _choose(
             source,
@@ -846,7 +849,13 @@ def read_head(source: Source, magic: bytes) -> riff.Head | None:
     return w64.read_head(source) if magic == w64.MAGIC else None
 
 
-def probe(path: str, *, raw: RawFormat | None = None, ignore_length: bool = False) -> AudioInfo:
+def probe(
+    path: str,
+    *,
+    raw: RawFormat | None = None,
+    ignore_length: bool = False,
+    regular: bool = False,
+) -> AudioInfo:
     """What a file is and holds, without reading its samples.
 
     Raises
@@ -854,5 +863,7 @@ def probe(path: str, *, raw: RawFormat | None = None, ignore_length: bool = Fals
     AudioError
         As `open_reader`.
     """
-    with open_reader(path, raw=raw, repair=True, ignore_length=ignore_length) as reader:
+    with open_reader(
+        path, raw=raw, repair=True, ignore_length=ignore_length, regular=regular
+    ) as reader:
         return reader.info

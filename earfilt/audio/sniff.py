@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from earfilt.audio import frame_tags
 from earfilt.audio.containers import mpeg
+from earfilt.storage.reading import open_without_waiting
 
 WAY_OUT = "convert it first, e.g. 'ffmpeg -i INPUT -c:a pcm_f32le OUTPUT.wav'"
 _BY_SOX = "convert it first, e.g. 'sox -t {type} INPUT -e float -b 32 OUTPUT.wav'"
@@ -126,7 +127,7 @@ def is_sound(path: str) -> bool:
         A file; one that cannot be read counts as unknown.
     """
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb", buffering=0, opener=open_without_waiting) as file:
             head = os.pread(file.fileno(), HEAD, 0)
             if len(head) < 16:
                 return False

@@ -3,7 +3,6 @@
 Nothing here allocates from a number that a file states: reads grow with the bytes that are there.
 """
 
-import io
 import math
 import os
 import select
@@ -13,6 +12,8 @@ import time
 
 from earfilt.errors import AudioError, printable
 from earfilt.storage.output import write_all
+from earfilt.storage.reading import open_without_waiting
+from earfilt.storage.streams import WaitingFile, open_stream, stream_number
 
 PATIENCE = 0.002
 """Seconds for more to follow what a pipe gave: a program that sends as fast as it can is read in
@@ -36,7 +37,7 @@ class Source:
         Whether it came through a pipe, also where it was stored since.
     """
 
-    def __init__(self, raw: io.FileIO, name: str) -> None:
+    def __init__(self, raw: WaitingFile, name: str) -> None:
         self.raw, self.name, self.position = raw, name, 0
         status = os.fstat(raw.fileno())
         self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
@@ -61,7 +62,7 @@ class Source:
         """Fill ``view`` as far as there are bytes; returns how many."""
         done = 0
         while done < len(view):
-            count = self.raw.readinto(view[done:]) or 0
+            count = self.raw.readinto(view[done:])
             if not count:
                 break
             done += count
@@ -86,7 +87,7 @@ class Source:
         while done < len(view):
             if done and not done % unit and not self._arrives(until - time.monotonic()):
                 break
-            count = self.raw.readinto(view[done:]) or 0
+            count = self.raw.readinto(view[done:])
             if not count:
                 break
             done, until = done + count, min(until, time.monotonic() + PATIENCE)
@@ -142,7 +143,7 @@ class Source:
                 while rest:
                     write_all(spool.write, rest)
                     rest = self.raw.read(_PIECE)
-                stored = io.FileIO(os.dup(spool.fileno()), "rb")
+                stored = WaitingFile(os.dup(spool.fileno()), "rb")
         except OSError as error:
             raise AudioError.about(
                 self.name, "cannot spool {subject} to disk: {why}", why=error.strerror or error
@@ -157,22 +158,22 @@ class Source:
         self.raw.close()
 
 
-def open_source(path: str) -> Source:
+def open_source(path: str, *, regular: bool = False) -> Source:
     """Open a path, or the standard input for ``-``.
+
+    Parameters
+    ----------
+    regular : bool
+        Only a file will do: a pipe that has its name meanwhile is not waited for.
 
     Raises
     ------
     AudioError
-        Missing, a directory, not permitted, or empty.
+        Missing, a directory, not permitted, empty, or no file where it has to be one.
     """
     name = "standard input" if path == "-" else printable(path)
     try:
-        if path == "-":
-            raw = io.FileIO(os.dup(0), "rb")
-            if raw.seekable():
-                raw.seek(0)
-        else:
-            raw = io.FileIO(path, "rb")
+        raw = _open_file(path) if regular else _open(path)
     except IsADirectoryError as error:
         raise AudioError.about(name, "{subject} is a directory, not an audio file") from error
     except OSError as error:
@@ -182,7 +183,24 @@ def open_source(path: str) -> Source:
     except ValueError as error:
         raise AudioError.about(name, "cannot read {subject}: {error}", error=error) from error
     source = Source(raw, name)
+    if regular and not source.seekable:
+        source.close()
+        raise AudioError.about(name, "{subject} is a pipe or a device, not a file any more")
     if source.size == 0:
         source.close()
         raise AudioError.about(name, "{subject} is empty (0 bytes)")
     return source
+
+
+def _open(path: str) -> WaitingFile:
+    number = 0 if path == "-" else stream_number(path)
+    if number is None:
+        return WaitingFile(path, "rb")
+    raw = open_stream(number, "rb")
+    if raw.seekable():
+        raw.seek(0)
+    return raw
+
+
+def _open_file(path: str) -> WaitingFile:
+    return WaitingFile(path, "rb", opener=open_without_waiting)

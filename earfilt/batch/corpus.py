@@ -33,6 +33,7 @@ from earfilt.storage.manifest import (
     stamp,
 )
 from earfilt.storage.output import Exists, sweep
+from earfilt.storage.streams import is_of_the_system
 from earfilt.wording import existing, option
 
 _TASK_SECONDS = 600.0
@@ -98,6 +99,11 @@ def prepare(
         # asked here, since workers leave short files to the CPU, whatever was named
         resolve_device(batch.options.device, lambda: False)
     recipe = batch.recipe()
+    if output is not None and is_of_the_system(os.path.join(output, "")):
+        raise UsageError(
+            f"{printable(output)} is a directory of the system's own, which holds devices and "
+            "processes; name another one"
+        )
     plan = planning.make_plan(inputs, output, batch.rules, listed=listed)
     if batch.rules.in_place:
         _sort_in_place(batch, plan, recipe, filter(os.path.isdir, inputs))
@@ -502,6 +508,7 @@ class _Units:
             self._run,
             hashes=True,
             may_be_done=self._may_be_done and file.name not in self._plan.foreign,
+            regular=True,
         )
         return Unit(job, (file.size, file.mtime_ns), self._recipe)
 
@@ -515,7 +522,7 @@ def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:
     size = seconds = 0.0
     for file in files[:: max(1, len(files) // samples)]:
         try:
-            length = probe(file.source).seconds
+            length = probe(file.source, regular=True).seconds
         except AudioError:
             continue
         if length:

@@ -2,40 +2,29 @@
 `concurrent.futures.Executor`, behind one small interface.
 
 Short files spend most of their time in Python, so that threads of one process do not scale and
-processes do. The engine is imported once for all of them: by a fork server that has it before it
-forks (on systems without one, each process imports it).
-
-No worker outlives its batch: workers hold the reading end of a pipe whose other end is open as long
-as the batch runs, and end cleanly (temporary files removed) when it closes, for whatever reason.
+processes do (``workers``). None outlives its batch.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import multiprocessing
 import os
+import queue
 import re
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager, suppress
+from typing import Any
 
-from earfilt.errors import EarfiltError, UsageError, no_more_open_files, printable
-from earfilt.storage.stop_signals import stop_signals
+from earfilt.batch import workers as helpers
+from earfilt.batch.workers import Worker
+from earfilt.errors import UsageError, printable
 from earfilt.wording import option
 
-if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future
-    from multiprocessing.connection import Connection
-
 _ADDRESS = re.compile(r"[a-z]+://.*|[^/\\]*:\d+")
-_stopping = threading.Event()
-_NO_THREAD = "start new thread"
 _PATIENCE = 10.0  # seconds that a Dask scheduler has to answer
 
 
@@ -60,19 +49,13 @@ class Pool:
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
         """As `Executor.submit`; an executor that broke is replaced."""
-        from concurrent.futures import BrokenExecutor
-
-        with _started(), _without_main(), _sheltered():
-            if self._executor is not None:
-                try:
-                    return self._executor.submit(function, *args)
-                except BrokenExecutor:
-                    self._executor.shutdown(wait=False)
-            self._executor = None
-            executor = self._make()
-            future = executor.submit(function, *args)  # which starts processes
-            self._executor = executor
-            return future
+        if self._executor is not None:
+            try:
+                return self._executor.submit(function, *args)
+            except BrokenExecutor:
+                self._executor.shutdown(wait=False)
+        self._executor = self._make()
+        return self._executor.submit(function, *args)
 
     def close(self) -> None:
         """Cancel what waits, let finish what runs."""
@@ -80,103 +63,126 @@ class Pool:
             self._executor.shutdown(wait=True, cancel_futures=True)
 
 
-def warm_up() -> None:
-    """Start importing the engine in the background, for `processes`: planning can go on meanwhile."""
-    if _method() == "forkserver":
-        from multiprocessing import forkserver
-
-        multiprocessing.set_forkserver_preload(["earfilt.batch.preload"])
-        with _started(), _without_main(), _sheltered():
-            forkserver.ensure_running()
+class WorkerDied(BrokenExecutor):
+    """A worker ended before it had answered; the others work on, and another one takes its place."""
 
 
-@contextmanager
-def _started() -> Iterator[None]:
-    """Say what is short where the system starts no process.
+class Processes(Executor):
+    """Worker processes, each with a thread here that hands it its calls.
 
-    Raises
-    ------
-    EarfiltError
+    Parameters
+    ----------
+    count : int
+        How many at most; they start with the first calls.
     """
-    try:
-        yield
-    except (EOFError, OSError, RuntimeError) as error:
-        if isinstance(error, EarfiltError):
-            raise
-        if why := no_more_open_files(error):
-            raise EarfiltError(f"no worker processes can be started: {why}") from error
-        # A fork server that may not fork closes its connection.
-        if (
-            isinstance(error, EOFError)
-            or _NO_THREAD in str(error)
-            or _is_errno(error, errno.EAGAIN)
-        ):
-            raise EarfiltError(
-                "no worker processes can be started: the system allows no more processes and "
-                "threads; raise the limit (ulimit -u, or that of the container), end others, or use "
-                "fewer --jobs"
-            ) from error
-        raise
 
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._workers: set[Worker] = set()
+        self._lock = threading.Lock()
+        self._abandoned = False
 
-def _is_errno(error: BaseException, number: int) -> bool:
-    return isinstance(error, OSError) and error.errno == number
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """As `Executor.submit`, without words.
 
+        Raises
+        ------
+        AudioError
+            Not a single worker can be started.
+        """
+        if len(self._threads) < self._count:
+            self._start()
+        future: Future[Any] = Future()
+        self._calls.put((future, function, args))
+        return future
 
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Workers need nothing of the program that starts them; multiprocessing would run its main file
-    again in each.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    def _start(self) -> None:
+        try:
+            self._start_one()
+        except (OSError, RuntimeError) as error:
+            self._count = len(self._threads)  # the limits of this machine: so many have to do
+            if not self._threads:
+                raise helpers.refusal(error) from error
 
-
-@contextmanager
-def _sheltered() -> Iterator[None]:
-    """Helper processes that start meanwhile run no code of the current directory, and leave it to
-    their parent to end them.
-
-    A terminal that hangs up and a job scheduler send their signal to every process of a group; a
-    signal that is blocked here stays blocked in children.
-    """
-    with _safe_path():
-        if not hasattr(signal, "pthread_sigmask"):
-            yield
-            return
-        before = signal.pthread_sigmask(
-            signal.SIG_BLOCK, set(stop_signals()) - {signal.SIGTERM, signal.SIGINT}
+    def _start_one(self) -> None:
+        """A worker and its thread, or OSError or RuntimeError."""
+        worker = self._new_worker()
+        thread = threading.Thread(
+            target=self._attend, args=(worker,), name="earfilt-worker", daemon=True
         )
         try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            thread.start()
+        except BaseException:
+            self._end(worker)
+            raise
+        self._threads.append(thread)
+
+    def _new_worker(self) -> Worker:
+        worker = Worker()
+        with self._lock:
+            self._workers.add(worker)
+            if self._abandoned:
+                worker.abandon()
+        return worker
+
+    def _attend(self, first: Worker) -> None:
+        """Hand calls to a worker, and to another one when it has died."""
+        worker: Worker | None = first
+        while (call := self._calls.get()) is not None:
+            future, function, args = call
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                worker = worker or self._new_worker()
+            except OSError as error:
+                future.set_exception(helpers.refusal(error))
+                continue
+            try:
+                future.set_result(worker.call(function, args))
+            except helpers.Ended:
+                self._end(worker)
+                worker = None
+                future.set_exception(WorkerDied("a worker process was terminated abruptly"))
+            except BaseException as error:
+                future.set_exception(error)
+        if worker is not None:
+            self._end(worker)
+
+    def _end(self, worker: Worker) -> None:
+        worker.end()
+        with self._lock:
+            self._workers.discard(worker)
+
+    def abandon(self) -> None:
+        """Have all workers end within one block of samples."""
+        self._cancel()
+        with self._lock:
+            self._abandoned = True
+            for worker in self._workers:
+                worker.abandon()
+
+    def _cancel(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                call = self._calls.get_nowait()
+                if call is not None:
+                    call[0].cancel()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As `Executor.shutdown`."""
+        if cancel_futures:
+            self._cancel()
+        for _ in self._threads:
+            self._calls.put(None)
+        if wait:
+            for thread in self._threads:
+                thread.join()
+        self._threads = []
 
 
-@contextmanager
-def _safe_path() -> Iterator[None]:
-    """Helpers are started as ``python -c``, whose first import path is the current directory unless
-    this variable is set.
-    """
-    before = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop("PYTHONSAFEPATH", None)
-        else:
-            os.environ["PYTHONSAFEPATH"] = before
-
-
-def _method() -> str:
-    # macOS's own libraries do not bear a fork once they are loaded.
-    can_fork = "forkserver" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
-    return "forkserver" if can_fork else "spawn"
+_Call = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
 
 @contextmanager
@@ -188,64 +194,39 @@ def processes(workers: int) -> Iterator[Pool]:
     ----------
     workers : int
     """
-    warm_up()
-    from concurrent.futures import ProcessPoolExecutor  # slow to load: the helpers start before it
-
-    context = multiprocessing.get_context(_method())
-    with _started():
-        lifeline, held = context.Pipe(duplex=False)
-    pool = Pool(
-        lambda: ProcessPoolExecutor(workers, context, _start_worker, (lifeline,)), lambda: workers
-    )
+    helpers.warm_up()
+    executor = Processes(workers)
+    pool = Pool(lambda: executor, lambda: workers)
     try:
         yield pool
     except BaseException:
-        held.close()
+        executor.abandon()
         raise
     finally:
         pool.close()
-        held.close()
-        lifeline.close()
 
 
-class Stopped(SystemExit):
-    """A worker was told to end: unwinds whichever file it is working on."""
+_safe_lock = threading.Lock()
+_safe: list[str | None] = []
 
 
-def _start_worker(lifeline: Connection) -> None:
-    # Ctrl-C reaches the whole group; the parent decides, as on all that is blocked
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop)
-    threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
-
-
-def _stop(number: int, frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _stopping.set()
-    raise Stopped
-
-
-def is_stopping() -> bool:
-    """Whether this process is a worker that was told to end."""
-    return _stopping.is_set()
-
-
-def _watch(lifeline: Connection) -> None:
-    with contextlib.suppress(EOFError, OSError):
-        lifeline.recv_bytes()
-    os.kill(os.getpid(), signal.SIGTERM)
-    # Between two tasks, the executor's own loop swallows the exception that the signal raises, and
-    # waits for a task that never comes.
-    time.sleep(1.0)
-    end_worker()
-
-
-def end_worker() -> None:
-    """Leave a worker process at once, without a trace on the disk."""
-    from earfilt.storage.output import discard_all
-
-    discard_all()
-    os._exit(143)
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Helpers that Dask starts as ``python -c``, whose first import path is the current directory
+    unless this variable is set: from the first block that begins to the last one that ends.
+    """
+    with _safe_lock:
+        _safe.append(os.environ.get("PYTHONSAFEPATH") if not _safe else _safe[0])
+        os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        with _safe_lock:
+            before = _safe.pop()
+            if not _safe and before is None:
+                os.environ.pop("PYTHONSAFEPATH", None)
+            elif not _safe and before is not None:
+                os.environ["PYTHONSAFEPATH"] = before
 
 
 def check_dask() -> None:
@@ -305,7 +286,7 @@ def _connection(address: str, workers: int, stack: contextlib.ExitStack) -> dict
         from distributed import LocalCluster
 
         # Memory limits are off: they kill workers for memory that decoders give back late.
-        with _sheltered():
+        with helpers.blocked_signals({signal.SIGTERM, signal.SIGINT}):
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,

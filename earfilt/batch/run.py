@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from earfilt import wording
-from earfilt.batch.executors import Pool, Stopped, is_stopping
+from earfilt.batch.executors import Pool
+from earfilt.batch.workers import Stopped, is_stopping
 from earfilt.errors import EarfiltError, is_out_of_memory, no_more_open_files, printable
 from earfilt.render.job import FileJob
 from earfilt.render.recipe import recipe_of

@@ -14,7 +14,7 @@ import threading
 from types import FrameType
 from typing import Any, NoReturn
 
-from earfilt.cli.streams import open_closed, own_stderr
+from earfilt.cli.streams import open_closed, own_stderr, wait_for_streams
 from earfilt.errors import (
     EarfiltError,
     UsageError,
@@ -78,6 +78,7 @@ def main() -> None:
             signal.signal(number, _unwind)
     sys.unraisablehook = _sent_again
     open_closed()
+    wait_for_streams()
     try:
         with contextlib.nullcontext() if debug else own_stderr():
             code = _flushed(run(arguments, debug=debug))
@@ -149,7 +150,7 @@ def _run(arguments: list[str]) -> int:
         print_all()
         return 0
     if _begins_a_batch(arguments):
-        from earfilt.batch.executors import warm_up
+        from earfilt.batch.workers import warm_up
 
         warm_up()  # its workers load the engine beside the parser and all that follows
     from earfilt.cli import completion

@@ -67,6 +67,15 @@ class PlainCommand(TyperCommand):
 class PlainGroup(TyperGroup):
     """A typer application."""
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was typed; 0 where the reader of its output went away, for which the
+        parser would end the program with 1.
+        """
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return 0
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that was typed.
 

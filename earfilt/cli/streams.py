@@ -3,11 +3,14 @@ words alone.
 """
 
 import contextlib
+import io
 import os
 import re
 import sys
 from collections.abc import Iterator
 from typing import TextIO
+
+from earfilt.storage.streams import WaitingFile
 
 # Reading from what was closed has to fail, and so has writing to it: neither may be taken for done.
 _FLAGS = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
@@ -16,13 +19,20 @@ _COLUMNS = 80  # of a terminal that does not say
 
 
 def say(text: str) -> None:
-    """Print words to stderr; on a terminal, lines break between words."""
+    """Print words to stderr; on a terminal, lines break between words.
+
+    Where its reader or its disk is gone, they are dropped: the work goes on, and the exit code tells
+    what came of it.
+    """
     if sys.stderr.isatty():
         columns = 0
         with contextlib.suppress(OSError):
             columns = os.get_terminal_size(sys.stderr.fileno()).columns
         text = fitted(text, columns or _COLUMNS)
-    print(text, file=sys.stderr)
+    try:
+        print(text, file=sys.stderr)
+    except (OSError, ValueError):
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 — as long as the process
 
 
 def fitted(text: str, columns: int) -> str:
@@ -69,6 +79,34 @@ def open_closed() -> None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
+def wait_for_streams() -> None:
+    """Let standard input and output wait for what comes and for room, though somebody who shares
+    them sets them not to: a pause would end a list, or cut a table.
+    """
+    if (given := sys.__stdin__) is not None and sys.stdin is given:
+        raw = WaitingFile(0, "r", closefd=False)
+        sys.stdin = io.TextIOWrapper(
+            io.BufferedReader(raw), encoding=given.encoding, errors=given.errors
+        )
+    if (given := sys.__stdout__) is not None and sys.stdout is given:
+        sys.stdout = _waiting_text(1, given)
+
+
+def _waiting_text(descriptor: int, like: TextIO) -> io.TextIOWrapper:
+    """A text stream to a descriptor, in the manner of another one.
+
+    It has a buffer under ``python -u`` too, where text that is written in part would be lost: lines
+    are handed on at once instead.
+    """
+    by_line = getattr(like, "line_buffering", False) or getattr(like, "write_through", False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(WaitingFile(descriptor, "w", closefd=False)),
+        encoding=like.encoding,
+        errors=like.errors,
+        line_buffering=bool(by_line),
+    )
+
+
 @contextlib.contextmanager
 def own_stderr() -> Iterator[None]:
     """Send to nowhere what C libraries print (libmpg123 of a damaged MP3 and the like);
@@ -98,9 +136,7 @@ def _set_apart(stack: contextlib.ExitStack) -> TextIO:
     stack.callback(_close, copy)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     stack.callback(_close, nowhere)
-    apart = open(  # noqa: SIM115 — closed by the stack
-        copy, "w", buffering=1, encoding=shared.encoding, errors=shared.errors, closefd=False
-    )
+    apart = _waiting_text(copy, shared)
     os.dup2(nowhere, 2)
     stack.callback(os.dup2, copy, 2)
     stack.callback(_flush, apart)

@@ -214,6 +214,8 @@ class FileJob:
     may_be_done : bool
         An earlier try may have made the output and not have told: a file that is there and holds
         what this one makes is the output, any other stays and counts by ``exists``.
+    regular : bool
+        Source and destination are files: a pipe or device under one of their names fails.
     """
 
     source: str
@@ -224,3 +226,4 @@ class FileJob:
     run: str = field(default_factory=new_run)
     hashes: bool = False
     may_be_done: bool = False
+    regular: bool = False

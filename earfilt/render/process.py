@@ -33,7 +33,14 @@ from earfilt.render.job import FileJob, Options
 from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row, decibels
 from earfilt.storage.manifest import content_hash
-from earfilt.storage.output import Output, Taken, check_destination, is_stream, open_output
+from earfilt.storage.output import (
+    Output,
+    Taken,
+    check_destination,
+    is_stream,
+    open_output,
+    refuse_flow,
+)
 from earfilt.units import db_to_gain, gain_to_db
 from earfilt.wording import either, option
 
@@ -42,7 +49,6 @@ if TYPE_CHECKING:
     from earfilt.audio.formats import Target
     from earfilt.chains.members import Filter
     from earfilt.engine.pipeline import Levels, SampleFormat
-    from earfilt.storage.output import Exists
     from earfilt.synthesis.fir import Fir
 
 __all__ = ["FileJob", "Options", "Row", "check", "filter_file"]
@@ -72,14 +78,27 @@ def check(job: FileJob) -> AudioInfo | None:
     AlreadyFiltered
         In place: it was filtered before.
     """
-    options = job.options
-    resolve_device(options.device, lambda: False)
-    streams = check_destination(
-        job.source, job.destination, exists=options.exists, in_place=options.in_place
-    )
+    resolve_device(job.options.device, lambda: False)
+    streams = _check_destination(job)
     if _replaces(job, streams):
         _check_in_place(job)
-    return None if is_stream(job.source) else foresee(job)
+    return None if _flows(job, job.source) else foresee(job)
+
+
+def _check_destination(job: FileJob) -> bool:
+    """As `check_destination`; what an earlier try may have made is looked at when it is made again."""
+    return check_destination(
+        job.source,
+        job.destination,
+        exists="skip" if job.may_be_done else job.options.exists,
+        in_place=job.options.in_place,
+        regular=job.regular,
+    )
+
+
+def _flows(job: FileJob, path: str) -> bool:
+    """Whether source or destination is a stream."""
+    return not job.regular and is_stream(path)
 
 
 def foresee(job: FileJob) -> AudioInfo:
@@ -91,8 +110,15 @@ def foresee(job: FileJob) -> AudioInfo:
     UsageError, AudioError
         As `check`, of the source and of what its output will be.
     """
-    info = probe(job.source, raw=job.options.raw_format, ignore_length=job.options.ignore_length)
-    _plan(job, info, _suffixes(job, is_stream(job.source), is_stream(job.destination)))
+    if job.regular:
+        refuse_flow(job.destination, follow=job.options.in_place)
+    info = probe(
+        job.source,
+        raw=job.options.raw_format,
+        ignore_length=job.options.ignore_length,
+        regular=job.regular,
+    )
+    _plan(job, info, _suffixes(job, _flows(job, job.source), _flows(job, job.destination)))
     return info
 
 
@@ -160,13 +186,10 @@ def filter_file(
         options.exists == "skip"
         and not (options.in_place or job.may_be_done)
         and os.path.lexists(job.destination)
-        and not is_stream(job.destination)
+        and not _flows(job, job.destination)
     ):
         return _skipped(job)
-    at_first: Exists = "skip" if job.may_be_done else options.exists
-    streams = check_destination(
-        job.source, job.destination, exists=at_first, in_place=options.in_place
-    )
+    streams = _check_destination(job)
     twice = options.clip == "rescale"
     record = None
     if _replaces(job, streams):
@@ -174,7 +197,7 @@ def filter_file(
         record = in_place.Record(
             job.destination, recipe_of(job.filter, options), job.run, again=again
         )
-    flows = is_stream(job.source)
+    flows = _flows(job, job.source)
     if flows:
         # The engine loads while the producer starts, so that the first samples need not wait.
         from earfilt.engine import pipeline  # noqa: F401
@@ -185,6 +208,7 @@ def filter_file(
         ignore_length=options.ignore_length,
         spool=twice,
         spool_dir=None if streams else os.path.dirname(job.destination) or os.curdir,
+        regular=job.regular,
     ) as reader:
         try:
             suffixes = _suffixes(job, flows, streams)
@@ -388,6 +412,7 @@ class _Run:
                 in_place=options.in_place,
                 spool=stored,
                 may_be_done=job.may_be_done,
+                regular=job.regular,
             ) as output,
         ):
             levels = self._write_samples(output, metadata)

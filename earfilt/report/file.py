@@ -31,6 +31,7 @@ from earfilt.storage.output import (
     take_after,
     write_all,
 )
+from earfilt.storage.streams import WaitingFile, is_of_the_system, open_stream, stream_number
 
 if TYPE_CHECKING:
     from earfilt.chains.members import Filter
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 Exists = Literal["refuse", "force", "extend"]
 
 PARTIAL = ".partial"
-_STANDARD = {"-": "stdout", "/dev/stdout": "stdout", "/dev/stderr": "stderr"}
+_STANDARD = {1: "stdout", 2: "stderr"}
 _ROW = b'{"source":'
 _LONGEST_ROW = 1 << 20
 _HEAD = 1 << 12
@@ -98,7 +99,7 @@ def check_report(target: str | None, *, read: Iterable[str], written: Iterable[s
             "another one"
         )
     own = [target]
-    if target not in _STANDARD:
+    if stream_number(target) is None:
         lines = _lines_of(target)
         own = list(dict.fromkeys([target, lines, os.path.realpath(lines) + PARTIAL]))
     writing.refuse_inputs(own, read)
@@ -145,11 +146,11 @@ def open_report(
     """
     if target is None:
         yield None
-    elif target in _STANDARD:
-        yield JsonLines(getattr(sys, _STANDARD[target]).buffer, _STANDARD[target])
+    elif (number := stream_number(target)) in _STANDARD:
+        yield JsonLines(getattr(sys, _STANDARD[number]).buffer, _STANDARD[number])
     elif is_stream(target):
         with _explained(target):
-            stream = io.FileIO(target, "wb")
+            stream = WaitingFile(target, "wb") if number is None else open_stream(number, "wb")
         with stream:
             yield JsonLines(stream, target)
     else:
@@ -234,6 +235,11 @@ def _growing(target: str, exists: Exists) -> Iterator[io.FileIO]:
 def _refuse_target(target: str, final: str, exists: Exists) -> None:
     if os.path.isdir(final):
         raise UsageError(f"the report {printable(target)} is a directory; name a file")
+    if is_of_the_system(final):
+        raise UsageError(
+            f"the report {printable(target)} would lie in a directory of the system's own; name "
+            "another one"
+        )
     if exists == "refuse" and os.path.lexists(target):
         raise UsageError(
             f"the report {printable(target)} exists already: move it away or name another one"

@@ -30,6 +30,14 @@ from typing import BinaryIO, Literal
 
 from earfilt.errors import AudioError, UsageError, printable
 from earfilt.storage.attributes import copy_attributes
+from earfilt.storage.streams import (
+    WaitingFile,
+    is_of_the_system,
+    is_terminal,
+    open_stream,
+    status_of,
+    stream_number,
+)
 from earfilt.wording import either, existing
 
 Exists = Literal["refuse", "force", "skip"]
@@ -72,16 +80,28 @@ class Output:
 
 
 def is_stream(path: str) -> bool:
-    """Whether a destination is the standard output, a pipe or a device: written as it comes, never
-    replaced.
+    """Whether a destination is a standard stream under any of its names, a pipe or a device: written
+    as it comes, never replaced.
     """
-    return path == "-" or ((status := _status(path)) is not None and _flows(status))
+    if stream_number(path) is not None:
+        return True
+    return (status := _status(path)) is not None and _flows(status)
 
 
 def check_destination(
-    source: str, path: str, *, exists: Exists = "refuse", in_place: bool = False
+    source: str,
+    path: str,
+    *,
+    exists: Exists = "refuse",
+    in_place: bool = False,
+    regular: bool = False,
 ) -> bool:
     """Refuse, before any work, what would do harm.
+
+    Parameters
+    ----------
+    regular : bool
+        The output is a file: a pipe or device under its name is refused.
 
     Returns
     -------
@@ -93,36 +113,76 @@ def check_destination(
     UsageError
         The output is the input (under any name), a terminal, or exists and may not be replaced.
     AudioError
-        The directory is missing or not writable, or the destination is a directory.
+        The directory is missing, not writable or the system's own; the destination is a directory;
+        it flows and has to be a file, as in place.
     """
     if "\0" in source + path:
         raise AudioError(
             f"{printable(source if chr(0) in source else path)} is not a file name: it holds a "
             "zero byte"
         )
-    named = path != "-" and os.path.lexists(path)
-    there = _status(path) if named or path == "-" else None
+    number = None if regular else stream_number(path)
+    named = number is None and os.path.lexists(path)
+    there = _status(path) if named or number is not None else None
     if (
         there is not None
         and stat.S_ISREG(there.st_mode)
-        and not (in_place and path != "-")
+        and not (in_place and number is None)
         and _is(source, there)
     ):
-        if "-" in (source, path):  # which the shell has opened
+        if number is not None or source == "-":  # which the shell has opened
             both = "the standard output" if path == "-" else f"output {printable(path)}"
             raise UsageError(f"{both} is the input itself; write to another file")
         raise UsageError(
             f"output {printable(path)} is the input itself; use {_in_place()} to replace it"
         )
-    if path == "-" and os.isatty(1):
-        raise UsageError(_TERMINAL.format("standard output"))
-    if path == "-" or (there is not None and _flows(there)):
+    if regular or in_place:
+        refuse_flow(path, follow=in_place)
+    elif number is not None or (there is not None and _flows(there)):
+        _refuse_terminal(path, number)
         return True
     if there is not None and stat.S_ISDIR(there.st_mode):
         raise AudioError.about(printable(path), "output {subject} is a directory")
     if named and not in_place and exists == "refuse":
         raise taken(path)
-    directory = os.path.dirname(os.path.realpath(path) if in_place else path) or os.curdir
+    _check_directory(path, os.path.realpath(path) if in_place else path)
+    return False
+
+
+def refuse_flow(path: str, *, follow: bool) -> None:
+    """Raise AudioError where what has a path, or what a link leads to, is neither a file nor a
+    directory.
+    """
+    try:
+        there = os.stat(path) if follow else os.lstat(path)
+    except OSError:  # it is not there
+        return
+    if _flows(there) and not stat.S_ISLNK(there.st_mode):
+        raise AudioError.about(
+            printable(path),
+            "output {subject} is a pipe or a device, not a file, and is not replaced; move it away "
+            "or write to another directory",
+        )
+
+
+def _refuse_terminal(path: str, number: int | None) -> None:
+    if number is not None and is_terminal(number):  # of others it shows when they are opened
+        raise UsageError(_TERMINAL.format(_name_of(path)))
+
+
+def _refuse_system(path: str, final: str) -> None:
+    """Raise AudioError where a file would be made among the system's devices or processes."""
+    if is_of_the_system(final):
+        raise AudioError.about(
+            printable(path),
+            "cannot write {subject}: its directory is the system's own; name another one",
+        )
+
+
+def _check_directory(path: str, final: str) -> None:
+    """Raise AudioError where a file cannot be made beside what it is to replace."""
+    _refuse_system(path, final)
+    directory = os.path.dirname(final) or os.curdir
     if not os.access(os.path.join(directory, ""), os.W_OK | os.X_OK):  # an executable file is none
         if not os.path.isdir(directory):
             raise AudioError.about(
@@ -133,13 +193,17 @@ def check_destination(
             printable(path),
             "cannot write {subject}: no permission to create files in its directory",
         )
-    return False
 
 
-def _status(path: str, stream: int = 1) -> os.stat_result | None:
-    """What lies behind a path, or a standard stream for ``-``; None where nothing does."""
+def _name_of(stream: str) -> str:
+    return "standard output" if stream == "-" else printable(stream)
+
+
+def _status(path: str) -> os.stat_result | None:
+    """What lies behind a path, or a stream; None where nothing does."""
     try:
-        return os.fstat(stream) if path == "-" else os.stat(path)
+        number = stream_number(path)
+        return os.stat(path) if number is None else status_of(number)
     except (OSError, ValueError):
         return None
 
@@ -153,7 +217,7 @@ def _is(source: str, there: os.stat_result) -> bool:
     """Whether a source is the file that is there, under any name, or redirected to the standard
     input.
     """
-    status = _status(source, 0)
+    status = _status("/dev/stdin" if source == "-" else source)
     return status is not None and os.path.samestat(status, there)
 
 
@@ -182,13 +246,14 @@ def open_output(
     in_place: bool = False,
     spool: bool = False,
     may_be_done: bool = False,
+    regular: bool = False,
 ) -> Iterator[Output]:
     """An output that appears when the block ends, and never if it raises.
 
     Parameters
     ----------
     path : str
-        A file, ``-`` for the standard output, or a pipe or device.
+        A file, ``-`` or another name of a standard stream, or a pipe or device.
     exists : 'refuse', 'force' or 'skip'
         'force' replaces what is there, a link itself and not what it points to. Otherwise the move
         never replaces anything, not even what another process put there meanwhile.
@@ -198,6 +263,8 @@ def open_output(
         Make a stream seekable: it is put together on disk and sent at the end.
     may_be_done : bool
         A regular file under the name that holds the same bytes is the output.
+    regular : bool
+        The output is a file, whatever has its name.
 
     Raises
     ------
@@ -206,14 +273,16 @@ def open_output(
     UsageError
         It is a terminal.
     AudioError
-        What the system says: no space, no permission, a directory that is gone.
+        What the system says: no space, no permission, a directory that is gone; as
+        `check_destination`.
     """
-    if is_stream(path):
+    if not regular and not in_place and is_stream(path):
         with _stream(path, spool) as output:
             yield output
         return
     replace = in_place or exists == "force"
     final = os.path.realpath(path) if in_place else path
+    _refuse_system(path, final)
     sweep(os.path.dirname(os.path.abspath(final)))
     try:
         with _temporary(final) as (temp, file):
@@ -425,12 +494,12 @@ def _rename_to_free(temp: str, final: str) -> bool:
 
 @contextmanager
 def _stream(path: str, spool: bool) -> Iterator[Output]:
-    """The standard output or a device; a reader that went away raises `BrokenPipeError`, which is
-    no fault.
+    """A standard stream or a device; a reader that went away raises `BrokenPipeError`, which is no
+    fault.
     """
-    name = "standard output" if path == "-" else printable(path)
+    name, number = _name_of(path), stream_number(path)
     try:
-        with io.FileIO(os.dup(1) if path == "-" else path, "wb") as file:
+        with WaitingFile(path, "wb") if number is None else open_stream(number, "wb") as file:
             if file.isatty():
                 raise UsageError(_TERMINAL.format(name))
             if not spool:

@@ -113,7 +113,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         It is missing, unreadable, or no regular file.
     """
     try:
-        file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115
+        file = open(path, "rb", opener=open_without_waiting)  # noqa: SIM115
     except OSError as error:
         raise UsageError(f"cannot read {shown(path)}: {error.strerror or error}") from error
     except ValueError as error:  # a NUL in the name
@@ -198,6 +198,6 @@ def _checked(text: str, path: str | os.PathLike[str]) -> str:
     return text
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
-    """Open so that a named pipe without a writer is seen instead of waited for."""
+def open_without_waiting(path: str, flags: int) -> int:
+    """An opener of `open` by which a named pipe without a writer is seen instead of waited for."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

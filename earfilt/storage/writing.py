@@ -12,11 +12,16 @@ from pathlib import Path
 from earfilt.errors import UsageError, printable
 from earfilt.storage.output import open_output, write_all
 from earfilt.storage.reading import shown
+from earfilt.storage.streams import stream_number
 from earfilt.wording import option
 
 
 def refuse_existing(path: str | os.PathLike[str], *, force: bool) -> None:
-    """Raise UsageError where ``path`` exists and may not be replaced."""
+    """Raise UsageError where ``path`` exists and may not be replaced; a standard stream under any of
+    its names is written to, and replaced never.
+    """
+    if stream_number(os.fspath(path)) is not None:
+        return
     target = Path(path)
     if target.is_dir():
         raise UsageError(f"{shown(path)} is a directory; name a file")
@@ -123,7 +128,7 @@ def _is_same_name(a: str, b: str) -> bool:
 
 def write_bytes(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> None:
     """Write a whole file: it appears complete or not at all, and the next run removes what a killed
-    one left.
+    one left. A standard stream under any of its names gets it as it is.
 
     Raises
     ------

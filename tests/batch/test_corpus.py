@@ -179,6 +179,27 @@ def test_resume_replaces_nothing_that_no_batch_has_made(tree: Tree, tmp_path: Pa
     assert hashes(elsewhere.parent) == {"b.wav": before["b.wav"]}
 
 
+@pytest.mark.parametrize("how", ["--resume", "--force"])
+def test_no_pipe_or_device_under_an_outputs_name_is_written_to(
+    how: str, tree: Tree, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pipe would be waited for; what a link leads to would be overwritten, and the row be "ok"."""
+    root, out, report = tree("a.wav", "b.wav", "c.wav"), tmp_path / "out", tmp_path / "report"
+    out.mkdir()
+    os.mkfifo(out / "a.wav")
+    (out / "b.wav").symlink_to("/dev/null")
+    if how == "--force":
+        capsys.readouterr()
+        assert apply(root, out, how, "--dry-run") == 1
+        assert capsys.readouterr().out.splitlines()[-1].startswith(f"fail\t{root}/a.wav\t")
+    assert apply(root, out, how, "--report", report, "-q") == 1
+    status = {row["name"]: row["status"] for row in rows(report)}
+    replaced = how == "--force"  # the link, by a file
+    assert status == {"a.wav": "failed", "b.wav": "ok" if replaced else "failed", "c.wav": "ok"}
+    assert (out / "a.wav").is_fifo()
+    assert (out / "b.wav").is_symlink() != replaced
+
+
 def test_what_a_killed_batch_had_begun_is_its_own(tree: Tree, tmp_path: Path) -> None:
     """Its outputs are there, and its manifest tells of the beginning alone."""
     root, out = tree("a.wav", "b.wav"), tmp_path / "out"

@@ -1,5 +1,6 @@
 """Rows come, whatever happens to a file or to a worker."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,8 +17,9 @@ import soundfile
 
 import earfilt
 from earfilt.batch import run as running
-from earfilt.batch.executors import Pool, Stopped
+from earfilt.batch.executors import Pool
 from earfilt.batch.run import Outcome, Runner, Unit, work
+from earfilt.batch.workers import Stopped
 from earfilt.chains.members import resolve
 from earfilt.cli import run as run_command
 from earfilt.render import process
@@ -149,6 +151,44 @@ def test_a_second_try_replaces_nothing_that_is_not_its_own(tree: Tree, tmp_path:
     kept = running._again(unit(root / "a.wav", out / "a.wav", exists="skip"))
     assert [row.status for row, _ in work([kept], 1, False)] == ["skipped"]
     assert (out / "a.wav").read_bytes() == b"the only copy"
+
+
+def regular(job: Unit) -> Unit:
+    """As a batch has it: source and destination are files."""
+    return replace(job, job=replace(job.job, regular=True))
+
+
+def test_a_source_that_is_a_pipe_when_its_turn_comes_fails(tree: Tree, tmp_path: Path) -> None:
+    """Nobody would ever write into it."""
+    path = tree("a.wav") / "a.wav"
+    job = regular(unit(path, tmp_path / "out.wav"))
+    path.unlink()
+    os.mkfifo(path)
+    [(row, _)] = work([job], 1, False)
+    assert row.status == "failed"
+    assert "a.wav is a pipe or a device, not a file any more" in (row.error or "")
+
+
+@pytest.mark.parametrize("exists", ["refuse", "force"])
+def test_no_output_of_a_batch_is_a_stream(tree: Tree, tmp_path: Path, exists: str) -> None:
+    """A pipe would be waited for, a device overwritten."""
+    path = tree("a.wav") / "a.wav"
+    os.mkfifo(tmp_path / "fifo.wav")
+    (tmp_path / "null.wav").symlink_to("/dev/null")
+    (tmp_path / "stdout.wav").symlink_to("/dev/stdout")
+    status = {}
+    for name in ("fifo", "null", "stdout"):
+        job = regular(unit(path, tmp_path / f"{name}.wav", exists=exists))
+        [(row, _)] = work([job], 1, False)
+        status[name] = row.status
+    assert status == {
+        "fifo": "failed",
+        "null": "ok" if exists == "force" else "failed",
+        "stdout": "ok" if exists == "force" else "failed",
+    }
+    for name in ("null", "stdout"):  # --force replaces a link, and nothing it leads to
+        assert (tmp_path / f"{name}.wav").is_symlink() == (exists == "refuse")
+    assert (tmp_path / "fifo.wav").is_fifo()
 
 
 def test_a_file_in_place_is_never_filtered_twice(tree: Tree) -> None:

@@ -283,7 +283,7 @@ def test_workers_of_a_batch_start_before_the_command_line_is_parsed(
         raise Parsing
 
     started: list[bool] = []
-    monkeypatch.setattr("earfilt.batch.executors.warm_up", lambda: started.append(True))
+    monkeypatch.setattr("earfilt.batch.workers.warm_up", lambda: started.append(True))
     monkeypatch.setattr("earfilt.cli.parser.parser", parse)
     with pytest.raises(Parsing):
         run([word.format(folder=tmp_path) for word in words], debug=True)

@@ -241,7 +241,7 @@ def test_a_shelf_with_a_width_begins_at_its_frequency(tmp_path: Path) -> None:
             "Preamp: -3 dB\nConvolution: C:\\eq\\ear.wav",
             "line 2: it names the FIR 'ear.wav', which -f takes itself",
         ),
-        ("Channel: L\nFilter: ON HP Fc 20 Hz", "the channel L in its own way.* --column L"),
+        ("Channel: L\nFilter: ON HP Fc 20 Hz", "the channel L in its own way.* column L"),
         ("Include: other.txt\nPreamp: -3 dB", "line 1: 'Include: other.txt' is not understood"),
         ("Filter: ON IIR Order 2 Coefficients 1 2 3 4 5 6", "line 1: .* is not understood"),
         ("Preamp: loud\nFilter: ON PK Fc 100 Hz Gain 3 dB Q 1", "line 1: 'loud' is not understood"),
@@ -275,13 +275,13 @@ def test_a_shelf_with_a_width_begins_at_its_frequency(tmp_path: Path) -> None:
         (  # no step names the other one, which stays as it is
             "filters:\n  a: {type: Gain, parameters: {gain: 1}}\npipeline:\n"
             "  - {type: Filter, channels: [1], names: [a]}",
-            "the channels 0, 1 each differently; --column 1",
+            "the channels 0, 1 each differently; column 1",
         ),
         (
             "devices:\n  capture: {channels: 12}\nfilters:\n"
             "  a: {type: Gain, parameters: {gain: 1}}\npipeline:\n"
             "  - {type: Filter, channels: [0, 1], names: [a]}",
-            "the channels 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 each differently; --column 0",
+            "the channels 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 each differently; column 0",
         ),
     ],
 )

@@ -134,10 +134,66 @@ def test_what_would_clip_does_not_reach_a_pipe(tmp_path, one, output):
     assert (len(done.stdout) > 700_000, done.stderr) == (True, b"")
 
 
+FEED = """
+import os, subprocess, sys, time
+ours, theirs = os.pipe()
+os.set_blocking(ours, False)
+process = subprocess.Popen(sys.argv[2:], stdin=ours)
+data = sys.stdin.buffer.read()
+size = int(sys.argv[1])
+for piece in (data[:size], data[size:]):
+    time.sleep(0.3)
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(theirs, view) :]
+os.close(theirs)
+os.close(ours)
+sys.exit(process.wait())
+"""
+
+
+@pytest.mark.parametrize("length", ["stated", "open", "raw"])
+@pytest.mark.parametrize("size", [0, 20, 60_000])
+def test_a_pause_of_a_pipe_that_does_not_wait_is_no_end(tmp_path, one, length, size):
+    """Whoever shares a pipe may set it so; the pause comes first, in the header, or in the samples."""
+    data = bytearray(wav_bytes(CODES))
+    if length == "open":
+        data[4:8] = data[40:44] = b"\xff" * 4
+    if length == "raw":
+        data = data[44:]
+    (tmp_path / "feed.py").write_text(FEED)
+    (tmp_path / "a").write_bytes(data)
+    raw = "--raw s16le --rate 48000 --channels 2" if length == "raw" else ""
+    feed = f"{sys.executable} feed.py {size}"
+    done = shell(f"cat a | {feed} EARFILT apply - b.wav -q -f {one} {raw}", tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    np.testing.assert_array_equal(codes(tmp_path / "b.wav"), CODES)
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link.wav"])
+def test_the_standard_output_is_itself_under_every_name(tmp_path, one, name):
+    (tmp_path / "link.wav").symlink_to("/proc/self/fd/1")
+    (tmp_path / "a.wav").write_bytes(wav_bytes(CODES))
+    for force in ("", "--force"):
+        done = shell(f"EARFILT apply a.wav {name} -q -f {one} {force} > b.wav", tmp_path)
+        assert (done.returncode, done.stderr) == (0, b"")
+        np.testing.assert_array_equal(codes(tmp_path / "b.wav"), CODES)
+        (tmp_path / "b.wav").unlink()
+    assert (tmp_path / "link.wav").is_symlink()
+
+
+def test_the_standard_input_is_itself_under_every_name(tmp_path, one):
+    (tmp_path / "a.wav").write_bytes(wav_bytes(CODES))
+    for name in ("/dev/stdin", "/dev/fd/0"):
+        done = shell(f"EARFILT apply {name} b.wav -q -f {one} --force < a.wav", tmp_path)
+        assert (done.returncode, done.stderr) == (0, b"")
+        np.testing.assert_array_equal(codes(tmp_path / "b.wav"), CODES)
+
+
 def test_a_closed_pipe_ends_quietly(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav_bytes(np.tile(CODES, (40, 1))))
     done = shell("EARFILT apply a.wav - -f headphone -q | head -c 100 | wc -c", tmp_path)
-    assert (done.stdout.strip(), done.stderr) == (b"100", b"")
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, b"100", b"")
 
 
 def test_a_pipe_cut_short_is_an_error_and_repaired_on_request(tmp_path, one):

@@ -257,7 +257,7 @@ def apply(
             "- is standard output, which holds nothing beforehand",
         )
     if destination is None and dask is None and not dry_run:
-        from earfilt.batch.executors import warm_up
+        from earfilt.batch.workers import warm_up
 
         warm_up()  # the engine loads beside all that follows
     from earfilt.render.job import FileJob, Options

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earfilt.cli.streams import say
-from earfilt.errors import UsageError, printable
+from earfilt.errors import AudioError, UsageError, printable
 from earfilt.report.rows import Totals, duration, failures, table
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from earfilt.batch.plan import Plan
     from earfilt.render.process import FileJob
     from earfilt.render.record import Row
-    from earfilt.report.file import Exists
+    from earfilt.report.file import Exists, JsonLines
 
 _TIME_AND_BAR = 12  # the fewest columns of a terminal that both take
 
@@ -150,7 +150,7 @@ def apply_many(
         plan.root
     ):
         make_directories(plan.root)  # where the outputs will be, a report may be too
-    totals, ended = Totals(passed_over=plan.passed_over), False
+    totals, begun, ended = Totals(passed_over=plan.passed_over), False, False
     late: list[Row] = []
     try:
         with open_report(
@@ -160,7 +160,7 @@ def apply_many(
             def take(row: "Row") -> None:
                 totals.add(row)
                 if rows_out is not None:
-                    rows_out.write(row)
+                    _write_row(rows_out, row)
                 if verbose and row.status == "failed":
                     say(f"{printable(row.source)}: {printable(row.error or '')}")
 
@@ -169,6 +169,7 @@ def apply_many(
                     closing(run(batch, plan, late)) as rows,
                     _progress(plan, totals, quiet=quiet) as show,
                 ):
+                    begun = True
                     for row, size in rows:
                         take(row)
                         show(size)
@@ -177,13 +178,27 @@ def apply_many(
                     take(row)
         ended = True
     finally:
-        if not quiet:
-            _print_totals(totals, time.perf_counter() - started)
-        elif totals.failed:
+        if begun and not quiet:
+            _print_totals(totals, plan, time.perf_counter() - started)
+        elif begun and totals.failed:
             say(failures(totals))
-        if not ended and not quiet:
+        if begun and not ended and not quiet:
             _print_how_to_go_on(totals, plan)
     return 1 if totals.failed else 0
+
+
+def _write_row(rows_out: "JsonLines", row: "Row") -> None:
+    """Write a row of the report.
+
+    Raises
+    ------
+    AudioError
+        Its reader went away: unlike a table that is cut short, a batch has more to do.
+    """
+    try:
+        rows_out.write(row)
+    except BrokenPipeError as error:
+        raise AudioError("the reader of the report went away, which ended the batch") from error
 
 
 def _check_files(
@@ -258,9 +273,11 @@ def _print_how_to_go_on(totals: Totals, plan: "Plan") -> None:
     )
 
 
-def _print_totals(totals: Totals, seconds: float) -> None:
-    nothing = f"no audio files found ({totals.passed_over:,} other files ignored)"
-    say(table(totals, seconds) if totals.files else nothing)
+def _print_totals(totals: Totals, plan: "Plan", seconds: float) -> None:
+    if totals.files:
+        say(table(totals, seconds))
+    elif not (plan.files or plan.skipped or plan.bad):
+        say(f"no audio files found ({totals.passed_over:,} other files ignored)")
 
 
 @contextmanager

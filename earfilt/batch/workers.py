@@ -1,0 +1,359 @@
+"""Processes of this machine that work for this one, each at the other end of a socket.
+
+A server that has imported the engine (``preload``) forks them, so that all have it at once; where a
+fork is not safe, each imports it. They need nothing of the program that starts them and change
+nothing of it: its main file is not run again, its environment, modules and temporary directory are
+not touched, and any thread, worker or forked child of a program may start its own.
+
+No worker outlives who started it: a socket that closes, for whatever reason, ends its worker, which
+removes its temporary files first.
+"""
+
+import atexit
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO, NoReturn, cast
+
+from earfilt.errors import AudioError, no_more_open_files
+from earfilt.storage.stop_signals import stop_signals
+
+# macOS's own libraries do not bear a fork once they are loaded.
+_FORKS = hasattr(os, "fork") and sys.platform != "darwin"
+_HERE = getattr(os, "O_PATH", os.O_RDONLY)
+_LENGTH = struct.Struct("!Q")
+_stopping = threading.Event()
+
+
+class Ended(Exception):
+    """A worker ended before it had answered."""
+
+
+class Worker:
+    """A worker, as who started it sees it.
+
+    Raises
+    ------
+    OSError
+        It cannot be started.
+    """
+
+    def __init__(self) -> None:
+        self._channel, theirs = _channel()
+        try:
+            with theirs:
+                self._process = None if _FORKS else _start("serve_caller", theirs)
+                if _FORKS:
+                    _fork(theirs)
+        except BaseException:
+            self._channel.close()
+            raise
+        self._stream = cast(BinaryIO, self._channel.makefile("rwb"))
+        _channels.add(self._channel)
+
+    def call(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """What a function returns there; what it raises is raised here.
+
+        Raises
+        ------
+        Ended
+            The worker ended before it had answered.
+        """
+        call = pickle.dumps((function, args))
+        try:
+            _put(self._stream, call)
+            answer = _take(self._stream)
+        except (OSError, EOFError) as error:
+            raise Ended from error
+        returned, value = pickle.loads(answer)
+        if returned:
+            return value
+        raise value
+
+    def abandon(self) -> None:
+        """Have it end within one block of samples; whoever waits for its answer sees it end."""
+        with suppress(OSError):
+            self._channel.shutdown(socket.SHUT_WR)
+
+    def end(self) -> None:
+        """Have it end, unless it has, and wait for that."""
+        with suppress(OSError, ValueError):
+            _put(self._stream, b"")
+        with suppress(OSError, ValueError):
+            while self._stream.read(1):
+                pass
+        _channels.discard(self._channel)
+        with suppress(OSError, ValueError):
+            self._stream.close()
+        self._channel.close()
+        if self._process is not None:
+            self._process.wait()
+
+
+def refusal(error: OSError | RuntimeError) -> AudioError:
+    """What to say where no worker can be started."""
+    why = no_more_open_files(error) or (
+        f"{getattr(error, 'strerror', None) or error}; raise the limit on processes (ulimit -u, or "
+        "that of the container), end other programs, or filter the files one at a time"
+    )
+    return AudioError(f"cannot start a process to work in: {why}")
+
+
+def warm_up() -> None:
+    """Start importing the engine in the background, where a server does it for all workers."""
+    if _FORKS:
+        with suppress(OSError), _lock:  # the first worker says why
+            _running_server()
+
+
+class _Server:
+    """The process that forks workers."""
+
+    def __init__(self) -> None:
+        self._control, theirs = _channel()
+        try:
+            with theirs:
+                self.process = _start("serve_control", theirs, preload="earfilt.batch.preload")
+        except BaseException:
+            self._control.close()
+            raise
+
+    def fork(self, channel: socket.socket) -> None:
+        """Have it fork a worker, in the directory that is the current one now."""
+        here = os.open(os.curdir, _HERE)
+        try:
+            socket.send_fds(self._control, [b"\0"], [channel.fileno(), here])
+        finally:
+            os.close(here)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._control.close()
+
+    def leave(self) -> None:
+        """Leave it to the process that started it."""
+        self.process.returncode = 0  # nothing to wait for here
+        self._control.close()
+
+
+_lock = threading.Lock()
+_server: _Server | None = None
+_channels: set[socket.socket] = set()
+
+
+def _running_server() -> _Server:
+    global _server
+    if _server is None:
+        _server = _Server()
+    return _server
+
+
+def stop_server() -> None:
+    """End the server; the next worker starts another one."""
+    global _server
+    with _lock:
+        if _server is not None:
+            _server.stop()
+            _server = None
+
+
+def _fork(channel: socket.socket) -> None:
+    with _lock, suppress(ConnectionError):
+        _running_server().fork(channel)
+        return
+    stop_server()  # it was killed
+    with _lock:
+        _running_server().fork(channel)
+
+
+def _be_a_child() -> None:
+    """In a forked child: what was started belongs to the parent, and ends with it alone."""
+    global _lock, _server
+    _lock = threading.Lock()  # another thread may have held it
+    if _server is not None:
+        _server.leave()
+        _server = None
+    for channel in list(_channels):
+        os.close(channel.detach())
+    _channels.clear()
+
+
+atexit.register(stop_server)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_be_a_child)
+
+
+def _channel() -> tuple[socket.socket, socket.socket]:
+    """Two ends that wait, whatever a program has set for its own sockets."""
+    ends = socket.socketpair()
+    for end in ends:
+        end.settimeout(None)
+    return ends
+
+
+def _start(task: str, channel: socket.socket, *, preload: str = "sys") -> subprocess.Popen[bytes]:
+    """A new Python that does a task of this module with a socket as its standard input.
+
+    It imports from where this one does, but for the current directory, and a module before all else.
+    """
+    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    places = [place for place in sys.path if isinstance(place, str) and place]
+    if home not in places:
+        places.append(home)
+    code = (
+        f"import sys; sys.path[:] = {places!a}; import {preload}; "
+        f"from earfilt.batch.workers import {task}; {task}()"
+    )
+    flags = cast(Any, subprocess)._args_from_interpreter_flags()  # as multiprocessing does
+    safe = [] if "-P" in flags or "-I" in flags else ["-P"]
+    with blocked_signals({signal.SIGTERM}):
+        return subprocess.Popen([sys.executable, *flags, *safe, "-c", code], stdin=channel.fileno())
+
+
+@contextmanager
+def blocked_signals(but: set[int]) -> Iterator[None]:
+    """Processes that start meanwhile leave it to their parent to end them.
+
+    A terminal that hangs up and a job scheduler send their signal to every process of a group; a
+    signal that is blocked here stays blocked in children.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, set(stop_signals()) - but)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _put(stream: BinaryIO, message: bytes) -> None:
+    stream.write(_LENGTH.pack(len(message)))
+    stream.write(message)
+    stream.flush()
+
+
+def _take(stream: BinaryIO) -> bytes:
+    """The next message, or EOFError."""
+    head = stream.read(_LENGTH.size)
+    if len(head) == _LENGTH.size:
+        message = stream.read(size := _LENGTH.unpack(head)[0])
+        if len(message) == size:
+            return message
+    raise EOFError
+
+
+# From here on, what runs in the processes that are started.
+
+
+def serve_control() -> None:
+    """Fork a worker for each socket that comes, until none can come any more."""
+    control = _standard_socket()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # their sockets tell when workers end
+    while True:
+        said, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+        if not said:
+            os._exit(0)
+        with suppress(OSError):  # no memory, or no number, for a process: its socket closes
+            if len(descriptors) == 2 and os.fork() == 0:
+                _begin(control, *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _begin(control: socket.socket, channel: int, here: int) -> NoReturn:
+    """Be a worker, just forked."""
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        control.close()
+        os.fchdir(here)
+        os.close(here)
+        _serve(socket.socket(fileno=channel))
+    finally:
+        os._exit(1)
+
+
+def serve_caller() -> NoReturn:
+    """Be a worker that was started by itself."""
+    _serve(_standard_socket())
+
+
+def _standard_socket() -> socket.socket:
+    """The socket that is the standard input, which is nothing from here on."""
+    ours = socket.socket(fileno=os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return ours
+
+
+class Stopped(SystemExit):
+    """A worker was told to end: unwinds whichever file it is working on."""
+
+
+def _serve(channel: socket.socket) -> NoReturn:
+    """Answer the calls that come, one by one."""
+    signal.signal(signal.SIGTERM, _stop)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    stream = cast(BinaryIO, channel.makefile("rwb"))
+    threading.Thread(target=_listen, args=(stream, calls), daemon=True).start()
+    with suppress(Stopped, OSError):
+        while not is_stopping() and (call := calls.get()):
+            _put(stream, _answer(call))  # also of a call that was ended: what it did is told
+    end_worker()
+
+
+def _answer(call: bytes) -> bytes:
+    try:
+        function, args = pickle.loads(call)
+        return pickle.dumps((True, function(*args)))
+    except Exception as error:
+        with contextlib.suppress(Exception):
+            return pickle.dumps((False, error))
+        return pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))
+
+
+def _stop(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _stopping.set()
+    raise Stopped
+
+
+def is_stopping() -> bool:
+    """Whether this process is a worker that was told to end."""
+    return _stopping.is_set()
+
+
+def _listen(stream: BinaryIO, calls: "queue.SimpleQueue[bytes]") -> None:
+    """Take calls in while others are worked on, so that the end is seen at once."""
+    with suppress(EOFError, OSError):
+        while True:
+            call = _take(stream)
+            calls.put(call)
+            if not call:  # there will be no other
+                return
+    os.kill(os.getpid(), signal.SIGTERM)
+    # Where Python drops exceptions (a finaliser), what the signal raises does not end the work.
+    time.sleep(1.0)
+    end_worker()
+
+
+def end_worker() -> NoReturn:
+    """Leave a worker process at once, without a trace on the disk."""
+    from earfilt.storage.output import discard_all
+
+    discard_all()
+    os._exit(143)
