@@ -139,7 +139,7 @@ class Written:
         """What was taken off all levels, dB."""
         if isinstance(self.made, Graphic):
             return self.made.lowered_db
-        return self.made.provenance.lowered_db
+        return self.made.provenance.lowered_db or 0.0
 
 
 def export(filter: Filter, fs: float, path: str, how: Export) -> Written:
@@ -219,7 +219,7 @@ def _as_written(fir: Fir, filter: Filter, subtype: str | None, lowered_db: float
         return fir
     gain, fs = 10.0 ** (-lowered_db / 20.0), fir.fs or 0.0
     stored = as_stored(gain * fir.taps, subtype)
-    fir = replace(fir, provenance=replace(fir.provenance, lowered_db=lowered_db))
+    fir = replace(fir, provenance=replace(fir.provenance, lowered_db=lowered_db or None))
     taps = stored / gain
     if np.array_equal(taps, fir.taps):
         return replace(fir, taps=stored)
@@ -233,7 +233,7 @@ def _as_written(fir: Fir, filter: Filter, subtype: str | None, lowered_db: float
             filter=told.filter,
             command=told.command,
             rounded_to=subtype,
-            lowered_db=lowered_db,
+            lowered_db=lowered_db or None,
         )
     else:
         told = _rounded(told, taps, filter.curve_at(fs), subtype)

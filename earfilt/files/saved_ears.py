@@ -355,7 +355,8 @@ def _of_catalogue(name: str) -> Ear:
     """An ear of the catalogue, or the inverse of some in series."""
     if not name.startswith(_INVERSE):
         return catalogue.ear(name)
-    ears = [catalogue.ear(piece) for piece in name.removeprefix(_INVERSE).split("+")]
+    names = name.removeprefix(_INVERSE).removeprefix("(").removesuffix(")")
+    ears = [catalogue.ear(piece) for piece in names.split("+")]
     return Inverse.of(ears, [{"ear": ear.name} for ear in ears])
 
 

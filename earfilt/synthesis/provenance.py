@@ -126,7 +126,7 @@ class Provenance:
     rounded_to : str, optional
         Sample format that the taps were rounded to, as they were written; what is said of the
         tolerance and of deviations is of the rounded ones.
-    lowered_db : float
+    lowered_db : float, optional
         What was taken off all levels of a preset, dB, so that no frequency gains; deviations are
         those of the shape.
     deviation_db, deviation_hz : float, optional
@@ -161,7 +161,7 @@ class Provenance:
     tolerance_met: bool = True
     missed_points_hz: tuple[float, ...] = ()
     rounded_to: str | None = None
-    lowered_db: float = 0.0
+    lowered_db: float | None = None
     deviation_db: float | None = None
     deviation_hz: float | None = None
     deviation_between_db: float | None = None
