@@ -137,7 +137,8 @@ class Member:
         if self.track is not None:
             settings["path"] = self.track.sha256
         side = {"side": self.ear_side} if self.ear_side else {}
-        return {**what, "kind": self.kind, **settings, **side}
+        revision = {} if self.ear is None else self.ear.revision(self.options)
+        return {**what, "kind": self.kind, **settings, **side, **revision}
 
 
 @dataclass(frozen=True, eq=False)

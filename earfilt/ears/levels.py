@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from earfilt.arrays import Floats, floats, namespace
+from earfilt.ears.interpolation import check_spline, curve_db
 from earfilt.errors import DataError, UsageError, printable
 
 FAR_DB = 20.0
@@ -28,7 +29,12 @@ class Values(NamedTuple):
 
 
 def gains(
-    values: Values, subject: str, *, align: str | None = None, absolute: bool = False
+    values: Values,
+    subject: str,
+    *,
+    align: str | None = None,
+    absolute: bool = False,
+    interpolation: str = "log",
 ) -> tuple[tuple[float, ...], tuple[str, ...]]:
     """Gains from what a file holds, and what was done to them, in words.
 
@@ -42,6 +48,8 @@ def gains(
         between 100 Hz and 10 kHz, or the ``peak``.
     absolute : bool
         Take the values as gains, wherever they sit.
+    interpolation : {'log', 'linear', 'spline'}
+        How the curve runs between its points.
 
     Returns
     -------
@@ -53,12 +61,13 @@ def gains(
     DataError
         They are levels, or may be factors, and neither option says how to take them.
     UsageError
-        ``align`` is not valid, lies outside the curve, or contradicts ``absolute``.
+        ``align`` is not valid, lies outside the curve, or contradicts ``absolute``; a spline
+        through too few or too many points.
     """
     if align is not None and absolute:
         raise UsageError("--align and --absolute exclude each other")
     if align is not None:
-        shift = -_reference(values, align, subject)
+        shift = -_reference(values, align, subject, interpolation)
         label = f"{float(align):g} Hz" if align not in ("mean", "peak") else f"the {align}"
         note = f"{shift:+.2f} dB, which puts {label} at 0 dB"
         return tuple(db + shift for db in values.db), (note,)
@@ -99,11 +108,15 @@ def smoothed(freqs: Sequence[float], gain_db: Sequence[float], octaves: float) -
 
     Parameters
     ----------
-    freqs : (N,) Hz, > 0, ascending
+    freqs : (N,) Hz, ≥ 0, ascending; the value at 0 Hz stays
     gain_db : (N,) dB
     octaves : float
         Width, > 0.
     """
+    if freqs[0] == 0.0:  # no part of an octave lies around it
+        return tuple(gain_db[:1]) + smoothed(freqs[1:], gain_db[1:], octaves)
+    if len(freqs) == 1:
+        return tuple(gain_db)
     xp = namespace(floats([]))
     x, y = xp.log2(floats(freqs)), floats(gain_db)
     areas = xp.concat([floats([0.0]), xp.cumsum(xp.diff(x) * (y[1:] + y[:-1]) / 2.0)])
@@ -144,12 +157,12 @@ def parse_octaves(text: str) -> float:
     return width
 
 
-def _reference(values: Values, align: str, subject: str) -> float:
+def _reference(values: Values, align: str, subject: str, interpolation: str) -> float:
     """The level that becomes 0 dB."""
     if align == "peak":
         return max(values.db)
     if align == "mean":
-        _, between = evenly(values)
+        _, between = evenly(values, interpolation)
         return math.fsum(between) / len(between)
     try:
         hz = float(align)
@@ -161,13 +174,13 @@ def _reference(values: Values, align: str, subject: str) -> float:
         )
     if not values.freqs[0] <= hz <= values.freqs[-1]:
         raise UsageError(
-            f"--align {hz:g} lies outside of {subject}, which goes from {values.freqs[0]:g} to "
-            f"{values.freqs[-1]:g} Hz"
+            f"--align {hz:.12g} lies outside of {subject}, which goes from {values.freqs[0]:.12g} "
+            f"to {values.freqs[-1]:.12g} Hz"
         )
-    return _at(values, [hz])[0]
+    return float(db_at(values, floats([hz]), interpolation)[0])
 
 
-def evenly(values: Values) -> tuple[list[float], list[float]]:
+def evenly(values: Values, interpolation: str = "log") -> tuple[list[float], list[float]]:
     """A curve at equal ratios of frequency between 100 Hz and 10 kHz, as far as it goes; of one
     beyond that, over all of it: Hz and dB.
     """
@@ -177,13 +190,19 @@ def evenly(values: Values) -> tuple[list[float], list[float]]:
         low, high = first, values.freqs[-1]
     count = max(2, round(_PER_OCTAVE * math.log2(high / low)) + 1)
     hz = [low * (high / low) ** (k / (count - 1)) for k in range(count)]
-    return hz, _at(values, hz)
+    return hz, db_at(values, floats(hz), interpolation).tolist()
 
 
-def _at(values: Values, hz: Sequence[float]) -> list[float]:
-    """dB at (M,) frequencies: linear between the points over log frequency."""
-    xp = namespace(floats([]))
-    start = 1 if values.freqs[0] == 0.0 else 0
-    known = xp.log(floats(values.freqs[start:])), floats(values.db[start:])
-    found = xp.interp(xp.log(floats(hz)), *known)
-    return [float(value) for value in found]
+def db_at(values: Values, hz: Floats, interpolation: str = "log") -> Floats:
+    """dB of a curve at (M,) frequencies in Hz, as its filter has them: (M,).
+
+    Raises
+    ------
+    UsageError
+        A spline through too few or too many points.
+    """
+    from_zero = values.freqs[0] == 0.0
+    if interpolation == "spline":
+        check_spline(len(values.freqs) - from_zero)
+    known = floats(values.freqs), floats(values.db)
+    return curve_db(hz, *known, interpolation=interpolation, from_zero=from_zero)
