@@ -39,6 +39,7 @@ from earfilt.storage.reading import SmallFile
 
 if TYPE_CHECKING:
     from earfilt.ears.curve import PublishedCurve
+    from earfilt.ears.levels import Values
     from earfilt.synthesis.fir import Fir
 
 __all__ = ["Filter", "resolve"]
@@ -393,12 +394,19 @@ def _of_file(file: SmallFile, given: Options) -> Member:
         file.name,
         found.values,
         given,
-        target=None if target is None else curves.read_points(target).values,
+        target=None if target is None else _target_values(target),
         dialect=found.dialect,
         columns=found.columns,
         notes=found.notes,
     )
     return Member(file.name, ear.kind, ear, file, ear.settings(given), target)
+
+
+def _target_values(file: SmallFile) -> "Values":
+    """What the file of a target holds. --column and --decimal are for the measurement."""
+    from earfilt.files import curves
+
+    return curves.read_points(file, remedies=curves.NO_REMEDIES).values
 
 
 def _check_rate_is_known(name: str, fir: "Fir") -> None:

@@ -1,7 +1,8 @@
 """Levels and gains: a measurement in dB SPL is not a gain until something says what 0 dB is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from earfilt.arrays import Floats, floats, namespace
@@ -14,18 +15,21 @@ FAR_DB = 20.0
 _BAND_HZ = (100.0, 10_000.0)
 _PER_OCTAVE = 24
 _HIGHEST_FACTOR = 2.0  # what lies between 0 and this may be factors instead of dB
+_ROUNDING = 0.01  # of frequencies that are written in few digits, re 1/24 octave
 _FINEST = 96
 
 
 class Values(NamedTuple):
-    """Values of a curve: (N,) Hz, ascending; (N,) dB; whether its file says that they are dB, and
-    whether it says that they are gains, wherever they sit.
+    """Values of a curve: (N,) Hz, ascending; (N,) dB; whether its file says that they are dB,
+    whether it says that they are gains, wherever they sit, and whether their name is as often that
+    of factors.
     """
 
     freqs: tuple[float, ...]
     db: tuple[float, ...]
     in_db: bool = True
     are_gains: bool = False
+    may_be_linear: bool = False
 
 
 def gains(
@@ -83,7 +87,8 @@ def gains(
             "1 kHz (or --align mean, --align peak), --absolute takes them as they are; or write a "
             ".csv of gains",
         )
-    if not values.in_db and lowest >= 0.0 and highest <= _HIGHEST_FACTOR and any(values.db):
+    open_unit = not values.in_db and (values.may_be_linear or highest <= _HIGHEST_FACTOR)
+    if open_unit and lowest >= 0.0 and any(values.db):
         raise DataError(
             subject,
             f"may hold factors or dB ({lowest:g} to {highest:g}); --absolute takes them as dB, or "
@@ -191,6 +196,17 @@ def evenly(values: Values, interpolation: str = "log") -> tuple[list[float], lis
     count = max(2, round(_PER_OCTAVE * math.log2(high / low)) + 1)
     hz = [low * (high / low) ** (k / (count - 1)) for k in range(count)]
     return hz, db_at(values, floats(hz), interpolation).tolist()
+
+
+def with_between(freqs: Sequence[float]) -> Iterator[float]:
+    """Frequencies (N,) but the last, and those between neighbours that lie farther apart than 1/24
+    octave; Hz.
+    """
+    for low, high in pairwise(freqs):
+        ratio = high / low if low else 1.0
+        count = max(1, math.ceil(_PER_OCTAVE * math.log2(ratio) - _ROUNDING))
+        yield low
+        yield from (low * ratio ** (k / count) for k in range(1, count))
 
 
 def db_at(values: Values, hz: Floats, interpolation: str = "log") -> Floats:

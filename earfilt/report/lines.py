@@ -144,8 +144,8 @@ def relative(measurement: Measurement, freq: float) -> Measurement:
     freqs, gain_db = measurement.freqs, measurement.gain_db
     if not freqs[0] <= freq <= freqs[-1]:
         raise UsageError(
-            f"--relative-to {freq:g} lies outside {printable(measurement.label)}, which goes from "
-            f"{freqs[0]:g} to {freqs[-1]:g} Hz"
+            f"--relative-to {freq:.12g} lies outside {printable(measurement.label)}, which goes from "
+            f"{freqs[0]:.12g} to {freqs[-1]:.12g} Hz"
         )
     return replace(measurement, gain_db=gain_db - measurement.at(np.array([freq])))
 

@@ -1,7 +1,6 @@
 """A curve of the user's own: a measurement, a correction, an equaliser's points."""
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
@@ -10,7 +9,7 @@ from earfilt.arrays import floats
 from earfilt.ears.ear import Points
 from earfilt.ears.entry import Entry
 from earfilt.ears.kinds.measured import CLOSEST_HZ, INTERPOLATION, Measured
-from earfilt.ears.levels import Values, db_at, gains, parse_octaves, smoothed
+from earfilt.ears.levels import Values, db_at, gains, parse_octaves, smoothed, with_between
 from earfilt.ears.options import BEYOND, CURVE_PHASE, Option
 from earfilt.errors import DataError, UsageError
 
@@ -46,9 +45,6 @@ TARGET = Option(
     "Correct a measurement to this curve: the target minus the measurement, up to --max-gain.",
     metavar="FILE",
 )
-
-
-_BETWEEN = 24  # points an octave at which the difference of two curves is known at least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,18 +189,7 @@ def _above(measured: Values, wanted: Values, interpolation: str) -> tuple[Points
         above = db_at(measured, hz, interpolation) - db_at(wanted, hz, interpolation)
         return Points(freqs=tuple(at), gain_db=tuple(above.tolist()))
 
-    return difference(freqs), difference([*_with_between(freqs), high])
-
-
-def _with_between(freqs: list[float]) -> Iterator[float]:
-    """Frequencies but the last, and those between neighbours that lie farther apart than 1/24
-    octave.
-    """
-    for low, high in pairwise(freqs):
-        ratio = high / low if low else 1.0
-        count = max(1, math.ceil(_BETWEEN * math.log2(ratio)))
-        yield low
-        yield from (low * ratio ** (k / count) for k in range(1, count))
+    return difference(freqs), difference([*with_between(freqs), high])
 
 
 KINDS = (Own,)

@@ -20,6 +20,7 @@ from earfilt.files.dialects.found import (
     MAX_ROWS,
     FoundCurve,
     FoundEqualiser,
+    Remedies,
     Row,
     excerpt,
 )
@@ -75,7 +76,7 @@ def is_config(text: str) -> bool:
 
 
 def read_config(
-    text: str, subject: str, *, column: str | None, decimal: Decimal | None, option: str
+    text: str, subject: str, *, column: str | None, decimal: Decimal | None, remedies: Remedies
 ) -> FoundCurve | FoundEqualiser:
     """The points or the bands of a configuration.
 
@@ -88,16 +89,16 @@ def read_config(
         The channel, where the channels differ.
     decimal : {'point', 'comma'}, optional
         Where the numbers leave it open.
-    option : str
-        The option that names a channel, for messages.
+    remedies : Remedies
+        The flags that settle channel and numbers, for messages.
 
     Raises
     ------
     DataError
         A line that changes the sound and is not understood, or channels that differ.
     """
-    commands = _of_channel(list(_commands(text, subject)), subject, column, option)
-    written = decimal or notation(_numbers(commands), subject)
+    commands = _of_channel(list(_commands(text, subject)), subject, column, remedies.column)
+    written = decimal or notation(_numbers(commands), subject, remedies.decimal)
 
     def value(field: str, line: int) -> float:
         found = number(field, written)
@@ -175,10 +176,14 @@ def _of_channel(
         return commands
     names = sorted({name for channels in several for name in channels.split()} - {"all"})
     if asked is None:
+        first = excerpt(names[0]).upper()
+        remedy = (
+            f"{option} {first} takes one of them" if option else "keep the lines of one of them"
+        )
         raise DataError(
             subject,
             f"filters the channels {', '.join(map(excerpt, names)).upper()} each differently; "
-            f"{option} {excerpt(names[0]).upper()} takes one of them",
+            f"{remedy}",
         )
     if asked.lower() not in names:
         raise DataError(subject, f"has no channel '{excerpt(asked)}'")

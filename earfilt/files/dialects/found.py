@@ -25,7 +25,8 @@ class FoundCurve(NamedTuple):
     """The rows of a curve as the file has them, in its own order.
 
     ``columns`` are the names of frequency and value, () where they have none; ``in_db`` is true
-    where the file itself says that the values are dB.
+    where the file itself says that the values are dB, ``may_be_linear`` where their name is as
+    often that of factors.
     """
 
     dialect: str
@@ -33,6 +34,7 @@ class FoundCurve(NamedTuple):
     columns: tuple[str, ...] = ()
     in_db: bool = False
     notes: tuple[str, ...] = ()
+    may_be_linear: bool = False
 
 
 class FoundEqualiser(NamedTuple):
@@ -45,6 +47,15 @@ class FoundEqualiser(NamedTuple):
     gain_db: float = 0.0
     fs: float | None = None
     notes: tuple[str, ...] = ()
+
+
+class Remedies(NamedTuple):
+    """The flags by which a caller settles what a file leaves open: of the column, or the channel,
+    and of the decimal sign. Empty where it has none, and messages then say how to write the file.
+    """
+
+    column: str = "--column"
+    decimal: str = "--decimal"
 
 
 def excerpt(text: str) -> str:

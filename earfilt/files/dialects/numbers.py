@@ -60,7 +60,7 @@ def is_number(field: str) -> bool:
     return number(field) is not None or number(field, "comma") is not None
 
 
-def notation(fields: Iterable[str], subject: str) -> Decimal:
+def notation(fields: Iterable[str], subject: str, option: str = "--decimal") -> Decimal:
     """How the numbers of a file are written, from all its fields.
 
     Fields that are not numbers in either notation are passed over.
@@ -70,6 +70,8 @@ def notation(fields: Iterable[str], subject: str) -> Decimal:
     fields : iterable of str
     subject : str
         Name of the file, for messages.
+    option : str
+        The flag that says which; empty where there is none.
 
     Raises
     ------
@@ -94,9 +96,14 @@ def notation(fields: Iterable[str], subject: str) -> Decimal:
     if example and all(possible.values()):
         if "," not in example:  # and so in no field that leaves it open
             return "point"
+        remedy = (
+            f"{option} point or {option} comma says which"
+            if option
+            else "write it with a decimal point, and thousands without a separator"
+        )
         raise DataError(
             subject,
             f"'{example.strip()}' may be {number(example):.12g} or "
-            f"{number(example, 'comma'):.12g}; --decimal point or --decimal comma says which",
+            f"{number(example, 'comma'):.12g}; {remedy}",
         )
     return "comma" if possible["comma"] and not possible["point"] else "point"
