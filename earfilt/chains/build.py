@@ -385,7 +385,7 @@ def _use(member: Member, fs: float) -> FileUse:
             bands=len(member.ear.bands),
         )
     assert isinstance(member.ear, Own)
-    points = member.ear.points
+    points = member.ear.measured or member.ear.points
     return FileUse(
         name=name,
         sha256=sha256,

@@ -149,7 +149,8 @@ class Member:
             settings["path"] = self.track.sha256
         side = {"side": self.ear_side} if self.ear_side else {}
         reading = {"reading": READING} if self._is_read_anew else {}
-        return {**what, "kind": self.kind, **settings, **side, **reading}
+        revision = {} if self.ear is None else self.ear.revision(self.options)
+        return {**what, "kind": self.kind, **settings, **side, **reading, **revision}
 
     @property
     def _is_read_anew(self) -> bool:

@@ -418,7 +418,7 @@ def _of_file(file: SmallFile, given: Options) -> Member:
         return Member(file.name, equaliser.kind, equaliser, file, equaliser.settings(given))
     path = given.get("target")
     target = None if path is None else SmallFile(path)
-    wanted = None if target is None else curves.read_points(target, result="target")
+    wanted = None if target is None else _read_target(target)
     ear = Own.understood(
         file.name,
         found.values,
@@ -429,6 +429,13 @@ def _of_file(file: SmallFile, given: Options) -> Member:
         notes=(*found.notes, *_of_results(wanted)),
     )
     return Member(file.name, ear.kind, ear, file, ear.settings(given), target)
+
+
+def _read_target(file: SmallFile) -> "CurveFile":
+    """The curve in the file of a target. --column and --decimal are for the measurement."""
+    from earfilt.files import curves
+
+    return curves.read_points(file, remedies=curves.NO_REMEDIES, result="target")
 
 
 def _of_results(target: "CurveFile | None") -> tuple[str, ...]:

@@ -136,6 +136,12 @@ class Ear(ABC):
         """The value of each of its options: the given one, else its default."""
         return settings(self.options, given)
 
+    def revision(self, options: Mapping[str, Any]) -> dict[str, int]:
+        """What tells its filter with these settings from the one that an earlier version made of
+        the same: by name, the version of a part of it; {} where none changed.
+        """
+        return {"tail": 2} if options["phase"] == "native" else {}
+
     @abstractmethod
     def magnitude(self, freqs: Floats, fs: float | None = None) -> Floats:
         """The magnitude in dB that the source states.

@@ -8,6 +8,76 @@ of one library, numpy or torch.
 from typing import Any
 
 from earfilt.arrays import Array, namespace
+from earfilt.errors import UsageError
+
+# not-a-knot ends take four points; the equations take memory by the square of their number
+SPLINE_POINTS = (4, 4096)
+
+
+def curve_db(
+    at: Array, freqs: Array, decibels: Array, *, interpolation: str = "log", from_zero: bool
+) -> Array:
+    """A curve through its points, held flat beyond both ends: the one reading of a curve, whatever
+    it is read for.
+
+    A point at 0 Hz has no place on a logarithmic axis. Below the next point the curve goes to its
+    value by a cubic in the frequency that is level at 0 Hz, since the magnitude of every real
+    filter is even there, and that leaves the next point with the slope of the curve above.
+
+    Parameters
+    ----------
+    at : (M,) float64
+        Hz, ≥ 0.
+    freqs : (N,) float64
+        Hz, ≥ 0, ascending, N ≥ 2; for a spline 4 to 4096 of them positive.
+    decibels : (N,) float64
+        dB; gradients reach them.
+    interpolation : {'log', 'linear', 'spline'}
+        PCHIP over the logarithm of the frequency or over the frequency, or a cubic spline over the
+        logarithm.
+    from_zero : bool
+        Whether the first point lies at 0 Hz; nothing looks at the values of a tensor.
+
+    Returns
+    -------
+    (M,) float64
+        dB.
+    """
+    xp = namespace(freqs)
+    inside = xp.clip(at, freqs[0], freqs[-1])
+    if interpolation == "linear":
+        return pchip(inside, freqs, decibels)
+    slopes_of = _spline_slopes if interpolation == "spline" else _pchip_slopes
+    if not from_zero:
+        nodes = xp.log(freqs)
+        return _hermite(xp.log(inside), nodes, decibels, slopes_of(nodes, decibels))
+    part = xp.clip(inside / freqs[1], None, 1.0)
+    if len(freqs) == 2:
+        return _to_zero(part, decibels, 0.0 * decibels[1])
+    nodes, values = xp.log(freqs[1:]), decibels[1:]
+    slopes = slopes_of(nodes, values)
+    above = _hermite(xp.log(xp.clip(inside, freqs[1], None)), nodes, values, slopes)
+    return xp.where(part < 1.0, _to_zero(part, decibels, slopes[0]), above)
+
+
+def check_spline(count: int) -> None:
+    """Refuse a spline through too few or too many points with a UsageError."""
+    if not SPLINE_POINTS[0] <= count <= SPLINE_POINTS[1]:
+        raise UsageError(
+            f"the curve has {count} points, and a spline takes {SPLINE_POINTS[0]} to "
+            f"{SPLINE_POINTS[1]}; use another interpolation"
+        )
+
+
+def _to_zero(part: Array, decibels: Array, slope: Array) -> Array:
+    """A curve between 0 Hz and its next point, at parts (M,) of that frequency: level at 0 Hz, and
+    at the next point with a slope in dB over the logarithm of the frequency, which is there that
+    over the part. It is limited so that the curve has no extremum between the two.
+    """
+    xp = namespace(part)
+    rise = decibels[1] - decibels[0]
+    slope = xp.clip(slope, xp.minimum(3.0 * rise, 0.0 * rise), xp.maximum(3.0 * rise, 0.0 * rise))
+    return decibels[0] + part**2 * (rise * (3.0 - 2.0 * part) + slope * (part - 1.0))
 
 
 def _interval(x: Array, nodes: Array) -> Any:
@@ -60,9 +130,7 @@ def pchip(x: Array, nodes: Array, values: Array) -> Array:
     Fritsch, F. N. & Butland, J. (1984). A method for constructing local monotone piecewise cubic
     interpolants. SIAM J. Sci. Stat. Comput. 5, 300-304.
     """
-    xp = namespace(x)
-    h = xp.diff(nodes)
-    return _hermite(x, nodes, values, _pchip_derivatives(h, xp.diff(values) / h))
+    return _hermite(x, nodes, values, _pchip_slopes(nodes, values))
 
 
 def spline(x: Array, nodes: Array, values: Array) -> Array:
@@ -86,7 +154,7 @@ def spline(x: Array, nodes: Array, values: Array) -> Array:
     ----------
     de Boor, C. (2001). A practical guide to splines, revised ed., chapter IV.
     """
-    return _hermite(x, nodes, values, _spline_derivatives(nodes, values))
+    return _hermite(x, nodes, values, _spline_slopes(nodes, values))
 
 
 def _hermite(x: Array, nodes: Array, values: Array, d: Array) -> Array:
@@ -102,7 +170,7 @@ def _hermite(x: Array, nodes: Array, values: Array, d: Array) -> Array:
     return values[i] + t * (d[i] + t * (quadratic[i] + t * cubic[i]))
 
 
-def _spline_derivatives(nodes: Array, values: Array) -> Array:
+def _spline_slopes(nodes: Array, values: Array) -> Array:
     """Derivatives at the nodes for which the second one is continuous, and the third one too at the
     second and the last but one: (N,).
     """
@@ -121,9 +189,11 @@ def _spline_derivatives(nodes: Array, values: Array) -> Array:
     return xp.linalg.solve(matrix, xp.concat([start.reshape(1), inner, end.reshape(1)]))
 
 
-def _pchip_derivatives(h: Array, slopes: Array) -> Array:
-    """Derivatives at the nodes from interval widths and slopes, (N−1,) each -> (N,)."""
-    xp = namespace(h)
+def _pchip_slopes(nodes: Array, values: Array) -> Array:
+    """Derivatives at the nodes, (N,)."""
+    xp = namespace(nodes)
+    h = xp.diff(nodes)
+    slopes = xp.diff(values) / h
     if len(h) == 1:
         return xp.concat([slopes, slopes])
     before, after = slopes[:-1], slopes[1:]

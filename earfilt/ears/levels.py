@@ -1,10 +1,12 @@
 """Levels and gains: a measurement in dB SPL is not a gain until something says what 0 dB is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from earfilt.arrays import Floats, floats, namespace
+from earfilt.ears.interpolation import check_spline, curve_db
 from earfilt.errors import DataError, UsageError, printable
 from earfilt.wording import option
 
@@ -14,22 +16,30 @@ FAR_DB = 20.0
 _BAND_HZ = (100.0, 10_000.0)
 _PER_OCTAVE = 24
 _HIGHEST_FACTOR = 2.0  # what lies between 0 and this may be factors instead of dB
+_ROUNDING = 0.01  # of frequencies that are written in few digits, re 1/24 octave
 _FINEST = 96
 
 
 class Values(NamedTuple):
-    """Values of a curve: (N,) Hz, ascending; (N,) dB; whether its file says that they are dB, and
-    whether it says that they are gains, wherever they sit.
+    """Values of a curve: (N,) Hz, ascending; (N,) dB; whether its file says that they are dB,
+    whether it says that they are gains, wherever they sit, and whether their name is as often that
+    of factors.
     """
 
     freqs: tuple[float, ...]
     db: tuple[float, ...]
     in_db: bool = True
     are_gains: bool = False
+    may_be_linear: bool = False
 
 
 def gains(
-    values: Values, subject: str, *, align: str | None = None, absolute: bool = False
+    values: Values,
+    subject: str,
+    *,
+    align: str | None = None,
+    absolute: bool = False,
+    interpolation: str = "log",
 ) -> tuple[tuple[float, ...], tuple[str, ...]]:
     """Gains from what a file holds, and what was done to them, in words.
 
@@ -43,6 +53,8 @@ def gains(
         between 100 Hz and 10 kHz, or the ``peak``.
     absolute : bool
         Take the values as gains, wherever they sit.
+    interpolation : {'log', 'linear', 'spline'}
+        How the curve runs between its points.
 
     Returns
     -------
@@ -54,12 +66,13 @@ def gains(
     DataError
         They are levels, or may be factors, and neither option says how to take them.
     UsageError
-        ``align`` is not valid, lies outside the curve, or contradicts ``absolute``.
+        ``align`` is not valid, lies outside the curve, or contradicts ``absolute``; a spline
+        through too few or too many points.
     """
     if align is not None and absolute:
         raise UsageError(f"{option('align')} and {option('absolute')} exclude each other")
     if align is not None:
-        shift = -_reference(values, align, subject)
+        shift = -_reference(values, align, subject, interpolation)
         label = f"{float(align):g} Hz" if align not in ("mean", "peak") else f"the {align}"
         note = f"{shift:+.2f} dB, which puts {label} at 0 dB"
         return tuple(db + shift for db in values.db), (note,)
@@ -75,7 +88,8 @@ def gains(
             f"0 dB at 1 kHz (or {option('align', 'mean')}, {option('align', 'peak')}), "
             f"{option('absolute', True)} takes them as they are; or write a .csv of gains",
         )
-    if not values.in_db and lowest >= 0.0 and highest <= _HIGHEST_FACTOR and any(values.db):
+    open_unit = not values.in_db and (values.may_be_linear or highest <= _HIGHEST_FACTOR)
+    if open_unit and lowest >= 0.0 and any(values.db):
         raise DataError(
             subject,
             f"may hold factors or dB ({lowest:g} to {highest:g}); {option('absolute', True)} takes "
@@ -100,11 +114,15 @@ def smoothed(freqs: Sequence[float], gain_db: Sequence[float], octaves: float) -
 
     Parameters
     ----------
-    freqs : (N,) Hz, > 0, ascending
+    freqs : (N,) Hz, ≥ 0, ascending; the value at 0 Hz stays
     gain_db : (N,) dB
     octaves : float
         Width, > 0.
     """
+    if freqs[0] == 0.0:  # no part of an octave lies around it
+        return tuple(gain_db[:1]) + smoothed(freqs[1:], gain_db[1:], octaves)
+    if len(freqs) == 1:
+        return tuple(gain_db)
     xp = namespace(floats([]))
     x, y = xp.log2(floats(freqs)), floats(gain_db)
     areas = xp.concat([floats([0.0]), xp.cumsum(xp.diff(x) * (y[1:] + y[:-1]) / 2.0)])
@@ -146,12 +164,12 @@ def parse_octaves(text: str) -> float:
     return width
 
 
-def _reference(values: Values, align: str, subject: str) -> float:
+def _reference(values: Values, align: str, subject: str, interpolation: str) -> float:
     """The level that becomes 0 dB."""
     if align == "peak":
         return max(values.db)
     if align == "mean":
-        _, between = evenly(values)
+        _, between = evenly(values, interpolation)
         return math.fsum(between) / len(between)
     try:
         hz = float(align)
@@ -164,12 +182,12 @@ def _reference(values: Values, align: str, subject: str) -> float:
     if not values.freqs[0] <= hz <= values.freqs[-1]:
         raise UsageError(
             f"{option('align', hz)} lies outside of {subject}, which goes from "
-            f"{values.freqs[0]:g} to {values.freqs[-1]:g} Hz"
+            f"{values.freqs[0]:.12g} to {values.freqs[-1]:.12g} Hz"
         )
-    return _at(values, [hz])[0]
+    return float(db_at(values, floats([hz]), interpolation)[0])
 
 
-def evenly(values: Values) -> tuple[list[float], list[float]]:
+def evenly(values: Values, interpolation: str = "log") -> tuple[list[float], list[float]]:
     """A curve at equal ratios of frequency between 100 Hz and 10 kHz, as far as it goes; of one
     beyond that, over all of it: Hz and dB.
     """
@@ -179,13 +197,30 @@ def evenly(values: Values) -> tuple[list[float], list[float]]:
         low, high = first, values.freqs[-1]
     count = max(2, round(_PER_OCTAVE * math.log2(high / low)) + 1)
     hz = [low * (high / low) ** (k / (count - 1)) for k in range(count)]
-    return hz, _at(values, hz)
+    return hz, db_at(values, floats(hz), interpolation).tolist()
 
 
-def _at(values: Values, hz: Sequence[float]) -> list[float]:
-    """dB at (M,) frequencies: linear between the points over log frequency."""
-    xp = namespace(floats([]))
-    start = 1 if values.freqs[0] == 0.0 else 0
-    known = xp.log(floats(values.freqs[start:])), floats(values.db[start:])
-    found = xp.interp(xp.log(floats(hz)), *known)
-    return [float(value) for value in found]
+def with_between(freqs: Sequence[float]) -> Iterator[float]:
+    """Frequencies (N,) but the last, and those between neighbours that lie farther apart than 1/24
+    octave; Hz.
+    """
+    for low, high in pairwise(freqs):
+        ratio = high / low if low else 1.0
+        count = max(1, math.ceil(_PER_OCTAVE * math.log2(ratio) - _ROUNDING))
+        yield low
+        yield from (low * ratio ** (k / count) for k in range(1, count))
+
+
+def db_at(values: Values, hz: Floats, interpolation: str = "log") -> Floats:
+    """dB of a curve at (M,) frequencies in Hz, as its filter has them: (M,).
+
+    Raises
+    ------
+    UsageError
+        A spline through too few or too many points.
+    """
+    from_zero = values.freqs[0] == 0.0
+    if interpolation == "spline":
+        check_spline(len(values.freqs) - from_zero)
+    known = floats(values.freqs), floats(values.db)
+    return curve_db(hz, *known, interpolation=interpolation, from_zero=from_zero)

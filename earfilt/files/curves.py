@@ -18,7 +18,13 @@ from earfilt import wording
 from earfilt.ears.levels import Values, gains
 from earfilt.errors import DataError, UsageError
 from earfilt.files.dialects import camilladsp, equalizer_apo
-from earfilt.files.dialects.found import FoundCurve, FoundEqualiser, Row, fir_named_in
+from earfilt.files.dialects.found import (
+    FoundCurve,
+    FoundEqualiser,
+    Remedies,
+    Row,
+    fir_named_in,
+)
 from earfilt.files.dialects.numbers import Decimal
 from earfilt.files.dialects.table import FORMS, IDENTIFIED, LOWEST_END_HZ, find_table, read_table
 from earfilt.storage.reading import read_foreign_text, shown
@@ -27,6 +33,7 @@ from earfilt.synthesis.provenance import FileUse
 __all__ = [
     "CurveFile",
     "FoundEqualiser",
+    "Remedies",
     "checked_curve",
     "is_curve",
     "read_curve",
@@ -35,6 +42,9 @@ __all__ = [
 ]
 
 LARGEST_DB = 200.0
+ALL_REMEDIES = Remedies()
+NO_REMEDIES = Remedies("", "")
+"""For a file to which no option of its own belongs."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,8 @@ def understand(
     *,
     column: str | None = None,
     decimal: Decimal | None = None,
-    option: str = "",
+    remedies: Remedies = ALL_REMEDIES,
+    quantity: str = "gain",
     result: str = "raw",
 ) -> CurveFile | FoundEqualiser:
     """Read a curve or an equaliser of any dialect.
@@ -94,8 +105,10 @@ def understand(
         file has several.
     decimal : {'point', 'comma'}, optional
         How numbers are written, where they leave it open.
-    option : str
-        The option that names a column, for messages, as it is written; default ``column``.
+    remedies : Remedies
+        The options of the caller that settle column and numbers, for messages.
+    quantity : str
+        What the values are: gains, or levels, in dB lie within ±200; any other has its own range.
     result : 'raw' or 'target'
         Which column of AutoEq's results is meant where none is named.
 
@@ -111,7 +124,6 @@ def understand(
         It is neither text nor a curve, or what it says is wrong or ambiguous; names the line
         where there is one.
     """
-    option = option or wording.option("column")
     text, subject = read_foreign_text(path), shown(path)
     if camilladsp.is_config(text):
         if decimal is not None:
@@ -119,17 +131,25 @@ def understand(
                 f"{wording.option('decimal')} would have no effect: {subject} is YAML, whose numbers "
                 "have points"
             )
-        return camilladsp.read_config(text, subject, column=column, option=option)
+        return camilladsp.read_config(text, subject, column=column, remedies=remedies)
     if equalizer_apo.is_config(text):
         found = equalizer_apo.read_config(
-            text, subject, column=column, decimal=decimal, option=option
+            text, subject, column=column, decimal=decimal, remedies=remedies
         )
         return found if isinstance(found, FoundEqualiser) else checked_curve(found, subject)
     table = find_table(text, subject)
     if table is None:
         raise DataError(subject, fir_named_in(text) or f"is neither a curve nor a FIR: {FORMS}")
-    curve = read_table(table, subject, column=column, decimal=decimal, option=option, result=result)
-    return checked_curve(curve, subject)
+    curve = read_table(
+        table,
+        subject,
+        column=column,
+        decimal=decimal,
+        remedies=remedies,
+        quantity=quantity,
+        result=result,
+    )
+    return checked_curve(curve, subject, quantity)
 
 
 def is_curve(text: str, subject: str) -> bool:
@@ -151,7 +171,9 @@ def read_points(
     path: str | os.PathLike[str],
     *,
     column: str | None = None,
-    option: str = "",
+    decimal: Decimal | None = None,
+    remedies: Remedies = ALL_REMEDIES,
+    quantity: str = "gain",
     result: str = "raw",
 ) -> CurveFile:
     """Read a curve, as `understand`, and refuse an equaliser.
@@ -161,7 +183,14 @@ def read_points(
     UsageError, DataError
         As `understand`; or the file holds bands of an equaliser.
     """
-    found = understand(path, column=column, option=option, result=result)
+    found = understand(
+        path,
+        column=column,
+        decimal=decimal,
+        remedies=remedies,
+        quantity=quantity,
+        result=result,
+    )
     if isinstance(found, FoundEqualiser):
         raise DataError(shown(path), "holds bands of an equaliser and no points of a curve")
     return found
@@ -192,8 +221,8 @@ def read_curve(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArr
     return np.array(values.freqs), np.array(gain_db)
 
 
-def checked_curve(found: FoundCurve, subject: str) -> CurveFile:
-    """A curve in ascending order, each frequency once.
+def checked_curve(found: FoundCurve, subject: str, quantity: str = "gain") -> CurveFile:
+    """A curve in ascending order, each frequency once; its values are of some ``quantity``.
 
     Raises
     ------
@@ -204,7 +233,7 @@ def checked_curve(found: FoundCurve, subject: str) -> CurveFile:
     for row in rows:
         if row.hz < 0.0:
             raise DataError(subject, f"line {row.line}: frequency {row.hz:g} Hz is negative")
-        if abs(row.value) > LARGEST_DB:
+        if quantity == "gain" and abs(row.value) > LARGEST_DB:
             raise DataError(
                 subject,
                 f"line {row.line}: gain {row.value:g} is beyond ±{LARGEST_DB:g} dB; gains are "
@@ -222,6 +251,7 @@ def checked_curve(found: FoundCurve, subject: str) -> CurveFile:
         tuple(row.value for row in kept),
         found.in_db,
         are_gains=found.dialect == IDENTIFIED,
+        may_be_linear=found.may_be_linear,
     )
     return CurveFile(found.dialect, values, found.columns, tuple(notes))
 
@@ -241,14 +271,14 @@ def _each_once(rows: Sequence[Row], subject: str) -> list[Row]:
         elif row.hz < last.hz:
             raise DataError(
                 subject,
-                f"line {row.line}: {row.hz:g} Hz comes after {last.hz:g} Hz; sort the rows by "
+                f"line {row.line}: {row.hz:.12g} Hz comes after {last.hz:.12g} Hz; sort the rows by "
                 "frequency",
             )
         elif not math.isclose(row.value, last.value, rel_tol=0.0, abs_tol=1e-9):
             raise DataError(
                 subject,
-                f"line {row.line}: frequency {row.hz:g} Hz appears twice, with "
-                f"{last.value:g} and {row.value:g} dB; keep one row of it",
+                f"line {row.line}: frequency {row.hz:.12g} Hz appears twice, with "
+                f"{last.value:.12g} and {row.value:.12g}; keep one row of it",
             )
     return kept
 

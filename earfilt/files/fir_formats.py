@@ -108,9 +108,20 @@ def _parse_json(text: str, path: PathLike) -> dict[str, Any]:
         raise DataError.about(
             shown(path), "{subject} is not valid JSON: {error}", error=printable(str(error))
         ) from error
+    if _are_curves(found):
+        raise DataError.about(
+            shown(path),
+            "{subject} holds curves, as 'earfilt response' writes them in JSON, and no filter; one "
+            "that it writes as .csv is read as a curve",
+        )
     if not isinstance(found, dict):
         raise DataError.about(shown(path), "{subject} is not a FIR: its JSON is not an object")
     return found
+
+
+def _are_curves(found: Any) -> bool:
+    first = found[0] if isinstance(found, list) and found else None
+    return isinstance(first, dict) and first.get("earfilt") == "curve"
 
 
 def _refuse_constant(name: str) -> float:

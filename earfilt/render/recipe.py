@@ -165,7 +165,9 @@ def _remedy(other: Mapping[str, Any], mine: Mapping[str, Any]) -> str:
     added: dict[str, Any] = {}
     for then, now in zip(other["members"], mine["members"], strict=True):
         for name, value in then.items():
-            if now.get(name) != value and added.setdefault(name, value) != value:
+            if now.get(name) == value:
+                continue
+            if isinstance(value, list | dict) or added.setdefault(name, value) != value:
                 return ""
     if not added.keys() <= FilterOptions.__annotations__.keys() - {"fewest"}:
         return ""

@@ -40,14 +40,17 @@ def identified_words(found: Identified, *, seconds: float) -> list[str]:
     ----------
     found : Identified
     seconds : float
-        How long they are, all together.
+        How long they are, all together; of a sweep, how long that is.
     """
     low, high = found.band_hz
     half = float(np.median(found.upper_db - found.lower_db)) / 2.0
-    how = "a sweep" if found.estimator == "sweep" else found.estimator.upper()
+    how = f"{found.estimator.upper()} of {seconds:.1f} s"
+    if found.estimator == "sweep":
+        count = len(found.seatings)
+        how = f"a sweep of {seconds:.1f} s" + (f", recorded {count} times," if count > 1 else "")
     lines = [
-        f"{len(found.frequency_hz)} points from {low:.4g} to {high:.5g} Hz, by {how} of "
-        f"{seconds:.1f} s at {found.fs:.12g} Hz; gain {found.mean_gain_db:+.2f} dB on average from "
+        f"{len(found.frequency_hz)} points from {low:.4g} to {high:.5g} Hz, by {how} at "
+        f"{found.fs:.12g} Hz; gain {found.mean_gain_db:+.2f} dB on average from "
         f"100 Hz to 10 kHz, 95 % confidence ±{half:.2g} dB in the median, coherence "
         f"{float(np.median(found.coherence)):.3g} in the median"
     ]

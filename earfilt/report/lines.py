@@ -11,6 +11,7 @@ import numpy as np
 
 from earfilt.arrays import Floats
 from earfilt.chains.describe import legend, points_words
+from earfilt.ears.levels import Values, db_at
 from earfilt.errors import UsageError, printable
 from earfilt.synthesis.response import Response
 from earfilt.wording import option
@@ -76,6 +77,10 @@ class Measurement:
     label: str
     freqs: Floats
     gain_db: Floats
+
+    def at(self, freqs: Floats) -> Floats:
+        """dB at (M,) frequencies in Hz, as a filter of the same curve has them."""
+        return db_at(Values(tuple(self.freqs.tolist()), tuple(self.gain_db.tolist())), freqs)
 
 
 def line_of(
@@ -151,7 +156,7 @@ def _bands(filter: Filter, points: tuple[Floats, Floats]) -> tuple[Band, ...]:
 
 
 def relative(measurement: Measurement, freq: float) -> Measurement:
-    """A measurement that is 0 dB at a frequency, between its points over log frequency.
+    """A measurement that is 0 dB at a frequency, at a point or between two.
 
     Raises
     ------
@@ -162,11 +167,9 @@ def relative(measurement: Measurement, freq: float) -> Measurement:
     if not freqs[0] <= freq <= freqs[-1]:
         raise UsageError(
             f"{option('relative_to', float(freq))} lies outside {printable(measurement.label)}, "
-            f"which goes from {freqs[0]:g} to {freqs[-1]:g} Hz"
+            f"which goes from {freqs[0]:.12g} to {freqs[-1]:.12g} Hz"
         )
-    above = freqs > 0.0
-    level = np.interp(math.log(freq), np.log(freqs[above]), gain_db[above])
-    return replace(measurement, gain_db=gain_db - level)
+    return replace(measurement, gain_db=gain_db - measurement.at(np.array([freq])))
 
 
 def level_range(

@@ -128,14 +128,14 @@ def page_curves(
 
 
 def _measured(measurement: Measurement, freqs: Floats) -> PageCurve:
-    """A measurement between its points, over log frequency; nothing beyond its ends."""
-    above = measurement.freqs > 0.0
-    hz, level = measurement.freqs[above], measurement.gain_db[above]
+    """A measurement between its points; nothing beyond its ends."""
+    hz, level = measurement.freqs, measurement.gain_db
     nothing = np.full(len(freqs), np.nan)
-    positive = np.maximum(freqs, 1e-9)
-    between = np.interp(np.log(positive), np.log(hz), level, left=np.nan, right=np.nan)
-    response = Response(freqs, between, nothing, nothing)
-    return PageCurve(Line(measurement.label, response, (hz, level)), about="a measurement")
+    known = (freqs >= hz[0]) & (freqs <= hz[-1])
+    response = Response(freqs, np.where(known, measurement.at(freqs), np.nan), nothing, nothing)
+    above = hz > 0.0
+    points = hz[above], level[above]
+    return PageCurve(Line(measurement.label, response, points), about="a measurement")
 
 
 def fill(name: str, title: str, data: Any) -> str:

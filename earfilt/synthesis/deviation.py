@@ -22,6 +22,8 @@ _PER_GAP = 4  # and at least this many between the two closest points, where the
 _FELT_DB = 0.0005  # a corner of the curve this high is looked at exactly
 _LARGEST_FFT = 1 << 22
 _LONGEST_SUM = 1 << 24  # products
+_LONG_FFT = 1 << 25  # beyond, an FFT takes gigabytes, and longer than this many products a sample
+_PRODUCTS_A_SAMPLE = 16
 _ON_A_SIDE = (0.25, 0.5, 0.75)  # places between two corners
 
 
@@ -39,9 +41,10 @@ def magnitude_at(taps: Floats, freqs: Floats, fs: float) -> Floats:
     that the error is below 1e-8 of the peak.
     """
     freqs = np.asarray(freqs, dtype=np.float64)
-    if len(freqs) * len(taps) <= _LONGEST_SUM:
+    products, n_fft = len(freqs) * len(taps), power_of_two(2 * SAMPLES_PER_TAP * len(taps))
+    at_most = _PRODUCTS_A_SAMPLE * n_fft if n_fft > _LONG_FFT else _LONGEST_SUM
+    if products <= at_most:
         return np.abs(dtft(taps, freqs / fs))
-    n_fft = power_of_two(2 * SAMPLES_PER_TAP * len(taps))
     power = np.abs(np.fft.rfft(taps, n_fft)) ** 2
     return np.sqrt(np.maximum(at(power, freqs * (2 * np.pi / fs)), 0.0))
 

@@ -7,14 +7,18 @@ import numpy as np
 from earfilt.arrays import Floats
 from earfilt.errors import UsageError
 
-# Where an impulse response is cut, re its peak: −140 dB.
-CUT = 1e-7
+LEFT = 1e-8
+"""Sum of the absolute values of all that is cut away, re that of all taps: no response to any signal
+changes by more of what the largest response to a signal is. A tail may be long and small, as that of
+a narrow band at low frequencies, and still sum up to decibels.
+"""
+
 _SHORTEST = 4096
-_LONGEST = 1 << 21
+_LONGEST = 1 << 23
 
 
 def native_taps(impulse: Callable[[int], Floats]) -> Floats:
-    """The impulse response of a causal filter, up to the last sample within 140 dB of its peak.
+    """The impulse response of a causal filter, up to where what follows sums up to 1e-8 of it.
 
     Parameters
     ----------
@@ -29,13 +33,22 @@ def native_taps(impulse: Callable[[int], Floats]) -> Floats:
     Raises
     ------
     UsageError
-        It does not die away within 2^20 samples.
+        It does not die away within 2^22 samples.
     """
     n = _SHORTEST
     while n <= _LONGEST:
         samples = impulse(n)
-        (heard,) = np.nonzero(np.abs(samples) > CUT * np.abs(samples).max())
-        if heard[-1] < n // 2:
-            return samples[: heard[-1] + 1]
+        taps = uncut(samples, LEFT * np.abs(samples).sum())
+        if len(taps) < n // 2:
+            return taps
         n *= 2
-    raise UsageError(f"the impulse response does not die away within {_LONGEST // 2} samples")
+    raise UsageError(
+        f"the impulse response does not die away within {_LONGEST // 2} samples; --phase minimum "
+        "designs a filter of the same magnitude"
+    )
+
+
+def uncut(taps: Floats, left: float) -> Floats:
+    """Taps (N,) up to where what follows sums up to ``left``, in absolute values; one at least."""
+    following = np.cumsum(np.abs(taps[::-1]))[::-1]
+    return taps[: max(1, int(np.count_nonzero(following > left)))]

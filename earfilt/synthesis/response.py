@@ -14,6 +14,7 @@ import numpy as np
 
 from earfilt.arrays import Floats
 from earfilt.ears.levels import Values, evenly
+from earfilt.ears.options import checked_fs
 from earfilt.errors import UsageError
 from earfilt.synthesis.fir import Fir
 from earfilt.version import FORMAT
@@ -22,6 +23,7 @@ from earfilt.wording import option
 COLUMNS = ("frequency_hz", "magnitude_db", "phase_rad", "group_delay_s")
 SCALES = ("log", "linear")
 MAX_POINTS = 1 << 20
+_USUAL_HZ = (20.0, 20_000.0)  # the ends where none are asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +111,8 @@ def check_freqs(freqs: Floats, fs: float) -> None:
     wrong = ~((freqs >= 0.0) & (freqs <= fs / 2.0))
     if wrong.any():
         raise UsageError(
-            f"{freqs[wrong][0]:g} Hz is asked for; at {fs:g} Hz sampling rate a response is "
-            f"defined from 0 to {fs / 2:g} Hz"
+            f"{freqs[wrong][0]:.12g} Hz is asked for; at {fs:.12g} Hz sampling rate a response is "
+            f"defined from 0 to {fs / 2:.12g} Hz"
         )
 
 
@@ -133,7 +135,9 @@ def frequency_grid(
     scale : 'log' or 'linear'
         Equal ratios or equal steps.
     fmin, fmax : float, optional
-        Ends in Hz: 20 (log) or 0 (linear), and the smaller of 20 000 and fs/2.
+        Ends in Hz: 20 (log) or 0 (linear), and the smaller of 20 000 and fs/2. On a log scale that
+        ends at 20 Hz or below it begins three decades below its end; one that begins at 20 000 Hz
+        or above ends at fs/2.
 
     Returns
     -------
@@ -142,7 +146,7 @@ def frequency_grid(
     Raises
     ------
     UsageError
-        Ends out of order or outside 0 … fs/2, or a log scale from 0 Hz.
+        fs is none; ends out of order or outside 0 … fs/2, or a log scale from 0 Hz.
 
     Examples
     --------
@@ -153,11 +157,17 @@ def frequency_grid(
         raise UsageError(f"--points {points}; 1 to {MAX_POINTS} are possible")
     if scale not in SCALES:
         raise UsageError(f"--scale {scale}; it is one of {', '.join(SCALES)}")
-    low = fmin if fmin is not None else 20.0 if scale == "log" else 0.0
-    high = fmax if fmax is not None else min(20_000.0, fs / 2.0)
+    checked_fs(fs)
+    high = fmax
+    if high is None:
+        high = fs / 2.0 if fmin is not None and fmin >= _USUAL_HZ[1] else min(_USUAL_HZ[1], fs / 2)
+    low = fmin
+    if low is None:
+        usual = _USUAL_HZ[0] if high > _USUAL_HZ[0] else 1e-3 * high
+        low = usual if scale == "log" else 0.0
     check_freqs(np.array([low, high]), fs)
     if low > high:
-        raise UsageError(f"--fmin {low:g} is above --fmax {high:g}")
+        raise UsageError(f"--fmin {low:.12g} is above --fmax {high:.12g}")
     if scale == "linear":
         return np.linspace(low, high, points)
     if low == 0.0:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.interpolate import PchipInterpolator
 
 from earfilt.chains.describe import file_words, warnings
 from earfilt.chains.members import resolve
@@ -87,11 +88,12 @@ WANTED = "frequency,raw\n20,86\n200,80\n20000,76\n"
 
 
 def wanted_correction() -> np.ndarray:
-    target = np.interp(np.log(FREQS), np.log([20, 200, 20000]), [86, 80, 76])
-    at_1k = np.interp(np.log(1000), np.log([20, 200, 20000]), [86, 80, 76])
+    curve = PchipInterpolator(np.log([20, 200, 20000]), [86, 80, 76])
+    target, at_1k = curve(np.log(FREQS)), float(curve(np.log(1000)))
     measured = 6 * np.exp(-(np.log2(FREQS / 3000) ** 2))
     measured_1k = 6 * np.exp(-(np.log2(1000 / 3000) ** 2))
-    return (target - at_1k) - (measured - measured_1k)
+    correction: np.ndarray = (target - at_1k) - (measured - measured_1k)
+    return correction
 
 
 def test_a_target_makes_the_correction_of_a_measurement() -> None:

@@ -94,9 +94,12 @@ def test_an_ear_is_adapted_to_a_curve(folder, capfd) -> None:
     assert run(f"{line} --report r.json --checkpoint run.pt --steps 30 --seed 1") == 0
     said = capfd.readouterr().err
     assert "weighted by sd_db" in said
-    mine = earfilt.response("mine.json", freqs=freqs)
     report = json.loads((folder / "r.json").read_text())
-    assert np.allclose(mine.magnitude_db, report["curve"]["result_db"], atol=1e-3)
+    met = np.array(report["curve"]["frequency_hz"])
+    assert np.isin(freqs.round(6), met.round(6)).all()
+    result = earfilt.response("mine.json", freqs=met)
+    assert np.allclose(result.magnitude_db, report["curve"]["result_db"], atol=1e-3)
+    mine = earfilt.response("mine.json", freqs=freqs)
     assert np.sqrt(np.mean((mine.magnitude_db + 0.001 * freqs) ** 2)) < 0.1
     assert run(f"{line} --checkpoint run.pt --force") == 2
     assert "add --resume to continue" in capfd.readouterr().err
@@ -108,6 +111,48 @@ def test_a_figure_that_cannot_be_drawn_is_refused_first(folder, monkeypatch, cap
     assert run("--input dry.wav --target wet.wav -o mine.csv -o mine.svg") == 2
     assert "pip install 'earfilt[plot]'" in capfd.readouterr().err
     assert not (folder / "mine.csv").exists()
+
+
+def test_a_curve_of_few_points_is_met_between_them(folder) -> None:
+    """A flat one takes the peaks of the ear away."""
+    (folder / "flat.csv").write_text("frequency_hz,gain_db\n20,0\n7000,0\n")
+    assert run("--curve flat.csv --start headphone --fs 16000 -o flat.json --steps 40") == 0
+    level = earfilt.response("flat.json", freqs=np.geomspace(200, 6000, 50)).magnitude_db
+    assert np.abs(level).max() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("frequency,left,right\n200,-1,8\n1000,0,9\n5000,-3,7\n", ["--column left"]),
+        (
+            "frequency;spl_db\n200;72,125\n1.000;75,125\n5.000;79,500\n",
+            ["--decimal comma", "--align 1000"],
+        ),
+        ("20 0\n1000 0\n7000 1\n", ["--absolute"]),
+    ],
+)
+def test_what_a_curve_leaves_open_is_settled_by_options(folder, capfd, text, asked) -> None:
+    """Each by the one that the refusal names."""
+    (folder / "goal.txt").write_text(text)
+    line = "--curve goal.txt --start headphone --fs 16000 --steps 1 -o f.json --report r.json"
+    for option in asked:
+        assert run(line) == 2
+        assert option.split()[0] in capfd.readouterr().err
+        line += f" {option}"
+    assert run(line) == 0
+    curve = json.loads((folder / "r.json").read_text())["curve"]
+    assert curve["target_db"][curve["frequency_hz"].index(1000.0)] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_sweep_is_as_long_as_it_is_however_often_it_was_recorded(folder, capfd) -> None:
+    assert run(f"--make-sweep --fs {FS} --seconds 1 -o sweep.wav") == 0
+    assert cli.run(["apply", "sweep.wav", "rec.wav", "-f", "iso532-middle"]) == 0
+    capfd.readouterr()
+    assert run("--sweep sweep.wav --recorded rec.wav --recorded rec.wav -o mine.csv") == 0
+    seconds = np.ptp(np.flatnonzero(soundfile.read("sweep.wav")[0])) / FS
+    said = f"by a sweep of {seconds:.1f} s, recorded 2 times, at 16000 Hz"
+    assert said in capfd.readouterr().err
 
 
 def test_the_figure_needs_a_known_extension(folder, capfd) -> None:
@@ -142,6 +187,8 @@ REFUSED = {
     "--curve wet.wav --start middle-ear -o m.json": "wet.wav",
     "--curve none.csv --start nobody -o m.json": "nobody",
     "--curve none.csv -o m.json": "go together",
+    "--input dry.wav --target wet.wav -o m.csv --align 1000": "--align would have no effect",
+    "--make-sweep --fs 0 -o sweep.wav": "--fs 0",
     "--curve none.csv --start middle-ear -o m.json --resume": "--checkpoint FILE",
 }
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
+import earfilt
 from earfilt import cli
 from earfilt.chains.members import resolve
 from earfilt.synthesis.response import COLUMNS
@@ -289,6 +290,35 @@ def test_how_a_figure_looks_changes_it(tmp_path, monkeypatch):
     assert len(made) == len(looks)
 
 
+def test_what_it_writes_is_read_as_a_curve_or_said_to_be_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    linear = ("--scale", "linear", "--points", "2001")
+    assert run("response", "-f", "headphone", *linear, "-o", "one.csv", "-o", "one.json") == 0
+    assert run("response", "-f", "headphone", "-f", "middle-ear", "-o", "both.csv") == 0
+    freqs = np.linspace(0, 20000, 2001)
+    levels = [earfilt.response(name, freqs=freqs).magnitude_db for name in ("headphone", "one.csv")]
+    assert np.abs(levels[0] - levels[1]).max() < 0.11
+    capsys.readouterr()
+    assert run("response", "-f", "one.json") == 2
+    assert "one.json holds curves, as 'earfilt response' writes them" in capsys.readouterr().err
+    assert run("response", "-f", "both.csv") == 2
+    said = capsys.readouterr().err
+    assert "column 'filter' tells apart (headphone, middle-ear); keep the rows of one" in said
+
+
+def test_what_is_said_of_a_target_or_a_measurement_can_be_done(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("m.csv").write_text("frequency_hz,gain_db\n100,-1\n1000,0\n10000,3\n")
+    Path("german.csv").write_text("frequency;gain\n100;1,125\n1.000;2,250\n10.000;-3,125\n")
+    Path("two.csv").write_text("frequency,left,right\n100,1,2\n1000,2,3\n10000,-3,-1\n")
+    for name, flags in (("german.csv", ()), ("two.csv", ("--compare-column",))):
+        assert run("response", "-f", "m.csv", "--target", name) == 2
+        assert "--" not in capsys.readouterr().err
+        assert run("response", "-f", "m.csv", "--compare", name) == 2
+        said = capsys.readouterr().err
+        assert {word for word in said.split() if word.startswith("--")} == {*flags}
+
+
 def test_refusals(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("there.png").write_bytes(b"precious")
@@ -320,6 +350,11 @@ def test_refusals(tmp_path, monkeypatch, capsys):
         (("--label", "a"), "--label would have no effect"),
         (("--relative-to", "30000"), "30000 Hz is asked for"),
         (("--relative-to", "nan"), "nan Hz"),
+        *(
+            (("--fs", fs, *more), "it must be a positive, finite sampling rate")
+            for fs in ("-1", "nan", "0")
+            for more in ((), ("--freqs", "100"))
+        ),
     ]
     for arguments, message in refused:
         assert run("response", "-f", "headphone", *arguments) == 2

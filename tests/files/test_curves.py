@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earfilt.errors import DataError, UsageError
-from earfilt.files.curves import read_curve, read_points
+from earfilt.files.curves import NO_REMEDIES, read_curve, read_points
 from earfilt.files.firs import holds_fir, read_fir, write_fir
 from earfilt.synthesis.fir import Fir
 
@@ -179,6 +179,99 @@ def test_a_text_that_is_neither_says_what_both_look_like(tmp_path, text):
         DataError, match=r"a FIR in \.txt has one coefficient a line .* a curve is a \.csv"
     ):
         read_fir(tmp_path / "mine.txt")
+
+
+EVEN = "".join(f"{20 * n}{{0}}{0.9**n * (-1) ** n:.5f}\n" for n in range(100))
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "x,y\n", "Column 1,Column 2\n", "elapsed,reading\n", "* measured in the hall\n"],
+)
+def test_equal_steps_that_may_be_times_are_asked_for(tmp_path, header):
+    path = curve(tmp_path, header + EVEN.format(","))
+    with pytest.raises(
+        DataError, match=r"may be a FIR or a curve: 100 rows .*'sample,coeffi.*gain_db"
+    ):
+        holds_fir(path) or read_curve(path)
+
+
+@pytest.mark.parametrize("header", ["t_us,ir", "Time [ms];x", "pos;value", "Position,v"])
+def test_times_and_positions_are_no_frequencies(tmp_path, header):
+    mark = ";" if ";" in header else ","
+    path = curve(tmp_path, header + "\n" + EVEN.format(mark))
+    with pytest.raises(DataError, match=r"may be a FIR|where a curve has frequencies in Hz"):
+        holds_fir(path) or read_curve(path)
+
+
+@pytest.mark.parametrize("header", ["frequency_hz,gain_db\n", "Hz,dB\n", "* Freq(Hz) SPL(dB)\n"])
+def test_equal_steps_of_frequency_are_a_curve(tmp_path, header):
+    freqs, _ = read_curve(curve(tmp_path, header + EVEN.format(" " if "*" in header else ",")))
+    assert freqs.tolist() == [20.0 * n for n in range(100)]
+
+
+def test_equal_steps_beside_levels_are_a_curve(tmp_path):
+    rows = "".join(f"{50 * n} {-0.2 * n}\n" for n in range(100))
+    assert len(read_curve(curve(tmp_path, rows))[0]) == 100
+
+
+def test_a_header_that_names_neither_frequency_nor_level_is_asked_for(tmp_path):
+    path = curve(tmp_path, "elapsed,reading\n0,0.5\n50,-1\n400,3\n1500,2\n")
+    with pytest.raises(DataError, match=r"may be a FIR or a curve: 4 rows .* 'elapsed' from 0 to"):
+        read_curve(path)
+
+
+@pytest.mark.parametrize("name", ["amplitude", "Magnitude", "Transmission", "gain", "|H| gain"])
+def test_factors_of_any_size_are_asked_for_by_their_name(tmp_path, name):
+    path = curve(tmp_path, f"frequency,{name}\n100,0.5\n1000,3\n10000,8\n")
+    with pytest.raises(
+        DataError, match=r"may hold factors or dB \(0.5 to 8\)|gains or levels in dB"
+    ):
+        read_curve(path)
+    below = curve(tmp_path, f"frequency,{name.strip('|H ')}\n100,-0.5\n1000,3\n10000,8\n")
+    assert read_curve(below)[1].tolist() == [-0.5, 3.0, 8.0]
+
+
+def test_several_curves_below_each_other_are_called_that(tmp_path):
+    rows = "".join(f"{name},{hz},{-hz / 1000}\n" for name in "ab" for hz in (20, 200, 2000))
+    path = curve(tmp_path, "filter,frequency_hz,magnitude_db\n" + rows)
+    with pytest.raises(
+        DataError, match=r"holds 2 curves, which its column 'filter' .* \(a, b\); keep"
+    ):
+        read_curve(path)
+    kept = [line for line in path.read_text().splitlines() if not line.startswith("b,")]
+    assert read_curve(curve(tmp_path, "\n".join(kept)))[0].tolist() == [20.0, 200.0, 2000.0]
+
+
+def test_frequencies_without_a_name_in_either_notation(tmp_path):
+    path = curve(tmp_path, "1.000;2,250\n10.000;-3,125\n", "bare.txt")
+    assert not holds_fir(path)
+    with pytest.raises(DataError, match=r"decimal=.point. or decimal=.comma."):
+        read_points(path)
+    assert read_points(path, decimal="comma").values.freqs == (1000.0, 10000.0)
+
+
+TWO = "frequency,left,right\n100,1,2\n1000,2,3\n10000,-3,-1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        (TWO, TWO.replace("left", "gain_db")),
+        ("100 1 2\n1000 2 3\n10000 -3 -1\n", "100 1\n1000 2\n10000 -3\n"),
+        ("frequency,error\n100,1\n1000,-3\n", "frequency,gain_db\n100,1\n1000,-3\n"),
+        ("frequency;gain\n100;1,125\n1.000;-2,125\n", "frequency;gain\n100;1.125\n1000;-2.125\n"),
+        (
+            "Channel: L\nGraphicEQ: 20 -3; 100 0\nChannel: R\nGraphicEQ: 20 -2; 100 0\n",
+            "GraphicEQ: 20 -3; 100 0\n",
+        ),
+    ],
+)
+def test_where_no_option_settles_it_the_file_can(tmp_path, text, mended):
+    with pytest.raises(DataError) as caught:
+        read_points(curve(tmp_path, text), remedies=NO_REMEDIES)
+    assert "--" not in str(caught.value)
+    assert len(read_points(curve(tmp_path, mended), remedies=NO_REMEDIES).values.freqs) >= 2
 
 
 def headed(tmp_path, header):

@@ -15,6 +15,7 @@ from earfilt.errors import DataError, UsageError
 from earfilt.files.curves import CurveFile, understand
 from earfilt.files.dialects.found import FoundEqualiser
 from earfilt.files.firs import holds_fir
+from earfilt.synthesis import native
 
 FOLDER = Path(__file__).parent / "dialects"
 # fmt: off
@@ -89,12 +90,20 @@ def test_every_dialect_gives_the_same_curve(name: str) -> None:
     assert found.dialect == DIALECTS[name]
 
 
-def test_a_row_at_0_hz_makes_no_difference_on_a_logarithmic_axis() -> None:
-    with_it, without = resolve(str(FOLDER / "from-zero.csv")), resolve(str(FOLDER / "plain.csv"))
-    assert np.array_equal(with_it.at(48000).taps, without.at(48000).taps)
-    linear = resolve(str(FOLDER / "from-zero.csv"), interpolation="linear").curve_at(48000)
-    assert linear is not None
-    assert 20 * np.log10(linear.aim(np.zeros(1)))[0] == pytest.approx(-9, abs=1e-9)
+@pytest.mark.parametrize("interpolation", ["log", "linear", "spline"])
+def test_a_row_at_0_hz_is_the_value_at_0_hz(interpolation: Any) -> None:
+    path = str(FOLDER / "from-zero.csv")
+    filter = resolve(path, interpolation=interpolation)
+    curve, fir = filter.curve_at(48000), filter.at(48000)
+    assert curve is not None
+    assert 20 * np.log10(curve.aim(np.zeros(1)))[0] == pytest.approx(-9, abs=1e-9)
+    assert 20 * np.log10(abs(fir.taps.sum())) == pytest.approx(-9, abs=0.1)
+    assert fir.provenance.range_hz == (0.0, 20000.0)
+    without = resolve(str(FOLDER / "plain.csv"), interpolation=interpolation).curve_at(48000)
+    assert without is not None
+    if interpolation != "linear":
+        above = np.geomspace(20, 20000, 99)
+        np.testing.assert_allclose(curve.aim(above), without.aim(above), rtol=1e-6, atol=0)
 
 
 # The analog prototypes of the cookbook, and scipy's bilinear transform: another road to the same.
@@ -151,8 +160,37 @@ def test_an_equaliser_keeps_its_own_phase() -> None:
     fir = resolve(str(FOLDER / "parametric.txt"), phase="native").at(48000)
     freqs = np.geomspace(20, 20000, 200)
     off = fir.response(freqs) - expected_response(freqs, 48000)
-    assert np.abs(off).max() < 2e-4  # the tail of the notch is cut at -140 dB
+    assert np.abs(off).max() < 1e-7
     assert fir.lookahead == 0
+
+
+@pytest.mark.parametrize("hz", [12.0, 19.0, 20.0])
+def test_a_narrow_band_at_low_frequencies_keeps_its_depth(tmp_path: Path, hz: float) -> None:
+    """Its tail is long and small, and makes all of its depth."""
+    fir = resolve(str(write(tmp_path, f"Filter: ON PK Fc {hz} Hz Gain -20 dB Q 30\n"))).at(192000)
+    at = np.array([0.9 * hz, hz, 1.01 * hz, 25.0, 1000.0])
+    a, alpha, cosine = 0.1**0.5, np.sin(np.pi * hz / 96000) / 60, -2 * np.cos(np.pi * hz / 96000)
+    b = [1 + alpha * a, cosine, 1 - alpha * a], [1 + alpha / a, cosine, 1 - alpha / a]
+    wanted = 20 * np.log10(np.abs(scipy.signal.freqz(*b, at, fs=192000)[1]))
+    found = 20 * np.log10(np.abs(fir.response(at)))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4)
+    assert (fir.provenance.deviation_db or 0.0) < 1e-4
+
+
+@pytest.mark.parametrize("fs", [48000, 192000])
+def test_a_notch_is_as_deep_at_every_rate(tmp_path: Path, fs: int) -> None:
+    fir = resolve(str(write(tmp_path, "Filter: ON NO Fc 50 Hz\n"))).at(fs)
+    assert 20 * np.log10(np.abs(fir.response(np.array([50.0]))[0])) < -120
+
+
+def test_a_band_that_rings_for_too_long_is_refused_with_a_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "_LONGEST", 1 << 17)
+    path = str(write(tmp_path, "Filter: ON PK Fc 2 Hz Gain -20 dB Q 100\n"))
+    with pytest.raises(UsageError, match=r"does not die away .*; --phase minimum designs"):
+        resolve(path).at(192000)
+    assert resolve(path, phase="minimum").at(192000).numtaps < 1 << 17
 
 
 def test_minimum_phase_of_an_equaliser_follows_its_magnitude(tmp_path: Path) -> None:

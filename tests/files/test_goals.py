@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.interpolate import PchipInterpolator
 
 from earfilt.errors import DataError
 from earfilt.files.goals import read_weighted_curve
@@ -24,6 +25,26 @@ def test_the_column_that_weighs(tmp_path, head, asked, weight, column) -> None:
     assert found.gain_db.tolist() == [-1.0, -2.0]
     assert np.allclose(found.weight, weight)
     assert found.column == column
+
+
+def test_a_weight_may_be_of_any_size(tmp_path) -> None:
+    (tmp_path / "goal.csv").write_text("frequency_hz,gain_db,weight\n100,-1,1\n1000,-2,1e6\n")
+    assert read_weighted_curve(tmp_path / "goal.csv").weight.tolist() == [1.0, 1e6]
+    (tmp_path / "goal.csv").write_text("frequency_hz,gain_db,weight\n100,-1,1\n1000,-2,x\n")
+    with pytest.raises(DataError, match="line 3: weight 'x' is not a finite number"):
+        read_weighted_curve(tmp_path / "goal.csv")
+
+
+def test_a_curve_is_filled_between_its_points_as_a_filter_of_it_runs(tmp_path) -> None:
+    (tmp_path / "goal.csv").write_text("frequency_hz,gain_db,weight\n100,-1,2\n400,5,4\n500,0,0\n")
+    curve = read_weighted_curve(tmp_path / "goal.csv")
+    found = curve.filled()
+    assert np.isin(curve.freqs, found.freqs).all()
+    assert (np.diff(np.log2(found.freqs)) < 1.001 / 24).all()
+    wanted = PchipInterpolator(np.log(curve.freqs), curve.gain_db)(np.log(found.freqs))
+    np.testing.assert_allclose(found.gain_db, wanted, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.weight, np.interp(found.freqs, curve.freqs, curve.weight))
+    assert found.filled() is found
 
 
 def test_weights_that_are_none(tmp_path) -> None:

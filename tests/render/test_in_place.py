@@ -159,7 +159,9 @@ def test_a_record_that_cannot_be_read_is_no_leave_to_filter(
     record = Path(manifest_path(str(copy.parent)))
     record.write_text(record.read_text().replace(f'"{once}"', f'{{"sha3": "{once}"}}'))
     for act in (check, filter_file):
-        with pytest.raises(UsageError, match='may have been filtered .* exists="force" filters it'):
+        with pytest.raises(
+            UsageError, match=r'may have been filtered .* exists="force" filters it'
+        ):
             act(job(copy))
     with pytest.raises(UsageError, match="may have been filtered"):
         filter_file(job(copy, exists="skip"))

@@ -143,6 +143,36 @@ def test_another_version_of_the_design_is_told(monkeypatch: pytest.MonkeyPatch) 
     assert now.other_default(then) == "another version of the design"
 
 
+@pytest.mark.parametrize(
+    ("text", "given", "changed"),
+    [
+        ("20 3\n1000 0\n20000 -3\n", {}, False),
+        ("20 3\n1000 0\n20000 -3\n", {"align": "1000"}, True),
+        ("20 3\n1000 0\n20000 -3\n", {"target": "t.csv"}, True),
+        ("0 5\n20 3\n1000 0\n20000 -3\n", {}, True),
+        ("0 5\n20 3\n1000 0\n20000 -3\n", {"interpolation": "linear"}, False),
+        ("Filter: ON PK Fc 100 Hz Gain 3 dB Q 1\n", {}, True),
+        ("Filter: ON PK Fc 100 Hz Gain 3 dB Q 1\n", {"phase": "minimum"}, False),
+    ],
+)
+def test_a_filter_that_earlier_versions_made_otherwise_is_another(
+    text: str, given: Any, changed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("m.csv").write_text(text)
+    Path("t.csv").write_text("20 -1\n1000 0\n20000 0\n")
+    now = recipe_of(resolve("m.csv", **given), Options())
+
+    def without(member: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: of for name, of in member.items() if name not in ("reading", "tail")}
+        if isinstance(member.get("inverse"), list):
+            kept["inverse"] = [without(inner) for inner in member["inverse"]]
+        return kept
+
+    then = {**now.made_by, "members": [without(one) for one in now.made_by["members"]]}
+    assert now.other_default(then) == ("another version of the design" if changed else None)
+
+
 DEEP: dict[str, Any] = {}
 for _ in range(20_000):
     DEEP = {"filter": DEEP}

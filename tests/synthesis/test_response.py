@@ -90,12 +90,32 @@ def test_grids():
 
 
 @pytest.mark.parametrize(
+    ("fs", "options", "ends"),
+    [
+        (30.0, {}, [0.015, 15.0]),
+        (48000.0, {"fmax": 10.0}, [0.01, 10.0]),
+        (96000.0, {"fmin": 30000.0}, [30000.0, 48000.0]),
+        (96000.0, {"fmin": 30000.0, "scale": "linear"}, [30000.0, 48000.0]),
+    ],
+)
+def test_ends_that_were_not_asked_for_fit_those_that_were(fs, options, ends):
+    assert frequency_grid(fs, points=2, **options).tolist() == pytest.approx(ends)
+
+
+@pytest.mark.parametrize("fs", [-1.0, 0.0, math.nan, math.inf])
+def test_a_rate_that_is_none_is_called_that(fs):
+    with pytest.raises(UsageError, match="it must be a positive, finite sampling rate"):
+        frequency_grid(fs)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"points": 0}, "--points 0; 1 to"),
         ({"points": 1 << 21}, "--points 2097152"),
         ({"scale": "mel"}, "--scale mel; it is one of log, linear"),
         ({"fmin": 0.0}, "--fmin 0 has no place on a log scale"),
+        ({"fmax": 4000.00001}, r"4000\.00001 Hz is asked for; .* from 0 to 4000 Hz"),
         ({"fmin": -1.0}, "-1 Hz is asked for"),
         (
             {"fmax": 5000.0},

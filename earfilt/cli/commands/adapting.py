@@ -45,8 +45,11 @@ class Adaptation:
             others = [*read, *outputs, *([report] if report else [])]
             refuse_inputs([asked["checkpoint"]], others)
         file = SmallFile(asked["curve"])
-        weights = asked["weights"]
-        wanted = read_weighted_curve(file, weights=None if weights is None else weights.value)
+        read_as = {
+            name: getattr(asked[name], "value", asked[name])  # words of a list of words
+            for name in ("weights", "column", "decimal", "align", "absolute")
+        }
+        wanted = read_weighted_curve(file, **read_as)
         with _progress(quiet=quiet) as progress:
             done = self._adapted(start, wanted, progress)
         for path in outputs:
@@ -80,7 +83,7 @@ class Adaptation:
         asked = self.options
         fs = asked["fs"]
         rate = fs if fs is not None else default_fs([start])
-        wanted = wanted.up_to(rate / 2.0)  # beyond, there is no response
+        wanted = wanted.filled().up_to(rate / 2.0)  # beyond, there is no response
         more = {} if asked["order"] is None else {"order": asked["order"]}
         ear = EarModule(asked["start"], rate, learnable=True, dtype=torch.float64, **more)
         goal = Goal(wanted.freqs, wanted.gain_db, wanted.weight, asked["smoothness"])
@@ -89,7 +92,7 @@ class Adaptation:
         fitted = fit(
             ear,
             goal,
-            steps=asked["steps"] or STEPS,
+            steps=STEPS if asked["steps"] is None else asked["steps"],
             seed=asked["seed"],
             device=device,
             checkpoint=asked["checkpoint"],
@@ -156,8 +159,7 @@ class _Adapted:
         """Curve, source, settings and findings as JSON."""
         from earfilt.report.fitting import to_json
 
-        weights = asked["weights"]
-        settings = {**asked, "weights": None if weights is None else weights.value}
+        settings = {name: getattr(value, "value", value) for name, value in asked.items()}
         return to_json(
             settings,
             [source],

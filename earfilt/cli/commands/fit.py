@@ -23,6 +23,11 @@ class Mean(StrEnum):
     power = "power"
 
 
+class DecimalSign(StrEnum):
+    point = "point"
+    comma = "comma"
+
+
 class Weights(StrEnum):
     weight = "weight"
     sd_db = "sd_db"
@@ -127,6 +132,27 @@ def fit(
             "(default: the first that it has), or none.",
         ),
     ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(
+            "--column", metavar="NAME", help="Column of the curve to take, by name or number."
+        ),
+    ] = None,
+    decimal: Annotated[
+        DecimalSign | None,
+        typer.Option("--decimal", help="Decimal sign of the curve, where its file leaves it open."),
+    ] = None,
+    align: Annotated[
+        str | None,
+        typer.Option(
+            "--align",
+            metavar="HZ|mean|peak",
+            help="Which level of the curve becomes 0 dB, where it holds levels.",
+        ),
+    ] = None,
+    absolute: Annotated[
+        bool, typer.Option("--absolute", help="Take the levels of the curve as gains, unchanged.")
+    ] = False,
     smoothness: Annotated[
         float | None,
         typer.Option(
@@ -185,6 +211,10 @@ def fit(
     of_descent = {
         "--order": order,
         "--weights": weights,
+        "--column": column,
+        "--decimal": decimal,
+        "--align": align,
+        "--absolute": absolute,
         "--smoothness": smoothness,
         "--steps": steps,
         "--seed": seed,
@@ -207,17 +237,22 @@ def fit(
             order=order,
             fs=fs,
             weights=weights,
-            smoothness=smoothness or 0.0,
+            column=column,
+            decimal=decimal,
+            align=align,
+            absolute=absolute,
+            smoothness=0.0 if smoothness is None else smoothness,
             steps=steps,
-            seed=seed or 0,
-            device=device or "cpu",
+            seed=0 if seed is None else seed,
+            device="cpu" if device is None else device,
             checkpoint=checkpoint,
             resume=resume,
         ).run(outputs, report, force=force, quiet=quiet)
     refuse_without_effect(of_descent, "they belong to --curve and --start")
     if make_sweep:
         refuse_without_effect({**of_recordings, "--report": report}, "a sweep is only written")
-        return write_sweep(outputs, fs or DEFAULT_FS, seconds, force=force, quiet=quiet)
+        rate = DEFAULT_FS if fs is None else fs
+        return write_sweep(outputs, rate, seconds, force=force, quiet=quiet)
     refuse_without_effect({"--fs": fs}, "recordings say their own")
     if sweep is None and recorded:
         raise UsageError("--recorded needs --sweep")

@@ -71,7 +71,8 @@ class Identification:
         dry, wet = ([known[path] for path in some] for some in (self.dry, self.wet))
         check_pairs(dry, wet)
         curves = {ear: self._curve(dry, wet, n) for n, ear in enumerate(ears)}
-        seconds = sum(len(one.samples) for one in wet) / wet[0].fs
+        heard = [_sounding(dry[0])] if self.estimator == "sweep" else [len(w.samples) for w in wet]
+        seconds = sum(heard) / wet[0].fs
         files = [file for ear, found in curves.items() for file in self._files(found, ear, outputs)]
         if report is not None:
             files.append((report, self._report(list(known.values()), curves)))
@@ -133,6 +134,14 @@ class Identification:
                 say(line)
         for one in cut:
             say(f"warning: of {one.name} the first 10 minutes were used")
+
+
+def _sounding(recording: "Recording") -> int:
+    """Frames from the first that is not silent to the last."""
+    import numpy as np
+
+    (loud,) = np.nonzero(recording.samples.any(axis=1))
+    return int(loud[-1] - loud[0]) + 1
 
 
 def _of_ear(path: str, ear: str) -> str:

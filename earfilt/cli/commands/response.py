@@ -463,11 +463,11 @@ def _measurement(path: Path, column: str | None, fir: "Fir") -> "tuple[Measureme
 
     from earfilt.chains.describe import use_words
     from earfilt.ears.levels import holds_levels
-    from earfilt.files.curves import read_points
+    from earfilt.files.curves import Remedies, read_points
     from earfilt.report.lines import Measurement
     from earfilt.synthesis.response import level_above
 
-    found = read_points(path, column=column, option="--compare-column")
+    found = read_points(path, column=column, remedies=Remedies("compare_column", ""))
     shift = -level_above(fir, found.values) if holds_levels(found.values) else 0.0
     gain_db = np.array(found.values.db) + shift
     words = f"{printable(str(path))} is read as {use_words(found.use(str(path)))}"
@@ -528,8 +528,10 @@ def _asked(
 ) -> "NDArray[np.float64]":
     import numpy as np
 
+    from earfilt.ears.options import checked_fs
     from earfilt.synthesis.response import check_freqs, frequency_grid
 
+    checked_fs(fs)
     if freqs is None:
         return frequency_grid(fs, points=points, scale=scale, fmin=fmin, fmax=fmax)
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from earfilt.arrays import Array, Floats, floats, namespace
 from earfilt.ears.ear import Ear, Points
 from earfilt.ears.ends import dense_grid, fall_db
-from earfilt.ears.interpolation import pchip, spline
+from earfilt.ears.interpolation import check_spline, curve_db
 from earfilt.ears.options import (
     BEYOND,
     CURVE_PHASE,
@@ -39,8 +39,6 @@ INTERPOLATION = Option(
 )
 # a millionth of what the longest filter resolves at usual rates: closer points are one, or an error
 CLOSEST_HZ = 1e-6
-# not-a-knot ends take four points; the equations take memory by the square of their number
-SPLINE_POINTS = (4, 4096)
 BEYOND_RULES = ("hold", "fall")
 NORMALIZED = ("1 kHz", "peak")
 BANDS = ("sd_db", "tol_lower_db", "tol_upper_db")
@@ -89,19 +87,31 @@ class Measured(Ear):
         normalizes = "normalize" in self.entry.parameters
         return tuple(option for option in options if option != NORMALIZE_GAIN or normalizes)
 
+    @property
+    def through(self) -> Points:
+        """The points that its curve runs through: those that were published."""
+        return self.points
+
     def magnitude(self, freqs: Floats, fs: float | None = None) -> Floats:
-        points = floats(self.points.freqs), floats(self.points.gain_db)
-        return gain_db(freqs, *points, interpolation=self.interpolation, beyond=self.beyond)
+        return gain_db(
+            freqs,
+            floats(self.through.freqs),
+            floats(self.through.gain_db),
+            interpolation=self.interpolation,
+            beyond=self.beyond,
+            from_zero=self.through.freqs[0] == 0.0,
+        )
 
     def at(self, fs: float, **options: Any) -> Target:
         options = self.settings(options)
         beyond = self.beyond if options["beyond"] == "documented" else options["beyond"]
         target = curve_target(
             fs,
-            self.points.freqs,
-            self.points.gain_db,
+            self.through.freqs,
+            self.through.gain_db,
             interpolation=options.get("interpolation", self.interpolation),
             beyond=beyond,
+            published_hz=self.points.freqs,
         )
         if not options.get("normalize_gain"):
             return target
@@ -158,49 +168,47 @@ def curve_target(
     *,
     interpolation: str,
     beyond: str,
+    published_hz: Sequence[float] | None = None,
 ) -> Target:
     """A gain curve through its points, in dB, at one sampling rate; the numbers are its dB (N,).
 
     Parameters
     ----------
     freqs : (N,) Hz, ascending, N ≥ 2
-        At least two below fs/2; positive for the logarithmic axis.
+        At least two below fs/2.
     gain_db : (N,) dB
     interpolation : {'log', 'linear', 'spline'}
         As of ``Measured``.
     beyond : {'hold', 'fall'}
         Outside the first and last point: the gain there, or falling by 12 dB an octave.
+    published_hz : sequence of float, optional
+        Those of the points that a design is held to; default all.
 
     Raises
     ------
     UsageError
-        fs not positive; unknown names; fewer than two points below fs/2; a point at 0 Hz on a
-        logarithmic axis; points closer than 1e-6 Hz; a spline through fewer than 4
-        or more than 4096.
+        fs not positive; unknown names; fewer than two points below fs/2; points closer than
+        1e-6 Hz; a spline through fewer than 4 or more than 4096.
     """
     checked_fs(fs)
     choice("interpolation", interpolation, INTERPOLATIONS)
     choice("beyond", beyond, BEYOND_RULES)
-    if sum(f < fs / 2.0 for f in freqs) < 2:
+    published_hz = freqs if published_hz is None else published_hz
+    if sum(f < fs / 2.0 for f in published_hz) < 2:
         raise UsageError(f"fs is {fs:g} Hz, but fewer than two points of the curve lie below fs/2")
-    if interpolation != "linear" and freqs[0] <= 0.0:
-        raise UsageError(
-            "the curve has a point at 0 Hz, which has no place on a logarithmic axis; use "
-            "linear interpolation"
-        )
-    if interpolation == "spline" and not SPLINE_POINTS[0] <= len(freqs) <= SPLINE_POINTS[1]:
-        raise UsageError(
-            f"the curve has {len(freqs)} points, and a spline takes {SPLINE_POINTS[0]} to "
-            f"{SPLINE_POINTS[1]}; use another interpolation"
-        )
+    from_zero = freqs[0] == 0.0
+    if interpolation == "spline":
+        check_spline(len(freqs) - from_zero)
     _check_gaps(freqs)
     return Target(
         ruled=True,
         fs=fs,
         freqs=floats(freqs),
         numbers=floats(gain_db),
-        nodes=partial(_nodes, fs=fs, interpolation=interpolation, beyond=beyond),
-        published_hz=tuple(map(float, freqs)),
+        nodes=partial(
+            _nodes, fs=fs, interpolation=interpolation, beyond=beyond, from_zero=from_zero
+        ),
+        published_hz=tuple(map(float, published_hz)),
     )
 
 
@@ -214,22 +222,34 @@ def _check_gaps(freqs: Sequence[float]) -> None:
 
 
 def _nodes(
-    freqs: Array, decibels: Array, /, *, fs: float, interpolation: str, beyond: str
+    freqs: Array,
+    decibels: Array,
+    /,
+    *,
+    fs: float,
+    interpolation: str,
+    beyond: str,
+    from_zero: bool,
 ) -> tuple[Array, Array]:
     grid = dense_grid(freqs, fs / 2.0)
-    decibels = gain_db(grid, freqs, decibels, interpolation=interpolation, beyond=beyond)
+    decibels = gain_db(
+        grid, freqs, decibels, interpolation=interpolation, beyond=beyond, from_zero=from_zero
+    )
     return grid, 10.0 ** (decibels / 20.0)
 
 
-def gain_db(at: Array, freqs: Array, decibels: Array, *, interpolation: str, beyond: str) -> Array:
+def gain_db(
+    at: Array,
+    freqs: Array,
+    decibels: Array,
+    *,
+    interpolation: str,
+    beyond: str,
+    from_zero: bool = False,
+) -> Array:
     """A curve through its points, dB: (N,) points, (M,) frequencies in Hz -> (M,)."""
-    xp = namespace(freqs)
-    inside = xp.clip(at, freqs[0], freqs[-1])
-    if interpolation == "linear":
-        decibels = pchip(inside, freqs, decibels)
-    else:
-        through = spline if interpolation == "spline" else pchip
-        decibels = through(xp.log(inside), xp.log(freqs), decibels)
+    inside = namespace(freqs).clip(at, freqs[0], freqs[-1])
+    decibels = curve_db(inside, freqs, decibels, interpolation=interpolation, from_zero=from_zero)
     return decibels - fall_db(at, inside) if beyond == "fall" else decibels
 
 

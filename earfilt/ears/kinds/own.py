@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
-from earfilt.arrays import Floats, floats, namespace
+from earfilt.arrays import floats
 from earfilt.ears.ear import Points
 from earfilt.ears.entry import Entry
-from earfilt.ears.kinds.measured import INTERPOLATION, Measured
-from earfilt.ears.levels import Values, gains, parse_octaves, smoothed
+from earfilt.ears.kinds.measured import CLOSEST_HZ, INTERPOLATION, Measured
+from earfilt.ears.levels import Values, db_at, gains, parse_octaves, smoothed, with_between
 from earfilt.ears.options import BEYOND, CURVE_PHASE, Option
-from earfilt.ears.target import Target
 from earfilt.errors import DataError, UsageError
 
 COLUMN = Option(
@@ -59,11 +59,18 @@ class Own(Measured):
         Names of the columns that were taken.
     notes : tuple of str
         What was done to its values, in words.
+    measured : Points, optional
+        What its file holds, as gains, where it is compared with a target: the ear is then how far
+        these lie above the target, at the points of both.
+    between : Points, optional
+        The same difference, more densely: what the curve runs through.
     """
 
     dialect: str = ""
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    measured: Points | None = None
+    between: Points | None = None
 
     kind = "own"
     keys = frozenset()
@@ -101,7 +108,8 @@ class Own(Measured):
             Path of the file.
         values : Values
         given : mapping
-            The options ``align``, ``absolute`` and ``smooth``, where they were given.
+            The options ``align``, ``absolute``, ``smooth`` and ``interpolation``, where they were
+            given.
         target : Values, optional
             What the values are compared with: the ear is how far they lie above it.
         **said
@@ -110,23 +118,34 @@ class Own(Measured):
         Raises
         ------
         DataError, UsageError
-            As ``levels.gains``; or the two curves have fewer than two points in common.
+            As ``levels.gains``; or the ranges of the two curves do not overlap.
         """
         notes = list(said.pop("notes", ()))
-        align, absolute = given.get("align"), bool(given.get("absolute"))
-        gain_db, done = gains(values, name, align=align, absolute=absolute)
+        interpolation = given.get("interpolation") or INTERPOLATION.default
+        levels: dict[str, Any] = {
+            "align": given.get("align"),
+            "absolute": bool(given.get("absolute")),
+            "interpolation": interpolation,
+        }
+        gain_db, done = gains(values, name, **levels)
         notes += done
-        freqs = values.freqs
         if (smooth := given.get("smooth")) is not None:
-            width = parse_octaves(smooth)
-            freqs, gain_db = _positive(freqs, gain_db)
-            gain_db = smoothed(freqs, gain_db, width)
+            gain_db = smoothed(values.freqs, gain_db, parse_octaves(smooth))
             notes.append(f"smoothed over {smooth} octave")
-        if target is not None:
-            wanted, _ = gains(target, given["target"], align=align, absolute=absolute)
-            freqs, gain_db = _above(freqs, gain_db, target.freqs, wanted)
-            notes.append(f"seen from the target {given['target']}")
-        return cls.of(name, Values(freqs, gain_db), notes=tuple(notes), **said)
+        own = Values(values.freqs, gain_db)
+        if target is None:
+            return cls.of(name, own, notes=tuple(notes), **said)
+        wanted, _ = gains(target, given["target"], **levels)
+        notes.append(f"seen from the target {given['target']}")
+        above, between = _above(own, Values(target.freqs, wanted), interpolation)
+        return cls.of(
+            name,
+            Values(above.freqs, above.gain_db),
+            notes=tuple(notes),
+            measured=Points(freqs=own.freqs, gain_db=own.db),
+            between=between,
+            **said,
+        )
 
     @classmethod
     def of(cls, name: str, values: Values, **said: Any) -> Self:
@@ -139,53 +158,38 @@ class Own(Measured):
     def options(self) -> tuple[Option, ...]:
         return self.declared
 
-    def at(self, fs: float, **options: Any) -> Target:
-        # A point at 0 Hz has no place on a logarithmic axis, and the curve is held below the next.
-        if self.points.freqs[0] == 0.0 and options.get("interpolation") != "linear":
-            freqs, gain_db = _positive(self.points.freqs, self.points.gain_db)
-            without = type(self)(entry=self.entry, published=Points(freqs=freqs, gain_db=gain_db))
-            return without.at(fs, **options)
-        return super().at(fs, **options)
+    @property
+    def through(self) -> Points:
+        return self.between or self.points
 
-    def magnitude(self, freqs: Floats, fs: float | None = None) -> Floats:
-        if self.points.freqs[0] == 0.0:
-            kept, gain_db = _positive(self.points.freqs, self.points.gain_db)
-            without = type(self)(entry=self.entry, published=Points(freqs=kept, gain_db=gain_db))
-            return without.magnitude(freqs, fs)
-        return super().magnitude(freqs, fs)
+    def revision(self, options: Mapping[str, Any]) -> dict[str, int]:
+        read = options["align"] is not None or self.measured is not None
+        to_zero = self.points.freqs[0] == 0.0 and options["interpolation"] != "linear"
+        return {"reading": 2} if read or to_zero else {}
 
 
-def _positive(
-    freqs: tuple[float, ...], gain_db: tuple[float, ...]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The points above 0 Hz."""
-    first = 1 if freqs[0] == 0.0 else 0
-    return freqs[first:], gain_db[first:]
-
-
-def _above(
-    freqs: tuple[float, ...],
-    gain_db: tuple[float, ...],
-    target_hz: tuple[float, ...],
-    target_db: tuple[float, ...],
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """How far a curve lies above a target, at its own points within the range of both; between its
-    points the target is linear in dB over log frequency.
+def _above(measured: Values, wanted: Values, interpolation: str) -> tuple[Points, Points]:
+    """How far a curve lies above another, within the range of both: at the points of both; and with
+    so many between them that a curve through these is the difference of the two curves.
     """
-    xp = namespace(floats([]))
-    target_hz, target_db = _positive(target_hz, target_db)
-    kept = [
-        (f, g) for f, g in zip(freqs, gain_db, strict=True) if target_hz[0] <= f <= target_hz[-1]
-    ]
-    if len(kept) < 2:
+    low = max(measured.freqs[0], wanted.freqs[0])
+    high = min(measured.freqs[-1], wanted.freqs[-1])
+    if low >= high:
         raise UsageError(
-            f"the measurement goes from {freqs[0]:g} to {freqs[-1]:g} Hz, and the target from "
-            f"{target_hz[0]:g} to {target_hz[-1]:g} Hz: their ranges do not overlap"
+            f"the measurement goes from {measured.freqs[0]:.12g} to {measured.freqs[-1]:.12g} Hz, "
+            f"and the target from {wanted.freqs[0]:.12g} to {wanted.freqs[-1]:.12g} Hz: their "
+            "ranges do not overlap"
         )
-    at = floats(f for f, _ in kept)
-    wanted = xp.interp(xp.log(at), xp.log(floats(target_hz)), floats(target_db))
-    off = floats(g for _, g in kept) - wanted
-    return tuple(at.tolist()), tuple(off.tolist())
+    inside = sorted({f for f in (*measured.freqs, *wanted.freqs) if low <= f <= high})
+    # the ends stay; of points that a curve would have as one, the first does
+    freqs = [low, *(b for a, b in pairwise(inside) if b - a >= CLOSEST_HZ)]
+
+    def difference(at: list[float]) -> Points:
+        hz = floats(at)
+        above = db_at(measured, hz, interpolation) - db_at(wanted, hz, interpolation)
+        return Points(freqs=tuple(at), gain_db=tuple(above.tolist()))
+
+    return difference(freqs), difference([*with_between(freqs), high])
 
 
 KINDS = (Own,)

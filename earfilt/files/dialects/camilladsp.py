@@ -15,7 +15,13 @@ from typing import Any
 
 from earfilt.ears.biquads import Band, Coefficients
 from earfilt.errors import DataError, printable
-from earfilt.files.dialects.found import OF_BOTH, FoundEqualiser, excerpt, fir_named_in
+from earfilt.files.dialects.found import (
+    OF_BOTH,
+    FoundEqualiser,
+    Remedies,
+    excerpt,
+    fir_named_in,
+)
 
 _MARK = re.compile(r"^[\"']?filters[\"']?[ \t]*:", re.MULTILINE)
 _MOST_BYTES = 1 << 18
@@ -46,7 +52,9 @@ def is_config(text: str) -> bool:
     )
 
 
-def read_config(text: str, subject: str, *, column: str | None, option: str) -> FoundEqualiser:
+def read_config(
+    text: str, subject: str, *, column: str | None, remedies: Remedies
+) -> FoundEqualiser:
     """The bands that a configuration puts a channel through.
 
     Parameters
@@ -56,8 +64,8 @@ def read_config(text: str, subject: str, *, column: str | None, option: str) -> 
         Name of the file, for messages.
     column : str, optional
         The channel, from 0, where the channels differ.
-    option : str
-        The option that names a channel, for messages.
+    remedies : Remedies
+        The flags that settle the channel, for messages.
 
     Raises
     ------
@@ -66,7 +74,7 @@ def read_config(text: str, subject: str, *, column: str | None, option: str) -> 
     """
     config = _load(text, subject)
     filters = _mapping(config.get("filters"), "filters", subject)
-    names = _names(config, filters, subject, column, option)
+    names = _names(config, filters, subject, column, remedies.column)
     bands: list[Band] = []
     gain_db, fs = 0.0, None
     for name in names:
@@ -175,11 +183,15 @@ def _names(
         return of_channel[asked]
     first = of_channel[numbers[0] if numbers else ""]
     if any(names != first for names in of_channel.values()):
-        filtered = next(channel for channel in numbers if of_channel[channel])
+        filtered = excerpt(next(channel for channel in numbers if of_channel[channel]))
+        remedy = (
+            f"{option} {filtered} takes one of them{OF_BOTH}"
+            if option
+            else "keep those of one of them"
+        )
         raise DataError(
             subject,
-            f"filters the channels {', '.join(map(excerpt, numbers))} each differently; "
-            f"{option} {excerpt(filtered)} takes one of them{OF_BOTH}",
+            f"filters the channels {', '.join(map(excerpt, numbers))} each differently; {remedy}",
         )
     return first
 

@@ -21,6 +21,7 @@ from earfilt.files.dialects.found import (
     OF_BOTH,
     FoundCurve,
     FoundEqualiser,
+    Remedies,
     Row,
     excerpt,
     fir_named_in,
@@ -77,7 +78,7 @@ def is_config(text: str) -> bool:
 
 
 def read_config(
-    text: str, subject: str, *, column: str | None, decimal: Decimal | None, option: str
+    text: str, subject: str, *, column: str | None, decimal: Decimal | None, remedies: Remedies
 ) -> FoundCurve | FoundEqualiser:
     """The points or the bands of a configuration.
 
@@ -90,16 +91,16 @@ def read_config(
         The channel, where the channels differ.
     decimal : {'point', 'comma'}, optional
         Where the numbers leave it open.
-    option : str
-        The option that names a channel, for messages.
+    remedies : Remedies
+        The flags that settle channel and numbers, for messages.
 
     Raises
     ------
     DataError
         A line that changes the sound and is not understood, or channels that differ.
     """
-    commands = _of_channel(list(_commands(text, subject)), subject, column, option)
-    written = decimal or notation(_numbers(commands), subject)
+    commands = _of_channel(list(_commands(text, subject)), subject, column, remedies.column)
+    written = decimal or notation(_numbers(commands), subject, remedies.decimal_option)
 
     def value(field: str, line: int) -> float:
         found = number(field, written)
@@ -185,15 +186,22 @@ def _of_channel(
     if asked is None:
         shown = [excerpt(name).upper() for name in names]
         if len(names) == 1:
+            remedy = (
+                f"{option} {shown[0]} takes what is for it"
+                if option
+                else "keep the lines of one of them"
+            )
             raise DataError(
                 subject,
-                f"filters the channel {shown[0]} in its own way, and the others in another; "
-                f"{option} {shown[0]} takes what is for it",
+                f"filters the channel {shown[0]} in its own way, and the others in another; {remedy}",
             )
+        remedy = (
+            f"{option} {shown[0]} takes one of them{OF_BOTH}"
+            if option
+            else "keep the lines of one of them"
+        )
         raise DataError(
-            subject,
-            f"filters the channels {', '.join(shown)} each differently; {option} {shown[0]} takes "
-            f"one of them{OF_BOTH}",
+            subject, f"filters the channels {', '.join(shown)} each differently; {remedy}"
         )
     if asked.lower() not in names:
         raise DataError(subject, f"has no channel '{excerpt(asked)}'")

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from earfilt.errors import printable
+from earfilt.wording import option
 
 if TYPE_CHECKING:
     from earfilt.ears.biquads import Band
@@ -32,7 +33,8 @@ class FoundCurve(NamedTuple):
     """The rows of a curve as the file has them, in its own order.
 
     ``columns`` are the names of frequency and value, () where they have none; ``in_db`` is true
-    where the file itself says that the values are dB.
+    where the file itself says that the values are dB, ``may_be_linear`` where their name is as
+    often that of factors.
     """
 
     dialect: str
@@ -40,6 +42,7 @@ class FoundCurve(NamedTuple):
     columns: tuple[str, ...] = ()
     in_db: bool = False
     notes: tuple[str, ...] = ()
+    may_be_linear: bool = False
 
 
 class FoundEqualiser(NamedTuple):
@@ -52,6 +55,25 @@ class FoundEqualiser(NamedTuple):
     gain_db: float = 0.0
     fs: float | None = None
     notes: tuple[str, ...] = ()
+
+
+class Remedies(NamedTuple):
+    """The options by which a caller settles what a file leaves open: of the column, or the channel,
+    and of the decimal sign. Empty where it has none, and messages then say how to write the file.
+    """
+
+    column_option: str = "column"
+    decimal_option: str = "decimal"
+
+    @property
+    def column(self) -> str:
+        """As whoever called writes it."""
+        return self.column_option and option(self.column_option)
+
+    @property
+    def decimal(self) -> str:
+        """As whoever called writes it."""
+        return self.decimal_option and option(self.decimal_option)
 
 
 _NAMES_A_FIR = (

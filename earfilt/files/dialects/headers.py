@@ -14,8 +14,9 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 
 _NO_FREQUENCY = re.compile(
     "rads?|krad|[kmgt]hz|mels?|barks?|erbs?|cams?|cents?|semitones?|octaves?|log|ln|lg|omega|ω|"
-    "wavelengths?|wellenlänge|lambda|λ|wavenumber|periode?|times?|zeit|temps|secs?|seconds?|ms|µs|"
-    "samples?|bins?|index|line|n|nr|no|midi|rpm|bpm|normali[sz]ed|nyquist|π|pi|angle|azimuth|"
+    "wavelengths?|wellenlänge|lambda|λ|wavenumber|periode?|times?|zeit|temps|tiempo|tempo|время|"
+    "t|secs?|seconds?|[mn\u00b5\u03bcu]s|pos|positions?|dist|distances?|depth|"
+    "samples?|taps?|frames?|bins?|index|line|n|nr|no|midi|rpm|bpm|normali[sz]ed|nyquist|π|pi|angle|azimuth|"
     "elevation|degrees?|deg|db|dbspl"
 )
 _RATE = re.compile("rate|fs|samplerate|abtastrate")
@@ -28,6 +29,14 @@ _LOSS = re.compile(
     "loss(es)?|attenuations?|atténuation|affaiblissement|dämpfung|dämmung|verlust|atenuación|"
     "attenuazione"
 )
+_LEVEL = re.compile(
+    "gains?|levels?|spl|magnitudes?|mag|amplitudes?|responses?|transmission|attenuation|l|lp|raw|"
+    "pegel|betrag|niveaux?|nivel|livello|poziom|уровень|レベル|电平"
+)
+_PERHAPS_LINEAR = re.compile(
+    "gains?|amplitudes?|amp|magnitudes?|mag|transmission|transmittance|transfer|responses?|h|betrag"
+)
+_SILENT = re.compile("[a-su-z]|col|column|spalte|field|feld|unnamed|value|wert")
 _DOUBTFUL = re.compile("errors?|residual|thresholds?|hl|isolation|rejection|absorption")
 
 
@@ -61,6 +70,33 @@ def is_gain(name: str) -> bool:
     (True, True, False)
     """
     return _DB.search(name) is not None or "gain" in _words(name)
+
+
+def is_level(name: str) -> bool:
+    """Whether a name is that of gains or levels, in many words.
+
+    >>> is_level("Level"), is_level("value")
+    (True, False)
+    """
+    return is_gain(name) or _says(name, _LEVEL)
+
+
+def is_silent(name: str) -> bool:
+    """Whether a name says nothing of what stands below it.
+
+    >>> is_silent("x"), is_silent("Column 1"), is_silent("pos")
+    (True, True, False)
+    """
+    return all(map(_SILENT.fullmatch, _words(name)))
+
+
+def may_be_linear(name: str) -> bool:
+    """Whether values below a name are factors as often as dB.
+
+    >>> may_be_linear("Amplitude"), may_be_linear("Amplitude (dB)"), may_be_linear("SPL")
+    (True, False, False)
+    """
+    return _DB.search(name) is None and _says(name, _PERHAPS_LINEAR)
 
 
 def is_other_unit(name: str) -> bool:

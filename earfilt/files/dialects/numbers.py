@@ -61,7 +61,7 @@ def is_number(field: str) -> bool:
     return number(field) is not None or number(field, "comma") is not None
 
 
-def notation(fields: Iterable[str], subject: str) -> Decimal:
+def notation(fields: Iterable[str], subject: str, settled_by: str = "decimal") -> Decimal:
     """How the numbers of a file are written, from all its fields.
 
     Fields that are not numbers in either notation are passed over.
@@ -71,6 +71,8 @@ def notation(fields: Iterable[str], subject: str) -> Decimal:
     fields : iterable of str
     subject : str
         Name of the file, for messages.
+    settled_by : str
+        The option that says which; empty where there is none.
 
     Raises
     ------
@@ -95,10 +97,14 @@ def notation(fields: Iterable[str], subject: str) -> Decimal:
     if example and all(possible.values()):
         if "," not in example:  # and so in no field that leaves it open
             return "point"
+        remedy = (
+            f"{option(settled_by, 'point')} or {option(settled_by, 'comma')} says which"
+            if settled_by
+            else "write it with a decimal point, and thousands without a separator"
+        )
         raise DataError(
             subject,
             f"'{example.strip()}' may be {number(example):.12g} or "
-            f"{number(example, 'comma'):.12g}; {option('decimal', 'point')} or "
-            f"{option('decimal', 'comma')} says which",
+            f"{number(example, 'comma'):.12g}; {remedy}",
         )
     return "comma" if possible["comma"] and not possible["point"] else "point"

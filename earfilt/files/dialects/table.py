@@ -20,9 +20,8 @@ from typing import NamedTuple
 
 from earfilt.errors import DataError
 from earfilt.files.dialects import headers
-from earfilt.files.dialects.found import MAX_LINE, MAX_ROWS, FoundCurve, Row, excerpt
+from earfilt.files.dialects.found import MAX_LINE, MAX_ROWS, FoundCurve, Remedies, Row, excerpt
 from earfilt.files.dialects.numbers import Decimal, is_number, notation, number
-from earfilt.wording import option
 
 FORMS = (
     "a FIR in .txt has one coefficient a line (or a .csv with the header line "
@@ -37,18 +36,23 @@ _MOST_BARE_COLUMNS = 4  # frequency, level, phase, coherence
 _SAMPLE = 200  # rows that decide on the separator
 _LONGEST_NAME = 40
 _MOST_WORDS = 1000
+_MOST_LABELS = 4
 # No curve in Hz ends below this; a table of kHz, seconds or sample numbers does.
 LOWEST_END_HZ = 100.0
 # A third column this near to the second, in the median, may be another channel instead of a phase.
 _NEAR = 10.0
 _PREFERRED = ("gain_db", "magnitude_db")
+# Rows and steps, the largest re the smallest, of a column that goes in equal steps.
+_EVEN_ROWS, _EVEN = 8, 1.05
+_LARGEST_SAMPLE = 2.0
 _NO_VALUE = re.compile(
     r"phase|phs|deg|°|\brad|coher|delay|\bgd\b|thd|harm|dist|noise|note|comment|remark|index|^n[ro]\.?$|"
     r"^#$|\bsd\b|_sd|sd_|std|tol|weight|time|date|channel|name",
     re.IGNORECASE,
 )
 _FREQUENCY = re.compile(
-    r"f|fc|freq.*|fréq.*|frek.*|frec.*|\w*hz\b.*|.*[(\[ _]k?hz[)\]]?|.*frequency.*|.*frequenz.*",
+    r"f|fc|f_\w{1,3}|freq.*|fréq.*|frek.*|frec.*|\w*hz\b.*|.*[(\[ _]k?hz[)\]]?|.*frequency.*|"
+    r".*frequenz.*|частота.*|częstotliwość.*|kmitočet.*|taajuus.*|周波数.*|频率.*|頻率.*|주파수.*",
     re.IGNORECASE,
 )
 IDENTIFIED = "earfilt fit"
@@ -99,17 +103,20 @@ def find_table(text: str, subject: str) -> Table | None:
         return table
     if len(table.rows) < 2 or not 2 <= len(table.rows[0][1]) <= _MOST_BARE_COLUMNS:
         return None
-    decimal = notation((fields[0] for _, fields in table.rows), subject)
-    first = [number(fields[0], decimal) for _, fields in table.rows]
-    known = [value for value in first if value is not None]
-    if len(known) < len(first) or not _is_ordered(known):
+    # in either notation of the numbers; which of them it is, is asked where it matters
+    readings: tuple[Decimal, ...] = ("point", "comma")
+    firsts = [first for decimal in readings if _is_ordered(first := _numbers(table, 0, decimal))]
+    if not firsts:
         return None
-    if min(known) < 0.0 or max(known) < LOWEST_END_HZ or _counts_up(known):
-        ends = f"from {known[0]:g} to {known[-1]:g}"
+    if table.names and _are_names(table) and headers.is_other_frequency(table.names[0]):
+        return table  # which is refused by that name
+    if all(_is_doubtful(table, first) for first in firsts):
+        known = firsts[0]
+        name = f" '{excerpt(table.names[0])}'" if table.names and _are_names(table) else ""
         raise DataError(
             subject,
-            f"may be a FIR or a curve: {len(known)} rows of numbers, in the first column {ends}; "
-            f"{FORMS}",
+            f"may be a FIR or a curve: {len(known)} rows of numbers, in the first column{name} "
+            f"from {known[0]:g} to {known[-1]:g}; {FORMS}",
         )
     return table
 
@@ -120,7 +127,8 @@ def read_table(
     *,
     column: str | None,
     decimal: Decimal | None,
-    option: str,
+    remedies: Remedies,
+    quantity: str = "gain",
     result: str = "raw",
 ) -> FoundCurve:
     """The rows of one column of a table.
@@ -134,15 +142,17 @@ def read_table(
         Name or number (from 1) of the column with the values.
     decimal : {'point', 'comma'}, optional
         Where the numbers leave it open.
-    option : str
-        The option that names a column, for messages.
+    remedies : Remedies
+        The options that settle column and numbers, for messages.
+    quantity : str
+        What the values are, for messages.
     result : 'raw' or 'target'
         Which column of AutoEq's results is meant where none is named.
 
     Raises
     ------
     DataError
-        What a line or the columns mean cannot be known; says where, and which option settles it.
+        What a line or the columns mean cannot be known; says where, and what settles it.
     """
     if not table.rows and table.spoilt is None:
         raise DataError(subject, "has 0 rows of data; a curve takes at least 2")
@@ -151,16 +161,18 @@ def read_table(
     _check_frequency(table, subject)
     _check_commas(table, subject)
     if column is None and _dialect(table) == AUTOEQ and _names_once(table, result):
-        column, option = result, ""
-    chosen = _column(table, subject, column, option)
-    _check_value(table, chosen, subject, None if column is not None else option)
+        column = result
+    chosen = _column(table, subject, column, remedies.column)
+    _check_value(table, chosen, subject, None if column is not None else remedies.column)
     fields = (row[i] for _, row in table.rows for i in (table.frequency, chosen))
-    written = decimal or notation(fields, subject)
-    rows = list(_rows(table, chosen, written, subject))
+    written = decimal or notation(fields, subject, remedies.decimal_option)
+    rows = list(_rows(table, chosen, written, subject, quantity, remedies.decimal))
+    _check_groups(table, chosen, rows, subject)
     names = (table.names[table.frequency], table.names[chosen]) if table.names else ()
     said = names[1].lower() if names else " ".join(table.words).lower()
     in_db = "db" in said or "spl" in said
-    return FoundCurve(_dialect(table), rows, names, in_db, _notes(table))
+    linear = headers.may_be_linear(names[1]) if names else False
+    return FoundCurve(_dialect(table), rows, names, in_db, _notes(table), linear)
 
 
 # Where the table is
@@ -370,10 +382,49 @@ def _is_frequency(name: str) -> bool:
 # What it is
 
 
+def _numbers(table: Table, index: int, decimal: Decimal) -> list[float]:
+    """The numbers of a column in one notation; none where a field is not one."""
+    found = [number(fields[index], decimal) for _, fields in table.rows]
+    known = [value for value in found if value is not None]
+    return known if len(known) == len(found) else []
+
+
+def _is_doubtful(table: Table, first: list[float]) -> bool:
+    """Whether an ordered first column without the name of a frequency may be something else: by its
+    range, by a name that says another thing beside values that are not called levels, or since it
+    goes in equal steps, as times and positions do.
+    """
+    if min(first) < 0.0 or max(first) < LOWEST_END_HZ or _counts_up(first):
+        return True
+    tells = bool(table.names) and _are_names(table) and not headers.is_silent(table.names[0])
+    if tells and not any(map(headers.is_level, table.names[1:])):
+        return True
+    return _is_even(first) and (tells or _may_be_samples(table))
+
+
+def _is_even(first: list[float]) -> bool:
+    """Equal steps, but for their rounding, in more rows than are so by chance."""
+    steps = [abs(b - a) for a, b in itertools.pairwise(first)]
+    return len(first) >= _EVEN_ROWS and max(steps) <= _EVEN * min(steps)
+
+
+def _may_be_samples(table: Table) -> bool:
+    """Whether values lie within the range of samples and factors, and nothing says that they are
+    dB.
+    """
+    said = " ".join((*table.words, *table.names)).lower()
+    if "db" in said or "spl" in said or "hz" in said:
+        return False
+    values = _numbers(table, 1, "point") or _numbers(table, 1, "comma")
+    return all(abs(value) <= _LARGEST_SAMPLE for value in values)
+
+
 def _is_ordered(first: list[float]) -> bool:
     """Whether a first column runs through frequencies, times or sample numbers; coefficients do
     not, but by chance in two rows.
     """
+    if len(first) < 2:
+        return False
     steps = [b - a for a, b in itertools.pairwise(first)]
     rising, falling = min(steps) >= 0.0 < max(steps), max(steps) <= 0.0 > min(steps)
     # of frequencies also where a row stands in the wrong place
@@ -439,8 +490,31 @@ def _check_value(table: Table, chosen: int, subject: str, option: str | None) ->
     if option is not None and headers.is_doubtful(name):
         raise DataError(
             subject,
-            f"has '{shown}', which may be no gains in dB; {option} {chosen + 1} says that they are",
+            f"has '{shown}', which may be no gains in dB; "
+            + (
+                f"{option} {chosen + 1} says that they are"
+                if option
+                else "call the column gain_db if they are"
+            ),
         )
+
+
+def _check_groups(table: Table, chosen: int, rows: Sequence[Row], subject: str) -> None:
+    """Refuse several curves below each other, which another column tells apart."""
+    starts = [k for k in range(1, len(rows)) if rows[k].hz <= rows[k - 1].hz]
+    if not starts or len(starts) == len(rows) - 1:
+        return
+    for index, name in enumerate(table.names):
+        labels = [fields[index] for _, fields in table.rows]
+        changes = [k for k in range(1, len(labels)) if labels[k] != labels[k - 1]]
+        if index not in (table.frequency, chosen) and changes == starts:
+            told = list(dict.fromkeys(map(excerpt, labels)))
+            more = ", …" if len(told) > _MOST_LABELS else ""
+            raise DataError(
+                subject,
+                f"holds {len(starts) + 1} curves, which its column '{excerpt(name)}' tells apart "
+                f"({', '.join(told[:_MOST_LABELS])}{more}); keep the rows of one of them",
+            )
 
 
 def _check_commas(table: Table, subject: str) -> None:
@@ -473,13 +547,15 @@ def _column(table: Table, subject: str, asked: str | None, option: str) -> int:
     if len(values) == 1:
         return values[0]
     if not values:
-        raise DataError(subject, f"has no column of levels or gains; {option} says which it is")
-    names = ", ".join(excerpt(table.names[i]) for i in values)
-    raise DataError(
-        subject,
-        f"has {len(values)} columns of values: {names}; {option} says which, by name or by number, "
-        f"{values[0] + 1} for {excerpt(table.names[values[0]])}",
+        remedy = f"{option} says which it is" if option else "call it gain_db"
+        raise DataError(subject, f"has no column of levels or gains; {remedy}")
+    names, first = ", ".join(excerpt(table.names[i]) for i in values), values[0]
+    remedy = (
+        f"{option} says which, by name or by number, {first + 1} for {excerpt(table.names[first])}"
+        if option
+        else "call the one that counts gain_db, or keep no other"
     )
+    raise DataError(subject, f"has {len(values)} columns of values: {names}; {remedy}")
 
 
 def _names_once(table: Table, name: str) -> bool:
@@ -517,22 +593,32 @@ def _check_third(table: Table, subject: str, option: str) -> None:
     pairs = [(number(row[1], decimal), number(row[2], decimal)) for _, row in table.rows]
     far = sorted(abs(a - b) for a, b in pairs if a is not None and b is not None)
     if far and far[len(far) // 2] < _NEAR:
+        remedy = (
+            f"{option} 2 or {option} 3 says which holds the values"
+            if option
+            else "keep the column that holds the values, and no other"
+        )
         raise DataError(
             subject,
-            "has a third column without a name, which may be a phase or another channel; "
-            f"{option} 2 or {option} 3 says which holds the values",
+            f"has a third column without a name, which may be a phase or another channel; {remedy}",
         )
 
 
-def _rows(table: Table, chosen: int, decimal: Decimal, subject: str) -> Iterator[Row]:
+def _rows(
+    table: Table, chosen: int, decimal: Decimal, subject: str, quantity: str, option: str
+) -> Iterator[Row]:
     for line, fields in table.rows:
         hz, value = number(fields[table.frequency], decimal), number(fields[chosen], decimal)
         if hz is None or value is None:
             what, field = (
-                ("frequency", fields[table.frequency]) if hz is None else ("gain", fields[chosen])
+                ("frequency", fields[table.frequency]) if hz is None else (quantity, fields[chosen])
             )
-            said = f"; {option('decimal')} says how its numbers are written"
-            hint = said if "," in field else ""
+            hint = (
+                f"; {option} says how its numbers are written"
+                if option
+                else "; write it with a point"
+            )
+            hint = hint if "," in field else ""
             raise DataError(
                 subject, f"line {line}: {what} '{excerpt(field)}' is not a finite number{hint}"
             )

@@ -12,6 +12,7 @@ import numpy as np
 from earfilt.arrays import Floats, power_of_two
 from earfilt.errors import UsageError
 from earfilt.synthesis.biquads.sections import sos_response
+from earfilt.synthesis.native import uncut
 
 LONGEST = 1 << 22
 """Most taps."""
@@ -48,9 +49,7 @@ def impulse_response(sos: Floats) -> Floats:
         taps = _periodic(sos, _fft_length(radius, len(sos)))
     if not np.isfinite(taps).all():
         raise UsageError("the response of these sections leaves the range of 64-bit floats")
-    left = np.cumsum(np.abs(taps[::-1]))[::-1]
-    numtaps = int(np.count_nonzero(left > _LEFT))
-    return taps[: max(1, numtaps)]
+    return uncut(taps, _LEFT)
 
 
 def largest_radius(sos: Floats) -> float:
