@@ -16,6 +16,7 @@ LARGEST_WHOLE = 64
 
 _SECTION = 6  # b0 b1 b2 a0 a1 a2
 _MOST_COEFFICIENTS = 64
+_MOST_COLUMNS = 16  # of a table; its frequencies need not come first
 _INSIDE = 1.0 - 1e-9  # poles of a stable filter
 _AUDIBLE = 20.0  # Hz: a rising row that reaches this runs through frequencies
 _AXIS = 8  # values that run evenly from 0
@@ -72,7 +73,10 @@ def _seen_in(array: Floats) -> str:
             "holds the coefficients b and a of a recursive filter: save scipy.signal.tf2sos(b, a) as "
             '{"fs": RATE, "sos": [...]} in a .sos.json'
         )
-    for axis in (rows[0], rows[:, 0]):
+    count, width = rows.shape
+    any_row = rows if count <= _MOST_COLUMNS and width > 2 else ()
+    any_column = rows.T if width <= _MOST_COLUMNS and count > 2 else ()
+    for axis in (rows[0], rows[:, 0], *any_row, *any_column):
         if _is_axis(axis):
             ends = f"from {axis[0]:.6g} to {axis[-1]:.6g}"
             if min(rows.shape) == 1:

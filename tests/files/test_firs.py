@@ -559,6 +559,17 @@ def test_one_coefficient_a_line_says_that_they_are_taps(tmp_path):
     assert read_fir(path).taps.tolist() == sos.reshape(-1).tolist()
 
 
+@pytest.mark.parametrize("suffix", [".txt", ".npy"])
+@pytest.mark.parametrize("columns", [(1, 0), (1, 2, 0), (0, 1)])
+def test_the_frequencies_of_a_table_need_not_come_first(tmp_path, suffix, columns):
+    table = np.array([[20, -3, 1], [1000, 0, 2], [8000, 4, 3], [20_000, -6, 4]], dtype=float)
+    path = tmp_path / f"table{suffix}"
+    for lying in (table[:, columns], table[:, columns].T):
+        (np.savetxt if suffix == ".txt" else np.save)(path, lying)
+        with pytest.raises(UsageError, match="holds a table that runs from 20 to 20000"):
+            read_fir(path)
+
+
 @pytest.mark.parametrize("shape", ["columns", "four rows"])
 def test_a_table_is_no_taps_whichever_way_it_lies(tmp_path, shape):
     """Its transpose would be taken for a pair, and four points of it for a matrix."""
