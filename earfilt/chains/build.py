@@ -68,7 +68,9 @@ def published(chain: Chain, fs: float) -> PublishedCurve | None:
     return None if chain.sides else _published(_targets(chain, fs))
 
 
+# What a source says may leave the range of float64 on the way; no warning of that helps anybody.
 @kept_light(64)
+@np.errstate(all="ignore")
 def _targets(chain: Chain, fs: float) -> tuple[Target | None, ...]:
     """The target of each member; None for a FIR."""
     return tuple(
@@ -185,6 +187,7 @@ def _parts(chain: Chain, fs: float, targets: Sequence[Target | None]) -> list[Pa
     return firs + _within(ears, asked["tolerance"], fewest=asked.get("fewest", False))
 
 
+@np.errstate(all="ignore")
 def _as_given(member: Member, fs: float) -> Fir | None:
     """The FIR of a member that needs no design: of a file, or of a model with its own phase."""
     if member.ear is None:
@@ -287,7 +290,7 @@ def _provenance(
         deviation_hz=None if largest is None else largest.hz,
         deviation_between_db=_between_db(designs, taps, wanted),
         limited_hz=tuple(band for member in members for band in _limited_hz(member, parts[0].fir)),
-        cautions=_cautions(chain),
+        cautions=(*_cautions(chain), *_unproved(chain, designs)),
     )
 
 
@@ -314,6 +317,16 @@ def _cautions(chain: Chain) -> tuple[str, ...]:
     own = [c for fir in firs if fir is not None for c in fir.provenance.cautions]
     met = [] if "inverse" in chain.request.given() else joins.warnings(chain.members)
     return (*own, *met)
+
+
+def _unproved(chain: Chain, designs: Sequence[Design]) -> Iterator[str]:
+    """That fewer taps may do, where the fewest were asked for."""
+    for found in designs if chain.design.get("fewest") else ():
+        if found.met and found.order > 2 and found.order_below != found.order - 2:
+            yield (
+                f"order {found.order} meets the tolerance, but that no smaller one does is not "
+                "sure: the search ended early, at the limit of its work or of rounding"
+            )
 
 
 def _uses(member: Member, fs: float) -> Iterator[FileUse]:

@@ -51,7 +51,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Filter", "resolve"]
 
+SMALLEST_TOLERANCE_DB = 1e-8
+"""Designs know their aim to a relative 1e-9, and taps are rounded to 2⁻⁴⁰ of the largest."""
 LARGEST_TOLERANCE_DB = 20.0
+MOST_MEMBERS = 64
 CURVE_SUFFIXES = (".frd", ".cal", ".yml", ".yaml", ".tsv")
 """Extensions of curves that are no FIR's; the content of a file decides, and what else there is may
 be one as well.
@@ -319,18 +322,27 @@ def _check_design(given: Options) -> None:
         )
     if order is not None and not 2 <= order <= LARGEST_ORDER:
         raise UsageError(f"order is {order}; it must be 2 to {LARGEST_ORDER}")
-    if tolerance is not None and not 0.0 < tolerance <= LARGEST_TOLERANCE_DB:
-        raise UsageError(
-            f"tolerance is {tolerance:g} dB; it must be above 0 and at most "
-            f"{LARGEST_TOLERANCE_DB:g} dB"
-        )
+    if tolerance is None or SMALLEST_TOLERANCE_DB <= tolerance <= LARGEST_TOLERANCE_DB:
+        return
+    why = ", which rounding leaves room for," if 0.0 < tolerance < SMALLEST_TOLERANCE_DB else ""
+    raise UsageError(
+        f"tolerance is {tolerance:g} dB; it must be {SMALLEST_TOLERANCE_DB:g}{why} to "
+        f"{LARGEST_TOLERANCE_DB:g} dB"
+    )
 
 
 def _pieces(name: str) -> list[str]:
     """The members' names; the path of a file that is there may hold a ``+``."""
     pieces = name.split("+")
     whole = len(pieces) > 1 and os.path.exists(name)
-    return [name] if whole and (is_path(name) or not all(map(_is_there, pieces))) else pieces
+    if whole and (is_path(name) or not all(map(_is_there, pieces))):
+        return [name]
+    if len(pieces) > MOST_MEMBERS:
+        raise UsageError(
+            f"a chain of {len(pieces)} filters; {MOST_MEMBERS} are possible: design a part of them "
+            "first, and chain its FIR"
+        )
+    return pieces
 
 
 def _is_there(piece: str) -> bool:

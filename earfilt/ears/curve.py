@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 
@@ -78,7 +79,8 @@ def product(curves: Sequence[PublishedCurve]) -> PublishedCurve:
         )
 
     def aim(freqs: Floats) -> Floats:
-        return np.prod([curve.aim(freqs) for curve in curves], axis=0)
+        # One after the other: a chain may have many members, and frequencies are often millions.
+        return reduce(np.multiply, (curve.aim(freqs) for curve in curves))
 
     corners_hz = _merged([curve.corners_hz for curve in curves])
     ruled = all(curve.ruled for curve in curves)

@@ -21,9 +21,8 @@ SAMPLES_PER_TAP = 64  # of the response: a ripple's height is then read to 0.1 %
 _PER_GAP = 4  # and at least this many between the two closest points, where the curve itself bends
 _FELT_DB = 0.0005  # a corner of the curve this high is looked at exactly
 _LARGEST_FFT = 1 << 22
+_LARGEST_SAMPLING = 1 << 23  # points of an FFT whose samples are interpolated between
 _LONGEST_SUM = 1 << 24  # products
-_LONG_FFT = 1 << 25  # beyond, an FFT takes gigabytes, and longer than this many products a sample
-_PRODUCTS_A_SAMPLE = 16
 _ON_A_SIDE = (0.25, 0.5, 0.75)  # places between two corners
 
 
@@ -38,13 +37,14 @@ def magnitude_at(taps: Floats, freqs: Floats, fs: float) -> Floats:
     """|H| of `taps` (numtaps,) at `freqs` (K,) in Hz, linear: (K,).
 
     By the DTFT sum itself or, where that would take seconds, interpolated from samples so dense
-    that the error is below 1e-8 of the peak.
+    that the error is below 1e-8 of the peak; of very many taps piece by piece, in bounded memory.
     """
     freqs = np.asarray(freqs, dtype=np.float64)
-    products, n_fft = len(freqs) * len(taps), power_of_two(2 * SAMPLES_PER_TAP * len(taps))
-    at_most = _PRODUCTS_A_SAMPLE * n_fft if n_fft > _LONG_FFT else _LONGEST_SUM
-    if products <= at_most:
+    if len(freqs) * len(taps) <= _LONGEST_SUM:
         return np.abs(dtft(taps, freqs / fs))
+    n_fft = power_of_two(2 * SAMPLES_PER_TAP * len(taps))
+    if n_fft > _LARGEST_SAMPLING:
+        return np.abs(dtft(taps, freqs / fs, longest_sum=_LONGEST_SUM))
     power = np.abs(np.fft.rfft(taps, n_fft)) ** 2
     return np.sqrt(np.maximum(at(power, freqs * (2 * np.pi / fs)), 0.0))
 

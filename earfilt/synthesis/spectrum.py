@@ -50,12 +50,14 @@ def power_spectrum(taps: Array, n_fft: int) -> Array:
     return spectrum.real**2 + spectrum.imag**2
 
 
-def dtft(taps: Floats, cycles: Floats, first: int = 0) -> Complexes:
+def dtft(
+    taps: Floats, cycles: Floats, first: int = 0, *, longest_sum: int | None = None
+) -> Complexes:
     """Σ_k taps[k]·exp(−2πj·cycles·(first + k)) for (M,) frequencies in cycles per sample: (M,).
 
-    The sum itself or, where that would take long, within 1e-9 of Σ|taps| by FFTs of pieces.
+    The sum itself or, where that has more than `longest_sum` products (2³¹), within 1e-9 of Σ|taps| by FFTs of pieces.
     """
-    if len(taps) * len(cycles) > _LONGEST_SUM:
+    if len(taps) * len(cycles) > (longest_sum or _LONGEST_SUM):
         return _by_pieces(taps, cycles, first)
     # With k = row·width + column the phase is a product of one factor for each: 2·√numtaps
     # exponentials a frequency, not numtaps.

@@ -117,7 +117,12 @@ def test_options_go_to_the_members_that_have_them() -> None:
         ({"name": "headphone", "order": 8, "tolerance": 1.0}, "exclude each other"),
         ({"name": "headphone", "order": 1}, "order is 1; it must be 2 to 131072"),
         ({"name": "headphone", "order": 200000}, "order is 200000"),
-        ({"name": "headphone", "tolerance": 0.0}, "tolerance is 0 dB"),
+        ({"name": "headphone", "tolerance": 0.0}, "tolerance is 0 dB; it must be 1e-08 to 20 dB"),
+        (
+            {"name": "headphone", "tolerance": 1e-12},
+            "must be 1e-08, which rounding leaves room for",
+        ),
+        ({"name": "+".join(["middle-ear"] * 65)}, "a chain of 65 filters; 64 are possible"),
         ({"name": "middle-ear", "order": 33}, "order 33 is odd"),
         ({"name": "missing.csv"}, "cannot read missing.csv"),
     ],

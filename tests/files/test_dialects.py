@@ -414,6 +414,18 @@ def test_a_notation_is_stated_only_where_numbers_have_several() -> None:
         understand(FOLDER / name, decimal=decimal)
 
 
+@pytest.mark.parametrize("phase", ["native", "minimum", "zero"])
+def test_a_band_next_to_0_hz_is_flat_above_it_without_a_warning(phase: Any, tmp_path: Path) -> None:
+    """Its poles and zeros are rounded onto 0 Hz. That is a warning of numpy, an error in tests."""
+    lines = "Fc 1e-9 Hz Gain 6 dB Q 1", "Fc 1e-12 Hz Gain -6 dB", "Fc 1e-9 Hz"
+    text = "".join(
+        f"Filter: ON {k} {line}\n" for k, line in zip(("PK", "LS", "HP"), lines, strict=True)
+    )
+    fir = resolve(write(tmp_path, text), phase=phase).at(48000.0)
+    freqs = np.array([20.0, 1000.0, 20000.0])
+    np.testing.assert_allclose(np.abs(fir.response(freqs)), 1.0, atol=0.012)
+
+
 @pytest.mark.parametrize("program", ["equalizerapo", "camilladsp", "pipewire", "easyeffects"])
 @pytest.mark.parametrize("name", ["preset.txt", "preset.yml"])
 def test_a_preset_that_names_a_fir_says_so(

@@ -138,3 +138,28 @@ def test_many_frequencies_of_a_long_filter_are_read_from_an_fft(
     exact = np.abs(signal.freqz(taps, worN=freqs, fs=8000)[1])
     monkeypatch.setattr("earfilt.synthesis.deviation._LONGEST_SUM", 1000)
     np.testing.assert_allclose(magnitude_at(taps, freqs, 8000.0), exact, atol=1e-9 * exact.max())
+
+
+def test_a_long_chain_takes_no_memory_for_each_member() -> None:
+    freqs = np.linspace(0.0, 4000.0, 1 << 17)
+    curves = [straight([10.0, 4000.0], [1.0, 1.0 + k / 100]) for k in range(64)]
+    chain = product(curves)
+    tracemalloc.start()
+    aim = chain.aim(freqs)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_allclose(aim, np.prod([curve.aim(freqs) for curve in curves], axis=0))
+    assert peak < 6 * freqs.nbytes
+
+
+def test_many_points_of_very_many_taps_take_bounded_memory() -> None:
+    random = np.random.default_rng(3)
+    taps = random.standard_normal(100_000) / 300
+    freqs = np.linspace(0.0, FS / 2, 1000)
+    tracemalloc.start()
+    found = magnitude_at(taps, freqs, FS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 150e6
+    _, response = signal.freqz(taps, worN=freqs[::50], fs=FS)
+    np.testing.assert_allclose(found[::50], abs(response), atol=1e-7)

@@ -15,6 +15,7 @@ from earfilt.errors import DataError, UsageError
 
 _RANGE_HZ = (20.0, 20_000.0)
 _USUAL_FS = 48_000.0  # where no rate is asked for
+_NEXT_TO_AN_END = 1e-5  # of the axis, re fs: there a section is still exact to 1e-5
 _WITH_PEAK = ("peaking", "low-shelf", "high-shelf")
 
 
@@ -80,6 +81,16 @@ class Equaliser(Phased):
 
     def response(self, freqs: Floats, fs: float | None = None) -> Complexes:
         fs = fs or self.fs or _USUAL_FS
+        xp = namespace(freqs)
+        with xp.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            found = self._response(freqs, fs)
+            # Poles and zeros next to 0 Hz are rounded onto it, and their ratio to anything; what
+            # can be heard of such a band is what it does just above.
+            lost = ~xp.isfinite(found)
+            nearby = xp.clip(freqs, _NEXT_TO_AN_END * fs, (0.5 - _NEXT_TO_AN_END) * fs)
+            return xp.where(lost, self._response(nearby, fs), found) if lost.any() else found
+
+    def _response(self, freqs: Floats, fs: float) -> Complexes:
         delay = namespace(freqs).exp(-2j * math.pi * freqs / fs)
         response = 10.0 ** (self.gain_db / 20.0) + 0.0 * delay
         for b, a in self.sections(fs):

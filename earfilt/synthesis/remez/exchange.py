@@ -34,6 +34,7 @@ from earfilt.synthesis.remez.polynomials import (
     evaluate,
     sample,
 )
+from earfilt.synthesis.remez.work import Work
 
 __all__ = [
     "Levelled",
@@ -123,7 +124,14 @@ class Levelled(NamedTuple):
         return self._replace(degree=2 * self.degree, reference=np.concatenate([angles, even[1:]]))
 
 
-def exchange(problem: Problem, degree: int, reference: Floats, *, iterations: int = 30) -> Levelled:
+def exchange(
+    problem: Problem,
+    degree: int,
+    reference: Floats,
+    *,
+    iterations: int = 30,
+    work: Work | None = None,
+) -> Levelled:
     """Remez exchange at one degree, until the question whether an error of 1 can be reached is
     decided.
 
@@ -137,16 +145,23 @@ def exchange(problem: Problem, degree: int, reference: Floats, *, iterations: in
         (n + 2,) ascending distinct angles in 0..π to start from.
     iterations
         Largest number of exchanges.
+    work
+        What they may cost; by default anything.
 
     Returns
     -------
     Levelled
         Feasible; or with lower > 1, and its reference near to level; or converged to 1e-5; or lost
-        to rounding (upper = inf).
+        to rounding, or to the end of the work (upper = inf).
     """
+    work = Work() if work is None else work
     highest = 0.0
     smallest, stalled = np.inf, 0
     for _ in range(iterations):
+        if work.spent:
+            break
+        # the matrices of the weights, of the coefficients and of the values at the marks
+        work.spend(len(reference) * (2 * len(reference) + len(problem.marks)))
         level, interpolant = _levelled(problem, reference)
         lower = abs(level)
         if not lower >= highest / 2:  # in exact arithmetic the level only rises

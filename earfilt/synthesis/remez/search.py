@@ -18,6 +18,7 @@ from earfilt.synthesis.remez.exchange import (
     search_intervals,
 )
 from earfilt.synthesis.remez.polynomials import sample
+from earfilt.synthesis.remez.work import Work
 
 __all__ = ["smallest_even_degree"]
 
@@ -37,6 +38,7 @@ def smallest_even_degree(
     below: Levelled | None = None,
     largest: int,
     resolution: float = 0.0,
+    work: Work | None = None,
 ) -> tuple[Levelled, Levelled | None]:
     """The smallest even degree that stays within the band.
 
@@ -53,20 +55,23 @@ def smallest_even_degree(
         No degree beyond this is tried.
     resolution
         The search ends when the smallest degree is known to this share of itself; 0: exactly.
+    work
+        What the search may cost; by default anything. Once it is spent, the search ends.
 
     Returns
     -------
     best
         Feasible; or, where no degree tried was, the one nearest to it.
     below
-        The largest degree that was found not feasible, two below `best` if resolution is 0; None if
-        none was tried.
+        The largest degree that was found not feasible, two below `best` if resolution is 0 and the
+        work was not spent; None if none was tried.
     """
+    work = Work() if work is None else work
     above: Levelled | None = None
     nearest: Levelled | None = None
     degree = start.degree if start else _FIRST
     while True:
-        found = _solve(problem, degree, start)
+        found = _solve(problem, degree, start, work)
         below, above = (below, found) if found.feasible else (found, above)
         nearest = found if nearest is None or found.upper < nearest.upper else nearest
         if above is None and degree >= largest:
@@ -76,6 +81,8 @@ def smallest_even_degree(
             share = resolution if proved else max(resolution, _UNPROVED)
             if above.degree - (below.degree if below else 0) <= max(2, share * above.degree):
                 return above, below
+        if work.spent:
+            return (nearest if above is None else above), below
         degree = _next_degree(below, above, largest)
         known = [level for level in (below, above) if level is not None and not level.lost]
         start = min(known, key=lambda level: abs(level.degree - degree), default=None)
@@ -110,7 +117,7 @@ def _step(level: Levelled) -> int:
     return max(2, min(guess, level.degree - 2) if level.feasible else max(guess, level.degree + 2))
 
 
-def _solve(problem: Problem, degree: int, start: Levelled | None) -> Levelled:
+def _solve(problem: Problem, degree: int, start: Levelled | None, work: Work) -> Levelled:
     """`exchange` from what is known of another degree or, where that is cheap, from scratch; what
     sampling gives if they fail.
     """
@@ -119,7 +126,7 @@ def _solve(problem: Problem, degree: int, start: Levelled | None) -> Levelled:
         starts = [] if start is None else [scaled_reference(start.reference, degree)]
         scratch = [chebyshev_points(degree)] if degree <= _CHEAP or not starts else []
         for reference in [*starts, *scratch]:
-            found = exchange(problem, degree, reference)
+            found = exchange(problem, degree, reference, work=work)
             if not found.lost:
                 return found
             lower = max(lower, found.lower)

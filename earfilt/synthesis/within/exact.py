@@ -10,7 +10,7 @@ would swamp its depths is followed by a power of P: P follows a root of it, less
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -21,11 +21,13 @@ from earfilt.ears.options import LARGEST_ORDER
 from earfilt.ears.target import POINTS_UP_TO
 from earfilt.synthesis.deviation import felt_corners
 from earfilt.synthesis.remez.polynomials import at, sample
+from earfilt.synthesis.remez.work import Work
 from earfilt.synthesis.within.band import Bounds, band_around, deepest_held
 from earfilt.synthesis.within.projections import SAMPLES_PER_DEGREE, Found, polynomial_inside
 from earfilt.synthesis.within.taps import (
     Design,
     check_wanted,
+    closest,
     measured,
     spectral_factor,
     symmetric,
@@ -55,6 +57,11 @@ _FACTOR_ERROR_DB = 1e-5
 _FACTOR_PER_TAP = 16
 _DEEPEST_DB = 110.0
 _MOST_TIMES = 16
+_MOST_WORK = 1e8  # samples of P in all rounds of all tries; a degree of 131 072 takes 1e7 at most
+_NARROWEST = 3.0  # an interval of this ratio, between tolerances not met and met, is narrow enough
+_WIDEST_DB = 20.0
+_MOST_MADE = 2
+_LEFT_TO_FACTOR = 0.01  # of the tolerance
 
 
 def design_within(
@@ -76,7 +83,8 @@ def design_within(
     -------
     Design
         About a quarter longer than the shortest one. With `met` false where no order up to 131 072
-        was found to do: the best one found. `order_below` is None.
+        was found to do: of all that was tried, wider tolerances included, the one that deviates
+        least. `order_below` is None.
 
     Raises
     ------
@@ -100,16 +108,45 @@ def _design(curve: PublishedCurve, tolerance_db: float, phase: str) -> Design:
     power = 2 if phase == "minimum" else 1
     times = _times(curve, power)
     task = _Task(curve, tolerance_db, power / times, LARGEST_ORDER // times)
-    cosines = _polynomial(task)
-    order = times * (len(cosines) - 1)
-    if phase == "zero":
-        taps, per_tap = symmetric(cosines, times=times), _PER_DEGREE
-    else:
-        taps = spectral_factor(
-            cosines, times=times, error_db=_FACTOR_ERROR_DB, per_tap=_FACTOR_PER_TAP
-        )
-        per_tap = 2 * _PER_DEGREE
-    return measured(taps, curve, tolerance_db, order=order, phase=phase, per_tap=per_tap)
+
+    def made(cosines: Floats, error_db: float) -> Design:
+        order = times * (len(cosines) - 1)
+        if phase == "zero":
+            taps, per_tap = symmetric(cosines, times=times), _PER_DEGREE
+        else:
+            taps = spectral_factor(cosines, times=times, error_db=error_db, per_tap=_FACTOR_PER_TAP)
+            per_tap = 2 * _PER_DEGREE
+        return measured(taps, curve, tolerance_db, order=order, phase=phase, per_tap=per_tap)
+
+    design = made(_polynomial(task), _FACTOR_ERROR_DB)
+    if design.met:
+        return design
+    _try_wider(task, design.largest_db)
+    # The best polynomial makes the best taps, but for what rounding takes from its factor.
+    tried = sorted(
+        ((_largest_db(cosines, task), len(cosines), at) for at, cosines in enumerate(task.tried))
+    )
+    for db, _, at_try in tried[:_MOST_MADE]:
+        if db >= design.largest_db:
+            break
+        error_db = min(_FACTOR_ERROR_DB, _LEFT_TO_FACTOR * tolerance_db)
+        design = closest([design, made(task.tried[at_try], error_db)])
+    return design
+
+
+def _try_wider(task: _Task, db: float) -> None:
+    """Where a tolerance is not met, that of the best design lies above it, and at most at `db`, the
+    deviation of one: find it by bisection. A search for what is far out of reach ends nowhere near
+    the best.
+    """
+    low, high = task.tolerance_db, min(db, _WIDEST_DB)
+    while high > _NARROWEST * low and not task.work.spent:
+        wider = replace(task, tolerance_db=float(np.sqrt(low * high)))
+        found = _search(wider, wider.bounds, wider.marks, task.largest)
+        db = _largest_db(found.cosines, task)
+        if db > wider.tolerance_db:
+            low = wider.tolerance_db
+        high = min(high, db)
 
 
 def _times(curve: PublishedCurve, power: int) -> int:
@@ -123,12 +160,16 @@ def _times(curve: PublishedCurve, power: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """Find P near aim^power, of at most the `largest` degree."""
+    """Find P near aim^power, of at most the `largest` degree; `work` is what that may cost still,
+    and `tried` what was found on the way.
+    """
 
     curve: PublishedCurve
     tolerance_db: float
     power: float
     largest: int
+    work: Work = field(default_factory=lambda: Work(_MOST_WORK))
+    tried: list[Floats] = field(default_factory=list)
 
     @property
     def bounds(self) -> Bounds:
@@ -147,7 +188,7 @@ class _Task:
             return None
         points_hz, points_db = curve.points_hz[kept], curve.points_db[kept]
         low = replace(curve, fs=fs, points_hz=points_hz, points_db=points_db)
-        return replace(self, curve=low, largest=self.largest // _RATIO)
+        return replace(self, curve=low, largest=self.largest // _RATIO, tried=[])
 
 
 def _polynomial(task: _Task) -> Floats:
@@ -155,18 +196,19 @@ def _polynomial(task: _Task) -> Floats:
     to it are held tighter; if that does not help, the search looks there too, and the degree grows.
     """
     bounds, marks = task.bounds, task.marks
-    found = _search(bounds, marks, _first_degree(task), task.largest)
+    found = _search(task, bounds, marks, _first_degree(task))
     for repair in range(1, _REPAIRS + 1):
         missed = _missed_angles(found.cosines, task) if found.inside else np.zeros(0)
         degree = len(found.cosines) - 1
-        if not missed.size or (repair % _PATIENCE == 0 and degree >= task.largest):
+        done = not missed.size or task.work.spent
+        if done or (repair % _PATIENCE == 0 and degree >= task.largest):
             break
         if repair % _PATIENCE:
             bounds = _tightened(bounds, missed, np.pi / (SAMPLES_PER_DEGREE * degree))
-            found = _search(bounds, marks, degree, task.largest, found.cosines)
+            found = _search(task, bounds, marks, degree, found.cosines)
         else:
             bounds, marks = task.bounds, np.sort(np.concatenate([marks, missed]))
-            found = _search(bounds, marks, min(_longer(degree), task.largest), task.largest)
+            found = _search(task, bounds, marks, min(_longer(degree), task.largest))
     return found.cosines
 
 
@@ -186,30 +228,37 @@ def _first_degree(task: _Task) -> int:
     low = task.at_lower_rate()
     if low is None:
         return _FIRST
-    found = _search(low.bounds, low.marks, _first_degree(low), low.largest)
+    found = _search(low, low.bounds, low.marks, _first_degree(low))
     return _RATIO * (len(found.cosines) - 1)
 
 
 def _search(
-    bounds: Bounds, marks: Floats, degree: int, largest: int, start: Floats | None = None
+    task: _Task, bounds: Bounds, marks: Floats, degree: int, start: Floats | None = None
 ) -> Found:
     """The polynomial of about the smallest degree within a band; if there is none up to the
     largest, the one that came nearest.
     """
+    largest = task.largest
+
+    def tried(degree: int, start: Floats | None = None) -> Found:
+        found = polynomial_inside(bounds, degree, marks, start, work=task.work)
+        task.tried.append(found.cosines)
+        return found
+
     degree = min(degree, largest)
     octave = 2 * degree
-    found = best = polynomial_inside(bounds, degree, marks, start)
-    while not found.inside and degree < largest:
+    found = best = tried(degree, start)
+    while not found.inside and degree < largest and not task.work.spent:
         if degree >= octave and found.hopeless:
             degree *= 2
         else:
             degree = _longer(_longer(degree) if found.error > _FAR else degree)
         degree = min(degree, largest)
-        found = polynomial_inside(bounds, degree, marks)
-        best = min(best, found, key=lambda tried: tried.error)
+        found = tried(degree)
+        best = min(best, found, key=lambda one: one.error)
     while start is None and best.inside and best.rounds <= _EASY_ROUNDS and 2 < degree <= _CHEAP:
         degree = _shorter(degree)
-        found = polynomial_inside(bounds, degree, marks)
+        found = tried(degree)
         if not found.inside:
             break
         best = found
@@ -243,9 +292,25 @@ def _between(points_hz: Floats, step: float) -> Floats:
     return (points_hz[near, None] + parts * gaps[near, None]).ravel()
 
 
+def _largest_db(cosines: Floats, task: _Task) -> float:
+    """The largest deviation of P from the aim, dB; infinite where P is not positive."""
+    _, off, _ = _deviations(cosines, task)
+    found = float(np.max(off))
+    return found if np.isfinite(found) else np.inf
+
+
 def _missed_angles(cosines: Floats, task: _Task) -> Floats:
-    """Angles where the deviation peaks outside the tolerance: at the points, at corners of the aim
-    and densely between them.
+    """Angles where the deviation peaks outside the tolerance."""
+    freqs, off, aim = _deviations(cosines, task)
+    off[aim < deepest_held(task.curve, task.tolerance_db * _HELD, task.power)] = 0.0
+    around = np.pad(off, 1, constant_values=0.0)
+    peaks = (off > _SURE * task.tolerance_db) & (off >= around[:-2]) & (off >= around[2:])
+    return freqs[peaks] * (2 * np.pi / task.curve.fs)
+
+
+def _deviations(cosines: Floats, task: _Task) -> tuple[Floats, Floats, Floats]:
+    """How far P is from the aim at the points, at corners of the aim and densely between them:
+    (freqs in Hz, |dB|, aim).
     """
     curve, power = task.curve, task.power
     values = sample(cosines, max(_FEWEST_SAMPLES, _PER_DEGREE * (len(cosines) - 1)))
@@ -259,8 +324,5 @@ def _missed_angles(cosines: Floats, task: _Task) -> Floats:
     order = np.argsort(freqs, kind="stable")
     freqs, reached = freqs[order], reached[order]
     aim = curve.aim(freqs)
-    off = abs(20 * np.log10(reached ** (1 / power) / aim))
-    off[aim < deepest_held(curve, task.tolerance_db * _HELD, power)] = 0.0
-    around = np.pad(off, 1, constant_values=0.0)
-    peaks = (off > _SURE * task.tolerance_db) & (off >= around[:-2]) & (off >= around[2:])
-    return freqs[peaks] * (2 * np.pi / curve.fs)
+    task.work.spend(len(values))
+    return freqs, abs(20 * np.log10(reached ** (1 / power) / aim)), aim

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from earfilt.arrays import Floats
 from earfilt.synthesis.remez.polynomials import neighbours, sample
+from earfilt.synthesis.remez.work import Work
 from earfilt.synthesis.within.band import Bounds
 
 __all__ = ["SAMPLES_PER_DEGREE", "Found", "polynomial_inside"]
@@ -57,7 +58,12 @@ class Found(NamedTuple):
 
 
 def polynomial_inside(
-    bounds: Bounds, degree: int, marks: Floats, start: Floats | None = None
+    bounds: Bounds,
+    degree: int,
+    marks: Floats,
+    start: Floats | None = None,
+    *,
+    work: Work | None = None,
 ) -> Found:
     """P(w) = a[0] + a[1] cos w + ... + a[degree] cos(degree·w) that lies within a band.
 
@@ -74,12 +80,15 @@ def polynomial_inside(
     start
         (degree + 1,) coefficients of a polynomial that is thought to be near; the centre of the
         band by default.
+    work
+        What the rounds may cost; by default anything.
 
     Returns
     -------
     Found
         With an error above 1 if none was found; that there is none is not shown by it.
     """
+    work = Work() if work is None else work
     intervals = SAMPLES_PER_DEGREE * degree
     band = _Sampled.of(bounds, intervals, marks)
     point = band.even.centre if start is None else sample(start, intervals)
@@ -89,11 +98,13 @@ def polynomial_inside(
         change = band.change(point)
         reached, series = _project(point + 2 * change, degree)
         error = band.error(reached)
-        if error <= 1.0 or (rounds == _EARLY_ROUNDS and not error <= _HOPELESS):
+        work.spend(intervals + band.index.size)
+        hopeless = rounds == _EARLY_ROUNDS and not error <= _HOPELESS
+        if error <= 1.0 or hopeless or work.spent:
             break
         point += _RELAXATION * (reached - point - change)
     series[1:] *= 2
-    return Found(series, error, rounds)
+    return Found(series.copy(), error, rounds)  # without the samples that it is a part of
 
 
 def _project(values: Floats, degree: int) -> tuple[Floats, Floats]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +21,7 @@ from earfilt.synthesis.deviation import (
 from earfilt.synthesis.phase import minimum_phase_spectrum
 from earfilt.synthesis.remez.polynomials import sample
 
-__all__ = ["Design", "check_wanted", "measured", "spectral_factor", "symmetric"]
+__all__ = ["Design", "check_wanted", "closest", "measured", "spectral_factor", "symmetric"]
 
 
 _FACTOR_ERROR_DB = 1e-7
@@ -62,6 +64,12 @@ class Design:
     met: bool
     order_below: int | None
 
+    @property
+    def largest_db(self) -> float:
+        """The larger one of both deviations, dB; infinite where the taps have no response."""
+        found = max(self.deviation.db, self.between.db)
+        return math.inf if math.isnan(found) else found
+
     @cached_property
     def pass_taps(self) -> Floats:
         """(order + 1,): the FIR of one pass, minimum-phase."""
@@ -70,6 +78,11 @@ class Design:
         cosines = self.taps[self.order :].copy()
         cosines[1:] *= 2
         return spectral_factor(cosines)
+
+
+def closest(designs: Sequence[Design]) -> Design:
+    """The design that deviates least; of equals the shortest."""
+    return min(designs, key=lambda design: (design.largest_db, design.order))
 
 
 def check_wanted(tolerance_db: float, phase: str) -> None:

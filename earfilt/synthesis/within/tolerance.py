@@ -20,10 +20,13 @@ from earfilt.errors import UsageError
 from earfilt.synthesis.deviation import deviations, felt_corners
 from earfilt.synthesis.remez.exchange import Levelled, Problem
 from earfilt.synthesis.remez.search import smallest_even_degree
+from earfilt.synthesis.remez.work import Work
 from earfilt.synthesis.within.band import band_around
+from earfilt.synthesis.within.exact import design_within
 from earfilt.synthesis.within.taps import (
     Design,
     check_wanted,
+    closest,
     measured,
     spectral_factor,
     symmetric,
@@ -40,6 +43,7 @@ _MARKS_PER_GAP = 4
 _MOST_MARKS = 8192  # that the search looks at beside its own grid
 _REPAIRS = 8
 _PEAK_SAMPLES = 4096
+_MOST_WORK = 3e9  # entries of the matrices of all exchanges; orders around 8000 still end before
 _ROUGH = 0.01  # how exactly the order at half the rate is wanted
 
 
@@ -62,11 +66,12 @@ def order_for(
     Returns
     -------
     Design
-        With `met` false where no order up to 131 072 would do: the best one found. Where
-        `order_below` is order - 2, no smaller even order exists. Time grows with the square of the
-        order: about 1.5 s at 5600. Beyond 16 384, and where rounding ends the search earlier
-        (tolerances below some 0.03 dB on curves that span 100 dB in power), a simpler design is
-        used that needs more taps.
+        With `met` false where none was found that does: of all that was tried, the one that
+        deviates least. Where `order_below` is order - 2, no smaller even order exists. Time grows
+        with the square of the order: about 1.5 s at 5600. Beyond 16 384, and where rounding ends
+        the search earlier (tolerances below some 0.03 dB on curves that span 100 dB in power), a
+        simpler design is used that needs more taps; and once the search has cost as much as it may
+        (orders around 8000), what `design_within` finds.
 
     Raises
     ------
@@ -78,24 +83,30 @@ def order_for(
     check_wanted(tolerance_db, phase)
     power = 2 if phase == "minimum" else 1
     held = tolerance_db * (1 - _MARGIN)
+    work = Work(_MOST_WORK)
     problem = _problem(curve, held, power)
     _refuse_cliffs(problem, curve, tolerance_db)
     best, below = smallest_even_degree(
-        problem, start=_at_half_rate(curve, held, power), largest=LARGEST_ORDER
+        problem, start=_at_half_rate(curve, held, power, work), largest=LARGEST_ORDER, work=work
     )
-    design = _design(best, below, curve, tolerance_db, phase)
+    designs = [_design(best, below, curve, tolerance_db, phase)]
     for _ in range(_REPAIRS):
-        if design.met or not best.feasible:
+        if designs[-1].met or not best.feasible or work.spent:
             break
         # A curve may have corners between the points that no sample of the search met. The taps
         # show where: try those too.
         problem = Problem(
             problem.bounds,
-            np.union1d(problem.marks, _missed_angles(design.taps, curve, tolerance_db)),
+            np.union1d(problem.marks, _missed_angles(designs[-1].taps, curve, tolerance_db)),
         )
-        best, below = smallest_even_degree(problem, start=best, below=below, largest=LARGEST_ORDER)
-        design = _design(best, below, curve, tolerance_db, phase)
-    return design
+        best, below = smallest_even_degree(
+            problem, start=best, below=below, largest=LARGEST_ORDER, work=work
+        )
+        designs.append(_design(best, below, curve, tolerance_db, phase))
+    if designs[-1].met:
+        return designs[-1]
+    plain = design_within(curve, tolerance_db, phase=phase)
+    return closest([*designs, replace(plain, order_below=designs[-1].order_below)])
 
 
 def _refuse_cliffs(problem: Problem, curve: PublishedCurve, tolerance_db: float) -> None:
@@ -119,19 +130,22 @@ def _refuse_cliffs(problem: Problem, curve: PublishedCurve, tolerance_db: float)
         )
 
 
-def _at_half_rate(curve: PublishedCurve, tolerance_db: float, power: int) -> Levelled | None:
+def _at_half_rate(
+    curve: PublishedCurve, tolerance_db: float, power: int, work: Work
+) -> Levelled | None:
     """About the order needed, from the same curve at half the rate, where all costs are a quarter;
     None if that cannot hold it.
     """
     half = replace(curve, fs=curve.fs / 2)
     if curve.points_hz[-1] > POINTS_UP_TO * half.fs:
         return None
-    start = _at_half_rate(half, tolerance_db, power)
+    start = _at_half_rate(half, tolerance_db, power, work)
     best, _ = smallest_even_degree(
         _problem(half, tolerance_db, power),
         start=start,
         largest=LARGEST_ORDER // 2,
         resolution=_ROUGH,
+        work=work,
     )
     return best.stretched() if best.feasible else None
 

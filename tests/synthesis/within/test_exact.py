@@ -4,6 +4,7 @@ direct sum, for the ears at all rates, for chains, and for curves nobody would p
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from earfilt.arrays import Floats
 from earfilt.chains.members import resolve
 from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.kinds.measured import curve_target
+from earfilt.synthesis.remez.work import Work
 from earfilt.synthesis.within import exact
 from earfilt.synthesis.within.exact import design_within
 from earfilt.synthesis.within.taps import Design
@@ -219,6 +221,69 @@ def test_out_of_reach_gives_the_best_and_names_what_is_missed(
     off = abs(20 * np.log10(abs(response)) - curve.points_db)
     np.testing.assert_array_equal(design.missed_points_hz, curve.points_hz[off > TOLERANCE_DB])
     assert 0.1 < design.deviation.db < 1.5
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_what_is_out_of_reach_is_as_close_as_what_is_not(
+    phase: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tolerance far below what an order can do led to a worse design than the wider one that it
+    can.
+    """
+    monkeypatch.setattr(exact, "LARGEST_ORDER", 1024)
+    curve = curve_of("headphone", 48000.0)
+    met = design_within(curve, 0.06, phase=phase)
+    assert met.met
+    for tolerance_db in (0.01, 1e-4, 1e-8):
+        design = design_within(curve, tolerance_db, phase=phase)
+        assert not design.met
+        assert deviation_between(design.taps, curve) < 1.25 * met.between.db
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_best_of_all_that_was_tried(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "LARGEST_ORDER", 256)
+    monkeypatch.setattr(exact, "_try_wider", lambda task, db: None)
+    tried: list[Floats] = []
+    real = exact.polynomial_inside
+
+    def watched(*args: Any, **options: Any) -> Any:
+        found = real(*args, **options)
+        tried.append(found.cosines)
+        return found
+
+    monkeypatch.setattr(exact, "polynomial_inside", watched)
+    curve = curve_of("headphone", 48000.0)
+    design = design_within(curve, 1e-5, phase=phase)
+    freqs = np.geomspace(*curve.points_hz[[0, -1]], 4001)
+    wanted, power = 20 * np.log10(curve.aim(freqs)), 2 if phase == "minimum" else 1
+    waves = np.cos(np.outer(freqs * (2 * np.pi / 48000.0), np.arange(257)))
+    off = [
+        np.max(abs(20 / power * np.log10(abs(waves[:, : len(one)] @ one)) - wanted))
+        for one in tried
+    ]
+    # A polynomial that is negative outside the points has no factor of exactly its magnitude.
+    room = 1.1 if phase == "minimum" else 1 + 1e-3
+    assert deviation_between(design.taps, curve) < min(off) * room
+
+
+def test_a_search_ends_when_its_work_is_spent_and_not_by_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spent: list[float] = []
+    real = Work.spend
+
+    def watched(work: Work, numbers: float) -> None:
+        spent.append(numbers)
+        real(work, numbers)
+
+    monkeypatch.setattr(exact, "_MOST_WORK", 2e5)
+    monkeypatch.setattr(Work, "spend", watched)
+    curve = curve_of("headphone", 48000.0)
+    one, two = (design_within(curve, 1e-6, phase="zero") for _ in range(2))
+    assert one.taps.tobytes() == two.taps.tobytes()
+    assert one.between.db < 0.5
+    assert sum(spent) < 2 * 1e6
 
 
 @pytest.mark.parametrize("phase", PHASES)

@@ -16,7 +16,8 @@ from scipy.optimize import linprog
 from earfilt.chains.members import resolve
 from earfilt.ears.curve import PublishedCurve, product
 from earfilt.errors import UsageError
-from earfilt.synthesis.within import tolerance
+from earfilt.synthesis.within import exact, tolerance
+from earfilt.synthesis.within.exact import design_within
 from earfilt.synthesis.within.taps import Design, spectral_factor
 from earfilt.synthesis.within.tolerance import order_for
 
@@ -145,12 +146,28 @@ def test_nothing_rises_or_falls_out_of_hand_outside_the_points(phase: str) -> No
 
 def test_a_tolerance_out_of_reach_gives_the_best_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tolerance, "LARGEST_ORDER", 128)
+    monkeypatch.setattr(exact, "LARGEST_ORDER", 128)
     curve = curve_of("headphone", 48000.0)
     design = order_for(curve, 0.1, phase="minimum")
     assert not design.met
     assert design.order == 128
     assert 8414.866811 in design.missed_points_hz
     assert 0.1 < design.deviation.db < 0.6
+
+
+def test_a_search_that_would_take_long_ends_with_what_the_plain_one_finds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    curve = curve_of("headphone", 48000.0)
+    fewest, plain = (
+        order_for(curve, 0.1, phase="minimum"),
+        design_within(curve, 0.1, phase="minimum"),
+    )
+    monkeypatch.setattr(tolerance, "_MOST_WORK", 1e6)
+    design = order_for(curve, 0.1, phase="minimum")
+    assert design.met
+    assert design.taps.tobytes() == plain.taps.tobytes()
+    assert design.order_below is None or design.order_below < fewest.order
 
 
 @pytest.mark.parametrize("phase", PHASES)
