@@ -19,7 +19,7 @@ from earfilt.arrays import Floats
 from earfilt.ears.curve import PublishedCurve
 from earfilt.ears.options import LARGEST_ORDER
 from earfilt.ears.target import POINTS_UP_TO
-from earfilt.synthesis.deviation import felt_corners
+from earfilt.synthesis.deviation import FLOOR_DB, felt_corners
 from earfilt.synthesis.remez.polynomials import at, sample
 from earfilt.synthesis.remez.work import Work
 from earfilt.synthesis.within.band import Bounds, band_around, deepest_held
@@ -84,7 +84,8 @@ def design_within(
     Design
         About a quarter longer than the shortest one. With `met` false where no order up to 131 072
         was found to do: of all that was tried, wider tolerances included, the one that deviates
-        least. `order_below` is None.
+        least; of a curve that spans more than 100 dB, the one that left its band least.
+        `order_below` is None.
 
     Raises
     ------
@@ -119,7 +120,8 @@ def _design(curve: PublishedCurve, tolerance_db: float, phase: str) -> Design:
         return measured(taps, curve, tolerance_db, order=order, phase=phase, per_tap=per_tap)
 
     design = made(_polynomial(task), _FACTOR_ERROR_DB)
-    if design.met:
+    # At a notch all deviate by very much; less there would be paid for everywhere else.
+    if design.met or not np.ptp(curve.points_db) <= FLOOR_DB:
         return design
     _try_wider(task, design.largest_db)
     # The best polynomial makes the best taps, but for what rounding takes from its factor.
@@ -293,26 +295,29 @@ def _between(points_hz: Floats, step: float) -> Floats:
 
 
 def _largest_db(cosines: Floats, task: _Task) -> float:
-    """The largest deviation of P from the aim, dB; infinite where P is not positive."""
-    _, off, _ = _deviations(cosines, task)
-    found = float(np.max(off))
+    """The largest deviation of P from the aim, dB, above the floor of what is said of it."""
+    _, reached, aim = _compared(cosines, task)
+    floor = np.max(aim) * 10 ** (-FLOOR_DB / 20)
+    level = np.maximum(np.maximum(reached, 0.0) ** (1 / task.power), floor)
+    found = float(np.max(abs(20 * np.log10(level / np.maximum(aim, floor)))))
     return found if np.isfinite(found) else np.inf
 
 
 def _missed_angles(cosines: Floats, task: _Task) -> Floats:
     """Angles where the deviation peaks outside the tolerance."""
-    freqs, off, aim = _deviations(cosines, task)
+    freqs, reached, aim = _compared(cosines, task)
+    off = abs(20 * np.log10(reached ** (1 / task.power) / aim))
     off[aim < deepest_held(task.curve, task.tolerance_db * _HELD, task.power)] = 0.0
     around = np.pad(off, 1, constant_values=0.0)
     peaks = (off > _SURE * task.tolerance_db) & (off >= around[:-2]) & (off >= around[2:])
     return freqs[peaks] * (2 * np.pi / task.curve.fs)
 
 
-def _deviations(cosines: Floats, task: _Task) -> tuple[Floats, Floats, Floats]:
-    """How far P is from the aim at the points, at corners of the aim and densely between them:
-    (freqs in Hz, |dB|, aim).
+def _compared(cosines: Floats, task: _Task) -> tuple[Floats, Floats, Floats]:
+    """P beside the aim at the points, at corners of the aim and densely between them: (freqs in Hz,
+    P, aim).
     """
-    curve, power = task.curve, task.power
+    curve = task.curve
     values = sample(cosines, max(_FEWEST_SAMPLES, _PER_DEGREE * (len(cosines) - 1)))
     step = curve.fs / (2 * (len(values) - 1))
     first, last = curve.points_hz[[0, -1]]
@@ -325,4 +330,4 @@ def _deviations(cosines: Floats, task: _Task) -> tuple[Floats, Floats, Floats]:
     freqs, reached = freqs[order], reached[order]
     aim = curve.aim(freqs)
     task.work.spend(len(values))
-    return freqs, abs(20 * np.log10(reached ** (1 / power) / aim)), aim
+    return freqs, reached, aim

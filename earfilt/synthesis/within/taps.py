@@ -12,6 +12,7 @@ import numpy as np
 from earfilt.arrays import Floats, power_of_two
 from earfilt.ears.curve import PublishedCurve
 from earfilt.synthesis.deviation import (
+    FLOOR_DB,
     SAMPLES_PER_TAP,
     Deviation,
     deviation_between,
@@ -53,6 +54,9 @@ class Design:
         Whether both deviations are within the tolerance.
     order_below
         The largest even order shown to be too small; None if none was.
+    largest_db
+        By which designs are compared: the larger one of both deviations; of a curve with a notch
+        above the floor of what is said, since at a zero all deviate without bounds.
     """
 
     order: int
@@ -63,12 +67,7 @@ class Design:
     missed_points_hz: tuple[float, ...]
     met: bool
     order_below: int | None
-
-    @property
-    def largest_db(self) -> float:
-        """The larger one of both deviations, dB; infinite where the taps have no response."""
-        found = max(self.deviation.db, self.between.db)
-        return math.inf if math.isnan(found) else found
+    largest_db: float
 
     @cached_property
     def pass_taps(self) -> Floats:
@@ -113,6 +112,9 @@ def measured(
     """
     off = off_points(taps, curve)
     at_points, between = largest(curve.points_hz, off), deviation_between(taps, curve, per_tap)
+    largest_db = max(at_points.db, between.db)
+    if largest_db > tolerance_db and np.ptp(curve.points_db) > FLOOR_DB:
+        largest_db = deviation_between(taps, curve, per_tap, floored=True).db
     return Design(
         order=order,
         phase=phase,
@@ -122,6 +124,7 @@ def measured(
         missed_points_hz=tuple(curve.points_hz[off > tolerance_db].tolist()),
         met=max(at_points.db, between.db) <= tolerance_db,
         order_below=order_below,
+        largest_db=math.inf if math.isnan(largest_db) else largest_db,
     )
 
 
