@@ -721,8 +721,10 @@ def test_killed_in_place_and_run_again_without_resume_is_refused(
     originals = hashes(corpus)
     process = command(root, "--in-place", "--jobs", 1, "-q")
     wait_for(lambda: hashes(root) != originals, process)
+    family = descendants(process)
     process.kill()
     process.communicate()
+    assert not psutil.wait_procs(family, timeout=20)[1]
     for_a_copy = tmp_path / "copy"
     # to another disk, and without its times
     shutil.copytree(root, for_a_copy, copy_function=shutil.copyfile)

@@ -270,6 +270,8 @@ def test_what_was_done_when_the_work_was_ended_is_told(tree: Tree, tmp_path: Pat
     runner = Runner(pool)
     rows = runner.outcomes([[unit(path, out / path.name)] for path in sorted(root.iterdir())])
     first = next(rows)
+    while not all(future.running() or future.done() for future in runner._pending):
+        time.sleep(0.01)
     rows.close()
     pool.close()
     last = list(runner.rest())
