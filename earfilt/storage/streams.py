@@ -13,6 +13,7 @@ from typing import Any
 
 _NAMES = {"stdin": 0, "stdout": 1, "stderr": 2}
 _MOST_LINKS = 40  # as many as Linux follows
+_PLACES = ("/dev/std", "/dev/fd/", "/proc/")  # where they need not be links
 _SYSTEM = ("/dev", "/proc", "/sys")
 _DISKS = ("/dev/shm",)
 
@@ -60,8 +61,8 @@ def stream_number(path: str) -> int | None:
     """
     if path == "-":
         return 1
-    if not (os.path.islink(path) or path.startswith(("/dev/", "/proc/"))):
-        return None  # as nearly all are
+    if not (os.path.islink(path) or path.startswith(_PLACES)):
+        return None  # as nearly all are, those of a RAM disk below /dev too
     own = f"/proc/{os.getpid()}/fd"
     for _ in range(_MOST_LINKS):
         directory, name = os.path.split(path)
