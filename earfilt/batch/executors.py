@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from earfilt.batch import workers as helpers
@@ -28,39 +29,30 @@ _ADDRESS = re.compile(r"[a-z]+://.*|[^/\\]*:\d+")
 _PATIENCE = 10.0  # seconds that a Dask scheduler has to answer
 
 
+@dataclass(frozen=True, eq=False)
 class Pool:
-    """An executor that can be made anew after it broke.
+    """An executor, and what a batch needs to know of it.
 
     Parameters
     ----------
-    make : callable
-        Makes the executor.
+    executor : Executor
     slots : callable
         How many tasks it works on at once, at present.
     shared_disk : bool
         Whether other machines may do the work: paths must then be absolute.
     """
 
-    def __init__(
-        self, make: Callable[[], Executor], slots: Callable[[], int], *, shared_disk: bool = False
-    ) -> None:
-        self._make, self.slots, self.shared_disk = make, slots, shared_disk
-        self._executor: Executor | None = None
+    executor: Executor
+    slots: Callable[[], int]
+    shared_disk: bool = False
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
-        """As `Executor.submit`; an executor that broke is replaced."""
-        if self._executor is not None:
-            try:
-                return self._executor.submit(function, *args)
-            except BrokenExecutor:
-                self._executor.shutdown(wait=False)
-        self._executor = self._make()
-        return self._executor.submit(function, *args)
+        """As `Executor.submit`."""
+        return self.executor.submit(function, *args)
 
     def close(self) -> None:
         """Cancel what waits, let finish what runs."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
+        self.executor.shutdown(wait=True, cancel_futures=True)
 
 
 class WorkerDied(BrokenExecutor):
@@ -196,7 +188,7 @@ def processes(workers: int) -> Iterator[Pool]:
     """
     helpers.warm_up()
     executor = Processes(workers)
-    pool = Pool(lambda: executor, lambda: workers)
+    pool = Pool(executor, lambda: workers)
     try:
         yield pool
     except BaseException:
@@ -271,9 +263,7 @@ def dask(address: str, workers: int) -> Iterator[Pool]:
             ) from error
         executor = client.get_executor(pure=False, retries=3)
         # Workers come and go; where none has come yet, a few tasks wait for them.
-        pool = Pool(
-            lambda: executor, lambda: max(4, sum(client.nthreads().values())), shared_disk=True
-        )
+        pool = Pool(executor, lambda: max(4, sum(client.nthreads().values())), shared_disk=True)
         try:
             yield pool
         except BaseException:

@@ -229,7 +229,7 @@ def test_what_comes_under_an_outputs_name_during_a_run_is_not_replaced(
 
     @contextlib.contextmanager
     def threads(*_: object) -> Iterator[Pool]:
-        pool = Pool(lambda: ThreadPoolExecutor(1), lambda: 1, shared_disk=shared)
+        pool = Pool(ThreadPoolExecutor(1), lambda: 1, shared_disk=shared)
         yield pool
         pool.close()
 

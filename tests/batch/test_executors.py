@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from earfilt.batch import workers
-from earfilt.batch.executors import Pool, _connection, _safe_path, dask, processes
+from earfilt.batch.executors import _connection, _safe_path, dask, processes
 from earfilt.batch.workers import stop_server
 from earfilt.chains.members import resolve
 from earfilt.errors import AudioError, UsageError
@@ -197,7 +197,7 @@ def test_an_exception_ends_workers_at_once() -> None:
     assert ends(pid)
 
 
-def test_a_broken_pool_is_made_anew() -> None:
+def test_another_worker_takes_the_place_of_one_that_died() -> None:
     with processes(1) as pool:
         first = pool.submit(os.getpid).result()
         psutil.Process(first).kill()
@@ -400,7 +400,3 @@ def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(UsageError, match=r"pip install 'earfilt\[dask\]'"), dask("local", 1):
         pass
-
-
-def test_a_pool_that_was_never_used_closes() -> None:
-    Pool(lambda: pytest.fail("made for nothing"), lambda: 1).close()
