@@ -71,6 +71,7 @@ def headphone(fs: float) -> Target:
         numbers=floats(table.columns["gain"]),
         nodes=partial(_headphone_nodes, fs=fs, kept=kept),
         published_hz=table.frequencies[:kept],
+        covers_hz=table.frequencies[-1],
         floor=GAIN_FLOOR,
     )
 
@@ -126,6 +127,7 @@ def middle_ear(fs: float, filter_type: str, *, normalize_gain: bool) -> Target:
             _middle_ear_nodes, unit=reference_gain / REFERENCE_PRESSURE if peak is None else 1.0
         ),
         published_hz=tuple(f for f, _ in rows if f < fs / 2.0),
+        covers_hz=rows[-1][0],
         reference_gain=reference_gain,
         peak=peak,
         normalize_gain=normalize_gain,
