@@ -64,6 +64,7 @@ SOFA_SUFFIX = ".sofa"
 _EARS = ("left", "right")
 _RATES = ("sr", "rate", "samplerate", "samplingrate", "samplefreq", "samplingfrequency", "hz")
 _SAME = 1e-6  # taps that differ by less, re the largest, may have been stored in 32-bit float
+_OUTSIDE = r"\+(?![^(]*\))"  # of parentheses
 
 _DESIGN = tuple(option.name for option in DESIGN_OPTIONS)
 FIR_OPTIONS = (
@@ -332,8 +333,11 @@ def _check_design(given: Options) -> None:
 
 
 def _pieces(name: str) -> list[str]:
-    """The members' names; the path of a file that is there may hold a ``+``."""
-    pieces = name.split("+")
+    """The members' names; the path of a file that is there may hold a ``+``, and the way back of a
+    chain, ``inverse:(NAME+NAME)``, is one member.
+    """
+    apart = _OUTSIDE if INVERSE_PREFIX + "(" in name else r"\+"
+    pieces = re.split(apart, name)
     whole = len(pieces) > 1 and os.path.exists(name)
     if whole and (is_path(name) or not all(map(_is_there, pieces))):
         return [name]
@@ -389,7 +393,9 @@ def _member(piece: str, given: Options) -> Member:
             "a chain of filters is written NAME+NAME, with a name on both sides of each '+'"
         )
     if piece.startswith(INVERSE_PREFIX):
-        return _inverse(piece, (_member(piece.removeprefix(INVERSE_PREFIX), given),), given)
+        undone = piece.removeprefix(INVERSE_PREFIX)
+        names = _pieces(undone[1:-1]) if re.fullmatch(r"\(.*\)", undone) else [undone]
+        return _inverse(piece, tuple(_member(name, given) for name in names), given)
     if entry := re.fullmatch(r"(.+\.toml)(?::(.*))?", piece, re.DOTALL | re.IGNORECASE):
         return _of_ear(catalogue.of_entry(catalogue.read_path(entry[1], entry[2] or "")), given)
     if is_path(piece):

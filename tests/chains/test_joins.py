@@ -184,3 +184,17 @@ def test_an_inverse_with_an_order_is_the_documented_design() -> None:
     fir = resolve("iso532-free", inverse=True, order=4096).at(48_000)
     assert fir.numtaps == 4097
     assert 20 * np.log10(np.abs(fir.response(np.array([2500.0])))) == pytest.approx(-16.8, abs=0.1)
+
+
+@pytest.mark.parametrize("rest", ["", "+a-weighting"])
+def test_the_way_back_of_a_chain_can_be_named_as_it_is_told(rest: str) -> None:
+    """As summaries and reports name what ``--inverse`` makes; it is one design, and one limit."""
+    asked = resolve("iso532-free+iso532-middle", inverse=True)
+    named = resolve(asked.applied + rest, force_chain=bool(rest) or None)
+    assert asked.applied == "inverse:(iso532-free+iso532-middle)"
+    assert named.members[0].name == asked.members[0].name
+    if not rest:
+        assert named.sha256 == asked.sha256
+        np.testing.assert_array_equal(named.at(16000).taps, asked.at(16000).taps)
+    with pytest.raises(UsageError, match="a name on both sides"):
+        resolve("inverse:(iso532-free+)")
