@@ -41,9 +41,14 @@ class _Signalled(BaseException):
         self.said = _SAID.get(number) or f"ended by {name_of(number)}"
 
 
+_signalled: _Signalled | None = None
+
+
 def _unwind(number: int, frame: FrameType | None) -> NoReturn:
+    global _signalled
     _ignore_signals()  # a second one must not interrupt the cleaning up
-    raise _Signalled(number)
+    _signalled = _Signalled(number)
+    raise _signalled
 
 
 def _ignore_signals() -> None:
@@ -131,6 +136,9 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     except Exception as error:
         if debug:
             raise
+        # While a module loads or a class is made, Python makes errors of its own of what is raised.
+        if _signalled is not None and not isinstance(error, EarfiltError):
+            return _said(_signalled.said, _signalled.code)
         return _explained(error)
 
 

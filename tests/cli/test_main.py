@@ -183,6 +183,27 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
 
 
+def test_a_signal_that_becomes_another_error_is_told_as_a_signal() -> None:
+    """As one that comes while a class is made."""
+    code = """
+import os, signal, sys, time
+from earfilt import cli
+
+class Named:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGHUP)
+        time.sleep(5)
+
+def app(*_, **__):
+    type("Made", (), {"named": Named()})
+
+cli._run, sys.argv = app, ["earfilt"]
+cli.main()
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (128 + signal.SIGHUP, "earfilt: ended by SIGHUP\n")
+
+
 def test_a_signal_is_not_lost_where_exceptions_are() -> None:
     code = """
 import os, signal, sys, time
