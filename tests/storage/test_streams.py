@@ -107,6 +107,15 @@ def test_no_file_is_made_among_devices_and_processes() -> None:
             pass
 
 
+def test_a_directory_that_became_a_link_among_devices_is_seen(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert not is_of_the_system(str(folder / "new.wav"))
+    folder.rmdir()
+    folder.symlink_to("/dev")
+    assert is_of_the_system(str(folder / "new.wav"))
+
+
 def test_in_place_no_stream_is_meant(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.wav")
     with pytest.raises(AudioError, match="a pipe or a device, not a file"):
