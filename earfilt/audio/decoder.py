@@ -122,8 +122,14 @@ class Decoder:
         self._window = None if link.whole else _Window(self._source, link)
         if self._window is None:
             self._source.seek(0)
-            return soundfile.SoundFile(self._source.raw.fileno(), "r", closefd=False)
-        return soundfile.SoundFile(self._window, "r")
+            file = soundfile.SoundFile(self._source.raw.fileno(), "r", closefd=False)
+        else:
+            file = soundfile.SoundFile(self._window, "r")
+        if file.subtype == "OPUS":
+            # Of a stream that was cut out of another one libsndfile 1.2.2 gives what lies before
+            # the first frame, too, unless it has been told to go there.
+            file.seek(0)
+        return file
 
     @property
     def reached(self) -> list[tuple[int, int]]:

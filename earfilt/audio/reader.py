@@ -13,7 +13,7 @@ from earfilt.audio import blocks, frame_tags, sniff
 from earfilt.audio.blocks import Count
 from earfilt.audio.containers import aiff, caf, mpeg, pcm, riff, w64
 from earfilt.audio.containers.truncation import promised_frames
-from earfilt.audio.decoder import FAILURES, Decoder, DecodingError
+from earfilt.audio.decoder import FAILURES, Decoder, DecodingError, Link
 from earfilt.audio.formats import (
     MAX_CHANNELS,
     MAX_FS,
@@ -37,6 +37,7 @@ from earfilt.audio.recordings import (
     UNKNOWN_LENGTH,
     Recordings,
     can_join_flac,
+    flac_broken_at,
     find_recordings,
     rate_words,
     rest_behind_flac,
@@ -602,7 +603,8 @@ class SoundfileReader(Reader):
             elif tallies[-1].torn and not warnings:
                 warnings.append("its last MPEG frame is incomplete: its end is missing")
         elif self.info.container == "FLAC":
-            for rest in self._flac_rests():
+            for link, rest in zip(self._file.links, self._flac_rests(), strict=True):
+                warnings += self._disorder(link, rest)
                 joinable = rest.kind == "recording" and can_join_flac(self.source)
                 warnings += riff.unread_words(rest, joinable=joinable)
                 unread += rest.size
@@ -612,6 +614,27 @@ class SoundfileReader(Reader):
         """What lies behind each recording that was read, and belongs to none."""
         places = zip(self._file.links, self._file.reached, strict=True)
         return [rest_behind_flac(self.source, link, *reached) for link, reached in places]
+
+    def _disorder(self, link: Link, rest: riff.Rest) -> list[str]:
+        """What to tell of a FLAC recording whose frames do not follow one another; refused, unless
+        repairing.
+        """
+        end = rest.offset if rest.size else link.end or self.source.size or 0
+        after = flac_broken_at(self.source, link, end)
+        if after is None:
+            return []
+        words = (
+            "do not follow one another after frame {after}: some are missing there, or lie where "
+            "they do not belong"
+        )
+        if self.repair:
+            return [Note.of(f"its FLAC frames {words}; what follows is out of time", after=after)]
+        raise AudioError.about(
+            self.info.name,
+            "{subject} is damaged: its FLAC frames "
+            f"{words}; use {option('repair', True)} to filter what is there",
+            after=after,
+        )
 
     def _ends_here(self) -> bool:
         """Whether the frames of a FLAC file of unknown length end where its decoder found no

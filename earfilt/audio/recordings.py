@@ -22,7 +22,7 @@ import numpy as np
 
 from earfilt.audio import blocks
 from earfilt.audio.blocks import Blocks, Count
-from earfilt.audio.containers import aiff, caf, flac_frames, mpeg, riff, w64
+from earfilt.audio.containers import aiff, au, caf, flac_frames, mpeg, riff, w64
 from earfilt.audio.containers.chunks import (
     AIFF,
     CAF,
@@ -37,7 +37,7 @@ from earfilt.audio.containers.chunks import (
 from earfilt.audio.containers.ogg import opus
 from earfilt.audio.containers.ogg.streams import find_streams
 from earfilt.audio.containers.riff import Rest
-from earfilt.audio.containers.truncation import UNKNOWN_AIFF, UNKNOWN_AU
+from earfilt.audio.containers.truncation import UNKNOWN_AIFF
 from earfilt.audio.decoder import FAILURES, Decoder, DecodingError, Link
 from earfilt.audio.frame_tags import between_tags
 from earfilt.audio.metadata import sphere
@@ -53,6 +53,9 @@ _MAX_WORD = 2**32 - 256
 _SIGNED = 0x7FFF0000
 _MAX_ALIGN = 8 * 1024
 _MPEG_IN_WAV = (0x50, 0x55)
+# headers of FLAC frames that do not follow: how many are decoded, each with what lies up to how many
+# others; a few bytes within a frame may look like a header
+_TRIED, _NEXT = 64, 4
 _DS64_SIZE = 28  # where RF64 states the bytes of samples
 
 UNKNOWN_LENGTH = "its header does not state its length: all up to its end is taken for samples"
@@ -126,8 +129,8 @@ def find_recordings(
         return _Sized(source, ignore_length).aiff()
     if magic[:4] == b"caff":
         return _Sized(source, ignore_length).caf()
-    if magic[:4] == b".snd":
-        return _Sized(source, ignore_length).au(magic)
+    if magic[:4] in au.ORDERS:
+        return _Sized(source, ignore_length).au()
     if magic.startswith(sphere.MAGIC):
         return _Sized(source, ignore_length).sphere()
     return _mpeg(source, ignore_length)
@@ -326,6 +329,37 @@ def rest_behind_flac(source: Source, link: Link, position: int, frames: int) -> 
     return rest_behind(source, position, end)
 
 
+def flac_broken_at(source: Source, link: Link, end: int) -> int | None:
+    """Behind which of its samples (of a channel) the frames of a FLAC recording do not follow one
+    another, by their own numbers: some are missing there, or lie where they do not belong, of which
+    decoders say nothing. None where all do.
+
+    Parameters
+    ----------
+    source : Source
+    link : Link
+        The recording.
+    end : int
+        The byte behind its last frame.
+    """
+    due: int | None = None
+    strange: list[tuple[int, int]] = []  # headers that do not follow, and what was due there
+    places = []
+    for at, first, last in flac_frames.spans(source, link.start, end):
+        if due is None or first == due:
+            due = last
+        elif len(strange) < _TRIED:
+            strange.append((at, due))
+        if strange and len(places) < 2 * _TRIED:
+            places.append(at)
+    head = flac_frames.open_head(source, link.start)
+    for at, due in strange:
+        ends = [place for place in places if place > at][:_NEXT] or [end]
+        if any(_decodes(source, Link(at, last, prefix=head)) for last in ends):
+            return due
+    return None
+
+
 def _frame_end(source: Source, head: bytes, begin: int, end: int) -> int:
     """Where the frame ends that begins at a byte: so many bytes are needed to decode it, and no
     fewer.
@@ -457,22 +491,22 @@ class _Sized:
                 return self._patched({start - 8: ">q"}, start)
         return self._found
 
-    def au(self, magic: bytes) -> Recordings:
+    def au(self) -> Recordings:
         """Sun and NeXT."""
-        if len(magic) < 12:  # cut off in the header, which libsndfile refuses
+        head = au.read_head(self._source)
+        if head is None:  # cut off in it, which libsndfile refuses
             return self._found
-        start, size = struct.unpack_from(">II", magic, 4)
+        start, size, word = head.start, head.size, head.order + "I"
         # libsndfile takes the word for a signed one.
         if (size == 0 or (size >= _SIGNED and start + size >= self._size)) and self._size > start:
-            self._patches[8] = struct.pack(">I", UNKNOWN_AU)
-        encoding = os.pread(self._source.raw.fileno(), 4, 12)
-        self._found.blocks = blocks.of_au(int.from_bytes(encoding, "big"))
-        self._found.samples = start, size or UNKNOWN_AU
-        if size in (0, UNKNOWN_AU):
+            self._patches[au.SIZE] = struct.pack(word, au.UNKNOWN)
+        self._found.blocks = blocks.of_au(head.encoding)
+        self._found.samples = start, size or au.UNKNOWN
+        if size in (0, au.UNKNOWN):
             self._open(start)
         elif self._size > start + size:
             self._unread(start + size)
-        return self._patched({8: ">I"}, start)
+        return self._patched({au.SIZE: word}, start)
 
     def sphere(self) -> Recordings:
         """NIST SPHERE, of which libsndfile reads all up to the end."""
@@ -567,7 +601,7 @@ class _Sized:
             return
         start, size = found.samples
         there = max(0, self._size - start)
-        open_end = size in (self._size, UNKNOWN_AU)
+        open_end = size in (self._size, au.UNKNOWN)
         found.count = blocks.count_frames(
             found.blocks,
             there if open_end else size,

@@ -703,7 +703,8 @@ WRITERS: dict[str, Callable[[Fir], bytes]] = {
 }  # fmt: skip
 
 _MAGIC = {b"\x93NUMPY": ".npy", b"{": ".json"} | dict.fromkeys(
-    (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd"), ".wav"
+    (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd", b"dns."),
+    ".wav",
 )
 _FIRST_NUMBER = re.compile(r"(?:\s*#[^\n]*\n)*\s*[-+.0-9]")
 KNOWN = "FIR files end in " + ", ".join(READERS)

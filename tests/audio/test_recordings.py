@@ -332,6 +332,67 @@ def test_the_last_frame_of_another_encoder_is_found(tmp_path, options):
         assert read_all(path)[1].unread == len(tail)
 
 
+def flac_frames(path):
+    """What stands before the frames of a FLAC file, and each frame, by flac's own analysis."""
+    run(need("flac"), "-a", "-s", path, "-o", path.with_suffix(".ana"))
+    places = [int(at) for at in re.findall(r"offset=(\d+)", path.with_suffix(".ana").read_text())]
+    data = path.read_bytes()
+    ends = [*places[1:], len(data)]
+    return data[: places[0]], [data[at:end] for at, end in zip(places, ends, strict=True)]
+
+
+DISORDER = {
+    "one is lost": lambda frames: frames[:5] + frames[6:],
+    "some are lost": lambda frames: frames[:5] + frames[9:],
+    "the last but one is lost": lambda frames: frames[:-2] + frames[-1:],
+    "one stands twice": lambda frames: frames[:5] + frames[4:],
+    "one stands twice for a lost one": lambda frames: frames[:5] + frames[4:7] + frames[8:],
+    "two are swapped": lambda frames: [*frames[:4], frames[5], frames[4], *frames[6:]],
+}
+
+
+@pytest.mark.parametrize("variable", [False, True])
+@pytest.mark.parametrize("stated", [False, True])
+@pytest.mark.parametrize("disorder", DISORDER)
+def test_flac_frames_that_do_not_follow_one_another_are_an_error(
+    tmp_path, disorder, stated, variable
+):
+    path = tmp_path / "a.flac"
+    path.write_bytes(coded(RNG.integers(-9000, 9000, 80_000).astype(np.int16), "FLAC"))
+    head, frames = flac_frames(path)
+    if variable:  # each states its first sample in place of its number
+        frames = [by_samples(frame, 4096 * i) for i, frame in enumerate(frames)]
+        path.write_bytes(head + b"".join(frames))
+        assert len(read_all(path)[0]) == 80_000
+    head = head if stated else without_length(bytearray(head))
+    path.write_bytes(head + b"".join(DISORDER[disorder](frames)))
+    with pytest.raises(AudioError, match="is damaged: its FLAC frames do not follow|cut short"):
+        read_all(path)
+    assert any("FLAC frames" in text for text in read_all(path, repair=True)[1].warnings) or (
+        read_all(path, repair=True)[1].missing
+    )
+
+
+def by_samples(frame, first):
+    """A FLAC frame of fixed size with the number of its first sample, as those of other sizes have."""
+    length = 8 - (frame[4] ^ 0xFF).bit_length() or 1
+    behind = {6: 1, 7: 2}.get(frame[2] >> 4, 0) + {12: 1, 13: 2, 14: 2}.get(frame[2] & 15, 0)
+    number = chr(first).encode("utf-8", "surrogatepass")
+    header = b"\xff\xf9" + frame[2:4] + number + frame[4 + length : 4 + length + behind]
+    data = header + bytes([crc(header, 8, 0x07)]) + frame[5 + length + behind : -2]
+    return data + crc(data, 16, 0x8005).to_bytes(2, "big")
+
+
+def crc(data, bits, polynomial):
+    value, top = 0, 1 << bits
+    for byte in data:
+        value ^= byte << bits - 8
+        for _ in range(8):
+            value = value << 1
+            value ^= (polynomial | top) if value & top else 0
+    return value
+
+
 @pytest.mark.parametrize("tail", ["ID3v1", "APE", "padding"])
 def test_tags_behind_a_flac_of_unknown_length_are_its_end(tmp_path, tail):
     path = tmp_path / "a.flac"
@@ -579,6 +640,7 @@ def test_chunks_behind_samples_of_odd_length_in_aiff(tmp_path, pad):
             b"FORM\0\0\0\0AIFF",
             b"caff\0\1\0\0",
             b".snd",
+            b"dns.",
             b"OggS",
             b"fLaC\0\0\0\x22",
             b"\xff\xfb\x90\0",
@@ -727,6 +789,32 @@ def test_rifx(tmp_path):
     data[at : at + 4] = struct.pack(">I", 2000)
     path.write_bytes(data)
     assert probe(str(path)).unread == 2 * (len(X) - 1000)
+    np.testing.assert_array_equal(read_all(path, ignore_length=True)[0], X)
+
+
+@pytest.fixture(params=["BIG", "LITTLE"])
+def au(request):
+    """An AU file of either order of bytes, and how its words are packed."""
+    file = io.BytesIO()
+    sf.write(file, X, 48_000, "PCM_16", request.param, "AU")
+    return bytearray(file.getvalue()), {"BIG": ">I", "LITTLE": "<I"}[request.param]
+
+
+def test_an_au_of_either_order_of_bytes_that_is_cut_short_is_an_error(tmp_path, au):
+    path = tmp_path / "a.au"
+    path.write_bytes(au[0][:8000])
+    with pytest.raises(AudioError, match="promises 4801 frames, 3988 are there"):
+        read_all(path)
+
+
+@pytest.mark.parametrize("size", [2000, 0, 0xFFFFFFFF])
+def test_an_au_of_either_order_of_bytes_that_states_less_than_it_holds(tmp_path, au, size):
+    path, (data, word) = tmp_path / "a.au", au
+    data[8:12] = struct.pack(word, size)
+    path.write_bytes(data)
+    heard, info = read_all(path)
+    np.testing.assert_array_equal(heard, X[:1000] if size == 2000 else X)
+    assert info.warnings
     np.testing.assert_array_equal(read_all(path, ignore_length=True)[0], X)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from earfilt.audio.frame_tags import id3_end
@@ -23,6 +24,7 @@ LONGEST = 1 << 22
 """Bytes that no frame reaches: 65 535 samples of 8 channels and 32 bits."""
 _SYNC = re.compile(b"\xff[\xf8\xf9]")
 _SYNCS = (b"\xff\xf8", b"\xff\xf9")
+_HEADER = 16  # bytes, the longest one of a frame
 _BLOCKS = {
     1: 192,
     **{i: 576 << (i - 2) for i in range(2, 6)},
@@ -136,6 +138,29 @@ def frames_at_end(source: Source) -> int:
     return 0
 
 
+def spans(source: Source, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """What may be the frames of the file that begins at a byte, up to another byte: where the
+    header of each lies, its first frame, and the one behind its last. Bytes within a frame hardly
+    ever pass for a header.
+    """
+    file = source.raw.fileno()
+    block = struct.unpack(">H", _streaminfo(source, start)[2:4])[0]
+    at = _metadata_end(file, id3_end(file, start))
+    usual: tuple[int, int] | None = None
+    while len(piece := os.pread(file, min(_PIECE, end - at), at)) > _HEADER:
+        ends = len(piece) if at + len(piece) == end else len(piece) - _HEADER
+        for sync in _SYNC.finditer(piece, 0, ends):
+            head = piece[sync.start() : sync.start() + _HEADER]
+            if (span := _span(head, block)) is None:
+                continue
+            # what does not change within a file: the numbering, the bits of a sample
+            kind = head[1], head[3] & 14
+            usual = usual or kind
+            if kind == usual:
+                yield at + sync.start(), *span
+        at += ends
+
+
 def _span(head: bytes, block: int) -> tuple[int, int] | None:
     """First frame, and the one behind the last, of the block whose header begins here; None if none
     does.
@@ -171,11 +196,19 @@ def _number(data: bytes) -> tuple[int, int] | None:
     return value, ones
 
 
+def _crc8_of(byte: int) -> int:
+    """Of one byte: polynomial x⁸ + x² + x + 1."""
+    for _ in range(8):
+        byte = (byte << 1 ^ 0x107) if byte & 0x80 else byte << 1
+    return byte
+
+
+_CRC8 = bytes(map(_crc8_of, range(256)))
+
+
 def _crc8(data: bytes) -> int:
-    """Checksum of a frame's header: polynomial x⁸ + x² + x + 1."""
+    """Checksum of a frame's header."""
     crc = 0
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x107) if crc & 0x80 else crc << 1
+        crc = _CRC8[crc ^ byte]
     return crc

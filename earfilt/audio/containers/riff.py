@@ -57,7 +57,7 @@ STRUCTURE = (
 carried byte for byte.
 """
 
-RECORDINGS = (*MAGICS, b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd")
+RECORDINGS = (*MAGICS, b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd", b"dns.")
 """Names with which another recording begins, where files were joined end to end: never carried as a
 chunk.
 """

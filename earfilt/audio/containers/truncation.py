@@ -5,18 +5,14 @@ FLAC needs nothing here (its decoder raises), and the RIFF family and W64 have e
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
-from earfilt.audio.containers import aiff, caf
+from earfilt.audio.containers import aiff, au, caf
 from earfilt.audio.containers.chunks import CAF, Window, walk
 
 if TYPE_CHECKING:
     from earfilt.audio.containers.riff import Head
     from earfilt.audio.source import Source
-
-UNKNOWN_AU = 0xFFFFFFFF
-"""The size that AU files state whose length is not known; some say 0."""
 
 UNKNOWN_AIFF = 0x7F000000
 """Bytes of samples that SoX states in an AIFF file that it writes into a pipe."""
@@ -52,9 +48,8 @@ def promised_frames(
         return _aiff(source)
     if magic[:4] == b"caff":
         return _scaled(frames, source, _caf_data(source), align)
-    if magic[:4] == b".snd":
-        offset, size = struct.unpack_from(">II", magic, 4)
-        data = None if size in (0, UNKNOWN_AU) else (offset, size)
+    if (stated := au.read_head(source)) is not None:
+        data = None if stated.size in (0, au.UNKNOWN) else (stated.start, stated.size)
         return _scaled(frames, source, data, align)
     return None
 

@@ -9,6 +9,7 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
+from earfilt.audio.containers import au
 from earfilt.audio.containers.chunks import MAX_METADATA, legible
 
 if TYPE_CHECKING:
@@ -28,9 +29,8 @@ def read_annotation(source: Source, beyond: list[str]) -> bytes:
     beyond : list of str
         Gets the name of what is too big to carry.
     """
-    head = os.pread(source.raw.fileno(), 8, 0)
-    order = "<" if head[:4] == b"dns." else ">"
-    size = (struct.unpack_from(order + "I", head, 4)[0] if len(head) == 8 else 0) - HEAD
+    head = au.read_head(source)
+    size = 0 if head is None else head.start - HEAD
     if size <= 0:
         return b""
     if size > MAX_METADATA:

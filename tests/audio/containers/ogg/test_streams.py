@@ -103,6 +103,26 @@ def test_whole_files_of_any_program_are_whole(tmp_path, codec):
 
 
 @pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("by", [1, 312, 100_000])
+def test_a_recording_of_a_stream_that_began_earlier_is_read_from_its_first_sample(
+    tmp_path, codec, by
+):
+    parts, path = coded(codec), tmp_path / "a.ogg"
+    path.write_bytes(b"".join(parts))
+    whole = read_all(path)[0]
+
+    def later(page: bytes) -> bytes:
+        (granule,) = struct.unpack_from("<q", page, 6)
+        return repaged(page[:6] + struct.pack("<q", granule + by) + page[14:])
+
+    path.write_bytes(b"".join(parts[:HEADERS] + [later(page) for page in parts[HEADERS:]]))
+    np.testing.assert_array_equal(read_all(path)[0], whole)
+    first = path.read_bytes()
+    path.write_bytes(first + first)
+    np.testing.assert_array_equal(read_all(path)[0], np.concatenate([whole, whole]))
+
+
+@pytest.mark.parametrize("codec", CODECS)
 def test_streams_side_by_side_are_told_and_the_first_is_read(tmp_path, codec):
     encoder = {"VORBIS": "libvorbis", "OPUS": "libopus"}[codec]
     ffmpeg = (need("ffmpeg"), "-v", "error")
