@@ -37,8 +37,8 @@ from earfilt.audio.recordings import (
     UNKNOWN_LENGTH,
     Recordings,
     can_join_flac,
-    flac_broken_at,
     find_recordings,
+    flac_broken_at,
     rate_words,
     rest_behind_flac,
 )
