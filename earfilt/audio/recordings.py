@@ -344,7 +344,7 @@ def flac_broken_at(source: Source, link: Link, end: int) -> int | None:
     """
     due: int | None = None
     strange: list[tuple[int, int]] = []  # headers that do not follow, and what was due there
-    places = []
+    places: list[int] = []
     for at, first, last in flac_frames.spans(source, link.start, end):
         if due is None or first == due:
             due = last
