@@ -921,7 +921,10 @@ def _shard(given: Any) -> tuple[int, int] | None:
         return None
     if not isinstance(given, Iterable) or len(pair := list(given)) != 2:
         raise UsageError(f"shard is {given!r}; it is (I, N), the I-th of N parts")
-    return whole("shard", pair[0]), whole("shard", pair[1])
+    part, parts = whole("shard", pair[0]), whole("shard", pair[1])
+    if not 1 <= part <= parts:
+        raise UsageError(f"shard is ({part}, {parts}); it is (I, N) with I from 1 to N")
+    return part, parts
 
 
 def _words(name: str, given: Any) -> tuple[str, ...]:

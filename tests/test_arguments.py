@@ -161,3 +161,9 @@ def test_a_caller_keeps_the_frequencies_that_were_asked_for() -> None:
 def test_one_pattern_is_no_list_of_letters() -> None:
     rows = list(api.apply_files("in", "out", "headphone", include="*.flac", jobs=1))
     assert rows == []
+
+
+@pytest.mark.parametrize("shard", [(0, 2), (3, 2), (1, 0), (-1, 2), (1, -2), (0, 0)])
+def test_no_part_outside_of_the_whole_is_asked_for(tmp_path, shard):
+    with pytest.raises(earfilt.UsageError, match=r"with I from 1 to N"):
+        list(earfilt.apply_files(tmp_path, tmp_path / "out", "headphone", shard=shard))

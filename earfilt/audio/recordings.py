@@ -42,6 +42,7 @@ from earfilt.audio.decoder import FAILURES, Decoder, DecodingError, Link
 from earfilt.audio.frame_tags import between_tags
 from earfilt.audio.metadata import sphere
 from earfilt.errors import AudioError, Note
+from earfilt.wording import remedy
 
 if TYPE_CHECKING:
     from earfilt.audio.containers.aiff import Common
@@ -290,8 +291,8 @@ def _flac(source: Source, ignore_length: bool) -> Recordings:
     if ignore_length:
         return Recordings([Link(patches=flac_frames.without_length(source))])
     note = Note.of(
-        "its header states {stated} frames, {there} are there: the others are not read; "
-        "--ignore-length takes them",
+        "its header states {stated} frames, {there} are there: the others are not read"
+        + remedy("; --ignore-length takes them"),
         stated=stated,
         there=there,
     )
