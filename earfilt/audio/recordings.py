@@ -196,10 +196,9 @@ def _ogg(source: Source) -> Recordings:
         found.warnings.append(Note.of(words, strange=strange))
     beside = sum(sum(stream.beside.values()) for stream in streams)
     if beside:
-        words = (
-            "its streams beside the first ({count} of them, {beside} bytes) are not read; "
-            "'ffmpeg -i INPUT -map 0:1 OUTPUT.wav' gives the second"
-        )
+        words = "its streams beside the first ({count} of them, {beside} bytes) are not read"
+        if any(stream.sounds for stream in streams):
+            words += "; 'ffmpeg -i INPUT -map 0:a:1 OUTPUT.wav' gives the second that is sound"
         count = max(len(stream.beside) for stream in streams)
         found.warnings.append(Note.of(words, count=count, beside=beside))
     if last.finished:
