@@ -40,7 +40,7 @@ def test_the_left_ear_comes_first_whatever_the_order_of_the_file(tmp_path: Path)
     both = np.stack([np.full(100, 0.25), np.full(100, 0.5)], axis=1)  # right, left
     soundfile.write(tmp_path / "a.caf", both, 16_000, "FLOAT")
     data = (tmp_path / "a.caf").read_bytes()
-    labels = b"".join(struct.pack(">I12x", label) for label in (2, 1))
+    labels = b"".join(struct.pack(">I16x", label) for label in (2, 1))
     layout = struct.pack(">III", 0, 0, 2) + labels
     chunk = b"chan" + struct.pack(">q", len(layout)) + layout
     at = data.index(b"data")
