@@ -521,11 +521,12 @@ class SoundfileReader(Reader):
             file.subtype, "int16", 16, 0, lossless=False
         )
         frames, position = file.frames, source.raw.tell()
-        # What a lossy stream's header says of its length is checked at its end.
-        if file.format == "MP3" and frames is not None:
-            # Encoders and decoders disagree on the delay by parts of a frame.
-            self._promised = max(1, frames - mpeg.samples_per_frame(file.samplerate) + 1)
         mpeg_audio = file.subtype.startswith("MPEG")
+        # What a lossy stream's header says of its length is checked at its end.
+        owed = frames if recordings.owed is None and file.format == "MP3" else recordings.owed
+        if mpeg_audio and owed is not None:
+            # Encoders and decoders disagree on the delay by parts of a frame.
+            self._promised = max(1, owed - mpeg.samples_per_frame(file.samplerate) + 1)
         frames = None if mpeg_audio else frames
         align = subtype.width * file.channels
         promised = promised_frames(source, magic, head, file.frames, align) or 0
