@@ -151,11 +151,11 @@ def make_plan(
     )
     if output is not None:
         _check_apart(inputs, search, plan)
-    plan.files = _distinct(plan)
+    plan.files = every = _distinct(plan)
     if rules.shard:
         _take_shard(plan, *rules.shard)
     if not rules.in_place:
-        _look_at_outputs(plan, rules.exists)
+        _look_at_outputs(plan, rules.exists, every)
     return plan
 
 
@@ -352,8 +352,13 @@ def shard_of(name: str, count: int) -> int:
     return int.from_bytes(digest[:8], "big") % count + 1
 
 
-def _look_at_outputs(plan: Plan, exists: Exists) -> None:
+def _look_at_outputs(plan: Plan, exists: Exists, sources: Sequence[Found]) -> None:
     """Deal with outputs that are there already.
+
+    Parameters
+    ----------
+    sources : sequence of Found
+        Of the whole batch: an output of one shard may be the source of another.
 
     Raises
     ------
@@ -364,7 +369,7 @@ def _look_at_outputs(plan: Plan, exists: Exists) -> None:
         return
     there = [file for file in plan.files if os.path.lexists(plan.destination(file))]
     if there:
-        _check_no_source(plan, there)
+        _check_no_source(plan, there, sources)
     if there and exists == "refuse":
         more = f" (and {len(there) - 1:,} more)" if len(there) > 1 else ""
         raise UsageError(
@@ -377,13 +382,13 @@ def _look_at_outputs(plan: Plan, exists: Exists) -> None:
         plan.skipped, plan.files = there, [file for file in plan.files if file not in taken]
 
 
-def _check_no_source(plan: Plan, there: list[Found]) -> None:
-    sources = {_identity(file.source): file.source for file in plan.files}
+def _check_no_source(plan: Plan, there: list[Found], sources: Sequence[Found]) -> None:
+    paths = {_identity(file.source): file.source for file in sources}
     for file in there:
         destination = plan.destination(file)
         if os.path.isdir(destination):
             raise UsageError(f"output {printable(destination)} is a directory")
-        if (source := sources.get(_identity(destination))) is not None:
+        if (source := paths.get(_identity(destination))) is not None:
             raise UsageError(
                 f"output {printable(destination)} is the input {printable(source)} itself; "
                 f"use {option('in_place', True)} to replace it"
