@@ -76,6 +76,8 @@ class Plan:
         made of the same source, which may be replaced; and what no manifest tells of.
     places : set of str
         Directories that were searched.
+    others : list of Found or Bad
+        What other shards are about: not to filter, and not to write over.
     in_place : bool
         Outputs replace their sources, where links lead; the root is no more than a name.
     """
@@ -89,13 +91,14 @@ class Plan:
     own: set[str] = field(default_factory=set)
     foreign: set[str] = field(default_factory=set)
     places: set[str] = field(default_factory=set)
+    others: list[Found | Bad] = field(default_factory=list)
     in_place: bool = False
 
     def output_name(self, name: str) -> str:
         """Name of a file's output, relative to the root, by the file's own."""
         return name if self.suffix is None else os.path.splitext(name)[0] + self.suffix
 
-    def destination(self, file: Found) -> str:
+    def destination(self, file: Found | Bad) -> str:
         """Path of a file's output."""
         return os.path.join(self.root, self.output_name(file.name))
 
@@ -151,11 +154,11 @@ def make_plan(
     )
     if output is not None:
         _check_apart(inputs, search, plan)
-    plan.files = every = _distinct(plan)
+    plan.files = _distinct(plan)
     if rules.shard:
         _take_shard(plan, *rules.shard)
     if not rules.in_place:
-        _look_at_outputs(plan, rules.exists, every)
+        _look_at_outputs(plan, rules.exists)
     return plan
 
 
@@ -340,6 +343,8 @@ def _existing(path: str, known: dict[str, str] | None = None) -> str:
 
 def _take_shard(plan: Plan, index: int, count: int) -> None:
     """Keep one of ``count`` parts; what fails before any work is told by the same rule, once."""
+    every: list[Found | Bad] = [*plan.files, *plan.bad]
+    plan.others = [one for one in every if shard_of(one.name, count) != index]
     plan.files = [file for file in plan.files if shard_of(file.name, count) == index]
     plan.bad = [bad for bad in plan.bad if shard_of(bad.name, count) == index]
 
@@ -352,13 +357,8 @@ def shard_of(name: str, count: int) -> int:
     return int.from_bytes(digest[:8], "big") % count + 1
 
 
-def _look_at_outputs(plan: Plan, exists: Exists, sources: Sequence[Found]) -> None:
+def _look_at_outputs(plan: Plan, exists: Exists) -> None:
     """Deal with outputs that are there already.
-
-    Parameters
-    ----------
-    sources : sequence of Found
-        Of the whole batch: an output of one shard may be the source of another.
 
     Raises
     ------
@@ -369,7 +369,7 @@ def _look_at_outputs(plan: Plan, exists: Exists, sources: Sequence[Found]) -> No
         return
     there = [file for file in plan.files if os.path.lexists(plan.destination(file))]
     if there:
-        _check_no_source(plan, there, sources)
+        _check_no_source(plan, there)
     if there and exists == "refuse":
         more = f" (and {len(there) - 1:,} more)" if len(there) > 1 else ""
         raise UsageError(
@@ -382,13 +382,13 @@ def _look_at_outputs(plan: Plan, exists: Exists, sources: Sequence[Found]) -> No
         plan.skipped, plan.files = there, [file for file in plan.files if file not in taken]
 
 
-def _check_no_source(plan: Plan, there: list[Found], sources: Sequence[Found]) -> None:
-    paths = {_identity(file.source): file.source for file in sources}
+def _check_no_source(plan: Plan, there: list[Found]) -> None:
+    sources = {_identity(file.source): file.source for file in (*plan.files, *plan.others)}
     for file in there:
         destination = plan.destination(file)
         if os.path.isdir(destination):
             raise UsageError(f"output {printable(destination)} is a directory")
-        if (source := paths.get(_identity(destination))) is not None:
+        if (source := sources.get(_identity(destination))) is not None:
             raise UsageError(
                 f"output {printable(destination)} is the input {printable(source)} itself; "
                 f"use {option('in_place', True)} to replace it"
