@@ -12,7 +12,13 @@ import time
 
 from earfilt.errors import AudioError, printable
 from earfilt.storage.reading import open_without_waiting
-from earfilt.storage.streams import WaitingFile, open_stream, stream_number, write_all
+from earfilt.storage.streams import (
+    WaitingFile,
+    fill_closed,
+    open_stream,
+    stream_number,
+    write_all,
+)
 
 PATIENCE = 0.002
 """Seconds for more to follow what a pipe gave: a program that sends as fast as it can is read in
@@ -171,6 +177,7 @@ def open_source(path: str, *, regular: bool = False) -> Source:
         Missing, a directory, not permitted, empty, or no file where it has to be one.
     """
     name = "standard input" if path == "-" else printable(path)
+    fill_closed()
     try:
         raw = _open_file(path) if regular else _open(path)
     except IsADirectoryError as error:

@@ -27,6 +27,7 @@ from typing import Any, BinaryIO, NoReturn, cast
 
 from earfilt.errors import AudioError, no_more_open_files
 from earfilt.storage.stop_signals import stop_signals
+from earfilt.storage.streams import fill_closed
 
 # macOS's own libraries do not bear a fork once they are loaded.
 _FORKS = hasattr(os, "fork") and sys.platform != "darwin"
@@ -196,6 +197,7 @@ if hasattr(os, "register_at_fork"):
 
 def _channel() -> tuple[socket.socket, socket.socket]:
     """Two ends that wait, whatever a program has set for its own sockets."""
+    fill_closed()  # also for those who inherit its streams
     ends = socket.socketpair()
     for end in ends:
         end.settimeout(None)

@@ -10,10 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
-from earfilt.storage.streams import WaitingFile
-
-# Reading from what was closed has to fail, and so has writing to it: neither may be taken for done.
-_FLAGS = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
+from earfilt.storage.streams import WaitingFile, fill_closed
 
 _COLUMNS = 80  # of a terminal that does not say
 
@@ -62,15 +59,10 @@ def _broken(line: str, columns: int) -> str:
 
 
 def open_closed() -> None:
-    """Give descriptors 0, 1 and 2 something where they are closed, so that no file that is opened
-    later gets their numbers.
+    """Have all three standard streams, also where they are closed; what is printed to stderr is then
+    dropped.
     """
-    for number, flags in _FLAGS.items():
-        try:
-            os.fstat(number)
-        except OSError:
-            # the lowest free number, which is this one
-            os.set_inheritable(os.open(os.devnull, flags), True)
+    fill_closed(stderr=os.O_WRONLY)
     if sys.stdin is None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115
     if sys.stdout is None:

@@ -33,6 +33,7 @@ from typing import Any, BinaryIO
 
 from earfilt.errors import AudioError, printable
 from earfilt.storage.output import take_after
+from earfilt.storage.streams import fill_closed
 from earfilt.storage.trees import make_directories
 
 _STEM, _SUFFIX = ".earfilt-manifest", ".jsonl"
@@ -383,6 +384,7 @@ def _open_regular(path: str, flags: int) -> int:
     """Open a file, and nothing else: a named pipe would wait for ever. It is not written through a
     link: in an archive of somebody else's, that could lead to any file of the user's.
     """
+    fill_closed()
     writes = flags & (os.O_WRONLY | os.O_RDWR)
     if writes and os.path.islink(path):
         raise OSError(

@@ -32,6 +32,7 @@ from earfilt.errors import AudioError, UsageError, printable
 from earfilt.storage.attributes import copy_attributes
 from earfilt.storage.streams import (
     WaitingFile,
+    fill_closed,
     is_of_the_system,
     is_terminal,
     open_stream,
@@ -277,6 +278,7 @@ def open_output(
         What the system says: no space, no permission, a directory that is gone; as
         `check_destination`.
     """
+    fill_closed()
     if not regular and not in_place and is_stream(path):
         with _stream(path, spool) as output:
             yield output

@@ -65,6 +65,29 @@ def write_all(
         view = view[write(view) or 0 :]
 
 
+def fill_closed(stderr: int = os.O_RDONLY) -> None:
+    """Lead descriptors 0, 1 and 2 to nowhere where they are closed, as a daemon may have them: a
+    file that is opened later would get their numbers, and with them what libraries print (libmpg123
+    of a damaged MP3).
+
+    Reading from what was closed fails, and so does writing to it: neither may be taken for done.
+
+    Parameters
+    ----------
+    stderr : int
+        How descriptor 2 is opened.
+    """
+    for number, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, stderr)):
+        try:
+            os.fstat(number)
+        except OSError:
+            lowest = os.open(os.devnull, flags)  # of the free numbers
+            if lowest == number:
+                os.set_inheritable(lowest, True)
+            else:  # another thread was faster
+                os.close(lowest)
+
+
 def stream_number(path: str) -> int | None:
     """The descriptor of this process that a path names, which is a stream whatever it leads to:
     ``/dev/stdout``, ``/dev/fd/N``, ``/proc/self/fd/N``, and links to them; of ``-`` the standard

@@ -1,11 +1,15 @@
 """Descriptors that wait whatever they were set to, and the names that lead to them."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile as sf
 
 from earfilt.errors import AudioError, UsageError
 from earfilt.storage.output import check_destination, is_stream, open_output
@@ -93,6 +97,50 @@ def test_a_descriptor_that_is_not_open_is_named() -> None:
         open_output("/dev/fd/999"),
     ):
         pass
+
+
+DAEMON = """
+import os, earfilt
+options = dict(repair=True, format="wav", order=64)
+earfilt.apply_file("in/a.mp3", "right.wav", "headphone", **options)
+kept = os.dup(1)
+os.closerange(0, 3)
+earfilt.apply_file("in/a.mp3", "one.wav", "headphone", **options)
+os.closerange(0, 3)
+rows = list(earfilt.apply_files("in", "out", "headphone", jobs=1, **options))
+said = [row.status for row in rows]
+for destination in ("/dev/stdout", "/dev/stderr"):
+    try:
+        earfilt.apply_file("in/b.wav", destination, "headphone")
+    except earfilt.AudioError as error:
+        said.append(str(error))
+os.write(kept, "\\n".join(said).encode())
+"""
+
+
+def test_what_libraries_print_lands_in_no_file_where_streams_are_closed(tmp_path: Path) -> None:
+    """As in a daemon. libmpg123 tells on descriptor 2 of each frame that it does not understand."""
+    (tmp_path / "in").mkdir()
+    noise = np.random.default_rng(0).normal(0, 0.1, 96_000)
+    sf.write(tmp_path / "in/b.wav", noise, 48_000)
+    sf.write(tmp_path / "in/a.mp3", noise, 48_000)
+    damaged = bytearray((tmp_path / "in/a.mp3").read_bytes())
+    damaged[3000:9000:1000] = bytes(6)
+    damaged[5000:6000] = bytes(range(250)) * 4
+    (tmp_path / "in/a.mp3").write_bytes(damaged)
+    ran = subprocess.run(
+        [sys.executable, "-c", DAEMON], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "Note: " in ran.stderr, "libmpg123 has nothing to say of this file"
+    assert ran.stdout.splitlines() == [
+        "ok",
+        "ok",
+        "cannot write /dev/stdout: Bad file descriptor",
+        "cannot write /dev/stderr: Bad file descriptor",
+    ]
+    right = (tmp_path / "right.wav").read_bytes()
+    assert (tmp_path / "one.wav").read_bytes() == right
+    assert (tmp_path / "out/a.wav").read_bytes() == right
 
 
 def test_no_file_is_made_among_devices_and_processes() -> None:
