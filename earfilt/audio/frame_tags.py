@@ -9,13 +9,15 @@ ID3v1 and its extension; ID3v2.4.0, section 3; APEv2; Lyrics3 1.0 and 2.0.
 import os
 import struct
 
-_PIECE = 1 << 20
+from earfilt.storage.searching import find, pieces
+
 _ID3V1, _ID3V1_EXTENSION = 128, 227
 _APE = b"APETAGEX"
 _APE_WORDS = 32  # bytes of its header, and of its footer
 _APE_HAS_HEADER, _APE_IS_HEADER = 1 << 31, 1 << 29
 _LYRICS = b"LYRICSBEGIN"
 _LYRICS_ENDS = (b"LYRICS200", b"LYRICSEND")
+_MOST_LYRICS = 1 << 20  # bytes, with their end
 
 
 def id3_end(file: int, start: int) -> int:
@@ -56,7 +58,7 @@ def between_tags(file: int, begin: int, end: int) -> tuple[int, int]:
 
 
 def _zeros_end(file: int, begin: int, end: int) -> int:
-    while piece := os.pread(file, min(_PIECE, end - begin), begin):
+    for _, piece in pieces(file, begin, end):
         something = piece.lstrip(b"\0")
         begin += len(piece) - len(something)
         if something:
@@ -73,9 +75,8 @@ def _tag_end(file: int, at: int) -> int:
         size, _, flags = struct.unpack_from("<III", head, 12)
         return at + _APE_WORDS + (size if flags & _APE_IS_HEADER else 0)
     if head.startswith(_LYRICS):
-        text = os.pread(file, _PIECE, at)
-        ends = [text.find(mark) + len(mark) for mark in _LYRICS_ENDS if mark in text]
-        return at + min(ends, default=0)
+        found = find(file, _LYRICS_ENDS, at, at + _MOST_LYRICS)
+        return at if found < 0 else found + len(_LYRICS_ENDS[0])
     return id3_end(file, at)
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import struct
 import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -662,6 +663,49 @@ def test_any_bytes_end(tmp_path_factory, magic, body, size, ignore_length):
         assert found.links
     finally:
         source.close()
+
+
+SHORT = b"\xff\xf3\x14\xc0".ljust(24, b"\0")  # a frame of MPEG-2 layer III
+TO_BE_FOUND = {
+    "pages of Ogg within one another": ("OGG", b"OggS\0" + b"\xff" * 4),
+    "bytes between frames of MPEG": ("MPEG", SHORT + b"\x13"),
+    "tags and zeros": ("MP3", b"ID3\4\0\0\0\0\0\0" + b"\0"),
+    "lyrics": ("MP3", b"LYRICSBEGINLYRICSEND"),
+    "heads of FLAC": ("FLAC", b"fLaC\0\0\0\x22" + bytes(34) + b"\x81\0\0\0"),
+}
+
+
+@pytest.mark.parametrize("kind", TO_BE_FOUND)
+def test_a_file_that_has_something_to_be_found_everywhere_costs_little(
+    tmp_path, mp3, kind, monkeypatch
+):
+    container, found = TO_BE_FOUND[kind]
+    before = {"MP3": mp3, "FLAC": coded(X, "FLAC"), "MPEG": SHORT * 9, "OGG": b""}[container]
+    path = tmp_path / "a"
+    path.write_bytes(before + found * (200_000 // len(found)))
+    read, pread = [], os.pread
+
+    def counted(*args):
+        data = pread(*args)
+        read.append(len(data))
+        return data
+
+    source = open_source(str(path))
+    magic = source.read(12)
+    monkeypatch.setattr(os, "pread", counted)
+    find_recordings(source, magic, None, ignore_length=True)
+    source.close()
+    assert sum(read) < 1000 * path.stat().st_size
+
+
+def test_headers_of_flac_frames_that_lead_to_no_other_cost_little(tmp_path):
+    path = tmp_path / "a.flac"
+    heads = (b"\xff\xf8\xc9\x18" + chr(2 * number).encode() for number in range(20_000))
+    strange = b"".join(head + bytes([crc(head, 8, 0x07)]) for head in heads)
+    path.write_bytes(coded(X, "FLAC") + strange)
+    began = time.process_time()
+    assert probe(str(path)).frames == len(X)
+    assert time.process_time() - began < 3
 
 
 def test_a_w64_from_a_pipe_is_read_whole(tmp_path):

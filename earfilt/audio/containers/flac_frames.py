@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from earfilt.audio.frame_tags import id3_end
+from earfilt.storage.searching import find
 
 if TYPE_CHECKING:
     from earfilt.audio.source import Source
@@ -23,7 +24,6 @@ _START = b"fLaC\0\0\0\x22"
 LONGEST = 1 << 22
 """Bytes that no frame reaches: 65 535 samples of 8 channels and 32 bits."""
 _SYNC = re.compile(b"\xff[\xf8\xf9]")
-_SYNCS = (b"\xff\xf8", b"\xff\xf9")
 _HEADER = 16  # bytes, the longest one of a frame
 _BLOCKS = {
     1: 192,
@@ -86,15 +86,9 @@ def joined_starts(source: Source, start: int = 0) -> list[int]:
     file = source.raw.fileno()
     starts: list[int] = []
     at = max(start, _metadata_end(file, id3_end(file, 0)))
-    while piece := os.pread(file, _PIECE, at):
-        found = piece.find(_START)
-        if found >= 0:
-            starts.append(at + found)
-            at = _metadata_end(file, at + found)
-        elif len(piece) < len(_START):
-            break
-        else:
-            at += len(piece) - len(_START) + 1
+    while (found := find(file, (_START,), at)) >= 0:
+        starts.append(found)
+        at = _metadata_end(file, found)
     return starts
 
 
@@ -123,18 +117,14 @@ def frames_at_end(source: Source) -> int:
     """
     tail = os.pread(source.raw.fileno(), _TAIL, max(0, (source.size or 0) - _TAIL))
     block = struct.unpack(">H", _streaminfo(source)[2:4])[0]
-    later: list[tuple[int, int]] = []
-    at = len(tail)
-    while (at := max(tail.rfind(sync, 0, at + 1) for sync in _SYNCS)) >= 0:
-        span = _span(tail[at : at + 16], block)
-        if span is not None:
-            following = [end for start, end in later if start == span[1]]
-            if following:
-                return max(following)
-            later.append(span)
-        at -= 1
-        if at < 0:
-            break
+    later: dict[int, int] = {}  # ends of the blocks behind, by their first frames
+    for sync in reversed(list(_SYNC.finditer(tail))):
+        span = _span(tail[sync.start() : sync.start() + _HEADER], block)
+        if span is None:
+            continue
+        if span[1] in later:
+            return later[span[1]]
+        later[span[0]] = max(span[1], later.get(span[0], 0))
     return 0
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from earfilt.audio.frame_tags import between_tags, id3_end
+from earfilt.storage.searching import find
 
 _SEARCHED = 1 << 16
 _PIECE = 1 << 20
@@ -233,19 +234,14 @@ def _next_frame(file: int, at: int, last: int, kind: bytes) -> int | None:
     is taken for a frame.
     """
     near = at + _RESYNC
-    while at < last:
-        piece = os.pread(file, min(_PIECE, last - at), at)
-        found = piece.find(kind[:2])
-        while found >= 0:
-            begin = at + found
-            head = os.pread(file, 4, begin)
-            end = begin + frame_length(head)
-            if _kind(head) == kind and (
-                begin < near or end == last or _kind(os.pread(file, 4, end)) == kind
-            ):
-                return begin
-            found = piece.find(kind[:2], found + 1)
-        at += max(1, len(piece) - 1)
+    while (at := find(file, (kind[:2],), at, last)) >= 0:
+        head = os.pread(file, 4, at)
+        end = at + frame_length(head)
+        if _kind(head) == kind and (
+            at < near or end == last or _kind(os.pread(file, 4, end)) == kind
+        ):
+            return at
+        at += 1
     return None
 
 

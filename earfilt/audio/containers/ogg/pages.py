@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
 
+from earfilt.storage.searching import find
 from earfilt.storage.streams import write_all
 
 MAGIC = b"OggS"
@@ -26,7 +27,8 @@ HEAD = 27
 """Bytes of a page before the lengths of its segments."""
 
 SERIAL = 0x65617266
-_PIECE = 1 << 20
+# bytes of pages that are not whole: so many in any case, and for each byte that was passed over
+_LEAST_WORK, _WORK = 1 << 24, 16
 _POLYNOMIAL = 0x04C11DB7
 _ONES = 0xFFFFFFFF
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -62,6 +64,12 @@ class Page:
     def end(self) -> int:
         """The byte behind it."""
         return self.at + len(self.data)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is there, as its checksum says."""
+        there = len(self.data) >= HEAD and len(self.data) == size_of(self.data)
+        return there and checksum(self.data) == int.from_bytes(self.data[22:26], "little")
 
     @property
     def begins(self) -> bool:
@@ -118,41 +126,30 @@ class Page:
         ]
 
 
-def read_page(file: int, at: int) -> Page | None:
-    """The page that begins at a byte of a file (its descriptor); None where there is none that is
-    whole.
+def next_pages(file: int, at: int = 0) -> Iterator[Page]:
+    """Every whole page from a byte on; what lies between two belongs to none.
+
+    Pages that are not whole may lie within one another, which could make a small file cost much:
+    the last page is the one before they have taken more work than damage accounts for.
     """
+    start, spent = at, 0
+    while at >= 0 and spent <= _LEAST_WORK + _WORK * (at - start):
+        page = _page_from(file, at)
+        if page.whole:
+            yield page
+            at = page.end
+        else:
+            spent += len(page.data)
+            at = find(file, (MAGIC,), at + 1)
+
+
+def _page_from(file: int, at: int) -> Page:
+    """What there is of the page that begins at a byte of a file (its descriptor)."""
     head = os.pread(file, HEAD + 255, at)
     if len(head) < HEAD or head[:4] != MAGIC:
-        return None
+        return Page(at, b"")
     size = size_of(head)
-    data = head[:size] + os.pread(file, max(0, size - len(head)), at + len(head))
-    whole = len(data) == size and checksum(data) == int.from_bytes(data[22:26], "little")
-    return Page(at, data) if whole else None
-
-
-def next_pages(file: int, at: int = 0) -> Iterator[Page]:
-    """Every whole page from a byte on; what lies between two belongs to none."""
-    while True:
-        page = read_page(file, at)
-        if page is None:
-            at = _next_magic(file, at + 1)
-            if at < 0:
-                return
-            continue
-        yield page
-        at = page.end
-
-
-def _next_magic(file: int, at: int) -> int:
-    """Where a page begins from a byte on; −1 where none does."""
-    while piece := os.pread(file, _PIECE, at):
-        if (found := piece.find(MAGIC)) >= 0:
-            return at + found
-        if len(piece) < len(MAGIC):
-            break
-        at += len(piece) - len(MAGIC) + 1
-    return -1
+    return Page(at, head[:size] + os.pread(file, max(0, size - len(head)), at + len(head)))
 
 
 def _times(a: int, b: int) -> int:

@@ -1,4 +1,4 @@
-"""Serial numbers of Ogg pages."""
+"""Serial numbers of Ogg pages, and which are found in a file."""
 
 import io
 
@@ -55,3 +55,12 @@ def test_what_is_no_ogg_is_left_alone():
         file = io.BytesIO(data)
         ogg.set_serials(file)
         assert file.getvalue() == data
+
+
+@pytest.mark.parametrize("damaged", [1, 300])
+def test_a_page_behind_damaged_ones_is_found(tmp_path, damaged):
+    page = b"OggS" + bytes(22) + b"\xff" * 256 + bytes(255 * 255)
+    path = tmp_path / "a.ogg"
+    path.write_bytes(page * damaged + ogg.with_checksum(page))
+    with path.open("rb") as file:
+        assert [found.at for found in ogg.next_pages(file.fileno())] == [damaged * len(page)]
