@@ -220,9 +220,10 @@ class Stream:
                 import torch
 
                 rest = torch.from_numpy(rest)
-        if self.clipped.any():
-            warnings.warn(clip_warning(self.clipped), stacklevel=2)
-        self._begin()
+        clipped = self.clipped
+        self._begin()  # first: a warning may be raised as an error
+        if clipped.any():
+            warnings.warn(clip_warning(clipped), stacklevel=2)
         return rest
 
     def _filtered(self, segments: int, total: int | None) -> Samples:

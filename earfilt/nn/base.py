@@ -242,7 +242,10 @@ class EarFilter(nn.Module):
                 passes = self._design(values)
                 if not is_constant(passes.effective):  # torch.func wraps what is made within it
                     return _Made(passes)
-                cached = _Cached([_bits(one).clone() for one in values.values()], _Made(passes), [])
+                bits = [_bits(one).clone() for one in values.values()]
+                # in memory of their own, with which a recorded program is saved
+                own = Passes(*(taps.clone() for taps in passes))
+                cached = _Cached(bits, _Made(own), [])
             self._cache = cached.of(shown, home_of(self._where.device))
             return self._cache.made
 
@@ -273,7 +276,8 @@ class EarFilter(nn.Module):
                 own: Tensor | None = {**self._parameters, **self._buffers}.get(name)
                 if own is None or not _stands_for(own, mark.tensor):
                     return False
-                values.append(self._restored(name, self._without_grid(name, mark.tensor)).cpu())
+                shown = self._without_grid(name, mark.tensor.detach())
+                values.append(self._restored(name, shown).cpu())
             return cached.holds(values)
 
     def taps(self) -> Tensor:
@@ -435,7 +439,10 @@ def _is_writable(tensor: Tensor) -> bool:
 
 @contextmanager
 def _unrecorded() -> Iterator[None]:
-    """Values are looked at in the midst of a recording, which goes on without it."""
+    """Values are looked at in the midst of a recording, which goes on without it.
+
+    Not in `torch.no_grad`, which `torch.export` would record, as an operation that cannot be saved.
+    """
     # torch's own affairs, which may move: asked for where something is exported, and nowhere else
     from torch.utils._python_dispatch import _disable_current_modes
 
@@ -443,7 +450,7 @@ def _unrecorded() -> Iterator[None]:
     state = native._get_tracing_state()
     native._set_tracing_state(None)
     try:
-        with torch.no_grad(), _disable_current_modes():
+        with _disable_current_modes():
             yield
     finally:
         native._set_tracing_state(state)

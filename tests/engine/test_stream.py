@@ -104,6 +104,16 @@ def test_integers_are_clipped_with_a_warning() -> None:
     assert stream.clipped.tolist() == [0]
 
 
+@pytest.mark.filterwarnings("error:.*were clipped")
+def test_after_a_warning_that_is_raised_the_stream_is_as_new() -> None:
+    stream = Stream(Fir(np.array([2.0]), None), channels=1, dtype="int16")
+    stream.push(np.full((10_000, 1), 30_000, np.int16))
+    with pytest.raises(UserWarning, match="10000 samples were clipped"):
+        stream.flush()
+    quiet = np.full((500, 1), 3, np.int16)
+    np.testing.assert_array_equal(streamed(stream, quiet, []), 2 * quiet)
+
+
 def test_tensors_in_tensors_out() -> None:
     fir, x = Fir(RNG.standard_normal(65), None), RNG.standard_normal((9000, 2)).astype("float32")
     stream = Stream(fir, channels=2)
