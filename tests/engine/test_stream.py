@@ -221,7 +221,7 @@ def test_a_tensor_that_only_stands_for_its_samples_is_taken_and_a_sparse_one_ref
     parts = [stream.push(negative), stream.flush()]
     np.testing.assert_array_equal(np.concatenate(parts), np.full((9000, 1), -0.5, np.float32))
     with pytest.raises(
-        UsageError, match=r"layout is torch\.sparse_coo; streams take dense tensors"
+        UsageError, match=r"layout of the block is torch\.sparse_coo; only dense tensors are taken"
     ):
         stream.push(torch.ones(5, 1).to_sparse())
 
@@ -314,6 +314,8 @@ def test_what_no_stream_takes() -> None:
     stream = Stream(Fir(np.ones(3), 48000.0), channels=1, dtype="int16")
     with pytest.raises(UsageError, match="the block is a list"):
         stream.push([[1.0]])
+    with pytest.raises(UsageError, match=r"dtype is torch.float8_e5m2; this stream takes int16"):
+        stream.push(torch.zeros(4, 1, dtype=torch.float8_e5m2))
     with pytest.raises(UsageError, match="samples are floating-point"):
         stream.push(torch.zeros(4, 1, dtype=torch.int16, device="meta"))
 
