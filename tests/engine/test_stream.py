@@ -114,6 +114,13 @@ def test_after_a_warning_that_is_raised_the_stream_is_as_new() -> None:
     np.testing.assert_array_equal(streamed(stream, quiet, []), 2 * quiet)
 
 
+def test_one_sample_was_clipped() -> None:
+    stream = Stream(Fir(np.array([2.0]), None), channels=1, dtype="int16")
+    stream.push(np.array([[30_000]], np.int16))
+    with pytest.warns(UserWarning, match="^1 sample was clipped;"):
+        stream.flush()
+
+
 def test_tensors_in_tensors_out() -> None:
     fir, x = Fir(RNG.standard_normal(65), None), RNG.standard_normal((9000, 2)).astype("float32")
     stream = Stream(fir, channels=2)
