@@ -266,7 +266,7 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir, precision: Precision) -> npt.N
 def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int | None, precision: Precision) -> Tensor:
     import torch
 
-    from earfilt.engine.tensors import convolve
+    from earfilt.engine.tensors import check_dense, convolve
     from earfilt.nn.base import check_signal
 
     if not isinstance(x, torch.Tensor):
@@ -274,6 +274,7 @@ def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int | None, precision: Precisi
             f"the signal is a {type(x).__name__}; filters take numpy arrays and torch tensors"
         )
     refuse_motion(fir)
+    check_dense("the signal", x)
     axis = _axis_of(x, axis) if x.ndim else -1
     if x.ndim:
         x = x.movedim(axis, -1)

@@ -3,7 +3,6 @@ the declaration: flags, defaults, checks, provenance and help. And the checks of
 give in place of a number, a word or a path.
 """
 
-import math
 import numbers
 import os
 import reprlib
@@ -71,6 +70,8 @@ class Option:
 
 
 LARGEST_ORDER = 131_072
+LARGEST_FS = 1e9
+"""Hz: curves are continued to half of it in steps."""
 
 ORDER = Option(
     "order",
@@ -157,8 +158,10 @@ def settings(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, A
 def checked_fs(fs: float) -> float:
     """A sampling rate in Hz, or UsageError where it is not one."""
     value: Any = plain(fs)
-    if not is_number(value) or not 0.0 < float(value) < math.inf:
-        raise UsageError(f"fs is {_said(fs)}; it must be a positive, finite sampling rate in Hz")
+    if not is_number(value) or not 0.0 < float(value) <= LARGEST_FS:
+        raise UsageError(
+            f"fs is {_said(fs)}; it must be a sampling rate above 0 and at most {LARGEST_FS:g} Hz"
+        )
     return value
 
 
