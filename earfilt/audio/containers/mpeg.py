@@ -256,7 +256,7 @@ def header_for(file: int, counted: Tally) -> bytes:
 
     The first has a Xing header with their number, without which the length is guessed from the
     first bit rate. Decoders that see one leave out 529 samples, and what a LAME tag states beside
-    them: a silent frame takes their place, and what the recording's own tag states is left out too.
+    them: so they do if the recording's own one has them do so, or else with a silent frame.
     """
     head = bytearray(os.pread(file, 4, counted.start))
     if not frame_length(bytes(head)) or head[1] >> 1 & 3 != 1:
@@ -265,10 +265,11 @@ def header_for(file: int, counted: Tally) -> bytes:
     head[2] = head[2] & 0x0C | 0x90  # a bit rate at which the header has room
     silence = bytes(head).ljust(frame_length(bytes(head)), b"\0")
     at, spf = _side_end(silence), 1152 if head[1] & 8 else 576
-    before, behind = counted.trimmed or (-_DECODER_DELAY, 0)
-    lame = b"LAME3.100".ljust(21, b"\0") + (spf + before << 12 | behind).to_bytes(3, "big")
-    xing = b"Xing" + struct.pack(">II", 1, counted.frames + 1 - counted.torn) + lame
-    return silence[:at] + xing + silence[at + len(xing) :] + silence
+    lead = b"" if counted.trimmed else silence
+    before, behind = counted.trimmed or (spf - _DECODER_DELAY, 0)
+    lame = b"LAME3.100".ljust(21, b"\0") + (before << 12 | behind).to_bytes(3, "big")
+    xing = b"Xing" + struct.pack(">II", 1, counted.frames + bool(lead) - counted.torn) + lame
+    return silence[:at] + xing + silence[at + len(xing) :] + lead
 
 
 def seen_bytes(file: int, counted: Tally) -> int:
@@ -323,19 +324,20 @@ def _stated_frames(frame: bytes) -> int | None:
 
 
 def _trimmed(frame: bytes) -> tuple[int, int] | None:
-    """Samples before and behind the sound by the tag that LAME and others put behind a Xing header;
-    None where there is none.
+    """Samples before and behind the sound by the tag that LAME and others put behind a Xing header,
+    which is taken to be there if that states frames; None where there is none. Where frames follow
+    behind those that are stated, the last ones may be of another recording, and all sound.
     """
     at = _xing(frame)
     if not at:
         return None
     flags = struct.unpack_from(">I", frame, at + 4)[0]
     at += 8 + sum(size for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)) if flags & bit)
-    tag = frame[at : at + 24]
-    if len(tag) < 24 or not tag[0]:
+    tag = frame[at : at + 24].ljust(24, b"\0")
+    if not tag[0] and not flags & 1:
         return None
-    both = int.from_bytes(tag[21:], "big")
-    return both >> 12, both & 0xFFF
+    both = int.from_bytes(tag[21:], "big") if tag[0] else 0
+    return both >> 12, 0 if flags & 1 else both & 0xFFF
 
 
 def _stated_bytes(frame: bytes) -> int:
