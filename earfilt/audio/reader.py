@@ -39,6 +39,7 @@ from earfilt.audio.recordings import (
     UNKNOWN_LENGTH,
     Recordings,
     can_join_flac,
+    fewer_words,
     find_recordings,
     flac_broken_at,
     rate_words,
@@ -529,8 +530,9 @@ class SoundfileReader(Reader):
             self._promised = max(1, owed - mpeg.samples_per_frame(file.samplerate) + 1)
         frames = None if mpeg_audio else frames
         align = subtype.width * file.channels
-        promised = promised_frames(source, magic, head, file.frames, align) or 0
-        missing = recordings.lost_pages or max(0, promised - (file.frames or 0))
+        there = recordings.owed or file.frames
+        promised = promised_frames(source, magic, head, there, align) or 0
+        missing = recordings.lost_pages or max(0, promised - (there or 0))
         said: list[str] = []
         if count := recordings.count or _by_packets(recordings, file, missing, said):
             self._limit, self._priming = count.frames, count.priming
@@ -599,13 +601,7 @@ class SoundfileReader(Reader):
                 if not link.prefix
             )
             if unread:
-                words = (
-                    "its header states {unread} MPEG frames fewer than there are: they are not "
-                    "read" + remedy("; --ignore-length takes them")
-                )
-                warnings.append(Note.of(words, unread=unread))
-            elif tallies[-1].torn and not warnings:
-                warnings.append("its last MPEG frame is incomplete: its end is missing")
+                warnings.append(fewer_words(unread))
         elif self.info.container == "FLAC":
             for link, rest in zip(self._file.links, self._flac_rests(), strict=True):
                 warnings += self._disorder(link, rest)

@@ -57,6 +57,7 @@ _MPEG_IN_WAV = (0x50, 0x55)
 # headers of FLAC frames that do not follow: how many are decoded, each with what lies up to how many
 # others; a few bytes within a frame may look like a header
 _TRIED, _NEXT = 64, 4
+_TORN = "its last MPEG frame is incomplete: its end is missing"
 _DS64_SIZE = 28  # where RF64 states the bytes of samples
 
 UNKNOWN_LENGTH = "its header does not state its length: all up to its end is taken for samples"
@@ -145,19 +146,14 @@ def _mpeg(source: Source, ignore_length: bool) -> Recordings:
     file = source.raw.fileno()
     found = Recordings(links=[])
     damaged = owed = 0
+    counted = None
     for start, end in mpeg.find_streams(file):
         counted = mpeg.tally(file, start, end)
         link = _mpeg_link(file, start, end, counted, ignore_length)
         found.links.append(link)
         each = mpeg.samples_of(os.pread(file, 4, counted.start))
         owed += (counted.frames - counted.torn) * each if link.seen and not counted.damaged else 0
-        if counted.damaged:
-            found.warnings.append(
-                Note.of(
-                    "{damaged} bytes among its MPEG frames are not frames: what was there is lost",
-                    damaged=counted.damaged,
-                )
-            )
+        found.warnings += _damage(counted)
         damaged += counted.damaged
         if end is None:
             found.leave(rest_behind(source, *counted.behind))
@@ -172,7 +168,24 @@ def _mpeg(source: Source, ignore_length: bool) -> Recordings:
                 missing=missing,
             )
         )
+    elif counted is not None and counted.torn:
+        found.warnings.append(_TORN)
     return found
+
+
+def _damage(counted: mpeg.Tally) -> list[str]:
+    """What to tell of bytes among frames."""
+    words = "{damaged} bytes among its MPEG frames are not frames: what was there is lost"
+    return [Note.of(words, damaged=counted.damaged)] if counted.damaged else []
+
+
+def fewer_words(unread: int) -> Note:
+    """What to tell of MPEG frames that a header does not count."""
+    words = (
+        "its header states {unread} MPEG frames fewer than there are: they are not read"
+        + remedy("; --ignore-length takes them")
+    )
+    return Note.of(words, unread=unread)
 
 
 def _mpeg_link(
@@ -185,7 +198,7 @@ def _mpeg_link(
         # rates, anywhere.
         prefix = mpeg.header_for(file, counted)
         if not prefix:  # layers I and II
-            return Link(start, end, seen=mpeg.seen_bytes(file, counted))
+            return Link(start, counted.end, seen=mpeg.seen_bytes(file, counted))
         return Link(counted.start, end, prefix=prefix)
     return Link(start, end)
 
@@ -439,19 +452,32 @@ class _Sized:
         return found
 
     def _count_mpeg(self, head: Head) -> None:
-        """Frames of MPEG audio in WAV, where no header of its own says how many there are."""
+        """Frames of MPEG audio in WAV, and what of it is not read."""
         found, file = self._found, self._source.raw.fileno()
         start, size = found.samples or (0, 0)
         counted = mpeg.tally(file, start, min(self._size, start + size))
-        if counted.stated is None and not (counted.damaged or counted.torn):
-            each = mpeg.samples_of(os.pread(file, 4, counted.start))
-            stated = None if self._ignore else head.stated_frames
-            held = counted.frames * each
-            found.count = Count(blocks.agreed(held, stated, each, found.warnings))
-            found.owed = found.count.frames
+        found.warnings += _damage(counted)
+        found.rest.size += counted.damaged
+        if counted.torn:
+            found.warnings.append(_TORN)
+        if counted.stated is None:
             seen = start + mpeg.seen_bytes(file, counted)
             (link,) = found.links
-            found.links = [replace(link, end=min(self._size, start + size), seen=seen)]
+            found.links = [replace(link, end=counted.end, seen=seen)]
+            each = mpeg.samples_of(os.pread(file, 4, counted.start))
+            held = (counted.frames - counted.torn) * each
+            if not (counted.damaged or counted.torn):
+                stated = None if self._ignore else head.stated_frames
+                held = blocks.agreed(held, stated, each, found.warnings)
+                found.count = Count(held)
+            # A decoder may leave out frames that follow upon damage.
+            found.owed = None if counted.damaged else held
+        elif counted.surplus and self._ignore:
+            self._patches[counted.place] = struct.pack(">I", counted.frames)
+            self._linked()
+        elif counted.surplus:
+            found.warnings.append(fewer_words(counted.surplus))
+            found.rest.size += counted.surplus
 
     def aiff(self) -> Recordings:
         """AIFF and AIFF-C."""

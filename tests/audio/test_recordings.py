@@ -1070,3 +1070,50 @@ def test_an_mp3_begins_with_the_same_sample_with_every_tag(tmp_path, tag, before
     np.testing.assert_allclose(start[:-1152], short[:-1152], atol=1e-6)
     # frames that no header counts are all sound
     assert len(whole) == count * 1152 - (before if tag else 0) - 529
+
+
+def test_layer_ii_that_ends_within_a_frame_is_read_up_to_it(tmp_path):
+    path = tmp_path / "a.mp2"
+    path.write_bytes(mpeg(tmp_path, "-b:a", "64k", suffix=".mp2")[:-50])
+    heard, info = read_all(path)
+    assert len(heard) == 416 * 1152
+    assert "last MPEG frame is incomplete" in info.warnings[0]
+
+
+def mp3_in_wav(path, frames):
+    more = (12, 1, 2, 1152, 1, 1393)  # as ffmpeg writes it
+    fmt = struct.pack("<HHIIHHHHIHHH", 0x55, 1, 48_000, 16_000, 1, 0, *more)
+    body = b"WAVE" + chunk(b"fmt ", fmt) + chunk(b"data", frames)
+    path.write_bytes(chunk(b"RIFF", body))
+
+
+@pytest.mark.parametrize("fault", ["damage", "an incomplete frame"])
+def test_a_fault_of_layer_iii_in_wav_is_told_and_cuts_nothing(tmp_path, fault):
+    sound = RNG.normal(0, 0.3, 480_000)
+    sound[100_000:] *= 1e-4  # takes fewer bits than the beginning
+    data = mpeg(tmp_path, "-q:a", "0", "-write_xing", "0", "-id3v2_version", "0", sound=sound)
+    half = len(data) // 2
+    damaged = data[:half] + bytes(300) + data[half + 300 :] if fault == "damage" else data[:-30]
+    path = tmp_path / "a.wav"
+    mp3_in_wav(path, damaged)
+    heard, info = read_all(path)
+    assert len(heard) > 480_000 - 10 * 1152
+    words = "not frames" if fault == "damage" else "incomplete"
+    assert [words in line for line in info.warnings] == [True]
+    assert bool(info.unread) == (fault == "damage")
+
+
+def test_layer_iii_in_wav_whose_header_states_too_little_is_told(tmp_path):
+    data = bytearray(mpeg(tmp_path, "-b:a", "128k", "-id3v2_version", "0"))
+    at = max(data.find(b"Info"), data.find(b"Xing")) + 8
+    (count,) = struct.unpack_from(">I", data, at)
+    struct.pack_into(">I", data, at, count - 40)
+    path = tmp_path / "a.wav"
+    mp3_in_wav(path, bytes(data))
+    heard, info = read_all(path)
+    assert len(heard) < 480_000 - 39 * 1152
+    assert info.unread > 0
+    assert "--ignore-length" in info.warnings[0]
+    longer, info = read_all(path, ignore_length=True)
+    assert (len(longer) >= 480_000, info.warnings, info.unread) == (True, (), 0)
+    np.testing.assert_allclose(longer[: len(heard) - 1152], heard[:-1152], atol=1e-6)

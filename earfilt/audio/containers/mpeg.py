@@ -177,6 +177,10 @@ class Tally:
         Samples that the encoder put before and behind the sound, by its own tag.
     torn : bool
         Whether the last frame is incomplete.
+    end : int
+        The byte behind the last whole one.
+    place : int
+        Where the header states the number of frames.
     damaged : int
         Bytes among the frames that belong to none, and to no tag.
     behind : tuple of int
@@ -188,6 +192,8 @@ class Tally:
     frames: int
     stated: int | None
     torn: bool
+    end: int = 0
+    place: int = 0
     trimmed: tuple[int, int] | None = None
     damaged: int = 0
     behind: tuple[int, int] = (0, 0)
@@ -210,7 +216,7 @@ def tally(file: int, start: int, end: int | None) -> Tally:
     stated = _stated_frames(head)
     begin = found if stated is None and not _xing(head) else found + frame_length(head[:4])
     last = os.fstat(file).st_size if end is None else end
-    frames, torn, damaged, at = 0, False, 0, begin
+    frames, torn, damaged, at, whole = 0, False, 0, begin, begin
     piece, base = b"", at
     while at < last:
         if at - base + 4 > len(piece):
@@ -225,8 +231,10 @@ def tally(file: int, start: int, end: int | None) -> Tally:
             continue
         torn = at + length > last
         frames, at = frames + 1, at + length
+        whole = whole if torn else at
     behind = between_tags(file, min(at, last), last)
-    return Tally(begin, frames, stated, torn, _trimmed(head), damaged, behind)
+    place = found + _count_at(head)
+    return Tally(begin, frames, stated, torn, whole, place, _trimmed(head), damaged, behind)
 
 
 def _next_frame(file: int, at: int, last: int, kind: bytes) -> int | None:
@@ -317,10 +325,16 @@ def _side_end(frame: bytes) -> int:
 
 def _stated_frames(frame: bytes) -> int | None:
     """Frames by the Xing or VBRI header in a first frame; None where there is none."""
+    at = _count_at(frame)
+    return int(struct.unpack_from(">I", frame, at)[0]) if at else None
+
+
+def _count_at(frame: bytes) -> int:
+    """Offset of that number; 0 where there is none."""
     at = _xing(frame)
     if at and frame[at + 7] & 1:
-        return int(struct.unpack_from(">I", frame, at + 8)[0])
-    return int(struct.unpack_from(">I", frame, 50)[0]) if frame[36:40] == b"VBRI" else None
+        return at + 8
+    return 50 if frame[36:40] == b"VBRI" else 0
 
 
 def _trimmed(frame: bytes) -> tuple[int, int] | None:
