@@ -478,7 +478,7 @@ class Manifest:
         try:
             yield descriptor
         finally:
-            os.close(descriptor)
+            _release(descriptor)
 
     def _open_locked(self, must: bool) -> int:
         for _ in range(_TRIES):
@@ -491,9 +491,9 @@ class Manifest:
                 except FileNotFoundError:
                     pass
                 except BaseException:
-                    os.close(descriptor)
+                    _release(descriptor)
                     raise
-                os.close(descriptor)  # another run has replaced the file since it was opened
+                _release(descriptor)  # another run has replaced the file since it was opened
                 time.sleep(0.001)
                 continue
             make_directories(os.path.dirname(self.path))
@@ -575,6 +575,17 @@ def _flock(descriptor: int) -> None:
     except ImportError:
         raise OSError(errno.ENOTSUP, "none on this system") from None
     fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _release(descriptor: int) -> None:
+    """Close a file, and give its lock back first: where a child that was forked meanwhile has the
+    file open, too, everybody would wait for the child to end.
+    """
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _end_line(descriptor: int) -> None:
