@@ -19,7 +19,7 @@ from earfilt.audio import formats
 from earfilt.batch.search import Bad, Found, Search, Selection
 from earfilt.errors import AudioError, UsageError, printable
 from earfilt.storage.output import trial_directory
-from earfilt.storage.trees import make_directories
+from earfilt.storage.trees import Home, make_directories
 from earfilt.wording import existing, option
 
 Exists = Literal["refuse", "force", "skip", "resume"]
@@ -78,6 +78,8 @@ class Plan:
         Directories that were searched.
     in_place : bool
         Outputs replace their sources, where links lead; the root is no more than a name.
+    home : Home
+        Where all these paths begin, for a program may go elsewhere while it takes the rows.
     """
 
     root: str
@@ -90,6 +92,7 @@ class Plan:
     foreign: set[str] = field(default_factory=set)
     places: set[str] = field(default_factory=set)
     in_place: bool = False
+    home: Home = field(default_factory=Home)
 
     def output_name(self, name: str) -> str:
         """Name of a file's output, relative to the root, by the file's own."""

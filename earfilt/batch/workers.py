@@ -55,19 +55,24 @@ class Ended(Exception):
 class Worker:
     """A worker, as who started it sees it.
 
+    Parameters
+    ----------
+    home : str
+        The directory that it works in.
+
     Raises
     ------
     OSError
         It cannot be started.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, home: str = os.curdir) -> None:
         self._channel, theirs = _channel()
         try:
             with theirs:
-                self._process = None if _FORKS else _start("serve_caller", theirs)
+                self._process = None if _FORKS else _start("serve_caller", theirs, home=home)
                 if _FORKS:
-                    _fork(theirs)
+                    _fork(theirs, home)
         except BaseException:
             self._channel.close()
             raise
@@ -151,9 +156,9 @@ class _Server:
             self._control.close()
             raise
 
-    def fork(self, channel: socket.socket) -> None:
-        """Have it fork a worker, in the directory that is the current one now."""
-        here = os.open(os.curdir, _HERE)
+    def fork(self, channel: socket.socket, home: str) -> None:
+        """Have it fork a worker, in a directory."""
+        here = os.open(home, _HERE)
         try:
             socket.send_fds(self._control, [b"\0"], [channel.fileno(), here])
         finally:
@@ -218,13 +223,13 @@ def stop_server() -> None:
             _server = None
 
 
-def _fork(channel: socket.socket) -> None:
+def _fork(channel: socket.socket, home: str) -> None:
     with _lock, suppress(ConnectionError):
-        _running_server().fork(channel)
+        _running_server().fork(channel, home)
         return
     stop_server()  # it was killed
     with _lock:
-        _running_server().fork(channel)
+        _running_server().fork(channel, home)
 
 
 def _be_a_child() -> None:
@@ -264,7 +269,9 @@ def _channel() -> tuple[socket.socket, socket.socket]:
     return ends
 
 
-def _start(task: str, channel: socket.socket, *, preload: str = "sys") -> subprocess.Popen[bytes]:
+def _start(
+    task: str, channel: socket.socket, *, preload: str = "sys", home: str | None = None
+) -> subprocess.Popen[bytes]:
     """A new Python that does a task of this module with a socket as its standard input.
 
     It imports from where this one does, but for the current directory, and a module before all else.
@@ -281,7 +288,9 @@ def _start(task: str, channel: socket.socket, *, preload: str = "sys") -> subpro
     safe = [] if "-P" in flags or "-I" in flags else ["-P"]
     # A child that another thread forks would keep the pipe on which subprocess waits for the start.
     with _making, blocked_signals({signal.SIGTERM}):
-        return subprocess.Popen([sys.executable, *flags, *safe, "-c", code], stdin=channel.fileno())
+        return subprocess.Popen(
+            [sys.executable, *flags, *safe, "-c", code], stdin=channel.fileno(), cwd=home
+        )
 
 
 @contextmanager

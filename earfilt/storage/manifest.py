@@ -33,7 +33,7 @@ from typing import Any
 
 from earfilt.errors import AudioError, printable
 from earfilt.storage.streams import fill_closed
-from earfilt.storage.trees import make_directories
+from earfilt.storage.trees import Home, make_directories
 
 _STEM, _SUFFIX = ".earfilt-manifest", ".jsonl"
 _PIECE = 1 << 16  # stays in the nearest caches, and costs no mapping of memory
@@ -413,7 +413,12 @@ class Manifest:
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self._path, self._home = path, Home()
+
+    @property
+    def path(self) -> str:
+        """Its path, from where this process is now."""
+        return self._home.path(self._path)
 
     def append(
         self,

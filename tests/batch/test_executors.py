@@ -207,6 +207,21 @@ def test_another_worker_takes_the_place_of_one_that_died() -> None:
         assert pool.submit(os.getpid).result() != first
 
 
+@pytest.mark.parametrize("forks", [True, False])
+def test_it_works_where_the_first_one_did(
+    forks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the program has gone meanwhile."""
+    monkeypatch.setattr(workers, "_FORKS", forks and workers._FORKS)
+    here = os.getcwd()
+    with processes(1) as pool:
+        psutil.Process(pool.submit(os.getpid).result()).kill()
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(Exception, match="terminated abruptly"):
+            pool.submit(time.sleep, 600).result()
+        assert pool.submit(os.getcwd).result() == here
+
+
 def test_too_few_open_files_are_named(tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     words = [EARFILT, "apply", str(tmp_path / "in"), str(tmp_path / "out"), *FILTER]
@@ -297,12 +312,12 @@ def test_the_end_of_a_worker_is_seen_beside_children_that_other_threads_fork(
     """Forked in the midst of its start, such a child has the worker's end of the socket too."""
     children, start = [], workers._fork
 
-    def fork_meanwhile(channel: socket.socket) -> None:
+    def fork_meanwhile(channel: socket.socket, home: str) -> None:
         child = os.fork()
         if not child:
             signal.pause()
         children.append(child)
-        start(channel)
+        start(channel, home)
 
     def work() -> None:
         with processes(1) as pool:
@@ -376,11 +391,11 @@ def test_where_few_processes_can_be_started_these_do_the_work(
 ) -> None:
     started, start = [], workers._fork
 
-    def few(channel: socket.socket) -> None:
+    def few(channel: socket.socket, home: str) -> None:
         if len(started) == 2:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         started.append(channel)
-        start(channel)
+        start(channel, home)
 
     monkeypatch.setattr(workers, "_fork", few)
     with processes(5) as pool:
