@@ -266,7 +266,7 @@ def _filtered(x: npt.NDArray[Any], fir: firs.Fir, precision: Precision) -> npt.N
 def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int | None, precision: Precision) -> Tensor:
     import torch
 
-    from earfilt.engine.tensors import convolve
+    from earfilt.engine.tensors import check_dense, convolve
     from earfilt.nn.base import check_signal
 
     if not isinstance(x, torch.Tensor):
@@ -274,6 +274,7 @@ def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int | None, precision: Precisi
             f"the signal is a {type(x).__name__}; filters take numpy arrays and torch tensors"
         )
     refuse_motion(fir)
+    check_dense("the signal", x)
     axis = _axis_of(x, axis) if x.ndim else -1
     if x.ndim:
         x = x.movedim(axis, -1)
@@ -921,7 +922,10 @@ def _shard(given: Any) -> tuple[int, int] | None:
         return None
     if not isinstance(given, Iterable) or len(pair := list(given)) != 2:
         raise UsageError(f"shard is {given!r}; it is (I, N), the I-th of N parts")
-    return whole("shard", pair[0]), whole("shard", pair[1])
+    part, parts = whole("shard", pair[0]), whole("shard", pair[1])
+    if not 1 <= part <= parts:
+        raise UsageError(f"shard is ({part}, {parts}); it is (I, N) with I from 1 to N")
+    return part, parts
 
 
 def _words(name: str, given: Any) -> tuple[str, ...]:

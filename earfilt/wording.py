@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["either", "existing", "is_typed", "option", "typed"]
+__all__ = ["either", "existing", "is_typed", "option", "remedy", "typed", "without_remedies"]
 
 _FLAGS = {"gain_db": "gain"}  # that are called otherwise on the command line
 _EXISTING = {"force": "--force", "skip": "--skip-existing", "resume": "--resume"}
 _is_typed = False
+_has_remedies = True
 
 
 @contextmanager
@@ -31,6 +32,31 @@ def typed(on: bool = True) -> Iterator[None]:
 def is_typed() -> bool:
     """Whether messages are for someone who types commands."""
     return _is_typed
+
+
+@contextmanager
+def without_remedies() -> Iterator[None]:
+    """Messages name no option that makes do with what is wrong with a file: whoever reads it in the
+    block has none.
+    """
+    global _has_remedies
+    before, _has_remedies = _has_remedies, False
+    try:
+        yield
+    finally:
+        _has_remedies = before
+
+
+def remedy(words: str) -> str:
+    """Words that end a message with such an option.
+
+    >>> remedy("; use " + option("repair", True))
+    '; use repair=True'
+    >>> with without_remedies():
+    ...     remedy("; use " + option("repair", True))
+    ''
+    """
+    return words if _has_remedies else ""
 
 
 def either(command: str, python: str) -> str:

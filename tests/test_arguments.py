@@ -1,5 +1,6 @@
 """Arguments of any type: one sentence says what is wrong, and numpy's own numbers are numbers."""
 
+import enum
 import os
 from collections.abc import Callable
 from fractions import Fraction
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 import earfilt
+from tests.batch.trees import write_tone
 
 CURVE = "frequency_hz,gain_db\n100,-2\n1000,0\n8000,-4\n"
 FS = 16000
@@ -149,6 +151,42 @@ def test_numbers_of_any_library_are_numbers(as_number: Callable[[int], Any]) -> 
     assert tuple(earfilt.ear("headphone", FS).response(as_number(1000)).shape) == (1,)
 
 
+class Word(enum.StrEnum):
+    """A word as a user's program has it, of which workers do not know."""
+
+    HEADPHONE = "headphone"
+    PCM_24 = "PCM_24"
+
+
+Word.__module__ = "__main__"
+
+
+class Decibels(float):
+    """A number, likewise."""
+
+
+Decibels.__module__ = "__main__"
+
+
+def test_equal_settings_of_any_type_are_one_setting_in_a_batch(folder: Path) -> None:
+    write_tone(folder / "in" / "a.wav")
+    settings: list[tuple[str, dict[str, Any]]] = [
+        ("headphone", {"gain_db": 6.0, "max_gain": 20.0, "subtype": "PCM_24"}),
+        ("headphone", {"gain_db": 6, "max_gain": 20, "subtype": "PCM_24"}),
+        ("headphone", {"gain_db": np.float32(6), "max_gain": np.int16(20), "subtype": "PCM_24"}),
+        (
+            Word.HEADPHONE,
+            {"gain_db": Decibels(6), "max_gain": Decibels(20), "subtype": Word.PCM_24},
+        ),
+    ]
+    for n, (name, options) in enumerate(settings):
+        for out, wanted in ((f"out{n}", "ok"), ("out0", "skipped")):
+            (row,) = api.apply_files(
+                "in", out, name, exists="resume", inverse=True, jobs=1, **options
+            )
+            assert (row.status, row.error) == (wanted, None)
+
+
 def test_a_caller_keeps_the_frequencies_that_were_asked_for() -> None:
     asked = np.array([100.0, 1000.0])
     table = earfilt.response("headphone", freqs=asked)
@@ -161,3 +199,9 @@ def test_a_caller_keeps_the_frequencies_that_were_asked_for() -> None:
 def test_one_pattern_is_no_list_of_letters() -> None:
     rows = list(api.apply_files("in", "out", "headphone", include="*.flac", jobs=1))
     assert rows == []
+
+
+@pytest.mark.parametrize("shard", [(0, 2), (3, 2), (1, 0), (-1, 2), (1, -2), (0, 0)])
+def test_no_part_outside_of_the_whole_is_asked_for(tmp_path, shard):
+    with pytest.raises(earfilt.UsageError, match=r"with I from 1 to N"):
+        list(earfilt.apply_files(tmp_path, tmp_path / "out", "headphone", shard=shard))

@@ -37,17 +37,22 @@ class Link:
         What to read at an offset, counted from the file's beginning, in place of what is there.
     prefix : bytes
         What to read before the first byte.
+    seen : int
+        Bytes that it must seem to have, for a decoder that guesses its length from them; 0 for
+        those that it has.
     """
 
     start: int = 0
     end: int | None = None
     patches: Mapping[int, bytes] | None = None
     prefix: bytes = b""
+    seen: int = 0
 
     @property
     def whole(self) -> bool:
         """Whether it is the file as it lies on the disk."""
-        return self.start == 0 and self.end is None and not self.patches and not self.prefix
+        changed = self.patches or self.prefix or self.seen
+        return self.start == 0 and self.end is None and not changed
 
 
 class _Window:
@@ -55,12 +60,14 @@ class _Window:
 
     def __init__(self, source: Source, link: Link) -> None:
         self._file, self._link, self._at = source.raw.fileno(), link, 0
-        self._size = (
-            len(link.prefix) + (source.size or 0 if link.end is None else link.end) - link.start
-        )
+        end = source.size or 0 if link.end is None else link.end
+        self._held = len(link.prefix) + end - link.start
+        self._size = max(self._held, link.seen)
 
     def read(self, count: int) -> bytes:
-        count = max(0, min(count, self._size - self._at))
+        if self._at > self._held:  # where a tag would lie at the end that it seems to have
+            return bytes(max(0, min(count, self._size - self._at)))
+        count = max(0, min(count, self._held - self._at))
         out = bytearray(self._link.prefix[self._at : self._at + count])
         lead = len(out)
         start = self._link.start + max(0, self._at - len(self._link.prefix))

@@ -110,6 +110,9 @@ READ = (*CONTAINERS, *READ_ONLY)
 """Containers that are read, as libsndfile calls them: those whose length, channel order and rate are
 checked here. What else libsndfile knows is refused (see `earfilt.audio.sniff.BEYOND`).
 """
+WAY_OUT = "convert it first, e.g. 'ffmpeg -i INPUT -c:a pcm_f32le OUTPUT.wav'"
+"""What to do with a file of any other format."""
+
 RAW = Container("RAW", (".raw", ".pcm"), _PCM)
 """Samples and nothing else: no container by an extension, but on request only."""
 ENCODINGS = dict(zip(("s16le", "s24le", "s32le", "f32le", "f64le"), _PCM, strict=True))

@@ -3,6 +3,7 @@ for everything else.
 """
 
 import os
+import tempfile
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +22,7 @@ from earfilt.audio.formats import (
     RAW,
     READ,
     SUBTYPES,
+    WAY_OUT,
     RawFormat,
     Subtype,
 )
@@ -45,11 +47,12 @@ from earfilt.audio.recordings import (
 from earfilt.audio.source import Source, open_source
 from earfilt.audio.speakers import with_speakers
 from earfilt.errors import AudioError, Detail, Note
-from earfilt.wording import option
+from earfilt.storage.streams import WaitingFile, write_all
+from earfilt.wording import option, remedy
 
 _BLOCK_BYTES = 8 << 20
 _JUSTIFIED = 1 << 16  # bytes that tell how samples lie in their words
-_RAW_LOOK = 16  # bytes that show the header of a WAV or W64 file
+_RAW_LOOK = 16  # bytes that show the header of a file
 
 
 class Reader(ABC):
@@ -164,11 +167,14 @@ def cut_short(info: AudioInfo) -> AudioError:
         promise = "its header promises {promised} frames, {there} are there"
     return AudioError.about(
         info.name,
-        f"{{subject}} is cut short: {promise}; use "
-        f"{option('repair', True)} to filter what is there",
+        f"{{subject}} is cut short: {promise}{_what_is_there()}",
         there=there,
         promised=there + info.missing,
     )
+
+
+def _what_is_there() -> str:
+    return remedy(f"; use {option('repair', True)} to filter what is there")
 
 
 class WavReader(Reader):
@@ -312,11 +318,10 @@ class RawReader(Reader):
     def _refuse_header(self, source: Source, start: bytes | memoryview) -> None:
         """Nothing is guessed from a header, but filtering one as samples would be noise."""
         start = bytes(start[:_RAW_LOOK])
-        wave = start[:4] in riff.MAGICS and start[8:12] == b"WAVE"
-        if wave or start[: len(w64.MAGIC)] == w64.MAGIC:
+        if sniff.begins_with_header(start):
             raise AudioError(
-                f"{source.name} begins with the header of a WAV file, which {option('raw')} would "
-                f"filter as samples: leave {option('raw')} out"
+                f"{source.name} begins with the header of a file of sound or film, which "
+                f"{option('raw')} would filter as samples: leave {option('raw')} out"
             )
 
     def _next(self, frames: int) -> pcm.Array:
@@ -516,11 +521,12 @@ class SoundfileReader(Reader):
             file.subtype, "int16", 16, 0, lossless=False
         )
         frames, position = file.frames, source.raw.tell()
-        # What a lossy stream's header says of its length is checked at its end.
-        if file.format == "MP3" and frames is not None:
-            # Encoders and decoders disagree on the delay by parts of a frame.
-            self._promised = max(1, frames - mpeg.samples_per_frame(file.samplerate) + 1)
         mpeg_audio = file.subtype.startswith("MPEG")
+        # What a lossy stream's header says of its length is checked at its end.
+        owed = frames if recordings.owed is None and file.format == "MP3" else recordings.owed
+        if mpeg_audio and owed is not None:
+            # Encoders and decoders disagree on the delay by parts of a frame.
+            self._promised = max(1, owed - mpeg.samples_per_frame(file.samplerate) + 1)
         frames = None if mpeg_audio else frames
         align = subtype.width * file.channels
         promised = promised_frames(source, magic, head, file.frames, align) or 0
@@ -572,9 +578,7 @@ class SoundfileReader(Reader):
                 return block[: error.frames]
             raise AudioError.about(
                 self.info.name,
-                "{subject} is damaged or cut short after frame {done} ({error}); use "
-                + option("repair", True)
-                + " to filter what is there",
+                "{subject} is damaged or cut short after frame {done} ({error})" + _what_is_there(),
                 done=done,
                 error=error,
             ) from error
@@ -597,7 +601,7 @@ class SoundfileReader(Reader):
             if unread:
                 words = (
                     "its header states {unread} MPEG frames fewer than there are: they are not "
-                    "read; --ignore-length takes them"
+                    "read" + remedy("; --ignore-length takes them")
                 )
                 warnings.append(Note.of(words, unread=unread))
             elif tallies[-1].torn and not warnings:
@@ -631,8 +635,7 @@ class SoundfileReader(Reader):
             return [Note.of(f"its FLAC frames {words}; what follows is out of time", after=after)]
         raise AudioError.about(
             self.info.name,
-            "{subject} is damaged: its FLAC frames "
-            f"{words}; use {option('repair', True)} to filter what is there",
+            f"{{subject}} is damaged: its FLAC frames {words}{_what_is_there()}",
             after=after,
         )
 
@@ -720,7 +723,9 @@ def _not_read(source: Source, reason: str) -> str:
         return _is_not_read(name)
     remedy = ""
     if sniff.begins_as_read(start):
-        remedy = f"; {sniff.WAY_OUT}"
+        remedy = f"; {WAY_OUT}"
+    elif sniff.begins_with_header(start):
+        remedy = f"; if it holds sound, {WAY_OUT}"
     elif not _is_text(start):  # perhaps nothing but samples
         remedy = "; samples without a header need --raw s16le --rate HZ --channels N"
     return f"is not audio that can be read ({reason}){remedy}"
@@ -774,14 +779,41 @@ def open_reader(
     AudioError
         Missing, not permitted, not audio, damaged, or without a single frame.
     """
-    source = open_source(path, regular=regular)
+    return _reader_of(
+        open_source(path, regular=regular),
+        raw=raw,
+        repair=repair,
+        ignore_length=ignore_length,
+        spool=spool or ignore_length,
+        spool_dir=spool_dir,
+    )
+
+
+def open_content(content: bytes, name: str) -> Reader:
+    """As `open_reader`, of the content of a file that was read already; its printable name."""
+    with tempfile.TemporaryFile(buffering=0) as file:  # libsndfile goes by a descriptor
+        write_all(file.write, content)
+        raw = WaitingFile(os.dup(file.fileno()), "rb")
+    raw.seek(0)
+    return _reader_of(Source(raw, name))
+
+
+def _reader_of(
+    source: Source,
+    *,
+    raw: RawFormat | None = None,
+    repair: bool = False,
+    ignore_length: bool = False,
+    spool: bool = False,
+    spool_dir: str | None = None,
+) -> Reader:
     try:
         reader = _choose(
             source,
             raw=raw,
             repair=repair,
             ignore_length=ignore_length,
-            spool=spool or ignore_length,
+            spool=spool,
             spool_dir=spool_dir,
         )
     except OSError as error:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +42,7 @@ from earfilt.audio.decoder import FAILURES, Decoder, DecodingError, Link
 from earfilt.audio.frame_tags import between_tags
 from earfilt.audio.metadata import sphere
 from earfilt.errors import AudioError, Note
+from earfilt.wording import remedy
 
 if TYPE_CHECKING:
     from earfilt.audio.containers.aiff import Common
@@ -82,6 +83,8 @@ class Recordings:
         Of their codec.
     count : Count, optional
         Frames, where blocks tell.
+    owed : int, optional
+        Frames that a decoder has to deliver, where its own guess is worth nothing.
     packets : tuple of (int, int), optional
         Frames before the first one of the recording, and of the recording, by a table of packets.
     warnings : list of str
@@ -94,6 +97,7 @@ class Recordings:
     aligned: int = 1
     blocks: Blocks | None = None
     count: Count | None = None
+    owed: int | None = None
     packets: tuple[int, int] | None = None
     warnings: list[str] = field(default_factory=list)
 
@@ -140,10 +144,13 @@ def _mpeg(source: Source, ignore_length: bool) -> Recordings:
     """MPEG audio; what is none has no frames."""
     file = source.raw.fileno()
     found = Recordings(links=[])
-    damaged = 0
+    damaged = owed = 0
     for start, end in mpeg.find_streams(file):
         counted = mpeg.tally(file, start, end)
-        found.links.append(_mpeg_link(file, start, end, counted, ignore_length))
+        link = _mpeg_link(file, start, end, counted, ignore_length)
+        found.links.append(link)
+        each = mpeg.samples_of(os.pread(file, 4, counted.start))
+        owed += (counted.frames - counted.torn) * each if link.seen and not counted.damaged else 0
         if counted.damaged:
             found.warnings.append(
                 Note.of(
@@ -155,6 +162,8 @@ def _mpeg(source: Source, ignore_length: bool) -> Recordings:
         if end is None:
             found.leave(rest_behind(source, *counted.behind))
     found.rest.size += damaged
+    if found.links and all(link.seen for link in found.links):
+        found.owed = owed
     found.links = found.links or [Link()]
     if missing := mpeg.missing_bytes(file):
         found.warnings.append(
@@ -175,7 +184,9 @@ def _mpeg_link(
         # libsndfile ends where a header says or, without one, where it guesses: with variable bit
         # rates, anywhere.
         prefix = mpeg.header_for(file, counted)
-        return Link(counted.start if prefix else start, end, prefix=prefix)
+        if not prefix:  # layers I and II
+            return Link(start, end, seen=mpeg.seen_bytes(file, counted))
+        return Link(counted.start, end, prefix=prefix)
     return Link(start, end)
 
 
@@ -195,10 +206,9 @@ def _ogg(source: Source) -> Recordings:
         found.warnings.append(Note.of(words, strange=strange))
     beside = sum(sum(stream.beside.values()) for stream in streams)
     if beside:
-        words = (
-            "its streams beside the first ({count} of them, {beside} bytes) are not read; "
-            "'ffmpeg -i INPUT -map 0:1 OUTPUT.wav' gives the second"
-        )
+        words = "its streams beside the first ({count} of them, {beside} bytes) are not read"
+        if any(stream.sounds for stream in streams):
+            words += "; 'ffmpeg -i INPUT -map 0:a:1 OUTPUT.wav' gives the second that is sound"
         count = max(len(stream.beside) for stream in streams)
         found.warnings.append(Note.of(words, count=count, beside=beside))
     if last.finished:
@@ -290,8 +300,8 @@ def _flac(source: Source, ignore_length: bool) -> Recordings:
     if ignore_length:
         return Recordings([Link(patches=flac_frames.without_length(source))])
     note = Note.of(
-        "its header states {stated} frames, {there} are there: the others are not read; "
-        "--ignore-length takes them",
+        "its header states {stated} frames, {there} are there: the others are not read"
+        + remedy("; --ignore-length takes them"),
         stated=stated,
         there=there,
     )
@@ -438,6 +448,10 @@ class _Sized:
             stated = None if self._ignore else head.stated_frames
             held = counted.frames * each
             found.count = Count(blocks.agreed(held, stated, each, found.warnings))
+            found.owed = found.count.frames
+            seen = start + mpeg.seen_bytes(file, counted)
+            (link,) = found.links
+            found.links = [replace(link, end=min(self._size, start + size), seen=seen)]
 
     def aiff(self) -> Recordings:
         """AIFF and AIFF-C."""

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 
 from earfilt.audio import frame_tags
 from earfilt.audio.containers import mpeg
+from earfilt.audio.formats import WAY_OUT
 from earfilt.storage.reading import open_without_waiting
 
-WAY_OUT = "convert it first, e.g. 'ffmpeg -i INPUT -c:a pcm_f32le OUTPUT.wav'"
 _BY_SOX = "convert it first, e.g. 'sox -t {type} INPUT -e float -b 32 OUTPUT.wav'"
 _BY_OCTAVE = (
     "write its samples as WAV where they were made, e.g. in Octave "
@@ -96,6 +96,7 @@ _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_STREAM = bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365")
 _ASF_FILM = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
 _ASF_SOUND = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")
+_HEADERS = (b"OggS", b"\x1aE\xdf\xa3", b"dns.", b"ID3\2", b"ID3\3", b"ID3\4")
 _EBML = b"\x1aE\xdf\xa3"
 _SEGMENT, _TRACKS = 0x18538067, 0x1654AE6B
 _TRACK, _TRACK_TYPE = 0xAE, 0x83
@@ -116,6 +117,12 @@ def way_out(name: str) -> str:
 def begins_as_read(head: bytes) -> bool:
     """Whether a file that begins so is of a format that is read."""
     return _READ.match(head) is not None
+
+
+def begins_with_header(head: bytes) -> bool:
+    """Whether a file that begins so has the header of a format of sound or film, read or not."""
+    known = begins_as_read(head) or head[4:8] == b"ftyp" or head[:16] == _ASF
+    return known or head.startswith(_HEADERS) or any(pattern.match(head) for pattern, _ in _CONTENT)
 
 
 def is_sound(path: str) -> bool:

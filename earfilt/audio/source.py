@@ -11,9 +11,14 @@ import tempfile
 import time
 
 from earfilt.errors import AudioError, printable
-from earfilt.storage.output import write_all
 from earfilt.storage.reading import open_without_waiting
-from earfilt.storage.streams import WaitingFile, fill_closed, open_stream, stream_number
+from earfilt.storage.streams import (
+    WaitingFile,
+    fill_closed,
+    open_stream,
+    stream_number,
+    write_all,
+)
 
 PATIENCE = 0.002
 """Seconds for more to follow what a pipe gave: a program that sends as fast as it can is read in

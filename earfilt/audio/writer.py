@@ -25,7 +25,7 @@ from earfilt.audio.metadata import annotation
 from earfilt.audio.metadata.tags import crossing, info_chunk, late_warning, soundfile_strings
 from earfilt.audio.speakers import MASK_TAG
 from earfilt.errors import AudioError, UsageError
-from earfilt.storage.output import write_all
+from earfilt.storage.streams import write_all
 from earfilt.wording import option
 
 _MAX_OGG_FRAMES = 16_384  # long writes overflow libvorbis's stack

@@ -397,7 +397,8 @@ def _work(batch: Batch, plan: Plan, late: list[Row]) -> Iterator[tuple[Row, int]
     def record(outcomes: Sequence[Outcome]) -> None:
         told.extend(outcomes)
         if manifest is not None:
-            made = (outcome for outcome in outcomes if outcome.row.status != "skipped")
+            # what died stays begun: what lies there may be its work
+            made = (one for one in outcomes if one.known and one.row.status != "skipped")
             manifest.append(
                 (outcome.unit.job.name, _entry(outcome, plan, recipe.name, lead))
                 for outcome in made

@@ -76,6 +76,8 @@ class Plan:
         made of the same source, which may be replaced; and what no manifest tells of.
     places : set of str
         Directories that were searched.
+    others : list of Found or Bad
+        What other shards are about: not to filter, and not to write over.
     in_place : bool
         Outputs replace their sources, where links lead; the root is no more than a name.
     home : Home
@@ -91,6 +93,7 @@ class Plan:
     own: set[str] = field(default_factory=set)
     foreign: set[str] = field(default_factory=set)
     places: set[str] = field(default_factory=set)
+    others: list[Found | Bad] = field(default_factory=list)
     in_place: bool = False
     home: Home = field(default_factory=Home)
 
@@ -98,7 +101,7 @@ class Plan:
         """Name of a file's output, relative to the root, by the file's own."""
         return name if self.suffix is None else os.path.splitext(name)[0] + self.suffix
 
-    def destination(self, file: Found) -> str:
+    def destination(self, file: Found | Bad) -> str:
         """Path of a file's output."""
         return os.path.join(self.root, self.output_name(file.name))
 
@@ -343,6 +346,8 @@ def _existing(path: str, known: dict[str, str] | None = None) -> str:
 
 def _take_shard(plan: Plan, index: int, count: int) -> None:
     """Keep one of ``count`` parts; what fails before any work is told by the same rule, once."""
+    every: list[Found | Bad] = [*plan.files, *plan.bad]
+    plan.others = [one for one in every if shard_of(one.name, count) != index]
     plan.files = [file for file in plan.files if shard_of(file.name, count) == index]
     plan.bad = [bad for bad in plan.bad if shard_of(bad.name, count) == index]
 
@@ -381,7 +386,7 @@ def _look_at_outputs(plan: Plan, exists: Exists) -> None:
 
 
 def _check_no_source(plan: Plan, there: list[Found]) -> None:
-    sources = {_identity(file.source): file.source for file in plan.files}
+    sources = {_identity(file.source): file.source for file in (*plan.files, *plan.others)}
     for file in there:
         destination = plan.destination(file)
         if os.path.isdir(destination):

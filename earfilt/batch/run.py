@@ -46,11 +46,14 @@ class Unit:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a unit; ``output`` is the stamp of its output, (-1, -1) where there is none."""
+    """What became of a unit; ``output`` is the stamp of its output, (-1, -1) where there is none,
+    and ``known`` is False where its worker died, perhaps behind an output that was whole.
+    """
 
     unit: Unit
     row: Row
     output: Stamp = NO_OUTPUT
+    known: bool = True
 
 
 Task = Sequence[Unit]
@@ -237,7 +240,9 @@ class Runner:
             if not last_try:
                 self._suspects.extend(task)
                 return []
-            done = [(failed(unit.job, _died(error)), NO_OUTPUT) for unit in task]
+            if self._fail_fast:
+                self._stop()
+            return [Outcome(unit, failed(unit.job, _died(error)), known=False) for unit in task]
         if self._fail_fast and any(row.status == "failed" for row, _ in done):
             self._stop()
         return _outcomes(task, done)

@@ -188,11 +188,11 @@ class Search:
         far = set(outside)
         for path in paths:
             base, name = (common, os.path.relpath(path, common)) if path in far else ("", path)
-            yield from (
-                self._tree(base, name, said=path)
-                if os.path.isdir(path)
-                else self._named(base, name)
-            )
+            if os.path.isdir(path):
+                # the current directory, or the common one itself: names begin below it
+                yield from self._tree(base, "" if name == os.curdir else name, said=path)
+            else:
+                yield from self._named(base, name)
 
     def _named(self, base: str, name: str) -> Iterator[Found]:
         path = os.path.join(base, name)

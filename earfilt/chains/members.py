@@ -321,6 +321,11 @@ def _check_design(given: Options) -> None:
             f"{option('order')} and {option('tolerance')} exclude each other: a tolerance finds "
             "the order"
         )
+    if order is not None and given.get("fewest"):
+        raise UsageError(
+            f"fewest has no effect beside {option('order')}: it searches for the order that meets "
+            f"{option('tolerance')}"
+        )
     if order is not None and not 2 <= order <= LARGEST_ORDER:
         raise UsageError(f"order is {order}; it must be 2 to {LARGEST_ORDER}")
     if tolerance is None or SMALLEST_TOLERANCE_DB <= tolerance <= LARGEST_TOLERANCE_DB:

@@ -218,7 +218,8 @@ def _suggestion(name: str) -> str:
     known = sorted({name for entry in every for name in (entry.name, entry.full_name)})
     if near := did_you_mean(name, known):
         return near
-    if matching(name):
+    # every entry contains an empty word, and a command takes one with a dash for an option
+    if name and name[0] != "-" and matching(name):
         word = printable(shlex.quote(name))
         return f"'earfilt filters {word}' lists those that are called or sourced so"
     return did_you_mean(name, known, alike=0.4) or "'earfilt filters' lists them"

@@ -3,7 +3,6 @@ the declaration: flags, defaults, checks, provenance and help. And the checks of
 give in place of a number, a word or a path.
 """
 
-import math
 import numbers
 import os
 import reprlib
@@ -71,6 +70,8 @@ class Option:
 
 
 LARGEST_ORDER = 131_072
+LARGEST_FS = 1e9
+"""Hz: curves are continued to half of it in steps."""
 
 ORDER = Option(
     "order",
@@ -157,8 +158,10 @@ def settings(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, A
 def checked_fs(fs: float) -> float:
     """A sampling rate in Hz, or UsageError where it is not one."""
     value: Any = plain(fs)
-    if not is_number(value) or not 0.0 < float(value) < math.inf:
-        raise UsageError(f"fs is {_said(fs)}; it must be a positive, finite sampling rate in Hz")
+    if not is_number(value) or not 0.0 < float(value) <= LARGEST_FS:
+        raise UsageError(
+            f"fs is {_said(fs)}; it must be a sampling rate above 0 and at most {LARGEST_FS:g} Hz"
+        )
     return value
 
 
@@ -182,12 +185,17 @@ def is_number(value: Any) -> bool:
     return True
 
 
-def number(name: str, value: Any) -> Any:
-    """A number as one of Python, or UsageError where it is none."""
+def number(name: str, value: Any) -> float:
+    """A number as a plain float, or UsageError where it is none: 6, 6.0 and a float32 of numpy are
+    one setting, and so are 0.0 and -0.0.
+
+    >>> number("gain_db", 6), number("gain_db", -0.0)
+    (6.0, 0.0)
+    """
     found = plain(value)
     if not is_number(found):
         raise UsageError(f"{name} is {_said(value)}; it must be a number")
-    return found if isinstance(found, int | float) else float(found)
+    return float(found) + 0.0
 
 
 def whole(name: str, value: Any, rule: str = "a whole number") -> int:
@@ -207,12 +215,14 @@ def flag(name: str, value: Any) -> bool:
 
 
 def text(name: str, value: Any) -> str:
-    """A text, or that of a path, or UsageError where it is neither."""
+    """A text, or that of a path, as a plain one, or UsageError where it is neither: a worker knows
+    no types of the user's program, such as the class of an enumeration.
+    """
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if not isinstance(value, str):
         raise UsageError(f"{name} is {_said(value)}; it must be a text or a path")
-    return value
+    return str.__str__(value)
 
 
 def path(name: str, value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from earfilt.errors import AudioError, UsageError, printable
+from earfilt.errors import AudioError, UsageError, counted, printable
 
 __all__ = [
     "Levels",
@@ -289,10 +289,8 @@ def highest_code(target: SampleFormat, dtype: np.dtype[Any]) -> float:
 
 def clip_warning(clipped: npt.NDArray[np.int64]) -> str:
     """What the caller who filters integers is told of samples that were clipped."""
-    return (
-        f"{int(clipped.sum())} samples were clipped; convert to floating point before filtering, "
-        "or lower the level"
-    )
+    samples = counted(int(clipped.sum()), "sample was", "samples were")
+    return f"{samples} clipped; convert to floating point before filtering, or lower the level"
 
 
 def tpdf(seed: int, index: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:

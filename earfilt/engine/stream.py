@@ -129,19 +129,21 @@ class Stream:
             return self._push(block)
         import torch
 
+        from earfilt.engine import tensors
+
         if not isinstance(block, torch.Tensor):
             raise UsageError(
                 f"the block is a {type(block).__name__}; streams take numpy arrays and torch "
                 "tensors"
             )
+        tensors.check_dense("the block", block)
         self._is_array = False
         if block.device.type != "cpu":
             return self._push_elsewhere(block)
-        if block.layout is not torch.strided:
-            raise UsageError(f"the block's layout is {block.layout}; streams take dense tensors")
         plain = block.detach().resolve_conj().resolve_neg()
-        known = (torch.float16, torch.float32, torch.float64)  # to numpy
-        if plain.is_floating_point() and plain.dtype not in known:
+        if plain.is_floating_point() and plain.dtype not in tensors.FLOATS:
+            raise UsageError(f"the block's dtype is {plain.dtype}; this stream takes {self._dtype}")
+        if plain.dtype == torch.bfloat16:  # which numpy does not know
             plain = plain.float()
         return torch.from_numpy(self._push(plain.numpy()))
 
@@ -220,9 +222,10 @@ class Stream:
                 import torch
 
                 rest = torch.from_numpy(rest)
-        if self.clipped.any():
-            warnings.warn(clip_warning(self.clipped), stacklevel=2)
-        self._begin()
+        clipped = self.clipped
+        self._begin()  # first: a warning may be raised as an error
+        if clipped.any():
+            warnings.warn(clip_warning(clipped), stacklevel=2)
         return rest
 
     def _filtered(self, segments: int, total: int | None) -> Samples:

@@ -25,7 +25,19 @@ from earfilt.engine.segments import (
 )
 from earfilt.errors import UsageError
 
-__all__ = ["Spectra", "Stream", "convolve", "filter_segments", "is_traced", "multiplied"]
+__all__ = [
+    "FLOATS",
+    "Spectra",
+    "Stream",
+    "check_dense",
+    "convolve",
+    "filter_segments",
+    "is_traced",
+    "multiplied",
+]
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""Dtypes that torch calculates with: those of 8 bits and less are for storage."""
 
 CALL_BYTES = 1 << 22  # of spectra in one call: torch's cost more than numpy's
 # The same on a device: calls that take longer there than to be launched, of which one holds three
@@ -91,6 +103,15 @@ class Spectra:
 def working_dtype(dtype: torch.dtype) -> torch.dtype:
     """Of the arithmetic for signals of a dtype: that, or float32 for half precision."""
     return dtype if dtype.itemsize >= 4 else torch.float32
+
+
+def check_dense(name: str, x: Tensor) -> None:
+    """Refuse a tensor that is sparse, nested or of another layout with a UsageError; until then its
+    shape may not be looked at.
+    """
+    if x.is_nested or x.layout is not torch.strided:
+        layout = "nested" if x.is_nested else x.layout
+        raise UsageError(f"the layout of {name} is {layout}; only dense tensors are taken")
 
 
 def is_traced() -> bool:

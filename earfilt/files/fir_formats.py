@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from earfilt import wording
 from earfilt.arrays import Floats
-from earfilt.errors import DataError, UsageError, printable
+from earfilt.errors import AudioError, DataError, UsageError, printable
 from earfilt.files.csv_table import column_names, csv_table, number
 from earfilt.files.curves import is_curve
 from earfilt.files.dialects.found import fir_named_in
@@ -40,6 +41,7 @@ from earfilt.version import FORMAT
 
 if TYPE_CHECKING:
     from earfilt.audio.formats import Subtype
+    from earfilt.audio.info import AudioInfo
 
 MAX_TAPS = 1 << 22
 """Most taps that a file may hold."""
@@ -518,22 +520,9 @@ def _read_wav(path: PathLike) -> Content:
     """Any WAV of one channel, or of equal ones, which are one row; of two or four that differ, a row
     each. Integers become fractions of full scale.
     """
-    import soundfile
-
     data = read_bytes(path)
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            fs, channels, frames, subtype = (
-                file.samplerate,
-                file.channels,
-                file.frames,
-                file.subtype,
-            )
-            taps = file.read(min(frames, MAX_TAPS + 1), dtype="float64", always_2d=True)
-    except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        raise DataError.about(
-            shown(path), "{subject} is not an audio file: {error}", error=printable(str(error))
-        ) from error
+    taps, info = _sound(data, path)
+    fs, channels = info.fs, info.channels
     told = _header_of(_info_comments(data), path)
     equal = not (taps != taps[:, :1]).any()
     alike = equal and not 1 < channels == told.get("rows", 1)
@@ -544,24 +533,45 @@ def _read_wav(path: PathLike) -> Content:
             "(left to left, left to right, right to left, right to right)",
             channels=channels,
         )
-    if len(taps) != min(frames, MAX_TAPS + 1):
-        raise DataError.about(
-            shown(path),
-            "{subject} is cut short: it states {frames} frames and holds {count}",
-            frames=frames,
-            count=len(taps),
-        )
-    rows, step = taps[:, 0] if alike else taps.T, _PCM_STEPS.get(subtype, 0.0)
+    rows, step = taps[:, 0] if alike else taps.T, _PCM_STEPS.get(info.subtype, 0.0)
+    cautions = tuple(f"{shown(path)}: {words}" for words in info.warnings)
     if not told or not (why := _misfit(told, rows, step, fs)):
-        return Content(rows, {**told, "fs": fs}, step)
+        return Content(rows, {**told, "fs": fs}, step, cautions)
     changed = f"{why}: another program has changed the taps since it was written"
     if told.get("latency") != 0 and not assumed_lookahead(rows, step):
-        return Content(rows, {"fs": fs}, step, unclear=changed)
+        return Content(rows, {"fs": fs}, step, cautions, changed)
     caution = (
         f"{shown(path)}: {changed}. It is left aside; --latency N says which tap is time zero, if it "
         "is another"
     )
-    return Content(rows, {"fs": fs}, step, (caution,))
+    return Content(rows, {"fs": fs}, step, (*cautions, caution))
+
+
+def _sound(data: bytes, path: PathLike) -> "tuple[Floats, AudioInfo]":
+    """Samples (frames, channels) of the content of a file, in fractions of full scale, with all that
+    a recording is checked for, and what is known of it.
+
+    Raises
+    ------
+    DataError
+        It is no sound, damaged, cut short, or holds more than its header states.
+    """
+    from earfilt.audio.reader import open_content
+    from earfilt.engine.samples import SampleFormat
+
+    try:
+        with wording.without_remedies(), open_content(data, shown(path)) as reader:
+            form = SampleFormat(reader.info.dtype, reader.info.bits)  # type: ignore[arg-type]
+            blocks, left = [], MAX_TAPS + 1
+            while left and len(block := reader.read(left)):
+                blocks.append(block / np.float64(form.full_scale))
+                left -= len(block)
+            info = reader.info
+    except AudioError as error:
+        raise DataError(shown(path), str(error).removeprefix(f"{shown(path)} ")) from error
+    if info.unread:
+        raise DataError(shown(path), f"is not read as a filter: {info.warnings[-1]}")
+    return np.concatenate(blocks), info
 
 
 def _misfit(told: Mapping[str, Any], taps: Floats, step: float, fs: int) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from earfilt.arrays import Floats
+from earfilt.ears.options import LARGEST_FS
 from earfilt.errors import DataError, UsageError, printable
 from earfilt.files.curves import read_curve
 from earfilt.files.fir_formats import (
@@ -40,8 +41,6 @@ __all__ = ["SUFFIXES", "fir_bytes", "holds_fir", "read_curve", "read_fir", "writ
 
 SUFFIXES = tuple(READERS)
 """Extensions of FIR files, lower case."""
-
-_MAX_FS = 1e9
 
 
 def read_fir(path: PathLike, *, latency: int | None = None) -> Fir:
@@ -248,10 +247,10 @@ def _are_codes(taps: Floats) -> bool:
 def _checked_fs(fs: object, path: PathLike) -> float | None:
     if fs is None:
         return None
-    if isinstance(fs, bool) or not isinstance(fs, int | float) or not 0 < fs <= _MAX_FS:
+    if isinstance(fs, bool) or not isinstance(fs, int | float) or not 0 < fs <= LARGEST_FS:
         raise DataError(
             shown(path),
-            f"sampling rate {_excerpt(fs)}; it must be above 0 and at most {_MAX_FS:g} Hz",
+            f"sampling rate {_excerpt(fs)}; it must be above 0 and at most {LARGEST_FS:g} Hz",
         )
     return float(fs)
 

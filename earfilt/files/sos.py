@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from earfilt.ears.options import LARGEST_FS
 from earfilt.errors import DataError, UsageError
 from earfilt.files.rates import stated_fs
 from earfilt.storage.reading import read_bytes, read_text, shown
@@ -30,7 +31,6 @@ MOST_ROWS = 1000
 _MARK = "earfilt sections "
 _LARGEST = 4 << 20
 _MOST_PARTS = 100_000
-_MAX_FS = 1e9
 _LONGEST_HEADER = 200
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
@@ -205,8 +205,8 @@ def _checked(rows: list[list[float]], path: PathLike) -> Any:
 def _checked_fs(fs: object, path: PathLike) -> float:
     if fs is None:
         return float("nan")
-    if isinstance(fs, bool) or not isinstance(fs, int | float) or not 0 < fs <= _MAX_FS:
+    if isinstance(fs, bool) or not isinstance(fs, int | float) or not 0 < fs <= LARGEST_FS:
         raise DataError(
-            shown(path), f"its sampling rate must be above 0 and at most {_MAX_FS:g} Hz"
+            shown(path), f"its sampling rate must be above 0 and at most {LARGEST_FS:g} Hz"
         )
     return float(fs)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from earfilt import wording
 from earfilt.arrays import Floats
 from earfilt.audio.reader import Reader, open_reader
+from earfilt.audio.speakers import is_right_first
 from earfilt.engine.samples import SampleFormat
 from earfilt.errors import UsageError
 from earfilt.storage.manifest import content_hash
@@ -35,8 +37,11 @@ class Recording:
     fs : int
         Hz.
     samples : (T, channels) float64
+        Of two channels the left one comes first, whatever the file's order.
     cut : bool
         Whether the file goes on beyond 10 minutes.
+    warnings : tuple of str
+        What to know of the file: what was not read of it, or is damaged.
     """
 
     name: str
@@ -44,6 +49,7 @@ class Recording:
     fs: int
     samples: Floats
     cut: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -63,7 +69,7 @@ def read_recording(path: str) -> Recording:
     """
     if path == "-":
         raise UsageError(_PIPE)
-    with open_reader(path) as reader:
+    with wording.without_remedies(), open_reader(path) as reader:
         if not reader.source.seekable:
             raise UsageError(_PIPE)
         if reader.info.channels > MOST_CHANNELS:
@@ -73,12 +79,14 @@ def read_recording(path: str) -> Recording:
             )
         fs = reader.info.fs
         samples, cut = _samples(reader, int(LONGEST_S * fs))
-        sha256 = content_hash(reader.source.raw.fileno())
+        info, sha256 = reader.info, content_hash(reader.source.raw.fileno())
+    if is_right_first(info):
+        samples = samples[:, ::-1]
     wrong = ~np.isfinite(samples)
     if wrong.any():
         frame, channel = (int(one[0]) for one in np.nonzero(wrong))
         raise UsageError(f"{shown(path)} is not finite: channel {channel}, sample {frame} (from 0)")
-    return Recording(shown(path), sha256, fs, samples, cut)
+    return Recording(shown(path), sha256, fs, samples, cut, info.warnings)
 
 
 def _samples(reader: Reader, most: int) -> tuple[Floats, bool]:

@@ -21,10 +21,16 @@ from torch._C._functorch import maybe_current_level
 from earfilt.arrays import Floats, constant, is_constant, is_mapped
 from earfilt.ears.options import flag, whole
 from earfilt.engine.segments import check_ears, is_transposed
-from earfilt.engine.tensors import Spectra, convolve, is_traced
+from earfilt.engine.tensors import FLOATS, Spectra, check_dense, convolve, is_traced
 from earfilt.errors import DtypeError, UsageError
 from earfilt.synthesis.passes import Passes
 from earfilt.synthesis.spectrum import frequency_response
+
+_INTEGERS = (
+    *(torch.int8, torch.int16, torch.int32, torch.int64),
+    *(torch.uint8, torch.uint16, torch.uint32, torch.uint64),
+)
+_LARGEST_NFFT = 1 << 31  # the response takes 16 GiB
 
 
 class EarFilter(nn.Module):
@@ -150,6 +156,8 @@ class EarFilter(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # Casts and moves change what is shown; grid and numbers stay float64 and follow to the
         # device.
+        with torch.no_grad():
+            check_dtype(fn(self._where.new_empty(0)).dtype)  # before anything is cast
         cached = self._still_cached()
         with torch.no_grad():
             exact = {name: self._value(name) for name in self._exact}
@@ -242,7 +250,10 @@ class EarFilter(nn.Module):
                 passes = self._design(values)
                 if not is_constant(passes.effective):  # torch.func wraps what is made within it
                     return _Made(passes)
-                cached = _Cached([_bits(one).clone() for one in values.values()], _Made(passes), [])
+                bits = [_bits(one).clone() for one in values.values()]
+                # in memory of their own, with which a recorded program is saved
+                own = Passes(*(taps.clone() for taps in passes))
+                cached = _Cached(bits, _Made(own), [])
             self._cache = cached.of(shown, home_of(self._where.device))
             return self._cache.made
 
@@ -273,7 +284,8 @@ class EarFilter(nn.Module):
                 own: Tensor | None = {**self._parameters, **self._buffers}.get(name)
                 if own is None or not _stands_for(own, mark.tensor):
                     return False
-                values.append(self._restored(name, self._without_grid(name, mark.tensor)).cpu())
+                shown = self._without_grid(name, mark.tensor.detach())
+                values.append(self._restored(name, shown).cpu())
             return cached.holds(values)
 
     def taps(self) -> Tensor:
@@ -334,7 +346,7 @@ class EarFilter(nn.Module):
         if ears:
             check_ears(x.shape)
         if lengths is not None:
-            self._check_lengths(lengths, x)
+            lengths = self._checked_lengths(lengths, x)
             if ears and x.ndim < 3:
                 raise UsageError(
                     f"the signal's shape is {tuple(x.shape)}; a batch through two ears is (B, 1, T) "
@@ -352,10 +364,10 @@ class EarFilter(nn.Module):
         drops = self._dropped > 0 and (is_traced() or self._dropped < x.shape[-1])
         return y[..., self._dropped :] if drops else y
 
-    def _check_lengths(self, lengths: Tensor, x: Tensor) -> None:
-        check_lengths(lengths, x)
+    def _checked_lengths(self, lengths: Tensor, x: Tensor) -> Tensor:
+        lengths = checked_lengths(lengths, x)
         if not 0 < self._dropped < x.shape[-1] or is_traced():
-            return
+            return lengths
         if lengths.device.type == "cuda":
             torch._assert_async((lengths > self._dropped).all(), "a signal is dropped whole")
         elif bool((lengths <= self._dropped).any()):
@@ -364,6 +376,7 @@ class EarFilter(nn.Module):
                 f"{self._dropped} are dropped of those that have more; with "
                 "compensate_delay=False none are"
             )
+        return lengths
 
     def get_effective_response(self, nfft: int = 8192) -> tuple[Tensor, Tensor]:
         """Response of the applied filter, all passes and gains included; exact for any ``nfft``.
@@ -371,7 +384,7 @@ class EarFilter(nn.Module):
         Parameters
         ----------
         nfft : int
-            FFT length, ≥ 1.
+            FFT length, 1 to 2³¹.
 
         Returns
         -------
@@ -397,13 +410,17 @@ class EarFilter(nn.Module):
 
 def checked_nfft(nfft: int) -> int:
     """An FFT length, or UsageError where it is none."""
-    return whole("nfft", nfft, "a whole number, 1 or more")
+    rule = f"a whole number, 1 to {_LARGEST_NFFT}"
+    nfft = whole("nfft", nfft, rule)
+    if not 1 <= nfft <= _LARGEST_NFFT:
+        raise UsageError(f"nfft is {nfft}; it must be {rule}")
+    return nfft
 
 
 def check_dtype(dtype: torch.dtype) -> None:
     """Refuse a dtype that numbers cannot be kept in with a UsageError."""
-    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-        raise DtypeError(f"dtype is {dtype!r}; allowed: floating-point dtypes of torch")
+    if dtype not in FLOATS:
+        raise DtypeError(f"dtype is {dtype!r}; allowed: {', '.join(map(str, FLOATS))}")
 
 
 def home_of(device: torch.device) -> torch.device:
@@ -435,7 +452,10 @@ def _is_writable(tensor: Tensor) -> bool:
 
 @contextmanager
 def _unrecorded() -> Iterator[None]:
-    """Values are looked at in the midst of a recording, which goes on without it."""
+    """Values are looked at in the midst of a recording, which goes on without it.
+
+    Not in `torch.no_grad`, which `torch.export` would record, as an operation that cannot be saved.
+    """
     # torch's own affairs, which may move: asked for where something is exported, and nowhere else
     from torch.utils._python_dispatch import _disable_current_modes
 
@@ -443,7 +463,7 @@ def _unrecorded() -> Iterator[None]:
     state = native._get_tracing_state()
     native._set_tracing_state(None)
     try:
-        with torch.no_grad(), _disable_current_modes():
+        with _disable_current_modes():
             yield
     finally:
         native._set_tracing_state(state)
@@ -542,10 +562,11 @@ def check_signal(x: Tensor) -> None:
             f"the signal is of type {type(x).__name__}; filters take torch tensors: "
             "torch.as_tensor makes one of an array"
         )
-    if not x.dtype.is_floating_point:
+    check_dense("the signal", x)
+    if x.dtype not in FLOATS:
         raise DtypeError(
-            f"the signal's dtype is {x.dtype}; filters take floating-point samples: convert "
-            "with x.float() and scale first"
+            f"the signal's dtype is {x.dtype}; filters take floating-point samples of 16 bits or "
+            "more: convert with x.float() and scale first"
         )
     if x.ndim == 0 or (not is_traced() and x.shape[-1] == 0):
         raise UsageError(
@@ -554,27 +575,32 @@ def check_signal(x: Tensor) -> None:
         )
 
 
-def check_lengths(lengths: Tensor, x: Tensor) -> None:
-    """Refuse lengths that are no lengths of a batch (B, ..., T) with a UsageError."""
-    if not isinstance(lengths, Tensor) or lengths.is_floating_point() or lengths.is_complex():
+def checked_lengths(lengths: Tensor, x: Tensor) -> Tensor:
+    """Lengths of a batch (B, ..., T) as int64, which all operations take; UsageError where they are
+    none.
+    """
+    if not isinstance(lengths, Tensor) or lengths.dtype not in _INTEGERS:
         what = lengths.dtype if isinstance(lengths, Tensor) else type(lengths).__name__
         raise DtypeError(f"lengths are of {what}; they must be an integer tensor, in samples")
+    check_dense("lengths", lengths)
+    lengths = lengths.long()
     if x.ndim < 2 or lengths.shape != x.shape[:1]:
         raise UsageError(
             f"the shape of lengths is {tuple(lengths.shape)} and that of the signal "
             f"{tuple(x.shape)}; a batch (B, ..., T) needs lengths of shape (B,)"
         )
     if is_mapped(lengths) or lengths.is_meta or not len(lengths) or is_traced():
-        return
+        return lengths
     if lengths.device.type == "cuda":  # not waited for
         inside = ((lengths >= 1) & (lengths <= x.shape[-1])).all()
         torch._assert_async(
             inside, "each length must be from 1 to the number of samples of the batch"
         )
-        return
+        return lengths
     least, most = (int(end) for end in torch.aminmax(lengths.detach()))
     if least < 1 or most > x.shape[-1]:
         raise UsageError(
             f"lengths are {least} to {most}; each must be from 1 to the {x.shape[-1]} samples of "
             "the batch"
         )
+    return lengths

@@ -21,6 +21,7 @@ from earfilt.chains.request import FilterOptions
 from earfilt.ears import curve
 from earfilt.ears.options import checked_fs, frequencies
 from earfilt.ears.options import path as path_of
+from earfilt.engine.tensors import check_dense
 from earfilt.errors import UsageError, printable
 from earfilt.files.saved_ears import SavedEar, SavedMember, read_ear, saved_bytes
 from earfilt.nn.base import EarFilter, check_dtype, home_of
@@ -235,6 +236,7 @@ class EarModule(EarFilter):
     def _asked(self, freqs: npt.ArrayLike | Tensor) -> Tensor:
         """Frequencies (M,) float64, checked where they can be looked at."""
         if isinstance(freqs, Tensor) and not freqs.is_complex():
+            check_dense("freqs", freqs)
             asked = freqs.reshape(-1).double() if freqs.ndim < 2 else freqs.double()
         else:
             asked = torch.from_numpy(frequencies("freqs", freqs))

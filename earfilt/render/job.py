@@ -100,7 +100,7 @@ class Options:
                 raise UsageError(
                     f"{name} is '{getattr(self, name)}'; it can be {', '.join(allowed)}"
                 )
-        _check_types(self)
+        _settle_types(self)
         _check_device(self.device)
         if not abs(self.gain_db) <= 400.0:
             raise UsageError(f"gain is {self.gain_db} dB; it must be −400 to 400 dB")
@@ -120,12 +120,15 @@ class Options:
         return RawFormat(self.raw, self.rate, self.channels)
 
 
-def _check_types(options: Options) -> None:
-    """Refuse what is no number, no truth value, or no word, in place of one."""
+def _settle_types(options: Options) -> None:
+    """Make values plain, of the types that they are said to have, or refuse what is no number, no
+    truth value, or no word, in place of one.
+    """
     for item in fields(options):
         value = getattr(options, item.name)
         if value is not None or item.default is not None:
-            _CHECKS[str(item.type).removesuffix(" | None")](item.name, value)
+            plain = _CHECKS[str(item.type).removesuffix(" | None")](item.name, value)
+            object.__setattr__(options, item.name, plain)
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = defaultdict(

@@ -20,7 +20,7 @@ from earfilt.chains.describe import (
     short_citation,
     together,
 )
-from earfilt.errors import Note, printable
+from earfilt.errors import Note, counted, printable
 
 if TYPE_CHECKING:
     from earfilt.render.record import Row
@@ -46,8 +46,8 @@ def summary(row: "Row", *, verbose: bool = False) -> str:
         "deviation": deviation_words(row.provenance),
         "range": range_words(row.provenance),
         "ears": ears_words(row.provenance, row.latency or 0),
-        "audio": f"{row.fs:g} Hz, {_channels(row)}, {row.frames} "
-        f"frames ({duration(audio_seconds(row))})",
+        "audio": f"{row.fs:g} Hz, {_channels(row)}, {counted(row.frames or 0, 'frame')} "
+        f"({duration(audio_seconds(row))})",
         "written as": f"{row.format} {row.subtype}, computed in {_precision(row)} on {row.device}",
         "peak": f"in {_levels(row.peak_in_dbfs)}, out {_levels(row.peak_out_dbfs)} dBFS",
         "level": _spl(row),

@@ -60,7 +60,11 @@ def copy_attributes(path: str, descriptor: int, *, access_only: bool) -> None:
     if not hasattr(os, "listxattr"):
         return
     with suppress(OSError):
-        for name in os.listxattr(path):
+        names = os.listxattr(path)
+        if _ACCESS not in names:  # its directory may have given it to the new file
+            with suppress(OSError):
+                os.removexattr(descriptor, _ACCESS)
+        for name in names:
             if name == _ACCESS or not (access_only or name == _MARK):
                 with suppress(OSError):
                     os.setxattr(descriptor, name, os.getxattr(path, name))

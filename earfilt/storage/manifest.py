@@ -17,7 +17,7 @@ A line is appended under a lock that is held for that moment alone, so that seve
 manifest, and a run that is killed tears at most the last line. A line that is torn or foreign says
 nothing, whatever it holds; but one that is whole and about a replacement, and cannot be read
 (damaged, or of a later version), leaves its file in doubt. Opening a manifest for a batch first reduces it to the last entry of
-each file.
+each file, and to the lines that cannot be read: what they told is for somebody else to find out.
 """
 
 import errno
@@ -29,9 +29,10 @@ import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from earfilt.errors import AudioError, printable
+from earfilt.storage.output import take_after
 from earfilt.storage.streams import fill_closed
 from earfilt.storage.trees import Home, make_directories
 
@@ -264,13 +265,14 @@ class Ledger:
         was killed at it left no whole object, and had replaced nothing.
         """
         torn = line.startswith(b"{") and not line.rstrip().endswith(b"}")
-        self.damaged += bool(line.strip()) and not torn
-        if _REPLACEMENT not in line or not line.rstrip().endswith(b"}"):
+        if torn or not line.strip():
             return None
-        try:
-            self.unclear.add(_text(json.loads(line)["name"]))
-        except MALFORMED:
-            self.unclear.add("")
+        self.damaged += 1
+        if _REPLACEMENT in line and line.rstrip().endswith(b"}"):
+            try:
+                self.unclear.add(_text(json.loads(line)["name"]))
+            except MALFORMED:
+                self.unclear.add("")
         return "unclear", line
 
     def add(self, other: "Ledger", root: str) -> None:
@@ -508,7 +510,8 @@ class Manifest:
         )
 
     def compact(self) -> None:
-        """Replace the file by its last word on each name, if that makes it shorter.
+        """Replace the file by its last word on each name, if that makes it shorter; one that somebody
+        else would then not be able to use as before stays as it is.
 
         Raises
         ------
@@ -538,14 +541,30 @@ class Manifest:
         try:
             with suppress(FileNotFoundError):
                 os.unlink(temp)
-            with open(temp, "xb") as out:  # never through a link
+            # never through a link, and for nobody else's eyes before it is as the old one
+            with open(temp, "xb", opener=_open_own) as out:
                 out.writelines(kept.values())
                 out.flush()
                 os.fsync(out.fileno())
+                if not self._takes_after(out, descriptor):
+                    return
             os.replace(temp, self.path)
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(temp)
+
+    def _takes_after(self, file: BinaryIO, descriptor: int) -> bool:
+        """Give what is to replace the manifest its mode, owner and access control list; whether it
+        has them: others of a group may not be able to give their files away.
+        """
+        with suppress(PermissionError):
+            take_after(file, self.path)
+        new, old = os.fstat(file.fileno()), os.fstat(descriptor)
+        return (new.st_mode, new.st_uid, new.st_gid) == (old.st_mode, old.st_uid, old.st_gid)
+
+
+def _open_own(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _cannot_write(path: str, error: OSError) -> AudioError:

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -38,6 +38,7 @@ from earfilt.storage.streams import (
     open_stream,
     status_of,
     stream_number,
+    write_all,
 )
 from earfilt.wording import either, existing
 
@@ -605,12 +606,3 @@ def discard_all() -> None:
         names = list(_live)
     for name in names:
         _remove(name)
-
-
-def write_all(
-    write: Callable[[memoryview], int | None], data: bytes | bytearray | memoryview
-) -> None:
-    """Write every byte (raw files may take fewer at a time)."""
-    view = memoryview(data).cast("B")
-    while view:
-        view = view[write(view) or 0 :]

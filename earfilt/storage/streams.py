@@ -9,6 +9,7 @@ import io
 import os
 import select
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -53,6 +54,15 @@ class WaitingFile(io.FileIO):
         waiting = select.poll()
         waiting.register(self.fileno(), event)
         waiting.poll()
+
+
+def write_all(
+    write: Callable[[memoryview], int | None], data: bytes | bytearray | memoryview
+) -> None:
+    """Write every byte (raw files may take fewer at a time)."""
+    view = memoryview(data).cast("B")
+    while view:
+        view = view[write(view) or 0 :]
 
 
 def fill_closed(stderr: int = os.O_RDONLY) -> None:

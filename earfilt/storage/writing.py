@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from earfilt.errors import UsageError, printable
-from earfilt.storage.output import open_output, write_all
+from earfilt.storage.output import open_output
 from earfilt.storage.reading import shown
-from earfilt.storage.streams import stream_number
+from earfilt.storage.streams import stream_number, write_all
 from earfilt.wording import option
 
 

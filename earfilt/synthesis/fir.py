@@ -148,7 +148,7 @@ class Fir:
         return digest.hexdigest()
 
     def response(self, freqs: npt.ArrayLike) -> npt.NDArray[np.complex128]:
-        """Response at any frequencies, not at the nearest FFT bin: `earfilt.synthesis.spectrum.dtft`.
+        """Response at any frequencies, not at the nearest FFT bin: ``earfilt.synthesis.spectrum.dtft``.
 
         Parameters
         ----------

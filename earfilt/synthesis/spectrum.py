@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from earfilt.arrays import Array, Complexes, Floats, namespace, padded, power_of_two
-from earfilt.errors import UsageError
 
 _BLOCK = 1 << 18  # complex numbers worked on at once: a few megabytes
 _LONGEST_SUM = 1 << 31  # products: seconds
@@ -32,8 +31,6 @@ def frequency_response(taps: Array, n_fft: int, *, lookahead: int = 0) -> Array:
     -------
     (n_fft//2 + 1,) complex128
     """
-    if n_fft < 1:
-        raise UsageError(f"nfft is {n_fft}; it must be 1 or more")
     xp = namespace(taps)
     folded = padded(taps, 0, -len(taps) % n_fft).reshape(-1, n_fft).sum(0)
     return xp.fft.rfft(xp.roll(folded, -lookahead))

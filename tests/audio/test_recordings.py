@@ -965,3 +965,46 @@ def test_channels_of_sphere_one_behind_the_other_are_refused(tmp_path):
     path.write_bytes(in_sphere(more="channels_interleaved -s5 FALSE\n"))
     with pytest.raises(AudioError, match="one behind the other"):
         probe(str(path))
+
+
+def mpeg(tmp_path, *options, sound=None, suffix=".mp3"):
+    """Ten seconds as another encoder writes them."""
+    wav, path = tmp_path / "sound.wav", tmp_path / f"coded{suffix}"
+    sf.write(wav, RNG.normal(0, 0.1, 480_000) if sound is None else sound, 48_000)
+    run(need("ffmpeg"), "-y", "-v", "error", "-i", wav, *options, path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("kbps", [("192k", "64k"), ("64k", "192k"), ("64k", "384k")])
+def test_layer_ii_of_changing_bit_rates_is_read_whole(tmp_path, kbps):
+    path = tmp_path / "a.mp2"
+    path.write_bytes(b"".join(mpeg(tmp_path, "-b:a", rate, suffix=".mp2") for rate in kbps))
+    heard, info = read_all(path)
+    assert len(heard) == len(ffmpeg_samples(path))
+    assert info.warnings == ()
+
+
+@pytest.mark.parametrize("quality", [("-q:a", "0"), ("-b:a", "128k")])
+def test_layer_iii_in_wav_is_read_as_far_as_it_says(tmp_path, quality):
+    sound = RNG.normal(0, 0.3, 480_000)
+    sound[100_000:] *= 1e-4  # takes fewer bits than the beginning
+    path = tmp_path / "a.wav"
+    path.write_bytes(mpeg(tmp_path, "-c:a", "libmp3lame", *quality, sound=sound, suffix=".wav"))
+    stated = struct.unpack_from("<I", path.read_bytes(), path.read_bytes().index(b"fact") + 8)[0]
+    assert abs(len(read_all(path)[0]) - stated) < 1152 <= stated - 480_000 + 1152
+
+
+@pytest.mark.parametrize("stated", ["all", "fewer", "none"])
+def test_an_mp3_begins_with_the_same_sample_whatever_its_header_counts(tmp_path, stated):
+    path, data = tmp_path / "a.mp3", bytearray(mpeg(tmp_path, "-b:a", "128k"))
+    path.write_bytes(data)
+    whole = read_all(path)[0]
+    at = max(data.find(b"Info"), data.find(b"Xing"))
+    if stated == "fewer":
+        (count,) = struct.unpack_from(">I", data, at + 8)
+        struct.pack_into(">I", data, at + 8, count - 40)
+    elif stated == "none":  # and what follows moves up
+        data[at + 7] &= ~1
+        data[at + 8 : at + 180] = data[at + 12 : at + 180] + bytes(4)
+    path.write_bytes(data)
+    np.testing.assert_allclose(read_all(path, ignore_length=True)[0], whole, atol=1e-6)

@@ -8,7 +8,7 @@ import pytest
 from earfilt.audio import source as source_module
 from earfilt.audio.source import Source, open_source
 from earfilt.errors import AudioError
-from earfilt.storage.output import write_all
+from earfilt.storage.streams import write_all
 
 
 def pipe(data: bytes) -> Source:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import soundfile as sf
 from earfilt import __version__
 from earfilt.batch.corpus import Batch, prepare
 from earfilt.batch.corpus import run as run_batch
-from earfilt.batch.executors import Pool
+from earfilt.batch.executors import Pool, WorkerDied
 from earfilt.batch.plan import Rules
 from earfilt.chains.members import resolve
 from earfilt.cli import run
@@ -211,6 +211,32 @@ def test_what_a_killed_batch_had_begun_is_its_own(tree: Tree, tmp_path: Path) ->
     manifest.write_text("".join(f"{line}\n" for line in lines))
     assert apply(root, out, "--resume", "-q") == 0
     assert hashes(out) == made
+
+
+def test_what_workers_had_made_that_died_twice_is_the_batchs_own(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, out = tree("a.wav"), tmp_path / "out"
+
+    class Deadly(ThreadPoolExecutor):
+        def submit(self, function: Any, *args: Any, **_: Any) -> "Future[Any]":
+            function(*args)
+            future: Future[Any] = Future()
+            future.set_exception(WorkerDied("behind its output"))
+            return future
+
+    @contextlib.contextmanager
+    def dying(*_: object) -> Iterator[Pool]:
+        yield Pool(Deadly(1), lambda: 1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("earfilt.batch.executors.processes", dying)
+        assert apply(root, out, "-q") == 1
+    made = hashes(out)
+    assert list(made) == ["a.wav"]
+    assert apply(root, out, "--resume", "-q") == 0
+    assert hashes(out) == made
+    assert run(["verify", str(out)]) == 0
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["processes", "cluster"])

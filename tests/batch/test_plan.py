@@ -336,6 +336,18 @@ def test_shards_are_a_partition_that_never_changes(tree: Tree, tmp_path: Path) -
     assert [shard_of(name, 8) for name in ("a.wav", "x/b.wav", "ü.wav")] == [5, 4, 7]
 
 
+@pytest.mark.parametrize("exists", ["force", "skip", "resume"])
+def test_no_output_of_a_shard_is_a_source_of_another(
+    exists: str, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tree("a.wav", "out/a.wav"))
+    assert [shard_of(name, 2) for name in ("a.wav", "out/a.wav")] == [1, 2]
+    for shard in (None, (1, 2)):
+        rules = Rules(exists=exists, shard=shard)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=r"output out/a\.wav is the input out/a\.wav itself"):
+            make_plan([], "out", rules, listed=["a.wav", "out/a.wav"])
+
+
 def test_tasks_put_long_files_first_and_short_ones_together() -> None:
     files = [Found("", str(i), size, 0, 0) for i, size in enumerate([5, 900, 10, 2000, 20, 90])]
     portions = [

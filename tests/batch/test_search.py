@@ -278,6 +278,19 @@ def test_listed_files_keep_relative_paths_or_those_below_their_common_directory(
     assert listed("../../a.wav", "../b.wav", "c.wav") == ["a.wav", "x/b.wav", "c.wav"]
 
 
+@pytest.mark.parametrize("said", [".", "./", "./."])
+@pytest.mark.parametrize(
+    "selection", [Selection(), Selection(exclude=("x/*",)), Selection(include=("x/*",))]
+)
+def test_the_current_directory_gives_the_same_names_in_a_list_and_as_an_input(
+    said: str, selection: Selection, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tree("a.wav", "x/b.wav"))
+    found = list(Search(selection).listed([said]))
+    assert [file.name for file in found] == [file.name for file in Search(selection).inputs(["."])]
+    assert all(os.path.isfile(file.source) for file in found)
+
+
 @pytest.mark.parametrize(
     ("nul", "data"),
     [

@@ -373,4 +373,15 @@ def test_damaged_lines_are_told_and_one_that_was_torn_by_a_kill_is_not(corpus: P
     assert ("directory", ".", MANIFEST_DAMAGED) in found
 
 
+def test_damaged_lines_are_told_after_other_batches_too(corpus: Path, tree: Tree) -> None:
+    out, more = corpus / "out", tree("new.wav", under="more")
+    path = out / ".earfilt-manifest.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[-1] = lines[-1].replace(b'"source_sha256": "', b'"source_sha256": 7"')
+    path.write_bytes(b"".join(lines))
+    for _ in range(2):
+        assert apply(more, out, "-q", "--force") == 0
+        assert ("directory", ".", MANIFEST_DAMAGED) in differences(out)
+
+
 MANIFEST_DAMAGED = "1 line of its manifest cannot be read: damaged, or of a later version"

@@ -115,6 +115,7 @@ def test_options_go_to_the_members_that_have_them() -> None:
             "normalize_gain; it belongs to middle-ear",
         ),
         ({"name": "headphone", "order": 8, "tolerance": 1.0}, "exclude each other"),
+        ({"name": "headphone", "order": 8, "fewest": True}, "fewest has no effect beside order"),
         ({"name": "headphone", "order": 1}, "order is 1; it must be 2 to 131072"),
         ({"name": "headphone", "order": 200000}, "order is 200000"),
         ({"name": "headphone", "tolerance": 0.0}, "tolerance is 0 dB; it must be 1e-08 to 20 dB"),

@@ -134,6 +134,8 @@ def test_help_lists_all_and_shows_one() -> None:
         (["response", "-f", "ISO532-Free"], "did you mean iso532-free?", "iso389"),
         (["response", "-f", "iso532-free + iso532-middle"], "did you mean iso532-free?", "iso389"),
         (["response", "-f", "amt"], "'earfilt filters amt' lists", "did you"),
+        (["response", "-f", " "], "'earfilt filters' lists", "did you"),
+        (["response", "--filter=-free"], "did you mean iso532-free", "earfilt filters"),
         (["response", "-f", "ISO532"], "'earfilt filters iso532' lists", "did you"),
     ],
 )

@@ -47,6 +47,7 @@ def content() -> Callable[[], Content]:
         ("gone", "out.wav", "--report", "gone"),
         ("corpus", "out", "--report", "corpus/b.wav"),
         ("corpus", "out", "--report", "soft"),
+        ("corpus", "out", "--shard", "2/2", "--report", "soft"),
         ("corpus", "out", "--report", "out/a.wav"),
         ("corpus", "out", "--report", "out/.earfilt-manifest.jsonl"),
         ("corpus", "out", "-f", "fir.npy", "--report", "fir.npy"),
@@ -118,6 +119,21 @@ def test_a_failure_is_a_row_and_a_refusal_none() -> None:
         run(["apply", "in.wav", "notes.txt", *FILTER, "--format", "wav", "--report", "other"]) == 2
     )
     assert not Path("other").exists()
+
+
+@pytest.mark.parametrize("report", ["corpus/rec", "out/rec"])
+@pytest.mark.parametrize("shard", ["1/2", "2/2"])
+def test_a_report_takes_no_place_of_what_another_shard_reads_or_writes(
+    report: str, shard: str, content: Callable[[], Content]
+) -> None:
+    os.rename("corpus/b.wav", "corpus/rec")  # sound by its content
+    assert run(["apply", "corpus", "out", *FILTER, "-q"]) == 0
+    before = content()
+    assert (
+        run(["apply", "corpus", "out", *FILTER, "--force", "--shard", shard, "--report", report])
+        == 2
+    )
+    assert content() == before
 
 
 def test_a_report_may_stand_beside_the_outputs_or_the_inputs() -> None:

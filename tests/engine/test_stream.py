@@ -104,6 +104,23 @@ def test_integers_are_clipped_with_a_warning() -> None:
     assert stream.clipped.tolist() == [0]
 
 
+@pytest.mark.filterwarnings("error:.*were clipped")
+def test_after_a_warning_that_is_raised_the_stream_is_as_new() -> None:
+    stream = Stream(Fir(np.array([2.0]), None), channels=1, dtype="int16")
+    stream.push(np.full((10_000, 1), 30_000, np.int16))
+    with pytest.raises(UserWarning, match="10000 samples were clipped"):
+        stream.flush()
+    quiet = np.full((500, 1), 3, np.int16)
+    np.testing.assert_array_equal(streamed(stream, quiet, []), 2 * quiet)
+
+
+def test_one_sample_was_clipped() -> None:
+    stream = Stream(Fir(np.array([2.0]), None), channels=1, dtype="int16")
+    stream.push(np.array([[30_000]], np.int16))
+    with pytest.warns(UserWarning, match="^1 sample was clipped;"):
+        stream.flush()
+
+
 def test_tensors_in_tensors_out() -> None:
     fir, x = Fir(RNG.standard_normal(65), None), RNG.standard_normal((9000, 2)).astype("float32")
     stream = Stream(fir, channels=2)
@@ -211,7 +228,7 @@ def test_a_tensor_that_only_stands_for_its_samples_is_taken_and_a_sparse_one_ref
     parts = [stream.push(negative), stream.flush()]
     np.testing.assert_array_equal(np.concatenate(parts), np.full((9000, 1), -0.5, np.float32))
     with pytest.raises(
-        UsageError, match=r"layout is torch\.sparse_coo; streams take dense tensors"
+        UsageError, match=r"layout of the block is torch\.sparse_coo; only dense tensors are taken"
     ):
         stream.push(torch.ones(5, 1).to_sparse())
 
@@ -304,6 +321,8 @@ def test_what_no_stream_takes() -> None:
     stream = Stream(Fir(np.ones(3), 48000.0), channels=1, dtype="int16")
     with pytest.raises(UsageError, match="the block is a list"):
         stream.push([[1.0]])
+    with pytest.raises(UsageError, match=r"dtype is torch.float8_e5m2; this stream takes int16"):
+        stream.push(torch.zeros(4, 1, dtype=torch.float8_e5m2))
     with pytest.raises(UsageError, match="samples are floating-point"):
         stream.push(torch.zeros(4, 1, dtype=torch.int16, device="meta"))
 

@@ -59,6 +59,52 @@ def test_what_is_written_is_read_back_to_the_same_bits(tmp_path, suffix, lookahe
         assert back.sha256 == fir.sha256
 
 
+SOUND = ["WAV", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC"]
+NOISE = np.random.default_rng(5).integers(-(2**22), 2**22, 3001) << 8  # of 24 bits
+
+
+def sound_file(container: str) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, NOISE.astype(np.int32), 48_000, "PCM_24", format=container)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("container", SOUND)
+def test_taps_come_from_any_container_of_sound_and_never_from_half_of_one(tmp_path, container):
+    path = tmp_path / "a.wav"
+    path.write_bytes(sound_file(container))
+    np.testing.assert_array_equal(read_fir(path).taps, NOISE / 2.0**31)
+    path.write_bytes(sound_file(container)[:5000])
+    with pytest.raises(DataError, match="cut short") as refused:
+        read_fir(path)
+    assert "repair" not in str(refused.value)
+
+
+def in_words(data: np.ndarray, bits: int, align: int) -> bytes:
+    head = struct.pack("<HHIIHH", 1, 1, 48_000, 48_000 * align, align, bits)
+    samples = data.astype("<i4").tobytes()
+    size = struct.pack("<I", len(samples))
+    body = b"WAVEfmt " + struct.pack("<I", 16) + head + b"data" + size + samples
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+@pytest.mark.parametrize("shift", [0, 8])
+def test_taps_of_24_bits_in_words_of_four_bytes(tmp_path, shift):
+    path = tmp_path / "a.wav"
+    path.write_bytes(in_words(NOISE >> shift, 24, 4))
+    np.testing.assert_array_equal(read_fir(path).taps, NOISE / 2.0**31)
+
+
+def test_a_sound_file_that_states_fewer_taps_than_it_holds_is_no_filter(tmp_path):
+    path, data = tmp_path / "a.wav", bytearray(sound_file("WAV"))
+    at = data.index(b"data") + 4
+    data[at : at + 4] = struct.pack("<I", 3000)
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"bytes after the samples.*fewer samples than") as refused:
+        read_fir(path)
+    assert "ignore" not in str(refused.value)
+
+
 @given(
     taps=st.lists(
         st.floats(allow_nan=False, allow_infinity=False, width=64), min_size=1, max_size=9

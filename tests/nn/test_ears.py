@@ -14,6 +14,7 @@ import scipy.signal
 import torch
 from torch import nn
 
+import earfilt
 from earfilt import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
 from earfilt.errors import UsageError
 from tests.conftest import reference
@@ -285,6 +286,8 @@ def test_dropping_samples_is_all_that_compensate_delay_does(rng: np.random.Gener
         (lambda: OuterMiddleEarFilter(16000, flow=10), "flow is 10 .*20 <= flow < fhigh <= 20000"),
         (lambda: OuterMiddleEarFilter(48000, fhigh=20001), "fhigh is 20001"),
         (lambda: OuterMiddleEarFilter(48000, flow=500, fhigh=500), "flow is 500"),
+        (lambda: HeadphoneFilter(16000).get_effective_response(0), "nfft is 0; .* 1 to 2147483648"),
+        (lambda: HeadphoneFilter(16000).get_frequency_response(10**30), "nfft is 10{30}; "),
     ],
 )
 def test_bad_arguments_say_value_and_rule(make: Callable[[], Ear], message: str) -> None:
@@ -294,11 +297,53 @@ def test_bad_arguments_say_value_and_rule(make: Callable[[], Ear], message: str)
 
 
 @pytest.mark.parametrize(
-    "signal", [torch.zeros(2, 100, dtype=torch.int16), torch.zeros(5, dtype=torch.complex64)]
+    "signal",
+    [
+        torch.zeros(2, 100, dtype=torch.int16),
+        torch.zeros(5, dtype=torch.complex64),
+        torch.zeros(5).to(torch.float8_e5m2),
+    ],
 )
 def test_dtypes_no_filter_can_take(signal: torch.Tensor) -> None:
     with pytest.raises(TypeError, match="dtype"):
         HeadphoneFilter(16000)(signal)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of torch, that complex modules are new
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.float8_e5m2])
+def test_a_cast_to_what_no_numbers_are_kept_in_changes_nothing(dtype: torch.dtype) -> None:
+    ear, x = HeadphoneFilter(16000), torch.ones(100)
+    before = ear(x)
+    with pytest.raises(TypeError, match=f"dtype is {dtype}; allowed: torch.float16"):
+        ear.to(dtype)
+    assert torch.equal(ear(x), before)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of torch, that such tensors are new
+@pytest.mark.parametrize(
+    ("layout", "make"),
+    [
+        ("torch.sparse_coo", torch.Tensor.to_sparse),
+        ("torch.sparse_csr", torch.Tensor.to_sparse_csr),
+        ("torch._mkldnn", torch.Tensor.to_mkldnn),
+        ("nested", lambda x: torch.nested.nested_tensor([x[0], x[1, :9]])),
+    ],
+)
+def test_tensors_that_are_not_dense_are_refused(
+    layout: str, make: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    ear, x = earfilt.ear("headphone", 16000), make(torch.ones(2, 100))
+    signal = f"layout of the signal is {layout}; only dense"
+    with pytest.raises(UsageError, match=signal):
+        ear(x)
+    with pytest.raises(UsageError, match=signal):
+        earfilt.apply(x, "headphone", fs=16000)
+    with pytest.raises(UsageError, match=f"layout of the block is {layout}"):
+        earfilt.stream("headphone", fs=16000).push(x)
+    with pytest.raises(UsageError, match=f"layout of freqs is {layout}"):
+        ear.response(x)
+    with pytest.raises(UsageError, match="layout of lengths is"):
+        ear(torch.ones(2, 100), lengths=torch.tensor([9, 100]).to_sparse())
 
 
 @pytest.mark.parametrize("signal", [torch.zeros(2, 0), torch.zeros(0), torch.tensor(1.0)])

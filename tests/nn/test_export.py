@@ -69,6 +69,14 @@ def test_exported_programs_take_any_length(make: Callable[[], nn.Module]) -> Non
 
 
 @every_ear
+def test_exported_programs_can_be_saved(make: Callable[[], nn.Module], tmp_path: Path) -> None:
+    ear, path = called_once(make), tmp_path / "ear.pt2"
+    torch.export.save(torch.export.export(ear, (EXAMPLE,), **ANY), path)
+    loaded = torch.export.load(path).module()
+    agree(loaded(OTHER), ear(OTHER))
+
+
+@every_ear
 def test_traced_programs_take_any_length(make: Callable[[], nn.Module]) -> None:
     ear = called_once(make)
     traced = torch.jit.trace(ear, (EXAMPLE,))

@@ -469,6 +469,8 @@ def test_gradients_of_a_padded_batch_are_those_of_its_items(name: str) -> None:
     ("lengths", "x", "says"),
     [
         (torch.tensor([3.0, 4.0]), torch.zeros(2, 9), "lengths are of torch.float32"),
+        (torch.tensor([True, True]), torch.zeros(2, 9), "lengths are of torch.bool"),
+        (torch.tensor([3, 10], dtype=torch.uint8), torch.zeros(2, 9), "lengths are 3 to 10"),
         ([3, 4], torch.zeros(2, 9), "lengths are of list"),
         (torch.tensor([3, 4, 5]), torch.zeros(2, 9), r"lengths of shape \(B,\)"),
         (torch.tensor([9]), torch.zeros(9), r"lengths of shape \(B,\)"),
@@ -479,6 +481,15 @@ def test_gradients_of_a_padded_batch_are_those_of_its_items(name: str) -> None:
 def test_lengths_that_are_none(lengths: Any, x: torch.Tensor, says: str) -> None:
     with pytest.raises(earfilt.UsageError, match=says):
         earfilt.ear("headphone", FS)(x, lengths=lengths)
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32, 64])
+@pytest.mark.parametrize("kind", ["int", "uint"])
+def test_lengths_are_of_any_integers(kind: str, bits: int) -> None:
+    ear, x = earfilt.MiddleEarFilter(FS, order=64), torch.ones(2, 100)
+    lengths = torch.tensor([90, 100])
+    found = ear(x, lengths=lengths.to(getattr(torch, f"{kind}{bits}")))
+    assert torch.equal(found, ear(x, lengths=lengths))
 
 
 def test_an_item_that_is_shorter_than_what_is_dropped_is_refused() -> None:

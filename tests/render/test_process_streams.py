@@ -1,5 +1,6 @@
 """Pipes, signals, memory: one file as a process of its own."""
 
+import io
 import os
 import shlex
 import signal
@@ -15,6 +16,7 @@ import soundfile
 
 from earfilt.audio.containers import wav
 from earfilt.audio.formats import Target
+from earfilt.audio.reader import open_reader
 from earfilt.chains.members import resolve
 from earfilt.render.process import FileJob, filter_file
 from earfilt.storage.output import is_temporary
@@ -499,6 +501,30 @@ def test_a_slow_pipe_has_the_bytes_of_the_file_whatever_its_pieces(tmp_path, enc
     (tmp_path / "-").write_bytes(data)  # dither is seeded from the name
     shell(f"EARFILT apply ./- y.raw -q {shlex.join(options)}", tmp_path)
     assert wire.end() == (tmp_path / "y.raw").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype", "live"),
+    [
+        ("WAV", "PCM_16", True),
+        ("RF64", "PCM_24", True),
+        ("W64", "FLOAT", True),
+        ("WAV", "IMA_ADPCM", False),
+        ("AU", "PCM_16", False),
+        ("AIFF", "PCM_16", False),
+        ("FLAC", "PCM_16", False),
+    ],
+)
+def test_what_is_live_is_as_the_commands_tell(container, subtype, live):
+    """docs/commands.md, pipes and live signals."""
+    read, write = os.pipe()
+    with os.fdopen(read), os.fdopen(write, "wb") as pipe:
+        whole = io.BytesIO()
+        soundfile.write(whole, CODES[:2000, 0], 16000, subtype, format=container)
+        pipe.write(whole.getvalue())
+        pipe.close()
+        with open_reader(f"/dev/fd/{read}") as reader:
+            assert reader.rewindable != live
 
 
 def test_the_header_of_a_live_wav_comes_with_the_first_block(tmp_path, one):

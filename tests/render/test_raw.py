@@ -72,8 +72,18 @@ def test_a_part_of_a_frame_at_the_end_is_an_error_or_dropped(tmp_path, size):
     assert any("dropped" in warning for warning in row.warnings)
 
 
+@pytest.mark.parametrize("container", ["AIFF", "FLAC", "OGG", "CAF", "AU", "W64", "NIST"])
+def test_the_header_of_no_format_is_taken_for_samples(tmp_path, container):
+    subtype = "VORBIS" if container == "OGG" else "PCM_16"
+    soundfile.write(tmp_path / "a", np.zeros(9000), 48_000, subtype, format=container)
+    with pytest.raises(AudioError, match=r"sound or film.*leave raw out"):
+        open_reader(str(tmp_path / "a"), raw=RawFormat("s16le", 48_000, 2))
+
+
 def test_a_header_is_not_taken_for_samples(tmp_path, recording):
-    with pytest.raises(AudioError, match=r"begins with the header of a WAV file.*leave raw out"):
+    with pytest.raises(
+        AudioError, match=r"begins with the header of a file of sound or film.*leave raw out"
+    ):
         open_reader(str(recording), raw=RawFormat("s16le", 48_000, 2))
 
 

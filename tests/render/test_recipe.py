@@ -1,10 +1,12 @@
 """What names a finished file is what was asked for, in full, and nothing else."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from earfilt.chains import chain
@@ -56,6 +58,16 @@ def test_a_default_and_the_same_value_given_are_one_recipe() -> None:
         )
         == 7
     )
+
+
+def test_equal_numbers_are_one_recipe() -> None:
+    """Also in the words of which the name is made: another program knows no results of this one."""
+    recipes = []
+    for tolerance, gain in ((1.0, 0.0), (1, 0), (np.float32(1.0), -0.0)):
+        _recipe_of.cache_clear()
+        options = Options(gain_db=gain)
+        recipes.append(recipe_of(resolve("headphone", tolerance=tolerance), options))
+    assert len({(recipe.name, json.dumps(recipe.made_by)) for recipe in recipes}) == 1
 
 
 def test_what_changes_no_byte_is_no_part_of_it() -> None:

@@ -47,6 +47,12 @@ def failed(name: str, error: str, reason: str | None = None) -> Row:
     return Row(f"in/{name}", f"out/{name}", name, "failed", error=error, reason=reason)
 
 
+def test_one_of_a_thing_is_no_plural() -> None:
+    said = summary(done(frames=1, channels=1, clipped=[1], fitting_gain_db=-1.5))
+    assert "1 channel, 1 frame (" in said
+    assert "1 sample (1 in channel 0)" in said
+
+
 def test_summary_says_what_was_done() -> None:
     said = summary(done(clipped=[3, 0], fitting_gain_db=-1.5, warnings=["be warned"]))
     for words in (

@@ -1,5 +1,6 @@
 """What a manifest remembers, from any writer, however it ended."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -245,6 +246,49 @@ def test_opening_compacts_and_a_run_that_has_it_open_goes_on_in_the_new_one(tmp_
         "d.wav",
     ]
     assert read_ledger(str(tmp_path)).entries["a.wav"].source == (49, 49)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def twice(root: Path) -> Path:
+    """A manifest that compacting makes shorter."""
+    manifest = Manifest(manifest_path(str(root)))
+    manifest.append([of("a.wav"), of("a.wav")])
+    return Path(manifest.path)
+
+
+def test_compacting_keeps_who_may_read_and_write(tmp_path: Path) -> None:
+    path = twice(tmp_path)
+    path.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(path, 65534, 65534)
+    before = path.stat()
+    Manifest(str(path)).compact()
+    after = path.stat()
+    assert after.st_size < before.st_size
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
+
+
+def test_a_manifest_that_cannot_be_given_to_its_owner_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It only gets longer; but its owner could not go on with one of somebody else's."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "not yours")
+
+    path = twice(tmp_path)
+    path.chmod(0o640)
+    before = path.read_bytes()
+    for call in ("fchown", "fchmod"):
+        monkeypatch.setattr(os, call, refuse)
+    with open_manifest(str(tmp_path)) as manifest:
+        manifest.append([of("b.wav")])
+    assert path.read_bytes().startswith(before)
+    assert list(read_ledger(str(tmp_path)).entries) == ["a.wav", "b.wav"]
     assert os.listdir(tmp_path) == [path.name]
 
 

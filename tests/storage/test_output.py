@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import textwrap
@@ -128,6 +129,31 @@ def test_force_keeps_the_mode_and_a_new_file_gets_that_of_the_umask(tmp_path):
     path.chmod(0o604)
     write(path, exists="force")
     assert stat.S_IMODE(path.stat().st_mode) == 0o604
+
+
+def access_list(user: int) -> bytes:
+    """That its owner and one user may write, and nobody else may read."""
+    nobody = 0xFFFFFFFF
+    entries = [(1, 6, nobody), (2, 6, user), (4, 0, nobody), (16, 6, nobody), (32, 0, nobody)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_replacement_has_the_access_list_of_the_old_file_or_none(tmp_path, in_place):
+    private, shared = tmp_path / "a.wav", tmp_path / "b.wav"
+    for path in (private, shared):
+        write(path)
+        path.chmod(0o660)
+    try:
+        os.setxattr(shared, "system.posix_acl_access", access_list(65533))
+        os.setxattr(tmp_path, "system.posix_acl_default", access_list(65534))  # of new files
+    except (AttributeError, OSError):
+        pytest.skip("no access control lists here")
+    for path in (private, shared):
+        write(path, **({"in_place": True} if in_place else {"exists": "force"}))
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert "system.posix_acl_access" not in os.listxattr(private)
+    assert os.getxattr(shared, "system.posix_acl_access") == access_list(65533)
 
 
 def test_in_place_follows_a_link_and_keeps_it(tmp_path):

@@ -102,9 +102,9 @@ def test_ends_that_were_not_asked_for_fit_those_that_were(fs, options, ends):
     assert frequency_grid(fs, points=2, **options).tolist() == pytest.approx(ends)
 
 
-@pytest.mark.parametrize("fs", [-1.0, 0.0, math.nan, math.inf])
+@pytest.mark.parametrize("fs", [-1.0, 0.0, math.nan, math.inf, 1e12])
 def test_a_rate_that_is_none_is_called_that(fs):
-    with pytest.raises(UsageError, match="it must be a positive, finite sampling rate"):
+    with pytest.raises(UsageError, match="it must be a sampling rate"):
         frequency_grid(fs)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from earfilt.audio.containers.chunks import AIFF, Chunk, Window, carried, legible, walk
 from earfilt.errors import AudioError
-from earfilt.storage.output import write_all
+from earfilt.storage.streams import write_all
 
 if TYPE_CHECKING:
     from earfilt.audio.source import Source

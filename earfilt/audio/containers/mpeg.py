@@ -23,6 +23,7 @@ _PIECE = 1 << 20
 _CONTAINERS = (b"RIFF", b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3")
 _CHAIN = 8
 _MOST_TAGS = 64
+_SPARE = 64  # frames that a guess may be short of
 _DECODER_DELAY = 529
 _RESYNC = (
     1024  # bytes that libmpg123 passes over to find a frame; beyond, it gives up with an error
@@ -169,8 +170,10 @@ class Tally:
     frames : int
         Their number.
     stated : int or None
-        Frames by the Xing header; None where there is none, and decoders guess from the first bit
-        rate.
+        Frames by the Xing header; None where it, or there, is none, and decoders guess from the
+        first bit rate.
+    trimmed : tuple of (int, int), optional
+        Samples that the encoder put before and behind the sound, by its own tag.
     torn : bool
         Whether the last frame is incomplete.
     damaged : int
@@ -184,6 +187,7 @@ class Tally:
     frames: int
     stated: int | None
     torn: bool
+    trimmed: tuple[int, int] | None = None
     damaged: int = 0
     behind: tuple[int, int] = (0, 0)
 
@@ -203,7 +207,7 @@ def tally(file: int, start: int, end: int | None) -> Tally:
         return Tally(start, 0, None, torn=False)
     head = os.pread(file, 4096, found)
     stated = _stated_frames(head)
-    begin = found if stated is None else found + frame_length(head[:4])
+    begin = found if stated is None and not _xing(head) else found + frame_length(head[:4])
     last = os.fstat(file).st_size if end is None else end
     frames, torn, damaged, at = 0, False, 0, begin
     piece, base = b"", at
@@ -221,7 +225,7 @@ def tally(file: int, start: int, end: int | None) -> Tally:
         torn = at + length > last
         frames, at = frames + 1, at + length
     behind = between_tags(file, min(at, last), last)
-    return Tally(begin, frames, stated, torn, damaged, behind)
+    return Tally(begin, frames, stated, torn, _trimmed(head), damaged, behind)
 
 
 def _next_frame(file: int, at: int, last: int, kind: bytes) -> int | None:
@@ -256,7 +260,7 @@ def header_for(file: int, counted: Tally) -> bytes:
 
     The first has a Xing header with their number, without which the length is guessed from the
     first bit rate. Decoders that see one leave out 529 samples, and what a LAME tag states beside
-    them: a silent frame takes their place.
+    them: a silent frame takes their place, and what the recording's own tag states is left out too.
     """
     head = bytearray(os.pread(file, 4, counted.start))
     if not frame_length(bytes(head)) or head[1] >> 1 & 3 != 1:
@@ -265,9 +269,17 @@ def header_for(file: int, counted: Tally) -> bytes:
     head[2] = head[2] & 0x0C | 0x90  # a bit rate at which the header has room
     silence = bytes(head).ljust(frame_length(bytes(head)), b"\0")
     at, spf = _side_end(silence), 1152 if head[1] & 8 else 576
-    lame = b"LAME3.100".ljust(21, b"\0") + ((spf - _DECODER_DELAY) << 12).to_bytes(3, "big")
+    before, behind = counted.trimmed or (-_DECODER_DELAY, 0)
+    lame = b"LAME3.100".ljust(21, b"\0") + (spf + before << 12 | behind).to_bytes(3, "big")
     xing = b"Xing" + struct.pack(">II", 1, counted.frames + 1 - counted.torn) + lame
     return silence[:at] + xing + silence[at + len(xing) :] + silence
+
+
+def seen_bytes(file: int, counted: Tally) -> int:
+    """Bytes that a recording without a Xing header must seem to have, so that a decoder which
+    guesses its length from the first bit rate finds no fewer frames than there are.
+    """
+    return (counted.frames + _SPARE) * frame_length(os.pread(file, 4, counted.start))
 
 
 def missing_bytes(file: int) -> int:
@@ -312,6 +324,22 @@ def _stated_frames(frame: bytes) -> int | None:
     if at and frame[at + 7] & 1:
         return int(struct.unpack_from(">I", frame, at + 8)[0])
     return int(struct.unpack_from(">I", frame, 50)[0]) if frame[36:40] == b"VBRI" else None
+
+
+def _trimmed(frame: bytes) -> tuple[int, int] | None:
+    """Samples before and behind the sound by the tag that LAME and others put behind a Xing header;
+    None where there is none.
+    """
+    at = _xing(frame)
+    if not at:
+        return None
+    flags = struct.unpack_from(">I", frame, at + 4)[0]
+    at += 8 + sum(size for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)) if flags & bit)
+    tag = frame[at : at + 24]
+    if len(tag) < 24 or not tag[0]:
+        return None
+    both = int.from_bytes(tag[21:], "big")
+    return both >> 12, both & 0xFFF
 
 
 def _stated_bytes(frame: bytes) -> int:

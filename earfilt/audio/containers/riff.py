@@ -29,10 +29,10 @@ from earfilt.audio.containers.chunks import (
     is_legible,
     walk,
 )
-from earfilt.audio.formats import GUID_TAIL, MAX_CHANNELS, MAX_FS, SUBTYPES, Extensible
+from earfilt.audio.formats import GUID_TAIL, MAX_CHANNELS, MAX_FS, SUBTYPES, WAY_OUT, Extensible
 from earfilt.audio.frame_tags import between_tags
-from earfilt.audio.sniff import WAY_OUT
 from earfilt.errors import AudioError, Note
+from earfilt.wording import remedy
 
 if TYPE_CHECKING:
     from earfilt.audio.source import Source
@@ -428,11 +428,13 @@ def unread_words(rest: Rest, *, joinable: bool = True) -> list[str]:
         return []
     split = Note.of("'tail -c +{first} INPUT' gives them", first=rest.offset + 1)
     reasons = {
-        "bytes": "the header states fewer samples than the file holds; --ignore-length takes them",
-        "recording": "another recording was joined to the first; --ignore-length takes both"
+        "bytes": "the header states fewer samples than the file holds"
+        + remedy("; --ignore-length takes them"),
+        "recording": "another recording was joined to the first"
+        + remedy("; --ignore-length takes both")
         if joinable
         else Note.of("another recording was joined to the first; {split}", split=split),
-        "data": "a further data chunk follows the first; --ignore-length takes both",
+        "data": "a further data chunk follows the first" + remedy("; --ignore-length takes both"),
         "chunks": Note.of("they are not chunks; {split}", split=split),
         "strange": Note.of("they are no part of the recording; {split}", split=split),
     }

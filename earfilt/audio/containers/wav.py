@@ -15,7 +15,7 @@ from earfilt.audio.containers import pcm
 from earfilt.audio.containers.chunks import STREAMING, W64, W64_FORM, W64_TAILS, Chunk
 from earfilt.audio.formats import GUID_TAIL, SIZE_WORD, Extensible, Target
 from earfilt.errors import AudioError
-from earfilt.storage.output import write_all
+from earfilt.storage.streams import write_all
 
 _DS64 = 28
 _TELLING_BYTES = 256  # SoX tells what a pipe brings by so many, and needs them in its first read

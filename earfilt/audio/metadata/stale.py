@@ -46,10 +46,18 @@ states it.
 """
 
 _XML = re.compile(
-    rb"<((?:BWF_)?(?:LOUDNESS_VALUE|LOUDNESS_RANGE|MAX_TRUE_PEAK_LEVEL|MAX_MOMENTARY_LOUDNESS|MAX_SHORT_TERM_LOUDNESS))>[^<]*</\1>"
-    rb"|<loudnessMetadata\b[^>]*>.*?</loudnessMetadata>",
+    r"<((?:[\w.-]+:)?(?:BWF_)?(?:LOUDNESS_VALUE|LOUDNESS_RANGE|MAX_TRUE_PEAK_LEVEL"
+    r"|MAX_MOMENTARY_LOUDNESS|MAX_SHORT_TERM_LOUDNESS))\b[^<>]*>[^<]*</\1\s*>"
+    r"|<((?:[\w.-]+:)?loudnessMetadata)\b(?:[^<>]*/>|[^<>]*>.*?</\2\s*>)",
     re.DOTALL | re.IGNORECASE,
 )
+"""Elements, under any prefix of a namespace."""
+
+_WIDE = dict.fromkeys((b"\xff\xfe", b"<\0"), "utf-16-le") | dict.fromkeys(
+    (b"\xfe\xff", b"\0<"), "utf-16-be"
+)
+"""Codings of XML by the first two bytes."""
+
 _BEXT_VERSION, _BEXT_LOUDNESS = 346, slice(412, 422)
 _UNUSED = struct.pack("<5h", *[0x7FFF] * 5)
 
@@ -132,13 +140,21 @@ def _content(chunk: Chunk, names: list[str]) -> bytes:
         names += left
         return data
     if chunk.name in (b"iXML", b"axml"):
-        data, count = _XML.subn(b"", chunk.data)
+        data, count = _without_loudness(chunk.data)
         names += [f"loudness in {chunk.label}"] * bool(count)
         return data
     if chunk.id == caf.TEXTS and any(is_false(key, value) for key, value in caf.text_tags([chunk])):
         texts = caf.text_chunks(_pairs(caf.text_tags([chunk]), names))
         return texts[0].data if texts else struct.pack(">I", 0)
     return chunk.data
+
+
+def _without_loudness(data: bytes) -> tuple[bytes, int]:
+    """XML without its elements of loudness, the rest byte for byte, and their number."""
+    coding = _WIDE.get(data[:2], "latin-1")  # which gives each byte back, whatever it is part of
+    whole = len(data) if coding == "latin-1" else len(data) & ~1
+    text, count = _XML.subn("", data[:whole].decode(coding, "surrogatepass"))
+    return text.encode(coding, "surrogatepass") + data[whole:], count
 
 
 def _bext(data: bytes, names: list[str]) -> bytes:

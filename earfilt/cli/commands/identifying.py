@@ -79,7 +79,7 @@ class Identification:
         for path, data in files:
             write_bytes(path, data, force=force)
         if not quiet:
-            self._say(curves, outputs, seconds, [one for one in known.values() if one.cut])
+            self._say(curves, outputs, seconds, list(known.values()))
         return 0
 
     def _curve(self, dry: "list[Recording]", wet: "list[Recording]", channel: int) -> "Identified":
@@ -122,7 +122,7 @@ class Identification:
         curves: "dict[str, Identified]",
         outputs: list[str],
         seconds: float,
-        cut: "list[Recording]",
+        sources: "list[Recording]",
     ) -> None:
         from earfilt.report import fitting
 
@@ -132,8 +132,11 @@ class Identification:
             say(f"{printable(_of_ear(tables[0], ear))}: {first}")
             for line in rest:
                 say(line)
-        for one in cut:
-            say(f"warning: of {one.name} the first 10 minutes were used")
+        for one in sources:
+            if one.cut:
+                say(f"warning: of {one.name} the first 10 minutes were used")
+            for words in one.warnings:
+                say(f"warning: {one.name}: {words}")
 
 
 def _sounding(recording: "Recording") -> int:
@@ -158,6 +161,7 @@ def _source(recording: "Recording") -> dict[str, Any]:
         "channels": recording.channels,
         "frames": len(recording.samples),
         "cut": recording.cut,
+        "warnings": [str(words) for words in recording.warnings],
     }
 
 

@@ -217,8 +217,9 @@ def _check_files(
     destinations = [plan.destination(file) for file in found]
     if fixed:
         refuse_inputs(destinations, fixed)
-    sources = [*(file.source for file in found), *(bad.source for bad in plan.bad)]
-    check_report(report, read=[*fixed, *sources], written=destinations)
+    sources = [file.source for file in (*found, *plan.bad, *plan.others)]
+    written = [*destinations, *map(plan.destination, plan.others)]
+    check_report(report, read=[*fixed, *sources], written=written)
 
 
 def report_exists(outputs: str) -> "Exists":

@@ -237,7 +237,7 @@ def outer_middle_ear(
     flow, fhigh = number("flow", flow), number("fhigh", fhigh)
     if not 20.0 <= flow < fhigh <= 20_000.0:
         raise UsageError(
-            f"flow is {flow!r} and fhigh is {fhigh!r}; the tables allow 20 <= flow < fhigh <= "
+            f"flow is {flow:.12g} and fhigh is {fhigh:.12g}; the tables allow 20 <= flow < fhigh <= "
             "20000 Hz"
         )
     freqs = flow + floats(range(math.floor(fhigh - flow + 1e-9) + 1))

@@ -149,6 +149,35 @@ def test_checksums_and_loudness_in_xml_go(tmp_path, apply):
     }
 
 
+@pytest.mark.parametrize("coding", ["utf-8", "utf-16-le", "utf-16-be", "utf-16"])
+@pytest.mark.parametrize(
+    ("element", "others"),
+    [
+        (
+            "<{p}loudnessMetadata><{p}integratedLoudness>-23</{p}integratedLoudness></{p}loudnessMetadata>",
+            1,
+        ),
+        ('<{p}loudnessMetadata loudnessMethod="x" />', 1),
+        ('<{p}loudnessMetadata a="b"/><{p}c/><{p}loudnessMetadata>-2</{p}loudnessMetadata >', 2),
+        ('<{p}BWF_MAX_TRUE_PEAK_LEVEL unit="dB">-1</{p}BWF_MAX_TRUE_PEAK_LEVEL>', 1),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "adm:", "ebu-core.1:"])
+def test_loudness_in_xml_goes_under_any_prefix_and_coding(
+    tmp_path, apply, prefix, element, others, coding
+):
+    start, end = f"<{prefix}a>\N{EURO SIGN}", f"<{prefix}b/></{prefix}a>"
+    text = element.format(p=prefix)
+    adm = (start + text + end).encode(coding)
+    (tmp_path / "a.wav").write_bytes(
+        wav_bytes(np.zeros(10, np.int16), before=chunk(b"axml", adm + b"x" * (len(adm) % 2)))
+    )
+    assert said(apply(tmp_path / "a.wav", tmp_path / "b.wav")) == ["loudness in axml"]
+    left = f"<{prefix}c/>" * (others - 1)
+    wanted = (start + left + end).encode(coding) + b"x" * (len(adm) % 2)
+    assert [part.data for part in probe(str(tmp_path / "b.wav")).metadata.before] == [wanted]
+
+
 def syncsafe(size):
     return bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
 

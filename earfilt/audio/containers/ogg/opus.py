@@ -14,7 +14,7 @@ import io
 import struct
 
 from earfilt.audio.containers.ogg.pages import HEAD, MAGIC, Page, size_of, with_checksum
-from earfilt.storage.output import write_all
+from earfilt.storage.streams import write_all
 
 RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
 """Hz that the decoder gives, by the band of the sound."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
 
-from earfilt.storage.output import write_all
+from earfilt.storage.streams import write_all
 
 MAGIC = b"OggS"
 HEAD = 27

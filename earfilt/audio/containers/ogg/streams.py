@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = 0xFFFFFFFF  # of pages, which begin at 0 again
 _MAX_COMMENTS = 16 << 20
+_SOUNDS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")
 _COMMENTS = (b"\x03vorbis", b"OpusTags")
 
 
@@ -44,6 +45,8 @@ class Stream:
         Pages before its last whole one that are damaged or missing.
     beside : dict of bytes to int
         Bytes of the pages among its own that belong to other streams, by their serial numbers.
+    sounds : int
+        Of those streams that are sound.
     band : int
         Sampling rate in Hz that holds all that its Opus packets do; 0 of another codec.
     """
@@ -54,6 +57,7 @@ class Stream:
     finished: bool
     lost: int = 0
     beside: dict[bytes, int] = field(default_factory=dict)
+    sounds: int = 0
     band: int = 0
 
     def carry_on(self, page: Page) -> None:
@@ -83,6 +87,7 @@ def find_streams(file: int) -> tuple[list[Stream], int]:
             beginning = page.begins
         elif page.serial != now.first.serial:
             remains, beginning = False, beginning and page.begins
+            now.sounds += page.begins and page.data[page.body :].startswith(_SOUNDS)
             now.beside[page.serial] = now.beside.get(page.serial, 0) + len(page.data)
         else:
             lost, beginning = now.lost, False

@@ -142,10 +142,43 @@ def test_streams_side_by_side_are_told_and_the_first_is_read(tmp_path, codec):
     assert info.metadata.tags == (("TITLE", "Left of two"),)
     assert "1 of them" in info.warnings[-1]
     # The way out that it names.
-    assert "'ffmpeg -i INPUT -map 0:1 OUTPUT.wav'" in info.warnings[-1]
-    run(*ffmpeg, "-i", path, "-map", "0:1", tmp_path / "second.wav")
+    assert "'ffmpeg -i INPUT -map 0:a:1 OUTPUT.wav'" in info.warnings[-1]
+    run(*ffmpeg, "-i", path, "-map", "0:a:1", tmp_path / "second.wav")
     got = sf.read(tmp_path / "second.wav")[0]
     np.testing.assert_allclose(got[2000:40_000], tones[1][2000:40_000], atol=0.05)
+
+
+@pytest.mark.parametrize("first", ["film", "sound"])
+def test_a_film_beside_the_sound_is_not_told_for_sound(tmp_path, first):
+    ffmpeg, path = (need("ffmpeg"), "-v", "error"), tmp_path / "a.ogv"
+    film = ("-f", "lavfi", "-t", "1", "-i", "testsrc=size=64x64:rate=5")
+    sf.write(tmp_path / "a.wav", X[:FS], FS)
+    maps = {"film": ("0", "1"), "sound": ("1", "0")}[first]
+    which = [word for part in maps for word in ("-map", part)]
+    run(
+        *ffmpeg,
+        *film,
+        "-i",
+        tmp_path / "a.wav",
+        *which,
+        "-c:v",
+        "libtheora",
+        "-c:a",
+        "libvorbis",
+        path,
+    )
+    if pages(path.read_bytes())[0][28:35] == b"\x80theora":
+        with pytest.raises(
+            AudioError, match=r"if it holds sound, convert it first.*ffmpeg"
+        ) as refused:
+            read_all(path)
+        assert "--raw" not in str(refused.value)
+        run(*ffmpeg, "-i", path, "-c:a", "pcm_f32le", tmp_path / "b.wav")  # as it says
+        path = tmp_path / "b.wav"
+        assert read_all(path)[1].warnings == ()
+    else:
+        assert "-map" not in read_all(path)[1].warnings[-1]
+    assert len(read_all(path)[0]) == FS
 
 
 def opus_stating(rate: int, samples, fs: int = FS) -> bytes:
