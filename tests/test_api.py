@@ -238,6 +238,31 @@ def test_apply_file_gives_the_row_of_the_report(tmp_path: Path) -> None:
     assert earfilt.apply_file(SPEECH, out, "headphone", exists="skip").status == "skipped"
 
 
+@pytest.mark.parametrize("way", [("elsewhere", "later"), (".", "later")])
+def test_a_batch_stays_where_it_began(
+    way: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its paths are those of the call, wherever the program goes before and while it takes the rows."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "later").mkdir()
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / "in" / name).write_bytes(SPEECH.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    rows = earfilt.apply_files("in", "out", "headphone", order=64)
+    monkeypatch.chdir(way[0])
+    first = next(rows)
+    monkeypatch.chdir(tmp_path / way[1])
+    assert {(row.source, row.destination, row.status) for row in (first, *rows)} == {
+        ("in/a.wav", "out/a.wav", "ok"),
+        ("in/b.wav", "out/b.wav", "ok"),
+    }
+    assert not list(tmp_path.glob("[el]*/*"))
+    monkeypatch.chdir(tmp_path)
+    again = earfilt.apply_files("in", "out", "headphone", order=64, exists="resume")
+    assert [row.status for row in again] == ["skipped", "skipped"]
+
+
 def test_apply_files_gives_rows_as_they_come(tmp_path: Path) -> None:
     tree = tmp_path / "in"
     tree.mkdir()

@@ -34,6 +34,7 @@ from earfilt.storage.manifest import (
 )
 from earfilt.storage.output import Exists, sweep
 from earfilt.storage.streams import is_of_the_system
+from earfilt.storage.trees import Home
 from earfilt.wording import existing, option
 
 _TASK_SECONDS = 600.0
@@ -167,7 +168,7 @@ def _leave_done(plan: Plan, recipe: Recipe, ledger: Ledger) -> None:
     is none of a batch.
     """
     same = cache(lambda name: recipe.is_named(name, ledger.recipes))
-    lead = cache(lambda directory: _lead(directory, plan.root))
+    lead = cache(lambda directory: _lead(directory, plan))
     files, plan.files = plan.files, []
     for file in files:
         entry = ledger.entries.get(plan.output_name(file.name))
@@ -336,7 +337,9 @@ def run(
             yield from _work(batch, plan, [] if late is None else late)
     finally:
         for directory in plan.directories():
-            sweep(directory)  # what killed workers left, of this run or an earlier one
+            sweep(
+                plan.home.path(directory)
+            )  # what killed workers left, of this run or an earlier one
 
 
 def count_done(plan: Plan, told: int) -> int:
@@ -349,13 +352,13 @@ def count_done(plan: Plan, told: int) -> int:
     """
     if not plan.in_place:
         return told
-    return len(plan.skipped) + sum(map(_is_replaced, plan.files))
+    return len(plan.skipped) + sum(_is_replaced(plan, file) for file in plan.files)
 
 
-def _is_replaced(file: Found) -> bool:
+def _is_replaced(plan: Plan, file: Found) -> bool:
     """Whether a source is not the file any more that was found."""
     try:
-        status = os.stat(file.source)
+        status = os.stat(plan.home.path(file.source))
     except OSError:
         return False
     now = status.st_size, status.st_mtime_ns, status.st_ino
@@ -384,8 +387,9 @@ def _work(batch: Batch, plan: Plan, late: list[Row]) -> Iterator[tuple[Row, int]
     workers = 1 if _needs_device(batch, plan) else min(jobs, len(plan.files))
     recipe = batch.recipe()
     # In place, workers keep the record, beside each file and before it is replaced.
-    kept = nullcontext() if batch.rules.in_place else open_manifest(plan.root, batch.rules.shard)
-    lead = cache(lambda directory: _lead(directory, plan.root))
+    root = plan.home.path(plan.root)
+    kept = nullcontext() if batch.rules.in_place else open_manifest(root, batch.rules.shard)
+    lead = cache(lambda directory: _lead(directory, plan))
     threads = 1 if batch.dask else max(1, jobs // workers)
     told: deque[Outcome] = deque()
     manifest, runner = None, None
@@ -401,7 +405,7 @@ def _work(batch: Batch, plan: Plan, late: list[Row]) -> Iterator[tuple[Row, int]
             )
 
     try:
-        with kept as manifest, _pool(batch, workers) as pool:
+        with kept as manifest, _pool(batch, workers, plan) as pool:
             if manifest is not None:
                 manifest.append([], (recipe.name, recipe.made_by))
             runner = Runner(pool, threads=threads, fail_fast=batch.fail_fast)
@@ -426,8 +430,10 @@ def _needs_device(batch: Batch, plan: Plan) -> bool:
     return not all(is_short(file.size) for file in plan.files)
 
 
-def _pool(batch: Batch, workers: int) -> AbstractContextManager[executors.Pool]:
-    return executors.dask(batch.dask, workers) if batch.dask else executors.processes(workers)
+def _pool(batch: Batch, workers: int, plan: Plan) -> AbstractContextManager[executors.Pool]:
+    if batch.dask:
+        return executors.dask(batch.dask, workers)
+    return executors.processes(workers, plan.home)
 
 
 def _tasks(
@@ -441,7 +447,8 @@ def _tasks(
     files, share = plan.files, max(1, 4 * pool.slots())
     if pool.shared_disk:
         max_bytes = min(
-            _TASK_SECONDS * bytes_per_second(files), sum(file.size for file in files) / share
+            _TASK_SECONDS * bytes_per_second(files, plan.home),
+            sum(file.size for file in files) / share,
         )
         portions = planning.tasks(files, max_bytes=int(max_bytes) + 1, max_files=10_000)
     else:
@@ -496,7 +503,10 @@ class _Units:
         source = file.source
         destination = source if self._options.in_place else self._plan.destination(file)
         if self._absolute:
-            source, destination = os.path.abspath(source), os.path.abspath(destination)
+            home = self._plan.home
+            source, destination = (
+                os.path.abspath(home.path(path)) for path in (source, destination)
+            )
         options = self._options
         if file.name in self._plan.own:
             options = replace(options, exists="force")
@@ -514,7 +524,7 @@ class _Units:
         return Unit(job, (file.size, file.mtime_ns), self._recipe)
 
 
-def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:
+def bytes_per_second(files: Sequence[Found], home: Home, samples: int = 16) -> float:
     """Bytes that a second of audio takes, from a sample of files spread over all; a CD's where none
     can be read.
     """
@@ -523,7 +533,7 @@ def bytes_per_second(files: Sequence[Found], samples: int = 16) -> float:
     size = seconds = 0.0
     for file in files[:: max(1, len(files) // samples)]:
         try:
-            length = probe(file.source, regular=True).seconds
+            length = probe(home.path(file.source), regular=True).seconds
         except AudioError:
             continue
         if length:
@@ -550,13 +560,16 @@ def _entry(outcome: Outcome, plan: Plan, recipe: str, lead: Callable[[str], str]
     )
 
 
-def _lead(directory: str, root: str) -> str:
-    """A path that leads from one directory to another, wherever both are moved to; empty where they
+def _lead(directory: str, plan: Plan) -> str:
+    """A path that leads from the outputs to a directory, wherever both are moved to; empty where they
     are the same.
     """
+    # what a link in between leads to decides where '..' is
+    place, root = (
+        os.path.realpath(plan.home.path(path)) for path in (directory or os.curdir, plan.root)
+    )
     try:
-        # what a link in between leads to decides where '..' is
-        way = os.path.relpath(os.path.realpath(directory or os.curdir), os.path.realpath(root))
+        way = os.path.relpath(place, root)
     except ValueError:  # on Windows: another drive
-        return os.path.abspath(directory)
+        return place
     return "" if way == os.curdir else way

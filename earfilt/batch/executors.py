@@ -23,6 +23,7 @@ from typing import Any
 from earfilt.batch import workers as helpers
 from earfilt.batch.workers import Worker
 from earfilt.errors import UsageError, printable
+from earfilt.storage.trees import Home
 from earfilt.wording import option
 
 _ADDRESS = re.compile(r"[a-z]+://.*|[^/\\]*:\d+")
@@ -66,10 +67,12 @@ class Processes(Executor):
     ----------
     count : int
         How many at most; they start with the first calls.
+    home : Home
+        The directory that they work in.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, count: int, home: Home) -> None:
+        self._count, self._home = count, home
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._workers: set[Worker] = set()
@@ -112,7 +115,7 @@ class Processes(Executor):
         self._threads.append(thread)
 
     def _new_worker(self) -> Worker:
-        worker = Worker()
+        worker = Worker(self._home.path(os.curdir))
         with self._lock:
             self._workers.add(worker)
             if self._abandoned:
@@ -178,16 +181,18 @@ _Call = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
 
 @contextmanager
-def processes(workers: int) -> Iterator[Pool]:
+def processes(workers: int, home: Home | None = None) -> Iterator[Pool]:
     """Processes of this machine; on any exception they end within one block of samples, their
     temporary files removed.
 
     Parameters
     ----------
     workers : int
+    home : Home, optional
+        The directory that they work in; default the current one.
     """
     helpers.warm_up()
-    executor = Processes(workers)
+    executor = Processes(workers, home or Home())
     pool = Pool(executor, lambda: workers)
     try:
         yield pool

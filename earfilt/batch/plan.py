@@ -19,7 +19,7 @@ from earfilt.audio import formats
 from earfilt.batch.search import Bad, Found, Search, Selection
 from earfilt.errors import AudioError, UsageError, printable
 from earfilt.storage.output import trial_directory
-from earfilt.storage.trees import make_directories
+from earfilt.storage.trees import Home, make_directories
 from earfilt.wording import existing, option
 
 Exists = Literal["refuse", "force", "skip", "resume"]
@@ -80,6 +80,8 @@ class Plan:
         What other shards are about: not to filter, and not to write over.
     in_place : bool
         Outputs replace their sources, where links lead; the root is no more than a name.
+    home : Home
+        Where all these paths begin, for a program may go elsewhere while it takes the rows.
     """
 
     root: str
@@ -93,6 +95,7 @@ class Plan:
     places: set[str] = field(default_factory=set)
     others: list[Found | Bad] = field(default_factory=list)
     in_place: bool = False
+    home: Home = field(default_factory=Home)
 
     def output_name(self, name: str) -> str:
         """Name of a file's output, relative to the root, by the file's own."""

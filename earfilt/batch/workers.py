@@ -1,7 +1,8 @@
 """Processes of this machine that work for this one, each at the other end of a socket.
 
 A server that has imported the engine (``preload``) forks them, so that all have it at once; where a
-fork is not safe, each imports it. They need nothing of the program that starts them and change
+fork is not safe, each imports it. Both have the rights, the umask and the limits that the program
+has when a worker starts. They need nothing of the program that starts them and change
 nothing of it: its main file is not run again, its environment, modules and temporary directory are
 not touched, and any thread, worker or forked child of a program may start its own.
 
@@ -21,11 +22,12 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, NoReturn, cast
 
-from earfilt.errors import AudioError, no_more_open_files
+from earfilt.errors import AudioError, no_more_open_files, printable
 from earfilt.storage.stop_signals import stop_signals
 from earfilt.storage.streams import fill_closed
 
@@ -33,6 +35,16 @@ from earfilt.storage.streams import fill_closed
 _FORKS = hasattr(os, "fork") and sys.platform != "darwin"
 _HERE = getattr(os, "O_PATH", os.O_RDONLY)
 _LENGTH = struct.Struct("!Q")
+_PASSED_ON = (
+    b"Umask:",
+    b"Uid:",
+    b"Gid:",
+    b"Groups:",
+    b"Cap",
+    b"NoNewPrivs:",
+    b"Seccomp",
+    b"Cpus_allowed:",
+)
 _stopping = threading.Event()
 
 
@@ -43,24 +55,28 @@ class Ended(Exception):
 class Worker:
     """A worker, as who started it sees it.
 
+    Parameters
+    ----------
+    home : str
+        The directory that it works in.
+
     Raises
     ------
     OSError
         It cannot be started.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, home: str = os.curdir) -> None:
         self._channel, theirs = _channel()
         try:
             with theirs:
-                self._process = None if _FORKS else _start("serve_caller", theirs)
+                self._process = None if _FORKS else _start("serve_caller", theirs, home=home)
                 if _FORKS:
-                    _fork(theirs)
+                    _fork(theirs, home)
         except BaseException:
             self._channel.close()
             raise
         self._stream = cast(BinaryIO, self._channel.makefile("rwb"))
-        _channels.add(self._channel)
 
     def call(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """What a function returns there; what it raises is raised here.
@@ -93,7 +109,6 @@ class Worker:
         with suppress(OSError, ValueError):
             while self._stream.read(1):
                 pass
-        _channels.discard(self._channel)
         with suppress(OSError, ValueError):
             self._stream.close()
         self._channel.close()
@@ -103,8 +118,13 @@ class Worker:
 
 def refusal(error: OSError | RuntimeError) -> AudioError:
     """What to say where no worker can be started."""
+    reason = getattr(error, "strerror", None) or error
+    if isinstance(error, PermissionError | FileNotFoundError) and error.filename is not None:
+        return AudioError(
+            f"cannot start a process to work in: {printable(error.filename)}: {reason}"
+        )
     why = no_more_open_files(error) or (
-        f"{getattr(error, 'strerror', None) or error}; raise the limit on processes (ulimit -u, or "
+        f"{reason}; raise the limit on processes (ulimit -u, or "
         "that of the container), end other programs, or filter the files one at a time"
     )
     return AudioError(f"cannot start a process to work in: {why}")
@@ -118,9 +138,16 @@ def warm_up() -> None:
 
 
 class _Server:
-    """The process that forks workers."""
+    """The process that forks workers.
+
+    Attributes
+    ----------
+    standing : object
+        What it has from the program, as that was.
+    """
 
     def __init__(self) -> None:
+        self.standing = _standing()
         self._control, theirs = _channel()
         try:
             with theirs:
@@ -129,18 +156,26 @@ class _Server:
             self._control.close()
             raise
 
-    def fork(self, channel: socket.socket) -> None:
-        """Have it fork a worker, in the directory that is the current one now."""
-        here = os.open(os.curdir, _HERE)
+    def fork(self, channel: socket.socket, home: str) -> None:
+        """Have it fork a worker, in a directory."""
+        here = os.open(home, _HERE)
         try:
             socket.send_fds(self._control, [b"\0"], [channel.fileno(), here])
         finally:
             os.close(here)
 
     def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        with suppress(PermissionError):  # by a program that has given up its rights since
+            self.process.kill()
+        self.retire()
+
+    def retire(self) -> None:
+        """Have it end once it has forked what it was asked to, and wait for that."""
+        with suppress(OSError):
+            # says so even where a child that C code has forked holds the socket, too
+            self._control.shutdown(socket.SHUT_RDWR)
         self._control.close()
+        self.process.wait()
 
     def leave(self) -> None:
         """Leave it to the process that started it."""
@@ -150,11 +185,30 @@ class _Server:
 
 _lock = threading.Lock()
 _server: _Server | None = None
-_channels: set[socket.socket] = set()
+_making = threading.RLock()  # a signal's handler may fork in the midst of it
+_channels: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+
+def _standing() -> object:
+    """What a process has from the one that starts it, and that one may change later: rights, umask,
+    processors, limits and the root directory, as far as the system tells.
+    """
+    root = os.stat(os.sep)
+    told: list[object] = [os.getuid(), os.geteuid(), os.getgid(), os.getegid(), os.getgroups()]
+    with suppress(OSError), open("/proc/thread-self/status", "rb") as status:
+        told += [line for line in status if line.startswith(_PASSED_ON)]
+    with suppress(OSError), open("/proc/thread-self/limits", "rb") as limits:
+        told.append(limits.read())
+    return root.st_dev, root.st_ino, told
 
 
 def _running_server() -> _Server:
+    """The server; another one where the program is not any more what it was when it started this."""
     global _server
+    old = _server
+    if old is not None and old.standing != _standing():
+        _server = None
+        old.retire()
     if _server is None:
         _server = _Server()
     return _server
@@ -169,42 +223,55 @@ def stop_server() -> None:
             _server = None
 
 
-def _fork(channel: socket.socket) -> None:
+def _fork(channel: socket.socket, home: str) -> None:
     with _lock, suppress(ConnectionError):
-        _running_server().fork(channel)
+        _running_server().fork(channel, home)
         return
     stop_server()  # it was killed
     with _lock:
-        _running_server().fork(channel)
+        _running_server().fork(channel, home)
 
 
 def _be_a_child() -> None:
     """In a forked child: what was started belongs to the parent, and ends with it alone."""
-    global _lock, _server
-    _lock = threading.Lock()  # another thread may have held it
+    global _lock, _making, _server
+    _lock, _making = threading.Lock(), threading.RLock()  # other threads may have held them
     if _server is not None:
         _server.leave()
         _server = None
     for channel in list(_channels):
-        os.close(channel.detach())
+        with suppress(OSError):  # it is closed
+            os.close(channel.detach())
     _channels.clear()
 
 
 atexit.register(stop_server)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_be_a_child)
+    os.register_at_fork(
+        before=lambda: _making.acquire(),
+        after_in_parent=lambda: _making.release(),
+        after_in_child=_be_a_child,
+    )
 
 
 def _channel() -> tuple[socket.socket, socket.socket]:
-    """Two ends that wait, whatever a program has set for its own sockets."""
+    """Two ends that wait, whatever a program has set for its own sockets.
+
+    Children that other threads fork close both: one that kept a worker's end would hide that the
+    worker has ended.
+    """
     fill_closed()  # also for those who inherit its streams
-    ends = socket.socketpair()
+    with _making:
+        ends = socket.socketpair()
+        _channels.update(ends)
     for end in ends:
         end.settimeout(None)
     return ends
 
 
-def _start(task: str, channel: socket.socket, *, preload: str = "sys") -> subprocess.Popen[bytes]:
+def _start(
+    task: str, channel: socket.socket, *, preload: str = "sys", home: str | None = None
+) -> subprocess.Popen[bytes]:
     """A new Python that does a task of this module with a socket as its standard input.
 
     It imports from where this one does, but for the current directory, and a module before all else.
@@ -219,8 +286,11 @@ def _start(task: str, channel: socket.socket, *, preload: str = "sys") -> subpro
     )
     flags = cast(Any, subprocess)._args_from_interpreter_flags()  # as multiprocessing does
     safe = [] if "-P" in flags or "-I" in flags else ["-P"]
-    with blocked_signals({signal.SIGTERM}):
-        return subprocess.Popen([sys.executable, *flags, *safe, "-c", code], stdin=channel.fileno())
+    # A child that another thread forks would keep the pipe on which subprocess waits for the start.
+    with _making, blocked_signals({signal.SIGTERM}):
+        return subprocess.Popen(
+            [sys.executable, *flags, *safe, "-c", code], stdin=channel.fileno(), cwd=home
+        )
 
 
 @contextmanager

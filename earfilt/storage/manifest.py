@@ -34,7 +34,7 @@ from typing import Any, BinaryIO
 from earfilt.errors import AudioError, printable
 from earfilt.storage.output import take_after
 from earfilt.storage.streams import fill_closed
-from earfilt.storage.trees import make_directories
+from earfilt.storage.trees import Home, make_directories
 
 _STEM, _SUFFIX = ".earfilt-manifest", ".jsonl"
 _PIECE = 1 << 16  # stays in the nearest caches, and costs no mapping of memory
@@ -415,7 +415,12 @@ class Manifest:
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self._path, self._home = path, Home()
+
+    @property
+    def path(self) -> str:
+        """Its path, from where this process is now."""
+        return self._home.path(self._path)
 
     def append(
         self,
@@ -480,7 +485,7 @@ class Manifest:
         try:
             yield descriptor
         finally:
-            os.close(descriptor)
+            _release(descriptor)
 
     def _open_locked(self, must: bool) -> int:
         for _ in range(_TRIES):
@@ -493,9 +498,9 @@ class Manifest:
                 except FileNotFoundError:
                     pass
                 except BaseException:
-                    os.close(descriptor)
+                    _release(descriptor)
                     raise
-                os.close(descriptor)  # another run has replaced the file since it was opened
+                _release(descriptor)  # another run has replaced the file since it was opened
                 time.sleep(0.001)
                 continue
             make_directories(os.path.dirname(self.path))
@@ -594,6 +599,17 @@ def _flock(descriptor: int) -> None:
     except ImportError:
         raise OSError(errno.ENOTSUP, "none on this system") from None
     fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _release(descriptor: int) -> None:
+    """Close a file, and give its lock back first: where a child that was forked meanwhile has the
+    file open, too, everybody would wait for the child to end.
+    """
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _end_line(descriptor: int) -> None:

@@ -5,9 +5,29 @@ Python's own walks and `os.makedirs` call themselves for each level, and end at 
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 Identity = tuple[int, int]
+
+
+class Home:
+    """The directory in which this process is now, for relative paths that are used later on."""
+
+    def __init__(self) -> None:
+        self._path = ""
+        self._identity: Identity | None = None
+        with suppress(OSError):  # where it has been removed, no path leads to it
+            self._path, self._identity = os.getcwd(), identity_of(os.curdir)
+
+    def path(self, path: str) -> str:
+        """The same path, as long as the process is still there (whatever the directory is called by
+        then); one that leads there from anywhere, once it has gone elsewhere.
+        """
+        with suppress(OSError):
+            if os.path.isabs(path) or identity_of(os.curdir) == self._identity:
+                return path
+        return os.path.join(self._path, path)
 
 
 @dataclass(frozen=True, slots=True)

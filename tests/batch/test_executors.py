@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import resource
 import shlex
 import shutil
 import signal
@@ -206,6 +207,21 @@ def test_another_worker_takes_the_place_of_one_that_died() -> None:
         assert pool.submit(os.getpid).result() != first
 
 
+@pytest.mark.parametrize("forks", [True, False])
+def test_it_works_where_the_first_one_did(
+    forks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the program has gone meanwhile."""
+    monkeypatch.setattr(workers, "_FORKS", forks and workers._FORKS)
+    here = os.getcwd()
+    with processes(1) as pool:
+        psutil.Process(pool.submit(os.getpid).result()).kill()
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(Exception, match="terminated abruptly"):
+            pool.submit(time.sleep, 600).result()
+        assert pool.submit(os.getcwd).result() == here
+
+
 def test_too_few_open_files_are_named(tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     words = [EARFILT, "apply", str(tmp_path / "in"), str(tmp_path / "out"), *FILTER]
@@ -240,6 +256,82 @@ def test_workers_start_where_their_user_is(tmp_path: Path, monkeypatch: pytest.M
             pool.submit(time.sleep, 0.05).result()
     finally:
         socket.setdefaulttimeout(None)
+
+
+def test_workers_have_the_umask_and_the_limits_that_their_user_has_by_then() -> None:
+    with processes(1) as pool:
+        pool.submit(int, "7").result()
+    umask, limits = os.umask(0o027), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 40, limits[1]))
+    try:
+        with processes(1) as pool:
+            assert pool.submit(os.umask, 0).result() == 0o027
+            found = pool.submit(resource.getrlimit, resource.RLIMIT_FSIZE).result()
+            assert found == (1 << 40, limits[1])
+    finally:
+        os.umask(umask)
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+FEWER_RIGHTS = """
+import os
+from earfilt.batch.executors import processes
+for group in (os.getgid(), 65534):
+    os.setgid(group)
+    with processes(1) as pool:
+        print(pool.submit(os.getgid).result() == group)
+os.setuid(65534)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_workers_of_a_program_that_gave_up_its_rights_have_them_no_more() -> None:
+    """And it ends without a word, though it may not kill what it started."""
+    ran = subprocess.run(
+        [sys.executable, "-c", FEWER_RIGHTS],
+        env=single_threaded(),
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.stdout, ran.stderr) == ("True\nTrue\n", "")
+
+
+def test_who_may_not_run_python_any_more_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_server()
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with (
+        pytest.raises(AudioError, match=r"to work in: /nowhere/python: No such file or directory$"),
+        processes(1) as pool,
+    ):
+        pool.submit(int, "7")
+
+
+def test_the_end_of_a_worker_is_seen_beside_children_that_other_threads_fork(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Forked in the midst of its start, such a child has the worker's end of the socket too."""
+    children, start = [], workers._fork
+
+    def fork_meanwhile(channel: socket.socket, home: str) -> None:
+        child = os.fork()
+        if not child:
+            signal.pause()
+        children.append(child)
+        start(channel, home)
+
+    def work() -> None:
+        with processes(1) as pool:
+            pool.submit(int, "7").result()
+
+    monkeypatch.setattr(workers, "_fork", fork_meanwhile)
+    batch = threading.Thread(target=work)
+    batch.start()
+    batch.join(30)
+    hangs = batch.is_alive()
+    os.kill(children[0], signal.SIGKILL)
+    os.waitpid(children[0], 0)
+    batch.join()
+    assert not hangs
 
 
 def test_where_a_fork_is_not_safe_workers_are_started_one_by_one(
@@ -299,11 +391,11 @@ def test_where_few_processes_can_be_started_these_do_the_work(
 ) -> None:
     started, start = [], workers._fork
 
-    def few(channel: socket.socket) -> None:
+    def few(channel: socket.socket, home: str) -> None:
         if len(started) == 2:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         started.append(channel)
-        start(channel)
+        start(channel, home)
 
     monkeypatch.setattr(workers, "_fork", few)
     with processes(5) as pool:

@@ -1,10 +1,12 @@
 """What a manifest remembers, from any writer, however it ended."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import multiprocessing
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -365,3 +367,17 @@ def test_of_several_manifests_the_output_that_is_there_counts(
     ledger = read_ledger(str(tmp_path))
     assert ledger.entries["a.wav"] is ledger.latest["a.wav"]
     assert ledger.entries["a.wav"] == entries[there]
+
+
+def test_a_child_that_is_forked_under_the_lock_does_not_keep_it(tmp_path: Path) -> None:
+    manifest = Manifest(manifest_path(str(tmp_path)))
+    with manifest.locked(must=True):
+        child = os.fork()
+        if not child:
+            signal.pause()
+    try:
+        with open(manifest.path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
