@@ -23,7 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from benchmarks import machine, ramdisk
 from benchmarks.harness import PROGRAM, Bench, duration, execute, heading, table, timed, times
 from benchmarks.material import FS, HEADPHONE, Sound
-from earfilt import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter
+from earfilt import HeadphoneFilter, MiddleEarFilter, OuterMiddleEarFilter, apply_file
 
 EARS = {"headphone": HeadphoneFilter, "outer+middle ear": OuterMiddleEarFilter}
 LARGE, MIDDLE, SMALL = (64, 480_000), (32, 64_000), (2, 48_000)
@@ -166,24 +166,49 @@ def _torchaudio() -> Any:
         return None
 
 
+class Taps(torch.nn.Module):
+    """The bound of a step: taps that learn by themselves, and one FFT of torch."""
+
+    def __init__(self, numtaps: int) -> None:
+        super().__init__()
+        self.taps = torch.nn.Parameter(torch.randn(numtaps))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n_fft = 1 << (x.shape[-1] + len(self.taps) - 2).bit_length()
+        spectrum = torch.fft.rfft(x, n_fft) * torch.fft.rfft(self.taps, n_fft)
+        return torch.fft.irfft(spectrum, n_fft)[..., : x.shape[-1]]
+
+
+class Gain(torch.nn.Module):
+    """The least of a step: one product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.gain
+
+
 def training(bench: Bench, device: Device) -> None:
     """A training step of numbers that learn."""
     heading(
         "Training step",
-        f"{SMALL} float32, mse_loss, Adam (fused), eager. Launches: operations that start a "
-        "kernel; kernels: those that the profiler saw on the device.",
+        f"{SMALL} float32, mse_loss, Adam (fused), eager. The bounds, on the processor of the hour: "
+        "what learns are 513 taps by themselves, through one FFT of torch; or one gain. Launches: "
+        "calls that start work on the device, of a graph one; kernels: what the device then did.",
     )
     rows = []
-    for name, make in {**EARS, "middle ear": MiddleEarFilter}.items():
-        step = _step(make(FS, learnable=True).to(device.name).train(), device)
+    ears = {**EARS, "middle ear": MiddleEarFilter}
+    learners = {name: make(FS, learnable=True) for name, make in ears.items()}
+    for name, learner in {**learners, "513 taps": Taps(513), "a gain": Gain()}.items():
+        step = _step(learner.to(device.name).train(), device)
         seconds = device.seconds(step)
-        with Launches() as launches:
-            step()
-        rows.append([name, duration(seconds), launches.counts.total(), _kernels(device, step)])
-        if name != "outer+middle ear":
+        rows.append([name, duration(seconds), *_launched(device, step)])
+        if name in ("headphone", "middle ear"):
             measured = seconds * 1e3 if device.is_cuda else None
             bench.goal(f"training step, {name}", measured, at_most=STEP_MS, unit=" ms")
-    table(["", "time", "launches", "kernels"], rows)
+    table(["what learns", "time", "launches", "kernels"], rows)
 
 
 def _step(ear: Any, device: Device) -> Callable[[], None]:
@@ -199,16 +224,23 @@ def _step(ear: Any, device: Device) -> Callable[[], None]:
     return step
 
 
-def _kernels(device: Device, step: Callable[[], None]) -> object:
+def _launched(device: Device, step: Callable[[], None]) -> tuple[object, object]:
     if not device.is_cuda:
-        return "–"
+        with Launches() as launches:
+            step()
+        return launches.counts.total(), "–"
     from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile
 
-    with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as seen:
+    with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU], acc_events=True) as seen:
         step()
         device.done()
-    return sum(event.device_type == DeviceType.CUDA for event in seen.events())
+    events = seen.events()
+    calls = ("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch", "cudaMem")
+    return (
+        sum(event.name.startswith(calls) for event in events),
+        sum(event.device_type == DeviceType.CUDA for event in events),
+    )
 
 
 def graphs(bench: Bench, device: Device) -> None:
@@ -267,7 +299,7 @@ def copies(device: Device, minutes: int) -> float | None:
 
 
 def files(bench: Bench, device: Device) -> None:
-    """A long file, beyond start-up, and many short ones, as whole processes."""
+    """A long file, beyond start-up, and many short ones."""
     shorter, longer = (1, 2) if bench.quick else (5, 60)
     sound, out = Sound("PCM_16", 2), bench.scratch / "out.wav"
     inputs = {m: sound.make(bench.scratch, m * 60) for m in (shorter, longer)}
@@ -276,23 +308,40 @@ def files(bench: Bench, device: Device) -> None:
         run = ("apply", *names, "-f", HEADPHONE.name, "--force", "-q", "--device", device)
         return timed(lambda: execute(PROGRAM, *run))
 
+    def apply_here(path: Path, out: Path, device: str) -> float:
+        settings: Any = {"exists": "force", "device": device}
+        return timed(lambda: apply_file(path, out, HEADPHONE.name, **settings))
+
+    def copied(path: Path, out: Path, device: str) -> float:
+        out.unlink(missing_ok=True)
+        return timed(lambda: shutil.copyfile(path, out))
+
     rows = []
-    for name in dict.fromkeys(("cpu", device.name, "auto")):
-        whole = {
-            m: statistics.median(apply(path, out, device=name) for _ in range(3))
-            for m, path in inputs.items()
-        }
-        slope = whole[longer] - whole[shorter]
-        rows.append([name, duration(whole[shorter]), duration(whole[longer]), duration(slope)])
-        if name == device.name and device.is_cuda:
-            bench.goal(f"{longer - shorter} min beyond start-up", slope, at_most=0.25, unit=" s")
+    ways: dict[str, Callable[..., float]] = {
+        "whole process": apply,
+        "within one Python": apply_here,
+        "bare copy": copied,
+    }
+    for way, case in ways.items():
+        names = ("",) if case is copied else dict.fromkeys(("cpu", device.name, "auto"))
+        for name in names:
+            case(inputs[shorter], out, device=name)  # what starts once has started
+            whole = {
+                m: statistics.median(case(path, out, device=name) for _ in range(3))
+                for m, path in inputs.items()
+            }
+            slope = whole[longer] - whole[shorter]
+            rows.append([way, name, *map(duration, (whole[shorter], whole[longer], slope))])
+            if case is apply_here and name == device.name and device.is_cuda:
+                told = f"{longer - shorter} min beyond start-up"
+                bench.goal(told, slope, at_most=0.25, unit=" s")
     heading(
         "The file engine",
-        f"Stereo of 16 bit, {shorter} and {longer} minutes, {HEADPHONE.title}; whole processes. "
-        f"Copies of {longer - shorter} minutes as float32 there and back over the bus: "
-        f"{duration(copies(device, longer - shorter))}.",
+        f"Stereo of 16 bit, {shorter} and {longer} minutes, {HEADPHONE.title}. Copies of "
+        f"{longer - shorter} minutes as float32 there and back over the bus: "
+        f"{duration(copies(device, longer - shorter))}; a copy of the file is one thread's.",
     )
-    table(["--device", f"{shorter} min", f"{longer} min", "beyond start-up"], rows)
+    table(["", "--device", f"{shorter} min", f"{longer} min", "beyond start-up"], rows)
     short(bench, device, apply)
 
 

@@ -112,6 +112,10 @@ class DeviceFilter(Windows):
         itemsize = np.dtype(self.least_precision).itemsize
         self._segments = per_call(self._step.n_fft, self.outputs, itemsize, CALL_BYTES)
         self._source, self._own = _torch_dtype(source.dtype), local()
+        # of integers that the arithmetic holds exactly; one thread reads, and the device has time
+        self.sees_extremes = source.is_integer and (
+            source.bits <= 24 or self.least_precision == "float64"
+        )
 
     def at_once(self, segment: int) -> int:
         """As `Windows.at_once`."""
@@ -122,24 +126,26 @@ class DeviceFilter(Windows):
         with self._thread() as own:
             x = self._copied_there(window, own)
             new = x[:, 0 if window.segment == 0 else self.overlap :]
-            fresh = new.to(self._step.widest).square().sum(-1)
+            fresh = [new.to(self._step.widest).square().sum(-1)]
+            if self.sees_extremes:
+                fresh += [part.to(self._step.widest) for part in _extremes(new)]
             extend_ends(x.T, window.at, window.total, self._mirrored)
             y = self._filtered(x, window, own)
             samples = own.back("samples", self._codes(y.T))
-            told = own.back("told", torch.cat([fresh, *self._levels(y)]))
-        energy, levels = Tally(self.channels), Tally(self.outputs)
-        energy.energy = told[: self.channels].astype(np.float64)
-        levels.low, levels.high, levels.energy, clipped = (
-            told[self.channels :].astype(np.float64).reshape(4, -1)
-        )
+            told = own.back("told", torch.cat([*fresh, *self._levels(y)]))
+        seen, levels = Tally(self.channels), Tally(self.outputs)
+        (seen.energy, *extremes), of_output = _split(told, len(fresh), self.channels)
+        if extremes:
+            seen.low, seen.high = extremes
+        levels.low, levels.high, levels.energy, clipped = of_output.reshape(4, -1)
         check_range(levels, self.target, np.dtype(self.least_precision))
         levels.clipped = clipped.astype(np.int64)
-        return Filtered(samples, energy, levels, frozenset([self.least_precision]))
+        return Filtered(samples, seen, levels, frozenset([self.least_precision]))
 
     def _levels(self, y: Tensor) -> list[Tensor]:
         """Of codes (outputs, frames): smallest, largest, energy, and how many will be clipped."""
         wide = self._step.widest
-        low, high = y.amin(-1).clamp(max=0.0), y.amax(-1).clamp(min=0.0)
+        low, high = _extremes(y)
         clipped = torch.zeros_like(low)
         if self.target.is_integer:
             lowest, highest = self._range
@@ -227,6 +233,19 @@ class _Own:
         held = self.room(name, tuple(made.shape), made.dtype)
         array: npt.NDArray[Any] = held.copy_(made, non_blocking=True).numpy()
         return array
+
+
+def _extremes(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The smallest, at most 0, and the largest, at least 0, of rows (rows, frames)."""
+    return x.amin(-1).clamp(max=0.0), x.amax(-1).clamp(min=0.0)
+
+
+def _split(
+    told: npt.NDArray[Any], parts: int, channels: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The first parts of so many channels (parts, channels), and what comes behind them; copies."""
+    told = told.astype(np.float64)
+    return told[: parts * channels].reshape(parts, channels), told[parts * channels :]
 
 
 def _laid_out(room: Samples, pieces: list[Samples]) -> int:

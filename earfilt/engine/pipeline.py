@@ -75,16 +75,19 @@ def _windows(filter: Windows, read: Read) -> Iterator[Window]:
 
 class _Source:
     """The reader, watched: extremes of what it gives, and NaN or infinity, which are refused or
-    read as 0.
+    read as 0. `watched` is False where there are neither and who filters takes the extremes.
     """
 
-    def __init__(self, read: Read, channels: int, repair: bool) -> None:
-        self.read, self.repair = read, repair
+    def __init__(self, read: Read, channels: int, repair: bool, *, watched: bool) -> None:
+        self.read, self.repair, self.watched = read, repair, watched
         self.tally, self.frames, self.repaired = Tally(channels), 0, 0
 
     def __call__(self, frames: int) -> Samples:
         block = np.ascontiguousarray(self.read(frames))
         if not len(block):
+            return block
+        self.frames += len(block)
+        if not self.watched:
             return block
         seen = Tally(self.tally.channels)
         seen.see(block)
@@ -93,7 +96,6 @@ class _Source:
             seen = Tally(self.tally.channels)
             seen.see(block)
         self.tally.add(seen)
-        self.frames += len(block)
         return block
 
     def _repaired(self, block: Samples) -> Samples:
@@ -101,7 +103,7 @@ class _Source:
         if not self.repair:
             frame, channel = np.argwhere(bad)[0]
             raise NonFiniteError(
-                int(channel), self.frames + int(frame), float(block[frame, channel])
+                int(channel), self.frames - len(block) + int(frame), float(block[frame, channel])
             )
         self.repaired += int(np.count_nonzero(bad))
         return np.where(bad, block.dtype.type(0), block)
@@ -268,7 +270,8 @@ def run(
     """
     keep_memory()
     filter = _filter_for(settings.device)(fir, source, target, channels, settings)
-    reader, sink = _Source(read, channels, settings.repair), _Sink(write, encode, filter)
+    reader = _Source(read, channels, settings.repair, watched=not filter.sees_extremes)
+    sink = _Sink(write, encode, filter)
     if settings.threads == 1:
         for window in _windows(filter, reader):
             sink.put(filter(window))
@@ -292,11 +295,12 @@ _window_filter = kept(4)(WindowFilter)
 
 def _levels(filter: Windows, source: SampleFormat, reader: _Source, sink: _Sink) -> Levels:
     full_in, full_out = source.full_scale, filter.target.codes
+    seen = sink.fresh if filter.sees_extremes else reader.tally
     return Levels(
         frames_in=reader.frames,
         frames_out=sink.frames,
-        peak_in=reader.tally.peak / full_in,
-        rms_in=_rms(sink.fresh, reader.frames, reader.tally) / full_in,
+        peak_in=seen.peak / full_in,
+        rms_in=_rms(sink.fresh, reader.frames, seen) / full_in,
         peak_out=sink.levels.peak / full_out,
         rms_out=_rms(sink.levels, sink.frames, sink.levels) / full_out,
         clipped=sink.levels.clipped,

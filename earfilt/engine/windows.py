@@ -129,8 +129,8 @@ class Window:
 
 @dataclass(frozen=True)
 class Filtered:
-    """What became of a window: samples of the target, energy of the new input, levels of the
-    output, and the precisions of its segments.
+    """What became of a window: samples of the target, energy of the new input (and its extremes,
+    where `Windows.sees_extremes`), levels of the output, and the precisions of its segments.
 
     On a device the memory of the samples is used again for the thread's next window.
     """
@@ -296,6 +296,8 @@ class Windows(ABC):
     lookahead, tail : int
         Of the filter; frames that the output is longer than the input.
     least_precision : 'float32' or 'float64'
+    sees_extremes : bool
+        Whether `Filtered.fresh` tells the extremes of the input too.
 
     Raises
     ------
@@ -306,6 +308,7 @@ class Windows(ABC):
     hop: int
     overlap: int
     least_precision: Literal["float32", "float64"]
+    sees_extremes = False
 
     def __init__(
         self,

@@ -46,16 +46,16 @@ class MinimumPhase:
     @cached_property
     def weighed(self) -> Tensor:
         """The matrix, for a gradient: of half a spectrum, each bin but the outer two stands for
-        two, which is what `fold` begins with.
+        two, which is what `fold` begins with; and the scale of two transforms.
         """
         with torch.inference_mode(False), torch.no_grad():
-            return self.matrix * self.fold[: len(self.matrix), None]
+            return self.matrix * (self.fold[: len(self.matrix), None] / len(self.fold) ** 2)
 
     @cached_property
     def half_fold(self) -> Tensor:
-        """From the cepstrum of |H|², not of |H|."""
+        """From the unscaled cepstrum of |H|², not of |H|."""
         with torch.inference_mode(False), torch.no_grad():
-            return 0.5 * self.fold
+            return self.fold * (0.5 / len(self.fold))
 
     def taps(self, numbers: Tensor, numtaps: int) -> Tensor:
         """Taps (numtaps,) of numbers (N,) float64; differentiable, any number of times."""
@@ -85,7 +85,7 @@ class _OfMinimumPhase(torch.autograd.Function):
         amplitude = design.matrix @ numbers.clip(design.floor)
         power = amplitude.square()
         floored = torch.add(power, power.max(), alpha=POWER_FLOOR)
-        cepstrum = torch.fft.irfft(floored.log(), n_fft)
+        cepstrum = torch.fft.irfft(floored.log(), n_fft, norm="forward")  # which scales nothing
         spectrum = torch.fft.rfft(cepstrum * design.half_fold).exp()
         ctx.save_for_backward(numbers, spectrum, amplitude / floored)
         ctx.design = design
@@ -100,8 +100,9 @@ class _OfMinimumPhase(torch.autograd.Function):
             (plain,) = torch.autograd.grad(taps, numbers, gradient, create_graph=True)
             return plain, None, None
         n_fft = len(design.fold)
-        correlation = torch.fft.irfft(torch.fft.rfft(gradient, n_fft) * spectrum.conj(), n_fft)
-        bins = torch.fft.rfft(correlation * design.fold, norm="forward").real
+        spectrum = torch.fft.rfft(gradient, n_fft) * spectrum.conj()
+        correlation = torch.fft.irfft(spectrum, n_fft, norm="forward")
+        bins = torch.fft.rfft(correlation * design.fold).real
         unclipped = (bins * slope) @ design.weighed
         # passes where numbers are above the threshold: the floor and more
         below = math.nextafter(design.floor, -math.inf)

@@ -104,11 +104,10 @@ def folding(cepstrum: Array) -> Array:
     """What a cepstrum (n_fft,) is multiplied by: what comes before time zero is laid upon what
     comes behind it.
     """
-    n_fft = len(cepstrum)
-    fold = namespace(cepstrum).zeros_like(cepstrum)
-    fold[0] = fold[n_fft // 2] = 1.0
-    fold[1 : n_fft // 2] = 2.0
-    return fold
+    n_fft, xp = len(cepstrum), namespace(cepstrum)
+    # 1, 2 up to the middle, 1, 0 beyond; not set by index, which on a device waits for it
+    at = xp.arange(n_fft, dtype=xp.float64, device=cepstrum.device)
+    return xp.minimum(at + 1.0, xp.clip(n_fft // 2 + 1.0 - at, 0.0, 2.0))
 
 
 def _magnitude_error_db(candidate: Array, reference: Array, n_fft: int) -> float:
