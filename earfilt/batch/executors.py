@@ -140,6 +140,10 @@ class Processes(Executor):
                 self._end(worker)
                 worker = None
                 future.set_exception(WorkerDied("a worker process was terminated abruptly"))
+            except helpers.NotStarted as error:
+                self._end(worker)
+                worker = None
+                future.set_exception(helpers.refusal(error))
             except BaseException as error:
                 future.set_exception(error)
         if worker is not None:

@@ -17,7 +17,7 @@ from functools import partial
 from earfilt import wording
 from earfilt.batch.executors import Pool
 from earfilt.batch.workers import Stopped, is_stopping
-from earfilt.errors import EarfiltError, is_out_of_memory, no_more_open_files, printable
+from earfilt.errors import AudioError, EarfiltError, is_out_of_memory, no_more_open_files, printable
 from earfilt.render.job import FileJob
 from earfilt.render.recipe import recipe_of
 from earfilt.render.record import Row
@@ -259,6 +259,8 @@ def _outcomes(task: Task, done: Sequence[Done]) -> list[Outcome]:
 
 
 def _died(error: BaseException) -> str:
+    if isinstance(error, AudioError):  # it was not even started
+        return str(error)
     return (
         "the worker process died while working on it, killed from outside (out of memory?) or by a "
         f"fault in a decoder ({type(error).__name__})"

@@ -12,6 +12,7 @@ removes its temporary files first.
 
 import atexit
 import contextlib
+import errno
 import os
 import pickle
 import queue
@@ -20,6 +21,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import weakref
@@ -50,6 +52,10 @@ _stopping = threading.Event()
 
 class Ended(Exception):
     """A worker ended before it had answered."""
+
+
+class NotStarted(OSError):
+    """The system gave a worker no process, or no thread."""
 
 
 class Worker:
@@ -85,10 +91,13 @@ class Worker:
         ------
         Ended
             The worker ended before it had answered.
+        NotStarted
+            It never was.
         """
         call = pickle.dumps((function, args))
         try:
-            _put(self._stream, call)
+            with suppress(BrokenPipeError):  # why may have been told before
+                _put(self._stream, call)
             answer = _take(self._stream)
         except (OSError, EOFError) as error:
             raise Ended from error
@@ -158,7 +167,10 @@ class _Server:
 
     def fork(self, channel: socket.socket, home: str) -> None:
         """Have it fork a worker, in a directory."""
-        here = os.open(home, _HERE)
+        try:
+            here = os.open(home, _HERE)
+        except PermissionError:
+            here = _nowhere()
         try:
             socket.send_fds(self._control, [b"\0"], [channel.fileno(), here])
         finally:
@@ -181,6 +193,17 @@ class _Server:
         """Leave it to the process that started it."""
         self.process.returncode = 0  # nothing to wait for here
         self._control.close()
+
+
+def _nowhere() -> int:
+    """A directory where no path leads to anything, for workers of a program whose own one may not be
+    searched, as after `su` from a home: its paths are absolute.
+    """
+    gone = tempfile.mkdtemp(prefix="earfilt-")
+    try:
+        return os.open(gone, _HERE)
+    finally:
+        os.rmdir(gone)
 
 
 _lock = threading.Lock()
@@ -310,9 +333,12 @@ def blocked_signals(but: set[int]) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _put(stream: BinaryIO, message: bytes) -> None:
-    stream.write(_LENGTH.pack(len(message)))
-    stream.write(message)
+def _message(content: bytes) -> bytes:
+    return _LENGTH.pack(len(content)) + content
+
+
+def _put(stream: BinaryIO, content: bytes) -> None:
+    stream.write(_message(content))
     stream.flush()
 
 
@@ -337,9 +363,12 @@ def serve_control() -> None:
         said, descriptors, _, _ = socket.recv_fds(control, 1, 2)
         if not said:
             os._exit(0)
-        with suppress(OSError):  # no memory, or no number, for a process: its socket closes
+        try:
             if len(descriptors) == 2 and os.fork() == 0:
                 _begin(control, *descriptors)
+        except OSError as error:  # no memory, or no number, for a process
+            with suppress(OSError):
+                os.write(descriptors[0], _message(_not_started(*error.args)))
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -381,11 +410,20 @@ def _serve(channel: socket.socket) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     stream = cast(BinaryIO, channel.makefile("rwb"))
-    threading.Thread(target=_listen, args=(stream, calls), daemon=True).start()
+    try:
+        threading.Thread(target=_listen, args=(stream, calls), daemon=True).start()
+    except RuntimeError as error:  # no number for a thread
+        with suppress(OSError):
+            _put(stream, _not_started(errno.EAGAIN, str(error)))
+        end_worker()
     with suppress(Stopped, OSError):
         while not is_stopping() and (call := calls.get()):
             _put(stream, _answer(call))  # also of a call that was ended: what it did is told
     end_worker()
+
+
+def _not_started(*reason: Any) -> bytes:
+    return pickle.dumps((False, NotStarted(*reason)))
 
 
 def _answer(call: bytes) -> bytes:

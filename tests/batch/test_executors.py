@@ -14,10 +14,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+import earfilt
 from earfilt.batch import workers
 from earfilt.batch.executors import _connection, _safe_path, dask, processes
 from earfilt.batch.workers import stop_server
@@ -401,6 +403,59 @@ def test_where_few_processes_can_be_started_these_do_the_work(
     with processes(5) as pool:
         calls = [pool.submit(abs, -number) for number in range(20)]
         assert [call.result() for call in calls] == list(range(20))
+
+
+REFUSALS = {
+    "process": "def fork():\n    raise OSError(11, os.strerror(11))\nos.fork = fork\n",
+    "thread": "def start(self):\n    raise RuntimeError(os.strerror(11))\nthreading.Thread.start = start\n",
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_workers_that_the_server_cannot_start_say_why(
+    refusal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit on processes that leaves room for the server and for nothing else."""
+    (tmp_path / "refusing.py").write_text(f"import os, threading\n{refusal}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    start = workers._start
+
+    def start_refusing(task: str, channel: socket.socket, **_: str) -> Any:
+        return start(task, channel, preload="refusing")
+
+    stop_server()
+    monkeypatch.setattr(workers, "_start", start_refusing)
+    sources = []
+    for name in "ab":
+        sources.append(tmp_path / f"{name}.wav")
+        write_tone(sources[-1])
+    try:
+        rows = list(earfilt.apply_files(sources, tmp_path / "out", "headphone", jobs=2))
+    finally:
+        stop_server()
+    assert [row.status for row in rows] == ["failed", "failed"]
+    for row in rows:
+        assert str(row.error).startswith(
+            "cannot start a process to work in: Resource temporarily unavailable; raise the limit"
+        )
+
+
+def test_where_a_program_may_not_look_around_its_workers_are_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After `su` from a home, the current directory may not be searched; paths are absolute then."""
+    real = os.open
+
+    def refuse(path: Any, *rest: Any, **named: Any) -> int:
+        if path == os.curdir:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return real(path, *rest, **named)
+
+    monkeypatch.setattr("earfilt.batch.workers.os.open", refuse)
+    with processes(1) as pool:
+        assert pool.submit(os.path.exists, os.path.abspath(__file__)).result()
+        with pytest.raises(FileNotFoundError):
+            pool.submit(os.mkdir, "out").result()
 
 
 PROGRAM = """
