@@ -183,7 +183,7 @@ def _apply_array(
             f"the signal's shape is {x.shape}; the dimension of time must hold at least one sample"
         )
     frames = np.moveaxis(x, axis, 0)
-    shape, work = frames.shape, np.float32 if x.dtype == np.float16 else x.dtype
+    shape, work = frames.shape, np.float32 if x.dtype.name == "float16" else x.dtype
     if fir.rows > 1:
         check_ears((*shape[1:], shape[0]))
         shape = (*shape[:-1], 2) if x.ndim > 1 else (*shape, 2)
@@ -275,6 +275,8 @@ def _apply_tensor(x: Tensor, fir: firs.Fir, axis: int | None, precision: Precisi
         )
     refuse_motion(fir)
     check_dense("the signal", x)
+    if str(x.dtype).removeprefix("torch.") in _INTEGERS and x.device.type == "cpu":
+        return torch.from_numpy(_apply_array(x.numpy(), fir, axis, precision))
     axis = _axis_of(x, axis) if x.ndim else -1
     if x.ndim:
         x = x.movedim(axis, -1)
@@ -539,6 +541,8 @@ def identify(
             f"{len(played)} dry and {len(heard)} wet signals; each dry signal needs a wet one"
         )
     fs, band = float(checked_fs(fs)), _band(band)
+    choice("mean", mean, get_args(identification.Mean))
+    choice("estimator", estimator, (*get_args(identification.Estimator), "sweep"))
     if estimator == "sweep":
         return sweep.identify_sweeps(played, heard, fs, band=band, mean=mean)
     return identification.identify(played, heard, fs, estimator=estimator, band=band, mean=mean)

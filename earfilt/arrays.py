@@ -12,7 +12,8 @@ Python array API standard, 2023.12, https://data-apis.org/array-api/2023.12/
 """
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -158,6 +159,36 @@ def beside(x: Any, values: Floats) -> Any:
             _copies[key] = found
             weakref.finalize(values, _copies.pop, key, None)
     return found
+
+
+def solved(matrix: Array, right: Array) -> Array:
+    """Solution of linear equations that have one; not asked for it, which waits for a device."""
+    xp = namespace(matrix)
+    if is_array(matrix):
+        return xp.linalg.solve(matrix, right)
+    return xp.linalg.solve_ex(matrix, right).result
+
+
+def is_watched() -> bool:
+    """Whether a mode of torch sees each operation, and may answer with other tensors: fake ones, or
+    such as stand for a program that is recorded.
+    """
+    import torch
+
+    return torch._C._len_torch_dispatch_stack() > 0
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Beside all modes of torch: for what is kept, and for values that are looked at."""
+    if not is_watched():
+        yield
+        return
+    # torch's own affairs, which may move: asked for where there is a mode, and nowhere else
+    from torch.utils._python_dispatch import _disable_current_modes
+
+    with _disable_current_modes():
+        yield
 
 
 def constant(x: Array) -> Array:

@@ -138,12 +138,23 @@ def test_tensors_keep_their_gradients() -> None:
         (np.zeros(4, dtype=complex), "dtype is complex128"),
         (np.array([0.0, np.nan, 0.0]), "channel 0, sample 1"),
         ([0.0, 1.0], "the signal is a list"),
-        (torch.zeros(4, dtype=torch.int16), "dtype is torch.int16"),
+        (torch.zeros(4, dtype=torch.int64), "dtype is torch.int64"),
     ],
 )
 def test_what_cannot_be_filtered_is_refused_in_a_sentence(x: object, says: str) -> None:
     with pytest.raises(earfilt.UsageError, match=says):
         earfilt.apply(x, "middle-ear", fs=16000)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "float16"])
+def test_integers_of_torch_and_any_order_of_bytes_are_taken(dtype: str) -> None:
+    x = (1000 * NOISE).astype(dtype)
+    wanted = earfilt.apply(x, "headphone", fs=16000)
+    found = earfilt.apply(x.astype(np.dtype(dtype).newbyteorder()), "headphone", fs=16000)
+    assert found.dtype.newbyteorder("=") == dtype
+    np.testing.assert_array_equal(found, wanted)
+    of_torch = earfilt.apply(torch.from_numpy(x), "headphone", fs=16000)
+    np.testing.assert_allclose(of_torch.numpy(), wanted, atol=0 if dtype[0] == "i" else 1.0)
 
 
 def test_clipped_integers_are_warned_of() -> None:

@@ -85,6 +85,8 @@ CALLS: dict[str, Callable[[], Any]] = {
     "band": lambda: api.design_sections("headphone", fs=FS, sections=3, band=5),
     "no signals": lambda: api.identify([], [], FS),
     "words for signals": lambda: api.identify("a", "b", FS),
+    "no estimator": lambda: api.identify(np.ones(9), np.ones(9), FS, estimator="H2"),
+    "no mean": lambda: api.identify(np.ones(9), np.ones(9), FS, mean="median"),
     "no samples": lambda: api.identify(np.zeros(0), np.zeros(0), FS),
     "words for frequencies": lambda: api.response("headphone", freqs=["a"]),
     "a table of frequencies": lambda: api.response("headphone", freqs=[[1, 2]]),

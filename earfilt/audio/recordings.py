@@ -446,6 +446,9 @@ class _Sized:
             self._found.rest = w64.read_rest(self._source, size, [])
         else:
             self._look(start, size, AIFF if head.order == ">" else RIFF)
+        if head.fmt.extensible and head.format_at is not None:
+            # libsndfile takes any extended format of W64 for PCM
+            self._patches[head.format_at] = struct.pack("<H", head.fmt.tag)
         found = self._patched(words, start)
         if head.fmt.tag in _MPEG_IN_WAV:
             self._count_mpeg(head)

@@ -7,7 +7,7 @@ of one library, numpy or torch.
 
 from typing import Any
 
-from earfilt.arrays import Array, namespace
+from earfilt.arrays import Array, namespace, solved
 from earfilt.errors import UsageError
 
 # not-a-knot ends take four points; the equations take memory by the square of their number
@@ -179,14 +179,14 @@ def _spline_slopes(nodes: Array, values: Array) -> Array:
     s = xp.diff(values) / h
     n, first, last = len(h) + 1, h[0] + h[1], h[-1] + h[-2]
     matrix = xp.zeros((n, n), dtype=xp.float64, device=values.device)
-    k = xp.arange(1, n - 1)
+    k = xp.arange(1, n - 1, device=values.device)
     matrix[k, k - 1], matrix[k, k], matrix[k, k + 1] = h[1:], 2.0 * (h[:-1] + h[1:]), h[:-1]
     matrix[0, 0], matrix[0, 1] = h[1], first
     matrix[-1, -1], matrix[-1, -2] = h[-2], last
     inner = 3.0 * (h[1:] * s[:-1] + h[:-1] * s[1:])
     start = ((h[0] + 2.0 * first) * h[1] * s[0] + h[0] ** 2 * s[1]) / first
     end = (h[-1] ** 2 * s[-2] + (2.0 * last + h[-1]) * h[-2] * s[-1]) / last
-    return xp.linalg.solve(matrix, xp.concat([start.reshape(1), inner, end.reshape(1)]))
+    return solved(matrix, xp.concat([start.reshape(1), inner, end.reshape(1)]))
 
 
 def _pchip_slopes(nodes: Array, values: Array) -> Array:

@@ -5,7 +5,7 @@ were cut has no part in the result.
 """
 
 import warnings
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +101,12 @@ class Stream:
         self._is_array = True  # what the last block was
         self._elsewhere: tensors.Stream | None = None  # of a signal on another device
         self._cutting, self.clipped = Cutting(self._filter), np.zeros(self.outputs, np.int64)
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            "a stream is in the midst of a signal and cannot be copied or stored; make another one "
+            "for each signal"
+        )
 
     def push(self, block: Block) -> Block:
         """Take frames, and return all output that is ready.

@@ -6,13 +6,21 @@ does not depend on how the signal was cut into blocks.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-from earfilt.arrays import is_constant, is_plain, learns, power_of_two
+from earfilt.arrays import (
+    is_constant,
+    is_plain,
+    is_watched,
+    learns,
+    power_of_two,
+    unwatched,
+)
 from earfilt.engine.segments import (
     GRAIN,
     check_ears,
@@ -69,6 +77,8 @@ class Spectra:
         """Make a plan for signals such as `x`, where it holds for all of them."""
         if not self._stays or self.taps.ndim > 1 or x.dtype != segments.dtype or not is_plain():
             return
+        if is_watched() or type(x) not in (Tensor, torch.nn.Parameter):
+            return  # what is kept would be of the same kind
         if len(self._plans) == PLANS:
             self._plans = {}
         key = (x.shape, x.dtype, x.device, segments.lookahead, segments.odd_ends)
@@ -87,12 +97,15 @@ class Spectra:
         kept = self._kept.get(key)
         if kept is None:
             # for calls of any mode
-            with torch.inference_mode(False), torch.no_grad():
+            with torch.inference_mode(False), torch.no_grad(), self._kept_apart():
                 made = self.made(n_fft, dtype, device)
             if is_traced() or not is_constant(made):
                 return made
             kept = self._kept[key] = made
         return kept
+
+    def _kept_apart(self) -> AbstractContextManager[None]:
+        return nullcontext() if is_traced() else unwatched()
 
     def made(self, n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         """The same, made anew."""
@@ -246,7 +259,9 @@ def convolve(
         shape = torch.Size((*x.shape[:-2], 2, frames))
         channels = x.shape[-2] if x.ndim > 1 else 1
     if x.numel() == 0:
-        return x.new_zeros(shape)
+        # no signals, but what comes before them learns of it
+        some = x if spectra.taps.ndim == 1 else x[..., :1, :]
+        return some.expand(shape) + 0 * spectra.taps.sum().to(x)
     keep_memory()
     segments = _segments_for(frames, numtaps, lookahead, odd_ends, working_dtype(x.dtype))
     rows, ends = x.reshape(-1, channels, frames), None

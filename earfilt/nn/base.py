@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch._C._functorch import maybe_current_level
 
-from earfilt.arrays import Floats, constant, is_constant, is_mapped
+from earfilt.arrays import Floats, constant, is_constant, is_mapped, unwatched
 from earfilt.ears.options import flag, whole
 from earfilt.engine.segments import check_ears, is_transposed
 from earfilt.engine.tensors import FLOATS, Spectra, check_dense, convolve, is_traced
@@ -30,12 +30,14 @@ _INTEGERS = (
     *(torch.int8, torch.int16, torch.int32, torch.int64),
     *(torch.uint8, torch.uint16, torch.uint32, torch.uint64),
 )
+_HZ = "_hz"  # of frequencies, behind the name of their numbers in a state
 _LARGEST_NFFT = 1 << 31  # the response takes 16 GiB
 
 
 class EarFilter(nn.Module):
     """Numbers -> taps -> convolution. Private base of all ears."""
 
+    _stores_frequencies = False  # in its state, where the numbers do not show them
     _dropped: int = 0  # samples that forward leaves out at the start
 
     def __init__(self, fs: float, *, learnable: bool) -> None:
@@ -147,6 +149,53 @@ class EarFilter(nn.Module):
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         self._restore_grids()
         super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self._stores_frequencies:
+            for name, grid in self._grids.items():
+                destination[f"{prefix}{name}{_HZ}"] = grid.clone()
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Numbers of other frequencies, as those of another rate may be, are not taken."""
+        foreign = [name for name in self._grids if not self._has_its_grid(name, prefix, state_dict)]
+        error_msgs += [
+            f"{prefix}{name} belongs to other frequencies than this ear's at {self.fs} Hz: it is of "
+            "another ear, or of another sampling rate"
+            for name in foreign
+        ]
+        taken = {key: x for key, x in state_dict.items() if key.removeprefix(prefix) not in foreign}
+        missing: list[str] = []
+        super()._load_from_state_dict(
+            taken, prefix, local_metadata, strict, missing, unexpected_keys, error_msgs
+        )
+        missing_keys += [key for key in missing if key.removeprefix(prefix) not in foreign]
+        known = {f"{prefix}{name}{_HZ}" for name in self._grids}
+        unexpected_keys[:] = [key for key in unexpected_keys if key not in known]
+
+    def _has_its_grid(self, name: str, prefix: str, state: Any) -> bool:
+        """Whether numbers of a state belong to this module's frequencies, as far as it tells."""
+        stored = state.get(f"{prefix}{name}" if name in self._tables else f"{prefix}{name}{_HZ}")
+        if not isinstance(stored, Tensor) or stored.is_meta:
+            return True
+        if name in self._tables:
+            if stored.shape != self._stored(name).shape:
+                return True  # torch says so
+            stored = stored[:, 0]
+        grid, found = self._grids[name].cpu(), stored.detach().cpu().double()
+        if found.shape != grid.shape:
+            return False
+        if name in self._tables:  # a factor of a whole table is its gains' alone
+            share = (found / grid)[grid > 0].median()
+            found = found / share
+        # the dtype may be a narrow one, and an average of states may have been taken
+        return torch.allclose(found, grid, rtol=0.01, atol=1e-3)
 
     def _restore_grids(self) -> None:
         for name in self._tables:
@@ -239,7 +288,7 @@ class EarFilter(nn.Module):
         looked_at = not (waits and self.learnable)
         if (self.training or not looked_at) and not all(map(is_constant, values.values())):
             return _Made(self._design(values))
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad(), unwatched():
             values = {name: constant(self._value(name)) for name in self._exact}
             if not looked_at or not all(map(is_constant, values.values())):  # or torch.vmap
                 return _Made(self._design(values))
@@ -456,14 +505,11 @@ def _unrecorded() -> Iterator[None]:
 
     Not in `torch.no_grad`, which `torch.export` would record, as an operation that cannot be saved.
     """
-    # torch's own affairs, which may move: asked for where something is exported, and nowhere else
-    from torch.utils._python_dispatch import _disable_current_modes
-
     native: Any = torch._C
     state = native._get_tracing_state()
     native._set_tracing_state(None)
     try:
-        with _disable_current_modes():
+        with unwatched():
             yield
     finally:
         native._set_tracing_state(state)

@@ -128,6 +128,8 @@ class EarModule(EarFilter):
                 grid=member.target.freqs,
             )
 
+    _stores_frequencies = True
+
     @property
     def _where(self) -> Tensor:
         anchor: Tensor = self._anchor

@@ -1,5 +1,7 @@
 """A stream gives the samples of the whole, whatever its blocks."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -351,3 +353,10 @@ def test_a_block_that_is_turned_is_told_so(as_block: Callable[[Any], Any]) -> No
         stream.push(as_block(np.zeros((2, 960), np.float32)))
     with pytest.raises(UsageError, match=r"must be \(frames, 2\)$"):
         stream.push(as_block(np.zeros((960, 3), np.float32)))
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_stream_is_not_copied(copied: Callable[[Stream], object]) -> None:
+    stream = earfilt.stream("middle-ear", fs=16000)
+    with pytest.raises(UsageError, match="cannot be copied or stored; make another one"):
+        copied(stream)

@@ -15,7 +15,9 @@ import scipy.signal
 import soundfile
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call, jvp, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import earfilt
 from earfilt import EarModule
@@ -246,7 +248,8 @@ def test_copies_give_the_same_audio(case: Case) -> None:
 
 def test_state_holds_numbers_and_no_taps() -> None:
     ear = earfilt.ear("headphone+middle-ear+room.wav", FS, learnable=True)
-    assert list(ear.state_dict()) == ["numbers_0", "numbers_1"]
+    names = ["numbers_0", "numbers_1"]
+    assert sorted(ear.state_dict()) == sorted([*names, *(f"{name}_hz" for name in names)])
     assert [len(numbers) for numbers in ear.numbers] == [22, 26]
     assert [len(freqs) for freqs in ear.freqs] == [22, 26]
     assert sum(p.numel() for p in ear.parameters()) == 48
@@ -746,3 +749,83 @@ def test_curvature_in_one_call(phase: str) -> None:
         torch.autograd.functional.hessian(energy, start, vectorize=way) for way in (False, True)
     )
     torch.testing.assert_close(at_once, one_by_one)
+
+
+@pytest.mark.parametrize("learnable", [False, True])
+@pytest.mark.parametrize("name", ["middle-ear", "L=headphone,R=middle-ear"])
+def test_no_signals_are_differentiated_as_some_are(name: str, learnable: bool) -> None:
+    """As by torch's own layers: what comes before is told a gradient of zero."""
+    ear = earfilt.ear(name, FS, learnable=learnable)
+    before = nn.Linear(300, 300)
+    before(torch.zeros(0, 1, 300)).sum().backward()
+    wanted = before.weight.grad
+    before.zero_grad()
+    y = ear(before(torch.zeros(0, 1, 300)))
+    assert y.shape == (0, 2 if "=" in name else 1, 300)
+    y.sum().backward()
+    assert before.weight.grad is not None
+    torch.testing.assert_close(before.weight.grad, wanted)
+    for own in ear.parameters():
+        assert own.grad is not None
+        assert not own.grad.any()
+
+
+class Marked(torch.Tensor):
+    """Another kind of tensor."""
+
+
+@pytest.mark.parametrize("phase", ["minimum", "zero"])
+def test_kinds_of_tensors_are_not_mixed_up(phase: str) -> None:
+    ear = earfilt.ear("middle-ear", FS, phase=phase).eval()
+    x = NOISE.clone()
+    for _ in range(2):
+        assert type(ear(x.as_subclass(Marked))) is Marked
+        assert type(ear(x)) is torch.Tensor
+
+
+def test_a_mode_that_stands_in_for_tensors_leaves_nothing_behind() -> None:
+    """Fake tensors have shapes and no values; `make_fx` records a program."""
+    wanted = earfilt.ear("middle-ear", FS).eval()(NOISE)
+    for call_first in (False, True):
+        ear = earfilt.ear("middle-ear", FS).eval()
+        if call_first:
+            ear(NOISE)
+        with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+            assert ear(mode.from_tensor(NOISE)).shape == NOISE.shape
+        assert torch.equal(ear(NOISE), wanted)
+        other = earfilt.ear("middle-ear", FS).eval()
+        recorded = make_fx(other)(NOISE)
+        assert torch.equal(other(NOISE), wanted)
+        torch.testing.assert_close(recorded(2.0 * NOISE), 2.0 * wanted)
+
+
+def test_a_state_of_another_rate_is_refused() -> None:
+    """Where the numbers are as many, but belong to other frequencies."""
+    given, ear = (earfilt.ear("my.csv", fs, learnable=True) for fs in (22050, 24000))
+    state = given.state_dict()
+    assert ear.load_state_dict(ear.state_dict()).unexpected_keys == []
+    state["numbers_0_hz"] = 1.1 * state["numbers_0_hz"]
+    before = ear.numbers_0.detach().clone()
+    with pytest.raises(RuntimeError, match="numbers_0 belongs to other frequencies than this ear"):
+        nn.Sequential(ear).load_state_dict({f"0.{key}": one for key, one in state.items()})
+    assert torch.equal(ear.numbers_0, before)
+    del state["numbers_0_hz"]  # of a program that keeps parameters alone
+    assert ear.load_state_dict(state).missing_keys == []
+    shown = earfilt.HeadphoneFilter(FS)
+    state = shown.state_dict()
+    state["frequency_data"][-1, 0] *= 1.1
+    with pytest.raises(RuntimeError, match="frequency_data belongs to other frequencies"):
+        shown.load_state_dict(state)
+
+
+@pytest.mark.parametrize("interpolation", ["spline", "log"])
+def test_a_design_is_made_where_its_numbers_are(interpolation: str) -> None:
+    """Whatever torch's default device is."""
+    ear = earfilt.ear("my.csv", FS, learnable=True, interpolation=interpolation)
+    wanted = ear(NOISE)
+    torch.set_default_device("meta")
+    try:
+        found = ear(NOISE)
+    finally:
+        torch.set_default_device(None)
+    assert torch.equal(found, wanted)

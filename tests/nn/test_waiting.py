@@ -24,7 +24,16 @@ NO_WORK = {
     *("detach", "alias", "unfold", "view_as_real", "view_as_complex", "_unsafe_view", "permute"),
     *("empty", "empty_like", "lift_fresh", "_reshape_alias", "split", "_conj"),
 }
-WAITS = {"_local_scalar_dense", "nonzero", "is_nonzero", "equal", "item", "masked_select", "unique"}
+WAITS = {
+    "_linalg_check_errors",
+    "_local_scalar_dense",
+    "nonzero",
+    "is_nonzero",
+    "equal",
+    "item",
+    "masked_select",
+    "unique",
+}
 
 
 class Launches(TorchDispatchMode):

@@ -174,6 +174,8 @@ class Head:
         ``BW64`` or ``RIFX`` where the file begins so.
     stated_frames : int or None
         Frames by the fact chunk, or by ds64 where that has them.
+    format_at : int or None
+        First byte of what the fmt chunk says, in W64.
     """
 
     container: str
@@ -186,6 +188,7 @@ class Head:
     beyond: list[str] = field(default_factory=list)
     form: str = ""
     stated_frames: int | None = None
+    format_at: int | None = None
 
 
 def parse_format(data: bytes, name: str, order: Order = "<") -> WaveFormat:

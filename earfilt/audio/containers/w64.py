@@ -56,7 +56,7 @@ def read_head(source: Source) -> Head:
         No fmt or no data chunk.
     """
     source.skip(4 + 8 + 16)  # rest of the first name, size of the file, name of the form
-    fmt = None
+    fmt, format_at = None, None
     frames: int | None = None
     before: list[Chunk] = []
     warnings: list[str] = []
@@ -75,10 +75,19 @@ def read_head(source: Source) -> Head:
                 and 0 < promised - frames * fmt.align < W64.aligned
             ):
                 promised = frames * fmt.align  # ffmpeg counts padding as samples
-            return Head("W64", fmt, header.at, promised, before, warnings, stated_frames=frames)
+            return Head(
+                "W64",
+                fmt,
+                header.at,
+                promised,
+                before,
+                warnings,
+                stated_frames=frames,
+                format_at=format_at,
+            )
         if header.name[:4] == b"fmt ":
             content = source.read(max(0, min(header.size, MAX_DESCRIPTION)))
-            fmt = parse_format(content, source.name)
+            fmt, format_at = parse_format(content, source.name), header.at
         elif header.name[:4] == b"fact":
             content = source.read(max(0, min(header.size, MAX_DESCRIPTION)))
             frames = int.from_bytes(content[:8], "little")

@@ -1,6 +1,7 @@
 """Sony Wave64, read by earfilt itself."""
 
 import struct
+import subprocess
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import soundfile
 from earfilt.audio.reader import open_reader, probe
 from earfilt.errors import AudioError
 from tests.audio.foreign import ffmpeg_file, ffmpeg_samples
+from tests.tools import need
 
 
 @pytest.fixture
@@ -57,3 +59,19 @@ def test_sizes_that_lie(path):
         path.write_bytes(data[:cut])
         with pytest.raises(AudioError):
             probe(str(path))
+
+
+@pytest.mark.parametrize(("codec", "subtype"), [("pcm_alaw", "ALAW"), ("pcm_mulaw", "ULAW")])
+def test_codecs_with_an_extended_format(path, codec, subtype):
+    """ffmpeg writes one above 48 kHz, and with more than two channels; libsndfile takes it for
+    PCM.
+    """
+    ffmpeg = need("ffmpeg")
+    sine = "sine=440:r=96000:d=0.1,volume=4"
+    run = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", sine, "-ac", "3", "-c:a", codec, str(path)]
+    subprocess.run(run, check=True)
+    with open_reader(str(path)) as reader:
+        assert (reader.info.subtype, reader.info.channels) == (subtype, 3)
+        found = reader.read(10_000)
+        assert (found.shape, found.dtype) == ((9600, 3), np.int16)
+        np.testing.assert_array_equal(found, ffmpeg_samples(path)[:9600] * 32768.0)
