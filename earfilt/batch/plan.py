@@ -489,10 +489,22 @@ def check_space(plan: Plan, subtype: str | None = None) -> None:
             continue
         if usage.total > 0 and needed > usage.free:
             raise AudioError(
-                f"the outputs need about {needed / 1e9:.2f} GB on the disk of "
-                f"{printable(share.place)}, which has {usage.free / 1e9:.2f} GB free; make room, or "
+                f"the outputs need about {_told(needed)} on the disk of "
+                f"{printable(share.place)}, which has {_told(usage.free)} free; make room, or "
                 "filter a part at a time (--include, --shard 1/2)"
             )
+
+
+def _told(count: float) -> str:
+    """Bytes in the unit in which they are some.
+
+    >>> _told(500_000), _told(3_456_000_000)
+    ('500 kB', '3.46 GB')
+    """
+    factor, unit = next(
+        (pair for pair in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if count >= pair[0]), (1, "bytes")
+    )
+    return f"{count / factor:.3g} {unit}"
 
 
 def _shares(plan: Plan, subtype: str | None) -> Iterable[_Share]:

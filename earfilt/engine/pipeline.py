@@ -10,7 +10,8 @@ on load.
 """
 
 from collections.abc import Callable, Iterator
-from threading import Lock, Thread
+from threading import Lock, Thread, current_thread
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,8 @@ from earfilt.wording import option
 __all__ = ["BeyondRangeError", "Levels", "NonFiniteError", "SampleFormat", "Settings", "run"]
 
 READ = 1 << 17  # frames read at a time: their extremes are taken while they are in the cache
-PATIENCE = 3.0  # seconds for a thread to end after an interruption
+PATIENCE = 3.0  # seconds for threads to end after an interruption
+IDLE = 0.3  # the same where all that goes on is to wait for a pipe that gives nothing
 
 Read = Callable[[int], Samples]
 Encode = Callable[[Samples], Any]
@@ -172,6 +174,8 @@ class _Crew:
     def __init__(self, filter: Windows, source: _Source, sink: _Sink) -> None:
         self.filter, self.sink = filter, sink
         self.windows, self.reading = enumerate(_windows(filter, source)), Lock()
+        self._queued: set[Thread] = set()  # for their turn to read
+        self._reader: Thread | None = None
 
     def run(self, count: int) -> None:
         """Work on so many threads, and wait for them.
@@ -195,12 +199,19 @@ class _Crew:
                 thread.join()
         except BaseException as interruption:
             self.sink.fail(interruption)
-            for lock, thread in zip(ended, threads, strict=True):
-                if thread.is_alive() and lock.acquire(timeout=PATIENCE):
-                    thread.join()
+            self._await(threads)
             raise
         if self.sink.failure:
             raise self.sink.failure
+
+    def _await(self, threads: list[Thread]) -> None:
+        """Wait for threads to see that something failed, but for those in front of a pipe."""
+        begun = monotonic()
+        while busy := [one for one in threads if one.is_alive() and one not in self._queued]:
+            idle = self.filter.settings.live and busy == [self._reader]
+            if monotonic() - begun > (IDLE if idle else PATIENCE):
+                return
+            sleep(0.005)
 
     def _work(self, ended: Lock) -> None:
         try:
@@ -218,7 +229,11 @@ class _Crew:
             self.sink.fail(failure)
 
     def _next(self) -> tuple[int, Window] | None:
+        thread = current_thread()
+        self._queued.add(thread)
         with self.reading:
+            self._reader = thread
+            self._queued.discard(thread)
             return None if self.sink.failure else next(self.windows, None)
 
 

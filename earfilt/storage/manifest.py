@@ -31,7 +31,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from earfilt.errors import AudioError, printable
+from earfilt.errors import AudioError, no_more_open_files, printable
 from earfilt.storage.output import take_after
 from earfilt.storage.streams import fill_closed
 from earfilt.storage.trees import Home, make_directories
@@ -571,7 +571,9 @@ def _cannot_write(path: str, error: OSError) -> AudioError:
     if isinstance(error, AudioError):
         return error
     return AudioError.about(
-        printable(path), "cannot write {subject}: {why}", why=error.strerror or error
+        printable(path),
+        "cannot write {subject}: {why}",
+        why=no_more_open_files(error) or error.strerror or error,
     )
 
 

@@ -418,3 +418,15 @@ def test_show_in_a_real_terminal(tmp_path, columns, no_color):
     assert "dB over Hz" in screen
     assert "published points" in screen
     assert ("\x1b[" in screen) == (not no_color)
+
+
+def test_a_standard_output_without_its_characters_is_told(tmp_path, monkeypatch, capsys):
+    """As of a terminal in Latin-1; nothing is written then."""
+    with (tmp_path / "said").open("w", encoding="latin-1") as narrow:
+        monkeypatch.setattr("sys.stdout", narrow)
+        words = ("-f", "headphone", "--show", "-o", str(tmp_path / "a.csv"))
+        assert run("response", *words) == 2
+    said = capsys.readouterr().err
+    assert "--show draws with characters that latin-1, the encoding of the standard output" in said
+    assert (tmp_path / "said").read_text() == ""
+    assert not (tmp_path / "a.csv").exists()

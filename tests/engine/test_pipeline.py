@@ -1,6 +1,8 @@
 """The engine against a float64 oracle, over formats, channels, lengths, block sizes and threads."""
 
 import itertools
+import os
+import signal
 import threading
 import time
 
@@ -347,3 +349,33 @@ def test_a_failure_wakes_every_thread_that_waits_for_its_turn() -> None:
         pipeline.run(lambda frames: next(read), write, LOWPASS, encode=encode, **form)  # type: ignore[arg-type]
     assert len(encoded) == 4
     assert not [thread for thread in threading.enumerate() if thread.name == "earfilt"]
+
+
+def test_an_interruption_does_not_wait_for_a_pipe_that_gives_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One thread is in front of the pipe, and the others behind it."""
+    monkeypatch.setattr(pipeline, "PATIENCE", 30.0)
+    idle, ended = threading.Event(), threading.Event()
+
+    def read(frames: int) -> np.ndarray:
+        if not idle.is_set():
+            idle.set()
+            return np.zeros((20_000, 1), np.int16)
+        ended.wait()
+        return np.zeros((0, 1), np.int16)
+
+    def interrupt() -> None:
+        idle.wait()
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    settings = Settings(threads=4, live=True)
+    begun = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(read, len, LOWPASS, source=I16, target=I16, channels=1, settings=settings)
+        assert time.monotonic() - begun < 15.0  # half of what it would wait for one thread
+    finally:
+        ended.set()

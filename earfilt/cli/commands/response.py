@@ -252,7 +252,7 @@ def response(
         "relative_to": relative_to,
     }
     made = [(path, curves.file(path, look)) for path in files]
-    drawing = curves.terminal(axis.value, ymin, ymax, quiet=quiet) if show else ""
+    drawing = _shown(curves.terminal(axis.value, ymin, ymax, quiet=quiet)) if show else ""
     for path, data in made:
         write_bytes(path, data, force=force)
     sys.stdout.write(drawing)
@@ -451,6 +451,20 @@ class _Curves:
         shown = self._shown()
         labels = self._labels[len(self._filters) :] or [one.label for one in shown]
         return [replace(one, label=label) for one, label in zip(shown, labels, strict=True)]
+
+
+def _shown(drawing: str) -> str:
+    """A drawing that the standard output can show, or UsageError."""
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        drawing.encode(encoding, sys.stdout.errors or "strict")
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"--show draws with characters that {encoding}, the encoding of the standard output, does "
+            "not have; set PYTHONIOENCODING=utf-8 where the terminal shows UTF-8, or draw into a file with -o "
+            "curve.png"
+        ) from None
+    return drawing
 
 
 def _suffix(path: str) -> str:
