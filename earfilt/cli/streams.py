@@ -105,26 +105,17 @@ def own_stderr() -> Iterator[None]:
     `sys.stderr` writes on.
 
     Where `sys.stderr` is not the one of the process, or there is nothing to send them to, all stays
-    as it is; and where memory is limited, since OpenBLAS says that there is too little of it, and
-    ends the program.
+    as it is.
     """
     shared = sys.stderr
     with contextlib.ExitStack() as stack:
-        if shared is sys.__stderr__ and shared is not None and not _is_memory_limited():
+        if shared is sys.__stderr__ and shared is not None:
             with contextlib.suppress(OSError):
                 sys.stderr = _set_apart(stack)
         try:
             yield
         finally:
             sys.stderr = shared
-
-
-def _is_memory_limited() -> bool:
-    try:
-        import resource
-    except ImportError:
-        return False
-    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def _set_apart(stack: contextlib.ExitStack) -> TextIO:
