@@ -297,12 +297,13 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     """A new Python that does a task of this module with a socket as its standard input.
 
-    It imports from where this one does, but for the current directory, and a module before all else.
+    It imports from where this one does, but for the current directory, and a module before all else;
+    it works in a directory, or beside the package.
     """
-    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     places = [place for place in sys.path if isinstance(place, str) and place]
-    if home not in places:
-        places.append(home)
+    if own not in places:
+        places.append(own)
     code = (
         f"import sys; sys.path[:] = {places!a}; import {preload}; "
         f"from earfilt.batch.workers import {task}; {task}()"
@@ -312,7 +313,7 @@ def _start(
     # A child that another thread forks would keep the pipe on which subprocess waits for the start.
     with _making, blocked_signals({signal.SIGTERM}):
         return subprocess.Popen(
-            [sys.executable, *flags, *safe, "-c", code], stdin=channel.fileno(), cwd=home
+            [sys.executable, *flags, *safe, "-c", code], stdin=channel.fileno(), cwd=home or own
         )
 
 

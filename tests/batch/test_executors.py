@@ -337,10 +337,12 @@ def test_the_end_of_a_worker_is_seen_beside_children_that_other_threads_fork(
 
 
 def test_where_a_fork_is_not_safe_workers_are_started_one_by_one(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "_FORKS", False)
+    monkeypatch.chdir(tmp_path)
     with processes(1) as pool:
+        assert pool.submit(os.getcwd).result() == str(tmp_path)
         assert pool.submit(os.getppid).result() == os.getpid()
         worker = pool.submit(os.getpid).result()
     assert not psutil.pid_exists(worker)
