@@ -336,10 +336,9 @@ def run(
         if plan.files:
             yield from _work(batch, plan, [] if late is None else late)
     finally:
+        # what killed workers left, of this run or an earlier one
         for directory in plan.directories():
-            sweep(
-                plan.home.path(directory)
-            )  # what killed workers left, of this run or an earlier one
+            sweep(plan.home.path(directory))
 
 
 def count_done(plan: Plan, told: int) -> int:

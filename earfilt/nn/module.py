@@ -88,6 +88,8 @@ class EarModule(EarFilter):
     ['numbers_0']
     """
 
+    _stores_frequencies = True
+
     def __init__(
         self,
         filter: str | os.PathLike[str],
@@ -127,8 +129,6 @@ class EarModule(EarFilter):
                 learnable=self.learnable,
                 grid=member.target.freqs,
             )
-
-    _stores_frequencies = True
 
     @property
     def _where(self) -> Tensor:

@@ -461,8 +461,8 @@ def _shown(drawing: str) -> str:
     except UnicodeEncodeError:
         raise UsageError(
             f"--show draws with characters that {encoding}, the encoding of the standard output, does "
-            "not have; set PYTHONIOENCODING=utf-8 where the terminal shows UTF-8, or draw into a file with -o "
-            "curve.png"
+            "not have; set PYTHONIOENCODING=utf-8 where the terminal shows UTF-8, or draw into a "
+            "file with -o curve.png"
         ) from None
     return drawing
 
